@@ -1,0 +1,82 @@
+# `make run` is all that is needed for a first look; `make help` lists the rest.
+
+UV_VERSION := 0.13.8
+VENV       := .venv
+PY         := $(VENV)/bin/python
+UV         := $(VENV)/bin/uv
+MODEL      := models/faster-whisper-base/model.bin
+SAMPLE     := samples/please-hold-ru.wav
+
+# Empty unless given, as in `make lock UPGRADE=--upgrade`: without it the pins stay as they are.
+UPGRADE    ?=
+
+# The first interpreter here that the locked packages have builds for.
+SUITABLE   := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON     ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+                "$$p" -c "$(SUITABLE)" 2>/dev/null && echo "$$p" && break; done)
+
+# uv refuses to work without a cache; where the home folder cannot hold one, the project does.
+export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; \
+                test -n "$$d" && mkdir -p "$$d/uv" 2>/dev/null && test -w "$$d/uv" \
+                && echo "$$d/uv" || echo "$(CURDIR)/.cache/uv")
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint lock venv weights clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z][a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+run: $(VENV)/.installed $(MODEL) ## install what is missing, then watch shared/ (the first time with a sample)
+	@exec $(PY) transcriber.py run --first-run-sample $(SAMPLE)
+
+test: $(VENV)/.installed-dev $(MODEL) lint ## everything that must hold: lint, types, tests
+	$(PY) -m pytest
+
+lint: $(VENV)/.installed-dev ## style, types and the direction of imports
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+venv: $(VENV)/.installed-dev ## install everything, for development
+
+weights: $(VENV)/.installed ## put Whisper base into models/ and verify it
+	$(PY) -m modules.models base
+
+lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
+	$(COMPILE) requirements.in -o requirements.lock
+	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove what can be made again; never shared/ or manual/
+	rm -rf $(VENV) models build .cache .mypy_cache .ruff_cache .import_linter_cache \
+		.pytest_cache .hypothesis *.egg-info
+	find . \( -path ./shared -o -path ./manual -o -path ./.git \) -prune \
+		-o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One lock for Linux, macOS and ARM alike; hashes of every file that may be installed.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
+INSTALL = $(UV) pip install --python $(PY) --require-hashes -r
+
+$(UV):
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found here." \
+		"Install one, or name it: make run PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c "$(SUITABLE)" || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13," \
+		"which this program needs." >&2; exit 1; }
+	@"$(PYTHON)" -m venv $(VENV) || { echo "$(PYTHON) could not make a virtual environment;" \
+		"on Debian and Ubuntu, install the package python3-venv." >&2; exit 1; }
+	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# `install`, not `sync`: after `make test`, `make run` leaves the development packages alone.
+$(VENV)/.installed: requirements.lock | $(UV)
+	@echo "Installing the pinned packages: about 4 GB to download the first time, 7.5 GB on disk."
+	$(INSTALL) requirements.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed | $(UV)
+	$(INSTALL) requirements-dev.lock
+	@touch $@
+
+$(MODEL): | $(VENV)/.installed
+	$(PY) -m modules.models base

@@ -1,0 +1,142 @@
+"""The files of the share as the watcher knows them: on the way, or whole and handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from modules.clock import Clock
+from modules.folder_scan import look
+from modules.logger import get_logger
+from modules.stability import FileSample, StabilityRule, StabilityTracker
+
+log = get_logger("Watcher")
+
+
+class Sink(Protocol):
+    """Who is told about files; called from the watcher's thread only, and must not be slow."""
+
+    def whole(self, name: str, sample: FileSample) -> None:
+        """The file is whole, and was not handed over in this state before."""
+
+    def gone(self, name: str) -> None:
+        """A file that was handed over or watched is no longer there under this name."""
+
+
+class Arrivals:
+    """Looks at candidates when they are due and tells the sink, each state of a file once.
+
+    ``ask_writer``: has this file a writer? None for unknown. One thread drives it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        sink: Sink,
+        clock: Clock,
+        rule: StabilityRule,
+        ask_writer: Callable[[Path], bool | None],
+    ) -> None:
+        self._root = root
+        self._sink = sink
+        self._clock = clock
+        self._rule = rule
+        self._ask_writer = ask_writer
+        self._tracker = StabilityTracker(rule)
+        self._known: dict[str, tuple[int, int, int]] = {}
+        self._unreadable: set[str] = set()
+        #: The device whose files ``ask_writer`` can be asked about; None if nobody can tell.
+        self.lease_device: int | None = None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known or name in self._tracker
+
+    @property
+    def known(self) -> int:
+        """How many files were handed over and are still there."""
+        return len(self._known)
+
+    def holds(self, name: str) -> bool:
+        """Whether the file was handed over, and nothing has hinted at a change since."""
+        return name in self._known and name not in self._tracker
+
+    @property
+    def settling(self) -> int:
+        """How many files are not known to be whole."""
+        return len(self._tracker)
+
+    def next_due(self) -> float | None:
+        return self._tracker.next_due()
+
+    def expect(self, name: str, *, closed: bool = False) -> None:
+        """Look at this file now. ``closed``: it was closed or moved in just before."""
+        self._tracker.expect(name, self._clock.monotonic(), closed=closed)
+
+    def forget(self, name: str) -> None:
+        """Hand it over again once it is whole, even if it did not change."""
+        self._known.pop(name, None)
+        self.expect(name)
+
+    def start_over(self) -> None:
+        """Nobody could look for a while."""
+        self._tracker.start_over(self._clock.monotonic())
+
+    def still_known(self, files: Mapping[str, FileSample]) -> Iterator[str]:
+        """Those of the files that are as they were when they were handed over."""
+        return (n for n, sample in files.items() if self._known.get(n) == _state(sample))
+
+    def compare(self, files: Mapping[str, FileSample]) -> None:
+        """Take a rescan: what is new, changed or missing gets looks of its own."""
+        for name, sample in files.items():
+            if self._known.get(name) != _state(sample) and name not in self._tracker:
+                self.expect(name)
+        for name in self._known.keys() - files.keys():
+            self.expect(name)
+
+    def look_at_due(self, is_there: Callable[[], bool]) -> bool:
+        """Look, then tell the sink; false, and nothing told, if the share went away meanwhile."""
+        ready: list[tuple[str, FileSample | None]] = []
+        while (name := self._tracker.pop_due(self._clock.monotonic())) is not None:
+            try:
+                sample = look(self._root, name)
+            except OSError as error:
+                self._complain_once(name, error)
+                continue
+            if sample is None or self._is_whole(name, sample):
+                ready.append((name, sample))
+        if ready and not is_there():
+            return False
+        for name, sample in ready:
+            self._hand_over(name, sample)
+        return True
+
+    def _is_whole(self, name: str, sample: FileSample) -> bool:
+        if self._known.get(name) == _state(sample):
+            self._tracker.drop(name)
+            return False
+        still = self._tracker.observe(name, sample, self._clock.monotonic())
+        if not self._rule.holds(still):
+            return False
+        can_ask = sample.device == self.lease_device
+        return self._rule.is_whole(still, self._ask_writer(self._root / name) if can_ask else None)
+
+    def _hand_over(self, name: str, sample: FileSample | None) -> None:
+        # The sink first: if it raises, the file stays a candidate and is tried again.
+        if sample is not None:
+            self._sink.whole(name, sample)
+            self._known[name] = _state(sample)
+        elif name in self._known or self._tracker.seen(name):
+            self._sink.gone(name)
+            self._known.pop(name, None)
+        self._tracker.drop(name)
+
+    def _complain_once(self, name: str, error: OSError) -> None:
+        if name not in self._unreadable:
+            self._unreadable.add(name)
+            log.warning("%s cannot be looked at, trying again: %s", name, error.strerror)
+
+
+def _state(sample: FileSample) -> tuple[int, int, int]:
+    """By what a file that was handed over is known again."""
+    return sample.size, sample.mtime_ns, sample.inode

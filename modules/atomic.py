@@ -1,0 +1,83 @@
+"""Files that are written whole: a reader sees the old version or the new one, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from modules.errors import StorageError
+
+#: Temporary files are hidden and short, so that they fit where the final name only just does.
+TEMPORARY_PREFIX = ".~transcriber-"
+
+_REASONS = {
+    errno.ENOSPC: ("disk_full", "The disk is full.", "Make room; work goes on by itself."),
+    errno.EDQUOT: ("disk_full", "The disk quota is used up.", "Make room; work goes on by itself."),
+    errno.EROFS: ("read_only", "The folder is read-only.", "Mount it writable."),
+    errno.EACCES: ("permission_denied", "Access is denied.", "Check who owns the folder."),
+    errno.EPERM: ("permission_denied", "Access is denied.", "Check who owns the folder."),
+    errno.ENOENT: ("file_vanished", "The file or its folder is gone.", None),
+}
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError into a StorageError that says what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        code, message, remedy = _REASONS.get(
+            error.errno or 0, ("storage_error", f"The folder cannot be used: {error}.", None)
+        )
+        told = f"{message} ({path})"
+        raise StorageError(code, told, remedy=remedy, details=str(error)) from error
+
+
+def to_json(value: Any) -> bytes:
+    """JSON as all our files have it: UTF-8, two-space indent. Odd file names become escapes."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    # Names that are not UTF-8 hold lone surrogates; as \udcXX escapes they survive the round trip.
+    return text.encode("utf-8", errors="backslashreplace") + b"\n"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it survives a crash at any instant. Raises StorageError."""
+    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
+    with storage_errors(path):
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable; network shares that cannot do it are let off."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove(path: Path) -> bool:
+    """Delete a file; False if it was not there. Raises StorageError."""
+    with storage_errors(path):
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+    return True

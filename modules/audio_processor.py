@@ -1,0 +1,519 @@
+"""The parent's side of the WhisperX process: start, feed, hear, time out, kill, replace.
+
+The child is never trusted. It runs in a session of its own; every wait on it has a deadline, and
+when one passes the whole group is killed and reaped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from modules.clock import Clock
+from modules.config import Config
+from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
+from modules.logger import get_logger
+from modules.protocol import (
+    Chunk,
+    Done,
+    Event,
+    Failed,
+    Load,
+    Loaded,
+    ModelSpec,
+    Ready,
+    Started,
+    Stop,
+    Stopped,
+    Transcribe,
+    parse_event,
+)
+
+log = get_logger("AudioProcessor")
+
+#: How often the parent looks at clocks and memory while the child is busy, in seconds.
+_TICK_S = 0.25
+_MEMORY_EVERY_S = 1.0
+_TERM_GRACE_S = 2.0
+#: How much longer than Whisper base a model may take, in all and between signs of life.
+_SLOWNESS = {"tiny": 0.6, "base": 1.0, "small": 3.0, "medium": 8.0, "large": 16.0, "turbo": 8.0}
+#: Seconds of work per second of audio that Whisper base is allowed; it needs 0.05 on two cores.
+_BUDGET_PER_SECOND = 1.0
+
+
+def slowness(model_size: str) -> float:
+    """How much slower than Whisper base a model is, roughly; an unknown one counts as large."""
+    name = Path(model_size).name
+    known = (factor for part, factor in _SLOWNESS.items() if part in name)
+    return max(known, default=_SLOWNESS["large"])
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the child is to do with one file. ``spent_s``: seconds that this attempt already ran."""
+
+    order: Transcribe
+    spent_s: float = 0.0
+
+
+@dataclass
+class Outcome:
+    """How a run ended without an error. ``done`` is None if it was stopped at a chunk's end."""
+
+    done: Done | None
+    ran_s: float
+    loaded: Loaded | None
+    whisperx_version: str
+    memory_peak_mb: int
+
+
+@dataclass
+class Child:
+    """A running WhisperX process and what is known of it."""
+
+    process: subprocess.Popen[bytes]
+    events: queue.Queue[Event | None]
+    started_at: float
+    ready: Ready | None = None
+    loaded: Loaded | None = None
+    spec: ModelSpec | None = None
+    busy: bool = False
+    idle_since: float = 0.0
+    memory_peak_mb: int = 0
+    complaints: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    readers: tuple[threading.Thread, ...] = ()
+
+
+class AudioProcessor:
+    """One WhisperX process at a time. Not thread-safe: the runner's thread alone uses it.
+
+    It must also be that thread that lives as long as the daemon: the kernel kills the child when
+    the thread that started it ends.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        command: Sequence[str] | None = None,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._command = tuple(command or worker_command(config))
+        self._on_event = on_event
+        self._child: Child | None = None
+        self._orders = 0
+        #: Why processes were replaced, and how often.
+        self.restarts: dict[str, int] = {}
+
+    # --- what others may know ---
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, or None if there is none."""
+        child = self._child
+        return child.process.pid if child and child.process.poll() is None else None
+
+    @property
+    def model_loaded(self) -> str | None:
+        """The name of the model in memory, or None."""
+        child = self._child
+        return child.loaded.name if child and child.loaded and self.pid else None
+
+    @property
+    def memory_mb(self) -> int:
+        """Resident memory of the child in MiB, 0 if there is none."""
+        return _resident_mb(self.pid) if self.pid else 0
+
+    # --- life of the child ---
+
+    def warm(self, spec: ModelSpec) -> None:
+        """Start the child and have it load a model, without waiting for either."""
+        self._discard_if_dead()
+        if self._child is None:
+            self._start()
+        child = self._child
+        if child and not child.busy and child.spec != spec:
+            self._send(child, Load(model=spec))
+            child.spec, child.loaded = spec, None
+
+    def tend(self) -> None:
+        """Between jobs: hear what the child said, replace it if it died, let it go if idle."""
+        child = self._child
+        if child is None:
+            return
+        with contextlib.suppress(queue.Empty):
+            while True:
+                event = child.events.get_nowait()
+                if event is not None:
+                    self._note(child, event)
+        if child.process.poll() is not None:
+            self._replace("died")
+            return
+        idle_s = self._config.processing.worker_idle_seconds
+        if idle_s and child.loaded and self._clock.monotonic() - child.idle_since > idle_s:
+            log.info("WhisperX was idle for %.0f s, letting its memory go", idle_s)
+            self.close()
+        elif self.memory_mb > self._config.processing.worker_memory_mb:
+            self._replace("memory")
+
+    def close(self) -> None:
+        """End the child and everything it started; it is gone and reaped on return."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        with contextlib.suppress(OSError):
+            if child.process.stdin:
+                child.process.stdin.close()
+        _end_group(child.process)
+        for reader in child.readers:
+            reader.join(_TERM_GRACE_S)
+        for pipe in (child.process.stdout, child.process.stderr):
+            if pipe:
+                pipe.close()
+
+    # --- work ---
+
+    def process(
+        self,
+        request: Request,
+        on_chunk: Callable[[Chunk], None],
+        on_started: Callable[[Started], None],
+        should_stop: Callable[[], bool],
+        on_accepted: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """Have one file transcribed; every chunk is handed over as it is finished, in order.
+
+        ``on_accepted`` is called once the model is loaded, just before the file is given to it.
+        Raises MediaError, StorageError or WorkerError; after a WorkerError the child is gone.
+        """
+        child = self._ready_child(request.order.model, should_stop)
+        if child is None:
+            return self._outcome(None, None, 0.0)
+        on_accepted()
+        self._orders += 1
+        order = request.order.model_copy(update={"order": self._orders})
+        run = _Run(self, child, order, request, on_chunk, on_started, should_stop)
+        child.busy = True
+        try:
+            self._send(child, order)
+            done = run.until_ended()
+        except WorkerError as error:
+            self._replace(error.code)
+            raise
+        except BaseException:
+            # Whatever the caller's handlers raised, the child is in the middle of a file.
+            if not run.over:
+                self._replace("abandoned")
+            raise
+        finally:
+            child.busy = False
+            child.idle_since = self._clock.monotonic()
+        return self._outcome(child, done, run.ran_s)
+
+    def kill(self) -> None:
+        """End the child's group at once; ``process`` then raises. Safe from any thread."""
+        child = self._child
+        if child:
+            _signal_group(child.process, signal.SIGKILL)
+
+    # --- inside ---
+
+    def _outcome(self, child: Child | None, done: Done | None, ran_s: float) -> Outcome:
+        return Outcome(
+            done=done,
+            ran_s=ran_s,
+            loaded=child.loaded if child else None,
+            whisperx_version=child.ready.whisperx_version if child and child.ready else "",
+            memory_peak_mb=child.memory_peak_mb if child else 0,
+        )
+
+    def _start(self) -> None:
+        process = subprocess.Popen(
+            [*self._command, "--parent", str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=worker_environment(self._config),
+            cwd=Path(__file__).resolve().parent.parent,
+        )
+        child = Child(process, queue.Queue(), self._clock.monotonic())
+        child.idle_since = child.started_at
+        child.readers = (
+            threading.Thread(target=_read_events, args=(child,), name="worker-events"),
+            threading.Thread(target=_read_complaints, args=(child,), name="worker-stderr"),
+        )
+        for reader in child.readers:
+            reader.start()
+        self._child = child
+        log.info("Started WhisperX (PID %d)", process.pid)
+
+    def _ready_child(self, spec: ModelSpec, should_stop: Callable[[], bool]) -> Child | None:
+        """The child with the model loaded; None if the caller no longer wants it."""
+        self.warm(spec)
+        child = self._child
+        assert child is not None
+        factor = slowness(spec.name)
+        deadline = self._clock.monotonic() + self._config.processing.worker_start_seconds * factor
+        while child.loaded is None:
+            if should_stop():
+                return None
+            event = self._next_event(child, deadline, "did not load its model")
+            if isinstance(event, Failed):
+                child.spec = None
+                raise _error_of(event)
+        return child
+
+    def _next_event(self, child: Child, deadline: float, failing: str) -> Event | None:
+        """The next event; None after a tick. Raises WorkerError on death or past the deadline."""
+        try:
+            event = child.events.get(timeout=_TICK_S)
+        except queue.Empty:
+            if self._clock.monotonic() > deadline:
+                self._replace("hung")
+                raise WorkerError(
+                    "worker_hung", f"The WhisperX process {failing} in time and was ended."
+                ) from None
+            return None
+        if event is None:
+            error = _death(child)
+            self._replace(error.code)
+            raise error
+        self._note(child, event)
+        return event
+
+    def _note(self, child: Child, event: Event) -> None:
+        if isinstance(event, Ready):
+            child.ready = event
+        elif isinstance(event, Loaded):
+            child.loaded = event
+            child.idle_since = self._clock.monotonic()
+            log.info("WhisperX has loaded %s in %.1f s", event.name, event.seconds)
+        elif isinstance(event, Failed) and event.order == 0:
+            log.error("WhisperX could not load its model: %s", event.message)
+            child.spec = None
+        self._on_event(event)
+
+    def _send(self, child: Child, order: Transcribe | Load | Stop) -> None:
+        assert child.process.stdin is not None
+        with contextlib.suppress(OSError):  # its death is noticed, and told, by the reader
+            child.process.stdin.write(order.model_dump_json().encode() + b"\n")
+            child.process.stdin.flush()
+
+    def _discard_if_dead(self) -> None:
+        if self._child and self._child.process.poll() is not None:
+            self._replace("died")
+
+    def _replace(self, reason: str) -> None:
+        """End the child; the next one is started when it is wanted."""
+        if self._child is None:
+            return
+        if reason != "memory":
+            for line in self._child.complaints:
+                log.debug("WhisperX said: %s", line)
+        self.restarts[reason] = self.restarts.get(reason, 0) + 1
+        log.warning("Replacing the WhisperX process (%s)", reason)
+        self.close()
+
+
+class _Run:
+    """One order in the child's hands, with its deadlines."""
+
+    def __init__(
+        self,
+        processor: AudioProcessor,
+        child: Child,
+        order: Transcribe,
+        request: Request,
+        on_chunk: Callable[[Chunk], None],
+        on_started: Callable[[Started], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._processor = processor
+        self._child = child
+        self._order = order
+        self._spent_s = request.spent_s
+        self._on_chunk = on_chunk
+        self._on_started = on_started
+        self._should_stop = should_stop
+        self._clock = processor._clock
+        self._limits = processor._config.processing
+        self._factor = slowness(order.model.name)
+        self._began = self._alive_at = self._clock.monotonic()
+        self._weighed_at = self._began
+        self._duration_s: float | None = None
+        self._stop_sent_at: float | None = None
+        self.over = False
+
+    @property
+    def ran_s(self) -> float:
+        """Seconds since the child got the file."""
+        return self._clock.monotonic() - self._began
+
+    def until_ended(self) -> Done | None:
+        """Hear the child out. None if it stopped as asked."""
+        while True:
+            event = self._processor._next_event(
+                self._child, self._silence_deadline, "showed no progress"
+            )
+            if event is not None:
+                self._alive_at = self._clock.monotonic()
+            ended = self._handle(event)
+            if ended:
+                self.over = True
+                return ended if isinstance(ended, Done) else None
+            self._look_around()
+            if self._stop_overdue:
+                # What it held in flight is done again; the rest stands in the checkpoint.
+                self._processor._replace("slow to stop")
+                self.over = True
+                return None
+
+    @property
+    def _silence_deadline(self) -> float:
+        return self._alive_at + self._limits.worker_hang_seconds * max(1.0, self._factor)
+
+    def _handle(self, event: Event | None) -> Done | Stopped | None:
+        if isinstance(event, Started) and event.order == self._order.order:
+            self._duration_s = event.duration_s
+            self._on_started(event)
+        elif isinstance(event, Chunk) and event.order == self._order.order:
+            self._on_chunk(event)
+        elif isinstance(event, Failed) and event.order == self._order.order:
+            self.over = True
+            raise _error_of(event)
+        elif isinstance(event, Done | Stopped) and event.order == self._order.order:
+            return event
+        return None
+
+    def _look_around(self) -> None:
+        now = self._clock.monotonic()
+        if self._stop_sent_at is None and self._should_stop():
+            self._processor._send(self._child, Stop(order=self._order.order))
+            self._stop_sent_at = now
+        if now - self._weighed_at >= _MEMORY_EVERY_S:
+            self._weighed_at = now
+            memory = _resident_mb(self._child.process.pid)
+            self._child.memory_peak_mb = max(self._child.memory_peak_mb, memory)
+        spent = self._spent_s + now - self._began
+        if spent > self.budget_s:
+            raise WorkerError(
+                "timeout",
+                f"Transcription took longer than the {self.budget_s:.0f} s that it may take.",
+                remedy="Raise processing.timeout_seconds, or use a smaller whisperx.model_size.",
+            )
+
+    @property
+    def _stop_overdue(self) -> bool:
+        if self._stop_sent_at is None:
+            return False
+        waited = self._clock.monotonic() - self._stop_sent_at
+        return waited > self._limits.stop_grace_seconds
+
+    @property
+    def budget_s(self) -> float:
+        """Seconds that the whole attempt may run."""
+        by_length = (self._duration_s or 0.0) * _BUDGET_PER_SECOND * self._factor
+        return max(self._limits.timeout_seconds, by_length)
+
+
+def worker_command(config: Config) -> list[str]:
+    """The command line of the real child, but for ``--parent``."""
+    command = [sys.executable, "-m", "modules.whisperx_worker"]
+    command += ["--cpu-threads", str(config.whisperx.cpu_threads)]
+    command += ["--align-directory", str(config.models_directory / "align")]
+    return [*command, "--online"] if config.whisperx.allow_download else command
+
+
+def worker_environment(config: Config) -> dict[str, str]:
+    """The child's environment: bounded threads and memory pools, and no telemetry or hub."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYANNOTE_METRICS_ENABLED": "0",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
+    if not config.whisperx.allow_download:
+        environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return environment
+
+
+def _error_of(event: Failed) -> TranscriberError:
+    kinds = {"media": MediaError, "model": ModelError, "storage": StorageError}
+    kind = kinds.get(event.fault, WorkerError)
+    return kind(event.code, event.message, details=event.details, permanent=event.permanent)
+
+
+def _death(child: Child) -> WorkerError:
+    """What a dead child's exit status tells, in plain words."""
+    status = child.process.wait()
+    details = "\n".join(child.complaints) or None
+    if status == -signal.SIGKILL:
+        return WorkerError(
+            "worker_killed",
+            "The WhisperX process was killed, most likely because memory ran out.",
+            remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
+            details=details,
+        )
+    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+    message = f"The WhisperX process ended with {how}."
+    return WorkerError("whisperx_failed", message, details=details)
+
+
+def _read_events(child: Child) -> None:
+    """Put the child's events into its queue; None when it has closed its end."""
+    assert child.process.stdout is not None
+    with contextlib.suppress(OSError, ValueError):
+        for line in child.process.stdout:
+            event = parse_event(line)
+            if event is None:
+                log.warning("WhisperX sent a line that makes no sense; it was thrown away")
+            else:
+                child.events.put(event)
+    child.events.put(None)
+
+
+def _read_complaints(child: Child) -> None:
+    """Keep the last lines of the child's standard error for the explanation of its death."""
+    assert child.process.stderr is not None
+    with contextlib.suppress(OSError, ValueError):
+        for line in child.process.stderr:
+            child.complaints.append(line.decode(errors="replace").rstrip())
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """TERM, a moment, KILL to the whole group; the child is reaped."""
+    _signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_TERM_GRACE_S)
+    # Also after a quiet end: what the child started may have outlived it.
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def _resident_mb(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss / 2**20)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,253 @@
+"""The configuration as one frozen tree: keys, defaults and limits.
+
+``config.yaml`` at the root shows the same to people; ``config_loader`` fills the tree. What a
+validator refuses it says as ``ValueError(rule)`` or ``ValueError(rule, hint)``: the loader puts
+the value between the two.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from modules.job import Settings
+from modules.languages import LANGUAGE_CODES, LANGUAGES
+
+MODEL_SIZES = (
+    "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en",
+    "large", "large-v1", "large-v2", "large-v3", "large-v3-turbo", "turbo",
+    "distil-small.en", "distil-medium.en", "distil-large-v2", "distil-large-v3",
+    "distil-large-v3.5",
+)  # fmt: skip
+
+#: The sizes that know Cantonese, the one language that came late.
+_CANTONESE = re.compile(r"^large$|large-v3|turbo")
+
+#: The names of the keys at odds, the one to blame first, and the line that says why.
+Conflict = tuple[tuple[str, ...], str]
+
+
+# --- kinds of value ---------------------------------------------------------------------------
+
+
+def _between(low: float, high: float) -> AfterValidator:
+    def check(value: float) -> float:
+        if not low <= value <= high:
+            raise ValueError(f"must be between {low:.12g} and {high:.12g}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _one_task(value: int) -> int:
+    if value != 1:
+        raise ValueError("must be 1, because one machine runs one task at a time")
+    return value
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """``; did you mean WORD?`` for the closest of the words whatever their case, or nothing."""
+    spelled = {known.lower(): known for known in words}
+    # 0.7, because at the usual 0.6 the word "gpu" is taken for "cpu".
+    close = difflib.get_close_matches(word.lower(), list(spelled), n=1, cutoff=0.7)
+    return f"; did you mean {spelled[close[0]]}?" if close else ""
+
+
+def _model_size(value: str, info: ValidationInfo) -> str:
+    """One of Whisper's names as it is; a path, told by its slash, as an absolute one."""
+    if value in MODEL_SIZES:
+        return value
+    if "/" in value:
+        return str(_path(value, info))
+    rule = f"must be one of {', '.join(MODEL_SIZES)}, or a path with a slash in it"
+    raise ValueError(rule, nearest(value, MODEL_SIZES))
+
+
+def _language(value: str) -> str:
+    code = value.lower()
+    if code in LANGUAGE_CODES or code in ("auto", "mixed"):
+        return code
+    named = next((c for c, name in LANGUAGES.items() if name == code), None)
+    hint = f"; did you mean {named}?" if named else nearest(code, sorted(LANGUAGE_CODES))
+    raise ValueError("must be auto, mixed or a Whisper language code such as ru", hint)
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    """An absolute path; a relative one counts from the folder of the configuration."""
+    if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
+        raise ValueError("must be the path of a file or folder")
+    base = (info.context or {}).get("base", Path.cwd())
+    # abspath, not resolve: a symbolic link keeps the name that its owner knows.
+    return Path(os.path.abspath(os.path.join(base, os.path.expanduser(value))))
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+Text = Annotated[str, AfterValidator(_filled)]
+ModelSize = Annotated[str, AfterValidator(_filled), AfterValidator(_model_size)]
+Language = Annotated[str, AfterValidator(_language)]
+Temperature = Annotated[float, _between(0, 1)]
+ComputeType = Literal[
+    "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16",
+    "float16", "bfloat16", "float32", "default", "auto",
+]  # fmt: skip
+Device = Literal["cpu", "cuda", "auto"]
+Format = Literal["txt", "srt", "vtt", "tsv", "json"]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+
+
+def _distinct(formats: tuple[Format, ...]) -> tuple[Format, ...]:
+    if len(set(formats)) < len(formats):
+        raise ValueError("must name each format once")
+    return formats
+
+
+# --- the tree ---------------------------------------------------------------------------------
+
+
+class _Section(BaseModel):
+    """Frozen, no unknown keys, no conversions (``"8000"`` is not a port), finite numbers only."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+
+
+class ApiConfig(_Section):
+    """Where the control API listens; port 0 means any free one."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, _between(0, 65535)] = 8000
+    workers: Annotated[int, AfterValidator(_one_task)] = 1
+    max_concurrent_tasks: Annotated[int, AfterValidator(_one_task)] = 1
+
+
+class WhisperxConfig(_Section):
+    """What a transcription is made with when the request does not say."""
+
+    model_size: ModelSize = "base"
+    language: Language = "ru"
+    temperature: Temperature = 0.0
+    compute_type: ComputeType = "int8"
+    device: Device = "cpu"
+    debug: bool = False
+    cpu_threads: Annotated[int, _between(1, 64)] = 2
+    beam_size: Annotated[int, _between(1, 20)] = 5
+    batch_size: Annotated[int, _between(1, 64)] = 8
+    vad_method: Literal["silero", "pyannote"] = "silero"
+    allow_download: bool = False
+
+
+class ProcessingConfig(_Section):
+    """Attempts, limits, and the care of the WhisperX process."""
+
+    max_retry_attempts: Annotated[int, _between(1, 100)] = 3
+    retry_backoff_seconds: Annotated[float, _between(0, 86400)] = 30.0
+    timeout_seconds: Annotated[float, _between(1, 604800)] = 3600.0
+    cleanup_temp_files: bool = True
+    lock_file: FilePath | None = None
+    stale_hours: Annotated[float, _between(0, 87600)] = 24.0
+    max_duration_hours: Annotated[float, _between(0.01, 1000)] = 24.0
+    worker_memory_mb: Annotated[int, _between(256, 1048576)] = 1700
+    worker_idle_seconds: Annotated[float, _between(0, 604800)] = 0.0
+    worker_hang_seconds: Annotated[float, _between(0.1, 86400)] = 60.0
+    worker_start_seconds: Annotated[float, _between(0.1, 86400)] = 180.0
+    stop_grace_seconds: Annotated[float, _between(0, 3600)] = 5.0
+
+
+class WatchConfig(_Section):
+    """How recordings are found, and when one counts as whole."""
+
+    recursive: bool = False
+    events: bool = True
+    rescan_seconds: Annotated[float, _between(0.1, 86400)] = 30.0
+    settle_seconds: Annotated[float, _between(0, 3600)] = 0.5
+    stable_seconds: Annotated[float, _between(0.1, 3600)] = 3.0
+
+
+class OutputConfig(_Section):
+    """What is written beside the ``.result``."""
+
+    formats: Annotated[tuple[Format, ...], Field(strict=False), AfterValidator(_distinct)] = (
+        "txt",
+        "srt",
+    )
+    txt_timestamps: bool = False
+
+
+class LoggingConfig(_Section):
+    """How much the log says."""
+
+    level: Level = "INFO"
+
+
+class Config(_Section):
+    """The whole configuration; every path in it is absolute."""
+
+    api: ApiConfig = ApiConfig()
+    shared_directory: FilePath = Path("shared")
+    manual_directory: FilePath = Path("manual")
+    models_directory: FilePath = Path("models")
+    whisperx: WhisperxConfig = WhisperxConfig()
+    processing: ProcessingConfig = ProcessingConfig()
+    watch: WatchConfig = WatchConfig()
+    output: OutputConfig = OutputConfig()
+    logging: LoggingConfig = LoggingConfig()
+
+    def default_settings(self) -> Settings:
+        """What a job gets when nobody asked for anything else."""
+        chosen = self.whisperx.model_dump(include=set(Settings.model_fields))
+        return Settings.model_validate(chosen)
+
+
+# --- what no single key can tell --------------------------------------------------------------
+
+
+def settings_conflicts(settings: Settings | WhisperxConfig) -> list[Conflict]:
+    """Settings that are right one by one and cannot work together."""
+    found: list[Conflict] = []
+    size, language, compute = settings.model_size, settings.language, settings.compute_type
+    if settings.device == "cpu" and compute in ("float16", "int8_float16"):
+        line = f"{compute} needs a GPU; use int8 on device cpu"
+        found.append((("compute_type", "device"), line))
+    known, english = size in MODEL_SIZES, size.endswith(".en")
+    if known and english and language not in ("en", "auto", "mixed"):
+        line = f"the model {size} knows English only, got {language!r}; use en, or another model"
+        found.append((("language", "model_size"), line))
+    if known and not english and language == "yue" and not _CANTONESE.search(size):
+        line = f"yue is known to large-v3 and turbo only, not to the model {size}"
+        found.append((("language", "model_size"), line))
+    return found
+
+
+def directory_conflicts(config: Config) -> list[Conflict]:
+    """Folders that are right one by one and would feed each other."""
+    shared = Path(os.path.realpath(config.shared_directory))
+    manual = Path(os.path.realpath(config.manual_directory))
+    if shared == manual:
+        line = f"must not be the shared_directory too, got {shared} for both"
+    elif config.watch.recursive and manual.is_relative_to(shared):
+        line = f"must not lie inside shared_directory while watch.recursive is on, got {manual}"
+    else:
+        return []
+    return [(("manual_directory", "shared_directory"), line)]

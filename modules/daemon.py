@@ -1,0 +1,176 @@
+"""Puts it together: wiring, signals, the beat of small duties, and the order of stopping."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from modules import orders
+from modules.api.app import create_app
+from modules.api.server import Server
+from modules.audio_processor import AudioProcessor
+from modules.clock import Clock
+from modules.config import Config
+from modules.errors import StorageError
+from modules.file_manager import FileManager
+from modules.first_run import FirstRun
+from modules.health import Health
+from modules.intake import Intake
+from modules.job import Job
+from modules.journal import Journal
+from modules.logger import get_logger
+from modules.models import locate
+from modules.open_writers import ignore_lease_signals
+from modules.owner import HEARTBEAT_S, Ownership
+from modules.runner import Runner
+from modules.scheduler import Scheduler
+from modules.watcher import Watcher
+
+log = get_logger("Daemon")
+
+#: How often orders in the folder are looked for, in seconds.
+_TICK_S = 0.5
+_COMPLAINT_S = 60.0
+
+
+class Daemon:
+    """The whole service. ``run`` returns when a signal or ``stop`` asked it to."""
+
+    def __init__(self, config: Config, clock: Clock, first_run: FirstRun | None = None) -> None:
+        self._config = config
+        self._clock = clock
+        self._stopping = threading.Event()
+        self.files = FileManager(config.shared_directory, config.manual_directory, clock)
+        self.scheduler = Scheduler(clock, self._on_change)
+        self.journal = Journal(self.files, self.scheduler.get)
+        self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
+        self.processor = AudioProcessor(config, clock)
+        self.watcher = Watcher(
+            config.shared_directory,
+            self.intake,
+            clock,
+            recursive=config.watch.recursive,
+            events=config.watch.events,
+            rescan_s=config.watch.rescan_seconds,
+            settle_s=config.watch.settle_seconds,
+            stable_s=config.watch.stable_seconds,
+            excluded=(config.manual_directory,),
+        )
+        self.intake.is_whole = self.watcher.holds
+        self.intake.look_again = self.watcher.forget
+        self.runner = Runner(
+            config, self.scheduler, self.processor, self.files, self.journal, clock,
+            look_again=self.watcher.forget,
+        )  # fmt: skip
+        self.health = Health(
+            config.shared_directory, self.scheduler, self.processor, self.runner, self.watcher
+        )
+        self._first_run = first_run
+        self._due: dict[str, float] = {}
+        self._started = clock.monotonic()
+
+    def run(self) -> None:
+        """Serve until stopped. Raises LockHeldError, StorageError, ModelError, TranscriberError."""
+        self.files.prepare()
+        # Said at start, not at the first file: weights that are nowhere to be had.
+        locate(
+            self._config.whisperx.model_size,
+            self._config.models_directory,
+            self._config.whisperx.allow_download,
+        )
+        ignore_lease_signals()
+        with Ownership(self._config, self._clock, "daemon") as owner:
+            server = Server(
+                create_app(self.health.report), self._config.api.host, self._config.api.port
+            )
+            self._warn_if_open()
+            self.intake.recover()
+            self._obey_pause_flag()
+            if self._first_run:
+                self._first_run.drop_sample(self._config.shared_directory)
+            previous = self._take_signals()
+            try:
+                server.start()
+                self.runner.start()
+                self.watcher.start()
+                log.info("Watching %s", self._config.shared_directory)
+                while not self._stopping.wait(_TICK_S):
+                    self._tick(owner)
+            finally:
+                log.info("Stopping")
+                # Nothing new comes in, then what runs stops at its next chunk, then the rest.
+                self.watcher.stop()
+                self.runner.stop()
+                server.stop()
+                for number, handler in previous.items():
+                    signal.signal(number, handler)
+        log.info("Stopped")
+
+    def stop(self) -> None:
+        """Ask ``run`` to return. Safe from any thread and from a signal handler."""
+        self._stopping.set()
+
+    # --- inside ---
+
+    def _on_change(self, job: Job) -> None:
+        self.journal.record_if_possible(job)
+
+    def _tick(self, owner: Ownership) -> None:
+        """Small duties. None of them may end the daemon: the folder may come and go."""
+        try:
+            if not self.watcher.available:
+                return
+            if self._is_due("heartbeat", HEARTBEAT_S):
+                self.files.prepare()
+                owner.beat()
+            self._obey_pause_flag()
+            orders.carry_out(self._config.shared_directory, self.intake)
+            if self._first_run:
+                self._first_run.show_when_done(self.files)
+            self._set_orphans_aside()
+        except StorageError as error:
+            if self._is_due("complaint", _COMPLAINT_S):
+                log.warning("The shared folder cannot be used just now: %s", error)
+
+    def _obey_pause_flag(self) -> None:
+        wanted = self.files.pause_flag.exists()
+        if wanted and not self.scheduler.paused:
+            self.scheduler.pause()
+        elif not wanted and self.scheduler.paused:
+            self.scheduler.resume()
+
+    def _set_orphans_aside(self) -> None:
+        up_s = self._clock.monotonic() - self._started
+        if not self.intake.orphans or up_s < self._config.processing.stale_hours * 3600:
+            return
+        for name in list(self.intake.orphans):
+            if self.scheduler.get(name) is None and not self.files.is_there(name):
+                self.files.set_aside(name)
+                log.warning("%s: its state was set aside, the recording never came back", name)
+            self.intake.orphans.remove(name)
+
+    def _is_due(self, duty: str, every_s: float) -> bool:
+        now = self._clock.monotonic()
+        if now < self._due.get(duty, now):
+            return False
+        self._due[duty] = now + every_s
+        return True
+
+    def _take_signals(self) -> dict[signal.Signals, Any]:
+        """SIGINT and SIGTERM ask for the end; the handlers only set a flag."""
+
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            self._stopping.set()
+
+        return {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    def _warn_if_open(self) -> None:
+        host = self._config.api.host
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            log.warning(
+                "Anybody who reaches %s can use this program: api.host is not a loopback address "
+                "and no key is set",
+                host,
+            )

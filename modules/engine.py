@@ -1,0 +1,288 @@
+"""WhisperX, driven chunk by chunk. Lives in the child process; loads torch and ctranslate2.
+
+``whisperx.transcribe`` is sequential and wants the whole recording in memory, so the parts under
+it are used: its ``WhisperModel``, its features, its VAD models, its alignment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+import torch
+import whisperx.asr
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import merge_punctuations
+from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+from modules.chunking import SAMPLE_RATE, AudioChunk, Samples, SpeechDetector
+from modules.errors import ModelError, WorkerError
+from modules.protocol import ModelSpec, Segment, Word
+from modules.segments import joined, sentences
+
+WHISPERX_VERSION = version("whisperx")
+_PREPENDED = "\"'“¿([{-"
+_APPENDED = "\"'.。,，!！?？:：”)]}、"
+#: At temperatures above 0, so many samples are drawn and the likeliest is kept.
+_BEST_OF = 5
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How to decode: the language of the speech, 0 for beam search or above 0 for sampling."""
+
+    language: str
+    temperature: float
+    beam_size: int
+
+
+@dataclass(frozen=True)
+class ChunkText:
+    """What came of one chunk; ``alignment`` names where the word times are from."""
+
+    segments: tuple[Segment, ...]
+    alignment: str | None
+    note: str | None = None
+
+
+class Engine:
+    """A Whisper model in memory. ``transcribe`` may be called from ``streams`` threads at once."""
+
+    def __init__(self, spec: ModelSpec, cpu_threads: int, align_directory: Path) -> None:
+        self.spec = spec
+        started = time.monotonic()
+        self.on_gpu = _device(spec.device) == "cuda"
+        #: One single-threaded stream per core is faster than threads inside one chunk.
+        self.streams = 1 if self.on_gpu else cpu_threads
+        self._cpu_threads = cpu_threads
+        self._model = self._load(streams=self.streams, threads=1)
+        self._tokenizers: dict[str, Tokenizer] = {}
+        self._sampling = threading.Lock()
+        self._aligner = Aligner(align_directory, _device(spec.device))
+        self.load_seconds = round(time.monotonic() - started, 3)
+
+    @property
+    def multilingual(self) -> bool:
+        return bool(self._model.model.is_multilingual)
+
+    def transcribe(
+        self, chunks: Sequence[AudioChunk], decoding: Decoding, encoded: Any = None
+    ) -> list[ChunkText]:
+        """Text and words of chunks that go through the model together."""
+        encoded = self.encode(chunks) if encoded is None else encoded
+        tokenizer = self._tokenizer(decoding.language)
+        tokens = [
+            [token for token in row if token < tokenizer.eot]
+            for row in self._generate(chunks, encoded, tokenizer, decoding)
+        ]
+        frames = [max(1, len(chunk.samples) // 160) for chunk in chunks]
+        aligned = self._model.find_alignment(tokenizer, tokens, encoded, frames)
+        return [
+            self._text_of(chunk, tokenizer.decode(row), words, decoding.language)
+            for chunk, row, words in zip(chunks, tokens, aligned or [[]] * len(chunks), strict=True)
+        ]
+
+    def encode(self, chunks: Sequence[AudioChunk]) -> Any:
+        """The encoder's output for a batch of chunks."""
+        return self._model.encode(np.stack([_features(self._model, chunk) for chunk in chunks]))
+
+    def detect_language(self, encoded: Any) -> tuple[str, float]:
+        """(code, probability) of the likeliest language of the first chunk in ``encoded``."""
+        token, probability = self._model.model.detect_language(encoded)[0][0]
+        return token[2:-2], round(float(probability), 4)
+
+    def _tokenizer(self, language: str) -> Tokenizer:
+        if language not in self._tokenizers:
+            self._tokenizers[language] = Tokenizer(
+                self._model.hf_tokenizer, self.multilingual, task="transcribe", language=language
+            )
+        return self._tokenizers[language]
+
+    def _load(self, streams: int, threads: int) -> Any:
+        device = _device(self.spec.device)
+        possible = ctranslate2.get_supported_compute_types(device)
+        if self.spec.compute_type not in (*possible, "default", "auto"):
+            raise ModelError(
+                "compute_type_unsupported",
+                f"whisperx.compute_type: {self.spec.compute_type} does not work on this {device}.",
+                remedy=f"Use one of {', '.join(sorted(possible))}.",
+                permanent=True,
+            )
+        return whisperx.asr.WhisperModel(
+            self.spec.path,
+            device=device,
+            compute_type=self.spec.compute_type,
+            cpu_threads=threads,
+            num_workers=streams,
+            local_files_only=True,
+        )
+
+    def _generate(
+        self, chunks: Sequence[AudioChunk], encoded: Any, tokenizer: Tokenizer, how: Decoding
+    ) -> list[list[int]]:
+        prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
+        common = {
+            "max_length": self._model.max_length,
+            "suppress_blank": True,
+            "suppress_tokens": [-1],
+        }
+        if how.temperature == 0:
+            results = self._model.model.generate(
+                encoded, [prompt] * len(chunks), beam_size=how.beam_size, **common
+            )
+            return [result.sequences_ids[0] for result in results]
+        return [self._sampled(chunk, prompt, how.temperature, common) for chunk in chunks]
+
+    def _sampled(
+        self, chunk: AudioChunk, prompt: list[int], temperature: float, common: dict[str, Any]
+    ) -> list[int]:
+        """Sampling that can be repeated: the seed depends on the chunk's own samples.
+
+        CTranslate2 seeds a generator once per thread of its pool, so a repeatable draw needs a
+        pool of its own; loading one costs 0.35 s for Whisper base.
+        """
+        with self._sampling:
+            ctranslate2.set_random_seed(zlib.crc32(chunk.samples.tobytes()) or 1)
+            fresh = self._load(streams=1, threads=self._cpu_threads)
+            result = fresh.model.generate(
+                fresh.encode(_features(fresh, chunk)),
+                [prompt],
+                beam_size=1,
+                num_hypotheses=_BEST_OF,
+                sampling_topk=0,
+                sampling_temperature=temperature,
+                **common,
+            )[0]
+            return list(result.sequences_ids[0])
+
+    def _text_of(
+        self, chunk: AudioChunk, text: str, timings: list[dict[str, Any]], language: str
+    ) -> ChunkText:
+        merge_punctuations(timings, _PREPENDED, _APPENDED)
+        words = [
+            Word(
+                word=timing["word"],
+                start=chunk.start_s + float(timing["start"]),
+                end=chunk.start_s + float(timing["end"]),
+                confidence=round(min(1.0, max(0.0, float(timing["probability"]))), 4),
+            )
+            for timing in timings
+            if timing["word"].strip()
+        ]
+        end_s = chunk.start_s + len(chunk.samples) / SAMPLE_RATE
+        if words:
+            words, alignment, note = self._aligner.refine(words, chunk, language)
+        else:
+            alignment, note = None, None
+        segments = tuple(sentences(words, chunk.start_s, end_s, text))
+        return ChunkText(segments, alignment if segments else None, note)
+
+
+class Aligner:
+    """Word times by whisperx's own wav2vec2 alignment, for languages whose model is on the disk.
+
+    A model is a folder ``LANGUAGE/`` in ``directory``, in the Hugging Face format.
+    """
+
+    ATTENTION = "attention"
+
+    def __init__(self, directory: Path, device: str) -> None:
+        self._directory = directory
+        self._device = device
+        self._models: dict[str, tuple[Any, Any]] = {}
+        self._lock = threading.Lock()
+
+    def refine(
+        self, words: list[Word], chunk: AudioChunk, language: str
+    ) -> tuple[list[Word], str, str | None]:
+        """(words, where their times are from, a note if that is worse than it could be)."""
+        folder = self._directory / language
+        if not folder.is_dir():
+            note = f"alignment: no model for {language}, words are timed by attention"
+            return words, self.ATTENTION, note
+        try:
+            with self._lock:
+                return self._aligned(words, chunk, language, folder), "wav2vec2", None
+        except Exception as error:  # noqa: BLE001 - the text is there; only its times are worse
+            note = f"alignment: the model for {language} failed, words are timed by attention"
+            return words, self.ATTENTION, f"{note} ({error})"
+
+    def _aligned(
+        self, words: list[Word], chunk: AudioChunk, language: str, folder: Path
+    ) -> list[Word]:
+        from whisperx.alignment import align, load_align_model
+
+        if language not in self._models:
+            self._models[language] = load_align_model(
+                language, self._device, model_name=str(folder), model_cache_only=True
+            )
+        model, metadata = self._models[language]
+        seconds = len(chunk.samples) / SAMPLE_RATE
+        asked = [{"text": joined(words), "start": 0.0, "end": seconds}]
+        found = align(asked, model, metadata, chunk.samples, self._device)["word_segments"]
+        if len(found) != len(words):
+            raise WorkerError(
+                "alignment_mismatch", f"{len(found)} words aligned, {len(words)} were spoken"
+            )
+        return [
+            word.model_copy(
+                update={
+                    "start": chunk.start_s + float(timing["start"]),
+                    "end": chunk.start_s + float(timing["end"]),
+                }
+            )
+            if "start" in timing and "end" in timing
+            else word
+            for word, timing in zip(words, found, strict=True)
+        ]
+
+
+def _features(model: Any, chunk: AudioChunk) -> Any:
+    """Log-Mel spectrogram of a chunk, padded to 30 s: float32, shape ``(n_mels, 3000)``."""
+    return whisperx.asr.log_mel_spectrogram(
+        chunk.samples,
+        n_mels=model.feat_kwargs.get("feature_size") or 80,
+        padding=whisperx.asr.N_SAMPLES - len(chunk.samples),
+    ).numpy()
+
+
+def silero(samples: Samples) -> list[tuple[int, int]]:
+    """Speech by Silero's ONNX model, which faster-whisper ships; deterministic, one thread."""
+    options = VadOptions(min_silence_duration_ms=160, speech_pad_ms=200, min_speech_duration_ms=100)
+    return [(int(r["start"]), int(r["end"])) for r in get_speech_timestamps(samples, options)]
+
+
+@lru_cache(maxsize=1)
+def _pyannote(device: str) -> Callable[..., Any]:
+    from whisperx.vads.pyannote import load_vad_model
+
+    return load_vad_model(torch.device(device))  # type: ignore[no-any-return]
+
+
+def pyannote(samples: Samples) -> list[tuple[int, int]]:
+    """Speech by the pyannote model that whisperx ships; slower than Silero by a factor of ten."""
+    waveform = torch.from_numpy(samples).unsqueeze(0)
+    scores = _pyannote(_device("auto"))({"waveform": waveform, "sample_rate": SAMPLE_RATE})
+    from whisperx.vads.pyannote import Binarize
+
+    regions = Binarize(onset=0.5, offset=0.363)(scores).get_timeline().support()
+    edges = [(int(r.start * SAMPLE_RATE), int(r.end * SAMPLE_RATE)) for r in regions]
+    return [(max(0, a), min(b, len(samples))) for a, b in edges if b > a]
+
+
+DETECTORS: dict[str, SpeechDetector] = {"silero": silero, "pyannote": pyannote}
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"

@@ -1,0 +1,300 @@
+"""The files beside the recordings: identity, state, atomic publication, recovery at start.
+
+Names are paths relative to the share, with ``/``. Every method that touches the disk raises
+StorageError when the folder cannot be used just now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules import checkpoint, manual
+from modules.atomic import TEMPORARY_PREFIX, remove, storage_errors, to_json, write_whole
+from modules.clock import Clock
+from modules.errors import StorageError, TranscriberError
+from modules.job import Job, Source
+from modules.logger import get_logger
+from modules.names import STATE_FOLDER, is_recording, is_visible_folder
+from modules.outputs import render
+from modules.protocol import Segment
+from modules.sidecars import (
+    CHECKPOINT,
+    ERROR_TEXT,
+    IN_PROGRESS,
+    RESULT,
+    job_from_json,
+    job_to_json,
+    parse_json,
+    recording_of,
+    sidecar_name,
+    stem_of,
+)
+
+log = get_logger("FileManager")
+
+_FINGERPRINT_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Found:
+    """A ``.in_progress`` found at start: its job, and whether the recording is still there."""
+
+    job: Job
+    has_recording: bool
+    moved: bool
+
+
+class FileManager:
+    """All file access of the daemon inside ``shared`` and ``manual``."""
+
+    def __init__(self, shared: Path, manual_directory: Path, clock: Clock) -> None:
+        self.shared = shared
+        self.manual = manual_directory
+        self.state = shared / STATE_FOLDER
+        #: While this file exists nothing is started; so a pause survives a restart.
+        self.pause_flag = self.state / "paused"
+        self._clock = clock
+
+    def prepare(self) -> None:
+        """Create the folders that must be there. Raises StorageError."""
+        for folder in (self.shared, self.manual, self.state):
+            with storage_errors(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def check_writable(self) -> None:
+        """Raises StorageError if the share cannot be written to just now."""
+        write_whole(self.state / "writable", b"")
+
+    # --- identity ---
+
+    def path(self, name: str) -> Path:
+        """Where a name lies."""
+        return self.shared / name
+
+    def is_there(self, name: str) -> bool:
+        """Whether the recording exists as a regular file. Raises StorageError if unknowable."""
+        path = self.path(name)
+        try:
+            return stat.S_ISREG(path.lstat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            if self.state.is_dir():
+                return False
+            # Nothing is concluded from absence while the share itself is away.
+            raise StorageError(
+                "share_unavailable", f"The shared folder is unavailable. ({self.shared})"
+            ) from None
+        except OSError as error:
+            raise StorageError("storage_error", f"{path}: {error}") from error
+
+    def source(self, name: str) -> Source:
+        """Size, mtime and fingerprint of a recording. Raises StorageError, also if it is gone."""
+        path = self.path(name)
+        with storage_errors(path):
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            with open(os.open(path, flags), "rb") as file:
+                facts = os.fstat(file.fileno())
+                digest = hashlib.sha256(str(facts.st_size).encode())
+                digest.update(file.read(_FINGERPRINT_BYTES))
+                file.seek(max(0, facts.st_size - _FINGERPRINT_BYTES))
+                digest.update(file.read(_FINGERPRINT_BYTES))
+        return Source(
+            size=facts.st_size, mtime_ns=facts.st_mtime_ns, fingerprint=digest.hexdigest()
+        )
+
+    def is_still(self, name: str, source: Source) -> bool:
+        """Whether the recording is the file that ``source`` describes."""
+        facts = self.path(name).lstat() if self.is_there(name) else None
+        if facts is None or facts.st_size != source.size:
+            return False
+        return facts.st_mtime_ns == source.mtime_ns or self.source(name).same_as(source)
+
+    # --- state ---
+
+    def save(self, job: Job) -> None:
+        """Write the job's ``.in_progress``."""
+        write_whole(self.shared / sidecar_name(job.name, IN_PROGRESS), to_json(job_to_json(job)))
+
+    def drop_state(self, name: str) -> None:
+        """Remove ``.in_progress`` and the checkpoint of a recording."""
+        remove(self.shared / sidecar_name(name, IN_PROGRESS))
+        remove(self.shared / sidecar_name(name, CHECKPOINT))
+
+    def drop_in_progress(self, name: str) -> None:
+        """Remove ``.in_progress`` alone; the checkpoint is kept for whoever wants to look."""
+        remove(self.shared / sidecar_name(name, IN_PROGRESS))
+
+    def checkpoint_path(self, name: str) -> Path:
+        return self.shared / sidecar_name(name, CHECKPOINT)
+
+    def read_checkpoint(self, job: Job) -> checkpoint.Checkpoint:
+        """The finished chunks of this job; empty if they belong to other bytes or settings."""
+        if job.source is None:
+            return checkpoint.Checkpoint()
+        header = checkpoint.Header(settings=job.settings, source=job.source)
+        return checkpoint.read(self.checkpoint_path(job.name), header)
+
+    def open_checkpoint(self, job: Job, sound: checkpoint.Checkpoint) -> checkpoint.Writer:
+        """A writer that goes on after the sound part."""
+        assert job.source is not None
+        header = checkpoint.Header(settings=job.settings, source=job.source)
+        return checkpoint.Writer(self.checkpoint_path(job.name), header, sound)
+
+    # --- results ---
+
+    def read_result(self, name: str) -> dict[str, Any] | None:
+        """The ``.result`` of a recording, or None if there is none that can be read."""
+        path = self.shared / sidecar_name(name, RESULT)
+        with storage_errors(path):
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        try:
+            return parse_json(content, path.name)
+        except TranscriberError as error:
+            log.warning("%s cannot be used (%s)", path.name, error)
+            return None
+
+    def is_done(self, name: str) -> bool:
+        """Whether the recording has a result, and is still the file that it was made from."""
+        result = self.read_result(name)
+        source = (result or {}).get("source")
+        try:
+            return bool(source) and self.is_still(name, Source.model_validate(source))
+        except ValueError:
+            return False
+
+    def plan_outputs(self, name: str, formats: Sequence[str]) -> tuple[str, ...]:
+        """Names for the texts beside a recording, in the order of ``formats``.
+
+        The stem, as players look for it; the full name where another recording shares the stem or
+        a file of that name is not ours. Ours are those that the last result lists.
+        """
+        ours = set((self.read_result(name) or {}).get("outputs") or ())
+        stem = stem_of(name)
+        shared_stem = self._shares_stem(name, stem)
+        return tuple(self._free_output(name, stem, form, ours, shared_stem) for form in formats)
+
+    def _shares_stem(self, name: str, stem: str) -> bool:
+        folder = self.path(name).parent
+        prefix = name.rpartition("/")[0]
+        with storage_errors(folder):
+            beside = (f"{prefix}/{entry}" if prefix else entry for entry in os.listdir(folder))
+            return any(b != name and stem_of(b) == stem and is_recording(b) for b in beside)
+
+    def _free_output(
+        self, name: str, stem: str, form: str, ours: set[str], shared_stem: bool
+    ) -> str:
+        bases = [*([] if shared_stem else [stem]), name, *(f"{name} ({n})" for n in range(2, 99))]
+        for base in bases:
+            candidate = sidecar_name(base, f".{form}")
+            path = self.shared / candidate
+            if candidate in ours or not os.path.lexists(path):
+                return candidate
+        raise TranscriberError("no_free_name", f"No name is free for the {form} of {name}.")
+
+    def publish(
+        self,
+        job: Job,
+        segments: Sequence[Segment],
+        result: dict[str, Any],
+        timestamps: bool,
+    ) -> None:
+        """Write the texts and then the ``.result``, each whole.
+
+        ``result["outputs"]`` were planned and saved with the job before, so that a crash between
+        two of them leaves nothing that the next run takes for somebody else's.
+        """
+        for output in result["outputs"]:
+            form = output.rpartition(".")[2]
+            text = render(form, segments, timestamps)
+            write_whole(self.shared / output, text.encode("utf-8", errors="replace"))
+        write_whole(self.shared / sidecar_name(job.name, RESULT), to_json(result))
+
+    def owns_output(self, name: str, job: Job, output: str) -> bool:
+        """Whether an output was written, or planned, for this recording."""
+        return output in job.outputs or output in (self.read_result(name) or {}).get("outputs", ())
+
+    # --- manual ---
+
+    def move_to_manual(self, job: Job, explanation: str) -> Path:
+        """Move a recording and its service files away, with a text that says why."""
+        state = job_to_json(job) | {"moved_to_manual": True}
+        service = [sidecar_name(job.name, suffix) for suffix in (IN_PROGRESS, RESULT, CHECKPOINT)]
+        result = self.read_result(job.name)
+        outputs = [o for o in (result or {}).get("outputs", ()) if isinstance(o, str)]
+        return manual.move(
+            self.shared, self.manual, job.name, [*service, *outputs], state, explanation
+        )
+
+    # --- at start ---
+
+    def recover(self, recursive: bool) -> list[Found]:
+        """Every readable ``.in_progress``, as a job. Corrupt ones are set aside.
+
+        Temporary files that a crash left behind are removed.
+        """
+        found = []
+        for folder in self._folders(recursive):
+            for entry in self._entries(folder):
+                if entry.startswith(TEMPORARY_PREFIX):
+                    remove(self.shared / folder / entry)
+                elif entry.endswith(IN_PROGRESS) and not entry.startswith("."):
+                    found += self._recover_one(f"{folder}/{entry}" if folder else entry)
+        return found
+
+    def _folders(self, recursive: bool) -> Iterator[str]:
+        yield ""
+        yield STATE_FOLDER
+        if recursive:
+            for folder, subfolders, _ in os.walk(self.shared):
+                relative = os.path.relpath(folder, self.shared)
+                prefix = "" if relative == "." else f"{relative}/"
+                subfolders[:] = [s for s in subfolders if is_visible_folder(prefix + s)]
+                yield from (prefix + s for s in subfolders)
+
+    def _entries(self, folder: str) -> list[str]:
+        with storage_errors(self.shared / folder):
+            return sorted(os.listdir(self.shared / folder))
+
+    def _recover_one(self, sidecar: str) -> list[Found]:
+        path = self.shared / sidecar
+        with storage_errors(path):
+            content = path.read_bytes()
+        try:
+            value = parse_json(content, sidecar)
+            name = recording_of(sidecar, value)
+            job = job_from_json(name, value)
+        except TranscriberError as error:
+            aside = self.state / "corrupt" / path.name
+            with storage_errors(aside):
+                aside.parent.mkdir(exist_ok=True)
+                os.replace(path, aside)
+            log.warning("%s was set aside as %s (%s)", sidecar, aside, error)
+            return []
+        return [Found(job, self.is_there(name), bool(value.get("moved_to_manual")))]
+
+    def drop_leftovers(self, name: str) -> None:
+        """Remove what an earlier life of a recording left, here and in ``manual/``."""
+        self.drop_state(name)
+        remove(self.shared / sidecar_name(name, ERROR_TEXT))
+        if not os.path.lexists(self.manual / name):
+            for suffix in (ERROR_TEXT, IN_PROGRESS):
+                remove(self.manual / sidecar_name(name, suffix))
+
+    def set_aside(self, name: str) -> None:
+        """Move a ``.in_progress`` without a recording to ``manual/``."""
+        manual.set_aside(self.shared, self.manual, sidecar_name(name, IN_PROGRESS))
+
+    def mtime_order(self, name: str) -> float:
+        """The recording's file time, for the order at start; 0 if it cannot be told."""
+        try:
+            return self.path(name).lstat().st_mtime
+        except OSError:
+            return 0.0

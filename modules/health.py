@@ -1,0 +1,73 @@
+"""How the service is, in one answer: healthy, degraded or unhealthy, and why."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from modules.audio_processor import AudioProcessor
+from modules.runner import Runner
+from modules.scheduler import Scheduler
+from modules.watcher import Watcher
+
+#: Less free disk than this is worth a word, in MiB.
+_LOW_DISK_MB = 500
+
+
+@dataclass(frozen=True)
+class Health:
+    """Looks at the parts when asked; keeps nothing."""
+
+    shared: Path
+    scheduler: Scheduler
+    processor: AudioProcessor
+    runner: Runner
+    watcher: Watcher
+
+    def report(self) -> dict[str, Any]:
+        """The answer of ``/health``; ``status`` unhealthy means that no file can be done now."""
+        broken, worse = self._broken(), self._worse()
+        status = "unhealthy" if broken else "degraded" if worse else "healthy"
+        loaded = self.processor.model_loaded
+        running = self.scheduler.running
+        return {
+            "status": status,
+            "reasons": [*broken, *worse],
+            "whisperx_available": self.processor.pid is not None,
+            "models_loaded": [loaded.removeprefix("faster-whisper-")] if loaded else [],
+            "memory_usage_mb": self._own_memory_mb() + self.processor.memory_mb,
+            "paused": self.scheduler.paused,
+            "queue_length": len(self.scheduler.jobs()),
+            "processing": running.name if running else None,
+        }
+
+    def _broken(self) -> list[str]:
+        found = [self.runner.trouble] if self.runner.trouble else []
+        if not self.watcher.available:
+            found.append(f"the shared folder is unavailable: {self.watcher.health().problem}")
+        return found
+
+    def _worse(self) -> list[str]:
+        found = []
+        watch = self.watcher.health()
+        if watch.available and watch.events == "degraded":
+            found.append(f"no file system events, rescanning instead: {watch.problem}")
+        if self.scheduler.paused:
+            found.append("the queue is paused")
+        if self.processor.pid is None:
+            found.append("the WhisperX process is not running")
+        try:
+            free_mb = shutil.disk_usage(self.shared).free // 2**20
+        except OSError:
+            return found
+        if free_mb < _LOW_DISK_MB:
+            found.append(f"only {free_mb} MB of disk are free")
+        return found
+
+    @staticmethod
+    def _own_memory_mb() -> int:
+        return int(psutil.Process().memory_info().rss / 2**20)

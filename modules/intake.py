@@ -1,0 +1,203 @@
+"""Where files and orders become jobs: one place for the watcher, the API and recovery."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+from modules.clock import Clock, iso
+from modules.config import Config
+from modules.errors import StorageError, TranscriberError
+from modules.file_manager import FileManager, Found
+from modules.job import ErrorInfo, Job, Priority, Status
+from modules.journal import Journal
+from modules.logger import get_logger
+from modules.names import is_recording
+from modules.scheduler import Scheduler
+from modules.stability import FileSample
+
+log = get_logger("Intake")
+
+
+class Intake:
+    """The watcher's sink, and the way in for orders. Thread-safe.
+
+    ``is_whole(name)`` tells whether the watcher has handed the file over as it is now.
+    ``look_again(name)`` has it handed over once more.
+    """
+
+    def __init__(
+        self, config: Config, scheduler: Scheduler, files: FileManager, journal: Journal,
+        clock: Clock,
+    ) -> None:  # fmt: skip
+        self._config = config
+        self._scheduler = scheduler
+        self._files = files
+        self._journal = journal
+        self._clock = clock
+        self.is_whole: Callable[[str], bool] = lambda name: False
+        self.look_again: Callable[[str], None] = lambda name: None
+        #: ``.in_progress`` files whose recording is gone, found at start.
+        self.orphans: list[str] = []
+
+    # --- the watcher's sink ---
+
+    def whole(self, name: str, sample: FileSample) -> None:
+        """A file is whole and was not seen in this state before."""
+        job = self._scheduler.get(name)
+        if job is None:
+            self._begin(name)
+        elif job.status is Status.ARRIVING:
+            self._scheduler.arrived(name)
+        elif job.status is Status.RUNNING and not _is_same(job, sample):
+            # A job that still waits needs nothing: the runner looks when its turn comes.
+            self._start_over(job)
+
+    def gone(self, name: str) -> None:
+        """A file was deleted or renamed by hand; the share itself is there."""
+        if self._scheduler.get(name) is None:
+            return
+        with self._journal.quiet():
+            self._scheduler.cancel(name, "the file was deleted or renamed")
+            self._files.drop_state(name)
+
+    # --- orders ---
+
+    def order(self, name: str, client: str | None = None) -> Job | None:
+        """Put a file in as an urgent job; None if its result is there already.
+
+        A file that is still being copied is accepted and starts when it is whole. Raises
+        TranscriberError if there is no such recording, StorageError.
+        """
+        if not is_recording(name):
+            raise TranscriberError("not_a_recording", f"{name!r} is not the name of a recording.")
+        if not self._files.is_there(name):
+            raise TranscriberError("file_not_found", f"There is no file {name!r} in the folder.")
+        if self._scheduler.get(name) is None and self._files.is_done(name):
+            return None
+        clients = (client,) if client else ()
+        kept = self._scheduler.submit(self._new(name, Priority.API, clients, Status.ARRIVING))
+        self._journal.record(kept)
+        if self.is_whole(name):
+            self._scheduler.arrived(name)
+        elif kept.status is Status.ARRIVING:
+            self.look_again(name)
+        return kept
+
+    # --- at start ---
+
+    def recover(self) -> None:
+        """Take in what an earlier run left: API jobs by creation, scanned ones by file time.
+
+        Raises StorageError.
+        """
+        found = [f for f in self._files.recover(self._config.watch.recursive) if self._revives(f)]
+        found.sort(
+            key=lambda f: (
+                f.job.priority,
+                f.job.created.timestamp()
+                if f.job.priority is Priority.API
+                else self._files.mtime_order(f.job.name),
+            )
+        )
+        for item in found:
+            self._revive(item.job)
+
+    def _revives(self, found: Found) -> bool:
+        """Settle what needs no job any more; True for the rest."""
+        job, name = found.job, found.job.name
+        result = self._files.read_result(name)
+        if result and result.get("job_id") == job.job_id:
+            # The crash came between the result and the removal of the state.
+            self._files.drop_state(name)
+            return False
+        if not found.has_recording:
+            log.warning("%s: its recording is gone", name)
+            self.orphans.append(name)
+            return False
+        if found.moved:
+            # Dragged back from manual/ with all its files: the watcher finds it as a new one.
+            self._files.drop_leftovers(name)
+            return False
+        return is_recording(name)
+
+    def _revive(self, job: Job) -> None:
+        last = job.attempts[-1] if job.attempts else None
+        if last and last.status == "processing":
+            done_s = self._files.read_checkpoint(job).position_s
+            job = self._judged(job, gained=done_s > last.start_position_seconds)
+        untouched = job.source is not None and self._files.is_still(job.name, job.source)
+        if untouched:
+            log.info("%s: taken up again, %d%% done", job.name, job.progress.percentage)
+        else:
+            # Copied anew while nobody looked, or never looked at: it must first be whole.
+            job = job.evolve(source=None, attempts=())
+        self._scheduler.submit(job.at_start(Status.QUEUED if untouched else Status.ARRIVING))
+
+    def _judged(self, job: Job, gained: bool) -> Job:
+        """An attempt that was found open counts only if it had gained no checkpoint."""
+        now = self._clock.utc_now()
+        if gained:
+            return job.close_attempt("interrupted", now)
+        number = job.attempt_number
+        final = number >= self._config.processing.max_retry_attempts
+        error = ErrorInfo(
+            code="interrupted_before_progress",
+            message="The program or the machine went down before the first piece was finished.",
+            timestamp=iso(now),
+            attempt=number,
+            retry_after=None if final else 0.0,
+        )
+        log.warning("%s: attempt %d ended in a crash", job.name, number)
+        return job.close_attempt("failed", now, 0.0, error)
+
+    # --- inside ---
+
+    def _begin(self, name: str) -> None:
+        """A file that nobody works on: a new job, unless its result is there already."""
+        try:
+            if self._files.is_done(name):
+                return
+            # What may lie about is of an earlier life; our own jobs are all in the queue.
+            self._files.drop_leftovers(name)
+            self._scheduler.submit(self._new(name, Priority.SCAN, (), Status.QUEUED))
+        except StorageError as error:
+            log.warning("%s: looking again: %s", name, error)
+            self.look_again(name)
+
+    def _new(self, name: str, priority: Priority, clients: tuple[str, ...], status: Status) -> Job:
+        _log_telegram_id(name)
+        return Job(
+            name=name,
+            job_id=uuid.uuid4().hex,
+            priority=priority,
+            settings=self._config.default_settings(),
+            source=None,
+            created=self._clock.utc_now(),
+            status=status,
+            clients=clients,
+        )
+
+    def _start_over(self, job: Job) -> None:
+        """The running file was replaced: the run is dropped, and the file is new work."""
+        with self._journal.quiet():
+            self._scheduler.cancel(job.name, "the file was replaced")
+            self._files.drop_state(job.name)
+            fresh = self._new(job.name, job.priority, job.clients, Status.QUEUED)
+            kept = self._scheduler.submit(
+                fresh.evolve(job_id=job.job_id, settings=job.settings, created=job.created)
+            )
+            self._journal.record_if_possible(kept)
+
+
+def _is_same(job: Job, sample: FileSample) -> bool:
+    source = job.source
+    return source is None or (source.size, source.mtime_ns) == (sample.size, sample.mtime_ns)
+
+
+def _log_telegram_id(name: str) -> None:
+    """A Telegram id at the start of a file name is only logged."""
+    found = re.match(r"(\d{5,15})(?!\d)", name.rpartition("/")[2])
+    if found:
+        log.info("%s: Telegram id %s", name, found.group(1))

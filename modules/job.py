@@ -1,0 +1,231 @@
+"""A job's life: what is asked for, what was tried, and the only legal transitions. Read this first.
+
+Every value here is frozen. A job evolves by ``job.to(Status.X, …)``, which refuses any step that
+is not in ``TRANSITIONS``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modules.clock import iso
+
+JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+class Status(StrEnum):
+    """Where a job stands."""
+
+    ARRIVING = "arriving"  #: ordered, but the file is still being copied, or copied anew
+    QUEUED = "queued"  #: whole and waiting for its turn
+    WAITING = "waiting"  #: failed, backing off before the next attempt
+    RUNNING = "running"  #: the worker has it
+    COMPLETED = "completed"  #: the result is on disk
+    FAILED = "failed"  #: given up on; the file is in manual/
+    CANCELLED = "cancelled"  #: deleted, renamed or replaced
+
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.ARRIVING: frozenset({Status.QUEUED, Status.CANCELLED}),
+    Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED}),
+    Status.WAITING: frozenset({Status.QUEUED, Status.CANCELLED}),
+    Status.RUNNING: frozenset(
+        {
+            Status.ARRIVING,
+            Status.QUEUED,
+            Status.WAITING,
+            Status.COMPLETED,
+            Status.FAILED,
+            Status.CANCELLED,
+        }
+    ),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+}
+
+
+class Priority(IntEnum):
+    """Order in the queue; the lower number goes first."""
+
+    API = 1
+    SCAN = 2
+
+    @property
+    def label(self) -> str:
+        """The word for it in ``.in_progress``."""
+        return "api_request" if self is Priority.API else "auto_scan"
+
+    @classmethod
+    def from_label(cls, label: str) -> Priority:
+        return cls.API if label == "api_request" else cls.SCAN
+
+
+class Frozen(BaseModel):
+    """Base of the values that go into sidecar files: frozen, finite numbers only."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class Settings(Frozen):
+    """What a transcription is made with."""
+
+    model_size: str
+    language: str
+    temperature: float
+    compute_type: str
+    device: str
+    debug: bool = False
+
+    def matches(self, other: Settings) -> bool:
+        """Equal but for ``debug``, which changes no transcript."""
+        return self.model_copy(update={"debug": other.debug}) == other
+
+
+class Source(Frozen):
+    """Which bytes a job is about. ``fingerprint``: SHA-256 of size, first and last MiB."""
+
+    size: int
+    mtime_ns: int
+    fingerprint: str
+
+    def same_as(self, other: Source) -> bool:
+        """The same file if size and mtime are; if only mtime differs, the fingerprint decides."""
+        if self.size != other.size:
+            return False
+        return self.mtime_ns == other.mtime_ns or self.fingerprint == other.fingerprint
+
+
+class ErrorInfo(Frozen):
+    """One failure, as ``.in_progress`` and the API show it. ``retry_after`` in seconds."""
+
+    code: str
+    message: str
+    details: str | None = None
+    timestamp: str
+    attempt: int
+    retry_after: float | None = None
+
+
+class Progress(Frozen):
+    """``percentage`` of the recording that is transcribed, 0 to 100."""
+
+    stage: Literal["queued", "loading_model", "processing_audio", "generating_text"] = "queued"
+    percentage: int = Field(default=0, ge=0, le=100)
+
+
+class Attempt(Frozen):
+    """One try. An interrupted one (pause, urgent job, shutdown) is reopened, never counted."""
+
+    attempt_number: int
+    start_time: str
+    end_time: str | None = None
+    status: Literal["processing", "completed", "failed", "interrupted"] = "processing"
+    continue_processing: bool = True
+    error: ErrorInfo | None = None
+    progress_info: Progress = Progress()
+    start_position_seconds: float = 0.0
+    running_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file's way from discovery to its result. ``name``: path inside shared/, with ``/``.
+
+    ``sequence`` is its place in the queue; it keeps it when it yields. ``position_s``: seconds of
+    audio that the checkpoint holds. ``not_before``: monotonic seconds, for back-off.
+    """
+
+    name: str
+    job_id: str
+    priority: Priority
+    settings: Settings
+    source: Source | None
+    created: datetime
+    status: Status = Status.QUEUED
+    sequence: int = 0
+    clients: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    progress: Progress = Progress()
+    position_s: float = 0.0
+    duration_s: float | None = None
+    last_segments: tuple[dict[str, Any], ...] = ()
+    outputs: tuple[str, ...] = ()
+    error: ErrorInfo | None = None
+    not_before: float = field(default=0.0, compare=False)
+
+    @property
+    def attempt_number(self) -> int:
+        """The attempt that runs now, or that would run next: failures so far plus one."""
+        return 1 + sum(attempt.status == "failed" for attempt in self.attempts)
+
+    @property
+    def finished(self) -> bool:
+        return not TRANSITIONS[self.status]
+
+    @property
+    def given_up(self) -> bool:
+        """The last attempt failed for good; only the move to manual/ is left to do."""
+        last = self.attempts[-1] if self.attempts else None
+        return bool(last and last.status == "failed" and last.error) and (
+            last.error.retry_after is None  # type: ignore[union-attr]
+        )
+
+    def evolve(self, **changes: Any) -> Job:
+        """The same job with other details; the status only changes through ``to``."""
+        if "status" in changes:
+            raise ValueError("use Job.to() to change the status")
+        return replace(self, **changes)
+
+    def to(self, status: Status, **changes: Any) -> Job:
+        """The job after a transition. Raises ValueError if the step is not legal."""
+        if status not in TRANSITIONS[self.status]:
+            raise ValueError(f"{self.name}: {self.status} cannot become {status}")
+        return replace(self, status=status, **changes)
+
+    def at_start(self, status: Status) -> Job:
+        """A job read from disk, put where it belongs after a restart."""
+        return replace(self, status=status)
+
+    def open_attempt(self, now: datetime) -> Job:
+        """Begin the next attempt, or reopen the one that was interrupted. The status stays."""
+        number = self.attempt_number
+        closed = [a for a in self.attempts if a.attempt_number != number]
+        previous = next((a for a in self.attempts if a.attempt_number == number), None)
+        attempt = Attempt(
+            attempt_number=number,
+            start_time=previous.start_time if previous else iso(now),
+            start_position_seconds=self.position_s,
+            running_seconds=previous.running_seconds if previous else 0.0,
+        )
+        return replace(self, attempts=(*closed, attempt))
+
+    def close_attempt(
+        self,
+        status: Literal["completed", "failed", "interrupted"],
+        now: datetime,
+        ran_s: float = 0.0,
+        error: ErrorInfo | None = None,
+    ) -> Job:
+        """Note how the open attempt ended; nothing changes if none is open."""
+        if not self.attempts or self.attempts[-1].status != "processing":
+            return self
+        last = self.attempts[-1]
+        ended = last.model_copy(
+            update={
+                "status": status,
+                "end_time": iso(now),
+                "error": error,
+                "continue_processing": status == "interrupted",
+                "progress_info": self.progress,
+                "running_seconds": round(last.running_seconds + ran_s, 3),
+            }
+        )
+        return replace(self, attempts=(*self.attempts[:-1], ended), error=error or self.error)

@@ -1,0 +1,120 @@
+"""One run of one job through the worker: what is ordered, and what each chunk changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from modules.audio_processor import Request
+from modules.checkpoint import Checkpoint, Writer
+from modules.clock import Clock
+from modules.config import Config
+from modules.file_manager import FileManager
+from modules.job import Job, Progress
+from modules.journal import Journal
+from modules.outputs import segment_json
+from modules.protocol import Chunk, ModelSpec, Started, Transcribe
+from modules.scheduler import Scheduler
+
+
+class JobRun:
+    """Keeps checkpoint, progress and ``.in_progress`` in step with the worker's chunks."""
+
+    def __init__(
+        self,
+        job: Job,
+        config: Config,
+        scheduler: Scheduler,
+        files: FileManager,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
+        self._job = job
+        self._config = config
+        self._scheduler = scheduler
+        self._files = files
+        self._journal = journal
+        self._clock = clock
+        self._sound: Checkpoint = files.read_checkpoint(job)
+        self._writer: Writer | None = None
+        self._duration_s: float | None = None
+        self._began: float | None = None
+        #: All finished chunks, those of earlier runs included.
+        self.chunks = list(self._sound.chunks)
+
+    @property
+    def resumed_at_s(self) -> float:
+        """Seconds of audio that earlier runs have done."""
+        return self._sound.position_s
+
+    @property
+    def ran_s(self) -> float:
+        """Seconds since the worker got the file; 0 before."""
+        return self._clock.monotonic() - self._began if self._began is not None else 0.0
+
+    def request(self, spec: ModelSpec) -> Request:
+        """The order for the worker, from the end of the checkpoint on."""
+        settings, config = self._job.settings, self._config
+        number, attempts = self._job.attempt_number, self._job.attempts
+        spent = sum(a.running_seconds for a in attempts if a.attempt_number == number)
+        order = Transcribe(
+            order=0,
+            path=bytes(self._files.path(self._job.name)),
+            model=spec,
+            language=settings.language,
+            settled_language=self._sound.language if settings.language == "auto" else None,
+            temperature=settings.temperature,
+            beam_size=config.whisperx.beam_size,
+            batch_size=config.whisperx.batch_size,
+            vad_method=config.whisperx.vad_method,
+            start_s=self._sound.position_s,
+            max_duration_s=config.processing.max_duration_hours * 3600,
+        )
+        return Request(order, spent)
+
+    def on_accepted(self) -> None:
+        """The attempt is written down before it begins. Raises StorageError."""
+        self._began = self._clock.monotonic()
+        position_s = self._sound.position_s
+        self._change(
+            lambda job: job.evolve(
+                position_s=position_s,
+                progress=Progress(stage="processing_audio", percentage=job.progress.percentage),
+                error=None,
+            ).open_attempt(self._clock.utc_now())
+        )
+        self._writer = self._files.open_checkpoint(self._job, self._sound)
+
+    def on_started(self, started: Started) -> None:
+        self._duration_s = started.duration_s
+        self._scheduler.update(self._job.name, lambda j: j.evolve(duration_s=started.duration_s))
+
+    def on_chunk(self, chunk: Chunk) -> None:
+        """Checkpoint first, then the state that points to it. Raises StorageError."""
+        assert self._writer is not None
+        self._writer.append(chunk)
+        self.chunks.append(chunk)
+        self._change(
+            lambda job: job.evolve(
+                position_s=chunk.position_s,
+                last_segments=tuple(segment_json(segment) for segment in chunk.segments),
+                progress=Progress(stage="processing_audio", percentage=self._percentage(chunk)),
+            )
+        )
+
+    def close(self) -> None:
+        if self._writer:
+            self._writer.close()
+
+    def _change(self, change: Callable[[Job], Job]) -> None:
+        changed = self._scheduler.update(self._job.name, change)
+        if changed:
+            self._journal.record(changed)
+
+    def _percentage(self, chunk: Chunk) -> int:
+        """0 to 99; by the share of the file that was read where no duration is known."""
+        duration_s = self._duration_s
+        if duration_s and chunk.position_s <= duration_s * 1.01:
+            done = chunk.position_s / duration_s
+        else:
+            done = chunk.read_fraction
+        return max(0, min(99, int(done * 100)))

@@ -1,0 +1,54 @@
+"""Keeps each job's ``.in_progress`` in step with the queue, whichever thread changed the job."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+from modules.errors import StorageError
+from modules.file_manager import FileManager
+from modules.job import Job, Priority, Status
+from modules.logger import get_logger
+
+log = get_logger("FileManager")
+
+
+class Journal:
+    """Writes what the queue says now, never what some thread believed a moment ago."""
+
+    def __init__(self, files: FileManager, current: Callable[[str], Job | None]) -> None:
+        self._files = files
+        self._current = current
+        self._lock = threading.RLock()
+
+    def record(self, job: Job) -> None:
+        """Save the job as the queue has it. Raises StorageError.
+
+        A scanned file that only waits has no ``.in_progress``; one that yielded keeps it.
+        """
+        with self._lock:
+            now = self._current(job.name)
+            if now and _is_worth_a_file(now):
+                self._files.save(now)
+
+    def record_if_possible(self, job: Job) -> None:
+        """The same for transitions that must not fail; the next ``record`` mends a failure."""
+        try:
+            self.record(job)
+        except StorageError as error:
+            log.warning("%s: its state could not be saved: %s", job.name, error)
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Nobody saves a job while the caller finishes one and removes its files."""
+        with self._lock:
+            yield
+
+
+def _is_worth_a_file(job: Job) -> bool:
+    if job.finished:
+        return False
+    # A job that was taken is written once its attempt begins, so that a file whose turn has not
+    # really come yet leaves nothing behind.
+    return job.priority is Priority.API or bool(job.attempts) or job.status is Status.WAITING

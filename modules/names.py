@@ -1,0 +1,66 @@
+"""Which names in the shared folder are recordings.
+
+A name is a path relative to the share, with ``/``. It is judged by its spelling alone.
+"""
+
+from __future__ import annotations
+
+#: Our own folder inside the share: lock, owner's note, pause flag, uploads in flight.
+STATE_FOLDER = ".transcriber"
+
+_SOUND = (
+    "3ga aac ac3 aif aifc aiff amr ape au awb caf dss dts eac3 flac m4a m4b m4r mka mp2 mp3 mpga"
+    " oga ogg opus qcp ra snd sph spx tta voc w64 wav weba wma wv"
+)
+_PICTURES_WITH_SOUND = (
+    "3g2 3gp asf avi f4v flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv rm rmvb ts vob webm wmv"
+)
+
+#: What FFmpeg's demuxers recognise by content. Headerless formats (raw GSM, G.722, PCM) are left
+#: out: nothing in such a file says what it is.
+MEDIA_EXTENSIONS = frozenset(f"{_SOUND} {_PICTURES_WITH_SOUND}".split())
+
+#: Endings under which browsers, copy tools and sync tools write what is not yet whole.
+TEMPORARY_EXTENSIONS = frozenset(
+    {"part", "partial", "crdownload", "filepart", "tmp", "temp", "download"}
+)
+
+#: Beginnings of temporary names: Syncthing on Windows, Office's lock files. The hidden ones
+#: (``.syncthing.*``, ``._*``, rsync's ``.name.XXXXXX``) fall under the leading dot.
+TEMPORARY_PREFIXES = ("~syncthing~", "~$")
+
+#: Bins and indexes that network storage keeps in a share: what lies there was thrown away.
+SYSTEM_FOLDERS = frozenset(
+    {"#recycle", "@recycle", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
+)
+
+
+def is_recording(name: str) -> bool:
+    """Whether a file of this name is taken for a recording.
+
+    Syncthing's conflict copies (``talk.sync-conflict-20240101-….mp3``) are: they hold sound that
+    stands nowhere else. Our own files never are: none ends in a media extension.
+    """
+    folder, _, last = name.rpartition("/")
+    if folder and not is_visible_folder(folder):
+        return False
+    return not _is_ignored(last) and _extension(last) in MEDIA_EXTENSIONS
+
+
+def is_visible_folder(name: str) -> bool:
+    """Whether recordings in this subfolder, given relative to the share, are looked at."""
+    return all(
+        part and not _is_ignored(part) and part.lower() not in SYSTEM_FOLDERS
+        for part in name.split("/")
+    )
+
+
+def _is_ignored(part: str) -> bool:
+    if part.startswith(".") or part.lower().startswith(TEMPORARY_PREFIXES):
+        return True
+    return _extension(part) in TEMPORARY_EXTENSIONS
+
+
+def _extension(part: str) -> str:
+    stem, dot, extension = part.rpartition(".")
+    return extension.lower() if dot and stem else ""

@@ -1,0 +1,145 @@
+"""One transcriber at a time: the lock, the owner's note, and foreign whisperx processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+from filelock import FileLock, Timeout
+
+from modules.atomic import remove, to_json, write_whole
+from modules.clock import Clock, iso
+from modules.config import Config
+from modules.errors import LockHeldError, StorageError, TranscriberError
+from modules.names import STATE_FOLDER
+from modules.sidecars import parse_json
+
+#: How often the owner says that it lives, and after how long its note is no longer believed.
+HEARTBEAT_S = 10.0
+_BELIEVED = timedelta(seconds=60)
+
+
+def lock_path(config: Config) -> Path:
+    """The lock's file: in the shared folder, unless the configuration moves it."""
+    return config.processing.lock_file or config.shared_directory / STATE_FOLDER / "lock"
+
+
+def note_path(config: Config) -> Path:
+    return config.shared_directory / STATE_FOLDER / "owner.json"
+
+
+class Ownership:
+    """Holds the lock and keeps the owner's note fresh. Use as a context manager.
+
+    Entering raises LockHeldError, with words about who holds it, and StorageError.
+    """
+
+    def __init__(self, config: Config, clock: Clock, role: str) -> None:
+        self._config = config
+        self._clock = clock
+        self._role = role
+        self._lock = FileLock(lock_path(config), timeout=0, mode=0o644)
+        self._since = clock.utc_now()
+
+    def __enter__(self) -> Ownership:
+        _refuse_foreign_whisperx()
+        note = read_note(self._config)
+        if note and _is_elsewhere_and_alive(note, self._clock.utc_now()):
+            raise LockHeldError("lock_held", f"{_describe(note)} works on this folder already.")
+        try:
+            lock_path(self._config).parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            note = read_note(self._config)
+            who = _describe(note) if note else "Another transcriber"
+            raise LockHeldError(
+                "lock_held",
+                f"{who} works on this folder already.",
+                remedy="Stop it first, or put the files into its shared folder.",
+            ) from None
+        except OSError as error:
+            told = f"The lock {lock_path(self._config)} cannot be used: {error}"
+            raise StorageError("lock_unusable", told) from error
+        with contextlib.suppress(StorageError):
+            self.beat()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(StorageError):
+            remove(note_path(self._config))
+        self._lock.release()
+
+    def beat(self) -> None:
+        """Say that the owner lives. Raises StorageError."""
+        note = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "role": self._role,
+            "since": iso(self._since),
+            "heartbeat": iso(self._clock.utc_now()),
+        }
+        write_whole(note_path(self._config), to_json(note))
+
+
+def read_note(config: Config) -> dict[str, Any] | None:
+    """The owner's note, or None if there is none that can be read."""
+    try:
+        return parse_json(note_path(config).read_bytes(), "owner.json")
+    except (OSError, TranscriberError):
+        return None
+
+
+def holder(config: Config) -> str | None:
+    """Who holds the lock now, in words; None if it is free. Leaves everything as it is."""
+    path = lock_path(config)
+    if not path.exists():
+        return None
+    try:
+        with FileLock(path, timeout=0):
+            return None
+    except (Timeout, OSError):
+        note = read_note(config)
+        return _describe(note) if note else "another process"
+
+
+def foreign_whisperx() -> list[int]:
+    """Process ids of ``whisperx`` commands that are not ours."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        words = process.info["cmdline"] or []
+        names = [os.path.basename(word) for word in words[:2]]
+        as_module = "-m" in words and words[words.index("-m") + 1 :][:1] == ["whisperx"]
+        if "whisperx" in names or as_module:
+            found.append(int(process.info["pid"]))
+    return found
+
+
+def _refuse_foreign_whisperx() -> None:
+    pids = foreign_whisperx()
+    if pids:
+        raise LockHeldError(
+            "whisperx_running",
+            f"WhisperX is already running (PID {', '.join(map(str, pids))}).",
+            remedy="Wait until it has ended, or end it, then start again.",
+        )
+
+
+def _is_elsewhere_and_alive(note: dict[str, Any], now: datetime) -> bool:
+    if note.get("host") == socket.gethostname():
+        return False  # the lock itself tells
+    try:
+        beat = datetime.fromisoformat(str(note.get("heartbeat")))
+    except ValueError:
+        return False
+    beat = beat if beat.tzinfo else beat.replace(tzinfo=UTC)
+    return abs(now - beat) < _BELIEVED
+
+
+def _describe(note: dict[str, Any]) -> str:
+    where = "" if note.get("host") == socket.gethostname() else f" on host {note.get('host')}"
+    return f"The {note.get('role', 'daemon')} with PID {note.get('pid')}{where}"

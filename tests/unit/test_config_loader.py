@@ -1,0 +1,411 @@
+"""config.yaml and the environment: what is accepted, and what people are told."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from modules.config import Config, WhisperxConfig, settings_conflicts
+from modules.config_loader import ENVIRONMENT, PROJECT_ROOT, config_path, load_config
+from modules.errors import ConfigError
+from modules.job import Settings
+from modules.languages import LANGUAGE_CODES
+
+
+class Folder:
+    """A folder with one configuration file in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path / "config.yaml"
+
+    def load(self, text: str = "", **environ: str) -> Config:
+        self.file.write_text(text, encoding="utf-8")
+        return load_config(self.file, environ)
+
+    def problems(self, text: str = "", **environ: str) -> list[str]:
+        """The lines of complaint, less the name of the file."""
+        with pytest.raises(ConfigError) as caught:
+            self.load(text, **environ)
+        return [line.removeprefix(f"{self.file}: ") for line in caught.value.problems]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found |= keys_of(field.annotation, f"{prefix}{name}.")
+        else:
+            found.add(prefix + name)
+    return found
+
+
+def keys_in(tree: dict[str, typing.Any], prefix: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, value in tree.items():
+        found |= keys_in(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name}
+    return found
+
+
+# --- the shipped file ---------------------------------------------------------------------------
+
+
+def test_shipped_file_states_every_default(folder: Folder) -> None:
+    text = (PROJECT_ROOT / "config.yaml").read_text(encoding="utf-8")
+    assert folder.load(text) == folder.load("")
+
+
+def test_shipped_file_has_every_key_and_explains_each() -> None:
+    text = (PROJECT_ROOT / "config.yaml").read_text(encoding="utf-8")
+    assert keys_in(yaml.safe_load(text)) == keys_of(Config)
+    unexplained = [line for line in text.splitlines() if ": " in line and "# " not in line]
+    assert unexplained == []
+
+
+def test_shipped_file_names_every_variable() -> None:
+    text = (PROJECT_ROOT / "config.yaml").read_text(encoding="utf-8")
+    assert [name for name in ENVIRONMENT if f"[{name}]" not in text] == []
+
+
+# --- which file ---------------------------------------------------------------------------------
+
+
+def test_argument_goes_before_variable_and_variable_before_the_usual_place() -> None:
+    environ = {"CONFIG_PATH": "/etc/from-variable.yaml"}
+    assert config_path(Path("/etc/a.yaml"), environ) == (Path("/etc/a.yaml"), True)
+    assert config_path(None, environ) == (Path("/etc/from-variable.yaml"), True)
+    assert config_path(None, {"CONFIG_PATH": ""}) == (PROJECT_ROOT / "config.yaml", False)
+
+
+@pytest.mark.parametrize("by_argument", [True, False])
+def test_named_file_must_exist(tmp_path: Path, by_argument: bool) -> None:
+    missing = tmp_path / "missing.yaml"
+    argument, environ = (missing, {}) if by_argument else (None, {"CONFIG_PATH": str(missing)})
+    with pytest.raises(ConfigError, match=r"missing\.yaml: cannot be read"):
+        load_config(argument, environ)
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modules.config_loader.PROJECT_ROOT", tmp_path)
+    config = load_config(None, {})
+    assert (config.api.port, config.shared_directory) == (8000, tmp_path / "shared")
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+def test_relative_paths_count_from_the_file(folder: Folder) -> None:
+    config = folder.load(
+        "shared_directory: in\n"
+        "models_directory: /weights\n"
+        "whisperx: {model_size: ./mine}\n"
+        "processing: {lock_file: run/lock}\n",
+        MANUAL_DIRECTORY="../failed",
+    )
+    assert config.shared_directory == folder.path / "in"
+    assert config.manual_directory == folder.path.parent / "failed"
+    assert config.models_directory == Path("/weights")
+    assert config.whisperx.model_size == str(folder.path / "mine")
+    assert config.processing.lock_file == folder.path / "run" / "lock"
+
+
+def test_home_is_expanded(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
+    assert folder.load("shared_directory: ~/in").shared_directory == Path("/home/anna/in")
+
+
+def test_whole_number_is_a_number(folder: Folder) -> None:
+    assert folder.load("whisperx: {temperature: 0}").whisperx.temperature == 0.0
+
+
+def test_case_of_level_and_language_is_forgiven(folder: Folder) -> None:
+    config = folder.load("logging: {level: debug}\nwhisperx: {language: EN}")
+    assert (config.logging.level, config.whisperx.language) == ("DEBUG", "en")
+
+
+def test_result_alone_may_be_asked_for(folder: Folder) -> None:
+    assert folder.load("output: {formats: []}").output.formats == ()
+
+
+def test_default_settings_are_those_of_the_file(folder: Folder) -> None:
+    config = folder.load("whisperx: {language: en, model_size: small, debug: true}")
+    assert config.default_settings() == Settings(
+        model_size="small",
+        language="en",
+        temperature=0.0,
+        compute_type="int8",
+        device="cpu",
+        debug=True,
+    )
+
+
+def test_configuration_is_frozen_to_its_leaves(folder: Folder) -> None:
+    config = folder.load()
+    with pytest.raises(ValidationError, match="frozen"):
+        config.api.port = 1  # type: ignore[misc]
+
+
+def test_there_are_a_hundred_languages() -> None:
+    assert len(LANGUAGE_CODES) == 100
+    assert {"ru", "en", "haw", "yue"} <= LANGUAGE_CODES
+
+
+# --- complaints ---------------------------------------------------------------------------------
+
+COMPLAINTS = [
+    ("whisperx: {temperature: 7}", "whisperx.temperature: must be between 0 and 1, got 7"),
+    ("whisperx: {temperature: true}", "whisperx.temperature: must be a number, got true"),
+    ("whisperx: {cpu_threads: true}", "whisperx.cpu_threads: must be a whole number, got true"),
+    ("whisperx: {beam_size: 5.0}", "whisperx.beam_size: must be a whole number, got 5.0"),
+    ("watch: {rescan_seconds: .inf}", "watch.rescan_seconds: must be a finite number, got inf"),
+    ('api: {port: "8000"}', "api.port: must be a whole number, got '8000'"),
+    ("api: {port: 65536}", "api.port: must be between 0 and 65535, got 65536"),
+    (
+        "api: {max_concurrent_tasks: 3}",
+        "api.max_concurrent_tasks: must be 1, because one machine runs one task at a time, got 3",
+    ),
+    ("api: {workers: 0}", "api.workers: must be 1, because one machine runs one task at a time, "
+     "got 0"),
+    ("watch: {events: 1}", "watch.events: must be true or false, got 1"),
+    # YAML reads a bare "no", which is Norwegian, as false.
+    ("whisperx: {language: no}", "whisperx.language: must be text, got false; put it in quotes"),
+    (
+        "whisperx: {language: russian}",
+        "whisperx.language: must be auto, mixed or a Whisper language code such as ru, "
+        "got 'russian'; did you mean ru?",
+    ),
+    (
+        "whisperx: {device: gpu}",
+        "whisperx.device: must be one of cpu, cuda, auto, got 'gpu'",
+    ),
+    (
+        "logging: {level: warn}",
+        "logging.level: must be one of DEBUG, INFO, WARNING, ERROR, got 'WARN'; "
+        "did you mean WARNING?",
+    ),
+    ("output: {formats: txt}", "output.formats: must be a list, such as [txt, srt], got 'txt'"),
+    (
+        "output: {formats: [txt, doc]}",
+        "output.formats.1: must be one of txt, srt, vtt, tsv, json, got 'doc'",
+    ),
+    (
+        "output: {formats: [srt, srt]}",
+        "output.formats: must name each format once, got ['srt', 'srt']",
+    ),
+    (
+        "shared_directory:",
+        "shared_directory: has no value; give it one, or remove the line to use the default",
+    ),
+    ("watch:", "watch: has no value; give it one, or remove the line to use the default"),
+    ("watch: 5", "watch: must be a section with keys of its own, got 5"),
+    ("shared_directory: 5", "shared_directory: must be the path of a file or folder, got 5"),
+    ('api: {host: " "}', "api.host: must not be empty, got ' '"),
+    (
+        "whisperx: {temprature: 0}",
+        "whisperx.temprature: is not a known key; did you mean whisperx.temperature?",
+    ),
+    ("language: ru", "language: is not a known key; did you mean whisperx.language?"),
+    (
+        "api: {shared_directory: x}",
+        "api.shared_directory: is not a known key; did you mean shared_directory?",
+    ),
+    (
+        "logging: {xyz: 1}",
+        "logging.xyz: is not a known key; known here: level",
+    ),
+    (
+        "whisperx: {compute_type: float16}",
+        "whisperx.compute_type: float16 needs a GPU; use int8 on device cpu",
+    ),
+    (
+        "whisperx: {model_size: tiny.en}",
+        "whisperx.language: the model tiny.en knows English only, got 'ru'; use en, "
+        "or another model",
+    ),
+    (
+        "whisperx: {language: yue}",
+        "whisperx.language: yue is known to large-v3 and turbo only, not to the model base",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line"), COMPLAINTS, ids=[line for _, line in COMPLAINTS])
+def test_complaint(folder: Folder, text: str, line: str) -> None:
+    assert folder.problems(text) == [line]
+
+
+def test_unknown_model_size_names_the_nearest(folder: Folder) -> None:
+    [line] = folder.problems("whisperx: {model_size: bse}")
+    assert line.startswith("whisperx.model_size: must be one of tiny, tiny.en, base")
+    assert line.endswith("or a path with a slash in it, got 'bse'; did you mean base?")
+
+
+def test_manual_must_not_be_shared_however_it_is_spelled(folder: Folder) -> None:
+    (folder.path / "shared").mkdir()
+    (folder.path / "link").symlink_to("shared")
+    [line] = folder.problems("manual_directory: link")
+    assert line.startswith("manual_directory: must not be the shared_directory too")
+
+
+def test_manual_inside_a_recursively_watched_folder_would_feed_itself(folder: Folder) -> None:
+    text = "manual_directory: shared/failed\nwatch: {recursive: %s}"
+    assert folder.load(text % "false").manual_directory == folder.path / "shared" / "failed"
+    [line] = folder.problems(text % "true")
+    assert line.startswith("manual_directory: must not lie inside shared_directory")
+
+
+def test_everything_is_reported_at_once(folder: Folder) -> None:
+    text = (
+        "api: {port: 8000, port: 8001}\n"
+        "whisperx: {temperature: 7, compute_type: float16}\n"
+        "colour: red\n"
+        "manual_directory: shared\n"
+    )
+    subjects = [line.split(": ")[0] for line in folder.problems(text, LOG_LEVEL="loud")]
+    assert subjects == [
+        "line 1",
+        "whisperx.temperature",
+        "colour",
+        "LOG_LEVEL",
+        "manual_directory",
+        "whisperx.compute_type",
+    ]
+
+
+def test_no_second_complaint_about_a_value_that_was_already_refused(folder: Folder) -> None:
+    lines = folder.problems("whisperx: {device: gpu, compute_type: float16}")
+    assert [line.split(":")[0] for line in lines] == ["whisperx.device"]
+
+
+# --- the text of the file -----------------------------------------------------------------------
+
+
+def test_syntax_error_names_its_line(folder: Folder) -> None:
+    [line] = folder.problems("api:\n  port: 1\n  host: a: b\n")
+    assert line == "line 3: mapping values are not allowed here; this is not valid YAML"
+
+
+def test_syntax_error_does_not_hide_the_environment(folder: Folder) -> None:
+    assert folder.problems("a: [", API_PORT="70000")[1:] == [
+        "API_PORT: must be between 0 and 65535, got 70000"
+    ]
+
+
+def test_duplicate_key_names_its_line(folder: Folder) -> None:
+    [line] = folder.problems("watch:\n  events: true\n  recursive: true\n  events: false\n")
+    assert line == "line 4: the key events is there twice"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"a: \xff", "is not UTF-8 text (byte 3); save it as UTF-8"),
+        (b"a: 1\nb: \x01", "line 2: a character that YAML does not allow"),
+        (b"- 1", "must hold keys and values, got [1]"),
+        (
+            b"a: 2020-99-99",
+            "holds a value that YAML cannot read (month must be in 1..12); put it in quotes",
+        ),
+        (b"? [1, 2]\n: 3", "line 1: found unhashable key; this is not valid YAML"),
+    ],
+)
+def test_unreadable_text(folder: Folder, content: bytes, line: str) -> None:
+    folder.file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(folder.file, {})
+    assert caught.value.problems == [f"{folder.file}: {line}"]
+
+
+def test_mark_of_windows_editors_is_no_part_of_the_text(folder: Folder) -> None:
+    folder.file.write_bytes(b"\xef\xbb\xbfapi: {port: 9}\r\n")
+    assert load_config(folder.file, {}).api.port == 9
+
+
+def test_yaml_cannot_run_code(folder: Folder) -> None:
+    [line] = folder.problems("a: !!python/object/apply:os.getcwd []")
+    assert line.startswith("line 1: could not determine a constructor")
+
+
+# --- the environment ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("WHISPERX_MODEL_SIZE", "small", "small"),
+        ("WHISPERX_LANGUAGE", "de", "de"),
+        ("WHISPERX_DEVICE", "cuda", "cuda"),
+        ("WHISPERX_COMPUTE_TYPE", "float32", "float32"),
+        ("SHARED_DIRECTORY", "/s", Path("/s")),
+        ("MANUAL_DIRECTORY", "/m", Path("/m")),
+        ("API_HOST", "0.0.0.0", "0.0.0.0"),
+        ("API_PORT", " 81 ", 81),
+    ],
+)
+def test_variable_goes_before_the_file(
+    folder: Folder, variable: str, text: str, expected: object
+) -> None:
+    value: object = folder.load(
+        "api: {port: 1, host: x}\nlogging: {level: ERROR}", **{variable: text}
+    )
+    for part in ENVIRONMENT[variable]:
+        value = getattr(value, part)
+    assert value == expected
+
+
+def test_variable_leaves_the_rest_of_its_section(folder: Folder) -> None:
+    assert folder.load("api: {host: here}", API_PORT="9").api.host == "here"
+
+
+def test_empty_variable_is_not_set(folder: Folder) -> None:
+    assert folder.load("api: {port: 9}", API_PORT=" ").api.port == 9
+
+
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        ({"API_PORT": "x"}, "API_PORT: must be a whole number, got 'x'"),
+        ({"API_PORT": "-1"}, "API_PORT: must be between 0 and 65535, got -1"),
+        (
+            {"WHISPERX_COMPUTE_TYPE": "float16"},
+            "WHISPERX_COMPUTE_TYPE: float16 needs a GPU; use int8 on device cpu",
+        ),
+        (
+            {"WHISPERX_DEVICE": "cuba"},
+            "WHISPERX_DEVICE: must be one of cpu, cuda, auto, got 'cuba'; did you mean cuda?",
+        ),
+    ],
+)
+def test_complaint_names_the_variable(folder: Folder, environ: dict[str, str], line: str) -> None:
+    assert folder.problems("", **environ) == [line]
+
+
+# --- settings that do not go together -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "blamed"),
+    [
+        ({}, []),
+        ({"device": "cuda", "compute_type": "float16"}, []),
+        ({"device": "cpu", "compute_type": "int8_float16"}, ["compute_type"]),
+        ({"model_size": "base.en", "language": "auto"}, []),
+        ({"model_size": "base.en", "language": "de"}, ["language"]),
+        ({"model_size": "turbo", "language": "yue"}, []),
+        ({"model_size": "large-v2", "language": "yue"}, ["language"]),
+        ({"model_size": "/models/anything", "language": "yue"}, []),
+    ],
+)
+def test_conflicts(settings: dict[str, str], blamed: list[str]) -> None:
+    found = settings_conflicts(WhisperxConfig.model_validate(settings))
+    assert [keys[0] for keys, _ in found] == blamed
