@@ -46,6 +46,8 @@ log = get_logger("AudioProcessor")
 _TICK_S = 0.25
 _MEMORY_EVERY_S = 1.0
 _TERM_GRACE_S = 2.0
+#: A child that dies between jobs is started anew at most this often.
+_RESTART_GAP_S = 30.0
 #: How much longer than Whisper base a model may take, in all and between signs of life.
 _SLOWNESS = {"tiny": 0.6, "base": 1.0, "small": 3.0, "medium": 8.0, "large": 16.0, "turbo": 8.0}
 #: Seconds of work per second of audio that Whisper base is allowed; it needs 0.05 on two cores.
@@ -115,6 +117,9 @@ class AudioProcessor:
         self._on_event = on_event
         self._child: Child | None = None
         self._orders = 0
+        #: The model to have at hand between jobs; None once it was let go.
+        self._wanted: ModelSpec | None = None
+        self._started_at = float("-inf")
         #: Why processes were replaced, and how often.
         self.restarts: dict[str, int] = {}
 
@@ -141,6 +146,7 @@ class AudioProcessor:
 
     def warm(self, spec: ModelSpec) -> None:
         """Start the child and have it load a model, without waiting for either."""
+        self._wanted = spec
         self._discard_if_dead()
         if self._child is None:
             self._start()
@@ -153,6 +159,9 @@ class AudioProcessor:
         """Between jobs: hear what the child said, replace it if it died, let it go if idle."""
         child = self._child
         if child is None:
+            since = self._clock.monotonic() - self._started_at
+            if self._wanted and since > _RESTART_GAP_S:
+                self.warm(self._wanted)
             return
         with contextlib.suppress(queue.Empty):
             while True:
@@ -165,6 +174,7 @@ class AudioProcessor:
         idle_s = self._config.processing.worker_idle_seconds
         if idle_s and child.loaded and self._clock.monotonic() - child.idle_since > idle_s:
             log.info("WhisperX was idle for %.0f s, letting its memory go", idle_s)
+            self._wanted = None
             self.close()
         elif self.memory_mb > self._config.processing.worker_memory_mb:
             self._replace("memory")
@@ -223,12 +233,6 @@ class AudioProcessor:
             child.idle_since = self._clock.monotonic()
         return self._outcome(child, done, run.ran_s)
 
-    def kill(self) -> None:
-        """End the child's group at once; ``process`` then raises. Safe from any thread."""
-        child = self._child
-        if child:
-            _signal_group(child.process, signal.SIGKILL)
-
     # --- inside ---
 
     def _outcome(self, child: Child | None, done: Done | None, ran_s: float) -> Outcome:
@@ -251,7 +255,7 @@ class AudioProcessor:
             cwd=Path(__file__).resolve().parent.parent,
         )
         child = Child(process, queue.Queue(), self._clock.monotonic())
-        child.idle_since = child.started_at
+        child.idle_since = self._started_at = child.started_at
         child.readers = (
             threading.Thread(target=_read_events, args=(child,), name="worker-events"),
             threading.Thread(target=_read_complaints, args=(child,), name="worker-stderr"),

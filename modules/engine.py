@@ -219,16 +219,20 @@ class Aligner:
     def _aligned(
         self, words: list[Word], chunk: AudioChunk, language: str, folder: Path
     ) -> list[Word]:
-        from whisperx.alignment import align, load_align_model
+        from whisperx import alignment
 
+        # It would fetch NLTK's sentence splitter from the network, only to group words that are
+        # grouped here by ``sentences`` anyway.
+        alignment.nltk_load = lambda resource: _OneSentence()
         if language not in self._models:
-            self._models[language] = load_align_model(
+            self._models[language] = alignment.load_align_model(
                 language, self._device, model_name=str(folder), model_cache_only=True
             )
         model, metadata = self._models[language]
         seconds = len(chunk.samples) / SAMPLE_RATE
         asked = [{"text": joined(words), "start": 0.0, "end": seconds}]
-        found = align(asked, model, metadata, chunk.samples, self._device)["word_segments"]
+        aligned = alignment.align(asked, model, metadata, chunk.samples, self._device)
+        found = aligned["word_segments"]
         if len(found) != len(words):
             raise WorkerError(
                 "alignment_mismatch", f"{len(found)} words aligned, {len(words)} were spoken"
@@ -244,6 +248,13 @@ class Aligner:
             else word
             for word, timing in zip(words, found, strict=True)
         ]
+
+
+class _OneSentence:
+    """A sentence splitter that does not split."""
+
+    def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+        return [(0, len(text))]
 
 
 def _features(model: Any, chunk: AudioChunk) -> Any:

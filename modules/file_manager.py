@@ -109,8 +109,11 @@ class FileManager:
 
     def is_still(self, name: str, source: Source) -> bool:
         """Whether the recording is the file that ``source`` describes."""
-        facts = self.path(name).lstat() if self.is_there(name) else None
-        if facts is None or facts.st_size != source.size:
+        if not self.is_there(name):
+            return False
+        with storage_errors(self.path(name)):
+            facts = self.path(name).lstat()
+        if facts.st_size != source.size:
             return False
         return facts.st_mtime_ns == source.mtime_ns or self.source(name).same_as(source)
 

@@ -75,14 +75,15 @@ class JobRun:
         """The attempt is written down before it begins. Raises StorageError."""
         self._began = self._clock.monotonic()
         position_s = self._sound.position_s
-        self._change(
+        accepted = self._change(
             lambda job: job.evolve(
                 position_s=position_s,
                 progress=Progress(stage="processing_audio", percentage=job.progress.percentage),
                 error=None,
             ).open_attempt(self._clock.utc_now())
         )
-        self._writer = self._files.open_checkpoint(self._job, self._sound)
+        if accepted:
+            self._writer = self._files.open_checkpoint(self._job, self._sound)
 
     def on_started(self, started: Started) -> None:
         self._duration_s = started.duration_s
@@ -90,7 +91,8 @@ class JobRun:
 
     def on_chunk(self, chunk: Chunk) -> None:
         """Checkpoint first, then the state that points to it. Raises StorageError."""
-        assert self._writer is not None
+        if self._writer is None:
+            return  # cancelled before it began
         self._writer.append(chunk)
         self.chunks.append(chunk)
         self._change(
@@ -105,10 +107,11 @@ class JobRun:
         if self._writer:
             self._writer.close()
 
-    def _change(self, change: Callable[[Job], Job]) -> None:
+    def _change(self, change: Callable[[Job], Job]) -> Job | None:
         changed = self._scheduler.update(self._job.name, change)
         if changed:
             self._journal.record(changed)
+        return changed
 
     def _percentage(self, chunk: Chunk) -> int:
         """0 to 99; by the share of the file that was read where no duration is known."""

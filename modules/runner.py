@@ -104,7 +104,9 @@ class Runner:
                 return
             if not self._is_ready(job):
                 return
-            current = self._scheduler.get(job.name) or job
+            current = self._scheduler.get(job.name)
+            if current is None:
+                return  # cancelled meanwhile
             run = JobRun(
                 current, self._config, self._scheduler, self._files, self._journal, self._clock
             )

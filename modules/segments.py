@@ -63,10 +63,9 @@ def joined(words: Sequence[Word]) -> str:
 
 def _ends_segment(group: Sequence[Word], following: Word) -> bool:
     before = group[-1]
-    known = before.end is not None and following.start is not None
-    if known and following.start - before.end > PAUSE_S:
-        return True
-    return ends_sentence(before.word)
+    if before.end is None or following.start is None:
+        return ends_sentence(before.word)
+    return following.start - before.end > PAUSE_S or ends_sentence(before.word)
 
 
 def ends_sentence(word: str) -> bool:
