@@ -1,0 +1,4 @@
+"""audio-transcriber: recordings dropped into a folder become text."""
+
+#: The one place that says which version this is; ``setup.cfg`` reads it from here.
+__version__ = "0.1.0"

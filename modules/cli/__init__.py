@@ -1,0 +1,4 @@
+"""The commands of ``transcriber.py``: one file a command, and what they share.
+
+Each command is ``run(options) -> exit code``. ``parser`` imports them only when they are called.
+"""

@@ -1,0 +1,99 @@
+"""Checks of the machine: memory, cores, GPU, file system events."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from modules.cli.findings import Finding, ok, problem, warning
+from modules.config import Config
+
+#: What the program promises to stay within; a machine that is sold as 2 GB shows a bit less.
+_MEMORY_MB = 1900
+_INOTIFY = Path("/proc/sys/fs/inotify")
+_CGROUPS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def check_memory() -> Iterator[Finding]:
+    total_mb = psutil.virtual_memory().total // 2**20
+    limits = [limit for path in _CGROUPS if (limit := _number(path))]
+    allowed_mb = min([total_mb, *(limit // 2**20 for limit in limits)])
+    free_mb = psutil.virtual_memory().available // 2**20
+    seen = f"{allowed_mb} MB, of which the machine has {min(free_mb, allowed_mb)} MB free"
+    if allowed_mb < _MEMORY_MB:
+        yield warning("memory", seen, "Give it 2 GB, or use a smaller whisperx.model_size.")
+    else:
+        yield ok("memory", seen)
+
+
+def check_cores(config: Config) -> Iterator[Finding]:
+    cores, threads = len(os.sched_getaffinity(0)), config.whisperx.cpu_threads
+    seen = f"{cores} usable, whisperx.cpu_threads is {threads}"
+    if threads > cores:
+        yield warning("cores", seen, f"Set whisperx.cpu_threads to {cores}: more is slower.")
+    else:
+        yield ok("cores", seen)
+
+
+def check_gpu(config: Config) -> Iterator[Finding]:
+    """Only where the configuration asks for one."""
+    if config.whisperx.device != "cuda":
+        return
+    if ctypes.util.find_library("cuda"):
+        yield ok("GPU", "NVIDIA's driver is here")
+    else:
+        remedy = "Install the driver, or set whisperx.device: cpu."
+        yield problem("GPU", "whisperx.device is cuda, and NVIDIA's driver is not here", remedy)
+
+
+# --- file system events -----------------------------------------------------------------------
+
+
+def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:
+    """The limits of this user against the rough use of all that can be seen."""
+    if not config.watch.events:
+        yield ok("file events", "switched off (watch.events); the folder is read now and then")
+        return
+    limits = {name: _number(root / f"max_user_{name}") for name in ("instances", "watches")}
+    if None in limits.values():
+        yield warning("file events", "inotify is not here; the folder is read now and then")
+        return
+    used = dict(zip(("instances", "watches"), _inotify_use(), strict=True))
+    seen = ", ".join(f"{used[name]} of {limit} {name} used" for name, limit in limits.items())
+    scarce = [name for name, limit in limits.items() if limit and used[name] >= 0.9 * limit]
+    if scarce:
+        settings = " and ".join(f"fs.inotify.max_user_{name}" for name in scarce)
+        yield warning("file events", seen, f"Raise {settings} with sysctl.")
+    else:
+        yield ok("file events", seen)
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file of the kernel's; None where there is none, as in ``max``."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _inotify_use() -> tuple[int, int]:
+    """Instances and watches of this user's processes, as far as we may look."""
+    instances = watches = 0
+    for process in Path("/proc").iterdir():
+        try:
+            if not process.name.isdigit() or process.stat().st_uid != os.getuid():
+                continue
+            for link in (process / "fd").iterdir():
+                if os.readlink(link) == "anon_inode:inotify":
+                    instances += 1
+                    watches += (process / "fdinfo" / link.name).read_text().count("inotify wd:")
+        except OSError:
+            continue  # ended meanwhile, or not ours to look into
+    return instances, watches

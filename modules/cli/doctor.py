@@ -1,0 +1,103 @@
+"""``doctor``: is everything in place? Each check is a line with what to do.
+
+Only the standard library is imported at the top: this must work where packages are missing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from modules.cli import check_program
+from modules.cli.findings import Finding, Level, ok, problem
+
+if TYPE_CHECKING:
+    from modules.config import Config
+
+_COLOURS = {Level.OK: "32", Level.WARNING: "33", Level.PROBLEM: "31"}
+_SUBJECT_WIDTH = 14
+
+
+def run(options: Namespace) -> int:
+    """Print every finding; 1 if one of them is a problem."""
+    counted: Counter[Level] = Counter()
+    for finding in examine(options):
+        counted[finding.level] += 1
+        print(line(finding, coloured=_is_coloured()), flush=True)
+    problems, warnings = counted[Level.PROBLEM], counted[Level.WARNING]
+    print()
+    print(f"{_number(problems, 'problem')}, {_number(warnings, 'warning')}.")
+    return 1 if problems else 0
+
+
+def examine(options: Namespace) -> Iterator[Finding]:
+    """All findings, in order. A broken configuration ends them early, with every complaint."""
+    yield from check_program.check_python()
+    yield from check_program.check_packages()
+    try:
+        from modules.cli.session import configured
+        from modules.errors import ConfigError
+    except ImportError as error:
+        yield problem("program", f"cannot be loaded: {error}", "Install the packages first.")
+        return
+    try:
+        config = configured(options)
+    except ConfigError as error:
+        yield from check_program.check_assets(None)
+        for complaint in error.problems:
+            yield problem("configuration", complaint)
+        remedy = "Mend it and run this again: folders, model and API were not looked at."
+        yield problem("configuration", "cannot be used", remedy)
+        return
+    yield ok("configuration", "valid")
+    yield from check_program.check_assets(config.whisperx.vad_method)
+    for check in _checks():
+        yield from _guarded(check, config)
+
+
+def _checks() -> Iterable[Callable[[Config], Iterator[Finding]]]:
+    from modules.cli import check_folders, check_machine, check_service
+
+    return (
+        check_service.check_model,
+        check_folders.check_folders,
+        check_folders.check_file_systems,
+        check_folders.check_disk,
+        check_machine.check_inotify,
+        lambda config: check_machine.check_memory(),
+        check_machine.check_cores,
+        check_machine.check_gpu,
+        check_service.check_lock,
+        check_service.check_pause,
+        lambda config: check_service.check_foreign_whisperx(),
+        check_service.check_port,
+    )
+
+
+def _guarded(check: Callable[[Config], Iterator[Finding]], config: Config) -> Iterator[Finding]:
+    """A check that the system itself hinders is a finding, not the end."""
+    try:
+        yield from check(config)
+    except OSError as error:
+        yield problem("system", f"could not be examined: {error}")
+
+
+def line(finding: Finding, coloured: bool = False) -> str:
+    """``problem  model  what was seen – what to do``."""
+    level = finding.level.ljust(8)
+    if coloured:
+        level = f"\x1b[{_COLOURS[finding.level]}m{level}\x1b[0m"
+    remedy = f" – {finding.remedy}" if finding.remedy else ""
+    return f"{level} {finding.subject.ljust(_SUBJECT_WIDTH)} {finding.seen}{remedy}"
+
+
+def _is_coloured() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"

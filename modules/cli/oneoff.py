@@ -1,0 +1,159 @@
+"""One recording through the WhisperX process without a queue: order, progress, texts."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from modules.atomic import to_json, write_whole
+from modules.audio_processor import AudioProcessor, Outcome, Request
+from modules.cli.progress import Meter
+from modules.cli.targets import RESULT_FORMAT, Target, refuse_existing
+from modules.clock import Clock
+from modules.config import Config
+from modules.file_manager import FileManager
+from modules.job import Job, Priority
+from modules.models import ModelSource, locate, prepare
+from modules.outputs import render
+from modules.protocol import Chunk, ModelSpec, Segment, Started, Transcribe
+from modules.results import RunFacts, result_json, segments_of
+
+
+class OneOff:
+    """Does recordings one after the other with one processor, which it does not close.
+
+    ``should_stop`` is asked several times a second.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        processor: AudioProcessor,
+        overwrite: bool,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._processor = processor
+        self._overwrite = overwrite
+        self._should_stop = should_stop
+
+    def transcribe(self, target: Target, meter: Meter) -> str | None:
+        """Write the target's texts; what there is to say of it. None if it was stopped.
+
+        Raises TranscriberError; a ModelError would be the same for every other file.
+        """
+        path = Path(os.path.realpath(target.recording))
+        asked = self._config.whisperx
+        weights = locate(asked.model_size, self._config.models_directory, asked.allow_download)
+        if self._processor.model_loaded is None:
+            meter.loading(asked.model_size)
+        run = _Run(self._job(target, path), self._clock, meter)
+        outcome = self._processor.process(
+            Request(self._order(path, weights)),
+            on_chunk=run.on_chunk,
+            on_started=run.on_started,
+            should_stop=self._should_stop,
+            on_accepted=run.on_accepted,
+        )
+        if outcome.done is None:
+            return None
+        return self._write(target, run, outcome)
+
+    def _job(self, target: Target, path: Path) -> Job:
+        files = FileManager(path.parent, path.parent, self._clock)
+        return Job(
+            name=target.name,
+            job_id=uuid.uuid4().hex,
+            priority=Priority.API,
+            settings=self._config.default_settings(),
+            source=files.source(path.name),
+            created=self._clock.utc_now(),
+        )
+
+    def _order(self, path: Path, weights: ModelSource) -> Transcribe:
+        asked, limits = self._config.whisperx, self._config.processing
+        return Transcribe(
+            order=0,
+            path=bytes(path),
+            model=self._model(weights),
+            language=asked.language,
+            temperature=asked.temperature,
+            beam_size=asked.beam_size,
+            batch_size=asked.batch_size,
+            vad_method=asked.vad_method,
+            max_duration_s=limits.max_duration_hours * 3600,
+        )
+
+    def _model(self, weights: ModelSource) -> ModelSpec:
+        """What the child is to load; joined or fetched first, if need be."""
+        return ModelSpec(
+            name=weights.name,
+            path=str(prepare(weights, self._config.models_directory)),
+            device=self._config.whisperx.device,
+            compute_type=self._config.whisperx.compute_type,
+        )
+
+    def _write(self, target: Target, run: _Run, outcome: Outcome) -> str:
+        """Write every format, each whole; returns what to say."""
+        facts = _facts(outcome)
+        texts = [path.name for form, path in target.outputs.items() if form != RESULT_FORMAT]
+        now = self._clock.utc_now()
+        job = run.job.close_attempt("completed", now, outcome.ran_s)
+        result = result_json(job, run.chunks, facts, texts, now)
+        for form, path in target.outputs.items():
+            if not self._overwrite:
+                refuse_existing(path)  # it was free when we began
+            write_whole(path, self._content(form, result, segments_of(run.chunks)))
+        said = f"{facts.duration_s:.1f} s of audio in {outcome.ran_s:.1f} s"
+        return "; ".join([said, *result["metadata"]["notes"]])
+
+    def _content(self, form: str, result: dict[str, Any], segments: Sequence[Segment]) -> bytes:
+        if form == RESULT_FORMAT:
+            return to_json(result)
+        text = render(form, segments, self._config.output.txt_timestamps)
+        return text.encode("utf-8", errors="replace")
+
+
+class _Run:
+    """Keeps the chunks of one file and moves its meter."""
+
+    def __init__(self, job: Job, clock: Clock, meter: Meter) -> None:
+        self.job = job
+        self.chunks: list[Chunk] = []
+        self._clock = clock
+        self._meter = meter
+        self._duration_s: float | None = None
+
+    def on_accepted(self) -> None:
+        self.job = self.job.open_attempt(self._clock.utc_now())
+        self._meter.at(0.0, None, 0.0)
+
+    def on_started(self, started: Started) -> None:
+        self._duration_s = started.duration_s
+
+    def on_chunk(self, chunk: Chunk) -> None:
+        self.chunks.append(chunk)
+        duration_s = self._duration_s
+        done = chunk.position_s / duration_s if duration_s else chunk.read_fraction
+        self._meter.at(chunk.position_s, duration_s, min(done, 1.0))
+
+
+def _facts(outcome: Outcome) -> RunFacts:
+    done, loaded = outcome.done, outcome.loaded
+    assert done is not None
+    assert loaded is not None
+    return RunFacts(
+        duration_s=done.duration_s,
+        notes=done.notes,
+        whisperx_version=outcome.whisperx_version,
+        model_name=loaded.name,
+        model_size_mb=loaded.size_mb,
+        model_load_s=loaded.seconds,
+        memory_peak_mb=outcome.memory_peak_mb,
+        cpu_s=done.cpu_seconds,
+    )

@@ -1,0 +1,53 @@
+"""``pause`` and ``resume``: the flag in the shared folder that the service obeys."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from modules.atomic import remove, storage_errors, write_whole
+from modules.cli.presence import find_owner
+from modules.cli.session import configured, require_share, say
+from modules.clock import SystemClock
+from modules.config import Config
+from modules.file_manager import FileManager
+
+
+def pause(options: Namespace) -> int:
+    """Set the flag; saying it twice changes nothing. Raises StorageError."""
+    config = configured(options)
+    require_share(config)
+    flag = _files(config).pause_flag
+    if flag.exists():
+        say("The queue is paused already. `transcriber.py resume` lets it go on.")
+        return 0
+    with storage_errors(flag.parent):
+        flag.parent.mkdir(exist_ok=True)
+    write_whole(flag, b"")
+    if _daemon_runs(config):
+        say("Paused. The file in hand stops after its current piece and later goes on from there.")
+    else:
+        say("Paused. No daemon runs; when it is started it will start no file.")
+    say("`transcriber.py resume` lets it go on.")
+    return 0
+
+
+def resume(options: Namespace) -> int:
+    """Remove the flag; saying it twice changes nothing. Raises StorageError."""
+    config = configured(options)
+    require_share(config)
+    if not remove(_files(config).pause_flag):
+        say("The queue was not paused.")
+    elif _daemon_runs(config):
+        say("Going on.")
+    else:
+        say("No longer paused. No daemon runs; `transcriber.py run` starts it.")
+    return 0
+
+
+def _files(config: Config) -> FileManager:
+    return FileManager(config.shared_directory, config.manual_directory, SystemClock())
+
+
+def _daemon_runs(config: Config) -> bool:
+    owner = find_owner(config, SystemClock())
+    return owner is not None and owner.is_daemon

@@ -1,0 +1,22 @@
+"""``run``: the service itself."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+
+from modules.clock import SystemClock
+from modules.config_loader import load_config
+from modules.daemon import Daemon
+from modules.first_run import FirstRun
+from modules.logger import setup_logging
+
+
+def run(options: Namespace) -> int:
+    """Serve until a signal asks for the end."""
+    config = load_config(options.config, os.environ)
+    setup_logging(config.logging.level)
+    sample = options.first_run_sample
+    first_run = FirstRun(sample, config.shared_directory) if sample else None
+    Daemon(config, SystemClock(), first_run).run()
+    return 0

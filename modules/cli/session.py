@@ -1,0 +1,67 @@
+"""What the commands share: the configuration, a quiet log, and how they speak."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from datetime import datetime
+
+from modules.config import Config
+from modules.config_loader import load_config
+from modules.errors import StorageError
+from modules.logger import one_line, setup_logging
+
+
+def configured(options: Namespace, overrides: Mapping[str, str] | None = None) -> Config:
+    """The configuration; ``overrides`` are environment variables. Raises ConfigError.
+
+    A command says itself what matters, so the log (on stderr) is silent unless it is at DEBUG.
+    """
+    config = load_config(options.config, {**os.environ, **(overrides or {})})
+    setup_logging("DEBUG" if config.logging.level == "DEBUG" else "CRITICAL", sys.stderr)
+    return config
+
+
+def require_share(config: Config) -> None:
+    """Raises StorageError if the shared folder is not there."""
+    if not config.shared_directory.is_dir():
+        raise StorageError(
+            "share_unavailable",
+            f"There is no shared folder {config.shared_directory}.",
+            remedy="Check shared_directory and that it is mounted; the service creates it.",
+        )
+
+
+def say(text: str) -> None:
+    """A line for the user; control characters in file names are spelled out."""
+    print(one_line(text), flush=True)
+
+
+def complain(text: str) -> None:
+    """A line about what went wrong, on stderr."""
+    print(one_line(f"transcriber: {text}"), file=sys.stderr, flush=True)
+
+
+def local_time(moment: datetime | None) -> str:
+    """``2024-01-31 17:05`` on the user's clock; empty if not known."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def parse_time(text: object) -> datetime | None:
+    """The moment in one of our ISO 8601 texts, or None."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def length(seconds: float | None) -> str:
+    """``1:02:03`` or ``2:03``; empty if not known."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
