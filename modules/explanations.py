@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from modules.job import ErrorInfo, Job
 
+#: For failures whose own message does not say what to do.
 _REMEDIES = {
-    "worker_killed": "Close other programs or give the machine more memory, then try again.",
-    "timeout": "Raise processing.timeout_seconds in config.yaml, or cut the recording in parts.",
-    "worker_hung": "Try again; if it happens again, convert the recording to WAV first.",
     "whisperx_failed": "Try again; if it happens again, convert the recording to WAV first.",
+    "worker_hung": "Try again; if it happens again, convert the recording to WAV first.",
+    "interrupted_before_progress": "Try again; if it happens again, convert it to WAV first.",
 }
-_DEFAULT_REMEDY = "Check that it plays in an ordinary player, and save it anew from there."
 
 
 def explain(job: Job, error: ErrorInfo) -> str:
@@ -20,8 +19,8 @@ def explain(job: Job, error: ErrorInfo) -> str:
         "",
         f"What happened: {error.message}",
         "",
-        f"What to try:   {_REMEDIES.get(error.code, _DEFAULT_REMEDY)}",
-        "               Then move the recording back into the shared folder: it starts afresh.",
+        *([f"What to try:   {_REMEDIES[error.code]}", ""] if error.code in _REMEDIES else []),
+        "To start it afresh, move the recording back into the shared folder.",
         "",
         "What was tried:",
     ]

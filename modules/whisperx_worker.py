@@ -48,6 +48,19 @@ if TYPE_CHECKING:
     from modules.engine import ChunkText, Engine
 
 _PR_SET_PDEATHSIG = 1
+#: Python's audit events of everything that reaches for the network.
+_CONNECTING = frozenset(
+    f"socket.{what}"
+    for what in (
+        "connect",
+        "sendto",
+        "sendmsg",
+        "getaddrinfo",
+        "gethostbyname",
+        "gethostbyaddr",
+        "getnameinfo",
+    )
+)
 #: Chunks that wait behind the running ones, so that a stream never stands idle.
 _AHEAD = 1
 
@@ -129,8 +142,16 @@ class Worker:
             from modules.engine import Engine
 
             self._engine = None  # let the old weights go before the new ones come
-            self._engine = Engine(spec, self._cpu_threads, self._align)
-            size_mb = round((Path(spec.path) / "model.bin").stat().st_size / 2**20)
+            try:
+                self._engine = Engine(spec, self._cpu_threads, self._align)
+                size_mb = round((Path(spec.path) / "model.bin").stat().st_size / 2**20)
+            except (RuntimeError, ValueError, OSError, MemoryError) as error:
+                # Broken weights, no driver, no memory: no recording is to blame for it.
+                raise ModelError(
+                    "model_not_loaded",
+                    f"The model {spec.name} cannot be loaded: {error}.",
+                    remedy="Run `python transcriber.py doctor`; it says what to do.",
+                ) from error
             self._outbox.send(
                 Loaded(name=spec.name, size_mb=size_mb, seconds=self._engine.load_seconds)
             )
@@ -307,7 +328,8 @@ def _failure(order: int, error: Exception) -> Failed:
 
 def _die_with_parent(parent: int) -> None:
     """Ask the kernel to kill this process when the thread that started it ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)  # it died before we could ask
 
@@ -316,7 +338,7 @@ def _stay_offline() -> None:
     """Refuse every connection that Python code tries to open."""
 
     def guard(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
+        if event in _CONNECTING:
             raise PermissionError(
                 "whisperx.allow_download is off, so the WhisperX process opens no connection"
             )
