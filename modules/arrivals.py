@@ -46,6 +46,8 @@ class Arrivals:
         self._tracker = StabilityTracker(rule)
         self._known: dict[str, tuple[int, int, int]] = {}
         self._unreadable: set[str] = set()
+        #: Somebody waits to hear of these, be it that they are gone.
+        self._asked: set[str] = set()
         #: The device whose files ``ask_writer`` can be asked about; None if nobody can tell.
         self.lease_device: int | None = None
 
@@ -76,6 +78,7 @@ class Arrivals:
     def forget(self, name: str) -> None:
         """Hand it over again once it is whole, even if it did not change."""
         self._known.pop(name, None)
+        self._asked.add(name)
         self.expect(name)
 
     def start_over(self) -> None:
@@ -126,9 +129,10 @@ class Arrivals:
         if sample is not None:
             self._sink.whole(name, sample)
             self._known[name] = _state(sample)
-        elif name in self._known or self._tracker.seen(name):
+        elif name in self._known or name in self._asked or self._tracker.seen(name):
             self._sink.gone(name)
             self._known.pop(name, None)
+        self._asked.discard(name)
         self._tracker.drop(name)
 
     def _complain_once(self, name: str, error: OSError) -> None:

@@ -78,6 +78,6 @@ def remove(path: Path) -> bool:
     with storage_errors(path):
         try:
             path.unlink()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
     return True

@@ -46,6 +46,8 @@ log = get_logger("AudioProcessor")
 _TICK_S = 0.25
 _MEMORY_EVERY_S = 1.0
 _TERM_GRACE_S = 2.0
+#: How long the rest of a dead child's standard error is waited for, in seconds.
+_LAST_WORDS_S = 0.5
 #: A child that dies between jobs is started anew at most this often.
 _RESTART_GAP_S = 30.0
 #: How much longer than Whisper base a model may take, in all and between signs of life.
@@ -138,6 +140,11 @@ class AudioProcessor:
         return child.loaded.name if child and child.loaded and self.pid else None
 
     @property
+    def resting(self) -> bool:
+        """Whether there is no child because none is wanted: it was idle for long."""
+        return self._child is None and self._wanted is None
+
+    @property
     def memory_mb(self) -> int:
         """Resident memory of the child in MiB, 0 if there is none."""
         return _resident_mb(self.pid) if self.pid else 0
@@ -164,10 +171,11 @@ class AudioProcessor:
                 self.warm(self._wanted)
             return
         with contextlib.suppress(queue.Empty):
-            while True:
-                event = child.events.get_nowait()
-                if event is not None:
-                    self._note(child, event)
+            while (event := child.events.get_nowait()) is not None:
+                self._note(child, event)
+            # Its end of the pipe is closed: dead, or as good as.
+            self._replace("died")
+            return
         if child.process.poll() is not None:
             self._replace("died")
             return
@@ -188,10 +196,14 @@ class AudioProcessor:
             if child.process.stdin:
                 child.process.stdin.close()
         _end_group(child.process)
-        for reader in child.readers:
+        for reader, pipe in zip(
+            child.readers, (child.process.stdout, child.process.stderr), strict=True
+        ):
             reader.join(_TERM_GRACE_S)
-        for pipe in (child.process.stdout, child.process.stderr):
-            if pipe:
+            if reader.is_alive():
+                # Something that left the group holds it open; to close it would wait for that.
+                log.warning("A process that WhisperX started has outlived it")
+            elif pipe:
                 pipe.close()
 
     # --- work ---
@@ -202,11 +214,13 @@ class AudioProcessor:
         on_chunk: Callable[[Chunk], None],
         on_started: Callable[[Started], None],
         should_stop: Callable[[], bool],
+        must_hurry: Callable[[], bool] = lambda: True,
         on_accepted: Callable[[], None] = lambda: None,
     ) -> Outcome:
         """Have one file transcribed; every chunk is handed over as it is finished, in order.
 
         ``on_accepted`` is called once the model is loaded, just before the file is given to it.
+        A stop waits for the chunks in hand; while ``must_hurry`` no longer than the grace time.
         Raises MediaError, StorageError or WorkerError; after a WorkerError the child is gone.
         """
         child = self._ready_child(request.order.model, should_stop)
@@ -215,14 +229,17 @@ class AudioProcessor:
         on_accepted()
         self._orders += 1
         order = request.order.model_copy(update={"order": self._orders})
-        run = _Run(self, child, order, request, on_chunk, on_started, should_stop)
+        run = _Run(self, child, order, request, on_chunk, on_started, should_stop, must_hurry)
         child.busy = True
         try:
             self._send(child, order)
             done = run.until_ended()
         except WorkerError as error:
             self._replace(error.code)
-            raise
+            if not run.was_asked_to_stop:
+                raise
+            # Whatever ended it, nobody waits for its work any more.
+            done = None
         except BaseException:
             # Whatever the caller's handlers raised, the child is in the middle of a file.
             if not run.over:
@@ -257,8 +274,10 @@ class AudioProcessor:
         child = Child(process, queue.Queue(), self._clock.monotonic())
         child.idle_since = self._started_at = child.started_at
         child.readers = (
-            threading.Thread(target=_read_events, args=(child,), name="worker-events"),
-            threading.Thread(target=_read_complaints, args=(child,), name="worker-stderr"),
+            threading.Thread(target=_read_events, args=(child,), name="worker-events", daemon=True),
+            threading.Thread(
+                target=_read_complaints, args=(child,), name="worker-stderr", daemon=True
+            ),
         )
         for reader in child.readers:
             reader.start()
@@ -278,19 +297,28 @@ class AudioProcessor:
             event = self._next_event(child, deadline, "did not load its model")
             if isinstance(event, Failed):
                 child.spec = None
-                raise _error_of(event)
+                error = _error_of(event)
+                if isinstance(error, WorkerError):
+                    self._replace(error.code)
+                raise error
+            if event is not None and child.loaded is None:
+                self._check_deadline(deadline, "did not load its model")
         return child
+
+    def _check_deadline(self, deadline: float, failing: str) -> None:
+        if self._clock.monotonic() > deadline:
+            self._replace("hung")
+            raise WorkerError(
+                "worker_hung", f"The WhisperX process {failing} in time and was ended."
+            )
 
     def _next_event(self, child: Child, deadline: float, failing: str) -> Event | None:
         """The next event; None after a tick. Raises WorkerError on death or past the deadline."""
+        event: Event | None
         try:
             event = child.events.get(timeout=_TICK_S)
         except queue.Empty:
-            if self._clock.monotonic() > deadline:
-                self._replace("hung")
-                raise WorkerError(
-                    "worker_hung", f"The WhisperX process {failing} in time and was ended."
-                ) from None
+            self._check_deadline(deadline, failing)
             return None
         if event is None:
             error = _death(child)
@@ -303,6 +331,8 @@ class AudioProcessor:
         if isinstance(event, Ready):
             child.ready = event
         elif isinstance(event, Loaded):
+            if child.spec and event.name != child.spec.name:
+                return  # another one was asked for meanwhile
             child.loaded = event
             child.idle_since = self._clock.monotonic()
             log.info("WhisperX has loaded %s in %.1f s", event.name, event.seconds)
@@ -345,6 +375,7 @@ class _Run:
         on_chunk: Callable[[Chunk], None],
         on_started: Callable[[Started], None],
         should_stop: Callable[[], bool],
+        must_hurry: Callable[[], bool],
     ) -> None:
         self._processor = processor
         self._child = child
@@ -353,12 +384,14 @@ class _Run:
         self._on_chunk = on_chunk
         self._on_started = on_started
         self._should_stop = should_stop
+        self._must_hurry = must_hurry
         self._clock = processor._clock
         self._limits = processor._config.processing
         self._factor = slowness(order.model.name)
         self._began = self._alive_at = self._clock.monotonic()
         self._weighed_at = self._began
         self._duration_s: float | None = None
+        self._position_s = order.start_s
         self._stop_sent_at: float | None = None
         self.over = False
 
@@ -366,6 +399,10 @@ class _Run:
     def ran_s(self) -> float:
         """Seconds since the child got the file."""
         return self._clock.monotonic() - self._began
+
+    @property
+    def was_asked_to_stop(self) -> bool:
+        return self._stop_sent_at is not None
 
     def until_ended(self) -> Done | None:
         """Hear the child out. None if it stopped as asked."""
@@ -395,6 +432,9 @@ class _Run:
             self._duration_s = event.duration_s
             self._on_started(event)
         elif isinstance(event, Chunk) and event.order == self._order.order:
+            if event.position_s < self._position_s:
+                raise WorkerError("whisperx_failed", "The WhisperX process lost its place.")
+            self._position_s = event.position_s
             self._on_chunk(event)
         elif isinstance(event, Failed) and event.order == self._order.order:
             self.over = True
@@ -422,7 +462,7 @@ class _Run:
 
     @property
     def _stop_overdue(self) -> bool:
-        if self._stop_sent_at is None:
+        if self._stop_sent_at is None or not self._must_hurry():
             return False
         waited = self._clock.monotonic() - self._stop_sent_at
         return waited > self._limits.stop_grace_seconds
@@ -466,7 +506,13 @@ def _error_of(event: Failed) -> TranscriberError:
 
 def _death(child: Child) -> WorkerError:
     """What a dead child's exit status tells, in plain words."""
-    status = child.process.wait()
+    try:
+        status = child.process.wait(_TERM_GRACE_S)
+    except subprocess.TimeoutExpired:
+        message = "The WhisperX process closed its output and was ended."
+        return WorkerError("whisperx_failed", message)
+    for reader in child.readers:
+        reader.join(_LAST_WORDS_S)
     details = "\n".join(child.complaints) or None
     if status == -signal.SIGKILL:
         return WorkerError(
@@ -475,9 +521,16 @@ def _death(child: Child) -> WorkerError:
             remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
             details=details,
         )
-    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit code {status}"
+    how = f"signal {_signal_name(-status)}" if status < 0 else f"exit code {status}"
     message = f"The WhisperX process ended with {how}."
     return WorkerError("whisperx_failed", message, details=details)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)  # one of the real-time signals
 
 
 def _read_events(child: Child) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from modules.atomic import storage_errors
+from modules.errors import StorageError
 from modules.job import Frozen, Settings, Source
 from modules.protocol import Chunk
 
@@ -79,10 +80,15 @@ class Writer:
         with storage_errors(path):
             flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             self._file = os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0)
-            self._file.truncate(sound.size)
-            self._file.seek(0, os.SEEK_END)
-        if not sound.size:
-            self._write(header.model_dump_json())
+        try:
+            with storage_errors(path):
+                self._file.truncate(sound.size)
+                self._file.seek(0, os.SEEK_END)
+            if not sound.size:
+                self._write(header.model_dump_json())
+        except StorageError:
+            self._file.close()
+            raise
 
     def append(self, chunk: Chunk) -> None:
         """Add a chunk; it is on the disk when this returns. Raises StorageError."""

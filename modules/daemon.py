@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -13,7 +14,7 @@ from modules.api.server import Server
 from modules.audio_processor import AudioProcessor
 from modules.clock import Clock
 from modules.config import Config
-from modules.errors import StorageError
+from modules.errors import TranscriberError
 from modules.file_manager import FileManager
 from modules.first_run import FirstRun
 from modules.health import Health
@@ -38,7 +39,13 @@ _COMPLAINT_S = 60.0
 class Daemon:
     """The whole service. ``run`` returns when a signal or ``stop`` asked it to."""
 
-    def __init__(self, config: Config, clock: Clock, first_run: FirstRun | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        first_run: FirstRun | None = None,
+        worker_command: Sequence[str] | None = None,
+    ) -> None:
         self._config = config
         self._clock = clock
         self._stopping = threading.Event()
@@ -46,7 +53,7 @@ class Daemon:
         self.scheduler = Scheduler(clock, self._on_change)
         self.journal = Journal(self.files, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
-        self.processor = AudioProcessor(config, clock)
+        self.processor = AudioProcessor(config, clock, worker_command)
         self.watcher = Watcher(
             config.shared_directory,
             self.intake,
@@ -69,10 +76,20 @@ class Daemon:
         )
         self._first_run = first_run
         self._due: dict[str, float] = {}
+        self._state_missing = False
         self._started = clock.monotonic()
 
     def run(self) -> None:
         """Serve until stopped. Raises LockHeldError, StorageError, ModelError, TranscriberError."""
+        previous = self._take_signals()
+        try:
+            self._run()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        log.info("Stopped")
+
+    def _run(self) -> None:
         self.files.prepare()
         # Said at start, not at the first file: weights that are nowhere to be had.
         locate(
@@ -90,7 +107,6 @@ class Daemon:
             self._obey_pause_flag()
             if self._first_run:
                 self._first_run.drop_sample(self._config.shared_directory)
-            previous = self._take_signals()
             try:
                 server.start()
                 self.runner.start()
@@ -104,9 +120,6 @@ class Daemon:
                 self.watcher.stop()
                 self.runner.stop()
                 server.stop()
-                for number, handler in previous.items():
-                    signal.signal(number, handler)
-        log.info("Stopped")
 
     def stop(self) -> None:
         """Ask ``run`` to return. Safe from any thread and from a signal handler."""
@@ -123,19 +136,32 @@ class Daemon:
             if not self.watcher.available:
                 return
             if self._is_due("heartbeat", HEARTBEAT_S):
-                self.files.prepare()
+                self._restore_state_folder()
                 owner.beat()
             self._obey_pause_flag()
             orders.carry_out(self._config.shared_directory, self.intake)
             if self._first_run:
                 self._first_run.show_when_done(self.files)
             self._set_orphans_aside()
-        except StorageError as error:
+        except (OSError, TranscriberError) as error:
             if self._is_due("complaint", _COMPLAINT_S):
                 log.warning("The shared folder cannot be used just now: %s", error)
 
+    def _restore_state_folder(self) -> None:
+        """Make our folder anew if somebody deleted it, but never inside an empty mount point.
+
+        It is what tells the two apart, so a rescan that finds recordings there must come between.
+        """
+        missing, self._state_missing = self._state_missing, not self.files.state.is_dir()
+        if missing and self._state_missing:
+            self.files.prepare()
+        elif self._state_missing:
+            self.watcher.poke()
+
     def _obey_pause_flag(self) -> None:
         wanted = self.files.pause_flag.exists()
+        if not wanted and not self.files.state.is_dir():
+            return  # the share is away, which says nothing
         if wanted and not self.scheduler.paused:
             self.scheduler.pause()
         elif not wanted and self.scheduler.paused:
@@ -149,7 +175,7 @@ class Daemon:
             if self.scheduler.get(name) is None and not self.files.is_there(name):
                 self.files.set_aside(name)
                 log.warning("%s: its state was set aside, the recording never came back", name)
-            self.intake.orphans.remove(name)
+            self.intake.orphans.pop(name, None)
 
     def _is_due(self, duty: str, every_s: float) -> bool:
         now = self._clock.monotonic()

@@ -6,7 +6,9 @@ StorageError when the folder cannot be used just now.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import itertools
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -30,6 +32,8 @@ from modules.sidecars import (
     RESULT,
     job_from_json,
     job_to_json,
+    output_names,
+    own_outputs,
     parse_json,
     recording_of,
     sidecar_name,
@@ -81,16 +85,24 @@ class FileManager:
         """Whether the recording exists as a regular file. Raises StorageError if unknowable."""
         path = self.path(name)
         try:
+            for folder in list(path.relative_to(self.shared).parents)[:-1]:
+                if not stat.S_ISDIR((self.shared / folder).lstat().st_mode):
+                    return False  # links are not followed: they may lead out of the share
             return stat.S_ISREG(path.lstat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
-            if self.state.is_dir():
+            self._require_share()  # nothing is concluded from absence while that is away
+            return False
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
                 return False
-            # Nothing is concluded from absence while the share itself is away.
+            raise StorageError("storage_error", f"{path}: {error}") from error
+
+    def _require_share(self) -> None:
+        """Our own folder tells the share from an empty mount point, which is left untouched."""
+        if not self.state.is_dir():
             raise StorageError(
                 "share_unavailable", f"The shared folder is unavailable. ({self.shared})"
-            ) from None
-        except OSError as error:
-            raise StorageError("storage_error", f"{path}: {error}") from error
+            )
 
     def source(self, name: str) -> Source:
         """Size, mtime and fingerprint of a recording. Raises StorageError, also if it is gone."""
@@ -121,12 +133,14 @@ class FileManager:
 
     def save(self, job: Job) -> None:
         """Write the job's ``.in_progress``."""
+        self._require_share()
         write_whole(self.shared / sidecar_name(job.name, IN_PROGRESS), to_json(job_to_json(job)))
 
     def drop_state(self, name: str) -> None:
         """Remove ``.in_progress`` and the checkpoint of a recording."""
-        remove(self.shared / sidecar_name(name, IN_PROGRESS))
+        # In this order: whatever is left by a crash in between is found, and removed, at start.
         remove(self.shared / sidecar_name(name, CHECKPOINT))
+        remove(self.shared / sidecar_name(name, IN_PROGRESS))
 
     def drop_in_progress(self, name: str) -> None:
         """Remove ``.in_progress`` alone; the checkpoint is kept for whoever wants to look."""
@@ -145,6 +159,7 @@ class FileManager:
     def open_checkpoint(self, job: Job, sound: checkpoint.Checkpoint) -> checkpoint.Writer:
         """A writer that goes on after the sound part."""
         assert job.source is not None
+        self._require_share()
         header = checkpoint.Header(settings=job.settings, source=job.source)
         return checkpoint.Writer(self.checkpoint_path(job.name), header, sound)
 
@@ -179,10 +194,19 @@ class FileManager:
         The stem, as players look for it; the full name where another recording shares the stem or
         a file of that name is not ours. Ours are those that the last result lists.
         """
-        ours = set((self.read_result(name) or {}).get("outputs") or ())
+        ours = set(self.outputs(name))
         stem = stem_of(name)
         shared_stem = self._shares_stem(name, stem)
-        return tuple(self._free_output(name, stem, form, ours, shared_stem) for form in formats)
+        return tuple(self._free_output(name, form, ours, shared_stem) for form in formats)
+
+    def outputs(self, name: str) -> tuple[str, ...]:
+        """The texts that the last result of a recording lists.
+
+        Only those that could be its own: a ``.result`` may come from anywhere, and must not lay
+        hands on other files.
+        """
+        listed = (self.read_result(name) or {}).get("outputs")
+        return own_outputs(name, listed if isinstance(listed, list) else ())
 
     def _shares_stem(self, name: str, stem: str) -> bool:
         folder = self.path(name).parent
@@ -191,14 +215,9 @@ class FileManager:
             beside = (f"{prefix}/{entry}" if prefix else entry for entry in os.listdir(folder))
             return any(b != name and stem_of(b) == stem and is_recording(b) for b in beside)
 
-    def _free_output(
-        self, name: str, stem: str, form: str, ours: set[str], shared_stem: bool
-    ) -> str:
-        bases = [*([] if shared_stem else [stem]), name, *(f"{name} ({n})" for n in range(2, 99))]
-        for base in bases:
-            candidate = sidecar_name(base, f".{form}")
-            path = self.shared / candidate
-            if candidate in ours or not os.path.lexists(path):
+    def _free_output(self, name: str, form: str, ours: set[str], shared_stem: bool) -> str:
+        for candidate in itertools.islice(output_names(name, form), int(shared_stem), None):
+            if candidate in ours or not os.path.lexists(self.shared / candidate):
                 return candidate
         raise TranscriberError("no_free_name", f"No name is free for the {form} of {name}.")
 
@@ -214,27 +233,25 @@ class FileManager:
         ``result["outputs"]`` were planned and saved with the job before, so that a crash between
         two of them leaves nothing that the next run takes for somebody else's.
         """
+        self._require_share()
         for output in result["outputs"]:
             form = output.rpartition(".")[2]
-            text = render(form, segments, timestamps)
+            text = render(form, segments, timestamps, result["duration_seconds"])
             write_whole(self.shared / output, text.encode("utf-8", errors="replace"))
         write_whole(self.shared / sidecar_name(job.name, RESULT), to_json(result))
-
-    def owns_output(self, name: str, job: Job, output: str) -> bool:
-        """Whether an output was written, or planned, for this recording."""
-        return output in job.outputs or output in (self.read_result(name) or {}).get("outputs", ())
 
     # --- manual ---
 
     def move_to_manual(self, job: Job, explanation: str) -> Path:
         """Move a recording and its service files away, with a text that says why."""
         state = job_to_json(job) | {"moved_to_manual": True}
-        service = [sidecar_name(job.name, suffix) for suffix in (IN_PROGRESS, RESULT, CHECKPOINT)]
-        result = self.read_result(job.name)
-        outputs = [o for o in (result or {}).get("outputs", ()) if isinstance(o, str)]
         return manual.move(
-            self.shared, self.manual, job.name, [*service, *outputs], state, explanation
+            self.shared, self.manual, job.name, self.outputs(job.name), state, explanation
         )
+
+    def was_moved(self, job: Job) -> bool:
+        """Whether this very job ended in ``manual/``, with its recording."""
+        return manual.moved_before(self.manual, job.name, job.job_id) is not None
 
     # --- at start ---
 
@@ -268,6 +285,8 @@ class FileManager:
 
     def _recover_one(self, sidecar: str) -> list[Found]:
         path = self.shared / sidecar
+        if not path.is_file():
+            return []
         with storage_errors(path):
             content = path.read_bytes()
         try:
@@ -288,12 +307,13 @@ class FileManager:
         self.drop_state(name)
         remove(self.shared / sidecar_name(name, ERROR_TEXT))
         if not os.path.lexists(self.manual / name):
-            for suffix in (ERROR_TEXT, IN_PROGRESS):
+            for suffix in (CHECKPOINT, ERROR_TEXT, IN_PROGRESS):
                 remove(self.manual / sidecar_name(name, suffix))
 
     def set_aside(self, name: str) -> None:
-        """Move a ``.in_progress`` without a recording to ``manual/``."""
-        manual.set_aside(self.shared, self.manual, sidecar_name(name, IN_PROGRESS))
+        """Move a ``.in_progress`` without a recording, and its checkpoint, to ``manual/``."""
+        for suffix in (CHECKPOINT, IN_PROGRESS):
+            manual.set_aside(self.shared, self.manual, sidecar_name(name, suffix))
 
     def mtime_order(self, name: str) -> float:
         """The recording's file time, for the order at start; 0 if it cannot be told."""

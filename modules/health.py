@@ -46,7 +46,7 @@ class Health:
         }
 
     def _broken(self) -> list[str]:
-        found = [self.runner.trouble] if self.runner.trouble else []
+        found = [self.runner.trouble.reason] if self.runner.trouble.reason else []
         if not self.watcher.available:
             found.append(f"the shared folder is unavailable: {self.watcher.health().problem}")
         return found
@@ -58,7 +58,7 @@ class Health:
             found.append(f"no file system events, rescanning instead: {watch.problem}")
         if self.scheduler.paused:
             found.append("the queue is paused")
-        if self.processor.pid is None:
+        if self.processor.pid is None and not self.processor.resting:
             found.append("the WhisperX process is not running")
         try:
             free_mb = shutil.disk_usage(self.shared).free // 2**20

@@ -10,7 +10,7 @@ from modules.clock import Clock, iso
 from modules.config import Config
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager, Found
-from modules.job import ErrorInfo, Job, Priority, Status
+from modules.job import ErrorInfo, Job, Priority, Progress, Status
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.names import is_recording
@@ -39,18 +39,22 @@ class Intake:
         self.is_whole: Callable[[str], bool] = lambda name: False
         self.look_again: Callable[[str], None] = lambda name: None
         #: ``.in_progress`` files whose recording is gone, found at start.
-        self.orphans: list[str] = []
+        self.orphans: dict[str, Job] = {}
 
     # --- the watcher's sink ---
 
     def whole(self, name: str, sample: FileSample) -> None:
         """A file is whole and was not seen in this state before."""
         job = self._scheduler.get(name)
-        if job is None:
+        orphan = self.orphans.get(name)
+        if job is None and orphan:
+            self._revive(orphan)
+            self.orphans.pop(name)
+        elif job is None:
             self._begin(name)
         elif job.status is Status.ARRIVING:
             self._scheduler.arrived(name)
-        elif job.status is Status.RUNNING and not _is_same(job, sample):
+        elif job.status is Status.RUNNING and not self._is_same(job, sample):
             # A job that still waits needs nothing: the runner looks when its turn comes.
             self._start_over(job)
 
@@ -59,8 +63,9 @@ class Intake:
         if self._scheduler.get(name) is None:
             return
         with self._journal.quiet():
-            self._scheduler.cancel(name, "the file was deleted or renamed")
+            # First, because it can fail: then the watcher tells it once more.
             self._files.drop_state(name)
+            self._scheduler.cancel(name, "the file was deleted or renamed")
 
     # --- orders ---
 
@@ -72,10 +77,18 @@ class Intake:
         """
         if not is_recording(name):
             raise TranscriberError("not_a_recording", f"{name!r} is not the name of a recording.")
+        if "/" in name and not self._config.watch.recursive:
+            raise TranscriberError(
+                "not_a_recording",
+                f"{name!r} lies in a subfolder, and those are not looked at.",
+                remedy="Set watch.recursive: true, or move it up.",
+            )
         if not self._files.is_there(name):
             raise TranscriberError("file_not_found", f"There is no file {name!r} in the folder.")
-        if self._scheduler.get(name) is None and self._files.is_done(name):
-            return None
+        if self._scheduler.get(name) is None:
+            if self._files.is_done(name):
+                return None
+            self._files.drop_leftovers(name)
         clients = (client,) if client else ()
         kept = self._scheduler.submit(self._new(name, Priority.API, clients, Status.ARRIVING))
         self._journal.record(kept)
@@ -113,8 +126,12 @@ class Intake:
             self._files.drop_state(name)
             return False
         if not found.has_recording:
+            if self._files.was_moved(job):
+                # The crash came between the move to manual/ and the removal of the state.
+                self._files.drop_state(name)
+                return False
             log.warning("%s: its recording is gone", name)
-            self.orphans.append(name)
+            self.orphans[name] = job
             return False
         if found.moved:
             # Dragged back from manual/ with all its files: the watcher finds it as a new one.
@@ -132,7 +149,11 @@ class Intake:
             log.info("%s: taken up again, %d%% done", job.name, job.progress.percentage)
         else:
             # Copied anew while nobody looked, or never looked at: it must first be whole.
-            job = job.evolve(source=None, attempts=())
+            job = job.evolve(
+                source=None, attempts=(), outputs=(), error=None, position_s=0.0,
+                progress=Progress(),
+            )  # fmt: skip
+            self.look_again(job.name)
         self._scheduler.submit(job.at_start(Status.QUEUED if untouched else Status.ARRIVING))
 
     def _judged(self, job: Job, gained: bool) -> Job:
@@ -182,18 +203,20 @@ class Intake:
     def _start_over(self, job: Job) -> None:
         """The running file was replaced: the run is dropped, and the file is new work."""
         with self._journal.quiet():
-            self._scheduler.cancel(job.name, "the file was replaced")
             self._files.drop_state(job.name)
+            self._scheduler.cancel(job.name, "the file was replaced")
             fresh = self._new(job.name, job.priority, job.clients, Status.QUEUED)
             kept = self._scheduler.submit(
                 fresh.evolve(job_id=job.job_id, settings=job.settings, created=job.created)
             )
             self._journal.record_if_possible(kept)
 
-
-def _is_same(job: Job, sample: FileSample) -> bool:
-    source = job.source
-    return source is None or (source.size, source.mtime_ns) == (sample.size, sample.mtime_ns)
+    def _is_same(self, job: Job, sample: FileSample) -> bool:
+        """Size and mtime tell; where only the mtime differs, the fingerprint does."""
+        source = job.source
+        if source is None or (source.size, source.mtime_ns) == (sample.size, sample.mtime_ns):
+            return True
+        return sample.size == source.size and self._files.is_still(job.name, source)
 
 
 def _log_telegram_id(name: str) -> None:

@@ -114,10 +114,13 @@ class ErrorInfo(Frozen):
     retry_after: float | None = None
 
 
+Stage = Literal["queued", "loading_model", "processing_audio", "generating_text"]
+
+
 class Progress(Frozen):
     """``percentage`` of the recording that is transcribed, 0 to 100."""
 
-    stage: Literal["queued", "loading_model", "processing_audio", "generating_text"] = "queued"
+    stage: Stage = "queued"
     percentage: int = Field(default=0, ge=0, le=100)
 
 
@@ -193,6 +196,13 @@ class Job:
     def at_start(self, status: Status) -> Job:
         """A job read from disk, put where it belongs after a restart."""
         return replace(self, status=status)
+
+    def advance(self, progress: Progress) -> Job:
+        """The job further on; an open attempt is as far as the job is."""
+        if not self.attempts or self.attempts[-1].status != "processing":
+            return replace(self, progress=progress)
+        attempt = self.attempts[-1].model_copy(update={"progress_info": progress})
+        return replace(self, progress=progress, attempts=(*self.attempts[:-1], attempt))
 
     def open_attempt(self, now: datetime) -> Job:
         """Begin the next attempt, or reopen the one that was interrupted. The status stays."""

@@ -47,6 +47,11 @@ class JobRun:
         return self._sound.position_s
 
     @property
+    def began(self) -> bool:
+        """Whether the worker was given the file."""
+        return self._began is not None
+
+    @property
     def ran_s(self) -> float:
         """Seconds since the worker got the file; 0 before."""
         return self._clock.monotonic() - self._began if self._began is not None else 0.0
@@ -75,15 +80,17 @@ class JobRun:
         """The attempt is written down before it begins. Raises StorageError."""
         self._began = self._clock.monotonic()
         position_s = self._sound.position_s
-        accepted = self._change(
-            lambda job: job.evolve(
-                position_s=position_s,
-                progress=Progress(stage="processing_audio", percentage=job.progress.percentage),
-                error=None,
-            ).open_attempt(self._clock.utc_now())
-        )
-        if accepted:
-            self._writer = self._files.open_checkpoint(self._job, self._sound)
+        # Together, or who cancels the job now would find its checkpoint left behind.
+        with self._journal.quiet():
+            accepted = self._change(
+                lambda job: (
+                    job.evolve(position_s=position_s, error=None)
+                    .open_attempt(self._clock.utc_now())
+                    .advance(Progress(stage="processing_audio", percentage=job.progress.percentage))
+                )
+            )
+            if accepted:
+                self._writer = self._files.open_checkpoint(self._job, self._sound)
 
     def on_started(self, started: Started) -> None:
         self._duration_s = started.duration_s
@@ -99,8 +106,7 @@ class JobRun:
             lambda job: job.evolve(
                 position_s=chunk.position_s,
                 last_segments=tuple(segment_json(segment) for segment in chunk.segments),
-                progress=Progress(stage="processing_audio", percentage=self._percentage(chunk)),
-            )
+            ).advance(Progress(stage="processing_audio", percentage=self._percentage(chunk)))
         )
 
     def close(self) -> None:

@@ -29,8 +29,12 @@ class Journal:
         """
         with self._lock:
             now = self._current(job.name)
-            if now and _is_worth_a_file(now):
+            if now is None:
+                return
+            if _is_worth_a_file(now):
                 self._files.save(now)
+            else:
+                self._files.drop_in_progress(now.name)
 
     def record_if_possible(self, job: Job) -> None:
         """The same for transitions that must not fail; the next ``record`` mends a failure."""
@@ -47,8 +51,5 @@ class Journal:
 
 
 def _is_worth_a_file(job: Job) -> bool:
-    if job.finished:
-        return False
-    # A job that was taken is written once its attempt begins, so that a file whose turn has not
-    # really come yet leaves nothing behind.
-    return job.priority is Priority.API or bool(job.attempts) or job.status is Status.WAITING
+    busy = job.status in (Status.RUNNING, Status.WAITING)
+    return busy or job.priority is Priority.API or bool(job.attempts)

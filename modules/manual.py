@@ -2,54 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import filecmp
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from modules.atomic import remove, storage_errors, sync_folder, to_json, write_whole
-from modules.errors import StorageError
-from modules.sidecars import ERROR_TEXT, IN_PROGRESS, sidecar_name
+from modules.atomic import (
+    TEMPORARY_PREFIX,
+    remove,
+    storage_errors,
+    sync_folder,
+    to_json,
+    write_whole,
+)
+from modules.errors import StorageError, TranscriberError
+from modules.sidecars import (
+    CHECKPOINT,
+    ERROR_TEXT,
+    IN_PROGRESS,
+    NAME_MAX,
+    RESULT,
+    parse_json,
+    sidecar_name,
+)
 
 
 def move(
     shared: Path,
     manual: Path,
     name: str,
-    belongings: Sequence[str],
+    outputs: Sequence[str],
     state: dict[str, Any],
     explanation: str,
 ) -> Path:
-    """Move a recording and its belongings to ``manual/``, under names that are free there.
+    """Move a recording, its service files and its texts to ``manual/``, under free names.
 
     ``state`` becomes the ``.in_progress`` there. The explanation is written first and the recording
     goes last: whatever interrupts, the recording is in one of the two places and a repeated move
     ends the same. Returns where the recording is now. Raises StorageError.
     """
-    target = free_name(manual, name)
+    target = moved_before(manual, name, str(state["job_id"]))
+    with storage_errors(shared / name):
+        if target and not filecmp.cmp(shared / name, manual / target, shallow=False):
+            target = None
+    target = target or free_name(manual, name)
     folder = (manual / target).parent
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     write_whole(manual / sidecar_name(target, ERROR_TEXT), explanation.encode(errors="replace"))
     write_whole(manual / sidecar_name(target, IN_PROGRESS), to_json(state | {"filename": target}))
-    for belonging in belongings:
-        if belonging != sidecar_name(name, IN_PROGRESS) and (shared / belonging).is_file():
-            renamed = target + belonging[len(name) :] if belonging.startswith(name) else belonging
-            _transfer(shared / belonging, manual / free_name(manual, renamed))
+    belongings = {output: _renamed(output, name, target) for output in outputs}
+    # The result after what it lists, or a repeated move would not know of that.
+    for suffix in (CHECKPOINT, RESULT):
+        belongings[sidecar_name(name, suffix)] = sidecar_name(target, suffix)
+    for belonging, wanted in belongings.items():
+        _take_along(shared, manual, belonging, wanted)
     _transfer(shared / name, manual / target)
     remove(shared / sidecar_name(name, IN_PROGRESS))
     return manual / target
 
 
-def set_aside(shared: Path, manual: Path, sidecar: str) -> Path:
-    """Move a lone sidecar to ``manual/``."""
+def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
+    """Move a lone sidecar to ``manual/``; None if it is not there."""
     target = manual / free_name(manual, sidecar)
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    _transfer(shared / sidecar, target)
-    return target
+    return target if _take_along(shared, manual, sidecar, sidecar) else None
+
+
+def moved_before(manual: Path, name: str, job_id: str) -> str | None:
+    """The name in ``manual/`` under which this job's recording lies already, if it does."""
+    for candidate in _candidates(name):
+        if not os.path.lexists(manual / candidate):
+            return None
+        with contextlib.suppress(OSError, TranscriberError):
+            content = (manual / sidecar_name(candidate, IN_PROGRESS)).read_bytes()
+            if parse_json(content, candidate).get("job_id") == job_id:
+                return candidate
+    return None
 
 
 def free_name(folder: Path, name: str) -> str:
@@ -59,18 +94,43 @@ def free_name(folder: Path, name: str) -> str:
 
 def _candidates(name: str) -> Iterator[str]:
     yield name
-    stem, extension = os.path.splitext(name)
+    folder, slash, base = name.rpartition("/")
+    stem, extension = os.path.splitext(base)
     number = 2
     while True:
-        yield f"{stem} ({number}){extension}"
+        ending = f" ({number}){extension}"
+        room = NAME_MAX - len(os.fsencode(ending))
+        cut = stem
+        if len(os.fsencode(stem)) > room:
+            cut = os.fsencode(stem)[:room].decode("utf-8", errors="ignore")
+        yield folder + slash + cut + ending
         number += 1
+
+
+def _renamed(output: str, name: str, target: str) -> str:
+    return target + output[len(name) :] if output.startswith(name) else output
+
+
+def _take_along(shared: Path, manual: Path, name: str, wanted: str) -> bool:
+    """Move what belongs to a recording under a name that is free; False if it is not there."""
+    if not (shared / name).is_file():
+        return False
+    target = manual / wanted
+    with storage_errors(target):
+        # An earlier move may have come as far as the copy.
+        copied = target.is_file() and filecmp.cmp(shared / name, target, shallow=False)
+    _transfer(shared / name, target if copied else manual / free_name(manual, wanted))
+    return True
 
 
 def _transfer(source: Path, target: Path) -> None:
     """Rename or, across volumes, copy, sync, verify, then unlink. Never over another file."""
     with storage_errors(source):
         if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, "the name is taken", str(target))
+            if not filecmp.cmp(source, target, shallow=False):
+                raise FileExistsError(errno.EEXIST, "the name is taken", str(target))
+            os.unlink(source)  # an earlier move came as far as the copy
+            return
         try:
             os.rename(source, target)
         except OSError as error:
@@ -82,13 +142,20 @@ def _transfer(source: Path, target: Path) -> None:
 
 
 def _copy_over(source: Path, target: Path) -> None:
-    shutil.copy2(source, target)
-    with open(target, "rb") as copy:
-        os.fsync(copy.fileno())
-        with open(source, "rb") as original:
-            while block := original.read(2**20):
-                if copy.read(len(block)) != block:
-                    raise StorageError(
-                        "copy_failed", f"The copy of {source} in {target.parent} is not the same."
-                    )
+    """The copy gets its name once it is whole, so that a crash leaves no half of a recording."""
+    copy = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
+    try:
+        shutil.copy2(source, copy)
+        with open(copy, "rb") as copied:
+            os.fsync(copied.fileno())
+        if not filecmp.cmp(source, copy, shallow=False):
+            raise StorageError(
+                "copy_failed", f"The copy of {source} in {target.parent} is not the same."
+            )
+        os.rename(copy, target)
+        sync_folder(target.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            copy.unlink()
+        raise
     os.unlink(source)

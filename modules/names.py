@@ -5,6 +5,8 @@ A name is a path relative to the share, with ``/``. It is judged by its spelling
 
 from __future__ import annotations
 
+import os
+
 #: Our own folder inside the share: lock, owner's note, pause flag, uploads in flight.
 STATE_FOLDER = ".transcriber"
 
@@ -41,8 +43,9 @@ def is_recording(name: str) -> bool:
     Syncthing's conflict copies (``talk.sync-conflict-20240101-….mp3``) are: they hold sound that
     stands nowhere else. Our own files never are: none ends in a media extension.
     """
-    folder, _, last = name.rpartition("/")
-    if folder and not is_visible_folder(folder):
+    folder, slash, last = name.rpartition("/")
+    # An empty folder before a slash is an absolute path.
+    if (slash and not is_visible_folder(folder)) or not _is_possible(name):
         return False
     return not _is_ignored(last) and _extension(last) in MEDIA_EXTENSIONS
 
@@ -53,6 +56,14 @@ def is_visible_folder(name: str) -> bool:
         part and not _is_ignored(part) and part.lower() not in SYSTEM_FOLDERS
         for part in name.split("/")
     )
+
+
+def _is_possible(name: str) -> bool:
+    """Whether a file system could have such a name at all; orders may say anything."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_ignored(part: str) -> bool:

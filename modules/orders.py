@@ -41,7 +41,9 @@ def carry_out(shared: Path, intake: Intake) -> None:
     """Take in every order that lies there, oldest first. Raises StorageError."""
     with storage_errors(folder(shared)):
         try:
-            entries = [e for e in os.scandir(folder(shared)) if e.name.endswith(_SUFFIX)]
+            with os.scandir(folder(shared)) as listed:
+                entries = [e for e in listed if e.name.endswith(_SUFFIX)]
+            entries = [e for e in entries if e.is_file(follow_symlinks=False)]
             entries.sort(key=lambda entry: entry.stat(follow_symlinks=False).st_mtime_ns)
         except FileNotFoundError:
             return

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pysubs2
 
-from modules.protocol import Segment, Word
-from modules.segments import PAUSE_S, joined
+from modules.protocol import Segment
 
+FORMATS = ("txt", "srt", "vtt", "tsv", "json")
 #: What broadcasters ask of subtitles: two lines of 42 characters, no longer than 7 s.
 LINE_CHARS = 42
-CUE_CHARS = 2 * LINE_CHARS
 CUE_S = 7.0
+#: In pysubs2 a backslash and braces make tags, and speech must not.
+_NO_TAGS = str.maketrans("\\{}", "/()")
 #: A pause that begins a new paragraph in the text.
 PARAGRAPH_S = 2.0
 
 
-def render(form: str, segments: Sequence[Segment], timestamps: bool = False) -> str:
-    """The transcript in one of the formats; ``timestamps`` puts times into the txt."""
-    return RENDERERS[form](segments) if form != "txt" else plain_text(segments, timestamps)
+def render(
+    form: str,
+    segments: Sequence[Segment],
+    timestamps: bool = False,
+    duration_s: float = float("inf"),
+) -> str:
+    """The transcript of a recording of ``duration_s`` seconds in one of ``FORMATS``.
+
+    ``timestamps`` puts times into the txt.
+    """
+    if form == "txt":
+        return plain_text(segments, timestamps)
+    if form == "tsv":
+        return _tsv(segments)
+    if form == "json":
+        return _json(segments)
+    return _subtitles(segments, form, duration_s)
 
 
 def plain_text(segments: Sequence[Segment], timestamps: bool = False) -> str:
@@ -45,61 +63,101 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
-def _subtitles(segments: Sequence[Segment], form: str) -> str:
+def _subtitles(segments: Sequence[Segment], form: str, duration_s: float) -> str:
     file = pysubs2.SSAFile()
-    for cue in cues(segments):
-        # A backslash in speech must not become one of pysubs2's own tags.
-        text = "\\N".join(textwrap.wrap(cue.text.replace("\\", "/"), balanced_width(cue.text)))
+    for cue in cues(segments, duration_s):
+        lines = textwrap.wrap(cue.text.translate(_NO_TAGS), LINE_CHARS)
+        if form == "vtt":
+            lines = [html.escape(line, quote=False) for line in lines]
+        text = "\\N".join(lines)
         file.append(
             pysubs2.SSAEvent(start=round(cue.start * 1000), end=round(cue.end * 1000), text=text)
         )
     return file.to_string(form)
 
 
-def balanced_width(text: str) -> int:
-    """A line width that makes two lines of about the same length."""
-    return LINE_CHARS if len(text) > LINE_CHARS else max(1, len(text))
+def cues(segments: Sequence[Segment], duration_s: float = float("inf")) -> list[Segment]:
+    """Segments cut, at words, to what fits on a screen; in order, without overlap.
 
-
-def cues(segments: Sequence[Segment]) -> list[Segment]:
-    """Segments cut, at words, to what fits on a screen; in order and without overlap."""
+    A short cue stays on for a second where it can, but not beyond ``duration_s``.
+    """
     cut: list[Segment] = []
     for segment in segments:
         cut.extend(_cues_of(segment))
     shown: list[Segment] = []
+    earliest = 0.0
     for index, cue in enumerate(cut):
-        latest = cut[index + 1].start if index + 1 < len(cut) else float("inf")
-        # A cue that is too short to read stays on, as long as the next one lets it.
-        end = min(max(cue.end, cue.start + 1.0), max(latest, cue.start + 0.001))
-        shown.append(cue.model_copy(update={"end": round(end, 3)}))
+        start = max(cue.start, earliest)
+        latest = cut[index + 1].start if index + 1 < len(cut) else max(duration_s, cue.end)
+        end = min(max(cue.end, start + 1.0), max(latest, start + 0.001))
+        earliest = round(end, 3)
+        shown.append(cue.model_copy(update={"start": start, "end": earliest}))
     return shown
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """What a cue is not cut within: a word of the text, from its first letter to the next word."""
+
+    begin: int
+    start: float
+    end: float
+
+
 def _cues_of(segment: Segment) -> list[Segment]:
-    timed = all(word.start is not None and word.end is not None for word in segment.words)
-    if not segment.words or not timed or _fits(segment.words):
-        return [segment]
-    groups: list[list[Word]] = [[]]
+    """Cut from the segment's own text, since not every language writes spaces between words."""
+    pieces = _timed_pieces(segment) or _even_pieces(segment)
+    cut: list[Segment] = []
+    first = 0
+    for after in range(1, len(pieces) + 1):
+        whole = _cue(segment, pieces, first, after)
+        if after - first > 1 and not _fits(whole):
+            cut.append(_cue(segment, pieces, first, after - 1))
+            first = after - 1
+    return [*cut, _cue(segment, pieces, first, len(pieces))] if cut else [segment]
+
+
+def _cue(segment: Segment, pieces: Sequence[_Piece], first: int, after: int) -> Segment:
+    end = pieces[after].begin if after < len(pieces) else len(segment.text)
+    text = segment.text[pieces[first].begin : end].strip()
+    return Segment(start=pieces[first].start, end=pieces[after - 1].end, text=text)
+
+
+def _fits(cue: Segment) -> bool:
+    return cue.end - cue.start <= CUE_S and len(textwrap.wrap(cue.text, LINE_CHARS)) <= 2
+
+
+def _timed_pieces(segment: Segment) -> list[_Piece]:
+    """The words with their own times; nothing if one has none or is not in the text."""
+    pieces: list[_Piece] = []
+    position = 0
     for word in segment.words:
-        if groups[-1] and not _fits([*groups[-1], word]):
-            groups.append([])
-        groups[-1].append(word)
+        begin = segment.text.find(word.word.strip(), position)
+        if begin < 0 or word.start is None or word.end is None:
+            return []
+        pieces.append(_Piece(begin if pieces else 0, word.start, word.end))
+        position = begin + len(word.word.strip())
+    return pieces
+
+
+def _even_pieces(segment: Segment) -> list[_Piece]:
+    """Parts of the text, with times as if every letter took as long as the next."""
+    span, letters = segment.end - segment.start, max(1, len(segment.text))
     return [
-        Segment(start=g[0].start or 0.0, end=g[-1].end or 0.0, text=_text(g)) for g in groups if g
-    ]
-
-
-def _fits(words: Sequence[Word]) -> bool:
-    start, end = words[0].start or 0.0, words[-1].end or 0.0
-    return end - start <= CUE_S and len(textwrap.wrap(_text(words), LINE_CHARS)) <= 2
-
-
-def _text(words: Sequence[Word]) -> str:
-    return joined([word.model_copy(update={"word": " " + word.word}) for word in words])
+        _Piece(
+            found.start(),
+            segment.start + span * found.start() / letters,
+            segment.start + span * found.end() / letters,
+        )
+        for found in re.finditer(r"\S{1,20}", segment.text)
+    ] or [_Piece(0, segment.start, segment.end)]
 
 
 def _tsv(segments: Sequence[Segment]) -> str:
-    rows = [f"{round(s.start * 1000)}\t{round(s.end * 1000)}\t{s.text}" for s in segments]
+    rows = [
+        f"{round(s.start * 1000)}\t{round(s.end * 1000)}\t{' '.join(s.text.split())}"
+        for s in segments
+    ]
     return "\n".join(["start\tend\ttext", *rows]) + "\n"
 
 
@@ -119,14 +177,3 @@ def segment_json(segment: Segment) -> dict[str, object]:
 def full_text(segments: Sequence[Segment]) -> str:
     """All segments in one line of text."""
     return " ".join(segment.text for segment in segments)
-
-
-RENDERERS: dict[str, Callable[[Sequence[Segment]], str]] = {
-    "txt": plain_text,
-    "srt": lambda segments: _subtitles(segments, "srt"),
-    "vtt": lambda segments: _subtitles(segments, "vtt"),
-    "tsv": _tsv,
-    "json": _json,
-}
-
-__all__ = ["CUE_CHARS", "PAUSE_S", "RENDERERS", "cues", "full_text", "render", "segment_json"]

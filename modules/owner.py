@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Ownership:
     def __enter__(self) -> Ownership:
         _refuse_foreign_whisperx()
         note = read_note(self._config)
-        if note and _is_elsewhere_and_alive(note, self._clock.utc_now()):
+        if note and is_elsewhere_and_alive(note, self._clock.utc_now()):
             raise LockHeldError("lock_held", f"{_describe(note)} works on this folder already.")
         try:
             lock_path(self._config).parent.mkdir(parents=True, exist_ok=True)
@@ -112,11 +113,18 @@ def foreign_whisperx() -> list[int]:
     found = []
     for process in psutil.process_iter(["pid", "cmdline"]):
         words = process.info["cmdline"] or []
-        names = [os.path.basename(word) for word in words[:2]]
-        as_module = "-m" in words and words[words.index("-m") + 1 :][:1] == ["whisperx"]
-        if "whisperx" in names or as_module:
+        if _is_whisperx(words):
             found.append(int(process.info["pid"]))
     return found
+
+
+def _is_whisperx(words: Sequence[str]) -> bool:
+    """Whether a command line runs whisperx itself or through Python; an editor does not."""
+    names = [os.path.basename(word) for word in words]
+    if not names or not names[0].startswith("python"):
+        return names[:1] == ["whisperx"]
+    script = names.index("-m") + 1 if "-m" in names else 1
+    return names[script : script + 1] == ["whisperx"]
 
 
 def _refuse_foreign_whisperx() -> None:
@@ -129,7 +137,7 @@ def _refuse_foreign_whisperx() -> None:
         )
 
 
-def _is_elsewhere_and_alive(note: dict[str, Any], now: datetime) -> bool:
+def is_elsewhere_and_alive(note: dict[str, Any], now: datetime) -> bool:
     if note.get("host") == socket.gethostname():
         return False  # the lock itself tells
     try:

@@ -18,13 +18,14 @@ from modules.logger import get_logger
 from modules.models import locate, prepare
 from modules.protocol import ModelSpec
 from modules.results import RunFacts, result_json, segments_of
-from modules.scheduler import Scheduler
+from modules.scheduler import Scheduler, StopReason
+from modules.trouble import HOLD_S, Trouble
 
 log = get_logger("Runner")
 
-#: How long a full disk, an unreachable folder or a missing model is left alone before the next try.
-HOLD_S = 10.0
 _IDLE_TICK_S = 1.0
+#: A yielding file may finish the chunks in hand, however long they take: a new start costs more.
+_NO_PATIENCE = (StopReason.CANCELLED, StopReason.SHUTDOWN)
 
 
 class Runner:
@@ -53,9 +54,8 @@ class Runner:
         self._look_again = look_again
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="runner")
-        self._mended: Callable[[], object] | None = None
-        #: Why nothing can be done just now, in plain words; None while all is well.
-        self.trouble: str | None = None
+        #: What is in the way of all work just now.
+        self.trouble = Trouble(clock, files.check_writable)
         #: Files by how they ended, since the start.
         self.finished = {Status.COMPLETED: 0, Status.FAILED: 0}
 
@@ -71,22 +71,26 @@ class Runner:
 
     def run(self) -> None:
         """Work until stopped. The worker is started ahead of the first file."""
-        try:
-            self._processor.warm(self._spec(self._config.default_settings()))
-        except TranscriberError as error:
-            self._note_trouble(error)
+        duty: Callable[[], None] = self._warm
         while not self._stopping.is_set():
             try:
-                self.tick()
+                duty()
             except Exception:  # the door of this thread: a surprise must not end all work
                 log.exception("The runner was surprised and goes on")
                 self._stopping.wait(HOLD_S)
+            duty = self.tick
         self._processor.close()
+
+    def _warm(self) -> None:
+        try:
+            self._processor.warm(self._spec(self._config.default_settings()))
+        except TranscriberError as error:
+            self.trouble.note(error)
 
     def tick(self) -> None:
         """Do the next job, if one is there within a second and nothing is in the way."""
         self._processor.tend()
-        if self._mended and not self._is_mended():
+        if self.trouble.blocks():
             self._stopping.wait(_IDLE_TICK_S)
             return
         job = self._scheduler.take(_IDLE_TICK_S)
@@ -99,45 +103,37 @@ class Runner:
         """Take a job as far as it goes. Every way that it can end begins here."""
         run: JobRun | None = None
         try:
-            if job.given_up:
-                self._give_up(job)
-                return
-            if not self._is_ready(job):
-                return
-            current = self._scheduler.get(job.name)
+            current = self._checked(job)
             if current is None:
-                return  # cancelled meanwhile
+                return
+            if current.given_up:
+                self._give_up(current)
+                return
             run = JobRun(
                 current, self._config, self._scheduler, self._files, self._journal, self._clock
             )
             self._transcribe(current, run)
-        except StorageError as error:
-            self._hold(job, error, run)
-        except ModelError as error:
-            if job.settings.matches(self._config.default_settings()):
-                self._hold(job, error, run)  # every file would fail for it: none is to blame
-            else:
-                self._fail(job, error, run)
         except TranscriberError as error:
-            self._fail(job, error, run)
+            self._went_wrong(job, error, run)
         finally:
             if run:
                 run.close()
             if self._scheduler.running_name == job.name:
                 self._put_back(job, "interrupted", run)
 
-    def _is_ready(self, job: Job) -> bool:
-        """Whether the file is still what the job is about; if not, the job is settled here."""
+    def _checked(self, job: Job) -> Job | None:
+        """The job, with the identity of its file known; None if it is settled or was cancelled.
+
+        A file that is gone, or no longer what the job is about, is settled here.
+        """
         if not self._files.is_there(job.name):
             self._vanished(job)
-            return False
+            return None
         source = self._files.source(job.name)
-        if job.source is None:
-            self._scheduler.update(job.name, lambda j: j.evolve(source=source))
-        elif not job.source.same_as(source):
+        if job.source is not None and not job.source.same_as(source):
             self._replaced(job)
-            return False
-        return True
+            return None
+        return self._scheduler.update(job.name, lambda j: j.evolve(source=j.source or source))
 
     def _transcribe(self, job: Job, run: JobRun) -> None:
         if run.resumed_at_s:
@@ -147,12 +143,17 @@ class Runner:
             on_chunk=run.on_chunk,
             on_started=run.on_started,
             should_stop=lambda: self._scheduler.stop_reason() is not None,
-            on_accepted=run.on_accepted,
+            must_hurry=lambda: self._scheduler.stop_reason() in _NO_PATIENCE,
+            on_accepted=lambda: self._accepted(run),
         )
         if outcome.done is None:
             self._put_back(job, str(self._scheduler.stop_reason() or "interrupted"), run)
             return
         self._publish(job, run, outcome)
+
+    def _accepted(self, run: JobRun) -> None:
+        run.on_accepted()
+        self.trouble.is_over()
 
     def _spec(self, settings: Settings) -> ModelSpec:
         """The weights for a job, made ready on the disk. Raises ModelError."""
@@ -167,28 +168,47 @@ class Runner:
 
     # --- how it ends ---
 
+    def _went_wrong(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
+        """Find out who is to blame: the file, or what it stands on."""
+        current = self._scheduler.get(job.name) or job
+        # A worker that dies while it loads its model was not given the file yet.
+        of_model = isinstance(error, ModelError) or not (error.permanent or (run and run.began))
+        every_file = job.settings.matches(self._config.default_settings())
+        if isinstance(error, StorageError) or (of_model and every_file):
+            self._hold(current, error, run)
+            return
+        try:
+            self._fail(current, error, run)
+        except StorageError as trouble:
+            self._hold(current, trouble, run)
+
     def _publish(self, job: Job, run: JobRun, outcome: Outcome) -> None:
         """Texts first, then the result; then the job and its state are gone."""
         assert outcome.done is not None
-        if not self._is_ready(job):
+        current = self._checked(job)
+        if current is None:
             return
         formats = self._config.output.formats
+        outputs = current.outputs or self._files.plan_outputs(job.name, formats)
         finished = self._scheduler.update(
             job.name,
-            lambda j: j.evolve(
-                progress=Progress(stage="generating_text", percentage=99),
-                outputs=j.outputs or self._files.plan_outputs(job.name, formats),
-            ).close_attempt("completed", self._clock.utc_now(), run.ran_s),
+            lambda j: (
+                j.evolve(outputs=outputs)
+                .advance(Progress(stage="generating_text", percentage=99))
+                .close_attempt("completed", self._clock.utc_now(), run.ran_s)
+            ),
         )
         if finished is None:
             return  # cancelled meanwhile
-        self._journal.record(finished)
         now = self._clock.utc_now()
         content = result_json(finished, run.chunks, _facts(outcome), finished.outputs, now)
         timestamps = self._config.output.txt_timestamps
-        self._files.publish(finished, segments_of(run.chunks), content, timestamps)
         said = f"{outcome.done.duration_s:.1f} s of audio in {run.ran_s:.1f} s"
         with self._journal.quiet():
+            if not self._is_wanted(job):
+                return  # cancelled, and its files removed, a moment ago
+            self._journal.record(finished)
+            self._files.publish(finished, segments_of(run.chunks), content, timestamps)
             self._scheduler.release(job.name, Status.COMPLETED, said)
             if self._config.processing.cleanup_temp_files:
                 self._files.drop_state(job.name)
@@ -205,6 +225,8 @@ class Runner:
     def _replaced(self, job: Job) -> None:
         """Another file has this name now: what was done is void, and it waits until it is whole."""
         with self._journal.quiet():
+            # First, because it can fail; then the job is held, and looked at again.
+            self._files.drop_state(job.name)
             self._scheduler.release(
                 job.name,
                 Status.ARRIVING,
@@ -214,16 +236,18 @@ class Runner:
                 position_s=0.0,
                 last_segments=(),
                 progress=Progress(),
+                outputs=(),
                 error=None,
             )
-            self._files.drop_state(job.name)
             kept = self._scheduler.get(job.name)
             if kept:
-                self._journal.record(kept)
+                self._journal.record_if_possible(kept)
         self._look_again(job.name)
 
     def _fail(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
-        """Count the attempt; back off, or give up."""
+        """Count the attempt; back off, or give up. Raises StorageError if nobody can judge."""
+        if self._checked(job) is None:
+            return  # what failed is no longer there, so nobody is to blame
         now = self._clock.utc_now()
         current = self._scheduler.update(
             job.name,
@@ -242,18 +266,17 @@ class Runner:
         )
         if failed is None:
             return
-        if not final:
-            self._wait(failed, f"attempt {number + 1} in {wait_s:g} s", wait_s)
-            return
-        try:
+        if final:
             self._give_up(failed)
-        except StorageError as trouble:
-            self._hold(failed, trouble, None)
+        else:
+            self._wait(failed, f"attempt {number + 1} in {wait_s:g} s", wait_s)
 
     def _give_up(self, job: Job) -> None:
         """Move the file to ``manual/``. Raises StorageError; then it is tried again."""
         assert job.error is not None
         with self._journal.quiet():
+            if not self._is_wanted(job):
+                return
             gone = job.to(Status.FAILED)
             # The verdict is on the disk before the move, so that a crash between finds it.
             self._files.save(gone)
@@ -269,10 +292,14 @@ class Runner:
                 return
         except StorageError:
             pass  # the share itself is away, so nothing is concluded
-        self._note_trouble(error)
+        self.trouble.note(error)
         current = self._interrupted(job, run)
         if current:
             self._wait(current, f"waiting: {error}", HOLD_S)
+
+    def _is_wanted(self, job: Job) -> bool:
+        """Whether nobody has cancelled the running job."""
+        return self._scheduler.update(job.name, lambda j: j) is not None
 
     def _put_back(self, job: Job, why: str, run: JobRun | None) -> None:
         """Give the job its place in the queue back; its attempt is not counted."""
@@ -289,27 +316,6 @@ class Runner:
     def _wait(self, job: Job, why: str, wait_s: float) -> None:
         not_before = self._clock.monotonic() + wait_s
         self._scheduler.release(job.name, Status.WAITING, why, not_before=not_before)
-
-    # --- trouble that is nobody's fault ---
-
-    def _note_trouble(self, error: TranscriberError) -> None:
-        log.error("%s", error)
-        self.trouble = str(error)
-        if isinstance(error, ModelError):
-            self._mended = lambda: self._spec(self._config.default_settings())
-        else:
-            self._mended = self._files.check_writable
-
-    def _is_mended(self) -> bool:
-        assert self._mended is not None
-        try:
-            self._mended()
-        except TranscriberError as error:
-            self.trouble = str(error)
-            return False
-        log.info("Going on: what was in the way is mended")
-        self._mended = self.trouble = None
-        return True
 
 
 def _is_open(job: Job) -> bool:

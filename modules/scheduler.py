@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from modules.clock import Clock
-from modules.job import Job, Priority, Status
+from modules.job import Job, Priority, Progress, Stage, Status
 from modules.logger import get_logger
 
 log = get_logger("Scheduler")
@@ -58,9 +58,9 @@ class Scheduler:
 
     @property
     def running(self) -> Job | None:
-        """The job that the worker has."""
+        """The job that the worker has; None also while it lets go of a cancelled one."""
         with self._changed:
-            return self._jobs.get(self._running) if self._running else None
+            return self._current()
 
     @property
     def running_name(self) -> str | None:
@@ -89,7 +89,7 @@ class Scheduler:
                 return StopReason.SHUTDOWN
             if self._paused:
                 return StopReason.PAUSED
-            job = self._jobs.get(self._running) if self._running else None
+            job = self._current()
             if job and job.priority is Priority.SCAN and self._ready(Priority.API):
                 return StopReason.PREEMPTED
             return None
@@ -120,7 +120,7 @@ class Scheduler:
             job = self._jobs.get(name)
             if job is None:
                 return False
-            was_running = self._running == name
+            was_running = job.status is Status.RUNNING
             if was_running:
                 self._cancelled = True
             gone = job.to(Status.CANCELLED)
@@ -149,13 +149,14 @@ class Scheduler:
         deadline = self._clock.monotonic() + timeout_s
         with self._changed:
             while (job := self._pop()) is None:
-                left = min(deadline, self._next_retry()) - self._clock.monotonic()
-                past = self._clock.monotonic() >= deadline
-                if self._stopping or past:
+                now = self._clock.monotonic()
+                if self._stopping or now >= deadline:
                     return None
-                self._changed.wait(max(left, 0.001))
+                # While paused, a retry that is due changes nothing.
+                until = deadline if self._paused else min(deadline, self._next_retry())
+                self._changed.wait(max(until - now, 0.001))
             self._running, self._cancelled = job.name, False
-            taken = job.to(Status.RUNNING)
+            taken = job.to(Status.RUNNING, progress=_at_stage(job, "loading_model"))
             self._jobs[job.name] = taken
         self._tell(taken, "its turn")
         return taken
@@ -164,7 +165,7 @@ class Scheduler:
         """Change the running job's details, not its status; None if it was cancelled meanwhile."""
         with self._changed:
             job = self._jobs.get(name)
-            if job is None or self._cancelled:
+            if job is None or self._cancelled or self._running != name:
                 return None
             changed = change(job)
             if changed.status is not job.status:
@@ -176,23 +177,30 @@ class Scheduler:
         """The runner lets go of the running job. None if it was cancelled meanwhile.
 
         QUEUED and WAITING keep their place; COMPLETED and FAILED leave the queue.
+        Raises ValueError, with nothing changed, if the step is not legal.
         """
         with self._changed:
-            self._running = None
+            if self._running != name:
+                raise ValueError(f"{name} is not the running job")
             job = None if self._cancelled else self._jobs.get(name)
-            self._cancelled = False
-            if job is None:
+            released = job.to(status, **changes) if job else None
+            self._running, self._cancelled = None, False
+            if released is None:
+                self._changed.notify_all()
                 return None
-            released = job.to(status, **changes)
             if released.finished:
                 del self._jobs[name]
             else:
-                self._keep(released)
+                self._keep(released.evolve(progress=_at_stage(released, "queued")))
             self._changed.notify_all()
         self._tell(released, why)
         return released
 
     # --- inside, under the lock ---
+
+    def _current(self) -> Job | None:
+        # A cancelled job may have a successor of the same name, which only waits.
+        return self._jobs.get(self._running) if self._running and not self._cancelled else None
 
     def _joined(self, known: Job, asked: Job) -> Job:
         clients = known.clients + tuple(c for c in asked.clients if c not in known.clients)
@@ -258,3 +266,7 @@ class Scheduler:
     def _tell(self, job: Job, why: str) -> None:
         log.info("%s: %s (%s)", job.name, job.status, why)
         self._on_change(job)
+
+
+def _at_stage(job: Job, stage: Stage) -> Progress:
+    return Progress(stage=stage, percentage=job.progress.percentage)

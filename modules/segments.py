@@ -100,14 +100,17 @@ def _cut_merit(group: list[Word], i: int) -> float:
 def _with_times(pieces: list[list[Word]], start_s: float, end_s: float) -> list[Segment]:
     segments = []
     earliest = start_s
-    for piece in pieces:
+    known = [[word.start for word in piece if word.start is not None] for piece in pieces]
+    for index, piece in enumerate(pieces):
         text = joined(piece)
         if not text:
             continue
-        starts = [word.start for word in piece if word.start is not None]
+        starts = known[index]
         ends = [word.end for word in piece if word.end is not None]
         start = max(earliest, starts[0]) if starts else earliest
-        end = max(start, ends[-1]) if ends else end_s
+        # A piece without times lasts until one with times begins.
+        latest = next((later[0] for later in known[index + 1 :] if later), end_s)
+        end = max(start, ends[-1] if ends else latest)
         words = tuple(word.model_copy(update={"word": word.word.strip()}) for word in piece)
         segments.append(
             Segment(

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from modules.clock import iso
 from modules.errors import TranscriberError
 from modules.job import Attempt, ErrorInfo, Job, Priority, Progress, Settings, Source, Status
+from modules.outputs import FORMATS
 
 IN_PROGRESS = ".in_progress"
 RESULT = ".result"
 CHECKPOINT = ".checkpoint"
 ERROR_TEXT = ".error.txt"
 #: Bytes in a file name that every common file system allows.
-_NAME_MAX = 255
+NAME_MAX = 255
 
 
 def sidecar_name(name: str, suffix: str) -> str:
@@ -29,9 +31,9 @@ def sidecar_name(name: str, suffix: str) -> str:
     """
     folder, _, base = name.rpartition("/")
     head = "." if suffix == CHECKPOINT else ""
-    if len(os.fsencode(head + base + suffix)) > _NAME_MAX:
+    if len(os.fsencode(head + base + suffix)) > NAME_MAX:
         digest = hashlib.sha256(os.fsencode(base)).hexdigest()[:16]
-        room = _NAME_MAX - len(os.fsencode(head + suffix)) - len(digest) - 1
+        room = NAME_MAX - len(os.fsencode(head + suffix)) - len(digest) - 1
         base = os.fsencode(base)[:room].decode("utf-8", errors="ignore") + "~" + digest
     sidecar = head + base + suffix
     return f"{folder}/{sidecar}" if folder else sidecar
@@ -45,10 +47,34 @@ def recording_of(sidecar: str, content: Mapping[str, Any]) -> str:
     for suffix in (IN_PROGRESS, RESULT):
         if sidecar.endswith(suffix):
             inside = content.get("filename")
-            if isinstance(inside, str) and sidecar_name(inside, suffix) == sidecar:
+            if isinstance(inside, str) and _fits(inside, suffix, sidecar):
                 return inside
             return sidecar.removesuffix(suffix)
     raise ValueError(f"{sidecar} is no sidecar")
+
+
+def _fits(name: str, suffix: str, sidecar: str) -> bool:
+    try:
+        return sidecar_name(name, suffix) == sidecar
+    except UnicodeEncodeError:
+        return False  # no file system has such a name
+
+
+def own_outputs(name: str, listed: Iterable[Any]) -> tuple[str, ...]:
+    """Those of the listed texts that could have been written for a recording, by their names."""
+    return tuple(
+        output
+        for output in listed
+        if isinstance(output, str)
+        and (form := output.rpartition(".")[2]) in FORMATS
+        and output in output_names(name, form)
+    )
+
+
+def output_names(name: str, form: str) -> Iterator[str]:
+    """What the text of a recording may be called, the best first: by the stem, by its full name."""
+    for base in (stem_of(name), name, *(f"{name} ({n})" for n in range(2, 99))):
+        yield sidecar_name(base, f".{form}")
 
 
 def stem_of(name: str) -> str:
@@ -97,23 +123,34 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
             priority=Priority.from_label(content["priority"]),
             settings=Settings.model_validate(content["settings"]),
             source=Source.model_validate(source) if source else None,
-            created=datetime.fromisoformat(content["creation_time"]),
+            created=_moment(content["creation_time"]),
             clients=tuple(map(str, content.get("api_clients") or ())),
             attempts=tuple(Attempt.model_validate(a) for a in content.get("attempts") or ()),
             progress=Progress.model_validate(content.get("progress_info") or {}),
-            position_s=float(intermediate.get("position_seconds") or 0.0),
-            outputs=tuple(map(str, content.get("outputs") or ())),
+            position_s=_finite(intermediate.get("position_seconds") or 0.0),
+            outputs=own_outputs(name, content.get("outputs") or ()),
             error=ErrorInfo.model_validate(error) if error else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise TranscriberError("corrupt_sidecar", f"{name}{IN_PROGRESS}: {problem}") from problem
 
 
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _finite(number: Any) -> float:
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number} is not a finite number")
+    return value
+
+
 def parse_json(content: bytes, what: str) -> dict[str, Any]:
     """A JSON object out of one of our files. Raises TranscriberError if it is none."""
     try:
         value = json.loads(content)
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise TranscriberError("corrupt_sidecar", f"{what}: {problem}") from problem
     if not isinstance(value, dict):
         raise TranscriberError("corrupt_sidecar", f"{what}: not a JSON object")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from modules.audio_processor import Outcome, Request
+from modules.clock import Clock
+from modules.protocol import Chunk, Done, Loaded, ModelSpec, Segment, Started
 
 
 class FakeClock:
@@ -22,3 +28,113 @@ class FakeClock:
         if seconds < 0:
             raise ValueError("a clock does not run backwards")
         self._elapsed_s += seconds
+
+
+@dataclass
+class Plan:
+    """How one run goes: ``chunks`` in the recording, and an error after some of this run."""
+
+    chunks: int = 3
+    error: Exception | None = None
+    error_after: int = 0
+    #: Called before each chunk with its number in the recording, and once more before the end.
+    before: Callable[[int], None] = lambda index: None
+    #: How long a chunk takes by the clock, where that is a fake one.
+    chunk_s: float = 1.0
+
+
+@dataclass
+class FakeProcessor:
+    """Stands for ``AudioProcessor``: plays one plan a run, then the default for ever.
+
+    Chunks are 10 s long and say their number and the name of the file.
+    """
+
+    clock: Clock
+    plans: list[Plan] = field(default_factory=list)
+    orders: list[Request] = field(default_factory=list)
+    chunks_made: list[tuple[str, int]] = field(default_factory=list)
+    warmed: list[ModelSpec] = field(default_factory=list)
+    closed: bool = False
+    tended: int = 0
+    restarts: dict[str, int] = field(default_factory=dict)
+    pid: int | None = 4711
+    model_loaded: str | None = "faster-whisper-base"
+    memory_mb: int = 100
+    resting: bool = False
+    warm_error: Exception | None = None
+
+    def warm(self, spec: ModelSpec) -> None:
+        if self.warm_error:
+            raise self.warm_error
+        self.warmed.append(spec)
+
+    def tend(self) -> None:
+        self.tended += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+    def kill(self) -> None:
+        self.closed = True
+
+    def process(
+        self,
+        request: Request,
+        on_chunk: Callable[[Chunk], None],
+        on_started: Callable[[Started], None],
+        should_stop: Callable[[], bool],
+        must_hurry: Callable[[], bool] = lambda: True,
+        on_accepted: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        self.orders.append(request)
+        plan = self.plans.pop(0) if self.plans else Plan()
+        if should_stop():
+            return self._outcome(None)
+        on_accepted()
+        duration_s = plan.chunks * 10.0
+        on_started(Started(order=1, duration_s=duration_s, format="fake", codec="none"))
+        first = round(request.order.start_s / 10)
+        for index in range(first, plan.chunks + 1):
+            if plan.error and index - first == plan.error_after:
+                raise plan.error
+            plan.before(index)
+            if should_stop():
+                return self._outcome(None)
+            if index < plan.chunks:
+                self._make(request, index, on_chunk, plan)
+        return self._outcome(Done(order=1, duration_s=duration_s, cpu_seconds=1.5))
+
+    def _make(
+        self, request: Request, index: int, on_chunk: Callable[[Chunk], None], plan: Plan
+    ) -> None:
+        if isinstance(self.clock, FakeClock):
+            self.clock.advance(plan.chunk_s)
+        name = request.order.path.rpartition(b"/")[2].decode(errors="replace")
+        self.chunks_made.append((name, index))
+        start = 10.0 * index
+        on_chunk(
+            Chunk(
+                order=1,
+                start_s=start,
+                position_s=start + 10,
+                speech_s=5,
+                segments=(Segment(start=start, end=start + 5, text=f"{index} of {name}."),),
+                language="ru",
+                read_fraction=(index + 1) / plan.chunks,
+            )
+        )
+
+    def numbers(self, name: str) -> Sequence[int]:
+        """Which chunks of a file were made, in the order of their making."""
+        return [index for made, index in self.chunks_made if made == name]
+
+    @staticmethod
+    def _outcome(done: Done | None) -> Outcome:
+        return Outcome(
+            done=done,
+            ran_s=1.0,
+            loaded=Loaded(name="faster-whisper-base", size_mb=139, seconds=2.0),
+            whisperx_version="3.8.6",
+            memory_peak_mb=500,
+        )

@@ -115,7 +115,8 @@ class OneOff:
     def _content(self, form: str, result: dict[str, Any], segments: Sequence[Segment]) -> bytes:
         if form == RESULT_FORMAT:
             return to_json(result)
-        text = render(form, segments, self._config.output.txt_timestamps)
+        timestamps = self._config.output.txt_timestamps
+        text = render(form, segments, timestamps, result["duration_seconds"])
         return text.encode("utf-8", errors="replace")
 
 

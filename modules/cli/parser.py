@@ -151,9 +151,9 @@ def _add_status(commands: Any) -> None:
 
 
 def _formats(text: str) -> list[str]:
-    from modules.outputs import RENDERERS
+    from modules.outputs import FORMATS
 
-    known = [*RENDERERS, "result"]
+    known = [*FORMATS, "result"]
     formats = [word.strip().lower() for word in text.split(",")]
     for form in formats:
         if form not in known:

@@ -1,0 +1,53 @@
+"""What holds for every test: it leaves no thread and no process behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+#: What a test started and ended may need this long to be gone, in seconds.
+GONE_WITHIN_S = 5.0
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> Iterator[None]:
+    """Fail a test that leaves threads or child processes; those of wider fixtures were there."""
+    threads, children = set(threading.enumerate()), _children()
+    yield
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while True:
+        leaked_threads = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
+        leaked_children = {pid: what for pid, what in _children().items() if pid not in children}
+        if not leaked_threads and not leaked_children:
+            return
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    for pid in leaked_children:
+        _kill(pid)
+    pytest.fail(f"the test left threads {leaked_threads} and processes {leaked_children} behind")
+
+
+def _children() -> dict[int, str]:
+    found = {}
+    for child in psutil.Process().children(recursive=True):
+        try:
+            found[child.pid] = f"{child.status()} {' '.join(child.cmdline())}"
+        except psutil.NoSuchProcess:
+            continue  # gone since it was listed
+        except psutil.ZombieProcess:
+            found[child.pid] = "not waited for"
+    return found
+
+
+def _kill(pid: int) -> None:
+    try:
+        process = psutil.Process(pid)
+        process.kill()
+        process.wait(GONE_WITHIN_S)
+    except psutil.Error:
+        return

@@ -1,0 +1,310 @@
+"""A stand-in for the WhisperX process: a real process that speaks the protocol and obeys a script.
+
+Run as ``python -m tests.scripted_worker --parent PID``. A "recording" holds one chunk of 10 s for
+every ``CHUNK_BYTES`` bytes; what is said in it follows from those bytes. A file that begins with
+``NOT_MEDIA`` is refused. Words in the file's name, parted by anything that is no letter or digit,
+say how it goes wrong:
+
+- ``slow``: a third of a second a chunk; ``sluggish``: a second, and a stop is not heard meanwhile
+- ``crash``, ``crash2``: exits with code 3 before its first chunk, or after two of this run
+- ``killself``: is killed as by a machine that is out of memory
+- ``hang``, ``hang2``, ``spin``: stands still before a chunk, asleep or at full speed
+- ``torn``: garbage, half a line and an unknown event between the chunks
+- ``notmedia``, ``storage``, ``model``, ``worker``: fails with such an error
+- ``ignoreterm``: is deaf to SIGTERM and stands still; ``obstinate``: hears no stop either
+- ``grandchild``: starts a process in its group, then crashes; ``escapee``: in a session of its own
+- ``mute``: closes its output and lives on; ``chatter``: shows signs of life for ever
+- ``backwards``: hands over the same chunk twice; ``fat``: takes 300 MB and keeps them
+
+``SCRIPTED_LOAD`` in the environment makes loading go wrong: ``hang``, ``chatter``, ``fail``,
+``broken`` or ``crash``. ``SCRIPTED_PIDS`` names a file for the pids of grandchildren.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from pathlib import Path
+from typing import NoReturn
+
+from modules.protocol import (
+    ORDERS,
+    Alive,
+    Chunk,
+    Done,
+    Event,
+    Failed,
+    Load,
+    Loaded,
+    ModelSpec,
+    Ready,
+    Segment,
+    Started,
+    Stop,
+    Stopped,
+    Transcribe,
+    Word,
+)
+
+CHUNK_S = 10.0
+CHUNK_BYTES = 100
+NOT_MEDIA = b"this is no recording"
+SLOW_S = 0.33
+_SYLLABLES = "ба ве ги до жу зе ка ло мы ню па ры со ту фэ ха".split()
+_PR_SET_PDEATHSIG = 1
+
+
+def recording(chunks: int, seed: str = "speech") -> bytes:
+    """The bytes of a recording of so many chunks; another ``seed`` says something else."""
+    return (f"{seed} ".encode() * CHUNK_BYTES)[:CHUNK_BYTES] * chunks
+
+
+def text_of(content: bytes, index: int) -> str:
+    """What is said in a chunk: follows from its bytes and its number."""
+    piece = content[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
+    number = zlib.crc32(piece + str(index).encode())
+    return "".join(_SYLLABLES[number >> shift & 15] for shift in range(0, 16, 4)).capitalize() + "."
+
+
+def full_text(content: bytes) -> str:
+    """What an undisturbed run makes of a recording."""
+    return " ".join(text_of(content, i) for i in range(len(content) // CHUNK_BYTES))
+
+
+class Line:
+    """The two pipes to the parent."""
+
+    def __init__(self) -> None:
+        self.orders: queue.Queue[Transcribe | Load] = queue.Queue()
+        self.stopped = 0
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def send(self, event: Event) -> None:
+        self.write(event.model_dump_json(exclude_none=True).encode() + b"\n")
+
+    def write(self, data: bytes) -> None:
+        os.write(1, data)
+
+    def _read(self) -> None:
+        for line in sys.stdin.buffer:
+            order = ORDERS.validate_json(line)
+            if isinstance(order, Stop):
+                self.stopped = max(self.stopped, order.order)
+            else:
+                self.orders.put(order)
+        os._exit(0)
+
+
+class Act:
+    """One order, played as the file's name wants it."""
+
+    def __init__(self, order: Transcribe, line: Line) -> None:
+        self._order = order
+        self._line = line
+        path = Path(os.fsdecode(order.path))
+        self._content = path.read_bytes()
+        self._words = set(re.split(r"[^a-z0-9]+", path.name.lower()))
+        self._count = len(self._content) // CHUNK_BYTES
+        self._sent = 0
+
+    def play(self) -> None:
+        refusal = self._refusal()
+        if refusal:
+            self._line.send(refusal)
+            return
+        self._line.send(
+            Started(
+                order=self._order.order,
+                duration_s=self._count * CHUNK_S,
+                format="scripted",
+                codec="none",
+            )
+        )
+        for index in range(round(self._order.start_s / CHUNK_S), self._count):
+            self._misbehave()
+            if self._wait_for_stop():
+                self._line.send(Stopped(order=self._order.order))
+                return
+            self._hand_over(index)
+        self._misbehave()
+        self._line.send(Done(order=self._order.order, duration_s=self._count * CHUNK_S))
+
+    def _refusal(self) -> Failed | None:
+        number = self._order.order
+        if "notmedia" in self._words or self._content.startswith(NOT_MEDIA):
+            return Failed(
+                order=number, code="not_media", message="This is not a recording.",
+                fault="media", permanent=True,
+            )  # fmt: skip
+        for fault in ("storage", "model", "worker"):
+            if fault in self._words:
+                return Failed(order=number, code=f"{fault}_trouble", message="It is.", fault=fault)
+        return None
+
+    def _hand_over(self, index: int) -> None:
+        start_s, text = index * CHUNK_S, text_of(self._content, index)
+        segment = Segment(
+            start=start_s,
+            end=start_s + 5,
+            text=text,
+            confidence=0.9,
+            words=(Word(word=text, start=start_s, end=start_s + 5, confidence=0.9),),
+        )
+        event = Chunk(
+            order=self._order.order,
+            start_s=start_s,
+            position_s=start_s + CHUNK_S,
+            speech_s=5,
+            segments=(segment,),
+            language="ru",
+            detected_language="ru",
+            language_probability=0.99,
+            read_fraction=(index + 1) / self._count,
+        )
+        self._line.send(event)
+        self._sent += 1
+        if "torn" in self._words:
+            self._line.write(b'\xff\xfe{"kind": "chunk", "order": 1, "posi\n{"kind": "riddle"}\n')
+        if "backwards" in self._words and index:
+            self._line.send(event.model_copy(update={"position_s": start_s}))
+
+    def _wait_for_stop(self) -> bool:
+        """Whether the parent asked to stop; takes as long as a chunk does."""
+        seconds = SLOW_S if "slow" in self._words else 1.0 if "sluggish" in self._words else 0.0
+        deadline = time.monotonic() + seconds
+        while not self._is_stopped() or "sluggish" in self._words:
+            if time.monotonic() >= deadline:
+                return self._is_stopped()
+            time.sleep(0.01)
+        return True
+
+    def _is_stopped(self) -> bool:
+        return "obstinate" not in self._words and self._order.order <= self._line.stopped
+
+    def _misbehave(self) -> None:
+        for word in self._words:
+            name, after = re.fullmatch(r"([a-z]*)(\d*)", word).groups() if word else ("", "")
+            trick = _TRICKS.get(name)
+            if trick and self._sent == int(after or 0):
+                trick(self._line)
+
+
+def _crash(line: Line) -> NoReturn:
+    print("it ends badly", file=sys.stderr, flush=True)
+    os._exit(3)
+
+
+def _kill_self(line: Line) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _hang(line: Line) -> None:
+    time.sleep(600)
+
+
+def _spin(line: Line) -> None:
+    end = time.monotonic() + 600
+    while time.monotonic() < end:
+        pass
+
+
+def _ignore_term(line: Line) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    line.write(b"deaf now\n")
+    _hang(line)
+
+
+def _grandchild(line: Line) -> None:
+    _spawn(own_session=False)
+    _crash(line)
+
+
+def _escapee(line: Line) -> None:
+    _spawn(own_session=True)
+    _crash(line)
+
+
+def _spawn(own_session: bool) -> None:
+    started = subprocess.Popen(["sleep", "600"], start_new_session=own_session)
+    with open(os.environ["SCRIPTED_PIDS"], "a", encoding="ascii") as file:
+        file.write(f"{started.pid}\n")
+
+
+def _mute(line: Line) -> None:
+    os.close(1)
+    _hang(line)
+
+
+def _chatter(line: Line) -> None:
+    while True:
+        line.send(Alive())
+        time.sleep(0.02)
+
+
+def _fatten(line: Line) -> None:
+    _KEPT.append(b"x" * 300_000_000)
+
+
+_KEPT: list[bytes] = []
+_TRICKS = {
+    "crash": _crash,
+    "killself": _kill_self,
+    "hang": _hang,
+    "spin": _spin,
+    "ignoreterm": _ignore_term,
+    "grandchild": _grandchild,
+    "escapee": _escapee,
+    "mute": _mute,
+    "chatter": _chatter,
+    "fat": _fatten,
+}
+
+
+def _load(spec: ModelSpec, line: Line) -> bool:
+    """Load a model, well or as ``SCRIPTED_LOAD`` wants it; False if it failed."""
+    how = os.environ.get("SCRIPTED_LOAD", "")
+    if how in _TRICKS:
+        _TRICKS[how](line)
+    if how in ("fail", "broken"):
+        fault = "model" if how == "fail" else "worker"
+        line.send(Failed(order=0, code="load_failed", message="It does not load.", fault=fault))
+        return False
+    line.send(Loaded(name=spec.name, size_mb=1, seconds=0.0))
+    return True
+
+
+def main() -> None:
+    """Say that all is ready, and take orders."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, required=True)
+    options, _ = parser.parse_known_args()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != options.parent:
+        os._exit(0)
+    line = Line()
+    line.send(Ready(whisperx_version="0.scripted", seconds=0.0))
+    loaded: ModelSpec | None = None
+    while True:
+        order = line.orders.get()
+        if order.model != loaded:
+            loaded = order.model if _load(order.model, line) else None
+        if isinstance(order, Transcribe) and loaded:
+            try:
+                Act(order, line).play()
+            except OSError as error:
+                line.send(
+                    Failed(order=order.order, code="gone", message=str(error), fault="storage")
+                )
+
+
+if __name__ == "__main__":
+    main()

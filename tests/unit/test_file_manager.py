@@ -1,0 +1,317 @@
+"""Identity, publication, and what is found at start: on real files, in a folder of the test's."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules import atomic
+from modules.atomic import TEMPORARY_PREFIX, to_json
+from modules.errors import StorageError
+from modules.file_manager import FileManager
+from modules.job import Job
+from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
+from tests.builders import a_chunk, a_job, a_segment
+from tests.fakes import FakeClock
+
+LONG = "ы" * 125 + ".mp3"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileManager:
+    made = FileManager(tmp_path / "shared", tmp_path / "manual", FakeClock())
+    made.prepare()
+    return made
+
+
+def put(files: FileManager, name: str, content: bytes = b"sound") -> Path:
+    path = files.shared / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def put_result(files: FileManager, name: str, **content: Any) -> None:
+    (files.shared / sidecar_name(name, ".result")).write_bytes(to_json(content))
+
+
+# --- identity ---
+
+
+def test_a_recording_is_a_regular_file_inside(files: FileManager, tmp_path: Path) -> None:
+    put(files, "talk.mp3")
+    (files.shared / "folder.mp3").mkdir()
+    (files.shared / "link.mp3").symlink_to(files.shared / "talk.mp3")
+    os.mkfifo(files.shared / "fifo.mp3")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "talk.mp3").write_bytes(b"secret")
+    (files.shared / "way").symlink_to(tmp_path / "outside")
+    assert files.is_there("talk.mp3")
+    for name in ("folder.mp3", "link.mp3", "fifo.mp3", "none.mp3", "talk.mp3/x.mp3"):
+        assert not files.is_there(name), name
+    assert not files.is_there("way/talk.mp3"), "a link leads out of the share"
+    assert not files.is_there("n" * 300 + ".mp3"), "no file can have such a name"
+
+
+def test_nothing_is_concluded_while_the_share_is_away(files: FileManager) -> None:
+    files.state.rmdir()
+    with pytest.raises(StorageError, match="unavailable"):
+        files.is_there("talk.mp3")
+
+
+def test_a_source_is_size_time_and_both_ends(files: FileManager) -> None:
+    mib = 2**20
+    content = bytearray(3 * mib)
+    path = put(files, "talk.mp3", bytes(content))
+    os.utime(path, ns=(1, 5))
+    first = files.source("talk.mp3")
+    assert (first.size, first.mtime_ns) == (3 * mib, 5)
+    for position, seen in ((0, True), (mib - 1, True), (mib, False), (3 * mib - 1, True)):
+        changed = content.copy()
+        changed[position] = 1
+        put(files, "talk.mp3", bytes(changed))
+        other = files.source("talk.mp3")
+        assert (other.fingerprint != first.fingerprint) is seen, f"byte {position}"
+
+
+def test_a_link_and_a_fifo_are_not_opened(files: FileManager, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    (files.shared / "link.mp3").symlink_to(tmp_path / "secret")
+    with pytest.raises(StorageError):
+        files.source("link.mp3")
+    with pytest.raises(StorageError):
+        files.source("gone.mp3")
+
+
+def test_it_is_still_the_file_if_only_its_time_differs(files: FileManager) -> None:
+    path = put(files, "talk.mp3", b"one")
+    source = files.source("talk.mp3")
+    os.utime(path, ns=(7, 7))
+    assert files.is_still("talk.mp3", source)
+    path.write_bytes(b"two")
+    assert not files.is_still("talk.mp3", source)
+    path.unlink()
+    assert not files.is_still("talk.mp3", source)
+
+
+@pytest.mark.parametrize(
+    ("result", "done"),
+    [
+        ({"source": "its own"}, True),
+        ({}, False),
+        ({"source": None}, False),
+        ({"source": {"size": "x"}}, False),
+        ({"source": {"size": 5, "mtime_ns": 1, "fingerprint": "x"}}, False),
+    ],
+)
+def test_a_recording_is_done_if_its_result_is_of_this_very_file(
+    files: FileManager, result: dict[str, Any], done: bool
+) -> None:
+    put(files, "talk.mp3")
+    assert not files.is_done("talk.mp3")
+    if result.get("source") == "its own":
+        result = {"source": files.source("talk.mp3").model_dump()}
+    put_result(files, "talk.mp3", **result)
+    assert files.is_done("talk.mp3") is done
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
+def test_a_corrupt_result_is_none(files: FileManager, content: bytes) -> None:
+    put(files, "talk.mp3")
+    put(files, "talk.mp3.result", content)
+    assert files.read_result("talk.mp3") is None
+    assert not files.is_done("talk.mp3")
+
+
+# --- where texts go ---
+
+
+@pytest.mark.parametrize(
+    ("beside", "listed", "expected"),
+    [
+        ([], [], ["talk.txt", "talk.srt"]),
+        (["talk.txt"], [], ["talk.mp4.txt", "talk.srt"]),
+        (["talk.txt"], ["talk.txt"], ["talk.txt", "talk.srt"]),
+        (["talk.wav"], [], ["talk.mp4.txt", "talk.mp4.srt"]),
+        (["talk.mp3.result"], [], ["talk.txt", "talk.srt"]),
+        (["talk.txt", "talk.mp4.txt"], [], ["talk.mp4 (2).txt", "talk.srt"]),
+        (["talk.wav", "talk.mp4.srt"], [], ["talk.mp4.txt", "talk.mp4 (2).srt"]),
+        (["talk.wav", "talk.mp4.srt"], ["talk.mp4.srt"], ["talk.mp4.txt", "talk.mp4.srt"]),
+    ],
+    ids=[
+        "free", "foreign txt", "our txt", "shared stem", "a sidecar is no recording",
+        "both names foreign", "shared stem and foreign", "shared stem and ours",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("folder", ["", "sub/"])
+def test_where_texts_go(
+    files: FileManager, folder: str, beside: list[str], listed: list[str], expected: list[str]
+) -> None:
+    put(files, f"{folder}talk.mp4")
+    put_result(files, f"{folder}talk.mp4", outputs=[folder + name for name in listed])
+    for name in beside:
+        put(files, folder + name, b"theirs")
+    planned = files.plan_outputs(f"{folder}talk.mp4", ("txt", "srt"))
+    assert planned == tuple(folder + name for name in expected)
+
+
+def test_a_link_in_the_way_counts_as_a_file(files: FileManager) -> None:
+    put(files, "talk.mp4")
+    (files.shared / "talk.txt").symlink_to("nowhere")
+    assert files.plan_outputs("talk.mp4", ("txt",)) == ("talk.mp4.txt",)
+
+
+def test_a_long_name_has_texts_too(files: FileManager) -> None:
+    put(files, LONG)
+    (planned,) = files.plan_outputs(LONG, ("txt",))
+    put(files, planned)
+
+
+def test_a_result_from_elsewhere_lays_no_hands_on_other_files(files: FileManager) -> None:
+    put(files, "talk.mp3")
+    put(files, "other.txt")
+    put_result(files, "talk.mp3", outputs=["other.txt", "../x.txt", "talk.txt", 5])
+    assert files.outputs("talk.mp3") == ("talk.txt",)
+    put_result(files, "talk.mp3", outputs="talk.txt")
+    assert files.outputs("talk.mp3") == ()
+
+
+def publish(files: FileManager, job: Job) -> dict[str, Any]:
+    result = {"filename": job.name, "outputs": list(job.outputs)}
+    files.publish(job, [a_segment(0, 1, "Привет.")], result, timestamps=False)
+    return result
+
+
+def test_what_is_published_can_be_read(files: FileManager) -> None:
+    job = a_job(outputs=("talk.txt", "talk.srt"))
+    result = publish(files, job)
+    assert files.read_result("talk.mp3") == result
+    assert (files.shared / "talk.txt").read_text("utf-8") == "Привет.\n"
+    assert "Привет." in (files.shared / "talk.srt").read_text("utf-8")
+    assert sorted(os.listdir(files.shared)) == [
+        ".transcriber", "talk.mp3.result", "talk.srt", "talk.txt",
+    ]  # fmt: skip
+
+
+def test_the_result_comes_last(files: FileManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        order.append(Path(target).name)
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    publish(files, a_job(outputs=("talk.txt", "talk.srt")))
+    assert order == ["talk.txt", "talk.srt", "talk.mp3.result"]
+
+
+def test_a_crash_inside_a_write_leaves_the_old_version(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.save(a_job(position_s=1.0))
+    before = (files.shared / "talk.mp3.in_progress").read_bytes()
+
+    def die(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic.os, "fsync", die)
+    with pytest.raises(StorageError) as caught:
+        files.save(a_job(position_s=2.0))
+    assert caught.value.code == "disk_full"
+    assert (files.shared / "talk.mp3.in_progress").read_bytes() == before
+    assert sorted(os.listdir(files.shared)) == [".transcriber", "talk.mp3.in_progress"]
+
+
+# --- at start ---
+
+
+def recovered(files: FileManager, recursive: bool = True) -> dict[str, tuple[bool, bool]]:
+    return {f.job.name: (f.has_recording, f.moved) for f in files.recover(recursive)}
+
+
+def test_every_job_is_found_with_what_is_left_of_it(files: FileManager) -> None:
+    names = ["a.mp3", "sub/b.mp3", LONG, "odd \udcff.mp3", "gone.mp3"]
+    for name in names:
+        put(files, name)
+        files.save(a_job(name))
+    (files.shared / "gone.mp3").unlink()
+    moved = job_to_json(a_job("dragged.mp3")) | {"moved_to_manual": True}
+    put(files, "dragged.mp3")
+    put(files, "dragged.mp3.in_progress", to_json(moved))
+    expected = dict.fromkeys(names, (True, False)) | {
+        "gone.mp3": (False, False),
+        "dragged.mp3": (True, True),
+    }
+    assert recovered(files) == expected
+    del expected["sub/b.mp3"]
+    assert recovered(files, recursive=False) == expected
+
+
+def test_a_corrupt_sidecar_is_set_aside(
+    files: FileManager, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(files, "talk.mp3")
+    put(files, "talk.mp3.in_progress", b'{"filename": "ta')
+    (files.shared / "folder.mp3.in_progress").mkdir()
+    with caplog.at_level(logging.WARNING):
+        assert recovered(files) == {}
+    assert "talk.mp3.in_progress was set aside" in caplog.text
+    assert not (files.shared / "talk.mp3.in_progress").exists()
+    aside = files.state / "corrupt" / "talk.mp3.in_progress"
+    assert aside.read_bytes() == b'{"filename": "ta'
+    assert recovered(files) == {}
+
+
+def test_what_a_crash_left_half_written_is_removed(files: FileManager) -> None:
+    for folder in ("", "sub/", ".transcriber/"):
+        put(files, f"{folder}{TEMPORARY_PREFIX}abc")
+    recovered(files)
+    assert not list(files.shared.rglob(f"{TEMPORARY_PREFIX}*"))
+
+
+def test_state_and_leftovers_are_dropped(files: FileManager) -> None:
+    put(files, "talk.mp3")
+    put(files, "talk.mp3.result")
+    for name in ("talk.mp3.in_progress", ".talk.mp3.checkpoint", "talk.mp3.error.txt"):
+        put(files, name)
+    for name in ("talk.mp3.in_progress", "talk.mp3.error.txt"):
+        (files.manual / name).write_bytes(b"")
+    files.drop_leftovers("talk.mp3")
+    files.drop_leftovers("talk.mp3")
+    assert sorted(os.listdir(files.shared)) == [".transcriber", "talk.mp3", "talk.mp3.result"]
+    assert os.listdir(files.manual) == []
+
+
+def test_leftovers_of_another_recording_in_manual_stay(files: FileManager) -> None:
+    for name in ("talk.mp3", "talk.mp3.in_progress", "talk.mp3.error.txt"):
+        (files.manual / name).write_bytes(b"")
+    files.drop_leftovers("talk.mp3")
+    assert len(os.listdir(files.manual)) == 3
+
+
+def test_a_lone_sidecar_is_set_aside_with_its_checkpoint(files: FileManager) -> None:
+    (files.shared / "sub").mkdir()
+    files.save(a_job("sub/talk.mp3"))
+    put(files, "sub/.talk.mp3.checkpoint")
+    files.set_aside("sub/talk.mp3")
+    assert os.listdir(files.shared / "sub") == []
+    assert sorted(os.listdir(files.manual / "sub")) == [
+        ".talk.mp3.checkpoint", "talk.mp3.in_progress",
+    ]  # fmt: skip
+    files.set_aside("sub/talk.mp3")
+
+
+def test_a_checkpoint_belongs_to_the_job(files: FileManager) -> None:
+    job = a_job()
+    writer = files.open_checkpoint(job, files.read_checkpoint(job))
+    writer.append(a_chunk(0))
+    writer.close()
+    assert files.read_checkpoint(job).position_s == 10.0
+    assert files.read_checkpoint(job.evolve(source=None)).position_s == 0.0
+    assert files.checkpoint_path("talk.mp3").name == sidecar_name("talk.mp3", CHECKPOINT)
+    assert files.mtime_order("none.mp3") == 0.0

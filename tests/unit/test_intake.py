@@ -1,0 +1,445 @@
+"""Where files and orders become jobs, and what a restart finds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import unicodedata
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.atomic import to_json
+from modules.errors import StorageError, TranscriberError
+from modules.file_manager import FileManager
+from modules.folder_scan import look
+from modules.intake import Intake
+from modules.job import Job, Priority, Status
+from modules.journal import Journal
+from modules.scheduler import Scheduler
+from modules.sidecars import job_to_json
+from modules.stability import FileSample
+from tests.builders import NOON, a_chunk, a_config, a_job
+from tests.fakes import FakeClock
+
+
+class Bench:
+    """An intake over real files and a real queue."""
+
+    def __init__(self, root: Path, recursive: bool = True) -> None:
+        self.config = a_config(root, watch={"recursive": recursive})
+        self.clock = FakeClock()
+        self.files = FileManager(
+            self.config.shared_directory, self.config.manual_directory, self.clock
+        )
+        self.files.prepare()
+        self.restart()
+
+    def restart(self) -> None:
+        self.scheduler = Scheduler(self.clock, lambda job: self.journal.record_if_possible(job))
+        self.journal = Journal(self.files, self.scheduler.get)
+        self.intake = Intake(self.config, self.scheduler, self.files, self.journal, self.clock)
+        self.looked_again: list[str] = []
+        self.whole_names: set[str] = set()
+        self.intake.look_again = self.looked_again.append
+        self.intake.is_whole = self.whole_names.__contains__
+
+    def put(self, name: str = "talk.mp3", content: bytes = b"sound") -> Path:
+        path = self.files.shared / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def whole(self, name: str = "talk.mp3") -> None:
+        self.intake.whole(name, self.sample(name))
+
+    def sample(self, name: str) -> FileSample:
+        sample = look(self.files.shared, name)
+        assert sample is not None
+        return sample
+
+    def job(self, name: str = "talk.mp3") -> Job:
+        found = self.scheduler.get(name)
+        assert found is not None, f"{name} has no job"
+        return found
+
+    def save(self, name: str = "talk.mp3", **changes: Any) -> Job:
+        """Leave what an earlier life would have left of a job."""
+        facts: dict[str, Any] = {"settings": self.config.default_settings()}
+        if "source" not in changes and (self.files.shared / name).exists():
+            facts["source"] = self.files.source(name)
+        job = a_job(name, **(facts | changes))
+        self.files.save(job)
+        return job
+
+    def checkpoint(self, job: Job, count: int) -> None:
+        writer = self.files.open_checkpoint(job, self.files.read_checkpoint(job))
+        for index in range(count):
+            writer.append(a_chunk(index))
+        writer.close()
+
+    def names(self) -> list[str]:
+        return sorted(n for n in os.listdir(self.files.shared) if n != ".transcriber")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+# --- files ---
+
+
+def test_a_whole_file_becomes_a_scanned_job(bench: Bench) -> None:
+    bench.put()
+    bench.whole()
+    job = bench.job()
+    assert (job.status, job.priority) == (Status.QUEUED, Priority.SCAN)
+    assert job.settings == bench.config.default_settings()
+    assert bench.names() == ["talk.mp3"], "a scanned file that only waits has no sidecar"
+    bench.whole()
+    assert len(bench.scheduler.jobs()) == 1
+
+
+def test_a_file_whose_result_is_there_is_left_alone(bench: Bench) -> None:
+    bench.put()
+    source = bench.files.source("talk.mp3").model_dump()
+    bench.put("talk.mp3.result", to_json({"source": source}))
+    bench.whole()
+    assert bench.scheduler.jobs() == []
+    os.utime(bench.files.shared / "talk.mp3", (1, 1))
+    bench.whole()
+    assert bench.scheduler.jobs() == [], "a copy from a backup is not transcribed again"
+    bench.put(content=b"other")
+    bench.whole()
+    assert bench.job().status is Status.QUEUED
+
+
+@pytest.mark.parametrize("with_all_its_files", [True, False])
+def test_a_recording_dragged_back_starts_afresh(bench: Bench, with_all_its_files: bool) -> None:
+    for name in ("talk.mp3.error.txt", "talk.mp3.in_progress"):
+        folder = bench.files.shared if with_all_its_files else bench.files.manual
+        (folder / name).write_bytes(to_json(job_to_json(a_job())))
+    bench.put()
+    bench.whole()
+    assert bench.job().attempts == ()
+    assert bench.names() == ["talk.mp3"]
+    assert os.listdir(bench.files.manual) == []
+
+
+def test_a_running_file_that_is_replaced_starts_over(bench: Bench) -> None:
+    bench.put()
+    bench.whole()
+    before = bench.scheduler.take(0)
+    assert before is not None
+    source = bench.files.source("talk.mp3")
+    bench.scheduler.update("talk.mp3", lambda j: j.evolve(source=source).open_attempt(NOON))
+    bench.put(content=b"other")
+    bench.whole()
+    job = bench.job()
+    assert (job.status, job.attempts, job.source) == (Status.QUEUED, (), None)
+    assert job.job_id == before.job_id, "who asks for the job still finds it"
+    assert bench.scheduler.stop_reason() == "cancelled"
+    assert bench.names() == ["talk.mp3"]
+
+
+def test_a_running_file_with_a_new_time_goes_on(bench: Bench) -> None:
+    bench.put()
+    bench.whole()
+    bench.scheduler.take(0)
+    source = bench.files.source("talk.mp3")
+    bench.scheduler.update("talk.mp3", lambda j: j.evolve(source=source))
+    os.utime(bench.files.shared / "talk.mp3", (1, 1))
+    bench.whole()
+    assert bench.job().status is Status.RUNNING
+    assert bench.scheduler.stop_reason() is None
+
+
+def test_a_file_that_is_gone_is_cancelled(bench: Bench) -> None:
+    bench.put()
+    bench.intake.order("talk.mp3")
+    (bench.files.shared / "talk.mp3").unlink()
+    bench.intake.gone("talk.mp3")
+    assert bench.scheduler.jobs() == []
+    assert bench.names() == []
+    bench.intake.gone("talk.mp3")
+
+
+def test_the_text_of_an_archived_recording_stays(bench: Bench) -> None:
+    bench.put("talk.mp3.result", b"{}")
+    bench.intake.gone("talk.mp3")
+    assert bench.names() == ["talk.mp3.result"]
+
+
+@pytest.mark.parametrize("what", ["gone", "start over"])
+def test_a_failing_disk_loses_no_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    bench.put()
+    bench.intake.order("talk.mp3", "me")
+    bench.scheduler.arrived("talk.mp3")
+    bench.scheduler.take(0)
+    source = bench.files.source("talk.mp3")
+    bench.scheduler.update("talk.mp3", lambda j: j.evolve(source=source))
+    bench.put(content=b"other")
+
+    def fail(name: str) -> None:
+        raise StorageError("storage_error", "It does not work just now.")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "drop_state", fail)
+        with pytest.raises(StorageError):
+            bench.intake.gone("talk.mp3") if what == "gone" else bench.whole()
+    assert bench.job().clients == ("me",), "the watcher tells it again, and finds it as it was"
+
+
+def test_a_failing_disk_delays_a_new_file(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(name: str) -> bool:
+        raise StorageError("storage_error", "It does not work just now.")
+
+    bench.put()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "is_done", fail)
+        bench.whole()
+    assert bench.looked_again == ["talk.mp3"]
+    assert "looking again" in caplog.text
+
+
+def test_a_telegram_id_is_only_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        for name in ("123456789_voice.oga", "12.mp3", "1234567890123456.mp3"):
+            bench.put(name)
+            bench.whole(name)
+    assert [r.getMessage() for r in caplog.records if "Telegram" in r.getMessage()] == [
+        "123456789_voice.oga: Telegram id 123456789"
+    ]
+
+
+# --- orders ---
+
+
+def test_an_order_of_a_whole_file_is_queued_and_written_down(bench: Bench) -> None:
+    bench.put()
+    bench.whole_names.add("talk.mp3")
+    kept = bench.intake.order("talk.mp3", "me")
+    assert kept is not None
+    job = bench.job()
+    assert (job.status, job.priority, job.clients) == (Status.QUEUED, Priority.API, ("me",))
+    state = json.loads((bench.files.shared / "talk.mp3.in_progress").read_bytes())
+    assert (state["priority"], state["api_clients"]) == ("api_request", ["me"])
+    assert state["progress_info"]["stage"] == "queued"
+
+
+def test_an_order_of_a_file_on_its_way_starts_when_it_is_whole(bench: Bench) -> None:
+    bench.put()
+    bench.intake.order("talk.mp3")
+    assert bench.job().status is Status.ARRIVING
+    assert bench.looked_again == ["talk.mp3"]
+    bench.whole()
+    assert bench.job().status is Status.QUEUED
+
+
+def test_an_order_promotes_a_scanned_file(bench: Bench) -> None:
+    bench.put()
+    bench.whole()
+    scanned = bench.job()
+    bench.intake.order("talk.mp3", "me")
+    assert (bench.job().job_id, bench.job().priority) == (scanned.job_id, Priority.API)
+    assert "talk.mp3.in_progress" in bench.names()
+
+
+def test_an_order_whose_result_is_there_needs_no_job(bench: Bench) -> None:
+    bench.put()
+    bench.put("talk.mp3.result", to_json({"source": bench.files.source("talk.mp3").model_dump()}))
+    assert bench.intake.order("talk.mp3") is None
+    assert bench.names() == ["talk.mp3", "talk.mp3.result"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "none.mp3", "notes.txt", "", "../secret.mp3", "/etc/secret.mp3", "/secret.mp3", "..",
+        "a\0.mp3", "\ud800.mp3", ".hidden.mp3", "sub/../../secret.mp3", "n" * 400 + ".mp3",
+        ".transcriber/x.mp3", "way/secret.mp3",
+    ],
+)  # fmt: skip
+def test_what_is_no_recording_in_the_folder_is_refused(
+    bench: Bench, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "secret.mp3").write_bytes(b"")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.mp3").write_bytes(b"")
+    (bench.files.shared / "way").symlink_to(tmp_path / "outside")
+    with pytest.raises(TranscriberError) as caught:
+        bench.intake.order(name)
+    assert caught.value.code in ("file_not_found", "not_a_recording")
+    assert bench.scheduler.jobs() == []
+    assert os.listdir(tmp_path / "outside") == ["secret.mp3"]
+
+
+def test_a_subfolder_is_refused_while_none_is_looked_at(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, recursive=False)
+    bench.put("sub/talk.mp3")
+    with pytest.raises(TranscriberError, match="subfolder"):
+        bench.intake.order("sub/talk.mp3")
+    assert Bench(tmp_path).intake.order("sub/talk.mp3") is not None
+
+
+def test_an_order_begins_afresh_after_a_failure(bench: Bench) -> None:
+    bench.put()
+    job = bench.save().open_attempt(NOON)
+    bench.checkpoint(job, 2)
+    bench.intake.order("talk.mp3")
+    assert ".talk.mp3.checkpoint" not in bench.names()
+    assert bench.job().attempts == ()
+
+
+# --- at start ---
+
+
+def test_jobs_come_back_in_their_order(bench: Bench) -> None:
+    for number, name in enumerate(["late.mp3", "early.mp3"]):
+        bench.put(name)
+        created = NOON - timedelta(hours=number)
+        bench.save(name, priority=Priority.API, created=created, clients=("me",))
+    for number, name in enumerate(["young.mp3", "old.mp3"]):
+        os.utime(bench.put(name), (1000 - number, 1000 - number))
+        bench.save(name)
+    bench.intake.recover()
+    assert [job.name for job in bench.scheduler.jobs()] == [
+        "early.mp3", "late.mp3", "old.mp3", "young.mp3",
+    ]  # fmt: skip
+    assert bench.job("late.mp3").clients == ("me",)
+    assert {job.status for job in bench.scheduler.jobs()} == {Status.QUEUED}
+
+
+def test_a_result_of_the_same_job_beats_it(bench: Bench) -> None:
+    bench.put()
+    job = bench.save()
+    bench.checkpoint(job, 1)
+    bench.put("talk.mp3.result", to_json({"job_id": job.job_id}))
+    bench.intake.recover()
+    assert bench.scheduler.jobs() == []
+    assert bench.names() == ["talk.mp3", "talk.mp3.result"]
+
+
+def test_a_result_of_another_job_does_not(bench: Bench) -> None:
+    bench.put()
+    bench.save(job_id="new", priority=Priority.API)
+    source = bench.files.source("talk.mp3").model_dump()
+    bench.put("talk.mp3.result", to_json({"job_id": "old", "source": source}))
+    bench.intake.recover()
+    assert bench.job().job_id == "new"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"job_id": 5}'])
+def test_a_corrupt_result_beats_nothing(bench: Bench, content: bytes) -> None:
+    bench.put()
+    bench.save()
+    bench.put("talk.mp3.result", content)
+    bench.intake.recover()
+    assert bench.job().status is Status.QUEUED
+
+
+def test_what_was_moved_to_manual_and_dragged_back_is_new(bench: Bench) -> None:
+    bench.put()
+    state = job_to_json(a_job()) | {"moved_to_manual": True}
+    bench.put("talk.mp3.in_progress", to_json(state))
+    bench.intake.recover()
+    assert bench.scheduler.jobs() == []
+    assert bench.names() == ["talk.mp3"], "the watcher finds it, like any new file"
+
+
+def test_a_sidecar_without_its_recording_is_an_orphan(bench: Bench) -> None:
+    bench.save()
+    bench.intake.recover()
+    assert bench.scheduler.jobs() == []
+    assert list(bench.intake.orphans) == ["talk.mp3"]
+    assert bench.names() == ["talk.mp3.in_progress"]
+
+
+def test_a_move_to_manual_that_came_through_leaves_no_orphan(bench: Bench) -> None:
+    job = bench.save()
+    (bench.files.manual / "talk.mp3").write_bytes(b"sound")
+    state = job_to_json(job) | {"moved_to_manual": True}
+    (bench.files.manual / "talk.mp3.in_progress").write_bytes(to_json(state))
+    bench.intake.recover()
+    assert not bench.intake.orphans
+    assert bench.names() == []
+
+
+@pytest.mark.parametrize("content", [b"", b'{"filename": "talk.mp3"}', b"\x00" * 50])
+def test_a_corrupt_sidecar_makes_the_file_new(bench: Bench, content: bytes) -> None:
+    bench.put()
+    bench.put("talk.mp3.in_progress", content)
+    bench.intake.recover()
+    assert bench.scheduler.jobs() == []
+    assert bench.names() == ["talk.mp3"]
+    bench.whole()
+    assert bench.job().status is Status.QUEUED
+
+
+@pytest.mark.parametrize("chunks", [0, 2])
+def test_an_open_attempt_counts_only_without_progress(bench: Bench, chunks: int) -> None:
+    bench.put()
+    job = bench.save()
+    opened = job.open_attempt(NOON)
+    bench.files.save(opened)
+    bench.checkpoint(opened, chunks)
+    bench.intake.recover()
+    found = bench.job()
+    assert found.attempt_number == (1 if chunks else 2)
+    assert found.attempts[0].status == ("interrupted" if chunks else "failed")
+    assert found.status is Status.QUEUED
+
+
+def test_only_progress_of_this_attempt_counts(bench: Bench) -> None:
+    """A file that dies again and again at the same place is guilty in the end."""
+    bench.put()
+    job = bench.save()
+    bench.checkpoint(job, 2)
+    bench.files.save(job.evolve(position_s=20.0).open_attempt(NOON))
+    bench.intake.recover()
+    assert bench.job().attempt_number == 2
+
+
+def test_the_third_crash_is_the_last(bench: Bench) -> None:
+    bench.put()
+    job = bench.save()
+    for number in range(1, 4):
+        bench.files.save(job.open_attempt(NOON))
+        bench.restart()
+        bench.intake.recover()
+        job = bench.job()
+        assert job.given_up is (number == 3)
+    assert job.error is not None
+    assert "before the first piece" in job.error.message
+
+
+def test_a_file_replaced_while_nobody_looked_must_first_be_whole(bench: Bench) -> None:
+    bench.put()
+    bench.files.save(bench.save(priority=Priority.API).open_attempt(NOON))
+    bench.put(content=b"other")
+    bench.intake.recover()
+    job = bench.job()
+    assert (job.status, job.source, job.attempts, job.error) == (Status.ARRIVING, None, (), None)
+    assert bench.looked_again == ["talk.mp3"], "somebody must tell if it goes away"
+    bench.whole()
+    assert bench.job().status is Status.QUEUED
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_survive_a_restart_as_they_are(bench: Bench, form: Any) -> None:
+    for name in (unicodedata.normalize(form, "café.mp3"), "odd \udcff\n.mp3", "ы" * 125 + ".mp3"):
+        bench.put(name)
+        bench.whole_names.add(name)
+        bench.intake.order(name)
+    before = [job.name for job in bench.scheduler.jobs()]
+    bench.restart()
+    bench.intake.recover()
+    assert sorted(job.name for job in bench.scheduler.jobs()) == sorted(before)

@@ -1,0 +1,236 @@
+"""``manual/``: nothing is lost, nothing is overwritten, whatever interrupts the move."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules import manual
+from modules.errors import StorageError
+from modules.file_manager import FileManager
+from modules.job import ErrorInfo, Job, Status
+from tests.builders import NOON, a_job
+from tests.fakes import FakeClock
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> FileManager:
+    made = FileManager(tmp_path / "shared", tmp_path / "manual", FakeClock())
+    made.prepare()
+    return made
+
+
+def given_up(name: str = "talk.mp3", job_id: str = "one") -> Job:
+    error = ErrorInfo(code="x", message="It broke.", timestamp="t", attempt=1)
+    job = a_job(name, status=Status.RUNNING, job_id=job_id).open_attempt(NOON)
+    return job.close_attempt("failed", NOON, 1.0, error).to(Status.FAILED)
+
+
+def lay_out(files: FileManager, name: str = "talk.mp3", content: bytes = b"sound") -> None:
+    path = files.shared / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    stem = os.path.splitext(name)[0]
+    (files.shared / f"{stem}.txt").write_bytes(b"text of " + content)
+    (files.shared / f"{name}.result").write_text(json.dumps({"outputs": [f"{stem}.txt"]}))
+    files.checkpoint_path(name).write_bytes(b"chunks")
+    files.save(given_up(name))
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(
+        str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()
+    )  # fmt: skip
+
+
+MOVED = [
+    ".talk.mp3.checkpoint", "talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress",
+    "talk.mp3.result", "talk.txt",
+]  # fmt: skip
+
+
+def state(files: FileManager, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((files.manual / f"{name}.in_progress").read_bytes())
+    return content
+
+
+def test_a_recording_moves_with_all_that_belongs_to_it(files: FileManager) -> None:
+    lay_out(files)
+    (files.shared / "bystander.txt").write_bytes(b"")
+    where = files.move_to_manual(given_up(), "It did not work.\n")
+    assert where == files.manual / "talk.mp3"
+    assert listing(files.manual) == MOVED
+    assert listing(files.shared) == ["bystander.txt"]
+    assert (files.manual / "talk.mp3.error.txt").read_text() == "It did not work.\n"
+    found = state(files, "talk.mp3")
+    assert (found["moved_to_manual"], found["status"], found["filename"]) == (
+        True, "error", "talk.mp3",
+    )  # fmt: skip
+
+
+def test_a_taken_name_gets_a_number(files: FileManager) -> None:
+    for number in range(3):
+        lay_out(files, content=b"sound %d" % number)
+        files.move_to_manual(given_up(job_id=f"job{number}"), f"reason {number}")
+    for number, name in enumerate(("talk.mp3", "talk (2).mp3", "talk (3).mp3")):
+        assert (files.manual / name).read_bytes() == b"sound %d" % number
+        assert (files.manual / f"{name}.error.txt").read_text() == f"reason {number}"
+        assert (files.manual / f".{name}.checkpoint").exists()
+        assert (files.manual / f"{name}.result").exists()
+        assert state(files, name)["filename"] == name
+        assert state(files, name)["job_id"] == f"job{number}"
+    assert sorted(p.name for p in files.manual.glob("talk*.txt") if "error" not in p.name) == [
+        "talk (2).txt", "talk (3).txt", "talk.txt",
+    ]  # fmt: skip
+
+
+def test_somebody_elses_file_of_that_name_is_left_alone(files: FileManager) -> None:
+    (files.manual / "talk.mp3").write_bytes(b"theirs")
+    lay_out(files)
+    files.move_to_manual(given_up(), "")
+    assert (files.manual / "talk.mp3").read_bytes() == b"theirs"
+    assert (files.manual / "talk (2).mp3").read_bytes() == b"sound"
+
+
+def test_subfolders_are_mirrored(files: FileManager) -> None:
+    lay_out(files, "2024/May/talk.mp3")
+    files.move_to_manual(given_up("2024/May/talk.mp3"), "")
+    assert listing(files.manual) == [f"2024/May/{name}" for name in MOVED]
+    assert listing(files.shared) == []
+
+
+@pytest.mark.parametrize("name", ["ы" * 125 + ".mp3", "x" * 251 + ".mp3", "\udcff" * 200 + ".mp3"])
+def test_names_at_the_limit_move_and_collide(files: FileManager, name: str) -> None:
+    for number in range(3):
+        (files.shared / name).write_bytes(b"%d" % number)
+        files.checkpoint_path(name).write_bytes(b"")
+        job = given_up(name, job_id=f"job{number}")
+        files.save(job)
+        files.move_to_manual(job, "")
+    assert listing(files.shared) == []
+    recordings = {p.read_bytes() for p in files.manual.iterdir() if p.name.endswith(".mp3")}
+    assert recordings == {b"0", b"1", b"2"}
+
+
+def across_volumes(monkeypatch: pytest.MonkeyPatch, shared: Path) -> None:
+    real = os.rename
+
+    def rename(source: Path, target: Path) -> None:
+        if Path(source).is_relative_to(shared) is not Path(target).is_relative_to(shared):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+
+
+def test_across_volumes_it_is_copied_and_then_unlinked(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    across_volumes(monkeypatch, files.shared)
+    lay_out(files, content=b"sound" * 1_000_000)
+    os.utime(files.shared / "talk.mp3", ns=(5, 5))
+    files.move_to_manual(given_up(), "")
+    assert listing(files.manual) == MOVED
+    assert listing(files.shared) == []
+    assert (files.manual / "talk.mp3").read_bytes() == b"sound" * 1_000_000
+    assert (files.manual / "talk.mp3").stat().st_mtime_ns == 5
+
+
+def test_a_copy_that_is_not_the_same_leaves_the_original(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    across_volumes(monkeypatch, files.shared)
+    lay_out(files)
+    real = manual.shutil.copy2
+
+    def spoil(source: Path, target: Path) -> None:
+        real(source, target)
+        if Path(source).name == "talk.mp3":
+            target.write_bytes(b"s0und")
+
+    monkeypatch.setattr(manual.shutil, "copy2", spoil)
+    with pytest.raises(StorageError, match="not the same"):
+        files.move_to_manual(given_up(), "")
+    assert (files.shared / "talk.mp3").read_bytes() == b"sound"
+    assert "talk.mp3" not in os.listdir(files.manual)
+    assert not list(files.manual.glob(".~*")), "half a copy was left"
+
+
+class PowerCutError(BaseException):
+    """The machine goes down."""
+
+
+@pytest.mark.parametrize("volumes", [1, 2])
+@pytest.mark.parametrize("cut", range(14))
+def test_wherever_the_move_is_cut_off_a_repeated_one_ends_the_same(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch, volumes: int, cut: int
+) -> None:
+    lay_out(files)
+    if volumes == 2:
+        across_volumes(monkeypatch, files.shared)
+    left = cut
+
+    def counted(real: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise PowerCutError
+            return real(*arguments, **named)
+
+        return call
+
+    with monkeypatch.context() as short:
+        for name in ("rename", "replace", "unlink"):
+            short.setattr(os, name, counted(getattr(os, name)))
+        with contextlib.suppress(PowerCutError):
+            files.move_to_manual(given_up(), "why")
+        left = 1000
+    found = [f for f in (files.shared, files.manual) if (f / "talk.mp3").exists()]
+    assert found, "the recording was lost"
+    if (files.shared / "talk.mp3").exists():
+        files.move_to_manual(given_up(), "why")
+    elif (files.shared / "talk.mp3.in_progress").exists():
+        assert files.was_moved(given_up()), "recovery would not know that it came through"
+        files.drop_state("talk.mp3")
+    visible = [n for n in listing(files.manual) if not n.startswith(".~")]
+    assert visible == MOVED
+    assert listing(files.shared) == []
+    assert (files.manual / "talk.mp3").read_bytes() == b"sound"
+
+
+def test_a_new_recording_of_a_moved_one_is_not_taken_for_it(files: FileManager) -> None:
+    lay_out(files)
+    files.move_to_manual(given_up(), "")
+    lay_out(files, content=b"other sound")
+    files.move_to_manual(given_up(), "")
+    assert (files.manual / "talk.mp3").read_bytes() == b"sound"
+    assert (files.manual / "talk (2).mp3").read_bytes() == b"other sound"
+
+
+def test_a_result_cannot_carry_other_files_away(files: FileManager, tmp_path: Path) -> None:
+    lay_out(files)
+    (tmp_path / "secret.txt").write_bytes(b"")
+    (files.shared / "other.txt").write_bytes(b"")
+    (files.shared / "talk.mp3.result").write_text(
+        json.dumps({"outputs": ["../secret.txt", "other.txt", "talk.txt"]})
+    )
+    files.move_to_manual(given_up(), "")
+    assert (tmp_path / "secret.txt").exists()
+    assert (files.shared / "other.txt").exists()
+    assert not (files.shared / "talk.txt").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told(files: FileManager) -> None:
+    lay_out(files)
+    files.manual.rmdir()
+    files.manual.write_bytes(b"")
+    with pytest.raises(StorageError):
+        files.move_to_manual(given_up(), "")
+    assert (files.shared / "talk.mp3").exists()

@@ -1,0 +1,124 @@
+"""The ``.result``: what was promised is in it, and nothing that is not known."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from modules.atomic import to_json
+from modules.job import Job
+from modules.protocol import Chunk
+from modules.results import RunFacts, result_json, segments_of
+from tests.builders import NOON, SETTINGS, SOURCE, a_chunk, a_job, a_segment, a_word
+
+FACTS = RunFacts(
+    duration_s=135.5,
+    notes=("partial: the end is missing",),
+    whisperx_version="3.8.6",
+    model_name="faster-whisper-base",
+    model_size_mb=139,
+    model_load_s=2.3,
+    memory_peak_mb=1300,
+    cpu_s=20.1,
+)
+
+
+def finished() -> Job:
+    job = a_job().open_attempt(NOON).close_attempt("interrupted", NOON, 2.5)
+    return job.open_attempt(NOON).close_attempt("completed", NOON, 9.8)
+
+
+def made(*chunks: Chunk, job: Job | None = None) -> dict[str, object]:
+    made: dict[str, object] = json.loads(
+        to_json(result_json(job or finished(), chunks, FACTS, ("talk.txt",), NOON))
+    )
+    return made
+
+
+def spoken(language: str = "ru", heard: str = "ru", probability: float = 0.99) -> Chunk:
+    words = (a_word("Привет,", 0.0, 0.5), a_word("мир.", 0.6, 1.0))
+    return a_chunk(
+        0,
+        segments=(a_segment(0.0, 1.0, "Привет, мир.", words),),
+        language=language,
+        detected_language=heard,
+        language_probability=probability,
+        alignment="attention",
+    )
+
+
+def test_what_the_result_says() -> None:
+    content = made(spoken(), a_chunk(1, "ещё"))
+    assert content["filename"] == "talk.mp3"
+    assert content["job_id"] == finished().job_id
+    assert content["processing_start"] == content["processing_end"] == "2024-01-01T12:00:00.000Z"
+    assert (content["duration_seconds"], content["processing_time_seconds"]) == (135.5, 12.3)
+    assert content["settings"] == SETTINGS.model_dump()
+    assert content["source"] == SOURCE.model_dump()
+    assert content["outputs"] == ["talk.txt"]
+    assert content["transcription"] == {
+        "text": "Привет, мир. ещё 1",
+        "segments": [
+            {
+                "id": 0, "start": 0.0, "end": 1.0, "text": "Привет, мир.",
+                "words": [
+                    {"word": "Привет,", "start": 0.0, "end": 0.5, "confidence": 0.5},
+                    {"word": "мир.", "start": 0.6, "end": 1.0, "confidence": 0.5},
+                ],
+            },
+            {"id": 1, "start": 10.0, "end": 14.0, "text": "ещё 1", "words": []},
+        ],
+    }  # fmt: skip
+    assert content["processing_stats"] == {
+        "total_attempts": 1, "memory_peak_mb": 1300, "cpu_time_seconds": 20.1,
+    }  # fmt: skip
+    metadata = content["metadata"]
+    assert isinstance(metadata, dict)
+    assert metadata["confidence"] == 0.5
+    assert metadata["language_detected"] == "ru"
+    assert (metadata["word_count"], metadata["segment_count"]) == (4, 2)
+    assert metadata["model_info"] == {
+        "name": "faster-whisper-base", "size_mb": 139, "load_time_seconds": 2.3,
+    }  # fmt: skip
+    assert metadata["notes"] == ["partial: the end is missing"]
+
+
+def test_silence_is_a_success_with_a_note() -> None:
+    content = made(a_chunk(0, segments=(), language=None, speech_s=0.0))
+    transcription, metadata = content["transcription"], content["metadata"]
+    assert transcription == {"text": "", "segments": []}
+    assert isinstance(metadata, dict)
+    assert "no speech was found" in metadata["notes"]
+    for key in ("confidence", "language", "language_detected", "languages", "alignment"):
+        assert key not in metadata, f"{key} is not known and must be absent"
+
+
+@pytest.mark.parametrize(
+    ("asked", "heard", "probability", "noted"),
+    [
+        ("ru", "en", 0.95, True),
+        ("ru", "en", 0.3, False),
+        ("ru", "ru", 0.95, False),
+        ("auto", "en", 0.95, False),
+        ("mixed", "en", 0.95, False),
+    ],
+)
+def test_a_forced_language_that_the_speech_contradicts_is_said(
+    asked: str, heard: str, probability: float, noted: bool
+) -> None:
+    job = finished().evolve(settings=SETTINGS.model_copy(update={"language": asked}))
+    metadata = made(spoken("ru", heard, probability), job=job)["metadata"]
+    assert isinstance(metadata, dict)
+    assert any("ru was set" in note for note in metadata["notes"]) is noted
+
+
+def test_several_languages_are_listed() -> None:
+    metadata = made(spoken("ru"), spoken("en"), spoken("ru"))["metadata"]
+    assert isinstance(metadata, dict)
+    assert (metadata["language"], metadata["languages"]) == ("ru", ["en", "ru"])
+
+
+def test_a_recording_without_chunks_has_a_result() -> None:
+    assert segments_of([]) == []
+    assert made()["transcription"] == {"text": "", "segments": []}

@@ -1,0 +1,626 @@
+"""take → process → publish → finish: who is to blame, what is counted, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules import runner as runner_module
+from modules.errors import (
+    MediaError,
+    ModelError,
+    StorageError,
+    TranscriberError,
+    WorkerError,
+)
+from modules.file_manager import FileManager
+from modules.job import Job, Priority, Status
+from modules.journal import Journal
+from modules.models import ModelSource
+from modules.runner import Runner
+from modules.scheduler import Scheduler
+from modules.trouble import HOLD_S
+from tests.builders import a_config, a_job, a_model, until
+from tests.fakes import FakeClock, FakeProcessor, Plan
+
+BROKEN = WorkerError("worker_hung", "It hung.")
+NOT_MEDIA = MediaError("not_media", "This is not a recording.")
+
+
+class Bench:
+    """A runner over real files, driven tick by tick, with a worker that follows plans."""
+
+    def __init__(self, root: Path, **sections: Any) -> None:
+        self.config = a_config(root, **sections)
+        a_model(self.config.models_directory)
+        self.clock = FakeClock()
+        self.files = FileManager(
+            self.config.shared_directory, self.config.manual_directory, self.clock
+        )
+        self.files.prepare()
+        self.told: list[tuple[str, Status]] = []
+        self.scheduler = Scheduler(self.clock, self._on_change)
+        self.journal = Journal(self.files, self.scheduler.get)
+        self.processor = FakeProcessor(self.clock)
+        self.looked_again: list[str] = []
+        self.runner = Runner(
+            self.config, self.scheduler, self.processor, self.files, self.journal, self.clock,  # type: ignore[arg-type]
+            look_again=self.looked_again.append,
+        )  # fmt: skip
+
+    def _on_change(self, job: Job) -> None:
+        self.told.append((job.name, job.status))
+        self.journal.record_if_possible(job)
+
+    @property
+    def shared(self) -> Path:
+        return self.files.shared
+
+    @property
+    def manual(self) -> Path:
+        return self.files.manual
+
+    def put(self, name: str = "talk.mp3", content: bytes = b"sound") -> Path:
+        path = self.shared / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def submit(self, name: str = "talk.mp3", **changes: Any) -> None:
+        self.put(name)
+        facts = {"source": None, "settings": self.config.default_settings()} | changes
+        self.scheduler.submit(a_job(name, **facts))
+
+    def plan(self, *plans: Plan) -> None:
+        self.processor.plans += plans
+
+    def tick(self) -> None:
+        self.runner.tick()
+
+    def state(self, name: str = "talk.mp3") -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.shared / f"{name}.in_progress").read_bytes())
+        return content
+
+    def result(self, name: str = "talk.mp3") -> dict[str, Any]:
+        found = self.files.read_result(name)
+        assert found is not None, f"{name} has no result"
+        return found
+
+    def job(self, name: str = "talk.mp3") -> Job:
+        found = self.scheduler.get(name)
+        assert found is not None, f"{name} is lost"
+        return found
+
+    def names(self) -> list[str]:
+        return sorted(n for n in os.listdir(self.shared) if n != ".transcriber")
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    # The fake clock does not move while the runner waits for a job.
+    monkeypatch.setattr(runner_module, "_IDLE_TICK_S", 0)
+    return Bench(tmp_path)
+
+
+DONE = ["talk.mp3", "talk.mp3.result", "talk.srt", "talk.txt"]
+
+
+# --- the good way ---
+
+
+def test_a_file_becomes_text(bench: Bench) -> None:
+    bench.submit()
+    bench.tick()
+    assert bench.names() == DONE
+    result = bench.result()
+    assert result["transcription"]["text"] == "0 of talk.mp3. 1 of talk.mp3. 2 of talk.mp3."
+    assert result["outputs"] == ["talk.txt", "talk.srt"]
+    assert (result["duration_seconds"], result["processing_time_seconds"]) == (30.0, 3.0)
+    assert result["processing_stats"] == {
+        "total_attempts": 1, "memory_peak_mb": 500, "cpu_time_seconds": 1.5,
+    }  # fmt: skip
+    assert bench.files.is_done("talk.mp3")
+    assert bench.scheduler.get("talk.mp3") is None
+    assert bench.runner.finished == {Status.COMPLETED: 1, Status.FAILED: 0}
+    assert [status for _, status in bench.told] == ["queued", "running", "completed"]
+
+
+def test_what_is_seen_while_it_runs(bench: Bench) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def look(index: int) -> None:
+        state = bench.state()
+        seen.append(
+            (
+                state["progress_info"]["stage"],
+                state["progress_info"]["percentage"],
+                state["intermediate"]["position_seconds"],
+                [attempt["status"] for attempt in state["attempts"]],
+                len(bench.files.checkpoint_path("talk.mp3").read_bytes().splitlines()),
+                bench.runner.trouble.reason,
+            )
+        )
+
+    bench.plan(Plan(chunks=2, before=look))
+    bench.submit()
+    bench.tick()
+    assert seen == [
+        ("processing_audio", 0, 0.0, ["processing"], 1, None),
+        ("processing_audio", 50, 10.0, ["processing"], 2, None),
+        ("processing_audio", 99, 20.0, ["processing"], 3, None),
+    ]
+
+
+def test_the_attempt_is_on_the_disk_before_it_begins(bench: Bench) -> None:
+    """Or a file that kills the machine would never be found guilty."""
+
+    def look(index: int) -> None:
+        assert bench.state()["attempts"][0]["status"] == "processing"
+        assert bench.state()["source"]["size"] == 5
+
+    bench.plan(Plan(before=look))
+    bench.submit()
+    bench.tick()
+    assert bench.files.is_done("talk.mp3")
+
+
+def test_the_checkpoint_may_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner_module, "_IDLE_TICK_S", 0)
+    bench = Bench(tmp_path, processing={"cleanup_temp_files": False})
+    bench.submit()
+    bench.tick()
+    assert bench.names() == [".talk.mp3.checkpoint", *DONE]
+
+
+def test_an_older_result_stays_until_the_new_one_is_there(bench: Bench) -> None:
+    bench.put("talk.mp3.result", b'{"old": true}')
+
+    def look(index: int) -> None:
+        assert bench.result() == {"old": True}
+
+    bench.plan(Plan(before=look))
+    bench.submit()
+    bench.tick()
+    assert "old" not in bench.result()
+
+
+# --- attempts that count ---
+
+
+def test_worker_errors_are_counted_and_backed_off_twice_as_long(bench: Bench) -> None:
+    bench.plan(*[Plan(error=BROKEN)] * 3)
+    bench.submit()
+    bench.tick()
+    first = bench.job()
+    assert (first.status, first.attempt_number) == (Status.WAITING, 2)
+    assert bench.state()["error"] == {
+        "code": "worker_hung", "message": "It hung.", "details": None,
+        "timestamp": bench.state()["error"]["timestamp"], "attempt": 1, "retry_after": 30.0,
+    }  # fmt: skip
+    bench.clock.advance(29)
+    bench.tick()
+    assert len(bench.processor.orders) == 1, "it was tried too early"
+    bench.clock.advance(1)
+    bench.tick()
+    assert bench.state()["error"]["retry_after"] == 60.0
+    bench.clock.advance(60)
+    bench.tick()
+    assert bench.names() == []
+    assert sorted(os.listdir(bench.manual)) == [
+        ".talk.mp3.checkpoint", "talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress",
+    ]  # fmt: skip
+    moved = json.loads((bench.manual / "talk.mp3.in_progress").read_bytes())
+    assert [a["status"] for a in moved["attempts"]] == ["failed"] * 3
+    assert (moved["status"], moved["moved_to_manual"]) == ("error", True)
+    assert moved["error"]["retry_after"] is None
+    assert "It hung." in (bench.manual / "talk.mp3.error.txt").read_text()
+    assert bench.scheduler.get("talk.mp3") is None
+    assert bench.runner.finished[Status.FAILED] == 1
+
+
+def test_each_attempt_goes_on_from_the_checkpoint(bench: Bench) -> None:
+    bench.plan(Plan(error=BROKEN, error_after=2), Plan(error=BROKEN, error_after=0), Plan())
+    bench.submit()
+    for _ in range(3):
+        bench.tick()
+        bench.clock.advance(100)
+    assert bench.processor.numbers("talk.mp3") == [0, 1, 2], "work was done again"
+    assert bench.result()["transcription"]["text"] == (
+        "0 of talk.mp3. 1 of talk.mp3. 2 of talk.mp3."
+    )
+    assert bench.result()["processing_stats"]["total_attempts"] == 3
+
+
+@pytest.mark.parametrize("error", [NOT_MEDIA, WorkerError("x", "Never.", permanent=True)])
+def test_what_a_retry_cannot_mend_goes_to_manual_at_once(
+    bench: Bench, error: TranscriberError
+) -> None:
+    bench.plan(Plan(error=error))
+    bench.submit()
+    bench.tick()
+    assert (bench.manual / "talk.mp3").exists()
+    assert bench.names() == []
+
+
+def test_the_next_file_is_done_while_one_backs_off(bench: Bench) -> None:
+    bench.plan(Plan(error=BROKEN))
+    bench.submit("bad.mp3")
+    bench.submit("good.mp3")
+    bench.tick()
+    bench.tick()
+    assert bench.files.is_done("good.mp3")
+    bench.clock.advance(30)
+    bench.tick()
+    assert bench.files.is_done("bad.mp3")
+
+
+def test_a_surprise_puts_the_job_back(bench: Bench) -> None:
+    bench.plan(Plan(error=RuntimeError("a bug"), error_after=1))
+    bench.submit()
+    with pytest.raises(RuntimeError):
+        bench.tick()
+    assert (bench.job().status, bench.job().attempt_number) == (Status.QUEUED, 1)
+    bench.tick()
+    assert bench.processor.numbers("talk.mp3") == [0, 1, 2]
+
+
+# --- what never counts ---
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_trouble_with_the_folder_never_counts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    bench.plan(*[Plan(error=StorageError("disk_full", "Full."), error_after=after)] * 5)
+
+    def full() -> None:
+        raise StorageError("disk_full", "The disk is full.")
+
+    bench.submit()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.runner.trouble, "_check_writable", full)
+        bench.tick()
+        assert bench.runner.trouble.reason is not None
+        for _ in range(5):
+            bench.clock.advance(HOLD_S)
+            bench.tick()
+        assert len(bench.processor.orders) == 1, "nothing is started while the disk is full"
+    job = bench.job()
+    assert (job.status, job.attempt_number, job.error) == (Status.WAITING, 1, None)
+    for _ in range(6):
+        bench.clock.advance(HOLD_S)
+        bench.tick()
+    assert bench.files.is_done("talk.mp3"), "it goes on by itself"
+    assert bench.runner.trouble.reason is None
+    assert bench.result()["processing_stats"]["total_attempts"] == 1
+
+
+def test_one_unreadable_file_does_not_hold_up_the_others(bench: Bench) -> None:
+    bench.plan(Plan(error=StorageError("storage_error", "Input/output error.")))
+    bench.submit("bad.mp3")
+    bench.submit("good.mp3")
+    bench.tick()
+    bench.tick()
+    assert bench.files.is_done("good.mp3")
+    assert bench.job("bad.mp3").attempt_number == 1
+
+
+def test_a_full_disk_while_publishing_loses_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise StorageError("disk_full", "The disk is full.")
+
+    bench.submit()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "publish", full)
+        bench.tick()
+    assert (bench.job().status, bench.job().attempt_number) == (Status.WAITING, 1)
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert bench.names() == DONE
+    assert bench.processor.numbers("talk.mp3") == [0, 1, 2], "only the publication is repeated"
+
+
+def interruptions() -> Iterator[Any]:
+    def preempt(bench: Bench) -> None:
+        bench.submit("urgent.mp3", priority=Priority.API)
+
+    def pause(bench: Bench) -> None:
+        bench.scheduler.pause()
+
+    def shut_down(bench: Bench) -> None:
+        bench.scheduler.shut_down()
+
+    for action in (preempt, pause, shut_down):
+        yield pytest.param(action, id=action.__name__)
+
+
+@pytest.mark.parametrize("interrupt", list(interruptions()))
+def test_an_interruption_keeps_place_and_attempt_number(
+    bench: Bench, interrupt: Callable[[Bench], None]
+) -> None:
+    bench.plan(Plan(before=lambda index: interrupt(bench) if index == 1 else None))
+    bench.submit()
+    bench.submit("later.mp3")
+    place = bench.job().sequence
+    bench.tick()
+    job = bench.job()
+    assert (job.status, job.attempt_number, job.sequence) == (Status.QUEUED, 1, place)
+    assert [a.status for a in job.attempts] == ["interrupted"]
+    assert bench.state()["attempts"][0]["status"] == "interrupted"
+    assert bench.state()["progress_info"]["stage"] == "queued"
+    assert bench.state()["progress_info"]["percentage"] == 33
+    bench.scheduler.resume()
+    bench.scheduler._stopping = False
+    for _ in range(3):
+        bench.tick()
+    done = [name for name, status in bench.told if status is Status.COMPLETED]
+    assert done[-2:] == ["talk.mp3", "later.mp3"]
+    assert bench.processor.numbers("talk.mp3") == [0, 1, 2]
+    assert bench.result()["processing_stats"]["total_attempts"] == 1
+
+
+def test_the_time_that_an_attempt_ran_is_kept_over_interruptions(bench: Bench) -> None:
+    bench.plan(
+        Plan(chunk_s=7, before=lambda i: bench.scheduler.pause() if i == 2 else None), Plan()
+    )
+    bench.submit()
+    bench.tick()
+    bench.scheduler.resume()
+    bench.tick()
+    assert [order.spent_s for order in bench.processor.orders] == [0.0, 14.0]
+    assert bench.result()["processing_time_seconds"] == 15.0
+
+
+# --- the file is not what it was ---
+
+
+def replace(bench: Bench) -> None:
+    bench.put(content=b"other sound")
+
+
+def test_a_file_replaced_while_it_runs_is_new_work(bench: Bench) -> None:
+    bench.plan(Plan(before=lambda index: replace(bench) if index == 2 else None))
+    bench.submit()
+    bench.tick()
+    assert bench.names() == ["talk.mp3"], "a wrong transcript was published"
+    job = bench.job()
+    assert (job.status, job.source, job.attempts, job.position_s) == (
+        Status.ARRIVING, None, (), 0.0,
+    )  # fmt: skip
+    assert bench.looked_again == ["talk.mp3"]
+    bench.scheduler.arrived("talk.mp3")
+    bench.tick()
+    assert bench.processor.numbers("talk.mp3") == [0, 1, 2, 0, 1, 2]
+    assert bench.files.is_done("talk.mp3")
+    assert bench.result()["source"]["size"] == len(b"other sound")
+
+
+def test_an_order_whose_file_is_replaced_stays_an_order(bench: Bench) -> None:
+    bench.plan(Plan(before=lambda index: replace(bench) if index == 1 else None))
+    bench.submit(priority=Priority.API, clients=("me",))
+    bench.tick()
+    assert bench.state()["priority"] == "api_request"
+    assert bench.job().clients == ("me",)
+
+
+@pytest.mark.parametrize("error", [BROKEN, NOT_MEDIA], ids=["worker", "media"])
+def test_a_replaced_file_is_not_blamed_for_the_old_one(
+    bench: Bench, error: TranscriberError
+) -> None:
+    """Half a copy decodes badly; that says nothing of the file that is there now."""
+    plan = Plan(error=error, error_after=1)
+    plan.before = lambda index: replace(bench)
+    bench.plan(plan)
+    bench.submit()
+    bench.tick()
+    assert (bench.job().status, bench.job().attempts) == (Status.ARRIVING, ())
+    assert os.listdir(bench.manual) == []
+    assert bench.looked_again == ["talk.mp3"]
+
+
+def test_a_new_file_time_alone_changes_nothing(bench: Bench) -> None:
+    bench.plan(Plan(before=lambda index: os.utime(bench.shared / "talk.mp3", (index, index))))
+    bench.submit()
+    bench.tick()
+    assert bench.files.is_done("talk.mp3")
+
+
+@pytest.mark.parametrize("error", [None, BROKEN, NOT_MEDIA, StorageError("gone", "Gone.")])
+def test_a_file_deleted_while_it_runs_is_cancelled_without_retry(
+    bench: Bench, error: Exception | None
+) -> None:
+    plan = Plan(error=error, error_after=1)
+    plan.before = lambda index: (bench.shared / "talk.mp3").unlink(missing_ok=True)
+    bench.plan(plan)
+    bench.submit()
+    bench.tick()
+    assert bench.scheduler.get("talk.mp3") is None
+    assert bench.names() == []
+    assert os.listdir(bench.manual) == []
+    assert bench.told[-1] == ("talk.mp3", Status.CANCELLED)
+    assert bench.runner.trouble.reason is None
+
+
+def test_a_file_gone_before_its_turn_is_cancelled(bench: Bench) -> None:
+    bench.submit()
+    (bench.shared / "talk.mp3").unlink()
+    bench.tick()
+    assert bench.scheduler.get("talk.mp3") is None
+    assert bench.processor.orders == []
+
+
+def test_nothing_is_concluded_while_the_share_is_away(bench: Bench, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+
+    def unmount(index: int) -> None:
+        if index == 1:
+            bench.shared.rename(away)
+            bench.shared.mkdir()
+
+    bench.plan(Plan(before=unmount))
+    bench.submit()
+    bench.tick()
+    assert (bench.job().status, bench.job().attempt_number) == (Status.WAITING, 1)
+    assert bench.names() == []
+    bench.shared.rmdir()
+    away.rename(bench.shared)
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert bench.files.is_done("talk.mp3")
+
+
+def test_a_cancelled_run_leaves_nothing(bench: Bench) -> None:
+    def cancel(index: int) -> None:
+        if index == 2:
+            with bench.journal.quiet():
+                bench.scheduler.cancel("talk.mp3", "deleted")
+                bench.files.drop_state("talk.mp3")
+
+    bench.plan(Plan(before=cancel))
+    bench.submit()
+    bench.tick()
+    assert bench.names() == ["talk.mp3"]
+    assert bench.scheduler.running_name is None
+
+
+def test_a_cancellation_at_the_last_moment_publishes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = bench.files.plan_outputs
+
+    def cancel(*arguments: Any) -> Any:
+        bench.scheduler.cancel("talk.mp3", "deleted")
+        return real(*arguments)
+
+    monkeypatch.setattr(bench.files, "plan_outputs", cancel)
+    bench.submit()
+    bench.tick()
+    assert not any(name.endswith((".result", ".txt", ".srt")) for name in bench.names())
+
+
+# --- giving up ---
+
+
+def test_a_move_that_failed_is_made_later_without_another_attempt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwritable(*arguments: Any) -> Path:
+        raise StorageError("read_only", "manual/ is read-only.")
+
+    bench.plan(Plan(error=NOT_MEDIA))
+    bench.submit()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "move_to_manual", unwritable)
+        bench.tick()
+        assert bench.job().given_up
+        assert bench.state()["error"]["code"] == "not_media"
+        bench.clock.advance(HOLD_S)
+        bench.tick()
+    assert bench.job().status is Status.WAITING
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert (bench.manual / "talk.mp3").exists()
+    assert len(bench.processor.orders) == 1, "it was tried again"
+
+
+def test_a_new_file_under_the_name_of_a_given_up_one_is_not_moved(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwritable(*arguments: Any) -> Path:
+        raise StorageError("read_only", "manual/ is read-only.")
+
+    bench.plan(Plan(error=NOT_MEDIA))
+    bench.submit()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "move_to_manual", unwritable)
+        bench.tick()
+    replace(bench)
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert os.listdir(bench.manual) == []
+    assert (bench.job().status, bench.job().attempts) == (Status.ARRIVING, ())
+
+
+# --- models ---
+
+
+def no_model(*arguments: Any) -> ModelSource:
+    raise ModelError("model_missing", "The Whisper model is not on this machine.")
+
+
+def test_a_model_that_is_missing_for_every_file_blames_none(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.submit()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(runner_module, "locate", no_model)
+        for _ in range(5):
+            bench.tick()
+            bench.clock.advance(HOLD_S)
+    assert bench.runner.trouble.reason == "The Whisper model is not on this machine."
+    assert (bench.job().status, bench.job().attempt_number) == (Status.WAITING, 1)
+    bench.tick()
+    assert bench.files.is_done("talk.mp3")
+    assert bench.runner.trouble.reason is None
+
+
+def test_a_model_that_only_one_order_asks_for_is_its_own_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = runner_module.locate
+    monkeypatch.setattr(
+        runner_module,
+        "locate",
+        lambda size, *rest: no_model() if size == "small" else real(size, *rest),
+    )
+    wanted = bench.config.default_settings().model_copy(update={"model_size": "small"})
+    bench.submit("special.mp3", settings=wanted, priority=Priority.API)
+    bench.submit("plain.mp3")
+    bench.tick()
+    assert bench.job("special.mp3").attempt_number == 2
+    bench.tick()
+    assert bench.files.is_done("plain.mp3")
+
+
+def test_a_model_error_of_the_worker_is_held_too(bench: Bench) -> None:
+    bench.plan(Plan(error=ModelError("compute_type_unsupported", "int8 does not work.")))
+    bench.submit()
+    bench.tick()
+    assert bench.job().attempt_number == 1
+
+
+# --- the thread ---
+
+
+def test_it_warms_works_and_comes_home(bench: Bench) -> None:
+    bench.submit()
+    bench.runner.start()
+    until(lambda: bench.files.is_done("talk.mp3"), "the file was not done")
+    bench.runner.stop()
+    assert [spec.name for spec in bench.processor.warmed] == ["faster-whisper-base"]
+    assert bench.processor.closed
+
+
+@pytest.mark.parametrize("error", [ModelError("x", "No model."), OSError("no process")])
+def test_a_worker_that_cannot_be_started_ends_no_thread(
+    bench: Bench, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "HOLD_S", 0.01)
+    bench.processor.warm_error = error
+    bench.runner.start()
+    until(lambda: bench.processor.tended, "the runner died of a bad start")
+    bench.runner.stop()
+    assert bench.processor.closed
+
+
+def test_stopping_what_never_ran_is_no_trouble(bench: Bench) -> None:
+    bench.runner.stop()
