@@ -3,7 +3,7 @@
     python -m benchmarks.temperature [--prompts 40] [--minutes 10] [--temperatures 0 0.1]
 
 Telephone prompts in Russian and English, all of them unless a number is given, and read Russian
-prose. About 25 minutes for everything on two cores.
+prose. About half an hour for everything on two cores.
 """
 
 from __future__ import annotations

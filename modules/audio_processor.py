@@ -95,6 +95,7 @@ class Child:
     busy: bool = False
     idle_since: float = 0.0
     memory_peak_mb: int = 0
+    oom_kills: int = 0
     complaints: deque[str] = field(default_factory=lambda: deque(maxlen=20))
     readers: tuple[threading.Thread, ...] = ()
 
@@ -273,6 +274,7 @@ class AudioProcessor:
         )
         child = Child(process, queue.Queue(), self._clock.monotonic())
         child.idle_since = self._started_at = child.started_at
+        child.oom_kills = _oom_kills()
         child.readers = (
             threading.Thread(target=_read_events, args=(child,), name="worker-events", daemon=True),
             threading.Thread(
@@ -514,11 +516,18 @@ def _death(child: Child) -> WorkerError:
     for reader in child.readers:
         reader.join(_LAST_WORDS_S)
     details = "\n".join(child.complaints) or None
+    if status == -signal.SIGKILL and _oom_kills() > child.oom_kills:
+        return WorkerError(
+            "out_of_memory",
+            "Memory ran out, and the system ended the WhisperX process.",
+            remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
+            details=details,
+        )
     if status == -signal.SIGKILL:
         return WorkerError(
             "worker_killed",
-            "The WhisperX process was killed, most likely because memory ran out.",
-            remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
+            "The WhisperX process was ended from outside (SIGKILL).",
+            remedy="Look for who does that: a supervisor with a memory limit, or a person.",
             details=details,
         )
     how = f"signal {_signal_name(-status)}" if status < 0 else f"exit code {status}"
@@ -531,6 +540,15 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return str(number)  # one of the real-time signals
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory; 0 where it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
 
 
 def _read_events(child: Child) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -39,13 +38,7 @@ _COMPLAINT_S = 60.0
 class Daemon:
     """The whole service. ``run`` returns when a signal or ``stop`` asked it to."""
 
-    def __init__(
-        self,
-        config: Config,
-        clock: Clock,
-        first_run: FirstRun | None = None,
-        worker_command: Sequence[str] | None = None,
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, first_run: FirstRun | None = None) -> None:
         self._config = config
         self._clock = clock
         self._stopping = threading.Event()
@@ -53,7 +46,7 @@ class Daemon:
         self.scheduler = Scheduler(clock, self._on_change)
         self.journal = Journal(self.files, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
-        self.processor = AudioProcessor(config, clock, worker_command)
+        self.processor = AudioProcessor(config, clock)
         self.watcher = Watcher(
             config.shared_directory,
             self.intake,

@@ -89,6 +89,7 @@ class Intake:
             if self._files.is_done(name):
                 return None
             self._files.drop_leftovers(name)
+            self.orphans.pop(name, None)
         clients = (client,) if client else ()
         kept = self._scheduler.submit(self._new(name, Priority.API, clients, Status.ARRIVING))
         self._journal.record(kept)

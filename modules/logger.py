@@ -62,6 +62,8 @@ def setup_logging(level: str, stream: TextIO | None = None) -> None:
     root.setLevel(level)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    # It calls every ordinary stop an error; whether events work is watched by us.
+    logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
 
 
 def get_logger(name: str) -> logging.Logger:

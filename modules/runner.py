@@ -282,6 +282,8 @@ class Runner:
             self._files.save(gone)
             where = self._files.move_to_manual(gone, explain(gone, job.error))
             self._scheduler.release(job.name, Status.FAILED, f"moved to {where}")
+        # Dragged back at once it is the same file as ever, and must be handed over all the same.
+        self._look_again(job.name)
         self.finished[Status.FAILED] += 1
 
     def _hold(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
