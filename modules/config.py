@@ -181,7 +181,7 @@ class WatchConfig(_Section):
     recursive: bool = False
     events: bool = True
     rescan_seconds: Annotated[float, _between(0.1, 86400)] = 30.0
-    settle_seconds: Annotated[float, _between(0, 3600)] = 0.5
+    settle_seconds: Annotated[float, _between(0, 3600)] = 0.3
     stable_seconds: Annotated[float, _between(0.1, 3600)] = 3.0
 
 
