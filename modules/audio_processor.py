@@ -197,15 +197,11 @@ class AudioProcessor:
             if child.process.stdin:
                 child.process.stdin.close()
         _end_group(child.process)
-        for reader, pipe in zip(
-            child.readers, (child.process.stdout, child.process.stderr), strict=True
-        ):
+        for reader in child.readers:
             reader.join(_TERM_GRACE_S)
-            if reader.is_alive():
-                # Something that left the group holds it open; to close it would wait for that.
-                log.warning("A process that WhisperX started has outlived it")
-            elif pipe:
-                pipe.close()
+        if any(reader.is_alive() for reader in child.readers):
+            # It left the group and holds a pipe open; the reader waits for it in our stead.
+            log.warning("A process that WhisperX started has outlived it")
 
     # --- work ---
 
@@ -554,8 +550,8 @@ def _oom_kills() -> int:
 def _read_events(child: Child) -> None:
     """Put the child's events into its queue; None when it has closed its end."""
     assert child.process.stdout is not None
-    with contextlib.suppress(OSError, ValueError):
-        for line in child.process.stdout:
+    with contextlib.suppress(OSError, ValueError), child.process.stdout as lines:
+        for line in lines:
             event = parse_event(line)
             if event is None:
                 log.warning("WhisperX sent a line that makes no sense; it was thrown away")
@@ -567,8 +563,8 @@ def _read_events(child: Child) -> None:
 def _read_complaints(child: Child) -> None:
     """Keep the last lines of the child's standard error for the explanation of its death."""
     assert child.process.stderr is not None
-    with contextlib.suppress(OSError, ValueError):
-        for line in child.process.stderr:
+    with contextlib.suppress(OSError, ValueError), child.process.stderr as lines:
+        for line in lines:
             child.complaints.append(line.decode(errors="replace").rstrip())
 
 

@@ -34,7 +34,8 @@ def no_leaks() -> Iterator[None]:
 
 def _children() -> dict[int, str]:
     found = {}
-    for child in psutil.Process().children(recursive=True):
+    # Not theirs in turn: a daemon of a wider fixture may replace its worker at any time.
+    for child in psutil.Process().children():
         try:
             found[child.pid] = f"{child.status()} {' '.join(child.cmdline())}"
         except psutil.NoSuchProcess:

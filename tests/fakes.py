@@ -75,9 +75,6 @@ class FakeProcessor:
     def close(self) -> None:
         self.closed = True
 
-    def kill(self) -> None:
-        self.closed = True
-
     def process(
         self,
         request: Request,

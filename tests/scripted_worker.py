@@ -5,7 +5,7 @@ every ``CHUNK_BYTES`` bytes; what is said in it follows from those bytes. A file
 ``NOT_MEDIA`` is refused. Words in the file's name, parted by anything that is no letter or digit,
 say how it goes wrong:
 
-- ``slow``: a third of a second a chunk; ``sluggish``: a second, and a stop is not heard meanwhile
+- ``slow``: a fifth of a second a chunk; ``sluggish``: two thirds, and a stop is not heard meanwhile
 - ``crash``, ``crash2``: exits with code 3 before its first chunk, or after two of this run
 - ``killself``: is killed as by a machine that is out of memory
 - ``hang``, ``hang2``, ``spin``: stands still before a chunk, asleep or at full speed
@@ -58,7 +58,7 @@ from modules.protocol import (
 CHUNK_S = 10.0
 CHUNK_BYTES = 100
 NOT_MEDIA = b"this is no recording"
-SLOW_S = 0.33
+SLOW_S = 0.2
 _SYLLABLES = "ба ве ги до жу зе ка ло мы ню па ры со ту фэ ха".split()
 _PR_SET_PDEATHSIG = 1
 
@@ -179,7 +179,7 @@ class Act:
 
     def _wait_for_stop(self) -> bool:
         """Whether the parent asked to stop; takes as long as a chunk does."""
-        seconds = SLOW_S if "slow" in self._words else 1.0 if "sluggish" in self._words else 0.0
+        seconds = SLOW_S if "slow" in self._words else 0.7 if "sluggish" in self._words else 0.0
         deadline = time.monotonic() + seconds
         while not self._is_stopped() or "sluggish" in self._words:
             if time.monotonic() >= deadline:

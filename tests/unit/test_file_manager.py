@@ -181,7 +181,7 @@ def test_a_result_from_elsewhere_lays_no_hands_on_other_files(files: FileManager
 
 
 def publish(files: FileManager, job: Job) -> dict[str, Any]:
-    result = {"filename": job.name, "outputs": list(job.outputs)}
+    result = {"filename": job.name, "outputs": list(job.outputs), "duration_seconds": 1.0}
     files.publish(job, [a_segment(0, 1, "Привет.")], result, timestamps=False)
     return result
 

@@ -35,6 +35,11 @@ def test_recordings_are_taken(name: str) -> None:
     "name",
     [
         "notes.txt",
+        "/talk.mp3",
+        "../talk.mp3",
+        "a//talk.mp3",
+        "nul\0.mp3",
+        "no file system has this \ud800.mp3",
         "talk",
         "mp3",
         ".mp3",

@@ -492,16 +492,18 @@ def test_a_cancelled_run_leaves_nothing(bench: Bench) -> None:
     assert bench.scheduler.running_name is None
 
 
+@pytest.mark.parametrize("moment", ["plan_outputs", "result_json"])
 def test_a_cancellation_at_the_last_moment_publishes_nothing(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    real = bench.files.plan_outputs
+    place: Any = bench.files if moment == "plan_outputs" else runner_module
+    real = getattr(place, moment)
 
     def cancel(*arguments: Any) -> Any:
         bench.scheduler.cancel("talk.mp3", "deleted")
         return real(*arguments)
 
-    monkeypatch.setattr(bench.files, "plan_outputs", cancel)
+    monkeypatch.setattr(place, moment, cancel)
     bench.submit()
     bench.tick()
     assert not any(name.endswith((".result", ".txt", ".srt")) for name in bench.names())

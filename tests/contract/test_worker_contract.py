@@ -1,0 +1,379 @@
+"""What a worker promises its parent: one suite for the scripted stand-in and the real WhisperX.
+
+The real one needs the weights: those of ``make weights``, or of the folder that the environment
+variable TRANSCRIBER_TEST_MODELS names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+
+from modules.audio_processor import worker_command, worker_environment
+from modules.config import Config
+from modules.models import locate, prepare
+from modules.protocol import (
+    Alive,
+    Chunk,
+    Done,
+    Event,
+    Failed,
+    Load,
+    Loaded,
+    ModelSpec,
+    Ready,
+    Started,
+    Stop,
+    Stopped,
+    Transcribe,
+    parse_event,
+)
+from tests.builders import until
+from tests.daemon_process import MODELS, PROJECT, missing_weights
+from tests.scripted_worker import NOT_MEDIA, recording
+
+E = TypeVar("E", bound=Event)
+SAMPLE = PROJECT / "samples" / "please-hold-ru.wav"
+#: So many times the sample is joined for a longer recording, with pauses between.
+REPEATS, PAUSE_S = 24, 1.0
+#: Starts the command that it is given, tells its pid, and waits to be killed.
+PARENT = """
+import os, subprocess, sys, time
+child = subprocess.Popen([*sys.argv[1:], "--parent", str(os.getpid())], stdin=subprocess.PIPE)
+print(f"child {child.pid}", flush=True)
+time.sleep(600)
+"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A worker under test. Times in seconds."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    spec: ModelSpec
+    start_s: float
+    event_s: float
+    short: Path
+    long: Path
+    not_media: Path
+
+
+def joined(target: Path) -> Path:
+    """The sample again and again, with pauses, as a file of its own."""
+    with wave.open(str(SAMPLE)) as source:
+        parameters, frames = source.getparams(), source.readframes(source.getnframes())
+    silence = bytes(round(PAUSE_S * parameters.framerate) * parameters.sampwidth)
+    with wave.open(str(target), "wb") as file:
+        file.setparams(parameters)
+        file.writeframes((frames + silence * parameters.nchannels) * REPEATS)
+    return target
+
+
+def scripted(folder: Path) -> Kind:
+    for name, chunks in (("short.mp3", 1), ("slow long.mp3", 6)):
+        (folder / name).write_bytes(recording(chunks))
+    return Kind(
+        command=(sys.executable, "-m", "tests.scripted_worker"),
+        environment=dict(os.environ),
+        spec=ModelSpec(name="scripted", path="/nowhere", device="cpu", compute_type="int8"),
+        start_s=20,
+        event_s=10,
+        short=folder / "short.mp3",
+        long=folder / "slow long.mp3",
+        not_media=folder / "text.mp3",
+    )
+
+
+def real(folder: Path) -> Kind:
+    reason = missing_weights()
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    elif reason:
+        pytest.skip(reason)
+    tree = {"models_directory": str(MODELS), "shared_directory": str(folder)}
+    config = Config.model_validate(tree, context={"base": folder})
+    source = locate("base", MODELS, allow_download=False)
+    return Kind(
+        command=tuple(worker_command(config)),
+        environment=worker_environment(config),
+        spec=ModelSpec(
+            name=source.name, path=str(prepare(source, MODELS)), device="cpu", compute_type="int8"
+        ),
+        start_s=120,
+        event_s=60,
+        short=SAMPLE,
+        long=joined(folder / "long.wav"),
+        not_media=folder / "text.mp3",
+    )
+
+
+class Worker:
+    """A worker process and the lines to it; every wait has a deadline."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.process = subprocess.Popen(
+            [*kind.command, "--parent", str(os.getpid())],
+            cwd=PROJECT,
+            env=kind.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self._events: queue.Queue[Event | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self._orders = 0
+        self.torn: list[bytes] = []
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            event = parse_event(line)
+            if event is None:
+                self.torn.append(line)
+            else:
+                self._events.put(event)
+        self._events.put(None)
+
+    def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join(5)
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+    def say(self, order: Transcribe | Load | Stop) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(order.model_dump_json().encode() + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self, seconds: float) -> Event:
+        """The next event that is no mere sign of life."""
+        while True:
+            try:
+                event = self._events.get(timeout=seconds)
+            except queue.Empty:
+                raise AssertionError(f"the worker said nothing for {seconds:g} s") from None
+            assert event is not None, f"the worker ended with {self.process.wait()}"
+            if not isinstance(event, Alive):
+                return event
+
+    def expect(self, kind: type[E], seconds: float | None = None) -> E:
+        event = self.hear(seconds or self.kind.event_s)
+        assert isinstance(event, kind), f"expected {kind.__name__}, got {event}"
+        return event
+
+    def order(self, path: Path, start_s: float = 0.0, **more: Any) -> int:
+        self._orders += 1
+        self.say(
+            Transcribe(
+                order=self._orders, path=bytes(path), model=self.kind.spec, language="ru",
+                temperature=0.0, beam_size=5, batch_size=8, vad_method="silero", start_s=start_s,
+                max_duration_s=3600, **more,
+            )
+        )  # fmt: skip
+        return self._orders
+
+    def run(self, path: Path, start_s: float = 0.0) -> tuple[Started, list[Chunk], Done]:
+        """One file from beginning to end; checks what must hold for any."""
+        number = self.order(path, start_s)
+        started = self.expect(Started)
+        found: list[Chunk] = []
+        while isinstance(event := self.hear(self.kind.event_s), Chunk):
+            found.append(event)
+        assert isinstance(event, Done), f"it did not come to its end: {event}"
+        assert {started.order, event.order, *(c.order for c in found)} == {number}
+        return started, found, event
+
+
+@pytest.fixture(
+    scope="module",
+    params=["scripted", pytest.param("real", marks=pytest.mark.acceptance)],
+)
+def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kind:
+    folder = tmp_path_factory.mktemp(request.param)
+    make: Callable[[Path], Kind] = {"scripted": scripted, "real": real}[request.param]
+    made = make(folder)
+    made.not_media.write_bytes(NOT_MEDIA * 100)
+    return made
+
+
+@pytest.fixture(scope="module")
+def worker(kind: Kind) -> Iterator[Worker]:
+    """One for all tests that leave it as it was: the real one takes 15 s to start."""
+    started = Worker(kind)
+    try:
+        ready = started.expect(Ready, kind.start_s)
+        assert ready.whisperx_version
+        assert ready.seconds >= 0
+        started.say(Load(model=kind.spec))
+        loaded = started.expect(Loaded, kind.start_s)
+        assert loaded.name == kind.spec.name
+        yield started
+    finally:
+        started.end()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(worker: Worker, kind: Kind) -> list[Chunk]:
+    """The chunks of the long recording when nobody disturbs."""
+    return worker.run(kind.long)[1]
+
+
+@pytest.fixture
+def fresh(kind: Kind) -> Iterator[Worker]:
+    """One of the test's own, with its libraries imported and no model."""
+    started = Worker(kind)
+    try:
+        started.expect(Ready, kind.start_s)
+        yield started
+    finally:
+        started.end()
+
+
+def content(chunks: list[Chunk]) -> list[tuple[Any, ...]]:
+    """What must be the same in every run."""
+    return [(c.start_s, c.position_s, c.speech_s, c.segments, c.language) for c in chunks]
+
+
+def test_a_short_file_becomes_text(worker: Worker, kind: Kind) -> None:
+    started, chunks, done = worker.run(kind.short)
+    assert started.format
+    assert done.duration_s > 0
+    if started.duration_s is not None:
+        assert done.duration_s == pytest.approx(started.duration_s, abs=0.5)
+    assert any(segment.text.strip() for chunk in chunks for segment in chunk.segments)
+
+
+def test_chunks_come_in_order_and_cover_everything_once(
+    worker: Worker, kind: Kind, undisturbed: list[Chunk]
+) -> None:
+    assert len(undisturbed) >= 4, "the recording must have several chunks"
+    position = 0.0
+    for chunk in undisturbed:
+        assert position <= chunk.start_s <= chunk.position_s
+        assert chunk.position_s > position, "a chunk came twice"
+        assert 0 <= chunk.read_fraction <= 1
+        times = [t for segment in chunk.segments for t in (segment.start, segment.end)]
+        assert times == sorted(times)
+        assert all(chunk.start_s <= t <= chunk.position_s for t in times)
+        position = chunk.position_s
+    _, chunks, done = worker.run(kind.long)
+    assert done.duration_s == pytest.approx(position, abs=0.1)
+    assert content(chunks) == content(undisturbed), "the same file must give the same text"
+
+
+@pytest.mark.parametrize("after", [1, 3, -1])
+def test_a_resumed_run_gives_the_same_rest(
+    worker: Worker, kind: Kind, undisturbed: list[Chunk], after: int
+) -> None:
+    cut = undisturbed[after - 1] if after > 0 else undisturbed[-1]
+    rest = undisturbed[after:] if after > 0 else []
+    _, chunks, done = worker.run(kind.long, cut.position_s)
+    assert content(chunks) == content(rest)
+    assert done.duration_s == pytest.approx(undisturbed[-1].position_s, abs=0.1)
+
+
+def test_a_stop_is_obeyed_at_a_chunk_and_the_rest_can_follow(
+    worker: Worker, kind: Kind, undisturbed: list[Chunk]
+) -> None:
+    number = worker.order(kind.long)
+    worker.expect(Started)
+    done = [worker.expect(Chunk)]
+    worker.say(Stop(order=number))
+    while isinstance(event := worker.hear(kind.event_s), Chunk):
+        done.append(event)
+    assert isinstance(event, Stopped)
+    assert event.order == number
+    assert len(done) < len(undisturbed), "it went on to the end"
+    _, rest, _ = worker.run(kind.long, done[-1].position_s)
+    assert content(done + rest) == content(undisturbed)
+
+
+def test_a_stop_for_what_is_over_stops_nothing_else(worker: Worker, kind: Kind) -> None:
+    worker.run(kind.short)
+    worker.say(Stop(order=worker._orders))
+    worker.run(kind.short)
+
+
+def test_what_is_no_recording_is_refused_for_good_and_the_child_lives_on(
+    worker: Worker, kind: Kind
+) -> None:
+    number = worker.order(kind.not_media)
+    failed = worker.expect(Failed)
+    assert (failed.order, failed.fault, failed.permanent) == (number, "media", True)
+    assert failed.code
+    assert failed.message
+    worker.run(kind.short)
+
+
+def test_a_file_that_is_gone_is_no_fault_of_the_worker(worker: Worker, kind: Kind) -> None:
+    worker.order(kind.short.with_name("never was.wav"))
+    failed = worker.expect(Failed)
+    assert (failed.fault, failed.permanent) == ("storage", False)
+    worker.run(kind.short)
+
+
+def test_only_events_come_out(worker: Worker, kind: Kind) -> None:
+    worker.run(kind.short)
+    assert worker.torn == [], "libraries print, but not into the parent's pipe"
+
+
+def test_the_end_of_input_ends_it(fresh: Worker) -> None:
+    assert fresh.process.stdin is not None
+    fresh.process.stdin.close()
+    until(lambda: fresh.process.poll() is not None, "it outlived its input", 15)
+
+
+def test_the_death_of_its_parent_ends_it(kind: Kind) -> None:
+    """Killed, so that the parent can do nothing about it; and with its input still open."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, *kind.command],
+        cwd=PROJECT,
+        env=kind.environment,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as parent:
+        assert parent.stdout is not None
+        child = None
+        try:
+            # The child writes to the same pipe: what it says first is that it is ready.
+            said = [parent.stdout.readline(), parent.stdout.readline()]
+            (told,) = [line for line in said if line.startswith(b"child ")]
+            (event,) = [parse_event(line) for line in said if line is not told]
+            assert isinstance(event, Ready)
+            child = psutil.Process(int(told.split()[1]))
+            assert child.is_running()
+            parent.kill()
+            parent.wait()
+
+            def ended() -> bool:
+                try:
+                    return child.status() == psutil.STATUS_ZOMBIE
+                except psutil.NoSuchProcess:
+                    return True
+
+            until(ended, "the worker outlived its parent", 15)
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if child:
+                    child.kill()
+            parent.kill()
