@@ -55,9 +55,12 @@ clean: ## remove what can be made again; never shared/ or manual/
 		-o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One lock for Linux, macOS and ARM alike; hashes of every file that may be installed.
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+COMPILE = $(UV) $(SYSTEM_CERTS) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
-INSTALL = $(UV) pip install --python $(PY) --require-hashes -r
+# The machine's own certificates know a company's proxy; uv's built-in ones do not.
+CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt)
+SYSTEM_CERTS := $(if $(CERTIFICATES),--system-certs)
+INSTALL = $(UV) $(SYSTEM_CERTS) pip install --python $(PY) --require-hashes -r
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found here." \
