@@ -27,7 +27,7 @@ from faster_whisper.vad import VadOptions, get_speech_timestamps
 from modules.chunking import SAMPLE_RATE, AudioChunk, Samples, SpeechDetector
 from modules.errors import ModelError, WorkerError
 from modules.protocol import ModelSpec, Segment, Word
-from modules.segments import joined, sentences
+from modules.segments import joined, sentences, word_of
 
 WHISPERX_VERSION = version("whisperx")
 _PREPENDED = "\"'“¿([{-"
@@ -168,16 +168,7 @@ class Engine:
         self, chunk: AudioChunk, text: str, timings: list[dict[str, Any]], language: str
     ) -> ChunkText:
         merge_punctuations(timings, _PREPENDED, _APPENDED)
-        words = [
-            Word(
-                word=timing["word"],
-                start=chunk.start_s + float(timing["start"]),
-                end=chunk.start_s + float(timing["end"]),
-                confidence=round(min(1.0, max(0.0, float(timing["probability"]))), 4),
-            )
-            for timing in timings
-            if timing["word"].strip()
-        ]
+        words = [word_of(timing, chunk.start_s) for timing in timings if timing["word"].strip()]
         end_s = chunk.start_s + len(chunk.samples) / SAMPLE_RATE
         if words:
             words, alignment, note = self._aligner.refine(words, chunk, language)

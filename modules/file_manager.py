@@ -261,6 +261,9 @@ class FileManager:
         Temporary files that a crash left behind are removed.
         """
         found = []
+        for left in (*self.manual.iterdir(), *self.state.rglob("*")):
+            if left.name.startswith(TEMPORARY_PREFIX):
+                remove(left)
         for folder in self._folders(recursive):
             for entry in self._entries(folder):
                 if entry.startswith(TEMPORARY_PREFIX):
@@ -271,7 +274,6 @@ class FileManager:
 
     def _folders(self, recursive: bool) -> Iterator[str]:
         yield ""
-        yield STATE_FOLDER
         if recursive:
             for folder, subfolders, _ in os.walk(self.shared):
                 relative = os.path.relpath(folder, self.shared)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from modules.protocol import Segment, Word
 
@@ -19,6 +20,19 @@ _ABBREVIATIONS = frozenset(
     "mr. mrs. ms. dr. st. vs. etc. e.g. i.e. no. jr. sr. prof. "
     "т.е. т.д. т.п. т.к. др. пр. г. гг. ул. д. им. руб. коп. тыс. млн. млрд. см. стр. рис.".split()
 )
+
+
+def word_of(timing: Mapping[str, Any], offset_s: float) -> Word:
+    """A word of the aligner, moved by ``offset_s``; what is not a finite number is left out."""
+    start, end = offset_s + float(timing["start"]), offset_s + float(timing["end"])
+    confidence = float(timing["probability"])
+    timed = math.isfinite(start) and math.isfinite(end)
+    return Word(
+        word=timing["word"],
+        start=start if timed else None,
+        end=end if timed else None,
+        confidence=round(min(1.0, max(0.0, confidence)), 4) if math.isfinite(confidence) else None,
+    )
 
 
 def clean_words(words: Sequence[Word], start_s: float, end_s: float) -> list[Word]:

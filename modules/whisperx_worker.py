@@ -69,13 +69,14 @@ class Outbox:
     """Events to the parent, one line each, from any thread."""
 
     def __init__(self, descriptor: int) -> None:
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
+        self._file = os.fdopen(descriptor, "wb")
         self._lock = threading.Lock()
 
     def send(self, event: Event) -> None:
         line = event.model_dump_json(exclude_none=True).encode() + b"\n"
         with self._lock:
             self._file.write(line)
+            self._file.flush()
 
 
 class Inbox:

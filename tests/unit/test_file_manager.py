@@ -274,6 +274,19 @@ def test_what_a_crash_left_half_written_is_removed(files: FileManager) -> None:
     assert not list(files.shared.rglob(f"{TEMPORARY_PREFIX}*"))
 
 
+def test_temporary_files_of_a_crash_go_from_orders_and_manual_too(files: FileManager) -> None:
+    order = put(files, f".transcriber/orders/{TEMPORARY_PREFIX}abc")
+    kept = put(files, ".transcriber/orders/abc.json")
+    copy = files.manual / f"{TEMPORARY_PREFIX}def"
+    copy.write_bytes(b"half a copy")
+
+    files.recover(recursive=False)
+
+    assert not order.exists()
+    assert not copy.exists()
+    assert kept.exists()
+
+
 def test_state_and_leftovers_are_dropped(files: FileManager) -> None:
     put(files, "talk.mp3")
     put(files, "talk.mp3.result")

@@ -17,6 +17,7 @@ from modules.segments import (
     joined,
     mean_confidence,
     sentences,
+    word_of,
 )
 from tests.builders import a_word
 
@@ -142,3 +143,19 @@ def test_no_segment_grows_without_bound(lengths: list[float]) -> None:
         small = segment.end - segment.start <= MAX_SEGMENT_S + 0.01
         assert (small and len(segment.text) <= MAX_SEGMENT_CHARS) or len(segment.words) < 4
     assert joined(words) == " ".join(["слово"] * len(words))
+
+
+def test_a_word_of_the_aligner_is_moved_to_where_its_chunk_is() -> None:
+    timing = {"word": " да", "start": 0.5, "end": 0.9, "probability": 0.87654}
+    assert word_of(timing, 30.0) == Word(word=" да", start=30.5, end=30.9, confidence=0.8765)
+
+
+@pytest.mark.parametrize("key", ["start", "end"])
+def test_a_time_that_is_no_number_is_left_out(key: str) -> None:
+    timing = {"word": " да", "start": 0.5, "end": 0.9, "probability": 1.5} | {key: float("nan")}
+    assert word_of(timing, 30.0) == Word(word=" да", confidence=1.0)
+
+
+def test_a_confidence_that_is_no_number_is_left_out() -> None:
+    timing = {"word": " да", "start": 0.5, "end": 0.9, "probability": float("nan")}
+    assert word_of(timing, 0.0).confidence is None
