@@ -9,17 +9,24 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import subprocess
-import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
+from modules.child import (
+    TERM_GRACE_S,
+    Child,
+    death_of,
+    end_group,
+    oom_kills,
+    read_complaints,
+    read_events,
+    resident_mb,
+    worker_command,
+    worker_environment,
+)
 from modules.clock import Clock
 from modules.config import Config
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
@@ -37,17 +44,14 @@ from modules.protocol import (
     Stop,
     Stopped,
     Transcribe,
-    parse_event,
 )
+from modules.results import RunFacts
 
 log = get_logger("AudioProcessor")
 
 #: How often the parent looks at clocks and memory while the child is busy, in seconds.
 _TICK_S = 0.25
 _MEMORY_EVERY_S = 1.0
-_TERM_GRACE_S = 2.0
-#: How long the rest of a dead child's standard error is waited for, in seconds.
-_LAST_WORDS_S = 0.5
 #: A child that dies between jobs is started anew at most this often.
 _RESTART_GAP_S = 30.0
 #: How much longer than Whisper base a model may take, in all and between signs of life.
@@ -81,23 +85,21 @@ class Outcome:
     whisperx_version: str
     memory_peak_mb: int
 
-
-@dataclass
-class Child:
-    """A running WhisperX process and what is known of it."""
-
-    process: subprocess.Popen[bytes]
-    events: queue.Queue[Event | None]
-    started_at: float
-    ready: Ready | None = None
-    loaded: Loaded | None = None
-    spec: ModelSpec | None = None
-    busy: bool = False
-    idle_since: float = 0.0
-    memory_peak_mb: int = 0
-    oom_kills: int = 0
-    complaints: deque[str] = field(default_factory=lambda: deque(maxlen=20))
-    readers: tuple[threading.Thread, ...] = ()
+    @property
+    def facts(self) -> RunFacts:
+        """What the result tells of a run that came to its end."""
+        assert self.done is not None
+        assert self.loaded is not None
+        return RunFacts(
+            duration_s=self.done.duration_s,
+            notes=self.done.notes,
+            whisperx_version=self.whisperx_version,
+            model_name=self.loaded.name,
+            model_size_mb=self.loaded.size_mb,
+            model_load_s=self.loaded.seconds,
+            memory_peak_mb=self.memory_peak_mb,
+            cpu_s=self.done.cpu_seconds,
+        )
 
 
 class AudioProcessor:
@@ -148,7 +150,7 @@ class AudioProcessor:
     @property
     def memory_mb(self) -> int:
         """Resident memory of the child in MiB, 0 if there is none."""
-        return _resident_mb(self.pid) if self.pid else 0
+        return resident_mb(self.pid) if self.pid else 0
 
     # --- life of the child ---
 
@@ -196,9 +198,9 @@ class AudioProcessor:
         with contextlib.suppress(OSError):
             if child.process.stdin:
                 child.process.stdin.close()
-        _end_group(child.process)
+        end_group(child.process)
         for reader in child.readers:
-            reader.join(_TERM_GRACE_S)
+            reader.join(TERM_GRACE_S)
         if any(reader.is_alive() for reader in child.readers):
             # It left the group and holds a pipe open; the reader waits for it in our stead.
             log.warning("A process that WhisperX started has outlived it")
@@ -270,11 +272,11 @@ class AudioProcessor:
         )
         child = Child(process, queue.Queue(), self._clock.monotonic())
         child.idle_since = self._started_at = child.started_at
-        child.oom_kills = _oom_kills()
+        child.oom_kills = oom_kills()
         child.readers = (
-            threading.Thread(target=_read_events, args=(child,), name="worker-events", daemon=True),
+            threading.Thread(target=read_events, args=(child,), name="worker-events", daemon=True),
             threading.Thread(
-                target=_read_complaints, args=(child,), name="worker-stderr", daemon=True
+                target=read_complaints, args=(child,), name="worker-stderr", daemon=True
             ),
         )
         for reader in child.readers:
@@ -319,7 +321,7 @@ class AudioProcessor:
             self._check_deadline(deadline, failing)
             return None
         if event is None:
-            error = _death(child)
+            error = death_of(child)
             self._replace(error.code)
             raise error
         self._note(child, event)
@@ -448,7 +450,7 @@ class _Run:
             self._stop_sent_at = now
         if now - self._weighed_at >= _MEMORY_EVERY_S:
             self._weighed_at = now
-            memory = _resident_mb(self._child.process.pid)
+            memory = resident_mb(self._child.process.pid)
             self._child.memory_peak_mb = max(self._child.memory_peak_mb, memory)
         spent = self._spent_s + now - self._began
         if spent > self.budget_s:
@@ -472,119 +474,7 @@ class _Run:
         return max(self._limits.timeout_seconds, by_length)
 
 
-def worker_command(config: Config) -> list[str]:
-    """The command line of the real child, but for ``--parent``."""
-    command = [sys.executable, "-m", "modules.whisperx_worker"]
-    command += ["--cpu-threads", str(config.whisperx.cpu_threads)]
-    command += ["--align-directory", str(config.models_directory / "align")]
-    return [*command, "--online"] if config.whisperx.allow_download else command
-
-
-def worker_environment(config: Config) -> dict[str, str]:
-    """The child's environment: bounded threads and memory pools, and no telemetry or hub."""
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYANNOTE_METRICS_ENABLED": "0",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PYTHONIOENCODING": "utf-8:backslashreplace",
-    }
-    if not config.whisperx.allow_download:
-        environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    return environment
-
-
 def _error_of(event: Failed) -> TranscriberError:
     kinds = {"media": MediaError, "model": ModelError, "storage": StorageError}
     kind = kinds.get(event.fault, WorkerError)
     return kind(event.code, event.message, details=event.details, permanent=event.permanent)
-
-
-def _death(child: Child) -> WorkerError:
-    """What a dead child's exit status tells, in plain words."""
-    try:
-        status = child.process.wait(_TERM_GRACE_S)
-    except subprocess.TimeoutExpired:
-        message = "The WhisperX process closed its output and was ended."
-        return WorkerError("whisperx_failed", message)
-    for reader in child.readers:
-        reader.join(_LAST_WORDS_S)
-    details = "\n".join(child.complaints) or None
-    if status == -signal.SIGKILL and _oom_kills() > child.oom_kills:
-        return WorkerError(
-            "out_of_memory",
-            "Memory ran out, and the system ended the WhisperX process.",
-            remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
-            details=details,
-        )
-    if status == -signal.SIGKILL:
-        return WorkerError(
-            "worker_killed",
-            "The WhisperX process was ended from outside (SIGKILL).",
-            remedy="Look for who does that: a supervisor with a memory limit, or a person.",
-            details=details,
-        )
-    how = f"signal {_signal_name(-status)}" if status < 0 else f"exit code {status}"
-    message = f"The WhisperX process ended with {how}."
-    return WorkerError("whisperx_failed", message, details=details)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)  # one of the real-time signals
-
-
-def _oom_kills() -> int:
-    """How many processes the kernel has ended for want of memory; 0 where it does not say."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0
-
-
-def _read_events(child: Child) -> None:
-    """Put the child's events into its queue; None when it has closed its end."""
-    assert child.process.stdout is not None
-    with contextlib.suppress(OSError, ValueError), child.process.stdout as lines:
-        for line in lines:
-            event = parse_event(line)
-            if event is None:
-                log.warning("WhisperX sent a line that makes no sense; it was thrown away")
-            else:
-                child.events.put(event)
-    child.events.put(None)
-
-
-def _read_complaints(child: Child) -> None:
-    """Keep the last lines of the child's standard error for the explanation of its death."""
-    assert child.process.stderr is not None
-    with contextlib.suppress(OSError, ValueError), child.process.stderr as lines:
-        for line in lines:
-            child.complaints.append(line.decode(errors="replace").rstrip())
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """TERM, a moment, KILL to the whole group; the child is reaped."""
-    _signal_group(process, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_TERM_GRACE_S)
-    # Also after a quiet end: what the child started may have outlived it.
-    _signal_group(process, signal.SIGKILL)
-    process.wait()
-
-
-def _resident_mb(pid: int) -> int:
-    try:
-        return int(psutil.Process(pid).memory_info().rss / 2**20)
-    except psutil.Error:
-        return 0

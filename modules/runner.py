@@ -17,7 +17,7 @@ from modules.journal import Journal
 from modules.logger import get_logger
 from modules.models import locate, prepare
 from modules.protocol import ModelSpec
-from modules.results import RunFacts, result_json, segments_of
+from modules.results import result_json, segments_of
 from modules.scheduler import Scheduler, StopReason
 from modules.trouble import HOLD_S, Trouble
 
@@ -201,7 +201,7 @@ class Runner:
         if finished is None:
             return  # cancelled meanwhile
         now = self._clock.utc_now()
-        content = result_json(finished, run.chunks, _facts(outcome), finished.outputs, now)
+        content = result_json(finished, run.chunks, outcome.facts, finished.outputs, now)
         timestamps = self._config.output.txt_timestamps
         said = f"{outcome.done.duration_s:.1f} s of audio in {run.ran_s:.1f} s"
         with self._journal.quiet():
@@ -334,20 +334,4 @@ def _info(
         timestamp=timestamp,
         attempt=attempt,
         retry_after=retry_after,
-    )
-
-
-def _facts(outcome: Outcome) -> RunFacts:
-    done, loaded = outcome.done, outcome.loaded
-    assert done is not None
-    assert loaded is not None
-    return RunFacts(
-        duration_s=done.duration_s,
-        notes=done.notes,
-        whisperx_version=outcome.whisperx_version,
-        model_name=loaded.name,
-        model_size_mb=loaded.size_mb,
-        model_load_s=loaded.seconds,
-        memory_peak_mb=outcome.memory_peak_mb,
-        cpu_s=done.cpu_seconds,
     )

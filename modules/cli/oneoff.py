@@ -19,7 +19,7 @@ from modules.job import Job, Priority
 from modules.models import ModelSource, locate, prepare
 from modules.outputs import render
 from modules.protocol import Chunk, ModelSpec, Segment, Started, Transcribe
-from modules.results import RunFacts, result_json, segments_of
+from modules.results import result_json, segments_of
 
 
 class OneOff:
@@ -100,7 +100,7 @@ class OneOff:
 
     def _write(self, target: Target, run: _Run, outcome: Outcome) -> str:
         """Write every format, each whole; returns what to say."""
-        facts = _facts(outcome)
+        facts = outcome.facts
         texts = [path.name for form, path in target.outputs.items() if form != RESULT_FORMAT]
         now = self._clock.utc_now()
         job = run.job.close_attempt("completed", now, outcome.ran_s)
@@ -142,19 +142,3 @@ class _Run:
         duration_s = self._duration_s
         done = chunk.position_s / duration_s if duration_s else chunk.read_fraction
         self._meter.at(chunk.position_s, duration_s, min(done, 1.0))
-
-
-def _facts(outcome: Outcome) -> RunFacts:
-    done, loaded = outcome.done, outcome.loaded
-    assert done is not None
-    assert loaded is not None
-    return RunFacts(
-        duration_s=done.duration_s,
-        notes=done.notes,
-        whisperx_version=outcome.whisperx_version,
-        model_name=loaded.name,
-        model_size_mb=loaded.size_mb,
-        model_load_s=loaded.seconds,
-        memory_peak_mb=outcome.memory_peak_mb,
-        cpu_s=done.cpu_seconds,
-    )

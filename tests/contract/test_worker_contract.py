@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from modules.audio_processor import worker_command, worker_environment
+from modules.child import worker_command, worker_environment
 from modules.config import Config
 from modules.models import locate, prepare
 from modules.protocol import (

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from modules import audio_processor
+from modules import audio_processor, child
 from modules.audio_processor import AudioProcessor, Outcome, Request
 from modules.clock import SystemClock
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
@@ -88,7 +88,8 @@ def bench_in(root: Path, **processing: Any) -> Iterator[Bench]:
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """How long TERM is waited for, and a reader; nothing that a test should wait for in full."""
-    monkeypatch.setattr(audio_processor, "_TERM_GRACE_S", 0.5)
+    monkeypatch.setattr(child, "TERM_GRACE_S", 0.5)
+    monkeypatch.setattr(audio_processor, "TERM_GRACE_S", 0.5)
 
 
 @pytest.fixture

@@ -1,0 +1,158 @@
+"""The WhisperX child as a process: its command, its pipes, its death, and the end of its group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from modules.config import Config
+from modules.errors import WorkerError
+from modules.logger import get_logger
+from modules.protocol import Event, Loaded, ModelSpec, Ready, parse_event
+
+log = get_logger("AudioProcessor")
+
+#: How long a child has between TERM and KILL, in seconds.
+TERM_GRACE_S = 2.0
+#: How long the rest of a dead child's standard error is waited for, in seconds.
+_LAST_WORDS_S = 0.5
+
+
+@dataclass
+class Child:
+    """A running WhisperX process and what is known of it."""
+
+    process: subprocess.Popen[bytes]
+    events: queue.Queue[Event | None]
+    started_at: float
+    ready: Ready | None = None
+    loaded: Loaded | None = None
+    spec: ModelSpec | None = None
+    busy: bool = False
+    idle_since: float = 0.0
+    memory_peak_mb: int = 0
+    oom_kills: int = 0
+    complaints: deque[str] = field(default_factory=lambda: deque(maxlen=20))
+    readers: tuple[threading.Thread, ...] = ()
+
+
+def worker_command(config: Config) -> list[str]:
+    """The command line of the real child, but for ``--parent``."""
+    command = [sys.executable, "-m", "modules.whisperx_worker"]
+    command += ["--cpu-threads", str(config.whisperx.cpu_threads)]
+    command += ["--align-directory", str(config.models_directory / "align")]
+    return [*command, "--online"] if config.whisperx.allow_download else command
+
+
+def worker_environment(config: Config) -> dict[str, str]:
+    """The child's environment: bounded threads and memory pools, and no telemetry or hub."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYANNOTE_METRICS_ENABLED": "0",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
+    if not config.whisperx.allow_download:
+        environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return environment
+
+
+def death_of(child: Child) -> WorkerError:
+    """What a dead child's exit status tells, in plain words."""
+    try:
+        status = child.process.wait(TERM_GRACE_S)
+    except subprocess.TimeoutExpired:
+        message = "The WhisperX process closed its output and was ended."
+        return WorkerError("whisperx_failed", message)
+    for reader in child.readers:
+        reader.join(_LAST_WORDS_S)
+    details = "\n".join(child.complaints) or None
+    if status == -signal.SIGKILL and oom_kills() > child.oom_kills:
+        return WorkerError(
+            "out_of_memory",
+            "Memory ran out, and the system ended the WhisperX process.",
+            remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
+            details=details,
+        )
+    if status == -signal.SIGKILL:
+        return WorkerError(
+            "worker_killed",
+            "The WhisperX process was ended from outside (SIGKILL).",
+            remedy="Look for who does that: a supervisor with a memory limit, or a person.",
+            details=details,
+        )
+    how = f"signal {_signal_name(-status)}" if status < 0 else f"exit code {status}"
+    message = f"The WhisperX process ended with {how}."
+    return WorkerError("whisperx_failed", message, details=details)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)  # one of the real-time signals
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has ended for want of memory; 0 where it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def read_events(child: Child) -> None:
+    """Put the child's events into its queue; None when it has closed its end."""
+    assert child.process.stdout is not None
+    with contextlib.suppress(OSError, ValueError), child.process.stdout as lines:
+        for line in lines:
+            event = parse_event(line)
+            if event is None:
+                log.warning("WhisperX sent a line that makes no sense; it was thrown away")
+            else:
+                child.events.put(event)
+    child.events.put(None)
+
+
+def read_complaints(child: Child) -> None:
+    """Keep the last lines of the child's standard error for the explanation of its death."""
+    assert child.process.stderr is not None
+    with contextlib.suppress(OSError, ValueError), child.process.stderr as lines:
+        for line in lines:
+            child.complaints.append(line.decode(errors="replace").rstrip())
+
+
+def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """TERM, a moment, KILL to the whole group; the child is reaped."""
+    signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(TERM_GRACE_S)
+    # Also after a quiet end: what the child started may have outlived it.
+    signal_group(process, signal.SIGKILL)
+    process.wait()
+
+
+def resident_mb(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss / 2**20)
+    except psutil.Error:
+        return 0
