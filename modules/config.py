@@ -26,6 +26,12 @@ MODEL_SIZES = (
     "distil-large-v3.5",
 )  # fmt: skip
 
+#: Trained without translation; they answer in the language of the speech.
+_NO_TRANSLATION = frozenset({"large-v3-turbo", "turbo"})
+
+#: Whisper takes 224 tokens of prompt; more characters than this cannot fit.
+PROMPT_CHARS = 2000
+
 #: The sizes that know Cantonese, the one language that came late.
 _CANTONESE = re.compile(r"^large$|large-v3|turbo")
 
@@ -84,6 +90,31 @@ def _filled(value: str) -> str:
     return value
 
 
+def _prompt(value: str) -> str:
+    if not value.strip() or len(value) > PROMPT_CHARS:
+        raise ValueError(f"must have 1 to {PROMPT_CHARS} characters")
+    return value
+
+
+def _secret(value: str) -> str:
+    """Not shown in the complaint: it may be a real one with a slip in it."""
+    if not value.strip():
+        raise ValueError("must not be empty; remove the line to do without")
+    return value
+
+
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", value):
+        raise ValueError("must be a number of requests and a span such as 120/minute")
+    return value
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", value):
+        raise ValueError("must be an address that begins with http:// or https://")
+    return value
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -107,7 +138,12 @@ ComputeType = Literal[
     "float16", "bfloat16", "float32", "default", "auto",
 ]  # fmt: skip
 Device = Literal["cpu", "cuda", "auto"]
+Task = Literal["transcribe", "translate"]
+Prompt = Annotated[str, AfterValidator(_prompt)]
 Format = Literal["txt", "srt", "vtt", "tsv", "json"]
+Secret = Annotated[str, AfterValidator(_secret)]
+RateLimit = Annotated[str, AfterValidator(_rate)]
+Url = Annotated[str, AfterValidator(_url)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
@@ -140,6 +176,17 @@ class ApiConfig(_Section):
     port: Annotated[int, _between(0, 65535)] = 8000
     workers: Annotated[int, AfterValidator(_one_task)] = 1
     max_concurrent_tasks: Annotated[int, AfterValidator(_one_task)] = 1
+    key: Secret | None = None
+    user: Text | None = None
+    password: Secret | None = None
+    search_attempts: Annotated[int, _between(1, 100)] = 5
+    search_interval_seconds: Annotated[float, _between(0, 60)] = 1.0
+    wait_seconds: Annotated[float, _between(0, 86400)] = 1800.0
+    max_waiting: Annotated[int, _between(0, 2000)] = 250
+    max_listeners: Annotated[int, _between(0, 500)] = 50
+    max_upload_mb: Annotated[int, _between(1, 1048576)] = 4096
+    request_timeout_seconds: Annotated[float, _between(1, 3600)] = 60.0
+    rate_limit: RateLimit | None = None
 
 
 class WhisperxConfig(_Section):
@@ -150,6 +197,8 @@ class WhisperxConfig(_Section):
     temperature: Temperature = 0.0
     compute_type: ComputeType = "int8"
     device: Device = "cpu"
+    task: Task = "transcribe"
+    initial_prompt: Prompt | None = None
     debug: bool = False
     cpu_threads: Annotated[int, _between(1, 64)] = 2
     beam_size: Annotated[int, _between(1, 20)] = 5
@@ -173,6 +222,16 @@ class ProcessingConfig(_Section):
     worker_hang_seconds: Annotated[float, _between(0.1, 86400)] = 60.0
     worker_start_seconds: Annotated[float, _between(0.1, 86400)] = 180.0
     stop_grace_seconds: Annotated[float, _between(0, 3600)] = 5.0
+
+
+class CallbacksConfig(_Section):
+    """Who is told by HTTP when an ordered file is done."""
+
+    url: Url | None = None
+    secret: Secret | None = None
+    allow_private: bool = False
+    max_attempts: Annotated[int, _between(1, 50)] = 8
+    timeout_seconds: Annotated[float, _between(0.1, 300)] = 10.0
 
 
 class WatchConfig(_Section):
@@ -212,6 +271,7 @@ class Config(_Section):
     processing: ProcessingConfig = ProcessingConfig()
     watch: WatchConfig = WatchConfig()
     output: OutputConfig = OutputConfig()
+    callbacks: CallbacksConfig = CallbacksConfig()
     logging: LoggingConfig = LoggingConfig()
 
     def default_settings(self) -> Settings:
@@ -223,9 +283,21 @@ class Config(_Section):
 # --- what no single key can tell --------------------------------------------------------------
 
 
+def access_conflicts(config: Config) -> list[Conflict]:
+    """Half of a name and a password lets nobody in, or everybody."""
+    api = config.api
+    if (api.user is None) == (api.password is None):
+        return []
+    names = ("api.user", "api.password") if api.user is None else ("api.password", "api.user")
+    return [(names, "is needed too: api.user and api.password are set together or not at all")]
+
+
 def settings_conflicts(settings: Settings | WhisperxConfig) -> list[Conflict]:
     """Settings that are right one by one and cannot work together."""
     found: list[Conflict] = []
+    if settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
+        line = f"the model {settings.model_size} cannot translate; use base, small or medium"
+        found.append((("task", "model_size"), line))
     size, language, compute = settings.model_size, settings.language, settings.compute_type
     if settings.device == "cpu" and compute in ("float16", "int8_float16"):
         line = f"{compute} needs a GPU; use int8 on device cpu"

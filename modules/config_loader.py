@@ -15,7 +15,14 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from modules.config import Config, Conflict, directory_conflicts, nearest, settings_conflicts
+from modules.config import (
+    Config,
+    Conflict,
+    access_conflicts,
+    directory_conflicts,
+    nearest,
+    settings_conflicts,
+)
 from modules.errors import ConfigError
 
 __all__ = ["ENVIRONMENT", "Config", "config_path", "load_config"]
@@ -32,7 +39,14 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "MANUAL_DIRECTORY": ("manual_directory",),
     "API_HOST": ("api", "host"),
     "API_PORT": ("api", "port"),
+    "API_KEY": ("api", "key"),
+    "API_USER": ("api", "user"),
+    "API_PASSWORD": ("api", "password"),
+    "CALLBACK_SECRET": ("callbacks", "secret"),
 }
+
+#: Keys whose values no message may show.
+SECRETS = frozenset({"key", "password", "secret"})
 
 Key = tuple[str | int, ...]
 #: Where a complaint is about, and the line that says it.
@@ -87,7 +101,8 @@ def _unknown(key: Key) -> str:
 def _sentence(error: Mapping[str, Any]) -> str:
     """One pydantic error as ``must be …, got …`` and, where there is one, a remedy."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    got = f", got {_shown(value)}"
+    secret = bool(error["loc"]) and error["loc"][-1] in SECRETS
+    got = "" if secret else f", got {_shown(value)}"
     if kind in ("extra_forbidden", "invalid_key"):
         return _unknown(error["loc"])
     if value is None:
@@ -174,7 +189,8 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[
     variables: dict[Key, str] = {}
     for variable, key in ENVIRONMENT.items():
         text = environ.get(variable, "").strip()
-        if text:
+        # A secret that is set to nothing is a slip that would leave the door open.
+        if text or (variable in environ and key[-1] in SECRETS):
             number = key == ("api", "port") and re.fullmatch(r"[+-]?[0-9]{1,18}", text)
             _put(tree, key, int(text) if number else text)
             variables[key] = variable
@@ -217,6 +233,7 @@ def config_path(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, bo
 def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> list[str]:
     """What is wrong between keys; silent about keys that were already complained about."""
     prefixed: list[tuple[str, Conflict]] = [("", c) for c in directory_conflicts(config)]
+    prefixed += [("", c) for c in access_conflicts(config)]
     prefixed += [("whisperx.", c) for c in settings_conflicts(config.whisperx)]
     lines = []
     for prefix, (names, line) in prefixed:

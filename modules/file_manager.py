@@ -167,11 +167,14 @@ class FileManager:
 
     def read_result(self, name: str) -> dict[str, Any] | None:
         """The ``.result`` of a recording, or None if there is none that can be read."""
-        path = self.shared / sidecar_name(name, RESULT)
+        return self._read_result_under(self.shared, name)
+
+    def _read_result_under(self, root: Path, name: str) -> dict[str, Any] | None:
+        path = root / sidecar_name(name, RESULT)
         with storage_errors(path):
             try:
                 content = path.read_bytes()
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 return None
         try:
             return parse_json(content, path.name)
@@ -249,6 +252,56 @@ class FileManager:
             self.shared, self.manual, job.name, self.outputs(job.name), state, explanation
         )
 
+    def is_in_manual(self, name: str) -> bool:
+        """Whether a recording of this name lies in ``manual/``."""
+        return is_recording(name) and _is_file_under(self.manual, name)
+
+    def failures(self) -> list[manual.Failure]:
+        """The recordings in ``manual/``, by name. Raises StorageError."""
+        return manual.listing(self.manual)
+
+    def failure(self, name: str) -> manual.Failure | None:
+        """One recording in ``manual/``, or None if it is not there."""
+        return manual.failure(self.manual, name) if self.is_in_manual(name) else None
+
+    def bring_back(self, name: str) -> None:
+        """Move a recording from ``manual/`` back into the share, without what was made from it.
+
+        Raises TranscriberError if it is not there or the name is taken, StorageError.
+        """
+        if not self.is_in_manual(name):
+            raise TranscriberError("file_not_found", f"There is no file {name!r} in manual/.")
+        self._require_share()
+        taken = os.path.lexists(self.shared / name)
+        if taken or not manual.bring_back(self.manual, self.shared, name):
+            raise TranscriberError(
+                "name_taken",
+                f"The shared folder has a file {name!r} already.",
+                remedy="Rename or delete that one first.",
+            )
+        self._delete_under(self.manual, name, ())
+
+    def delete(self, name: str, planned: Sequence[str]) -> list[str]:
+        """Delete a recording, here and in ``manual/``, with every file that was made from it.
+
+        ``planned``: texts that a run was about to write. Returns what was there, names in the
+        share as they are, those in manual with its folder in front. The recording goes first, so
+        that whatever interrupts this, it is not transcribed once more. Raises StorageError.
+        """
+        self._require_share()
+        deleted = self._delete_under(self.shared, name, planned)
+        prefix = self.manual.name
+        return deleted + [f"{prefix}/{n}" for n in self._delete_under(self.manual, name, ())]
+
+    def _delete_under(self, root: Path, name: str, planned: Sequence[str]) -> list[str]:
+        if not _has_real_folders(root, name):
+            return []
+        listed = (self._read_result_under(root, name) or {}).get("outputs")
+        outputs = own_outputs(name, listed if isinstance(listed, list) else ())
+        service = (sidecar_name(name, s) for s in (RESULT, CHECKPOINT, ERROR_TEXT, IN_PROGRESS))
+        names = dict.fromkeys([name, *outputs, *planned, *service])
+        return [each for each in names if remove(root / each)]
+
     def was_moved(self, job: Job) -> bool:
         """Whether this very job ended in ``manual/``, with its recording."""
         return manual.moved_before(self.manual, job.name, job.job_id) is not None
@@ -323,3 +376,16 @@ class FileManager:
             return self.path(name).lstat().st_mtime
         except OSError:
             return 0.0
+
+
+def _has_real_folders(root: Path, name: str) -> bool:
+    """Whether the way to a file leads through folders only: a link may lead out of the share."""
+    folders = list(Path(name).parents)[:-1]
+    return all((root / f).is_dir() and not (root / f).is_symlink() for f in folders)
+
+
+def _is_file_under(root: Path, name: str) -> bool:
+    try:
+        return _has_real_folders(root, name) and stat.S_ISREG((root / name).lstat().st_mode)
+    except OSError:
+        return False

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from modules.clock import Clock, iso
 from modules.config import Config
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager, Found
-from modules.job import ErrorInfo, Job, Priority, Progress, Status
+from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.names import is_recording
@@ -18,6 +21,35 @@ from modules.scheduler import Scheduler
 from modules.stability import FileSample
 
 log = get_logger("Intake")
+
+
+@dataclass(frozen=True)
+class Order:
+    """Somebody wants this file's text. ``wishes``: the settings that the request states."""
+
+    name: str
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    client: str | None = None
+    job_id: str | None = None
+    callback_urls: tuple[str, ...] = ()
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The job of an order, and whether it is new, was there, or took the place of another."""
+
+    job: Job
+    how: Literal["queued", "joined", "superseded"]
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What a removal found: files deleted, a run interrupted, a job taken from the queue."""
+
+    deleted: tuple[str, ...]
+    interrupted: bool
+    dequeued: bool
 
 
 class Intake:
@@ -36,6 +68,8 @@ class Intake:
         self._files = files
         self._journal = journal
         self._clock = clock
+        #: One order, removal or return at a time. Taken before the journal's lock.
+        self._ordering = threading.Lock()
         self.is_whole: Callable[[str], bool] = lambda name: False
         self.look_again: Callable[[str], None] = lambda name: None
         #: ``.in_progress`` files whose recording is gone, found at start.
@@ -65,39 +99,112 @@ class Intake:
         with self._journal.quiet():
             # First, because it can fail: then the watcher tells it once more.
             self._files.drop_state(name)
-            self._scheduler.cancel(name, "the file was deleted or renamed")
+            self._scheduler.cancel(name, Cause.GONE)
 
     # --- orders ---
 
-    def order(self, name: str, client: str | None = None) -> Job | None:
+    def order(self, order: Order) -> Taken | None:
         """Put a file in as an urgent job; None if its result is there already.
 
-        A file that is still being copied is accepted and starts when it is whole. Raises
-        TranscriberError if there is no such recording, StorageError.
+        A file that is in progress with the same settings is joined, with others it is begun anew.
+        One that is still being copied is accepted and starts when it is whole. Raises
+        TranscriberError if there is no such recording or the id is taken, StorageError.
         """
+        name = order.name
+        self.check_name(name)
+        with self._ordering:
+            known = self._scheduler.get(name)
+            if known is None and not order.force and self._has_text(name):
+                return None
+            if not self._files.is_there(name):
+                message = f"There is no file {name!r} in the folder."
+                raise TranscriberError("file_not_found", message)
+            self._check_id(order)
+            if known is None:
+                self._files.drop_leftovers(name)
+                self.orphans.pop(name, None)
+                return Taken(self._put_in(order, None), "queued")
+            if known.settings.agrees_with(order.wishes):
+                return Taken(self._put_in(order, known), "joined")
+            return Taken(self._supersede(order, known), "superseded")
+
+    def check_name(self, name: str) -> None:
+        """Raises TranscriberError if no recording that is looked at can have this name."""
         if not is_recording(name):
-            raise TranscriberError("not_a_recording", f"{name!r} is not the name of a recording.")
+            raise TranscriberError(
+                "not_a_recording",
+                f"{name!r} is not the name of a recording.",
+                remedy="Give a path inside the shared folder, with an ending such as .mp3 or .mp4.",
+            )
         if "/" in name and not self._config.watch.recursive:
             raise TranscriberError(
                 "not_a_recording",
                 f"{name!r} lies in a subfolder, and those are not looked at.",
                 remedy="Set watch.recursive: true, or move it up.",
             )
-        if not self._files.is_there(name):
-            raise TranscriberError("file_not_found", f"There is no file {name!r} in the folder.")
-        if self._scheduler.get(name) is None:
-            if self._files.is_done(name):
-                return None
-            self._files.drop_leftovers(name)
-            self.orphans.pop(name, None)
-        clients = (client,) if client else ()
-        kept = self._scheduler.submit(self._new(name, Priority.API, clients, Status.ARRIVING))
+
+    def _has_text(self, name: str) -> bool:
+        """Also if only the text was kept and the recording is archived elsewhere."""
+        return self._files.is_done(name) or (
+            not self._files.is_there(name) and self._files.read_result(name) is not None
+        )
+
+    def _check_id(self, order: Order) -> None:
+        holder = self._scheduler.by_id(order.job_id) if order.job_id else None
+        if holder and holder.name != order.name:
+            raise TranscriberError(
+                "job_id_taken",
+                f"The job id {order.job_id!r} is in use for {holder.name!r}.",
+                remedy="Choose another id, or leave it out.",
+            )
+
+    def _put_in(self, order: Order, known: Job | None) -> Job:
+        job_id = order.job_id or (known.job_id if known else None)
+        fresh = self._new(order.name, Priority.API, Status.ARRIVING, order, job_id)
+        kept = self._scheduler.submit(fresh)
         self._journal.record(kept)
-        if self.is_whole(name):
-            self._scheduler.arrived(name)
-        elif kept.status is Status.ARRIVING:
-            self.look_again(name)
-        return kept
+        return self._begun(kept)
+
+    def _supersede(self, order: Order, known: Job) -> Job:
+        """What is done so far was made with other settings: it is dropped, with its attempts."""
+        fresh = self._new(order.name, Priority.API, Status.ARRIVING, order, order.job_id)
+        with self._journal.quiet():
+            # First, because it can fail; then nothing is interrupted.
+            self._files.drop_state(order.name)
+            self._scheduler.cancel(known.name, Cause.SUPERSEDED)
+            kept = self._scheduler.submit(fresh)
+            self._journal.record(kept)
+        return self._begun(kept)
+
+    def _begun(self, job: Job) -> Job:
+        if self.is_whole(job.name):
+            self._scheduler.arrived(job.name)
+        elif job.status is Status.ARRIVING:
+            self.look_again(job.name)
+        return self._scheduler.get(job.name) or job
+
+    def remove(self, name: str) -> Removed:
+        """Forget a file's job and delete the recording with all that was made from it, at once.
+
+        Raises StorageError.
+        """
+        with self._ordering, self._journal.quiet():
+            job = self._scheduler.get(name)
+            planned = job.outputs if job else ()
+            interrupted = self._scheduler.cancel(name, Cause.DELETED)
+            self.orphans.pop(name, None)
+            deleted = self._files.delete(name, planned)
+        return Removed(tuple(deleted), interrupted, job is not None and not interrupted)
+
+    def bring_back(self, name: str, client: str | None) -> Job:
+        """Take a file out of ``manual/`` and order it afresh.
+
+        Raises TranscriberError if it is not there or the name is taken, StorageError.
+        """
+        self.check_name(name)
+        with self._ordering:
+            self._files.bring_back(name)
+            return self._put_in(Order(name, client=client), self._scheduler.get(name))
 
     # --- at start ---
 
@@ -183,32 +290,46 @@ class Intake:
                 return
             # What may lie about is of an earlier life; our own jobs are all in the queue.
             self._files.drop_leftovers(name)
-            self._scheduler.submit(self._new(name, Priority.SCAN, (), Status.QUEUED))
+            self._scheduler.submit(self._new(name, Priority.SCAN, Status.QUEUED))
         except StorageError as error:
             log.warning("%s: looking again: %s", name, error)
             self.look_again(name)
 
-    def _new(self, name: str, priority: Priority, clients: tuple[str, ...], status: Status) -> Job:
+    def _new(
+        self,
+        name: str,
+        priority: Priority,
+        status: Status,
+        order: Order | None = None,
+        job_id: str | None = None,
+    ) -> Job:
         _log_telegram_id(name)
+        order = order or Order(name)
         return Job(
             name=name,
-            job_id=uuid.uuid4().hex,
+            job_id=job_id or uuid.uuid4().hex,
             priority=priority,
-            settings=self._config.default_settings(),
+            settings=self._config.default_settings().model_copy(update=dict(order.wishes)),
             source=None,
             created=self._clock.utc_now(),
             status=status,
-            clients=clients,
+            clients=(order.client,) if order.client else (),
+            callback_urls=order.callback_urls,
         )
 
     def _start_over(self, job: Job) -> None:
         """The running file was replaced: the run is dropped, and the file is new work."""
         with self._journal.quiet():
             self._files.drop_state(job.name)
-            self._scheduler.cancel(job.name, "the file was replaced")
-            fresh = self._new(job.name, job.priority, job.clients, Status.QUEUED)
+            self._scheduler.cancel(job.name, Cause.REPLACED)
+            fresh = self._new(job.name, job.priority, Status.QUEUED, job_id=job.job_id)
             kept = self._scheduler.submit(
-                fresh.evolve(job_id=job.job_id, settings=job.settings, created=job.created)
+                fresh.evolve(
+                    settings=job.settings,
+                    created=job.created,
+                    clients=job.clients,
+                    callback_urls=job.callback_urls,
+                )
             )
             self._journal.record_if_possible(kept)
 

@@ -6,6 +6,7 @@ is not in ``TRANSITIONS``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
@@ -28,6 +29,15 @@ class Status(StrEnum):
     COMPLETED = "completed"  #: the result is on disk
     FAILED = "failed"  #: given up on; the file is in manual/
     CANCELLED = "cancelled"  #: deleted, renamed or replaced
+
+
+class Cause(StrEnum):
+    """Why a job was cancelled."""
+
+    DELETED = "deleted"  #: by a DELETE request
+    SUPERSEDED = "superseded"  #: by an order with other settings
+    REPLACED = "replaced"  #: another file took the name; the job lives on under the same id
+    GONE = "gone"  #: the file was deleted or renamed by hand
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
@@ -82,7 +92,13 @@ class Settings(Frozen):
     temperature: float
     compute_type: str
     device: str
+    task: Literal["transcribe", "translate"] = "transcribe"
+    initial_prompt: str | None = None
     debug: bool = False
+
+    def agrees_with(self, wishes: Mapping[str, Any]) -> bool:
+        """Whether every setting that a request states is what this has; ``debug`` never counts."""
+        return all(getattr(self, k) == v for k, v in wishes.items() if k != "debug")
 
     def matches(self, other: Settings) -> bool:
         """Equal but for ``debug``, which changes no transcript."""
@@ -144,6 +160,7 @@ class Job:
 
     ``sequence`` is its place in the queue; it keeps it when it yields. ``position_s``: seconds of
     audio that the checkpoint holds. ``not_before``: monotonic seconds, for back-off.
+    ``callback_urls`` are told how it ended; ``cause`` says why it was cancelled.
     """
 
     name: str
@@ -155,6 +172,8 @@ class Job:
     status: Status = Status.QUEUED
     sequence: int = 0
     clients: tuple[str, ...] = ()
+    callback_urls: tuple[str, ...] = ()
+    cause: Cause | None = None
     attempts: tuple[Attempt, ...] = ()
     progress: Progress = Progress()
     position_s: float = 0.0

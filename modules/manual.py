@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from modules.atomic import (
     write_whole,
 )
 from modules.errors import StorageError, TranscriberError
+from modules.names import is_recording
 from modules.sidecars import (
     CHECKPOINT,
     ERROR_TEXT,
@@ -65,6 +67,58 @@ def move(
     _transfer(shared / name, manual / target)
     remove(shared / sidecar_name(name, IN_PROGRESS))
     return manual / target
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording in ``manual/``. ``state``: its ``.in_progress``; empty if there is none."""
+
+    name: str
+    size: int
+    state: dict[str, Any]
+    explanation: str | None
+
+
+def listing(manual: Path) -> list[Failure]:
+    """Every recording in ``manual/``, by name. Raises StorageError."""
+    with storage_errors(manual):
+        names = []
+        for folder, _, files in os.walk(manual):
+            inside = Path(folder).relative_to(manual)
+            names += [(inside / f).as_posix() for f in files if is_recording(f)]
+    found = (failure(manual, name) for name in sorted(names))
+    return [each for each in found if each]
+
+
+def failure(manual: Path, name: str) -> Failure | None:
+    """What is known of one recording there; None if it is gone."""
+    state: dict[str, Any] = {}
+    explanation = None
+    with contextlib.suppress(OSError, TranscriberError):
+        state = parse_json((manual / sidecar_name(name, IN_PROGRESS)).read_bytes(), name)
+    with contextlib.suppress(OSError):
+        explanation = (manual / sidecar_name(name, ERROR_TEXT)).read_text("utf-8", "replace")
+    try:
+        return Failure(name, (manual / name).lstat().st_size, state, explanation)
+    except OSError:
+        return None
+
+
+def bring_back(manual: Path, shared: Path, name: str) -> bool:
+    """Move a recording back; False, with nothing done, if its name is taken there."""
+    with storage_errors(shared / name):
+        (shared / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # A link does not replace what somebody may be putting there at this very moment.
+            os.link(manual / name, shared / name)
+        except FileExistsError:
+            return False
+        except OSError:  # another volume, or one that knows no links
+            _transfer(manual / name, shared / name)
+            return True
+        os.unlink(manual / name)
+        sync_folder((shared / name).parent)
+    return True
 
 
 def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from modules.atomic import remove, storage_errors, to_json, write_whole
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
-from modules.intake import Intake
+from modules.intake import Intake, Order
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER
 from modules.sidecars import parse_json
@@ -64,5 +64,5 @@ def carry_out(shared: Path, intake: Intake) -> None:
 
 def _carry_out(order: dict[str, object], intake: Intake) -> None:
     name, client = str(order.get("filename")), str(order.get("client_id") or "")
-    if intake.order(name, client or None) is None:
+    if intake.order(Order(name, client=client or None)) is None:
         log.info("%s: ordered, but its result is there already", name)

@@ -11,7 +11,7 @@ from modules.config import Config
 from modules.errors import ModelError, StorageError, TranscriberError
 from modules.explanations import explain
 from modules.file_manager import FileManager
-from modules.job import ErrorInfo, Job, Progress, Settings, Status
+from modules.job import Cause, ErrorInfo, Job, Progress, Settings, Status
 from modules.job_run import JobRun
 from modules.journal import Journal
 from modules.logger import get_logger
@@ -219,7 +219,7 @@ class Runner:
     def _vanished(self, job: Job) -> None:
         """Deleted or renamed by hand: not the file's fault, and nothing is left to do."""
         with self._journal.quiet():
-            self._scheduler.cancel(job.name, "the file is gone")
+            self._scheduler.cancel(job.name, Cause.GONE)
             self._files.drop_state(job.name)
 
     def _replaced(self, job: Job) -> None:

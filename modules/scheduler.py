@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from modules.clock import Clock
-from modules.job import Job, Priority, Progress, Stage, Status
+from modules.job import Cause, Job, Priority, Progress, Stage, Status
 from modules.logger import get_logger
 
 log = get_logger("Scheduler")
@@ -34,12 +34,19 @@ class StopReason(StrEnum):
 class Scheduler:
     """One job per name; API jobs before scanned ones, first in first out within each. Thread-safe.
 
-    ``on_change`` is called after every transition, in the thread that made it, without the lock.
+    ``on_change`` is called after every transition, ``on_progress`` when the running job came
+    further; both in the thread that made it, without the lock.
     """
 
-    def __init__(self, clock: Clock, on_change: OnChange = lambda job: None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        on_change: OnChange = lambda job: None,
+        on_progress: OnChange = lambda job: None,
+    ) -> None:
         self._clock = clock
         self._on_change = on_change
+        self._on_progress = on_progress
         self._changed = threading.Condition()
         self._jobs: dict[str, Job] = {}
         #: (priority, sequence, name); entries that no longer match their job are skipped.
@@ -72,13 +79,24 @@ class Scheduler:
         with self._changed:
             return self._jobs.get(name)
 
+    def by_id(self, job_id: str) -> Job | None:
+        """The job with this id, or None if no job that is still to be done has it."""
+        with self._changed:
+            return next((job for job in self._jobs.values() if job.job_id == job_id), None)
+
+    def ahead_of(self, name: str) -> int | None:
+        """How many jobs come before this one, the running one included; None if there is none."""
+        with self._changed:
+            job = self._jobs.get(name)
+            if job is None:
+                return None
+            own = _place(job)
+            return sum(_place(other) < own for other in self._jobs.values())
+
     def jobs(self) -> list[Job]:
         """All jobs that are still to be done: the running one, then in the order of the queue."""
         with self._changed:
-            return sorted(
-                self._jobs.values(),
-                key=lambda job: (job.status is not Status.RUNNING, job.priority, job.sequence),
-            )
+            return sorted(self._jobs.values(), key=_place)
 
     def stop_reason(self) -> StopReason | None:
         """Why the running job must stop at its next chunk; None if it may go on."""
@@ -99,7 +117,8 @@ class Scheduler:
     def submit(self, job: Job) -> Job:
         """Take a job in, or join it to the one that its file has already; returns the one kept.
 
-        An API job promotes a scanned one of the same file. A new job must be QUEUED or ARRIVING.
+        An API job promotes a scanned one of the same file, and gives it its id. A new job must be
+        QUEUED or ARRIVING.
         """
         with self._changed:
             known = self._jobs.get(job.name)
@@ -114,7 +133,7 @@ class Scheduler:
         """The file of an ordered job is whole: the job may run."""
         self._transition(name, Status.QUEUED, "the file is whole", only_from=Status.ARRIVING)
 
-    def cancel(self, name: str, why: str) -> bool:
+    def cancel(self, name: str, cause: Cause) -> bool:
         """Forget a job at once; True if it was running, which then stops at its next chunk."""
         with self._changed:
             job = self._jobs.get(name)
@@ -123,10 +142,10 @@ class Scheduler:
             was_running = job.status is Status.RUNNING
             if was_running:
                 self._cancelled = True
-            gone = job.to(Status.CANCELLED)
+            gone = job.to(Status.CANCELLED, cause=cause)
             del self._jobs[name]
             self._changed.notify_all()
-        self._tell(gone, why)
+        self._tell(gone, cause)
         return was_running
 
     def pause(self) -> None:
@@ -171,7 +190,9 @@ class Scheduler:
             if changed.status is not job.status:
                 raise ValueError("only transitions change the status")
             self._jobs[name] = changed
-            return changed
+        if changed.progress != job.progress:
+            self._on_progress(changed)
+        return changed
 
     def release(self, name: str, status: Status, why: str, **changes: Any) -> Job | None:
         """The runner lets go of the running job. None if it was cancelled meanwhile.
@@ -203,10 +224,16 @@ class Scheduler:
         return self._jobs.get(self._running) if self._running and not self._cancelled else None
 
     def _joined(self, known: Job, asked: Job) -> Job:
-        clients = known.clients + tuple(c for c in asked.clients if c not in known.clients)
+        told = {
+            "clients": known.clients + tuple(c for c in asked.clients if c not in known.clients),
+            "callback_urls": tuple(dict.fromkeys(known.callback_urls + asked.callback_urls)),
+        }
         if asked.priority >= known.priority:
-            return known if clients == known.clients else known.evolve(clients=clients)
-        return known.evolve(priority=asked.priority, clients=clients, sequence=next(self._sequence))
+            joined = known.evolve(**told)
+            return known if joined == known else joined
+        return known.evolve(
+            priority=asked.priority, job_id=asked.job_id, sequence=next(self._sequence), **told
+        )
 
     def _keep(self, job: Job) -> None:
         self._jobs[job.name] = job
@@ -266,6 +293,10 @@ class Scheduler:
     def _tell(self, job: Job, why: str) -> None:
         log.info("%s: %s (%s)", job.name, job.status, why)
         self._on_change(job)
+
+
+def _place(job: Job) -> tuple[bool, int, int]:
+    return (job.status is not Status.RUNNING, job.priority, job.sequence)
 
 
 def _at_stage(job: Job, stage: Stage) -> Progress:

@@ -409,3 +409,29 @@ def test_complaint_names_the_variable(folder: Folder, environ: dict[str, str], l
 def test_conflicts(settings: dict[str, str], blamed: list[str]) -> None:
     found = settings_conflicts(WhisperxConfig.model_validate(settings))
     assert [keys[0] for keys, _ in found] == blamed
+
+
+def test_a_secret_that_is_set_to_nothing_is_refused_and_none_is_shown(folder: Folder) -> None:
+    rule = "must not be empty; remove the line to do without"
+    assert folder.problems("api: {key: ''}") == [f"api.key: {rule}"]
+    assert folder.problems("", API_KEY=" ") == [f"API_KEY: {rule}"]
+    assert folder.problems("callbacks: {secret: ''}") == [f"callbacks.secret: {rule}"]
+    assert "12345" not in "".join(folder.problems("api: {key: 12345}"))
+
+
+def test_a_user_needs_a_password_and_the_other_way_round(folder: Folder) -> None:
+    line = "is needed too: api.user and api.password are set together or not at all"
+    assert folder.problems("api: {user: office}") == [f"api.password: {line}"]
+    assert folder.problems("", API_PASSWORD="x") == [f"api.user: {line}"]
+    assert folder.load("api: {user: office}", API_PASSWORD="x").api.password == "x"
+
+
+@pytest.mark.parametrize("rate", ["120", "0/minute", "1/fortnight", "1 / minute"])
+def test_a_rate_limit_is_a_number_and_a_span(folder: Folder, rate: str) -> None:
+    assert "120/minute" in folder.problems(f"api: {{rate_limit: '{rate}'}}")[0]
+    assert folder.load("api: {rate_limit: 5/second}").api.rate_limit == "5/second"
+
+
+def test_turbo_cannot_translate(folder: Folder) -> None:
+    problems = folder.problems("whisperx: {model_size: turbo, task: translate}")
+    assert "cannot translate" in problems[0]

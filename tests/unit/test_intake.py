@@ -16,7 +16,7 @@ from modules.atomic import to_json
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.folder_scan import look
-from modules.intake import Intake
+from modules.intake import Intake, Order
 from modules.job import Job, Priority, Status
 from modules.journal import Journal
 from modules.scheduler import Scheduler
@@ -160,7 +160,7 @@ def test_a_running_file_with_a_new_time_goes_on(bench: Bench) -> None:
 
 def test_a_file_that_is_gone_is_cancelled(bench: Bench) -> None:
     bench.put()
-    bench.intake.order("talk.mp3")
+    bench.intake.order(Order("talk.mp3"))
     (bench.files.shared / "talk.mp3").unlink()
     bench.intake.gone("talk.mp3")
     assert bench.scheduler.jobs() == []
@@ -179,7 +179,7 @@ def test_a_failing_disk_loses_no_job(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     bench.put()
-    bench.intake.order("talk.mp3", "me")
+    bench.intake.order(Order("talk.mp3", client="me"))
     bench.scheduler.arrived("talk.mp3")
     bench.scheduler.take(0)
     source = bench.files.source("talk.mp3")
@@ -226,7 +226,7 @@ def test_a_telegram_id_is_only_logged(bench: Bench, caplog: pytest.LogCaptureFix
 def test_an_order_of_a_whole_file_is_queued_and_written_down(bench: Bench) -> None:
     bench.put()
     bench.whole_names.add("talk.mp3")
-    kept = bench.intake.order("talk.mp3", "me")
+    kept = bench.intake.order(Order("talk.mp3", client="me"))
     assert kept is not None
     job = bench.job()
     assert (job.status, job.priority, job.clients) == (Status.QUEUED, Priority.API, ("me",))
@@ -237,7 +237,7 @@ def test_an_order_of_a_whole_file_is_queued_and_written_down(bench: Bench) -> No
 
 def test_an_order_of_a_file_on_its_way_starts_when_it_is_whole(bench: Bench) -> None:
     bench.put()
-    bench.intake.order("talk.mp3")
+    bench.intake.order(Order("talk.mp3"))
     assert bench.job().status is Status.ARRIVING
     assert bench.looked_again == ["talk.mp3"]
     bench.whole()
@@ -248,7 +248,7 @@ def test_an_order_promotes_a_scanned_file(bench: Bench) -> None:
     bench.put()
     bench.whole()
     scanned = bench.job()
-    bench.intake.order("talk.mp3", "me")
+    bench.intake.order(Order("talk.mp3", client="me"))
     assert (bench.job().job_id, bench.job().priority) == (scanned.job_id, Priority.API)
     assert "talk.mp3.in_progress" in bench.names()
 
@@ -256,7 +256,7 @@ def test_an_order_promotes_a_scanned_file(bench: Bench) -> None:
 def test_an_order_whose_result_is_there_needs_no_job(bench: Bench) -> None:
     bench.put()
     bench.put("talk.mp3.result", to_json({"source": bench.files.source("talk.mp3").model_dump()}))
-    assert bench.intake.order("talk.mp3") is None
+    assert bench.intake.order(Order("talk.mp3")) is None
     assert bench.names() == ["talk.mp3", "talk.mp3.result"]
 
 
@@ -276,7 +276,7 @@ def test_what_is_no_recording_in_the_folder_is_refused(
     (tmp_path / "outside" / "secret.mp3").write_bytes(b"")
     (bench.files.shared / "way").symlink_to(tmp_path / "outside")
     with pytest.raises(TranscriberError) as caught:
-        bench.intake.order(name)
+        bench.intake.order(Order(name))
     assert caught.value.code in ("file_not_found", "not_a_recording")
     assert bench.scheduler.jobs() == []
     assert os.listdir(tmp_path / "outside") == ["secret.mp3"]
@@ -286,15 +286,15 @@ def test_a_subfolder_is_refused_while_none_is_looked_at(tmp_path: Path) -> None:
     bench = Bench(tmp_path, recursive=False)
     bench.put("sub/talk.mp3")
     with pytest.raises(TranscriberError, match="subfolder"):
-        bench.intake.order("sub/talk.mp3")
-    assert Bench(tmp_path).intake.order("sub/talk.mp3") is not None
+        bench.intake.order(Order("sub/talk.mp3"))
+    assert Bench(tmp_path).intake.order(Order("sub/talk.mp3")) is not None
 
 
 def test_an_order_begins_afresh_after_a_failure(bench: Bench) -> None:
     bench.put()
     job = bench.save().open_attempt(NOON)
     bench.checkpoint(job, 2)
-    bench.intake.order("talk.mp3")
+    bench.intake.order(Order("talk.mp3"))
     assert ".talk.mp3.checkpoint" not in bench.names()
     assert bench.job().attempts == ()
 
@@ -438,7 +438,7 @@ def test_names_survive_a_restart_as_they_are(bench: Bench, form: Any) -> None:
     for name in (unicodedata.normalize(form, "café.mp3"), "odd \udcff\n.mp3", "ы" * 125 + ".mp3"):
         bench.put(name)
         bench.whole_names.add(name)
-        bench.intake.order(name)
+        bench.intake.order(Order(name))
     before = [job.name for job in bench.scheduler.jobs()]
     bench.restart()
     bench.intake.recover()

@@ -11,6 +11,7 @@ import pytest
 
 from modules import orders
 from modules.errors import StorageError, TranscriberError
+from modules.intake import Order
 from tests.fakes import FakeClock
 
 
@@ -21,10 +22,10 @@ class Witness:
         self.taken: list[tuple[str, str | None]] = []
         self.trouble: dict[str, Exception] = {}
 
-    def order(self, name: str, client: str | None = None) -> object:
-        if name in self.trouble:
-            raise self.trouble[name]
-        self.taken.append((name, client))
+    def order(self, order: Order) -> object:
+        if order.name in self.trouble:
+            raise self.trouble[order.name]
+        self.taken.append((order.name, order.client))
         return None
 
 

@@ -19,7 +19,7 @@ from modules.errors import (
     WorkerError,
 )
 from modules.file_manager import FileManager
-from modules.job import Job, Priority, Status
+from modules.job import Cause, Job, Priority, Status
 from modules.journal import Journal
 from modules.models import ModelSource
 from modules.runner import Runner
@@ -482,7 +482,7 @@ def test_a_cancelled_run_leaves_nothing(bench: Bench) -> None:
     def cancel(index: int) -> None:
         if index == 2:
             with bench.journal.quiet():
-                bench.scheduler.cancel("talk.mp3", "deleted")
+                bench.scheduler.cancel("talk.mp3", Cause.DELETED)
                 bench.files.drop_state("talk.mp3")
 
     bench.plan(Plan(before=cancel))
@@ -500,7 +500,7 @@ def test_a_cancellation_at_the_last_moment_publishes_nothing(
     real = getattr(place, moment)
 
     def cancel(*arguments: Any) -> Any:
-        bench.scheduler.cancel("talk.mp3", "deleted")
+        bench.scheduler.cancel("talk.mp3", Cause.DELETED)
         return real(*arguments)
 
     monkeypatch.setattr(place, moment, cancel)

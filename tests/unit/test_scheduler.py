@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from modules.job import Job, Priority, Status
+from modules.job import Cause, Job, Priority, Progress, Status
 from modules.scheduler import Scheduler, StopReason
 from tests.builders import NOON, a_job, until
 from tests.fakes import FakeClock
@@ -150,8 +150,8 @@ def test_pause_starts_nothing_and_stops_what_runs(scheduler: Scheduler) -> None:
 
 def test_cancel_takes_a_waiting_job_out(scheduler: Scheduler) -> None:
     scheduler.submit(a_job("a"))
-    assert scheduler.cancel("a", "deleted") is False
-    assert scheduler.cancel("a", "deleted") is False
+    assert scheduler.cancel("a", Cause.DELETED) is False
+    assert scheduler.cancel("a", Cause.DELETED) is False
     assert scheduler.get("a") is None
     assert run_all(scheduler) == []
 
@@ -160,7 +160,7 @@ def test_a_cancelled_run_changes_nothing_any_more(scheduler: Scheduler) -> None:
     scheduler.submit(a_job("a"))
     scheduler.submit(a_job("b"))
     assert taken(scheduler) == "a"
-    assert scheduler.cancel("a", "deleted") is True
+    assert scheduler.cancel("a", Cause.DELETED) is True
     assert scheduler.stop_reason() is StopReason.CANCELLED
     assert scheduler.update("a", lambda j: j.evolve(position_s=1.0)) is None
     assert scheduler.running is None
@@ -172,10 +172,10 @@ def test_a_cancelled_run_changes_nothing_any_more(scheduler: Scheduler) -> None:
 def test_the_successor_of_a_cancelled_run_is_not_touched_by_it(scheduler: Scheduler) -> None:
     scheduler.submit(a_job("a", job_id="old"))
     assert taken(scheduler) == "a"
-    scheduler.cancel("a", "replaced")
+    scheduler.cancel("a", Cause.REPLACED)
     scheduler.submit(a_job("a", job_id="new"))
     assert scheduler.running is None
-    assert scheduler.cancel("unknown", "") is False
+    assert scheduler.cancel("unknown", Cause.GONE) is False
     assert scheduler.update("a", lambda j: j.evolve(position_s=1.0)) is None
     assert scheduler.release("a", Status.FAILED, "broke") is None
     job = scheduler.take(0)
@@ -278,6 +278,7 @@ class QueueMachine(RuleBasedStateMachine):
             }  # fmt: skip
         elif priority < known["priority"]:
             known["priority"], known["place"] = priority, self._place()
+            known["id"] = f"j{self.serial}"
         assert kept.job_id == self.model[name]["id"]
 
     @rule(name=NAMES)
@@ -290,7 +291,7 @@ class QueueMachine(RuleBasedStateMachine):
     def cancel(self, name: str) -> None:
         gone = self.model.pop(name, None)
         was_running = bool(gone) and gone["state"] is Status.RUNNING
-        assert self.scheduler.cancel(name, "test") is was_running
+        assert self.scheduler.cancel(name, Cause.DELETED) is was_running
         self.cancelled = self.cancelled or was_running
 
     @rule(paused=st.booleans())
@@ -376,3 +377,46 @@ QueueMachine.TestCase.settings = settings(
     max_examples=80, stateful_step_count=40, deadline=None, derandomize=True
 )
 TestQueue = QueueMachine.TestCase
+
+
+def _at(percentage: int) -> Progress:
+    return Progress(stage="processing_audio", percentage=percentage)
+
+
+def test_progress_is_told_once_for_each_step(clock: FakeClock) -> None:
+    told: list[int] = []
+    scheduler = Scheduler(clock, on_progress=lambda job: told.append(job.progress.percentage))
+    scheduler.submit(a_job("a"))
+    taken(scheduler)
+    for percentage in (0, 10, 10, 20):  # the first changes the stage
+        scheduler.update("a", lambda j, p=percentage: j.advance(_at(p)))  # type: ignore[misc]
+    assert told == [0, 10, 20]
+
+
+def test_a_job_is_found_by_its_id_and_by_its_place(scheduler: Scheduler) -> None:
+    for name in ("s1", "s2"):
+        scheduler.submit(a_job(name))
+    taken(scheduler)
+    order = scheduler.submit(a_job("a1", priority=Priority.API, job_id="mine"))
+    assert scheduler.by_id("mine") == order
+    assert scheduler.by_id("other") is None
+    assert [scheduler.ahead_of(name) for name in ("s1", "a1", "s2", "x")] == [0, 1, 2, None]
+
+
+def test_a_promoted_file_takes_the_id_and_the_callbacks_of_the_order(scheduler: Scheduler) -> None:
+    scheduler.submit(a_job("a"))
+    kept = scheduler.submit(
+        a_job("a", priority=Priority.API, job_id="mine", callback_urls=("http://x/1",))
+    )
+    assert (kept.job_id, kept.callback_urls) == ("mine", ("http://x/1",))
+    again = a_job("a", priority=Priority.API, job_id="y", callback_urls=("http://x/2",))
+    assert scheduler.submit(again).callback_urls == ("http://x/1", "http://x/2")
+    assert scheduler.by_id("y") is None
+
+
+def test_a_cancelled_job_says_why(clock: FakeClock) -> None:
+    told: list[Job] = []
+    scheduler = Scheduler(clock, told.append)
+    scheduler.submit(a_job("a"))
+    scheduler.cancel("a", Cause.SUPERSEDED)
+    assert (told[-1].status, told[-1].cause) == (Status.CANCELLED, Cause.SUPERSEDED)

@@ -1,0 +1,100 @@
+"""What happens to jobs, told to whoever listens. Nobody who listens can hold up the work."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from modules.job import Job
+
+#: So many of the latest events are kept, for a listener that comes back after a gap.
+KEPT = 1000
+#: A listener that is further behind than this is sent away; it may come back and catch up.
+BACKLOG = 1000
+
+Kind = Literal["transition", "progress"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A job as it was when it changed. Numbers rise by one; they begin anew with each start."""
+
+    number: int
+    kind: Kind
+    job: Job
+
+
+class Subscription:
+    """One listener's events, in order. ``lost`` once it fell too far behind."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events = deque(events)
+        self._ready = threading.Event()
+        self.lost = False
+
+    def take(self, timeout_s: float) -> list[Event]:
+        """What came since the last call; waits up to ``timeout_s`` for something."""
+        if not self._events:
+            self._ready.wait(timeout_s)
+        self._ready.clear()
+        taken = []
+        while self._events:
+            taken.append(self._events.popleft())
+        return taken
+
+    def wake(self) -> None:
+        """End a ``take`` that waits."""
+        self._ready.set()
+
+    def put(self, event: Event) -> None:
+        if len(self._events) >= BACKLOG:
+            self.lost = True
+        else:
+            self._events.append(event)
+        self._ready.set()
+
+
+class Events:
+    """Publishes to listeners and to ``hooks``, which must be quick. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._latest: deque[Event] = deque(maxlen=KEPT)
+        self._listeners: list[Subscription] = []
+        self.hooks: list[Callable[[Event], None]] = []
+
+    def publish(self, kind: Kind, job: Job) -> None:
+        with self._lock:
+            event = Event(next(self._numbers), kind, job)
+            self._latest.append(event)
+            for listener in self._listeners:
+                listener.put(event)
+        for hook in self.hooks:
+            hook(event)
+
+    def subscribe(self, after: int | None = None) -> Subscription:
+        """Everything from now on, and what is still known of the time after event ``after``."""
+        with self._lock:
+            missed = [e for e in self._latest if after is not None and e.number > after]
+            listener = Subscription(missed)
+            self._listeners.append(listener)
+            return listener
+
+    def unsubscribe(self, listener: Subscription) -> None:
+        with self._lock:
+            self._listeners.remove(listener)
+
+    @property
+    def listeners(self) -> int:
+        return len(self._listeners)
+
+    def wake_all(self) -> None:
+        """Let every listener look whether it is still wanted."""
+        with self._lock:
+            for listener in self._listeners:
+                listener.wake()
