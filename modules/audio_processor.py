@@ -127,6 +127,7 @@ class AudioProcessor:
         self._started_at = float("-inf")
         #: Why processes were replaced, and how often.
         self.restarts: dict[str, int] = {}
+        self._compute_types: dict[str, tuple[str, ...]] = {}
 
     # --- what others may know ---
 
@@ -146,6 +147,11 @@ class AudioProcessor:
     def resting(self) -> bool:
         """Whether there is no child because none is wanted: it was idle for long."""
         return self._child is None and self._wanted is None
+
+    @property
+    def compute_types(self) -> dict[str, tuple[str, ...]]:
+        """What each device of this machine can do, as a child said last; empty before the first."""
+        return self._compute_types
 
     @property
     def memory_mb(self) -> int:
@@ -330,6 +336,7 @@ class AudioProcessor:
     def _note(self, child: Child, event: Event) -> None:
         if isinstance(event, Ready):
             child.ready = event
+            self._compute_types = event.compute_types
         elif isinstance(event, Loaded):
             if child.spec and event.name != child.spec.name:
                 return  # another one was asked for meanwhile

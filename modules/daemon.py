@@ -9,11 +9,18 @@ from typing import Any
 
 from modules import orders
 from modules.api.app import create_app
+from modules.api.security import Access, Door
 from modules.api.server import Server
+from modules.api.services import Services
 from modules.audio_processor import AudioProcessor
+from modules.callbacks import Callbacks
 from modules.clock import Clock
 from modules.config import Config
+from modules.control import Control
+from modules.endings import Endings
 from modules.errors import TranscriberError
+from modules.estimates import Estimates
+from modules.events import Events
 from modules.file_manager import FileManager
 from modules.first_run import FirstRun
 from modules.health import Health
@@ -21,17 +28,24 @@ from modules.intake import Intake
 from modules.job import Job
 from modules.journal import Journal
 from modules.logger import get_logger
+from modules.metrics import Metrics, Observation
 from modules.models import locate
 from modules.open_writers import ignore_lease_signals
 from modules.owner import HEARTBEAT_S, Ownership
+from modules.register import Register
 from modules.runner import Runner
 from modules.scheduler import Scheduler
+from modules.uploads import Uploads
+from modules.waiting import Waiting
 from modules.watcher import Watcher
 
 log = get_logger("Daemon")
 
 #: How often orders in the folder are looked for, in seconds.
 _TICK_S = 0.5
+#: Threads and connections for requests that are answered at once.
+THREADS = 16
+CONNECTIONS = 500
 _COMPLAINT_S = 60.0
 
 
@@ -43,7 +57,8 @@ class Daemon:
         self._clock = clock
         self._stopping = threading.Event()
         self.files = FileManager(config.shared_directory, config.manual_directory, clock)
-        self.scheduler = Scheduler(clock, self._on_change)
+        self.events = Events()
+        self.scheduler = Scheduler(clock, self._on_change, self._on_progress)
         self.journal = Journal(self.files, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
         self.processor = AudioProcessor(config, clock)
@@ -67,10 +82,71 @@ class Daemon:
         self.health = Health(
             config.shared_directory, self.scheduler, self.processor, self.runner, self.watcher
         )
+        self._build_services()
         self._first_run = first_run
         self._due: dict[str, float] = {}
         self._state_missing = False
         self._started = clock.monotonic()
+
+    def _build_services(self) -> None:
+        """What clients use, and what follows from events."""
+        config, clock, state = self._config, self._clock, self.files.state
+        self.register = Register(state / "jobs.sqlite")
+        self.callbacks = Callbacks(state / "callbacks", config.callbacks, clock)
+        self.waiting = Waiting(clock, config.api.max_waiting)
+        self.metrics = Metrics(self._observe)
+        self.uploads = Uploads(state / "uploads", config.shared_directory)
+        estimates = Estimates(state / "speed.json")
+        endings = Endings(config, self.register, estimates, self.callbacks, self.metrics, clock)
+        self.intake.settled = endings.settle
+        # Who waits is woken after it was noted how the job ended.
+        self.events.hooks += [endings.hear, self.waiting.tell]
+        self.control = Control(
+            config, self.scheduler, self.files, self.intake, self.register, estimates,
+            self.waiting, self.callbacks, clock, lambda: self.processor.compute_types,
+        )  # fmt: skip
+
+    def _serve(self) -> Server:
+        """The HTTP server, bound to its port. Raises TranscriberError."""
+        api = self._config.api
+        app = create_app(
+            Services(
+                self._config,
+                self.control,
+                self.events,
+                self.waiting,
+                self.metrics,
+                self.uploads,
+                self.health.report,
+            )
+        )
+        holding = api.max_waiting + api.max_listeners
+        return Server(
+            app,
+            api.host,
+            api.port,
+            spool=self.uploads.folder,
+            # Whoever waits or listens keeps a thread; the others must never queue behind them.
+            threads=holding + THREADS,
+            connection_limit=holding + CONNECTIONS,
+            idle_timeout_s=api.request_timeout_seconds,
+            admit=Door(app, api).admit,
+        )
+
+    def _observe(self) -> Observation:
+        report = self.health.report()
+        return Observation(
+            queue_length=report["queue_length"],
+            paused=report["paused"],
+            memory_mb={
+                "daemon": report["memory_usage_mb"] - self.processor.memory_mb,
+                "worker": self.processor.memory_mb,
+            },
+            restarts=dict(self.processor.restarts),
+            waiting_clients=self.waiting.taken,
+            listeners=self.events.listeners,
+            healthy=report["status"] != "unhealthy",
+        )
 
     def run(self) -> None:
         """Serve until stopped. Raises LockHeldError, StorageError, ModelError, TranscriberError."""
@@ -92,15 +168,15 @@ class Daemon:
         )
         ignore_lease_signals()
         with Ownership(self._config, self._clock, "daemon") as owner:
-            server = Server(
-                create_app(self.health.report), self._config.api.host, self._config.api.port
-            )
+            self.uploads.prepare()
+            server = self._serve()
             self._warn_if_open()
             self.intake.recover()
             self._obey_pause_flag()
             if self._first_run:
                 self._first_run.drop_sample(self._config.shared_directory)
             try:
+                self.callbacks.start()
                 server.start()
                 self.runner.start()
                 self.watcher.start()
@@ -109,10 +185,15 @@ class Daemon:
                     self._tick(owner)
             finally:
                 log.info("Stopping")
-                # Nothing new comes in, then what runs stops at its next chunk, then the rest.
+                # Nobody waits any more and nothing new comes in, then what runs stops at its next
+                # chunk, then the rest.
+                self.waiting.close()
+                self.events.wake_all()
                 self.watcher.stop()
                 self.runner.stop()
                 server.stop()
+                self.callbacks.stop()
+                self.register.close()
 
     def stop(self) -> None:
         """Ask ``run`` to return. Safe from any thread and from a signal handler."""
@@ -122,6 +203,10 @@ class Daemon:
 
     def _on_change(self, job: Job) -> None:
         self.journal.record_if_possible(job)
+        self.events.publish("transition", job)
+
+    def _on_progress(self, job: Job) -> None:
+        self.events.publish("progress", job)
 
     def _tick(self, owner: Ownership) -> None:
         """Small duties. None of them may end the daemon: the folder may come and go."""
@@ -186,10 +271,10 @@ class Daemon:
         return {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
 
     def _warn_if_open(self) -> None:
-        host = self._config.api.host
-        if host not in ("127.0.0.1", "localhost", "::1"):
+        host, access = self._config.api.host, Access(self._config.api)
+        if not access.required and host not in ("127.0.0.1", "localhost", "::1"):
             log.warning(
                 "Anybody who reaches %s can use this program: api.host is not a loopback address "
-                "and no key is set",
+                "and no api.key is set",
                 host,
             )

@@ -6,6 +6,7 @@ it are used: its ``WhisperModel``, its features, its VAD models, its alignment.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import zlib
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ctranslate2
 import numpy as np
@@ -35,6 +36,8 @@ _APPENDED = "\"'.。,，!！?？:：”)]}、"
 #: At temperatures above 0, so many samples are drawn and the likeliest is kept.
 _BEST_OF = 5
 
+Task = Literal["transcribe", "translate"]
+
 
 @dataclass(frozen=True)
 class Decoding:
@@ -43,6 +46,26 @@ class Decoding:
     language: str
     temperature: float
     beam_size: int
+    task: Task = "transcribe"
+    initial_prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A chunk's text tokens and Whisper's figures for them; None where it gave no number."""
+
+    tokens: list[int]
+    avg_logprob: float | None
+    no_speech_prob: float | None
+
+    @classmethod
+    def of(cls, result: Any, eot: int) -> Generated:
+        """From CTranslate2's result, whose sequences hold neither the prompt nor the end."""
+        row = result.sequences_ids[0]
+        # As faster-whisper has it: the sum, over the tokens and the end that follows them.
+        average = float(result.scores[0]) * len(row) / (len(row) + 1)
+        silence = min(1.0, max(0.0, float(result.no_speech_prob)))
+        return cls([token for token in row if token < eot], _finite(average), _finite(silence))
 
 
 @dataclass(frozen=True)
@@ -65,7 +88,7 @@ class Engine:
         self.streams = 1 if self.on_gpu else cpu_threads
         self._cpu_threads = cpu_threads
         self._model = self._load(streams=self.streams, threads=1)
-        self._tokenizers: dict[str, Tokenizer] = {}
+        self._tokenizers: dict[tuple[str, Task], Tokenizer] = {}
         self._sampling = threading.Lock()
         self._aligner = Aligner(align_directory, _device(spec.device))
         self.load_seconds = round(time.monotonic() - started, 3)
@@ -79,16 +102,18 @@ class Engine:
     ) -> list[ChunkText]:
         """Text and words of chunks that go through the model together."""
         encoded = self.encode(chunks) if encoded is None else encoded
-        tokenizer = self._tokenizer(decoding.language)
-        tokens = [
-            [token for token in row if token < tokenizer.eot]
-            for row in self._generate(chunks, encoded, tokenizer, decoding)
-        ]
+        task = self._task(decoding)
+        tokenizer = self._tokenizer(decoding.language, task)
+        generated = self._generate(chunks, encoded, tokenizer, decoding)
+        tokens = [one.tokens for one in generated]
         frames = [max(1, len(chunk.samples) // 160) for chunk in chunks]
         aligned = self._model.find_alignment(tokenizer, tokens, encoded, frames)
+        spoken = decoding.language if task == "transcribe" else None
         return [
-            self._text_of(chunk, tokenizer.decode(row), words, decoding.language)
-            for chunk, row, words in zip(chunks, tokens, aligned or [[]] * len(chunks), strict=True)
+            self._text_of(chunk, one, tokenizer.decode(one.tokens), words, spoken)
+            for chunk, one, words in zip(
+                chunks, generated, aligned or [[]] * len(chunks), strict=True
+            )
         ]
 
     def encode(self, chunks: Sequence[AudioChunk]) -> Any:
@@ -100,12 +125,28 @@ class Engine:
         token, probability = self._model.model.detect_language(encoded)[0][0]
         return token[2:-2], round(float(probability), 4)
 
-    def _tokenizer(self, language: str) -> Tokenizer:
-        if language not in self._tokenizers:
-            self._tokenizers[language] = Tokenizer(
-                self._model.hf_tokenizer, self.multilingual, task="transcribe", language=language
+    def _task(self, how: Decoding) -> Task:
+        """What English-only models cannot do, English speech does not need: a translation."""
+        return how.task if self.multilingual and how.language != "en" else "transcribe"
+
+    def _tokenizer(self, language: str, task: Task) -> Tokenizer:
+        if (language, task) not in self._tokenizers:
+            made = Tokenizer(
+                self._model.hf_tokenizer, self.multilingual, task=task, language=language
             )
-        return self._tokenizers[language]
+            if task == "translate":
+                # Only says how words are told apart; Japanese has no spaces, its translation does.
+                made.language_code = "en"
+            self._tokenizers[language, task] = made
+        return self._tokenizers[language, task]
+
+    def _prompt(self, tokenizer: Tokenizer, initial_prompt: str | None) -> list[int]:
+        """The tokens before the text. Of a long ``initial_prompt`` faster-whisper keeps the end."""
+        text = (initial_prompt or "").strip()
+        # Control tokens that somebody spelt out are left away; they would derail the decoder.
+        previous = [t for t in tokenizer.encode(f" {text}") if t < tokenizer.eot] if text else []
+        prompt = self._model.get_prompt(tokenizer, previous, without_timestamps=True)
+        return list(prompt)
 
     def _load(self, streams: int, threads: int) -> Any:
         device = _device(self.spec.device)
@@ -128,23 +169,26 @@ class Engine:
 
     def _generate(
         self, chunks: Sequence[AudioChunk], encoded: Any, tokenizer: Tokenizer, how: Decoding
-    ) -> list[list[int]]:
-        prompt = self._model.get_prompt(tokenizer, [], without_timestamps=True)
+    ) -> list[Generated]:
+        prompt = self._prompt(tokenizer, how.initial_prompt)
         common = {
             "max_length": self._model.max_length,
             "suppress_blank": True,
             "suppress_tokens": [-1],
+            "return_scores": True,
+            "return_no_speech_prob": True,
         }
         if how.temperature == 0:
             results = self._model.model.generate(
                 encoded, [prompt] * len(chunks), beam_size=how.beam_size, **common
             )
-            return [result.sequences_ids[0] for result in results]
-        return [self._sampled(chunk, prompt, how.temperature, common) for chunk in chunks]
+        else:
+            results = [self._sampled(chunk, prompt, how.temperature, common) for chunk in chunks]
+        return [Generated.of(result, tokenizer.eot) for result in results]
 
     def _sampled(
         self, chunk: AudioChunk, prompt: list[int], temperature: float, common: dict[str, Any]
-    ) -> list[int]:
+    ) -> Any:
         """Sampling that can be repeated: the seed depends on the chunk's own samples.
 
         CTranslate2 seeds a generator once per thread of its pool, so a repeatable draw needs a
@@ -153,7 +197,7 @@ class Engine:
         with self._sampling:
             ctranslate2.set_random_seed(zlib.crc32(chunk.samples.tobytes()) or 1)
             fresh = self._load(streams=1, threads=self._cpu_threads)
-            result = fresh.model.generate(
+            return fresh.model.generate(
                 fresh.encode(_features(fresh, chunk)),
                 [prompt],
                 beam_size=1,
@@ -162,19 +206,31 @@ class Engine:
                 sampling_temperature=temperature,
                 **common,
             )[0]
-            return list(result.sequences_ids[0])
 
     def _text_of(
-        self, chunk: AudioChunk, text: str, timings: list[dict[str, Any]], language: str
+        self,
+        chunk: AudioChunk,
+        generated: Generated,
+        text: str,
+        timings: list[dict[str, Any]],
+        spoken: str | None,
     ) -> ChunkText:
+        """``spoken``: the language of speech and text, None if the text is a translation."""
         merge_punctuations(timings, _PREPENDED, _APPENDED)
         words = [word_of(timing, chunk.start_s) for timing in timings if timing["word"].strip()]
         end_s = chunk.start_s + len(chunk.samples) / SAMPLE_RATE
         if words:
-            words, alignment, note = self._aligner.refine(words, chunk, language)
+            words, alignment, note = self._aligner.refine(words, chunk, spoken)
         else:
             alignment, note = None, None
-        segments = tuple(sentences(words, chunk.start_s, end_s, text))
+        figures = {
+            "avg_logprob": generated.avg_logprob,
+            "no_speech_prob": generated.no_speech_prob,
+        }
+        segments = tuple(
+            segment.model_copy(update=figures)
+            for segment in sentences(words, chunk.start_s, end_s, text)
+        )
         return ChunkText(segments, alignment if segments else None, note)
 
 
@@ -193,9 +249,14 @@ class Aligner:
         self._lock = threading.Lock()
 
     def refine(
-        self, words: list[Word], chunk: AudioChunk, language: str
+        self, words: list[Word], chunk: AudioChunk, language: str | None
     ) -> tuple[list[Word], str, str | None]:
-        """(words, where their times are from, a note if that is worse than it could be)."""
+        """(words, where their times are from, a note if that is worse than it could be).
+
+        ``language`` is None if the words are not those that were spoken, but a translation.
+        """
+        if language is None:
+            return words, self.ATTENTION, "alignment: translated words are timed by attention"
         folder = self._directory / language
         if not folder.is_dir():
             note = f"alignment: no model for {language}, words are timed by attention"
@@ -282,6 +343,16 @@ def pyannote(samples: Samples) -> list[tuple[int, int]]:
 
 
 DETECTORS: dict[str, SpeechDetector] = {"silero": silero, "pyannote": pyannote}
+
+
+def compute_types() -> dict[str, tuple[str, ...]]:
+    """The compute types that CTranslate2 can use, sorted, for each device of this machine."""
+    devices = ["cpu", "cuda"] if ctranslate2.get_cuda_device_count() > 0 else ["cpu"]
+    return {name: tuple(sorted(ctranslate2.get_supported_compute_types(name))) for name in devices}
+
+
+def _finite(number: float) -> float | None:
+    return round(number, 4) if math.isfinite(number) else None
 
 
 def _device(name: str) -> str:

@@ -72,6 +72,8 @@ class Intake:
         self._ordering = threading.Lock()
         self.is_whole: Callable[[str], bool] = lambda name: False
         self.look_again: Callable[[str], None] = lambda name: None
+        #: Told of a job whose end a crash kept from being told.
+        self.settled: Callable[[Job], None] = lambda job: None
         #: ``.in_progress`` files whose recording is gone, found at start.
         self.orphans: dict[str, Job] = {}
 
@@ -231,11 +233,13 @@ class Intake:
         result = self._files.read_result(name)
         if result and result.get("job_id") == job.job_id:
             # The crash came between the result and the removal of the state.
+            self.settled(job.at_start(Status.COMPLETED))
             self._files.drop_state(name)
             return False
         if not found.has_recording:
             if self._files.was_moved(job):
                 # The crash came between the move to manual/ and the removal of the state.
+                self.settled(job.at_start(Status.FAILED))
                 self._files.drop_state(name)
                 return False
             log.warning("%s: its recording is gone", name)

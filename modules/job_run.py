@@ -67,6 +67,8 @@ class JobRun:
             model=spec,
             language=settings.language,
             settled_language=self._sound.language if settings.language == "auto" else None,
+            task=settings.task,
+            initial_prompt=settings.initial_prompt,
             temperature=settings.temperature,
             beam_size=config.whisperx.beam_size,
             batch_size=config.whisperx.batch_size,

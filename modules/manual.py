@@ -131,7 +131,7 @@ def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
 
 def moved_before(manual: Path, name: str, job_id: str) -> str | None:
     """The name in ``manual/`` under which this job's recording lies already, if it does."""
-    for candidate in _candidates(name):
+    for candidate in names_like(name):
         if not os.path.lexists(manual / candidate):
             return None
         with contextlib.suppress(OSError, TranscriberError):
@@ -143,10 +143,11 @@ def moved_before(manual: Path, name: str, job_id: str) -> str | None:
 
 def free_name(folder: Path, name: str) -> str:
     """``talk.mp3``, or ``talk (2).mp3`` where that is taken."""
-    return next(n for n in _candidates(name) if not os.path.lexists(folder / n))
+    return next(n for n in names_like(name) if not os.path.lexists(folder / n))
 
 
-def _candidates(name: str) -> Iterator[str]:
+def names_like(name: str) -> Iterator[str]:
+    """``talk.mp3``, ``talk (2).mp3`` and so on; each fits into a file system."""
     yield name
     folder, slash, base = name.rpartition("/")
     stem, extension = os.path.splitext(base)

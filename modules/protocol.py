@@ -22,13 +22,18 @@ class Word(Frozen):
 
 
 class Segment(Frozen):
-    """A sentence or a part of one; times in seconds from the start of the recording."""
+    """A sentence or a part of one; times in seconds from the start of the recording.
+
+    ``avg_logprob`` and ``no_speech_prob`` are Whisper's figures for the chunk it was said in.
+    """
 
     start: float
     end: float
     text: str
     confidence: float | None = Field(default=None, ge=0, le=1)
     words: tuple[Word, ...] = ()
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = Field(default=None, ge=0, le=1)
 
 
 class ModelSpec(Frozen):
@@ -44,7 +49,8 @@ class Transcribe(Frozen):
     """Order to transcribe one file from ``start_s`` on. ``language``: a code, auto or mixed.
 
     ``path`` is bytes because file names need not be UTF-8. ``settled_language``: what ``auto``
-    found before an interruption, so that it is not asked twice.
+    found before an interruption, so that it is not asked twice. ``task`` translate: into English.
+    ``initial_prompt``: text whose spelling and style every chunk is to follow.
     """
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -55,6 +61,8 @@ class Transcribe(Frozen):
     model: ModelSpec
     language: str
     settled_language: str | None = None
+    task: Literal["transcribe", "translate"] = "transcribe"
+    initial_prompt: str | None = None
     temperature: float
     beam_size: int
     batch_size: int
@@ -82,11 +90,12 @@ ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="o
 
 
 class Ready(Frozen):
-    """The libraries are imported."""
+    """The libraries are imported. ``compute_types``: what each device of this machine can do."""
 
     kind: Literal["ready"] = "ready"
     whisperx_version: str
     seconds: float
+    compute_types: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class Loaded(Frozen):

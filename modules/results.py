@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from pydantic import ValidationError
 
 from modules.clock import iso
 from modules.job import Job
@@ -35,6 +38,17 @@ class RunFacts:
 def segments_of(chunks: Sequence[Chunk]) -> list[Segment]:
     """All segments in order."""
     return [segment for chunk in chunks for segment in chunk.segments]
+
+
+def segments_from(result: Mapping[str, Any]) -> list[Segment]:
+    """The segments of a ``.result``; anybody may have edited it, so what makes no sense is out."""
+    found = []
+    transcription = result.get("transcription")
+    listed = transcription.get("segments") if isinstance(transcription, dict) else None
+    for raw in listed if isinstance(listed, list) else ():
+        with contextlib.suppress(ValidationError):
+            found.append(Segment.model_validate(raw))
+    return found
 
 
 def result_json(

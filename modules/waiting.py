@@ -1,4 +1,4 @@
-"""Clients that wait for a job's end: a limited number, woken at once, and let go when they leave."""
+"""Clients that wait for a job: a limited number, woken at once, let go when they leave."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ class Waiting:
     def taken(self) -> int:
         """How many clients wait just now."""
         return self._taken
+
+    @property
+    def closing(self) -> bool:
+        return self._closing.is_set()
 
     @contextlib.contextmanager
     def place(self) -> Iterator[bool]:

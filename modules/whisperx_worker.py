@@ -7,6 +7,7 @@ input, events go out on what was standard output; see ``protocol``. It dies with
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import itertools
 import os
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from modules.engine import ChunkText, Engine
 
 _PR_SET_PDEATHSIG = 1
+_NICENESS = 10
 #: Python's audit events of everything that reaches for the network.
 _CONNECTING = frozenset(
     f"socket.{what}"
@@ -260,7 +262,13 @@ class Transcription:
                 encoded = self._engine.encode(spoken)
                 heard = self._engine.detect_language(encoded)
                 language = heard[0]
-            decoding = Decoding(language, self._order.temperature, self._order.beam_size)
+            decoding = Decoding(
+                language,
+                self._order.temperature,
+                self._order.beam_size,
+                self._order.task,
+                self._order.initial_prompt,
+            )
             texts = iter(self._engine.transcribe(spoken, decoding, encoded))
         return [
             Finished(
@@ -335,6 +343,15 @@ def _die_with_parent(parent: int) -> None:
         os._exit(0)  # it died before we could ask
 
 
+def _give_way() -> None:
+    """Let what people wait for at the screen, and the API, have the processor first.
+
+    Before any thread is started: on Linux each has a niceness of its own, that of its starter.
+    """
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
+
+
 def _stay_offline() -> None:
     """Refuse every connection that Python code tries to open."""
 
@@ -349,6 +366,7 @@ def _stay_offline() -> None:
 
 def main() -> None:
     """Import WhisperX, say so, and take orders."""
+    _give_way()
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--cpu-threads", type=int, required=True)
@@ -370,11 +388,15 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     import torch
 
-    from modules.engine import WHISPERX_VERSION
+    from modules.engine import WHISPERX_VERSION, compute_types
 
     torch.set_num_threads(1)
     outbox.send(
-        Ready(whisperx_version=WHISPERX_VERSION, seconds=round(time.monotonic() - began, 3))
+        Ready(
+            whisperx_version=WHISPERX_VERSION,
+            seconds=round(time.monotonic() - began, 3),
+            compute_types=compute_types(),
+        )
     )
     Worker(inbox, outbox, options.cpu_threads, options.align_directory).run()
 

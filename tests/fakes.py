@@ -60,6 +60,9 @@ class FakeProcessor:
     restarts: dict[str, int] = field(default_factory=dict)
     pid: int | None = 4711
     model_loaded: str | None = "faster-whisper-base"
+    compute_types: dict[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"cpu": ("float32", "int8", "int8_float32")}
+    )
     memory_mb: int = 100
     resting: bool = False
     warm_error: Exception | None = None

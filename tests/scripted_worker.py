@@ -2,8 +2,9 @@
 
 Run as ``python -m tests.scripted_worker --parent PID``. A "recording" holds one chunk of 10 s for
 every ``CHUNK_BYTES`` bytes; what is said in it follows from those bytes. A file that begins with
-``NOT_MEDIA`` is refused. Words in the file's name, parted by anything that is no letter or digit,
-say how it goes wrong:
+``NOT_MEDIA`` is refused. A translation puts "EN " before each text, and an initial prompt stands in
+brackets before the first chunk's. Words in the file's name, parted by anything that is no letter
+or digit, say how it goes wrong:
 
 - ``slow``: a fifth of a second a chunk; ``sluggish``: two thirds, and a stop is not heard meanwhile
 - ``crash``, ``crash2``: exits with code 3 before its first chunk, or after two of this run
@@ -151,13 +152,15 @@ class Act:
         return None
 
     def _hand_over(self, index: int) -> None:
-        start_s, text = index * CHUNK_S, text_of(self._content, index)
+        start_s, text = index * CHUNK_S, self._text(index)
         segment = Segment(
             start=start_s,
             end=start_s + 5,
             text=text,
             confidence=0.9,
             words=(Word(word=text, start=start_s, end=start_s + 5, confidence=0.9),),
+            avg_logprob=-0.25,
+            no_speech_prob=0.01,
         )
         event = Chunk(
             order=self._order.order,
@@ -176,6 +179,14 @@ class Act:
             self._line.write(b'\xff\xfe{"kind": "chunk", "order": 1, "posi\n{"kind": "riddle"}\n')
         if "backwards" in self._words and index:
             self._line.send(event.model_copy(update={"position_s": start_s}))
+
+    def _text(self, index: int) -> str:
+        text = text_of(self._content, index)
+        if self._order.task == "translate":
+            text = f"EN {text}"
+        if self._order.initial_prompt and index == 0:
+            text = f"[{self._order.initial_prompt}] {text}"
+        return text
 
     def _wait_for_stop(self) -> bool:
         """Whether the parent asked to stop; takes as long as a chunk does."""
@@ -291,7 +302,13 @@ def main() -> None:
     if os.getppid() != options.parent:
         os._exit(0)
     line = Line()
-    line.send(Ready(whisperx_version="0.scripted", seconds=0.0))
+    line.send(
+        Ready(
+            whisperx_version="0.scripted",
+            seconds=0.0,
+            compute_types={"cpu": ("float32", "int8", "int8_float32")},
+        )
+    )
     loaded: ModelSpec | None = None
     while True:
         order = line.orders.get()

@@ -1,29 +1,146 @@
-"""The Flask application. No logic lives here: it asks the parts and words their answers."""
+"""The Flask application over the services of a running daemon."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, jsonify
+import flask_openapi3_swagger
+from flask import Flask, Response, g, request, send_from_directory
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
 
-ReportHealth = Callable[[], dict[str, Any]]
+from modules import __version__
+from modules.api import answers, forms, models
+from modules.api.openai_routes import PREFIX, openai_error, speech
+from modules.api.routes import control
+from modules.api.security import limit_rate, secure_headers
+from modules.api.services import Services
+from modules.errors import TranscriberError
+from modules.logger import get_logger
+
+log = get_logger("Api")
+
+_UI = Path(flask_openapi3_swagger.__file__).parent / "templates" / "swagger"
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>audio-transcriber</title>
+<link rel="stylesheet" href="/docs/css/swagger-ui.css"></head>
+<body><div id="ui"></div>
+<script src="/docs/js/swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "/openapi.json", dom_id: "#ui", deepLinking: true});</script>
+</body></html>
+"""
+_SCHEMES: dict[str, Any] = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {"type": "http", "scheme": "basic"},
+}
+#: What any endpoint may answer.
+_COMMON: dict[Any, Any] = {
+    400: models.ErrorAnswer,
+    401: models.ErrorAnswer,
+    413: models.ErrorAnswer,
+    422: models.ErrorAnswer,
+    429: models.ErrorAnswer,
+    503: models.ErrorAnswer,
+}
 
 
-def create_app(report_health: ReportHealth) -> Flask:
-    """The application over a running daemon."""
-    app = Flask("audio-transcriber", static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.register_blueprint(_control(report_health))
+def create_app(services: Services) -> Flask:
+    """The application. Who may use it is decided before, at the server's door."""
+    api = services.config.api
+    app = OpenAPI(
+        "audio-transcriber",
+        info=Info(title="audio-transcriber", version=__version__),
+        security_schemes=_SCHEMES if api.key or api.user else None,
+        responses=_COMMON,
+        validation_error_model=models.ErrorAnswer,
+        validation_error_callback=_not_valid,
+        doc_ui=False,
+        static_folder=None,
+    )
+    request_class = type("Request", (forms.UploadingRequest,), {"uploads": services.uploads})
+    app.request_class = request_class
+    app.register_api(control(services))
+    app.register_api(speech(services))
+    if api.key or api.user:
+        app.openapi_extensions["security"] = [{name: []} for name in _SCHEMES]
+    _show_document(app)
+    _time(app, services)
+    app.after_request(secure_headers)
+    limit_rate(app, api)
+    _answer_errors(app, services)
     return app
 
 
-def _control(report_health: ReportHealth) -> Blueprint:
-    control = Blueprint("control", __name__)
+def _show_document(app: OpenAPI) -> None:
+    @app.get("/openapi.json", doc_ui=False)
+    def document() -> Response:
+        return answers.as_json(app.api_doc)
 
-    @control.get("/health")
-    def health() -> tuple[Response, int]:
-        report = report_health()
-        return jsonify(report), 503 if report["status"] == "unhealthy" else 200
+    @app.get("/docs", doc_ui=False)
+    def docs() -> Response:
+        return Response(_PAGE, content_type="text/html; charset=utf-8")
 
-    return control
+    @app.get("/docs/<path:name>", doc_ui=False)
+    def docs_file(name: str) -> Response:
+        return send_from_directory(_UI, name)
+
+
+def _time(app: Flask, services: Services) -> None:
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        rule = request.url_rule.rule if request.url_rule else "unknown"
+        seconds = time.perf_counter() - g.get("began", time.perf_counter())
+        services.metrics.request(request.method, rule, response.status_code, seconds)
+        return response
+
+
+def _not_valid(failure: ValidationError) -> Response:
+    raise forms.invalid(forms.told(failure)) from failure
+
+
+def _answer_errors(app: Flask, services: Services) -> None:
+    config = services.config
+
+    def worded(problem: TranscriberError, status: int | None = None) -> Response:
+        if request.path.startswith(PREFIX):
+            return openai_error(problem, status)
+        response = answers.error(problem, config=config, debug=config.whisperx.debug)
+        response.status_code = status or response.status_code
+        return response
+
+    @app.errorhandler(TranscriberError)
+    def on_error(problem: TranscriberError) -> Response:
+        return worded(problem)
+
+    @app.errorhandler(HTTPException)
+    def on_http(problem: HTTPException) -> Response:
+        status = problem.code or 500
+        code = {404: "not_found", 405: "method_not_allowed", 429: "too_many_requests"}
+        told = TranscriberError(
+            code.get(status, "bad_request"),
+            (problem.description or problem.name),
+            remedy="See /docs for what is understood.",
+        )
+        response = worded(told, status)
+        for name, value in problem.get_headers():
+            if name.lower() in ("allow", "retry-after", "location"):
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def on_surprise(problem: Exception) -> Response:
+        log.exception("A request failed", exc_info=problem)
+        told = TranscriberError(
+            "internal_error", "The program was surprised.", remedy="See its log."
+        )
+        return worded(told, 500)

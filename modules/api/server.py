@@ -2,28 +2,64 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import resource
 import socket
+import sys
 import threading
-from typing import Any, cast
+import time
+from collections.abc import Mapping
+from pathlib import Path
 
 from flask import Flask
-from waitress.server import create_server
+from waitress.adjustments import Adjustments
+from waitress.task import ThreadedTaskDispatcher
 
+from modules.api.gatekeeper import Admit, Gate, GatedServer, Refusal
 from modules.errors import TranscriberError
 from modules.logger import get_logger
 
 log = get_logger("Api")
 
-_THREADS = 4
+STOP_S = 5
+_FLUSH_S = 1.0
+_HEADER_BYTES = 64 * 1024
+_RECEIVE_BYTES = 64 * 1024
+_BODY_BYTES = 1024 * 1024
+#: Open files for everything else: the log, the folders' events, the worker's pipes, spooled bodies.
+_OTHER_FILES = 256
+_MOST_FILES = 65536
+
+
+def admit_all(
+    method: str, path: str, headers: Mapping[str, str], content_length: int | None
+) -> Refusal | int:
+    """Everybody, with up to 1 MiB."""
+    return _BODY_BYTES
 
 
 class Server:
     """Serves an application until stopped. The constructor binds the port; port 0 takes a free one.
 
-    Raises TranscriberError if the address cannot be had.
+    ``spool`` keeps bodies from 256 KiB on while they come. A connection on which nothing moves for
+    ``idle_timeout_s`` is closed, unless its request is being worked on. A handler learns from
+    ``environ["waitress.client_disconnected"]()`` that nobody waits for it any more. Raises
+    TranscriberError if the address cannot be had.
     """
 
-    def __init__(self, app: Flask, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        host: str,
+        port: int,
+        *,
+        spool: Path,
+        threads: int = 16,
+        connection_limit: int = 600,
+        idle_timeout_s: float = 60.0,
+        admit: Admit = admit_all,
+    ) -> None:
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             listener = socket.create_server((host, port), family=family)
@@ -35,16 +71,66 @@ class Server:
             ) from error
         self.host = host
         self.port = int(listener.getsockname()[1])
-        self._server = cast("Any", create_server(app, sockets=[listener], threads=_THREADS))
+        self._threads = threads
+        self._dispatcher = ThreadedTaskDispatcher()
+        adjustments = Adjustments(
+            threads=threads,
+            connection_limit=_with_files_for(connection_limit),
+            channel_timeout=math.ceil(idle_timeout_s),
+            cleanup_interval=1,
+            # With it, a client that goes away is noticed while its request waits.
+            channel_request_lookahead=1,
+            # select() cannot watch a descriptor above 1023.
+            asyncore_use_poll=True,
+            max_request_header_size=_HEADER_BYTES,
+            max_request_body_size=sys.maxsize,  # the gate says
+            recv_bytes=_RECEIVE_BYTES,
+            ident="audio-transcriber",
+        )
+        self._server = GatedServer(
+            Gate(admit, spool),
+            app,
+            map={},
+            _sock=listener,
+            dispatcher=self._dispatcher,
+            adj=adjustments,
+            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+            bind_socket=False,
+        )
         self._thread = threading.Thread(target=self._server.run, name="http")
+        # It warns of each request that waits for a thread, which clients can cause at will.
+        for name in ("waitress", "waitress.queue"):
+            logging.getLogger(name).setLevel(logging.ERROR)
 
     def start(self) -> None:
+        self._dispatcher.set_thread_count(self._threads)
         self._thread.start()
         log.info("Listening on http://%s:%d", self.host, self.port)
 
     def stop(self) -> None:
-        """Close the port and end the server's threads."""
-        self._server.close()
-        if self._thread.ident is not None:
-            self._thread.join()
-        self._server.task_dispatcher.shutdown()
+        """Close the port, let running requests end for up to 5 s, and end the server's thread."""
+        if self._thread.ident is None:
+            self._server.close_all()
+            return
+        self._server.close_port()
+        self._dispatcher.shutdown(timeout=STOP_S)
+        # Answers go out through the network thread.
+        deadline = time.monotonic() + _FLUSH_S
+        while not self._server.flushed() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._server.end()
+        self._thread.join()
+
+
+def _with_files_for(connections: int) -> int:
+    """See that so many connections may be open at once; returns how many may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + _OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return connections
+    raised = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, raised), hard))
+    possible = max(soft, raised) - _OTHER_FILES
+    if possible < connections:
+        log.warning("Only %d files may be open: at most %d connections", raised, possible)
+    return max(1, min(connections, possible))

@@ -7,6 +7,7 @@ variable TRANSCRIBER_TEST_MODELS names.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import signal
@@ -192,9 +193,11 @@ class Worker:
         )  # fmt: skip
         return self._orders
 
-    def run(self, path: Path, start_s: float = 0.0) -> tuple[Started, list[Chunk], Done]:
+    def run(
+        self, path: Path, start_s: float = 0.0, **more: Any
+    ) -> tuple[Started, list[Chunk], Done]:
         """One file from beginning to end; checks what must hold for any."""
-        number = self.order(path, start_s)
+        number = self.order(path, start_s, **more)
         started = self.expect(Started)
         found: list[Chunk] = []
         while isinstance(event := self.hear(self.kind.event_s), Chunk):
@@ -224,6 +227,8 @@ def worker(kind: Kind) -> Iterator[Worker]:
         ready = started.expect(Ready, kind.start_s)
         assert ready.whisperx_version
         assert ready.seconds >= 0
+        assert "int8" in ready.compute_types["cpu"]
+        assert all(types == tuple(sorted(types)) for types in ready.compute_types.values())
         started.say(Load(model=kind.spec))
         loaded = started.expect(Loaded, kind.start_s)
         assert loaded.name == kind.spec.name
@@ -254,6 +259,15 @@ def content(chunks: list[Chunk]) -> list[tuple[Any, ...]]:
     return [(c.start_s, c.position_s, c.speech_s, c.segments, c.language) for c in chunks]
 
 
+def places(chunks: list[Chunk]) -> list[tuple[Any, ...]]:
+    """What must be the same whatever the words are."""
+    return [(c.start_s, c.position_s, c.speech_s, c.language) for c in chunks]
+
+
+def text(chunks: list[Chunk]) -> str:
+    return " ".join(segment.text for chunk in chunks for segment in chunk.segments)
+
+
 def test_a_short_file_becomes_text(worker: Worker, kind: Kind) -> None:
     started, chunks, done = worker.run(kind.short)
     assert started.format
@@ -279,6 +293,68 @@ def test_chunks_come_in_order_and_cover_everything_once(
     _, chunks, done = worker.run(kind.long)
     assert done.duration_s == pytest.approx(position, abs=0.1)
     assert content(chunks) == content(undisturbed), "the same file must give the same text"
+
+
+def test_segments_carry_whispers_own_figures(undisturbed: list[Chunk]) -> None:
+    for chunk in undisturbed:
+        figures = {(segment.avg_logprob, segment.no_speech_prob) for segment in chunk.segments}
+        assert len(figures) <= 1, "they are the chunk's, so all its segments have the same"
+        for average, silence in figures:
+            assert average is not None
+            assert math.isfinite(average)
+            assert average <= 0
+            assert silence is not None
+            assert 0 <= silence <= 1
+
+
+def test_a_translation_is_english_and_nothing_else_changes(worker: Worker, kind: Kind) -> None:
+    _, plain, _ = worker.run(kind.short)
+    _, chunks, done = worker.run(kind.short, task="translate")
+    assert places(chunks) == places(plain)
+    if kind.command[-1] == "tests.scripted_worker":
+        assert text(chunks) == f"EN {text(plain)}"
+    else:
+        letters = [character for character in text(chunks) if character.isalpha()]
+        assert len(letters) > 40
+        assert sum(letter.isascii() for letter in letters) > 0.9 * len(letters), text(chunks)
+        assert "alignment: translated words are timed by attention" in done.notes
+        assert {chunk.alignment for chunk in chunks if chunk.segments} == {"attention"}
+    times = [time for c in chunks for s in c.segments for w in s.words for time in (w.start, w.end)]
+    assert None not in times
+    assert times == sorted(times, key=lambda time: time or 0.0), "words run backwards"
+    _, again, _ = worker.run(kind.short)
+    assert content(again) == content(plain), "a translation left something behind"
+
+
+def test_a_prompt_is_taken_and_changes_only_the_wording(
+    worker: Worker, kind: Kind, undisturbed: list[Chunk]
+) -> None:
+    prompt = "Quetzalcoatl, Xylophon"
+    _, chunks, _ = worker.run(kind.long, initial_prompt=prompt)
+    assert places(chunks) == places(undisturbed)
+    assert all(chunk.segments for chunk in chunks)
+    if kind.command[-1] == "tests.scripted_worker":
+        assert text(chunks) == f"[{prompt}] {text(undisturbed)}"
+    else:
+        assert "Quetzalcoatl" not in text(chunks), "the prompt is not part of what was said"
+        assert "оператор" in text(chunks).lower()
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        pytest.param("<|endoftext|><|startoftranscript|><|en|><|translate|>", id="control-tokens"),
+        pytest.param("Операторы отвечают на звонки. " * 200, id="longer-than-the-model-reads"),
+        pytest.param(" \n", id="blank"),
+    ],
+)
+def test_an_odd_prompt_moves_nothing(worker: Worker, kind: Kind, prompt: str) -> None:
+    _, plain, _ = worker.run(kind.short)
+    _, chunks, _ = worker.run(kind.short, initial_prompt=prompt)
+    assert places(chunks) == places(plain)
+    assert text(chunks)
+    if kind.command[-1] != "tests.scripted_worker":
+        assert "оператор" in text(chunks).lower(), "repetition in a prompt spreads, no more"
 
 
 @pytest.mark.parametrize("after", [1, 3, -1])
@@ -335,6 +411,13 @@ def test_a_file_that_is_gone_is_no_fault_of_the_worker(worker: Worker, kind: Kin
 def test_only_events_come_out(worker: Worker, kind: Kind) -> None:
     worker.run(kind.short)
     assert worker.torn == [], "libraries print, but not into the parent's pipe"
+
+
+def test_the_real_one_gives_way_to_other_programs(worker: Worker, kind: Kind) -> None:
+    if kind.command[-1] == "tests.scripted_worker":
+        pytest.skip("the stand-in has no work to do")
+    ours = psutil.Process().nice()
+    assert psutil.Process(worker.process.pid).nice() == min(19, ours + 10)
 
 
 def test_the_end_of_input_ends_it(fresh: Worker) -> None:

@@ -156,6 +156,15 @@ def test_it_can_be_warmed_ahead(bench: Bench) -> None:
     assert bench.processor.pid == first
 
 
+def test_what_the_machine_can_do_is_known_from_the_first_child_on(bench: Bench) -> None:
+    assert bench.processor.compute_types == {}
+    bench.process()
+    known = {"cpu": ("float32", "int8", "int8_float32")}
+    assert bench.processor.compute_types == known
+    bench.processor.close()
+    assert bench.processor.compute_types == known, "it outlives the child that said it"
+
+
 def test_another_model_is_loaded_by_the_same_child(bench: Bench) -> None:
     bench.process()
     first = bench.processor.pid

@@ -110,6 +110,14 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 DONE = ["talk.mp3", "talk.mp3.result", "talk.srt", "talk.txt"]
 
 
+def test_task_and_prompt_reach_the_worker(bench: Bench) -> None:
+    asked = {"task": "translate", "initial_prompt": "Names: Ада, Грейс."}
+    bench.submit(settings=bench.config.default_settings().model_copy(update=asked))
+    bench.tick()
+    (request,) = bench.processor.orders
+    assert request.order.model_dump(include=asked.keys()) == asked
+
+
 # --- the good way ---
 
 

@@ -1,0 +1,160 @@
+"""Answers in words: JSON for what the services return, and for every error."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response
+
+from modules.config import Config
+from modules.control import Accepted, JobError, Text, View
+from modules.errors import StorageError, TranscriberError
+from modules.job import Priority
+from modules.outputs import render
+from modules.results import segments_from
+from modules.sidecars import stem_of
+
+#: Error codes to HTTP statuses; what is not here is 500, or 503 where the folder is at fault.
+STATUSES = {
+    "bad_request": 400,
+    "unauthorized": 401,
+    "file_not_found": 404,
+    "not_a_recording": 404,
+    "in_manual": 409,
+    "job_id_taken": 409,
+    "name_taken": 409,
+    "superseded": 409,
+    "deleted": 410,
+    "gone": 410,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+    "invalid_request": 422,
+    "invalid_settings": 422,
+    "invalid_job_id": 422,
+    "model_unavailable": 422,
+    "callback_refused": 422,
+    "failed": 422,
+    "too_many_requests": 429,
+    "too_many_listeners": 429,
+    "timeout": 503,
+}
+_MEDIA_TYPES = {
+    "txt": "text/plain; charset=utf-8",
+    "srt": "application/x-subrip; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+    "tsv": "text/tab-separated-values; charset=utf-8",
+    "json": "application/json",
+}
+
+
+def as_json(content: Mapping[str, Any], status: int = 200) -> Response:
+    """Names that are not UTF-8 become escapes, as in the files."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    data = text.encode("utf-8", errors="backslashreplace")
+    return Response(data, status, content_type="application/json")
+
+
+def new_client() -> str:
+    return uuid.uuid4().hex
+
+
+def accepted(answer: Accepted) -> Response:
+    """202, with the address where the job can be watched."""
+    job = answer.job
+    begun = "started" if answer.how == "started" else "queued"
+    response = as_json(
+        {
+            "status": answer.how,
+            "message": f"Transcription {begun}",
+            "filename": job.name,
+            "job_id": job.job_id,
+            "client_id": answer.client,
+            "priority": "high" if job.priority is Priority.API else "low",
+            "settings": job.settings.model_dump(),
+            "queue_position": answer.position,
+        },
+        202,
+    )
+    response.headers["Location"] = f"/status/{job.job_id}"
+    return response
+
+
+def text(found: Text, form: str | None, config: Config) -> Response:
+    """The whole ``.result``, or the transcript in one of the formats, to be saved as a file."""
+    if form is None:
+        return as_json(found.result)
+    segments = segments_from(found.result)
+    duration_s = float(found.result.get("duration_seconds") or float("inf"))
+    content = render(form, segments, config.output.txt_timestamps, duration_s)
+    data = content.encode("utf-8", errors="replace")
+    response = Response(data, content_type=_MEDIA_TYPES[form])
+    name = f"{stem_of(found.name).rpartition('/')[2]}.{form}"
+    response.headers["Content-Disposition"] = disposition(name)
+    return response
+
+
+def disposition(name: str) -> str:
+    """RFC 6266: a plain name for old clients, the true one, in UTF-8, for all others."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    encoded = quote(name.encode("utf-8", errors="replace"), safe="")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
+
+
+def view(found: View) -> dict[str, Any]:
+    content = asdict(found)
+    content["settings"] = dict(found.settings) if found.settings else None
+    return content
+
+
+def error_status(problem: TranscriberError) -> int:
+    return 503 if isinstance(problem, StorageError) else STATUSES.get(problem.code, 500)
+
+
+def error(
+    problem: TranscriberError, filename: str | None = None, *, config: Config, debug: bool = False
+) -> Response:
+    """An error as all of ours look; with debug, what is known of the job besides."""
+    status = error_status(problem)
+    content: dict[str, Any] = {
+        "status": "error",
+        "error_code": problem.code,
+        "message": problem.message,
+        "filename": problem.name if isinstance(problem, JobError) else filename,
+        "suggestion": problem.remedy,
+    }
+    if isinstance(problem, JobError) and (debug or problem.debug):
+        content |= _debug(problem.content, config)
+    return as_json(content, status)
+
+
+def _debug(state: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    attempts = state["attempts"]
+    timeline = [
+        {
+            "attempt": attempt["attempt_number"],
+            "started": attempt["start_time"],
+            "status": attempt["status"],
+            "error": attempt["error"],
+        }
+        for attempt in attempts
+    ]
+    return {
+        "error": state["error"],
+        "debug_info": {
+            "in_progress_content": dict(state),
+            "full_error_history": attempts,
+            "processing_timeline": timeline,
+            "waiting_clients": state["api_clients"],
+            "timeout_settings": {
+                "wait_seconds": config.api.wait_seconds,
+                "timeout_seconds": config.processing.timeout_seconds,
+                "max_retry_attempts": config.processing.max_retry_attempts,
+                "retry_backoff_seconds": config.processing.retry_backoff_seconds,
+            },
+        },
+    }

@@ -1,0 +1,124 @@
+"""Request bodies: JSON or a form, checked against a model; files go straight to the share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, TypeVar
+
+from flask import Request as FlaskRequest
+from flask import g
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+
+from modules.errors import TranscriberError
+from modules.names import is_recording
+from modules.uploads import Uploads
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class UploadingRequest(FlaskRequest):
+    """Writes the files of a form into the uploads' folder, once and as they come."""
+
+    uploads: Uploads
+    max_form_memory_size = 1_000_000
+    max_form_parts = 100
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,
+        content_type: str | None,
+        filename: str | None = None,
+        content_length: int | None = None,
+    ) -> IO[bytes]:
+        file = self.uploads.open()
+        g.setdefault("uploaded", []).append(file)
+        return file
+
+
+def invalid(message: str) -> TranscriberError:
+    return TranscriberError("invalid_request", message, remedy="See /docs for what is understood.")
+
+
+def told(failure: ValidationError) -> str:
+    """Every complaint in one line: the field, what must be, what was given."""
+    lines = []
+    for error in failure.errors(include_url=False, include_context=False):
+        field = ".".join(str(part) for part in error["loc"]) or "the body"
+        given = repr(error["input"])
+        given = given if len(given) <= 60 else given[:57] + "..."
+        lines.append(f"{field}: {error['msg'].removeprefix('Value error, ')}, got {given}")
+    return "; ".join(lines)
+
+
+def checked(model: type[Model], content: object) -> Model:
+    """Raises TranscriberError ``invalid_request``."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as failure:
+        raise invalid(told(failure)) from failure
+
+
+def from_json(request: FlaskRequest, model: type[Model]) -> Model:
+    """A JSON body; a wrong Content-Type is let pass, as curl sends one."""
+    content = request.get_json(force=True, silent=True)
+    if not isinstance(content, dict):
+        raise invalid("The body must be a JSON object.")
+    return checked(model, content)
+
+
+def is_form(request: FlaskRequest) -> bool:
+    return request.mimetype == "multipart/form-data"
+
+
+def fields(request: FlaskRequest, lists: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The fields of a form; those in ``lists`` may come several times and get another name."""
+    try:
+        form = request.form
+    except (RequestEntityTooLarge, BadRequest) as error:
+        raise TranscriberError("bad_request", f"The form cannot be read: {error}.") from error
+    found: dict[str, Any] = {}
+    for key in form:
+        values = form.getlist(key)
+        if lists and key in lists:
+            found[lists[key]] = values
+        elif len(values) > 1:
+            raise invalid(f"{key}: is there {len(values)} times.")
+        else:
+            found[key] = values[0]
+    return found
+
+
+@contextmanager
+def upload(request: FlaskRequest, uploads: Uploads) -> Iterator[tuple[IO[bytes], str]]:
+    """(file, name) of the one file of a form; it is discarded at the end unless it has landed.
+
+    Raises TranscriberError if there is none, or if its name is not that of a recording.
+    """
+    try:
+        yield _only_file(request)
+    finally:
+        for file in g.pop("uploaded", []):
+            uploads.discard(file)
+
+
+def _only_file(request: FlaskRequest) -> tuple[IO[bytes], str]:
+    sent = [(key, one) for key in request.files for one in request.files.getlist(key)]
+    if len(sent) != 1 or sent[0][0] != "file":
+        raise invalid("file: one file must be sent in the field of this name.")
+    name = _name_of(sent[0][1])
+    if not is_recording(name):
+        raise TranscriberError(
+            "unsupported_media_type",
+            f"{name!r} is not the name of a recording.",
+            remedy="Give the file a name with an ending such as .mp3, .wav or .mp4.",
+        )
+    stream: IO[bytes] = sent[0][1].stream
+    return stream, name
+
+
+def _name_of(file: FileStorage) -> str:
+    """The last part of the name: some clients send a whole path, of their own system."""
+    return (file.filename or "").replace("\\", "/").rpartition("/")[2].strip()

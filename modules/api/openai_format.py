@@ -1,0 +1,237 @@
+"""What OpenAI's transcription interface answers, made from the dict of a ``.result`` file. Pure."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modules.config import MODEL_SIZES, nearest
+from modules.languages import LANGUAGES
+from modules.outputs import full_text, render
+from modules.protocol import Segment, Word
+
+RESPONSE_FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+GRANULARITIES = ("word", "segment")
+
+JSON_TYPE = "application/json"
+#: OpenAI says so for subtitles, too.
+TEXT_TYPE = "text/plain; charset=utf-8"
+
+#: Clients write OpenAI's names without a choice in mind: they get what is configured.
+_OURS_TO_CHOOSE = ("", "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
+_MODEL_PREFIXES = ("Systran/", "openai/", "faster-whisper-", "whisper-")
+#: More than any recording lasts; a result that somebody edited must not overflow a subtitle.
+_LONGEST_S = 1e7
+#: Whisper's own bound for a probability whose logarithm is taken.
+_LEAST_PROBABILITY = 1e-10
+#: Where nobody spoke and nothing was set; the key itself is required.
+_NO_LANGUAGE = "unknown"
+
+
+def body(
+    result: Mapping[str, Any],
+    response_format: str,
+    granularities: Sequence[str],
+    task: str,
+    temperature: float,
+) -> tuple[str | dict[str, Any], str]:
+    """The answer, as text or as a dict for JSON, and its content type.
+
+    ``response_format`` is one of ``RESPONSE_FORMATS``, otherwise ValueError; ``granularities`` are
+    from ``GRANULARITIES`` and count for verbose_json only; ``task`` is transcribe or translate.
+    What is malformed in the result is left out.
+    """
+    if response_format not in RESPONSE_FORMATS:
+        raise ValueError(
+            f"response_format: must be one of {', '.join(RESPONSE_FORMATS)}, "
+            f"got {response_format!r}"
+        )
+    if response_format == "json":
+        return {"text": _text(result)} | _usage(result, task), JSON_TYPE
+    if response_format == "verbose_json":
+        return _verbose(result, granularities, task, temperature), JSON_TYPE
+    if response_format == "text":
+        return _text(result) + "\n", TEXT_TYPE
+    segments = [segment for segment, _ in _segments(result)]
+    return render(response_format, segments, duration_s=_duration_s(result)), TEXT_TYPE
+
+
+def error(
+    message: str,
+    *,
+    param: str | None = None,
+    code: str | None = None,
+    kind: str = "invalid_request_error",
+) -> dict[str, Any]:
+    """An error in OpenAI's form; ``param`` is the field of the request that is at fault."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def model_size(model: str, default: str) -> str:
+    """The size that a request's ``model`` means; ``default`` for OpenAI's own names.
+
+    Raises ValueError, with a message for the client, for a name that is neither.
+    """
+    if model in _OURS_TO_CHOOSE:
+        return default
+    name = model
+    for prefix in _MODEL_PREFIXES:
+        name = name.removeprefix(prefix)
+    if name in MODEL_SIZES:
+        return name
+    raise ValueError(
+        f"model: must be whisper-1 for the configured model, or one of {', '.join(MODEL_SIZES)}, "
+        f"got {model!r}{nearest(name, MODEL_SIZES)}"
+    )
+
+
+# --- verbose_json -----------------------------------------------------------------------------
+
+
+def _verbose(
+    result: Mapping[str, Any], granularities: Sequence[str], task: str, temperature: float
+) -> dict[str, Any]:
+    segments = _segments(result)
+    answer: dict[str, Any] = {
+        "task": task,
+        "language": _language(result, task),
+        "duration": _duration_s(result),
+        "text": _text(result),
+    }
+    if "word" in granularities:
+        answer["words"] = [_word_json(w) for s, _ in segments for w in s.words if _timed(w)]
+    if "segment" in granularities or not granularities:
+        answer["segments"] = [
+            _segment_json(index, segment, raw, temperature)
+            for index, (segment, raw) in enumerate(segments)
+        ]
+    return answer | _usage(result, task)
+
+
+def _segment_json(
+    index: int, segment: Segment, raw: Mapping[str, Any], temperature: float
+) -> dict[str, Any]:
+    return {
+        "id": index,
+        "seek": int(segment.start * 100),  # in Whisper's frames of 10 ms
+        "start": segment.start,
+        "end": segment.end,
+        "text": segment.text,
+        "tokens": [],  # not in a result, and the key is required
+        "temperature": temperature,
+        "avg_logprob": _avg_logprob(raw),
+        "compression_ratio": _compression_ratio(segment.text),
+        "no_speech_prob": _number(raw.get("no_speech_prob")) or 0.0,
+    }
+
+
+def _avg_logprob(raw: Mapping[str, Any]) -> float:
+    """The model's own where the result has it; otherwise as if each token were as likely."""
+    known = _number(raw.get("avg_logprob"))
+    if known is not None:
+        return known
+    confidence = _number(raw.get("confidence"))
+    if confidence is None:
+        return 0.0
+    return math.log(min(1.0, max(_LEAST_PROBABILITY, confidence)))
+
+
+def _compression_ratio(text: str) -> float:
+    """As Whisper defines it: above 2.4 a text repeats itself."""
+    content = text.encode()
+    return len(content) / len(zlib.compress(content))
+
+
+def _timed(word: Word) -> bool:
+    return word.start is not None and word.end is not None
+
+
+def _word_json(word: Word) -> dict[str, Any]:
+    return {"word": word.word.strip(), "start": word.start, "end": word.end}
+
+
+def _language(result: Mapping[str, Any], task: str) -> str:
+    """The English name; the text of a translation is English whatever was spoken."""
+    if task == "translate":
+        return LANGUAGES["en"]
+    metadata, settings = _mapping(result.get("metadata")), _mapping(result.get("settings"))
+    codes = (metadata.get("language"), metadata.get("language_detected"), settings.get("language"))
+    names = (LANGUAGES.get(code) for code in codes if isinstance(code, str))
+    return next((name for name in names if name), _NO_LANGUAGE)
+
+
+def _usage(result: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """OpenAI's translations have none."""
+    if task == "translate":
+        return {}
+    return {"usage": {"type": "duration", "seconds": math.ceil(_duration_s(result))}}
+
+
+# --- what a result holds ----------------------------------------------------------------------
+
+
+def _text(result: Mapping[str, Any]) -> str:
+    text = _string(_mapping(result.get("transcription")).get("text"))
+    return full_text([segment for segment, _ in _segments(result)]) if text is None else text
+
+
+def _duration_s(result: Mapping[str, Any]) -> float:
+    return _seconds(result.get("duration_seconds")) or 0.0
+
+
+def _segments(result: Mapping[str, Any]) -> list[tuple[Segment, Mapping[str, Any]]]:
+    """Each segment with the dict that it is from, which may say more than ours do."""
+    raws = map(_mapping, _list(_mapping(result.get("transcription")).get("segments")))
+    pairs = [(_segment(raw), raw) for raw in raws]
+    return [(segment, raw) for segment, raw in pairs if segment]
+
+
+def _segment(raw: Mapping[str, Any]) -> Segment | None:
+    text = _string(raw.get("text"))
+    start, end = _seconds(raw.get("start")), _seconds(raw.get("end"))
+    if text is None or start is None or end is None:
+        return None
+    words = tuple(word for word in map(_word, _list(raw.get("words"))) if word)
+    return Segment(start=start, end=max(start, end), text=text, words=words)
+
+
+def _word(raw: Any) -> Word | None:
+    facts = _mapping(raw)
+    word = _string(facts.get("word"))
+    start, end = _seconds(facts.get("start")), _seconds(facts.get("end"))
+    if word is None:
+        return None
+    if start is None or end is None:
+        return Word(word=word)
+    return Word(word=word, start=start, end=max(start, end))
+
+
+def _string(value: Any) -> str | None:
+    """``value`` if it is text; JSON can hold half of a surrogate pair, and UTF-8 cannot."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
+
+
+def _number(value: Any) -> float | None:
+    """``value`` as a float, or None if it is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of JSON has no bound
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _seconds(value: Any) -> float | None:
+    number = _number(value)
+    return None if number is None else min(_LONGEST_S, max(0.0, number))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()

@@ -1,0 +1,136 @@
+"""Speech to text as OpenAI defines it, so that the tools people have already work."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import Field
+
+from modules.api import answers, forms, models
+from modules.api.openai_format import GRANULARITIES, RESPONSE_FORMATS, body, error, model_size
+from modules.api.routes import form_schema, gone_of, request_body
+from modules.api.services import Services
+from modules.control import Accepted
+from modules.errors import TranscriberError
+from modules.intake import Order
+
+PREFIX = "/v1/"
+_TAG = Tag(name="openai", description="As OpenAI defines them")
+_AUDIO: dict[str, Any] = {
+    "description": "the text in the format that was asked for",
+    "content": {
+        "application/json": {"schema": {"type": "object"}},
+        "text/plain": {"schema": {"type": "string"}},
+    },
+}
+_ERROR: dict[str, Any] = {
+    "description": "an error as OpenAI words it",
+    "content": {"application/json": {"schema": {"type": "object", "required": ["error"]}}},
+}
+
+
+class SpeechRequest(models.Request):
+    """The fields beside ``file``. What only other models of OpenAI know is let pass."""
+
+    model: Annotated[str, Field(max_length=200)] = "whisper-1"
+    language: models.LanguageCode | None = None
+    prompt: Annotated[str, Field(max_length=models.PROMPT_CHARS)] | None = None
+    response_format: Literal[RESPONSE_FORMATS] = "json"  # type: ignore[valid-type]
+    temperature: models.ZeroToOne | None = None
+    timestamp_granularities: list[Literal[GRANULARITIES]] = Field(  # type: ignore[valid-type]
+        default_factory=list
+    )
+    stream: models.Flag = False
+
+
+def speech(services: Services) -> APIBlueprint:
+    """``/v1/audio``: the upload waits for its text, and is removed once that was answered."""
+    blueprint = APIBlueprint("openai", __name__)
+    for path, task in (("transcriptions", "transcribe"), ("translations", "translate")):
+        _endpoint(blueprint, services, path, task)
+    return blueprint
+
+
+def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str) -> None:
+    def handle() -> Response:
+        with forms.upload(request, services.uploads) as (file, name):
+            asked = _asked()
+            order = Order(name, _wishes(asked, task, services), client=answers.new_client())
+            services.control.check(order)
+            landed = services.uploads.land(file, name, rename=True)
+        return _answer(services, asked, Order(landed, order.wishes, order.client), task)
+
+    # Each endpoint goes by the name of its function.
+    handle.__name__ = f"openai_{task}"
+    blueprint.post(
+        f"{PREFIX}audio/{path}",
+        summary=f"{task.capitalize()} an upload",
+        tags=[_TAG],
+        responses={200: _AUDIO, **{s: dict(_ERROR) for s in (400, 401, 413, 415, 422, 429, 503)}},
+        openapi_extensions=request_body(("multipart/form-data", form_schema(SpeechRequest))),
+    )(handle)
+
+
+def _asked() -> SpeechRequest:
+    lists = {
+        "timestamp_granularities[]": "timestamp_granularities",
+        "timestamp_granularities": "timestamp_granularities",
+    }
+    return forms.checked(SpeechRequest, forms.fields(request, lists))
+
+
+def _wishes(asked: SpeechRequest, task: str, services: Services) -> dict[str, Any]:
+    default = services.config.whisperx.model_size
+    try:
+        size = model_size(asked.model, default)
+    except ValueError as problem:
+        raise TranscriberError("invalid_settings", str(problem)) from problem
+    stated = {
+        "model_size": size,
+        "task": task,
+        # OpenAI detects the language of what comes without one.
+        "language": asked.language or ("en" if size.endswith(".en") else "auto"),
+        "initial_prompt": (asked.prompt or "").strip() or None,
+        "temperature": asked.temperature,
+    }
+    return {
+        key: value for key, value in stated.items() if value is not None or key == "initial_prompt"
+    }
+
+
+def _answer(services: Services, asked: SpeechRequest, order: Order, task: str) -> Response:
+    found = services.control.transcribe(order, True, gone_of(request.environ))
+    if isinstance(found, Accepted):
+        raise _too_late(found)
+    settings = found.result.get("settings") or {}
+    temperature = float(settings.get("temperature") or 0.0)
+    # OpenAI's translations know none.
+    granularities = asked.timestamp_granularities if task == "transcribe" else ()
+    content, kind = body(found.result, asked.response_format, granularities, task, temperature)
+    services.control.delete(found.name)
+    if isinstance(content, dict):
+        return answers.as_json(content)
+    return Response(content.encode("utf-8", errors="replace"), content_type=kind)
+
+
+def _too_late(found: Accepted) -> TranscriberError:
+    return TranscriberError(
+        "timeout",
+        "The text was not there in time.",
+        remedy=f"It is going on: GET /result/{found.job.job_id} has it later.",
+    )
+
+
+def openai_error(problem: TranscriberError, status: int | None = None) -> Response:
+    """An error in OpenAI's form."""
+    if status is None:
+        status = 503 if problem.code == "timeout" else answers.error_status(problem)
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    param = problem.message.partition(":")[0] if ": " in problem.message else None
+    param = param if param and param.isidentifier() else None
+    content = error(str(problem), param=param, code=problem.code, kind=kind)
+    return Response(json.dumps(content), status, content_type="application/json")

@@ -1,0 +1,27 @@
+"""What the API stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from modules.config import Config
+from modules.control import Control
+from modules.events import Events
+from modules.metrics import Metrics
+from modules.uploads import Uploads
+from modules.waiting import Waiting
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that the blueprint asks; ``report_health`` is the answer of ``/health``."""
+
+    config: Config
+    control: Control
+    events: Events
+    waiting: Waiting
+    metrics: Metrics
+    uploads: Uploads
+    report_health: Callable[[], dict[str, Any]]

@@ -1,0 +1,414 @@
+"""What clients can ask of the service, whatever the protocol. The API only words the answers."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from modules.atomic import remove, write_whole
+from modules.callbacks import Callbacks
+from modules.clock import Clock, iso
+from modules.config import Config, settings_conflicts
+from modules.errors import ModelError, TranscriberError
+from modules.estimates import Estimates
+from modules.file_manager import FileManager
+from modules.intake import Intake, Order, Removed, Taken
+from modules.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Settings, Status
+from modules.manual import Failure
+from modules.models import locate
+from modules.names import is_recording
+from modules.register import Register
+from modules.scheduler import Scheduler
+from modules.sidecars import job_to_json
+from modules.waiting import Gone, Waiting, code_of
+
+_WORDS = {
+    "failed": ("The recording could not be transcribed.", "See manual/ for what to try."),
+    "deleted": ("The recording was deleted.", None),
+    "superseded": ("Somebody ordered this file with other settings.", "Order it again."),
+    "gone": ("The file was deleted or renamed.", "Order it under its new name."),
+}
+
+State = Literal["pending", "processing", "completed", "error", "not_found"]
+
+
+class JobError(TranscriberError):
+    """A job that ended without a text. ``content``: its ``.in_progress``, for debug answers."""
+
+    def __init__(self, code: str, job: Job) -> None:
+        message, remedy = _WORDS[code]
+        if job.error and code == "failed":
+            message = f"{message} {job.error.message}"
+        super().__init__(code, message, remedy=remedy)
+        self.name = job.name
+        self.debug = job.settings.debug
+        self.content = job_to_json(job)
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a file stands, as ``/status`` says it."""
+
+    filename: str
+    status: State
+    job_id: str | None = None
+    current_attempt: int | None = None
+    start_time: str | None = None
+    stage: str | None = None
+    percentage: int | None = None
+    queue_position: int | None = None
+    eta_seconds: float | None = None
+    priority: str | None = None
+    settings: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    where: str | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An order that is on its way. ``client`` names who asked."""
+
+    job: Job
+    how: Literal["started", "queued"]
+    position: int
+    client: str | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A finished transcript: the content of the ``.result``."""
+
+    name: str
+    result: dict[str, Any]
+
+
+class Control:
+    """The services behind the API. Thread-safe."""
+
+    def __init__(
+        self,
+        config: Config,
+        scheduler: Scheduler,
+        files: FileManager,
+        intake: Intake,
+        register: Register,
+        estimates: Estimates,
+        waiting: Waiting,
+        callbacks: Callbacks,
+        clock: Clock,
+        compute_types: Callable[[], Mapping[str, tuple[str, ...]]],
+    ) -> None:
+        self._config = config
+        self._scheduler = scheduler
+        self._files = files
+        self._intake = intake
+        self._register = register
+        self._estimates = estimates
+        self._waiting = waiting
+        self._callbacks = callbacks
+        self._clock = clock
+        self._compute_types = compute_types
+
+    # --- orders ---
+
+    def transcribe(self, order: Order, wait: bool | None, gone: Gone) -> Accepted | Text:
+        """Order a text, and wait for it if asked to, or if somebody ordered the same before.
+
+        Raises TranscriberError: JobError if it ends without a text while the client waits.
+        """
+        with self._waiting.place() as may_wait:
+            self._find(order.name, gone, self._config.api.search_attempts if may_wait else 1)
+            self.check(order)
+            taken = self._intake.order(order)
+            if taken is None:
+                return self._text(order.name)
+            waits = taken.how == "joined" if wait is None else wait
+            if waits and may_wait:
+                return self._text_of(taken, order, gone)
+            return self._accepted(taken.job, order)
+
+    def check(self, order: Order) -> None:
+        """Raises TranscriberError if no file could be done as the order says."""
+        if order.job_id is not None and not re.fullmatch(JOB_ID_PATTERN, order.job_id):
+            raise TranscriberError(
+                "invalid_job_id",
+                f"job_id: {order.job_id!r} cannot be one.",
+                remedy="Use 1 to 64 letters, digits, hyphens and underscores.",
+            )
+        self._intake.check_name(order.name)
+        for url in order.callback_urls:
+            self._callbacks.check(url)
+        self._check_settings(order.wishes)
+
+    def _check_settings(self, wishes: Mapping[str, Any]) -> None:
+        settings = self._config.default_settings().model_copy(update=dict(wishes))
+        size = settings.model_size
+        if "/" in size and size != self._config.whisperx.model_size:
+            raise _invalid("model_size", size, "a path can only be set in the configuration")
+        for names, line in settings_conflicts(settings):
+            raise _invalid(names[0], getattr(settings, names[0]), line)
+        try:
+            locate(size, self._config.models_directory, self._config.whisperx.allow_download)
+        except ModelError as error:
+            raise TranscriberError(
+                "model_unavailable", f"model_size: {error.message}", remedy=error.remedy
+            ) from error
+        self._check_device(settings)
+
+    def _check_device(self, settings: Settings) -> None:
+        known = self._compute_types()
+        if not known or settings.device == "auto":
+            return
+        if settings.device not in known:
+            raise _invalid("device", settings.device, "this machine has none; use cpu")
+        possible = (*known[settings.device], "default", "auto")
+        if settings.compute_type not in possible:
+            line = f"does not work on {settings.device} here; use one of {', '.join(possible)}"
+            raise _invalid("compute_type", settings.compute_type, line)
+
+    def _find(self, name: str, gone: Gone, attempts: int) -> None:
+        """A file that is not there yet may be a moment away. Raises TranscriberError."""
+        self._intake.check_name(name)
+        for left in range(attempts - 1, -1, -1):
+            if self._files.is_there(name) or self._files.read_result(name) is not None:
+                return
+            if not left or not self._waiting.pause(self._config.api.search_interval_seconds, gone):
+                raise self._not_found(name)
+
+    def _not_found(self, name: str) -> TranscriberError:
+        if self._files.is_in_manual(name):
+            return TranscriberError(
+                "file_not_found",
+                f"{name!r} could not be transcribed before and lies in manual/.",
+                remedy=f"POST /manual/{name}/retry brings it back.",
+            )
+        return TranscriberError(
+            "file_not_found",
+            f"There is no file {name!r} in the shared folder.",
+            remedy="Copy it there first, or upload it with this request.",
+        )
+
+    def _text_of(self, taken: Taken, order: Order, gone: Gone) -> Accepted | Text:
+        job = taken.job
+        with self._waiting.watch(job.job_id) as watch:
+            if self._scheduler.by_id(job.job_id) is None:
+                return self._settled(job, None)
+            ended = watch.until_over(self._config.api.wait_seconds, gone)
+        current = self._scheduler.by_id(job.job_id)
+        if ended is None and current:
+            return self._accepted(current, order)
+        return self._settled(job, ended)
+
+    def _settled(self, job: Job, ended: Job | None) -> Text:
+        """The text of a job that is over. Raises JobError if it has none."""
+        if ended and ended.status is not Status.COMPLETED:
+            raise JobError(code_of(ended), ended)
+        result = self._files.read_result(job.name)
+        if result is None or (ended is None and result.get("job_id") != job.job_id):
+            entry = self._register.find(job.job_id)
+            raise JobError(_code_of_fate(entry.fate if entry else None), job)
+        return Text(job.name, result)
+
+    def _accepted(self, job: Job, order: Order) -> Accepted:
+        position = self._scheduler.ahead_of(job.name) or 0
+        idle = position == 0 and not self._scheduler.paused
+        return Accepted(job, "started" if idle else "queued", position, order.client)
+
+    # --- looking ---
+
+    def status(self, key: str) -> View:
+        """Where a file or a job stands; ``key`` is a file name or a job id."""
+        job, name = self._resolve(key)
+        if job:
+            return self.view(job)
+        if name is None:
+            return self._fate_of(key)
+        return self._view_of_file(name)
+
+    def view(self, job: Job) -> View:
+        """A job that is still to be done."""
+        now = job.attempts[0].start_time if job.attempts else None
+        state: State = "error" if job.status is Status.FAILED else "processing"
+        untouched = job.priority is Priority.SCAN and not job.attempts
+        if untouched and job.status is Status.QUEUED:
+            state = "pending"
+        elif job.status is Status.COMPLETED:
+            state = "completed"
+        elif job.status is Status.CANCELLED:
+            state = "not_found"
+        ahead = None if job.finished else self._scheduler.ahead_of(job.name)
+        return View(
+            filename=job.name,
+            status=state,
+            job_id=job.job_id,
+            current_attempt=job.attempt_number,
+            start_time=now,
+            stage=job.progress.stage,
+            percentage=100 if state == "completed" else job.progress.percentage,
+            queue_position=ahead,
+            eta_seconds=self._eta_s(job, ahead),
+            priority=job.priority.label,
+            settings=job.settings.model_dump(),
+            error=job.error.model_dump() if job.error else None,
+        )
+
+    def _eta_s(self, job: Job, ahead: int | None) -> float | None:
+        if ahead is None or self._scheduler.paused:
+            return None
+        left_s = self._estimates.eta_s(self._scheduler.jobs(), job.name)
+        return None if left_s is None else round(left_s, 1)
+
+    def _resolve(self, key: str) -> tuple[Job | None, str | None]:
+        """(live job, file name). No name of a recording can be a job id: it has an ending."""
+        if not re.fullmatch(JOB_ID_PATTERN, key):
+            return self._scheduler.get(key), key
+        job = self._scheduler.by_id(key)
+        if job:
+            return job, job.name
+        entry = self._register.find(key)
+        if entry is None or entry.fate not in (None, "completed", "failed"):
+            return None, None
+        return None, entry.name
+
+    def _view_of_file(self, name: str) -> View:
+        if not is_recording(name):
+            return View(name, "not_found")
+        there = self._files.is_there(name)
+        result = self._files.read_result(name)
+        if result and (not there or self._files.is_done(name)):
+            return _completed(name, result)
+        if there:
+            return View(name, "pending", priority=Priority.SCAN.label)
+        failure = self._files.failure(name)
+        return self._view_of_failure(failure) if failure else View(name, "not_found")
+
+    def _view_of_failure(self, failure: Failure) -> View:
+        state = failure.state
+        return View(
+            filename=failure.name,
+            status="error",
+            job_id=state.get("job_id"),
+            current_attempt=state.get("current_attempt"),
+            start_time=state.get("start_time"),
+            priority=state.get("priority"),
+            settings=state.get("settings"),
+            error=state.get("error"),
+            where=f"{self._files.manual.name}/{failure.name}",
+        )
+
+    def _fate_of(self, job_id: str) -> View:
+        entry = self._register.find(job_id)
+        if entry is None:
+            return View(job_id, "not_found")
+        code = _code_of_fate(entry.fate)
+        error = ErrorInfo(code=code, message=_WORDS[code][0], timestamp=entry.when, attempt=1)
+        return View(entry.name, "not_found", job_id=job_id, error=error.model_dump())
+
+    def result(self, key: str) -> Accepted | Text:
+        """The text of a file or a job. One that waits is promoted, as by an order.
+
+        Raises TranscriberError: not found, deleted, superseded, failed, or in ``manual/``.
+        """
+        job, name = self._resolve(key)
+        if job is None and name and is_recording(name):
+            view = self._view_of_file(name)
+            if view.status == "completed":
+                return self._text(name)
+            if view.status == "error":
+                raise TranscriberError(
+                    "in_manual",
+                    f"{name!r} could not be transcribed and lies in {view.where}.",
+                    remedy=f"Read why beside it; POST /manual/{name}/retry tries again.",
+                )
+        if job is None and (name is None or not self._files.is_there(name)):
+            raise self._lost(key, name)
+        wanted = job.name if job else str(name)
+        if job and job.status is Status.FAILED:
+            raise JobError("failed", job)
+        if job and (job.priority is Priority.API or job.status is Status.RUNNING):
+            return self._accepted(job, Order(wanted))
+        taken = self._intake.order(Order(wanted))
+        return self._accepted(taken.job, Order(wanted)) if taken else self._text(wanted)
+
+    def _lost(self, key: str, name: str | None) -> TranscriberError:
+        entry = self._register.latest(name) if name else self._register.find(key)
+        if entry and entry.fate and entry.fate != "completed":
+            code = _code_of_fate(entry.fate)
+            message, remedy = _WORDS[code]
+            return TranscriberError(code, message, remedy=remedy)
+        return self._not_found(key)
+
+    def _text(self, name: str) -> Text:
+        result = self._files.read_result(name)
+        if result is None:
+            raise self._not_found(name)
+        return Text(name, result)
+
+    def queue(self) -> Iterator[View]:
+        """Every job that is still to be done, in order."""
+        return (self.view(job) for job in self._scheduler.jobs())
+
+    # --- acting ---
+
+    def delete(self, key: str) -> Removed:
+        """Forget and delete, at once; says what was found.
+
+        Raises TranscriberError if there is nothing.
+        """
+        job, name = self._resolve(key)
+        name = job.name if job else name
+        if name is None:
+            raise self._not_found(key)
+        self._intake.check_name(name)
+        removed = self._intake.remove(name)
+        if not (removed.deleted or removed.interrupted or removed.dequeued):
+            raise self._not_found(name)
+        latest = self._register.latest(name)
+        job_id = job.job_id if job else latest.job_id if latest else uuid.uuid4().hex
+        self._register.note(job_id, name, "deleted", iso(self._clock.utc_now()))
+        return removed
+
+    def pause(self) -> None:
+        """Start nothing more; survives a restart. Raises StorageError."""
+        write_whole(self._files.pause_flag, b"")
+        self._scheduler.pause()
+
+    def resume(self) -> None:
+        remove(self._files.pause_flag)
+        self._scheduler.resume()
+
+    @property
+    def paused(self) -> bool:
+        return self._scheduler.paused
+
+    def failures(self) -> list[tuple[View, Failure]]:
+        """What lies in ``manual/``."""
+        return [(self._view_of_failure(f), f) for f in self._files.failures()]
+
+    def retry(self, name: str, client: str | None) -> Accepted:
+        """Take a file back out of ``manual/``. Raises TranscriberError, StorageError."""
+        job = self._intake.bring_back(name, client)
+        return self._accepted(job, Order(name, client=client))
+
+
+def _completed(name: str, result: Mapping[str, Any]) -> View:
+    return View(
+        filename=name,
+        status="completed",
+        job_id=result.get("job_id"),
+        current_attempt=(result.get("processing_stats") or {}).get("total_attempts"),
+        start_time=result.get("processing_start"),
+        percentage=100,
+        settings=result.get("settings"),
+    )
+
+
+def _code_of_fate(fate: str | None) -> str:
+    return fate if fate in _WORDS else "gone"
+
+
+def _invalid(key: str, value: object, rule: str) -> TranscriberError:
+    return TranscriberError("invalid_settings", f"{key}: {rule}, got {value!r}.")

@@ -1,0 +1,96 @@
+"""What follows from events: the register, what was learned of speed, figures, callbacks."""
+
+from __future__ import annotations
+
+from modules.callbacks import Callbacks
+from modules.clock import Clock, iso
+from modules.config import Config
+from modules.errors import StorageError
+from modules.estimates import Estimates
+from modules.events import Event
+from modules.job import Cause, Job, Priority, Status
+from modules.logger import get_logger
+from modules.metrics import Metrics
+from modules.register import Register
+
+log = get_logger("Endings")
+
+
+class Endings:
+    """Hears every event, in the thread that caused it."""
+
+    def __init__(
+        self,
+        config: Config,
+        register: Register,
+        estimates: Estimates,
+        callbacks: Callbacks,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._register = register
+        self._estimates = estimates
+        self._callbacks = callbacks
+        self._metrics = metrics
+        self._clock = clock
+        self._stage: tuple[str, float] | None = None
+
+    def hear(self, event: Event) -> None:
+        job = event.job
+        if job.status is Status.RUNNING:
+            self._note_stage(job.progress.stage)
+        elif event.kind == "transition" and self._stage:
+            self._note_stage(None)
+        if job.finished and job.cause is not Cause.REPLACED:
+            self.settle(job)
+            self._measure(job)
+        elif event.kind == "transition" and job.priority is Priority.API:
+            self._note(job, None)
+
+    def settle(self, job: Job) -> None:
+        """Note how a job ended, and tell who asked to be told."""
+        fate = str(job.cause or job.status)
+        self._note(job, fate)
+        urls = job.callback_urls or (self._config.callbacks.url,)
+        for number, url in enumerate(filter(None, urls)):
+            try:
+                self._callbacks.notify(url, self._message(job, fate), f"{job.job_id}-{number}")
+            except StorageError as error:
+                log.error("%s: its callback could not be kept: %s", job.name, error)
+
+    def _message(self, job: Job, fate: str) -> dict[str, object]:
+        return {
+            "type": f"transcription.{fate}",
+            "timestamp": iso(self._clock.utc_now()),
+            "data": {
+                "filename": job.name,
+                "job_id": job.job_id,
+                "status": fate,
+                "api_clients": list(job.clients),
+                "settings": job.settings.model_dump(),
+                "duration_seconds": job.duration_s,
+                "outputs": list(job.outputs),
+                "error": job.error.model_dump() if job.error else None,
+                "result": f"/result/{job.job_id}",
+            },
+        }
+
+    def _note(self, job: Job, fate: str | None) -> None:
+        self._register.note(job.job_id, job.name, fate, iso(self._clock.utc_now()))
+
+    def _measure(self, job: Job) -> None:
+        work_s = sum(attempt.running_seconds for attempt in job.attempts)
+        done = job.status is Status.COMPLETED
+        audio_s = job.duration_s if done else None
+        self._metrics.finished(str(job.status), audio_s, work_s if done else None)
+        if audio_s and job.source and work_s:
+            self._estimates.learn(job.settings, audio_s, work_s, job.name, job.source.size)
+
+    def _note_stage(self, stage: str | None) -> None:
+        now = self._clock.monotonic()
+        if self._stage and self._stage[0] != stage:
+            self._metrics.stage(self._stage[0], now - self._stage[1])
+            self._stage = None
+        if stage and self._stage is None:
+            self._stage = (stage, now)

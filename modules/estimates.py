@@ -1,0 +1,188 @@
+"""How long things take on this very machine, learned from what it has done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from pydantic import Field
+
+from modules.atomic import to_json, write_whole
+from modules.errors import StorageError
+from modules.job import Frozen, Job, Settings, Status
+from modules.logger import get_logger
+
+log = get_logger("Estimates")
+
+#: What was seen before weighs at most this much: ten minutes of work, ten hours of audio.
+_MEMORY_WORK_S = 600.0
+_MEMORY_AUDIO_S = 36_000.0
+#: A run of less work says more about loading the model than about its own speed.
+_TELLING_S = 5.0
+#: After this much work, a run's own speed counts as much as what was learned.
+_EVEN_S = 60.0
+#: Speeds and bit rates outside of these are slips of a clock, and would overflow later.
+_LEAST, _MOST = 1e-6, 1e12
+
+
+class _Mean(Frozen):
+    """A running mean that turns into an exponentially weighted one at full ``weight``."""
+
+    value: float = Field(gt=0)
+    weight: float = Field(ge=0)
+
+
+class _Learned(Frozen):
+    """The file's content: audio seconds per second of work, and bytes per second of audio."""
+
+    speeds: dict[str, _Mean] = Field(default_factory=dict)
+    byte_rates: dict[str, _Mean] = Field(default_factory=dict)
+
+
+class Estimates:
+    """Learns and tells; kept in ``path``, or in memory alone if None. Never raises.
+
+    One thread learns; any may ask.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        learned = _load(path) if path else _Learned()
+        self._speeds = dict(learned.speeds)
+        self._byte_rates = dict(learned.byte_rates)
+
+    def learn(
+        self, settings: Settings, audio_s: float, work_s: float, name: str, size: int
+    ) -> None:
+        """Take in a finished recording: its length, all the work on it, its size in bytes."""
+        _add(self._speeds, _key(settings), audio_s, work_s, _MEMORY_WORK_S)
+        _add(self._byte_rates, _extension(name), size, audio_s, _MEMORY_AUDIO_S)
+        self._save()
+
+    def speed(self, settings: Settings) -> float | None:
+        """Seconds of audio per second of work; None until one such job has ended."""
+        mean = self._speeds.get(_key(settings))
+        return mean.value if mean else None
+
+    def duration_s(self, name: str, size: int) -> float | None:
+        """How long a recording of ``size`` bytes may be, from others with its extension."""
+        mean, bytes_ = self._byte_rates.get(_extension(name)), _positive(size)
+        return _positive(bytes_ / mean.value) if mean and bytes_ else None
+
+    def remaining_s(
+        self, job: Job, ran_s: float | None = None, gained_s: float | None = None
+    ) -> float | None:
+        """Seconds of work that a job still needs, or None if nobody can say. Finite, not negative.
+
+        Of a job that runs: it has gained ``gained_s`` seconds of audio in ``ran_s`` of work.
+        """
+        left, speed = self._left_s(job), self._speed_now(job.settings, ran_s, gained_s)
+        return _finite(left / speed) if left is not None and speed is not None else None
+
+    def eta_s(
+        self,
+        jobs: Sequence[Job],
+        name: str,
+        ran_s: float | None = None,
+        gained_s: float | None = None,
+    ) -> float | None:
+        """Seconds until a file's result is there: its own work, and that of the jobs before it.
+
+        ``jobs`` as ``Scheduler.jobs()`` has them; ``ran_s`` and ``gained_s`` are of the running
+        one. None if the file is not among them, or if nobody can say of one of them.
+        """
+        total = 0.0
+        for job in jobs:
+            # A file that is still being copied is passed by those behind it.
+            if job.status is Status.ARRIVING and job.name != name:
+                continue
+            running = job.status is Status.RUNNING
+            left = self.remaining_s(job, *((ran_s, gained_s) if running else ()))
+            if left is None:
+                return None
+            total += left
+            if job.name == name:
+                return _finite(total)
+        return None
+
+    def _left_s(self, job: Job) -> float | None:
+        """Seconds of audio that are not done yet."""
+        length = _positive(job.duration_s)
+        if length is None and job.source:
+            length = self.duration_s(job.name, job.source.size)
+        return None if length is None else max(0.0, length - (_positive(job.position_s) or 0.0))
+
+    def _speed_now(
+        self, settings: Settings, ran_s: float | None, gained_s: float | None
+    ) -> float | None:
+        """The speed that was learned, and more and more the run's own the longer it goes on."""
+        learned, ran, own = self.speed(settings), _positive(ran_s), _ratio(gained_s, ran_s)
+        if ran is None or own is None or ran < _TELLING_S:
+            return learned
+        if learned is None:
+            return own
+        share = ran / (ran + _EVEN_S)
+        return own * share + learned * (1 - share)
+
+    def _save(self) -> None:
+        if self._path is None:
+            return
+        learned = _Learned(speeds=self._speeds, byte_rates=self._byte_rates)
+        try:
+            write_whole(self._path, to_json(learned.model_dump()))
+        except StorageError as error:
+            log.debug("The estimates were not saved: %s", error)
+
+
+def _load(path: Path) -> _Learned:
+    try:
+        return _Learned.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return _Learned()
+    except (OSError, ValueError) as error:
+        log.debug("The estimates in %s are begun anew: %s", path, error)
+        return _Learned()
+
+
+def _add(means: dict[str, _Mean], key: str, amount: float, weight: float, memory: float) -> None:
+    """Count ``amount`` per ``weight`` into a mean; what cannot be is passed over."""
+    value = _ratio(amount, weight)
+    if value is None:
+        return
+    old = means.get(key) or _Mean(value=value, weight=0.0)
+    share = weight / (old.weight + weight)
+    means[key] = _Mean(
+        value=old.value * (1 - share) + value * share, weight=min(memory, old.weight + weight)
+    )
+
+
+def _key(settings: Settings) -> str:
+    return f"{settings.model_size}/{settings.device}/{settings.compute_type}/{settings.task}"
+
+
+def _extension(name: str) -> str:
+    suffix = PurePosixPath(name).suffix.lower()
+    # What is not Unicode in a name would make the whole file unreadable.
+    return suffix.encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _ratio(amount: float | None, per: float | None) -> float | None:
+    """One by the other, if both are positive and the outcome can be."""
+    above, below = _positive(amount), _positive(per)
+    if above is None or below is None or not _LEAST <= above / below <= _MOST:
+        return None
+    return above / below
+
+
+def _positive(value: float | None) -> float | None:
+    """The number as a float, or None if it is none, not finite, or not above zero."""
+    try:
+        number = float(value or 0)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,88 @@
+"""Recordings that come over HTTP: written where nothing scans, then named in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+from modules.atomic import TEMPORARY_PREFIX, remove, storage_errors, sync_folder
+from modules.errors import TranscriberError
+from modules.manual import names_like
+
+
+class Uploads:
+    """``folder`` lies in the share, so that landing is a rename. Thread-safe."""
+
+    def __init__(self, folder: Path, shared: Path) -> None:
+        self.folder = folder
+        self._shared = shared
+
+    def prepare(self) -> None:
+        """Make the folder, and remove what a crash left in it. Raises StorageError."""
+        with storage_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            left = [self.folder / name for name in os.listdir(self.folder)]
+        for path in left:
+            if path.name.startswith(TEMPORARY_PREFIX):
+                remove(path)
+
+    def open(self) -> IO[bytes]:
+        """A new file for an upload that begins; its ``name`` is its path."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        return path.open("x+b")
+
+    def land(self, file: IO[bytes], name: str, *, rename: bool) -> str:
+        """Put a whole upload into the share; returns its name there, a free one with ``rename``.
+
+        Never over another file. Raises TranscriberError ``name_taken``, StorageError.
+        """
+        path = Path(file.name)
+        with storage_errors(path):
+            file.flush()
+            os.fsync(file.fileno())
+            for candidate in names_like(name):
+                if _placed(path, self._shared / candidate):
+                    sync_folder(self._shared)
+                    return candidate
+                if not rename:
+                    break
+        raise TranscriberError(
+            "name_taken",
+            f"The shared folder has a file {name!r} already.",
+            remedy="Choose another name, or send if_exists=rename.",
+        )
+
+    def discard(self, file: IO[bytes]) -> None:
+        """Close an upload, and delete it unless it has landed."""
+        file.close()
+        with contextlib.suppress(OSError):
+            os.unlink(file.name)
+
+
+def _placed(path: Path, target: Path) -> bool:
+    """Give a file its name; False if that is taken. Raises OSError."""
+    try:
+        os.link(path, target)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV):
+            raise
+        return _placed_without_links(path, target)
+    os.unlink(path)
+    return True
+
+
+def _placed_without_links(path: Path, target: Path) -> bool:
+    """For file systems that know no links: an empty file holds the name for an instant."""
+    try:
+        target.open("xb").close()
+    except FileExistsError:
+        return False
+    os.replace(path, target)
+    return True

@@ -1,0 +1,220 @@
+"""The index of jobs: a dictionary that survives, and that never gets in the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from modules.register import Entry, Register
+from tests.fakes import FakeClock
+
+NOON = "2024-01-01T12:00:00.000Z"
+IDS = st.sampled_from(["a", "b", "c", "d"])
+NAMES = st.sampled_from(["talk.mp3", "2024/talk.mp3", "not utf-8 \udcff.ogg", "запись\n.wav", ""])
+FATES = st.sampled_from([None, "completed", "failed", "cancelled", "superseded"])
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / ".transcriber" / "jobs.sqlite"
+
+
+@pytest.fixture
+def register(path: Path) -> Iterator[Register]:
+    with closing(Register(path)) as opened:
+        yield opened
+
+
+class RegisterIsADict(RuleBasedStateMachine):
+    """The register beside a dictionary in order of notes, through any number of restarts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.register = Register(self.folder / "jobs.sqlite")
+        self.expected: dict[str, Entry] = {}
+
+    @rule(job_id=IDS, name=NAMES, fate=FATES)
+    def note(self, job_id: str, name: str, fate: str | None) -> None:
+        self.register.note(job_id, name, fate, NOON)
+        self.expected.pop(job_id, None)
+        self.expected[job_id] = Entry(job_id, name, fate, NOON)
+
+    @rule()
+    def restart(self) -> None:
+        self.register.close()
+        self.register = Register(self.folder / "jobs.sqlite")
+
+    @rule(job_id=st.text(max_size=5))
+    def ask_anything(self, job_id: str) -> None:
+        assert self.register.find(job_id) == self.expected.get(job_id)
+
+    @rule(name=st.text(max_size=5) | NAMES)
+    def ask_for_a_file(self, name: str) -> None:
+        noted = [entry for entry in self.expected.values() if entry.name == name]
+        assert self.register.latest(name) == (noted[-1] if noted else None)
+
+    @invariant()
+    def all_is_found(self) -> None:
+        for job_id, entry in self.expected.items():
+            assert self.register.find(job_id) == entry
+
+    def teardown(self) -> None:
+        self.register.close()
+        shutil.rmtree(self.folder)
+
+
+RegisterIsADict.TestCase.settings = settings(max_examples=20, stateful_step_count=20)
+TestRegisterIsADict = RegisterIsADict.TestCase
+
+
+def test_an_odd_folder_name_can_hold_it(tmp_path: Path) -> None:
+    folder = tmp_path / "100% ?#& \udcff"
+    folder.mkdir()
+    with closing(Register(folder / "jobs.sqlite")) as register:
+        register.note("a", "talk.mp3", None, NOON)
+        assert register.find("a")
+    assert (folder / "jobs.sqlite").exists()
+
+
+@pytest.mark.parametrize("at", [0, 4096], ids=["from the beginning", "after the first page"])
+def test_a_corrupt_file_is_begun_anew(
+    path: Path, at: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Register(path)) as register:
+        for number in range(200):
+            register.note(f"id-{number}", "talk.mp3", "completed", NOON)
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xa5" * (size - at))
+    with closing(Register(path)) as register:
+        assert register.find("id-7") is None
+        register.note("id-7", "talk.mp3", "completed", NOON)
+        assert register.find("id-7") == Entry("id-7", "talk.mp3", "completed", NOON)
+        assert register.find("id-8") is None
+    assert caplog.text.count("begun anew") == 1
+
+
+def test_it_may_go_bad_while_it_is_open(register: Register, path: Path) -> None:
+    register.note("a", "talk.mp3", None, NOON)
+    path.write_bytes(b"not a database at all" * 1000)
+    register.note("b", "talk.mp3", None, NOON)
+    register.note("c", "talk.mp3", None, NOON)
+    assert register.find("c")
+
+
+def test_a_foreign_schema_is_begun_anew(path: Path, register: Register) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE jobs (something INTEGER)")
+    register.note("a", "talk.mp3", None, NOON)
+    assert register.find("a")
+
+
+def test_a_left_over_journal_is_thrown_away_too(path: Path, register: Register) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"rubbish" * 1000)
+    path.with_name("jobs.sqlite-journal").write_bytes(b"rubbish" * 1000)
+    register.note("a", "talk.mp3", None, NOON)
+    assert register.find("a")
+
+
+def test_a_file_that_was_deleted_is_made_again(register: Register, path: Path) -> None:
+    register.note("a", "talk.mp3", None, NOON)
+    shutil.rmtree(path.parent)
+    assert register.find("a") is None
+    register.note("b", "talk.mp3", None, NOON)
+    register.close()
+    with closing(Register(path)) as again:
+        assert again.find("b")
+
+
+def test_what_cannot_be_written_is_said_once_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    away = tmp_path / "away"
+    with closing(Register(away / ".transcriber" / "jobs.sqlite", clock.monotonic)) as register:
+        for _ in range(3):
+            register.note("a", "talk.mp3", None, NOON)
+            assert register.find("a") is None
+            assert register.latest("talk.mp3") is None
+        assert len(caplog.records) == 1
+        clock.advance(60)
+        register.note("a", "talk.mp3", None, NOON)
+        assert len(caplog.records) == 2
+        assert not away.exists()
+        away.mkdir()
+        register.note("a", "talk.mp3", None, NOON)
+        assert register.find("a")
+
+
+def test_a_folder_in_its_place_is_left_alone(path: Path, register: Register) -> None:
+    path.mkdir(parents=True)
+    register.note("a", "talk.mp3", None, NOON)
+    assert register.find("a") is None
+    assert path.is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_an_unreadable_file_is_begun_anew(path: Path, register: Register) -> None:
+    path.parent.mkdir()
+    path.touch(mode=0o000)
+    register.note("a", "talk.mp3", None, NOON)
+    assert register.find("a")
+
+
+def test_the_oldest_ended_make_room_and_open_ones_stay(path: Path) -> None:
+    with closing(Register(path, kept=5)) as register:
+        register.note("open", "open.mp3", None, NOON)
+        for number in range(10):
+            register.note(f"id-{number}", "talk.mp3", "completed", NOON)
+        found = [number for number in range(10) if register.find(f"id-{number}")]
+        assert found == [6, 7, 8, 9]
+        assert register.find("open")
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM jobs").fetchone() == (5,)
+
+
+def test_open_jobs_alone_may_be_too_many(path: Path) -> None:
+    with closing(Register(path, kept=5)) as register:
+        for number in range(10):
+            register.note(f"id-{number}", "talk.mp3", None, NOON)
+        assert all(register.find(f"id-{number}") for number in range(10))
+
+
+def test_after_closing_nothing_is_known_and_nothing_is_wrong(
+    register: Register, caplog: pytest.LogCaptureFixture
+) -> None:
+    register.note("a", "talk.mp3", None, NOON)
+    register.close()
+    register.close()
+    register.note("b", "talk.mp3", None, NOON)
+    assert register.find("a") is None
+    assert not caplog.records
+
+
+def test_many_threads_may_note_and_ask(register: Register) -> None:
+    def work(thread: int) -> None:
+        for number in range(20):
+            register.note(f"{thread}-{number}", f"{thread}.mp3", None, NOON)
+            register.latest(f"{thread}.mp3")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(register.find(f"{t}-{n}") for t in range(4) for n in range(20))
