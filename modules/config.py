@@ -225,7 +225,7 @@ class ProcessingConfig(_Section):
 
 
 class CallbacksConfig(_Section):
-    """Who is told by HTTP when an ordered file is done."""
+    """Who is told by HTTP when a recording is done."""
 
     url: Url | None = None
     secret: Secret | None = None

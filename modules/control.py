@@ -139,6 +139,7 @@ class Control:
                 remedy="Use 1 to 64 letters, digits, hyphens and underscores.",
             )
         self._intake.check_name(order.name)
+        self._intake.check_id(order)
         for url in order.callback_urls:
             self._callbacks.check(url)
         self._check_settings(order.wishes)

@@ -121,7 +121,7 @@ class Intake:
             if not self._files.is_there(name):
                 message = f"There is no file {name!r} in the folder."
                 raise TranscriberError("file_not_found", message)
-            self._check_id(order)
+            self.check_id(order)
             if known is None:
                 self._files.drop_leftovers(name)
                 self.orphans.pop(name, None)
@@ -151,7 +151,8 @@ class Intake:
             not self._files.is_there(name) and self._files.read_result(name) is not None
         )
 
-    def _check_id(self, order: Order) -> None:
+    def check_id(self, order: Order) -> None:
+        """Raises TranscriberError if another file's job has the id that the order wants."""
         holder = self._scheduler.by_id(order.job_id) if order.job_id else None
         if holder and holder.name != order.name:
             raise TranscriberError(

@@ -332,7 +332,7 @@ def test_a_prompt_is_taken_and_changes_only_the_wording(
     prompt = "Quetzalcoatl, Xylophon"
     _, chunks, _ = worker.run(kind.long, initial_prompt=prompt)
     assert places(chunks) == places(undisturbed)
-    assert all(chunk.segments for chunk in chunks)
+    assert [bool(c.segments) for c in chunks] == [bool(c.segments) for c in undisturbed]
     if kind.command[-1] == "tests.scripted_worker":
         assert text(chunks) == f"[{prompt}] {text(undisturbed)}"
     else:

@@ -17,7 +17,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.folder_scan import look
 from modules.intake import Intake, Order
-from modules.job import Job, Priority, Status
+from modules.job import Cause, Job, Priority, Status
 from modules.journal import Journal
 from modules.scheduler import Scheduler
 from modules.sidecars import job_to_json
@@ -443,3 +443,94 @@ def test_names_survive_a_restart_as_they_are(bench: Bench, form: Any) -> None:
     bench.restart()
     bench.intake.recover()
     assert sorted(job.name for job in bench.scheduler.jobs()) == sorted(before)
+
+
+# --- orders with settings, removal, return ---
+
+
+def test_equal_wishes_join_and_other_ones_supersede(bench: Bench) -> None:
+    bench.put()
+    bench.whole_names.add("talk.mp3")
+    first = bench.intake.order(Order("talk.mp3", {"language": "en"}, client="one"))
+    joined = bench.intake.order(Order("talk.mp3", {"language": "en", "debug": True}, client="two"))
+    assert first
+    assert joined
+    assert (joined.how, joined.job.job_id) == ("joined", first.job.job_id)
+    assert joined.job.clients == ("one", "two")
+    other = bench.intake.order(Order("talk.mp3", {"temperature": 0.5}, client="three"))
+    assert other
+    assert other.how == "superseded"
+    assert other.job.job_id != first.job.job_id
+    assert (other.job.settings.language, other.job.settings.temperature) == ("ru", 0.5)
+    assert (other.job.clients, other.job.attempts) == (("three",), ())
+
+
+def test_an_id_is_kept_and_cannot_be_taken_twice(bench: Bench) -> None:
+    for name in ("a.mp3", "b.mp3"):
+        bench.put(name)
+    taken = bench.intake.order(Order("a.mp3", job_id="call-1"))
+    assert taken
+    assert taken.job.job_id == "call-1"
+    with pytest.raises(TranscriberError, match="in use for") as caught:
+        bench.intake.order(Order("b.mp3", job_id="call-1"))
+    assert caught.value.code == "job_id_taken"
+
+
+def test_force_makes_a_new_text_and_keeps_the_old_one_meanwhile(bench: Bench) -> None:
+    bench.put()
+    bench.put("talk.mp3.result", to_json({"source": bench.files.source("talk.mp3").model_dump()}))
+    taken = bench.intake.order(Order("talk.mp3", force=True))
+    assert taken
+    assert taken.how == "queued"
+    assert {"talk.mp3.result", "talk.mp3.in_progress"} <= set(bench.names())
+
+
+def test_a_text_whose_recording_is_archived_is_enough(bench: Bench) -> None:
+    bench.put("talk.mp3.result", to_json({"filename": "talk.mp3"}))
+    assert bench.intake.order(Order("talk.mp3")) is None
+
+
+def test_a_removal_leaves_nothing_that_was_made_and_nobody_elses(bench: Bench) -> None:
+    bench.put()
+    bench.put("talk.mp3.result", to_json({"outputs": ["talk.txt", "other.txt"]}))
+    bench.intake.order(Order("talk.mp3", force=True))
+    for name in ("talk.txt", "other.txt", ".talk.mp3.checkpoint", "talk.mp3.txt"):
+        bench.put(name)
+    removed = bench.intake.remove("talk.mp3")
+    assert (removed.interrupted, removed.dequeued) == (False, True)
+    assert set(removed.deleted) == {
+        "talk.mp3", "talk.txt", "talk.mp3.result", ".talk.mp3.checkpoint", "talk.mp3.in_progress",
+    }  # fmt: skip
+    assert bench.names() == ["other.txt", "talk.mp3.txt"]
+    assert bench.intake.remove("talk.mp3").deleted == ()
+
+
+def test_what_comes_back_from_manual_starts_afresh(bench: Bench) -> None:
+    folder = bench.files.manual
+    for name in ("talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress", ".talk.mp3.checkpoint"):
+        (folder / name).write_bytes(b"{}")
+    job = bench.intake.bring_back("talk.mp3", "me")
+    assert (job.priority, job.clients, job.attempt_number) == (Priority.API, ("me",), 1)
+    assert list(folder.iterdir()) == []
+    with pytest.raises(TranscriberError, match="no file"):
+        bench.intake.bring_back("talk.mp3", None)
+    (folder / "talk.mp3").write_bytes(b"another")
+    with pytest.raises(TranscriberError, match="already") as caught:
+        bench.intake.bring_back("talk.mp3", None)
+    assert caught.value.code == "name_taken"
+    assert (folder / "talk.mp3").read_bytes() == b"another"
+
+
+def test_an_end_that_a_crash_kept_silent_is_told_at_the_start(bench: Bench) -> None:
+    bench.put()
+    taken = bench.intake.order(Order("talk.mp3", callback_urls=("http://example.org/x",)))
+    assert taken
+    bench.put("talk.mp3.result", to_json({"job_id": taken.job.job_id}))
+    told: list[Job] = []
+    bench.scheduler.cancel("talk.mp3", Cause.GONE)
+    bench.files.save(taken.job)
+    bench.intake.settled = told.append
+    bench.intake.recover()
+    assert [(j.status, j.callback_urls) for j in told] == [
+        (Status.COMPLETED, ("http://example.org/x",))
+    ]

@@ -1,0 +1,73 @@
+"""Uploads: whole or not at all, and never over another file."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from modules.errors import TranscriberError
+from modules.uploads import Uploads
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Uploads:
+    made = Uploads(tmp_path / ".transcriber" / "uploads", tmp_path)
+    made.prepare()
+    return made
+
+
+def landed(uploads: Uploads, content: bytes, name: str, rename: bool = False) -> str:
+    file = uploads.open()
+    try:
+        file.write(content)
+        return uploads.land(file, name, rename=rename)
+    finally:
+        uploads.discard(file)
+
+
+def test_an_upload_gets_its_name_and_leaves_nothing_behind(
+    uploads: Uploads, tmp_path: Path
+) -> None:
+    assert landed(uploads, b"one", "talk.mp3") == "talk.mp3"
+    assert (tmp_path / "talk.mp3").read_bytes() == b"one"
+    assert list(uploads.folder.iterdir()) == []
+
+
+def test_an_upload_never_lands_on_another_file(uploads: Uploads, tmp_path: Path) -> None:
+    landed(uploads, b"one", "talk.mp3")
+    with pytest.raises(TranscriberError, match="has a file") as caught:
+        landed(uploads, b"two", "talk.mp3")
+    assert caught.value.code == "name_taken"
+    assert landed(uploads, b"three", "talk.mp3", rename=True) == "talk (2).mp3"
+    assert (tmp_path / "talk.mp3").read_bytes() == b"one"
+    assert (tmp_path / "talk (2).mp3").read_bytes() == b"three"
+    assert list(uploads.folder.iterdir()) == []
+
+
+def test_a_file_system_without_links_will_do(
+    uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert landed(uploads, b"one", "talk.mp3") == "talk.mp3"
+    assert landed(uploads, b"two", "talk.mp3", rename=True) == "talk (2).mp3"
+    assert (tmp_path / "talk.mp3").read_bytes() == b"one"
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(uploads: Uploads) -> None:
+    file = uploads.open()
+    file.write(b"half")
+    uploads.discard(file)
+    assert list(uploads.folder.iterdir()) == []
+
+
+def test_what_a_crash_left_is_swept_at_start_and_nothing_else(uploads: Uploads) -> None:
+    uploads.open().close()
+    (uploads.folder / "mine.txt").write_bytes(b"kept")
+    uploads.prepare()
+    assert [path.name for path in uploads.folder.iterdir()] == ["mine.txt"]
