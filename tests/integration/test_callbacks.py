@@ -23,10 +23,11 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from modules import __version__, callbacks
-from modules.callbacks import Callbacks, is_public
+from modules.callbacks import Callbacks
 from modules.clock import SystemClock
 from modules.config import CallbacksConfig
 from modules.errors import StorageError, TranscriberError
+from modules.receivers import is_public
 from tests.builders import until
 from tests.fakes import FakeClock
 
