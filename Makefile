@@ -50,7 +50,7 @@ lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 
 clean: ## remove what can be made again; never shared/ or manual/
 	rm -rf $(VENV) models build .cache .mypy_cache .ruff_cache .import_linter_cache \
-		.pytest_cache .hypothesis *.egg-info
+		.pytest_cache .hypothesis .schemathesis *.egg-info
 	find . \( -path ./shared -o -path ./manual -o -path ./.git \) -prune \
 		-o -name __pycache__ -type d -prune -exec rm -rf {} +
 

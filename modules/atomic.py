@@ -80,4 +80,8 @@ def remove(path: Path) -> bool:
             path.unlink()
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return False  # no folder can hold it
+            raise
     return True

@@ -140,9 +140,20 @@ class Control:
             )
         self._intake.check_name(order.name)
         self._intake.check_id(order)
+        self._check_earlier(order)
         for url in order.callback_urls:
             self._callbacks.check(url)
         self._check_settings(order.wishes)
+
+    def _check_earlier(self, order: Order) -> None:
+        """The id of a finished job still leads to its text."""
+        entry = self._register.find(order.job_id) if order.job_id else None
+        if entry and entry.name != order.name and entry.fate in (None, "completed", "failed"):
+            raise TranscriberError(
+                "job_id_taken",
+                f"The job id {order.job_id!r} belongs to {entry.name!r}.",
+                remedy="Choose another id, or leave it out.",
+            )
 
     def _check_settings(self, wishes: Mapping[str, Any]) -> None:
         settings = self._config.default_settings().model_copy(update=dict(wishes))
@@ -324,6 +335,8 @@ class Control:
                     f"{name!r} could not be transcribed and lies in {view.where}.",
                     remedy=f"Read why beside it; POST /manual/{name}/retry tries again.",
                 )
+        if job is None and name is not None and not is_recording(name):
+            raise self._not_found(name)
         if job is None and (name is None or not self._files.is_there(name)):
             raise self._lost(key, name)
         wanted = job.name if job else str(name)

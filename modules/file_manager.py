@@ -173,6 +173,8 @@ class FileManager:
         path = root / sidecar_name(name, RESULT)
         with storage_errors(path):
             try:
+                if not _has_real_folders(root, name) or not stat.S_ISREG(path.lstat().st_mode):
+                    return None
                 content = path.read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
@@ -331,7 +333,11 @@ class FileManager:
             for folder, subfolders, _ in os.walk(self.shared):
                 relative = os.path.relpath(folder, self.shared)
                 prefix = "" if relative == "." else f"{relative}/"
-                subfolders[:] = [s for s in subfolders if is_visible_folder(prefix + s)]
+                subfolders[:] = [
+                    s
+                    for s in subfolders
+                    if is_visible_folder(prefix + s) and not os.path.islink(os.path.join(folder, s))
+                ]
                 yield from (prefix + s for s in subfolders)
 
     def _entries(self, folder: str) -> list[str]:

@@ -18,6 +18,7 @@ from modules.journal import Journal
 from modules.logger import get_logger
 from modules.names import is_recording
 from modules.scheduler import Scheduler
+from modules.sidecars import job_from_json
 from modules.stability import FileSample
 
 log = get_logger("Intake")
@@ -200,14 +201,27 @@ class Intake:
         return Removed(tuple(deleted), interrupted, job is not None and not interrupted)
 
     def bring_back(self, name: str, client: str | None) -> Job:
-        """Take a file out of ``manual/`` and order it afresh.
+        """Take a file out of ``manual/`` and order it afresh, as it was ordered before.
 
         Raises TranscriberError if it is not there or the name is taken, StorageError.
         """
         self.check_name(name)
         with self._ordering:
+            order = self._order_again(name, client)
             self._files.bring_back(name)
-            return self._put_in(Order(name, client=client), self._scheduler.get(name))
+            return self._put_in(order, self._scheduler.get(name))
+
+    def _order_again(self, name: str, client: str | None) -> Order:
+        """A file that was only found gets the settings of today, which may have been mended."""
+        failure = self._files.failure(name)
+        try:
+            before = job_from_json(name, failure.state) if failure else None
+        except TranscriberError:
+            before = None
+        if before is None or before.priority is not Priority.API:
+            return Order(name, client=client)
+        wishes = before.settings.model_dump()
+        return Order(name, wishes, client, callback_urls=before.callback_urls)
 
     # --- at start ---
 

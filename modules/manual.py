@@ -95,13 +95,20 @@ def failure(manual: Path, name: str) -> Failure | None:
     state: dict[str, Any] = {}
     explanation = None
     with contextlib.suppress(OSError, TranscriberError):
-        state = parse_json((manual / sidecar_name(name, IN_PROGRESS)).read_bytes(), name)
+        state = parse_json(_read(manual / sidecar_name(name, IN_PROGRESS)), name)
     with contextlib.suppress(OSError):
-        explanation = (manual / sidecar_name(name, ERROR_TEXT)).read_text("utf-8", "replace")
+        explanation = _read(manual / sidecar_name(name, ERROR_TEXT)).decode("utf-8", "replace")
     try:
         return Failure(name, (manual / name).lstat().st_size, state, explanation)
     except OSError:
         return None
+
+
+def _read(path: Path) -> bytes:
+    """A file's content, but not that of a link's target. Raises OSError."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, flags), "rb") as file:
+        return file.read()
 
 
 def bring_back(manual: Path, shared: Path, name: str) -> bool:

@@ -12,6 +12,7 @@ from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 
 from modules import __version__
 from modules.api import answers, forms, models
@@ -39,15 +40,13 @@ _SCHEMES: dict[str, Any] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "basic": {"type": "http", "scheme": "basic"},
 }
-#: What any endpoint may answer.
-_COMMON: dict[Any, Any] = {
-    400: models.ErrorAnswer,
-    401: models.ErrorAnswer,
-    413: models.ErrorAnswer,
-    422: models.ErrorAnswer,
-    429: models.ErrorAnswer,
-    503: models.ErrorAnswer,
-}
+
+
+class NameConverter(PathConverter):
+    """Names may hold line ends, which the pattern of the base stops at."""
+
+    regex = r"[^/](?s:.)*?"
+    part_isolating = False
 
 
 def create_app(services: Services) -> Flask:
@@ -56,8 +55,7 @@ def create_app(services: Services) -> Flask:
     app = OpenAPI(
         "audio-transcriber",
         info=Info(title="audio-transcriber", version=__version__),
-        security_schemes=_SCHEMES if api.key or api.user else None,
-        responses=_COMMON,
+        security_schemes=_SCHEMES if api.key or api.user else {},
         validation_error_model=models.ErrorAnswer,
         validation_error_callback=_not_valid,
         doc_ui=False,
@@ -65,6 +63,7 @@ def create_app(services: Services) -> Flask:
     )
     request_class = type("Request", (forms.UploadingRequest,), {"uploads": services.uploads})
     app.request_class = request_class
+    app.url_map.converters["path"] = NameConverter
     app.register_api(control(services))
     app.register_api(speech(services))
     if api.key or api.user:
@@ -78,17 +77,20 @@ def create_app(services: Services) -> Flask:
 
 
 def _show_document(app: OpenAPI) -> None:
-    @app.get("/openapi.json", doc_ui=False)
+    """Plain Flask routes: they are no part of the document."""
+
     def document() -> Response:
         return answers.as_json(app.api_doc)
 
-    @app.get("/docs", doc_ui=False)
     def docs() -> Response:
         return Response(_PAGE, content_type="text/html; charset=utf-8")
 
-    @app.get("/docs/<path:name>", doc_ui=False)
     def docs_file(name: str) -> Response:
         return send_from_directory(_UI, name)
+
+    app.add_url_rule("/openapi.json", view_func=document)
+    app.add_url_rule("/docs", view_func=docs)
+    app.add_url_rule("/docs/<path:name>", view_func=docs_file)
 
 
 def _time(app: Flask, services: Services) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, TypeVar
@@ -14,6 +15,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from modules.errors import TranscriberError
 from modules.names import is_recording
+from modules.sidecars import NAME_MAX
 from modules.uploads import Uploads
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -47,10 +49,15 @@ def told(failure: ValidationError) -> str:
     lines = []
     for error in failure.errors(include_url=False, include_context=False):
         field = ".".join(str(part) for part in error["loc"]) or "the body"
-        given = repr(error["input"])
-        given = given if len(given) <= 60 else given[:57] + "..."
+        given = shortened(error["input"])
         lines.append(f"{field}: {error['msg'].removeprefix('Value error, ')}, got {given}")
     return "; ".join(lines)
+
+
+def shortened(value: object) -> str:
+    """A value as errors show it."""
+    given = repr(value)
+    return given if len(given) <= 60 else given[:57] + "..."
 
 
 def checked(model: type[Model], content: object) -> Model:
@@ -65,7 +72,8 @@ def from_json(request: FlaskRequest, model: type[Model]) -> Model:
     """A JSON body; a wrong Content-Type is let pass, as curl sends one."""
     content = request.get_json(force=True, silent=True)
     if not isinstance(content, dict):
-        raise invalid("The body must be a JSON object.")
+        given = shortened(request.get_data())
+        raise invalid(f"the body: must be a JSON object, got {given}")
     return checked(model, content)
 
 
@@ -115,6 +123,8 @@ def _only_file(request: FlaskRequest) -> tuple[IO[bytes], str]:
             f"{name!r} is not the name of a recording.",
             remedy="Give the file a name with an ending such as .mp3, .wav or .mp4.",
         )
+    if len(os.fsencode(name)) > NAME_MAX:
+        raise invalid(f"file: its name has more than {NAME_MAX} bytes.")
     stream: IO[bytes] = sent[0][1].stream
     return stream, name
 

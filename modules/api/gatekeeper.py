@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import socket
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask
 from waitress.utilities import Error
 
+from modules.api import openai_format
 from modules.atomic import TEMPORARY_PREFIX, to_json
 from modules.logger import get_logger
 
@@ -102,6 +104,13 @@ def _answer_to(error: Error) -> Refusal:
         return refusal(500, "internal_error", "Something went wrong here.", "The log says what.")
     code, message, suggestion = _OWN_ERRORS[error.code]
     return refusal(error.code, code, f"{message}: {error.body}.", suggestion)
+
+
+def _as_openai(answer: Refusal) -> bytes:
+    told = json.loads(answer.body)
+    message = " ".join(filter(None, (told["message"], told["suggestion"])))
+    kind = "invalid_request_error" if answer.status < 500 else "server_error"
+    return to_json(openai_format.error(message, code=told["error_code"], kind=kind))
 
 
 class _SpoolFile(TempfileBasedBuffer):
@@ -241,8 +250,9 @@ class JsonErrorTask(ErrorTask):
         self.status = f"{answer.status} {phrase}"
         self.response_headers += [("Content-Type", "application/json"), *answer.headers]
         self.set_close_on_finish()
-        self.content_length = len(answer.body)
-        self.write(b"" if self.request.command == "HEAD" else answer.body)
+        body = _as_openai(answer) if str(self.request.path).startswith("/v1/") else answer.body
+        self.content_length = len(body)
+        self.write(b"" if self.request.command == "HEAD" else body)
         self.channel.linger_when_flushed = True
 
 

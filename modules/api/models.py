@@ -109,11 +109,11 @@ class DeleteRequest(Request):
 class KeyPath(BaseModel):
     """A file name, with ``/`` for subfolders, or a job id."""
 
-    key: Name
+    key: Name = Field(json_schema_extra={"example": "talk.mp3"})
 
 
 class NamePath(BaseModel):
-    filename: Name
+    filename: Name = Field(json_schema_extra={"example": "talk.mp3"})
 
 
 class ResultQuery(Request):
@@ -144,6 +144,10 @@ class ErrorAnswer(Answer):
     suggestion: str | None
     error: dict[str, Any] | None = None
     debug_info: dict[str, Any] | None = None
+
+
+#: What any endpoint may answer; the server's door answers too.
+COMMON: dict[Any, Any] = dict.fromkeys((400, 401, 413, 422, 429, 431, 503, 507), ErrorAnswer)
 
 
 class AcceptedAnswer(Answer):

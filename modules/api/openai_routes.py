@@ -12,7 +12,7 @@ from pydantic import Field
 
 from modules.api import answers, forms, models
 from modules.api.openai_format import GRANULARITIES, RESPONSE_FORMATS, body, error, model_size
-from modules.api.routes import form_schema, gone_of, request_body
+from modules.api.routes import form, gone_of, request_body
 from modules.api.services import Services
 from modules.control import Accepted
 from modules.errors import TranscriberError
@@ -70,8 +70,11 @@ def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str)
         f"{PREFIX}audio/{path}",
         summary=f"{task.capitalize()} an upload",
         tags=[_TAG],
-        responses={200: _AUDIO, **{s: dict(_ERROR) for s in (400, 401, 413, 415, 422, 429, 503)}},
-        openapi_extensions=request_body(("multipart/form-data", form_schema(SpeechRequest))),
+        responses={
+            200: _AUDIO,
+            **{s: dict(_ERROR) for s in (400, 401, 413, 415, 422, 429, 431, 503, 507)},
+        },
+        openapi_extensions=request_body(form(SpeechRequest)),
     )(handle)
 
 

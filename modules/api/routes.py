@@ -40,23 +40,30 @@ def gone_of(environ: dict[str, Any]) -> Gone:
     return left
 
 
-def request_body(*kinds: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+def request_body(content: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The part of the document that says what a body may be."""
-    content = {kind: {"schema": schema} for kind, schema in kinds}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def form_schema(model: type[models.Request]) -> dict[str, Any]:
-    """A model's schema with the file that comes with it."""
+def form(model: type[models.Request]) -> dict[str, Any]:
+    """A body of a model's fields with the file that comes with them. Forms know no null."""
     schema = model.model_json_schema()
+    for name, field in schema["properties"].items():
+        kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            said = {key: field[key] for key in ("title", "description") if key in field}
+            schema["properties"][name] = said | kinds[0]
     schema["properties"] = {"file": {"type": "string", "format": "binary"}, **schema["properties"]}
     schema["required"] = ["file", *schema.get("required", [])]
-    return schema
+    # The name decides what the file is taken for.
+    head = {"schema": {"type": "string"}, "example": 'form-data; name="file"; filename="talk.mp3"'}
+    encoding = {"file": {"headers": {"Content-Disposition": head}}}
+    return {"multipart/form-data": {"schema": schema, "encoding": encoding}}
 
 
 def control(services: Services) -> APIBlueprint:
     """The blueprint over the services; it words their answers and decides nothing."""
-    blueprint = APIBlueprint("control", __name__)
+    blueprint = APIBlueprint("control", __name__, abp_responses=models.COMMON)
     _orders(blueprint, services)
     _queue(blueprint, services)
     _manual(blueprint, services)
@@ -88,8 +95,10 @@ def _orders(blueprint: APIBlueprint, services: Services) -> None:
         tags=[_ORDERS],
         responses=_ACCEPTED_OR_TEXT,
         openapi_extensions=request_body(
-            ("application/json", models.TranscribeRequest.model_json_schema()),
-            ("multipart/form-data", form_schema(models.UploadRequest)),
+            {
+                "application/json": {"schema": models.TranscribeRequest.model_json_schema()},
+                **form(models.UploadRequest),
+            }
         ),
     )
     def transcribe() -> Response:
@@ -118,8 +127,13 @@ def _orders(blueprint: APIBlueprint, services: Services) -> None:
     )
     def delete(query: models.DeleteQuery) -> Response:
         name = query.filename
-        if name is None:
+        if name is None or request.get_data():
             name = forms.from_json(request, models.DeleteRequest).filename
+            if query.filename not in (None, name):
+                raise forms.invalid(
+                    f"filename: must be one name, got {forms.shortened(query.filename)}"
+                    f" in the query and {forms.shortened(name)} in the body"
+                )
         removed = desk.delete(name)
         return answers.as_json(
             {
@@ -284,7 +298,8 @@ def _service(blueprint: APIBlueprint, services: Services) -> None:
         summary="healthy, degraded or unhealthy, and why",
         tags=[_SERVICE],
         responses={200: models.HealthAnswer, 503: models.HealthAnswer},
-        security=[],
+        # flask_openapi3 takes an empty security= for none at all.
+        openapi_extensions={"security": []},
     )
     def health() -> Response:
         report = services.report_health()

@@ -534,3 +534,17 @@ def test_an_end_that_a_crash_kept_silent_is_told_at_the_start(bench: Bench) -> N
     assert [(j.status, j.callback_urls) for j in told] == [
         (Status.COMPLETED, ("http://example.org/x",))
     ]
+
+
+def test_what_was_ordered_comes_back_with_its_settings(bench: Bench) -> None:
+    bench.put()
+    wishes = {"language": "en"}
+    taken = bench.intake.order(Order("talk.mp3", wishes, callback_urls=("http://example.org/x",)))
+    assert taken
+    state = json.dumps(job_to_json(taken.job))
+    bench.intake.remove("talk.mp3")
+    (bench.files.manual / "talk.mp3").write_bytes(b"sound")
+    (bench.files.manual / "talk.mp3.in_progress").write_text(state, encoding="utf-8")
+    job = bench.intake.bring_back("talk.mp3", "me")
+    assert (job.settings.language, job.clients) == ("en", ("me",))
+    assert job.callback_urls == ("http://example.org/x",)
