@@ -305,11 +305,13 @@ class Intake:
     def _begin(self, name: str) -> None:
         """A file that nobody works on: a new job, unless its result is there already."""
         try:
-            if self._files.is_done(name):
-                return
-            # What may lie about is of an earlier life; our own jobs are all in the queue.
-            self._files.drop_leftovers(name)
-            self._scheduler.submit(self._new(name, Priority.SCAN, Status.QUEUED))
+            # Not while an order puts the same file in: its state would be taken for a leftover.
+            with self._ordering:
+                if self._scheduler.get(name) or self._files.is_done(name):
+                    return
+                # What may lie about is of an earlier life; our own jobs are all in the queue.
+                self._files.drop_leftovers(name)
+                self._scheduler.submit(self._new(name, Priority.SCAN, Status.QUEUED))
         except StorageError as error:
             log.warning("%s: looking again: %s", name, error)
             self.look_again(name)

@@ -586,7 +586,7 @@ def test_orders_survive_a_kill_with_all_they_say(fresh: Client, receiver: Receiv
     settings = [{"language": "en"}, {"temperature": 0.5}, {"language": "auto", "debug": True}]
     names = ["slow first.mp3", "slow second.mp3", "slow third.mp3"]
     for number, (name, wishes) in enumerate(zip(names, settings, strict=True)):
-        fresh.daemon.drop(name, 15 if number == 0 else 3, seed=str(number))
+        fresh.daemon.drop(name, 60 if number == 0 else 3, seed=str(number))
         url = f"{receiver.url}/{number}"
         reply = fresh.order(name, job_id=f"job-{number}", callback_url=url, **wishes)
         assert reply.status == 202, reply.text

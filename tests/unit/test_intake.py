@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import unicodedata
 from datetime import timedelta
 from pathlib import Path
@@ -548,3 +549,25 @@ def test_what_was_ordered_comes_back_with_its_settings(bench: Bench) -> None:
     job = bench.intake.bring_back("talk.mp3", "me")
     assert (job.settings.language, job.clients) == ("en", ("me",))
     assert job.callback_urls == ("http://example.org/x",)
+
+
+def test_an_order_that_comes_as_the_file_is_found_keeps_its_state(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put()
+    is_done = bench.files.is_done
+    order = threading.Thread(
+        target=lambda: bench.intake.order(Order("talk.mp3", {"language": "en"}, client="me"))
+    )
+
+    def found_just_now(name: str) -> bool:
+        monkeypatch.undo()
+        order.start()
+        order.join(0.3)  # unhindered it is done by then
+        return is_done(name)
+
+    monkeypatch.setattr(bench.files, "is_done", found_just_now)
+    bench.whole()
+    order.join(5)
+    state = json.loads((bench.files.shared / "talk.mp3.in_progress").read_bytes())
+    assert (state["settings"]["language"], state["api_clients"]) == ("en", ["me"])
