@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -241,7 +241,10 @@ class Control:
         return self._view_of_file(name)
 
     def view(self, job: Job) -> View:
-        """A job that is still to be done."""
+        """A job as it stands in the queue just now."""
+        return self._view(job, self._scheduler.jobs())
+
+    def _view(self, job: Job, jobs: Sequence[Job]) -> View:
         now = job.attempts[0].start_time if job.attempts else None
         state: State = "error" if job.status is Status.FAILED else "processing"
         untouched = job.priority is Priority.SCAN and not job.attempts
@@ -261,16 +264,16 @@ class Control:
             stage=job.progress.stage,
             percentage=100 if state == "completed" else job.progress.percentage,
             queue_position=ahead,
-            eta_seconds=self._eta_s(job, ahead),
+            eta_seconds=self._eta_s(job, ahead, jobs),
             priority=job.priority.label,
             settings=job.settings.model_dump(),
             error=job.error.model_dump() if job.error else None,
         )
 
-    def _eta_s(self, job: Job, ahead: int | None) -> float | None:
+    def _eta_s(self, job: Job, ahead: int | None, jobs: Sequence[Job]) -> float | None:
         if ahead is None or self._scheduler.paused:
             return None
-        left_s = self._estimates.eta_s(self._scheduler.jobs(), job.name)
+        left_s = self._estimates.eta_s(jobs, job.name)
         return None if left_s is None else round(left_s, 1)
 
     def _resolve(self, key: str) -> tuple[Job | None, str | None]:
@@ -290,7 +293,7 @@ class Control:
             return View(name, "not_found")
         there = self._files.is_there(name)
         result = self._files.read_result(name)
-        if result and (not there or self._files.is_done(name)):
+        if result and (not there or self._files.is_result_of(name, result)):
             return _completed(name, result)
         if there:
             return View(name, "pending", priority=Priority.SCAN.label)
@@ -363,7 +366,8 @@ class Control:
 
     def queue(self) -> Iterator[View]:
         """Every job that is still to be done, in order."""
-        return (self.view(job) for job in self._scheduler.jobs())
+        jobs = self._scheduler.jobs()
+        return (self._view(job, jobs) for job in jobs)
 
     # --- acting ---
 

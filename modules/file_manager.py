@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,8 +186,11 @@ class FileManager:
 
     def is_done(self, name: str) -> bool:
         """Whether the recording has a result, and is still the file that it was made from."""
-        result = self.read_result(name)
-        source = (result or {}).get("source")
+        return self.is_result_of(name, self.read_result(name) or {})
+
+    def is_result_of(self, name: str, result: Mapping[str, Any]) -> bool:
+        """Whether a result was made from the recording as it is now."""
+        source = result.get("source")
         try:
             return bool(source) and self.is_still(name, Source.model_validate(source))
         except ValueError:
