@@ -46,6 +46,7 @@ from modules.protocol import (
     Transcribe,
 )
 from modules.results import RunFacts
+from modules.worker_order import Request
 
 log = get_logger("AudioProcessor")
 
@@ -65,14 +66,6 @@ def slowness(model_size: str) -> float:
     name = Path(model_size).name
     known = (factor for part, factor in _SLOWNESS.items() if part in name)
     return max(known, default=_SLOWNESS["large"])
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the child is to do with one file. ``spent_s``: seconds that this attempt already ran."""
-
-    order: Transcribe
-    spent_s: float = 0.0
 
 
 @dataclass

@@ -32,6 +32,9 @@ _NO_TRANSLATION = frozenset({"large-v3-turbo", "turbo"})
 #: Whisper takes 224 tokens of prompt; more characters than this cannot fit.
 PROMPT_CHARS = 2000
 
+#: More voices than this cannot be told apart by their sound.
+MAX_SPEAKERS = 20
+
 #: The sizes that know Cantonese, the one language that came late.
 _CANTONESE = re.compile(r"^large$|large-v3|turbo")
 
@@ -140,6 +143,11 @@ ComputeType = Literal[
 Device = Literal["cpu", "cuda", "auto"]
 Task = Literal["transcribe", "translate"]
 Prompt = Annotated[str, AfterValidator(_prompt)]
+BeamSize = Annotated[int, _between(1, 20)]
+VadMethod = Literal["silero", "pyannote"]
+#: A probability that makes sense as a border: at 0 or 1 everything or nothing would be speech.
+Threshold = Annotated[float, _between(0.01, 0.99)]
+Speakers = Annotated[int, _between(1, MAX_SPEAKERS)]
 Format = Literal["txt", "srt", "vtt", "tsv", "json"]
 Secret = Annotated[str, AfterValidator(_secret)]
 RateLimit = Annotated[str, AfterValidator(_rate)]
@@ -199,11 +207,18 @@ class WhisperxConfig(_Section):
     device: Device = "cpu"
     task: Task = "transcribe"
     initial_prompt: Prompt | None = None
+    hotwords: Prompt | None = None
+    beam_size: BeamSize = 5
+    suppress_numerals: bool = False
+    vad_method: VadMethod = "silero"
+    vad_onset: Threshold = 0.5
+    vad_offset: Threshold = 0.363
+    diarize: bool = False
+    min_speakers: Speakers | None = None
+    max_speakers: Speakers | None = None
     debug: bool = False
     cpu_threads: Annotated[int, _between(1, 64)] = 2
-    beam_size: Annotated[int, _between(1, 20)] = 5
     batch_size: Annotated[int, _between(1, 64)] = 8
-    vad_method: Literal["silero", "pyannote"] = "silero"
     allow_download: bool = False
 
 
@@ -298,6 +313,13 @@ def settings_conflicts(settings: Settings | WhisperxConfig) -> list[Conflict]:
     if settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
         line = f"the model {settings.model_size} cannot translate; use base, small or medium"
         found.append((("task", "model_size"), line))
+    if settings.vad_offset > settings.vad_onset:
+        line = f"must not be above vad_onset ({settings.vad_onset:g}), got {settings.vad_offset:g}"
+        found.append((("vad_offset", "vad_onset"), line))
+    least, most = settings.min_speakers, settings.max_speakers
+    if least is not None and most is not None and least > most:
+        line = f"must not be above max_speakers ({most}), got {least}"
+        found.append((("min_speakers", "max_speakers"), line))
     size, language, compute = settings.model_size, settings.language, settings.compute_type
     if settings.device == "cpu" and compute in ("float16", "int8_float16"):
         line = f"{compute} needs a GPU; use int8 on device cpu"

@@ -94,6 +94,15 @@ class Settings(Frozen):
     device: str
     task: Literal["transcribe", "translate"] = "transcribe"
     initial_prompt: str | None = None
+    hotwords: str | None = None
+    beam_size: int = 5
+    suppress_numerals: bool = False
+    vad_method: Literal["silero", "pyannote"] = "silero"
+    vad_onset: float = 0.5
+    vad_offset: float = 0.363
+    diarize: bool = False
+    min_speakers: int | None = None
+    max_speakers: int | None = None
     debug: bool = False
 
     def agrees_with(self, wishes: Mapping[str, Any]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modules.audio_processor import Request
 from modules.checkpoint import Checkpoint, Writer
 from modules.clock import Clock
 from modules.config import Config
@@ -12,8 +11,9 @@ from modules.file_manager import FileManager
 from modules.job import Job, Progress
 from modules.journal import Journal
 from modules.outputs import segment_json
-from modules.protocol import Chunk, ModelSpec, Started, Transcribe
+from modules.protocol import Chunk, ModelSpec, Started
 from modules.scheduler import Scheduler
+from modules.worker_order import Request, request_for
 
 
 class JobRun:
@@ -58,25 +58,18 @@ class JobRun:
 
     def request(self, spec: ModelSpec) -> Request:
         """The order for the worker, from the end of the checkpoint on."""
-        settings, config = self._job.settings, self._config
+        settings = self._job.settings
         number, attempts = self._job.attempt_number, self._job.attempts
         spent = sum(a.running_seconds for a in attempts if a.attempt_number == number)
-        order = Transcribe(
-            order=0,
-            path=bytes(self._files.path(self._job.name)),
-            model=spec,
-            language=settings.language,
-            settled_language=self._sound.language if settings.language == "auto" else None,
-            task=settings.task,
-            initial_prompt=settings.initial_prompt,
-            temperature=settings.temperature,
-            beam_size=config.whisperx.beam_size,
-            batch_size=config.whisperx.batch_size,
-            vad_method=config.whisperx.vad_method,
+        return request_for(
+            self._files.path(self._job.name),
+            settings,
+            spec,
+            self._config,
             start_s=self._sound.position_s,
-            max_duration_s=config.processing.max_duration_hours * 3600,
+            settled_language=self._sound.language if settings.language == "auto" else None,
+            spent_s=spent,
         )
-        return Request(order, spent)
 
     def on_accepted(self) -> None:
         """The attempt is written down before it begins. Raises StorageError."""

@@ -171,7 +171,8 @@ def _json(segments: Sequence[Segment]) -> str:
 
 def segment_json(segment: Segment) -> dict[str, object]:
     """A segment as it stands in our JSON files; what is not known is absent."""
-    return segment.model_dump(exclude_none=True)
+    unknown = set() if segment.flags else {"flags"}
+    return segment.model_dump(exclude_none=True, exclude=unknown)
 
 
 def full_text(segments: Sequence[Segment]) -> str:

@@ -9,7 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from modules.job import Frozen
+from modules.job import Frozen, Settings
+
+#: Why a text is doubtful: it goes in circles, the model was unsure of it, the model heard no
+#: speech, it is a line that Whisper is known to invent, or its words lie where nobody speaks.
+Flag = Literal["repetition", "low_probability", "no_speech", "filler", "outside_speech"]
 
 
 class Word(Frozen):
@@ -19,12 +23,15 @@ class Word(Frozen):
     start: float | None = None
     end: float | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
+    speaker: str | None = None
 
 
 class Segment(Frozen):
     """A sentence or a part of one; times in seconds from the start of the recording.
 
-    ``avg_logprob`` and ``no_speech_prob`` are Whisper's figures for the chunk it was said in.
+    ``avg_logprob``, ``no_speech_prob`` and ``compression_ratio`` are Whisper's figures for the
+    chunk it was said in, ``temperature`` is what that was decoded with in the end. ``flags`` say
+    why the text is doubtful.
     """
 
     start: float
@@ -32,8 +39,29 @@ class Segment(Frozen):
     text: str
     confidence: float | None = Field(default=None, ge=0, le=1)
     words: tuple[Word, ...] = ()
+    speaker: str | None = None
+    flags: tuple[Flag, ...] = ()
+    temperature: float | None = None
     avg_logprob: float | None = None
     no_speech_prob: float | None = Field(default=None, ge=0, le=1)
+    compression_ratio: float | None = None
+
+
+class Dropped(Frozen):
+    """Text that Whisper gave where nobody spoke; kept out of the transcript, and told."""
+
+    start: float
+    end: float
+    text: str
+    reason: Flag
+
+
+class Turn(Frozen):
+    """A stretch in which one speaker speaks; seconds from the start of the recording."""
+
+    start: float
+    end: float
+    speaker: str
 
 
 class ModelSpec(Frozen):
@@ -46,11 +74,10 @@ class ModelSpec(Frozen):
 
 
 class Transcribe(Frozen):
-    """Order to transcribe one file from ``start_s`` on. ``language``: a code, auto or mixed.
+    """Order to transcribe one file from ``start_s`` on.
 
     ``path`` is bytes because file names need not be UTF-8. ``settled_language``: what ``auto``
-    found before an interruption, so that it is not asked twice. ``task`` translate: into English.
-    ``initial_prompt``: text whose spelling and style every chunk is to follow.
+    found before an interruption, so that it is not asked twice.
     """
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -59,14 +86,9 @@ class Transcribe(Frozen):
     order: int
     path: bytes
     model: ModelSpec
-    language: str
+    settings: Settings
     settled_language: str | None = None
-    task: Literal["transcribe", "translate"] = "transcribe"
-    initial_prompt: str | None = None
-    temperature: float
-    beam_size: int
     batch_size: int
-    vad_method: str
     start_s: float = 0.0
     max_duration_s: float
 
@@ -99,12 +121,14 @@ class Ready(Frozen):
 
 
 class Loaded(Frozen):
-    """A model is in memory."""
+    """A model is in memory, on this device and with this compute type, whatever ``auto`` meant."""
 
     kind: Literal["loaded"] = "loaded"
     name: str
     size_mb: int
     seconds: float
+    device: str | None = None
+    compute_type: str | None = None
 
 
 class Started(Frozen):
@@ -126,6 +150,7 @@ class Chunk(Frozen):
     position_s: float
     speech_s: float = 0.0
     segments: tuple[Segment, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
     language: str | None = None
     detected_language: str | None = None
     language_probability: float | None = None
@@ -134,11 +159,16 @@ class Chunk(Frozen):
 
 
 class Done(Frozen):
-    """The whole file is finished. ``notes``: what was done worse than asked, and why."""
+    """The whole file is finished. ``notes``: what was done worse than asked, and why.
+
+    ``turns``: who speaks when, if that was asked for and found; ``diarization``: by what.
+    """
 
     kind: Literal["done"] = "done"
     order: int
     duration_s: float
+    turns: tuple[Turn, ...] = ()
+    diarization: str | None = None
     notes: tuple[str, ...] = ()
     cpu_seconds: float = 0.0
 

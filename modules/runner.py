@@ -11,15 +11,14 @@ from modules.config import Config
 from modules.errors import ModelError, StorageError, TranscriberError
 from modules.explanations import explain
 from modules.file_manager import FileManager
-from modules.job import Cause, ErrorInfo, Job, Progress, Settings, Status
+from modules.job import Cause, ErrorInfo, Job, Progress, Status
 from modules.job_run import JobRun
 from modules.journal import Journal
 from modules.logger import get_logger
-from modules.models import locate, prepare
-from modules.protocol import ModelSpec
 from modules.results import result_json, segments_of
 from modules.scheduler import Scheduler, StopReason
 from modules.trouble import HOLD_S, Trouble
+from modules.worker_order import model_of
 
 log = get_logger("Runner")
 
@@ -83,7 +82,7 @@ class Runner:
 
     def _warm(self) -> None:
         try:
-            self._processor.warm(self._spec(self._config.default_settings()))
+            self._processor.warm(model_of(self._config.default_settings(), self._config))
         except TranscriberError as error:
             self.trouble.note(error)
 
@@ -139,7 +138,7 @@ class Runner:
         if run.resumed_at_s:
             log.info("%s: going on from the checkpoint at %.1f s", job.name, run.resumed_at_s)
         outcome = self._processor.process(
-            run.request(self._spec(job.settings)),
+            run.request(model_of(job.settings, self._config)),
             on_chunk=run.on_chunk,
             on_started=run.on_started,
             should_stop=lambda: self._scheduler.stop_reason() is not None,
@@ -154,17 +153,6 @@ class Runner:
     def _accepted(self, run: JobRun) -> None:
         run.on_accepted()
         self.trouble.is_over()
-
-    def _spec(self, settings: Settings) -> ModelSpec:
-        """The weights for a job, made ready on the disk. Raises ModelError."""
-        directory = self._config.models_directory
-        source = locate(settings.model_size, directory, self._config.whisperx.allow_download)
-        return ModelSpec(
-            name=source.name,
-            path=str(prepare(source, directory)),
-            device=settings.device,
-            compute_type=settings.compute_type,
-        )
 
     # --- how it ends ---
 

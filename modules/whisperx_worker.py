@@ -169,8 +169,9 @@ class Transcription:
         self._engine = engine
         self._inbox = inbox
         self._outbox = outbox
-        self._language = None if order.language in ("auto", "mixed") else order.language
-        if order.language == "auto":
+        language = order.settings.language
+        self._language = None if language in ("auto", "mixed") else language
+        if language == "auto":
             self._language = order.settled_language
         #: What the first speech sounds like: decides for ``auto``, checks a language that is given.
         self._heard: tuple[str, float] | None = None
@@ -210,9 +211,9 @@ class Transcription:
         """Send every chunk, in order. False if the parent asked to stop before the end."""
         from modules.engine import DETECTORS
 
-        detect = DETECTORS[self._order.vad_method]
+        detect = DETECTORS[self._order.settings.vad_method]
         stream = chunks(self._alive(recording), detect, self._order.start_s)
-        batched = self._engine.on_gpu and self._order.language != "mixed"
+        batched = self._engine.on_gpu and self._order.settings.language != "mixed"
         running: deque[tuple[list[AudioChunk], Future[list[Finished]]]] = deque()
         stopped = False
         with ThreadPoolExecutor(self._engine.streams, thread_name_prefix="stream") as pool:
@@ -243,7 +244,7 @@ class Transcription:
     def _submit(self, pool: ThreadPoolExecutor, group: list[AudioChunk]) -> Future[list[Finished]]:
         spoken = [chunk for chunk in group if len(chunk.samples)]
         encoded = None
-        if spoken and self._heard is None and self._order.language != "mixed":
+        if spoken and self._heard is None and self._order.settings.language != "mixed":
             encoded = self._engine.encode(spoken)
             self._heard = self._engine.detect_language(encoded)
             self._language = self._language or self._heard[0]
@@ -264,10 +265,10 @@ class Transcription:
                 language = heard[0]
             decoding = Decoding(
                 language,
-                self._order.temperature,
-                self._order.beam_size,
-                self._order.task,
-                self._order.initial_prompt,
+                self._order.settings.temperature,
+                self._order.settings.beam_size,
+                self._order.settings.task,
+                self._order.settings.initial_prompt,
             )
             texts = iter(self._engine.transcribe(spoken, decoding, encoded))
         return [

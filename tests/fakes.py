@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from modules.audio_processor import Outcome, Request
+from modules.audio_processor import Outcome
 from modules.clock import Clock
 from modules.protocol import Chunk, Done, Loaded, ModelSpec, Segment, Started
+from modules.worker_order import Request
 
 
 class FakeClock:

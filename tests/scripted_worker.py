@@ -182,10 +182,10 @@ class Act:
 
     def _text(self, index: int) -> str:
         text = text_of(self._content, index)
-        if self._order.task == "translate":
+        if self._order.settings.task == "translate":
             text = f"EN {text}"
-        if self._order.initial_prompt and index == 0:
-            text = f"[{self._order.initial_prompt}] {text}"
+        if self._order.settings.initial_prompt and index == 0:
+            text = f"[{self._order.settings.initial_prompt}] {text}"
         return text
 
     def _wait_for_stop(self) -> bool:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from modules.config import (
+    MAX_SPEAKERS,
     MODEL_SIZES,
     PROMPT_CHARS,
+    BeamSize,
     ComputeType,
     Device,
     Language,
     Prompt,
+    Speakers,
     Task,
     Temperature,
+    Threshold,
+    VadMethod,
 )
 from modules.job import JOB_ID_PATTERN
 from modules.languages import LANGUAGE_CODES
@@ -36,6 +42,10 @@ def as_number(value: object) -> object:
         return value
 
 
+def as_whole_number(value: object) -> object:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+
+
 Flag = Annotated[bool, BeforeValidator(as_flag)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_CHARS)]
 #: A path to a model can only be set in the configuration, so that no client reads other folders.
@@ -51,6 +61,23 @@ ZeroToOne = Annotated[
 ]
 PromptText = Annotated[
     Prompt, WithJsonSchema({"type": "string", "maxLength": PROMPT_CHARS, "pattern": r"\S"})
+]
+
+
+Beam = Annotated[
+    BeamSize,
+    BeforeValidator(as_whole_number),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 20}),
+]
+Border = Annotated[
+    Threshold,
+    BeforeValidator(as_number),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 0.99}),
+]
+SpeakerCount = Annotated[
+    Speakers,
+    BeforeValidator(as_whole_number),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_SPEAKERS}),
 ]
 
 
@@ -72,6 +99,15 @@ class SettingsFields(Request):
     device: Device | None = None
     task: Task | None = None
     initial_prompt: PromptText | None = None
+    hotwords: PromptText | None = None
+    beam_size: Beam | None = None
+    suppress_numerals: Flag | None = None
+    vad_method: VadMethod | None = None
+    vad_onset: Border | None = None
+    vad_offset: Border | None = None
+    diarize: Flag | None = None
+    min_speakers: SpeakerCount | None = None
+    max_speakers: SpeakerCount | None = None
     debug: Flag | None = None
 
     def wishes(self) -> dict[str, Any]:

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from modules.atomic import to_json, write_whole
-from modules.audio_processor import AudioProcessor, Outcome, Request
+from modules.audio_processor import AudioProcessor, Outcome
 from modules.cli.progress import Meter
 from modules.cli.targets import RESULT_FORMAT, Target, refuse_existing
 from modules.clock import Clock
 from modules.config import Config
 from modules.file_manager import FileManager
 from modules.job import Job, Priority
-from modules.models import ModelSource, locate, prepare
 from modules.outputs import render
-from modules.protocol import Chunk, ModelSpec, Segment, Started, Transcribe
+from modules.protocol import Chunk, Segment, Started
 from modules.results import result_json, segments_of
+from modules.worker_order import model_of, request_for
 
 
 class OneOff:
@@ -48,13 +48,13 @@ class OneOff:
         Raises TranscriberError; a ModelError would be the same for every other file.
         """
         path = Path(os.path.realpath(target.recording))
-        asked = self._config.whisperx
-        weights = locate(asked.model_size, self._config.models_directory, asked.allow_download)
-        if self._processor.model_loaded is None:
-            meter.loading(asked.model_size)
         run = _Run(self._job(target, path), self._clock, meter)
+        settings = run.job.settings
+        model = model_of(settings, self._config)
+        if self._processor.model_loaded is None:
+            meter.loading(settings.model_size)
         outcome = self._processor.process(
-            Request(self._order(path, weights)),
+            request_for(path, settings, model, self._config),
             on_chunk=run.on_chunk,
             on_started=run.on_started,
             should_stop=self._should_stop,
@@ -73,29 +73,6 @@ class OneOff:
             settings=self._config.default_settings(),
             source=files.source(path.name),
             created=self._clock.utc_now(),
-        )
-
-    def _order(self, path: Path, weights: ModelSource) -> Transcribe:
-        asked, limits = self._config.whisperx, self._config.processing
-        return Transcribe(
-            order=0,
-            path=bytes(path),
-            model=self._model(weights),
-            language=asked.language,
-            temperature=asked.temperature,
-            beam_size=asked.beam_size,
-            batch_size=asked.batch_size,
-            vad_method=asked.vad_method,
-            max_duration_s=limits.max_duration_hours * 3600,
-        )
-
-    def _model(self, weights: ModelSource) -> ModelSpec:
-        """What the child is to load; joined or fetched first, if need be."""
-        return ModelSpec(
-            name=weights.name,
-            path=str(prepare(weights, self._config.models_directory)),
-            device=self._config.whisperx.device,
-            compute_type=self._config.whisperx.compute_type,
         )
 
     def _write(self, target: Target, run: _Run, outcome: Outcome) -> str:

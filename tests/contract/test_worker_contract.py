@@ -42,7 +42,7 @@ from modules.protocol import (
     Transcribe,
     parse_event,
 )
-from tests.builders import until
+from tests.builders import SETTINGS, until
 from tests.daemon_process import MODELS, PROJECT, missing_weights
 from tests.scripted_worker import NOT_MEDIA, recording
 
@@ -182,15 +182,22 @@ class Worker:
         assert isinstance(event, kind), f"expected {kind.__name__}, got {event}"
         return event
 
-    def order(self, path: Path, start_s: float = 0.0, **more: Any) -> int:
+    def order(
+        self, path: Path, start_s: float = 0.0, settled_language: str | None = None, **settings: Any
+    ) -> int:
         self._orders += 1
         self.say(
             Transcribe(
-                order=self._orders, path=bytes(path), model=self.kind.spec, language="ru",
-                temperature=0.0, beam_size=5, batch_size=8, vad_method="silero", start_s=start_s,
-                max_duration_s=3600, **more,
+                order=self._orders,
+                path=bytes(path),
+                model=self.kind.spec,
+                settings=SETTINGS.model_copy(update=settings),
+                settled_language=settled_language,
+                batch_size=8,
+                start_s=start_s,
+                max_duration_s=3600,
             )
-        )  # fmt: skip
+        )
         return self._orders
 
     def run(

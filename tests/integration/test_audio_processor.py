@@ -17,11 +17,12 @@ import psutil
 import pytest
 
 from modules import audio_processor, child
-from modules.audio_processor import AudioProcessor, Outcome, Request
+from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import SystemClock
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.protocol import Chunk, Done, ModelSpec, Started, Transcribe
-from tests.builders import a_config, until
+from modules.worker_order import Request
+from tests.builders import SETTINGS, a_config, until
 from tests.scripted_worker import CHUNK_S, recording, text_of
 
 COMMAND = [sys.executable, "-m", "tests.scripted_worker"]
@@ -56,8 +57,8 @@ class Bench:
         path = self.root / name
         path.write_bytes(recording(chunks))
         order = Transcribe(
-            order=0, path=bytes(path), model=spec, language="ru", temperature=0.0, beam_size=5,
-            batch_size=8, vad_method="silero", start_s=start_s, max_duration_s=3600,
+            order=0, path=bytes(path), model=spec, settings=SETTINGS, batch_size=8,
+            start_s=start_s, max_duration_s=3600,
         )  # fmt: skip
         return self.processor.process(
             Request(order, spent_s),

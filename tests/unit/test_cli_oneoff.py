@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modules.audio_processor import AudioProcessor, Outcome, Request
+from modules.audio_processor import AudioProcessor, Outcome
 from modules.cli import transcribe
 from modules.cli.interruption import Interruption
 from modules.cli.oneoff import OneOff
@@ -18,6 +18,7 @@ from modules.cli.targets import plan
 from modules.config import Config
 from modules.errors import MediaError, ModelError, TranscriberError
 from modules.protocol import Chunk, Done, Loaded, Segment, Started
+from modules.worker_order import Request
 from tests.fakes import FakeClock
 
 SEGMENT = Segment(start=0.0, end=2.0, text="Добрый день.")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from modules import runner as runner_module
+from modules import worker_order
 from modules.errors import (
     MediaError,
     ModelError,
@@ -115,7 +116,7 @@ def test_task_and_prompt_reach_the_worker(bench: Bench) -> None:
     bench.submit(settings=bench.config.default_settings().model_copy(update=asked))
     bench.tick()
     (request,) = bench.processor.orders
-    assert request.order.model_dump(include=asked.keys()) == asked
+    assert request.order.settings.model_dump(include=asked.keys()) == asked
 
 
 # --- the good way ---
@@ -572,7 +573,7 @@ def test_a_model_that_is_missing_for_every_file_blames_none(
 ) -> None:
     bench.submit()
     with monkeypatch.context() as trouble:
-        trouble.setattr(runner_module, "locate", no_model)
+        trouble.setattr(worker_order, "locate", no_model)
         for _ in range(5):
             bench.tick()
             bench.clock.advance(HOLD_S)
@@ -586,9 +587,9 @@ def test_a_model_that_is_missing_for_every_file_blames_none(
 def test_a_model_that_only_one_order_asks_for_is_its_own_fault(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = runner_module.locate
+    real = worker_order.locate
     monkeypatch.setattr(
-        runner_module,
+        worker_order,
         "locate",
         lambda size, *rest: no_model() if size == "small" else real(size, *rest),
     )

@@ -1,0 +1,54 @@
+"""What the child is ordered to do with a recording: one place for the daemon and the command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.config import Config
+from modules.job import Settings
+from modules.models import locate, prepare
+from modules.protocol import ModelSpec, Transcribe
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the child is to do with one file. ``spent_s``: seconds that this attempt already ran."""
+
+    order: Transcribe
+    spent_s: float = 0.0
+
+
+def model_of(settings: Settings, config: Config) -> ModelSpec:
+    """The weights that the settings ask for, made ready on the disk. Raises ModelError."""
+    directory = config.models_directory
+    source = locate(settings.model_size, directory, config.whisperx.allow_download)
+    return ModelSpec(
+        name=source.name,
+        path=str(prepare(source, directory)),
+        device=settings.device,
+        compute_type=settings.compute_type,
+    )
+
+
+def request_for(
+    path: Path,
+    settings: Settings,
+    model: ModelSpec,
+    config: Config,
+    start_s: float = 0.0,
+    settled_language: str | None = None,
+    spent_s: float = 0.0,
+) -> Request:
+    """The order for one recording, from ``start_s`` on."""
+    order = Transcribe(
+        order=0,
+        path=bytes(path),
+        model=model,
+        settings=settings,
+        settled_language=settled_language,
+        batch_size=config.whisperx.batch_size,
+        start_s=start_s,
+        max_duration_s=config.processing.max_duration_hours * 3600,
+    )
+    return Request(order, spent_s)
