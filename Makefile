@@ -22,7 +22,7 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint lock venv weights clean
+.PHONY: help run test lint accuracy lock venv weights clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -38,6 +38,9 @@ lint: $(VENV)/.installed-dev ## style, types and the direction of imports
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+accuracy: $(VENV)/.installed-dev $(MODEL) ## word error rates, word times, confidence, against whisperx (20 min; ARGS="--limit 3")
+	$(PY) -m benchmarks.accuracy $(if $(ARGS),$(ARGS),--picture docs/confidence.svg)
 
 venv: $(VENV)/.installed-dev ## install everything, for development
 
@@ -56,11 +59,13 @@ clean: ## remove what can be made again; never shared/ or manual/
 
 # One lock for Linux, macOS and ARM alike; hashes of every file that may be installed.
 COMPILE = $(UV) $(SYSTEM_CERTS) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE)
+	--no-emit-index-url --custom-compile-command "make lock" --override requirements-left-out.txt \
+	$(UPGRADE)
 # The machine's own certificates know a company's proxy; uv's built-in ones do not.
 CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt)
 SYSTEM_CERTS := $(if $(CERTIFICATES),--system-certs)
-INSTALL = $(UV) $(SYSTEM_CERTS) pip install --python $(PY) --require-hashes -r
+# The locks hold everything but what was left out on purpose, so nothing is to be added to them.
+INSTALL = $(UV) $(SYSTEM_CERTS) pip install --python $(PY) --require-hashes --no-deps -r
 
 $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found here." \

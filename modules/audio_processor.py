@@ -92,6 +92,10 @@ class Outcome:
             model_load_s=self.loaded.seconds,
             memory_peak_mb=self.memory_peak_mb,
             cpu_s=self.done.cpu_seconds,
+            device=self.loaded.device,
+            compute_type=self.loaded.compute_type,
+            turns=self.done.turns,
+            diarization=self.done.diarization,
         )
 
 

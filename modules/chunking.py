@@ -6,6 +6,7 @@ checkpoint cuts, and therefore transcribes, exactly as an undisturbed one.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,12 +15,14 @@ import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
 MAX_CHUNK_S = 30.0
-#: A chunk never spans a longer pause: Whisper tends to stop, or to invent, at one.
-MAX_PAUSE_S = 3.0
 #: How far beyond a full chunk the detector looks, to see whether speech goes on there.
 LOOK_AHEAD_S = 1.0
 #: Where speech has no pause at all, the cut falls on the quietest moment of this last stretch.
 FORCED_CUT_S = 5.0
+#: No part of a chunk is shorter.
+MIN_PART_S = 1.0
+#: A tenth of a second.
+FRAME = SAMPLE_RATE // 10
 
 Samples = npt.NDArray[np.float32]
 #: (start, end) of speech in samples, in order, without overlap.
@@ -27,16 +30,34 @@ SpeechDetector = Callable[[Samples], list[tuple[int, int]]]
 
 
 @dataclass(frozen=True)
+class Cutting:
+    """How to cut, in seconds. A chunk is at most ``max_chunk_s`` long and spans no pause above
+    ``max_pause_s``, as Whisper tends to stop, or to invent, at one. ``pad_s`` is left around speech
+    where there is room, for what is said softly.
+    """
+
+    max_chunk_s: float = MAX_CHUNK_S
+    max_pause_s: float = 3.0
+    pad_s: float = 0.2
+
+
+@dataclass(frozen=True)
 class AudioChunk:
     """``samples``: mono, 16 kHz, at most 30 s, shape ``(n,)``; empty for a stretch of silence.
 
     ``start_s`` is where the samples begin, ``position_s`` how far the recording is covered.
+    ``speech``: where in the recording somebody speaks, (start, end) in seconds, without padding.
     """
 
     start_s: float
     position_s: float
     samples: Samples
-    speech_s: float = 0.0
+    speech: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds of speech."""
+        return sum(end - start for start, end in self.speech)
 
 
 class SampleBuffer:
@@ -73,7 +94,10 @@ class SampleBuffer:
 
 
 def chunks(
-    blocks: Iterator[Samples], detect: SpeechDetector, start_s: float = 0.0
+    blocks: Iterator[Samples],
+    detect: SpeechDetector,
+    start_s: float = 0.0,
+    cutting: Cutting = Cutting(),
 ) -> Iterator[AudioChunk]:
     """Chunks of speech in order, with stretches of silence between them as empty chunks.
 
@@ -81,68 +105,116 @@ def chunks(
     """
     position = round(start_s * SAMPLE_RATE)
     buffer = SampleBuffer(blocks)
-    window_size = _samples(MAX_CHUNK_S + LOOK_AHEAD_S)
+    window_size = _samples(cutting.max_chunk_s + LOOK_AHEAD_S)
     while True:
         window = buffer.peek(window_size)
         if len(window) == 0:
             return
         last = buffer.at_end(window_size)
-        begin, end, speech = _next_chunk(window, detect(window), last)
+        speech = detect(window)
+        padded = _padded(speech, _samples(cutting.pad_s), len(window))
+        begin, end = _next_chunk(window, padded, last, cutting)
         advance = len(window) if last and end == begin else end
         yield AudioChunk(
             start_s=(position + begin) / SAMPLE_RATE,
             position_s=(position + advance) / SAMPLE_RATE,
             samples=window[begin:end].copy(),
-            speech_s=speech / SAMPLE_RATE,
+            speech=tuple(
+                ((position + max(a, begin)) / SAMPLE_RATE, (position + min(b, end)) / SAMPLE_RATE)
+                for a, b in speech
+                if a < end and b > begin
+            ),
         )
         position += advance
         buffer.drop(advance)
+
+
+def is_divisible(chunk: AudioChunk) -> bool:
+    """Whether ``halves`` would be long enough to hold more than a word."""
+    return len(chunk.samples) >= _samples(2 * MIN_PART_S)
+
+
+def halves(chunk: AudioChunk) -> tuple[AudioChunk, AudioChunk]:
+    """A chunk that ``is_divisible``, cut in two: in its longest pause, else at a quiet moment."""
+    length = len(chunk.samples)
+    least = _samples(MIN_PART_S)
+    offset = round(chunk.start_s * SAMPLE_RATE)
+    edges = [round(time * SAMPLE_RATE) - offset for region in chunk.speech for time in region]
+    pauses = [
+        (after - before, (before + after) // 2)
+        for before, after in zip(edges[1:-1:2], edges[2::2], strict=True)
+        if least <= (before + after) // 2 <= length - least
+    ]
+    cut = max(pauses)[1] if pauses else _quietest(chunk.samples, length // 4, length * 3 // 4)
+    return _part(chunk, 0, cut), _part(chunk, cut, length)
+
+
+def _part(chunk: AudioChunk, begin: int, end: int) -> AudioChunk:
+    start_s = chunk.start_s + begin / SAMPLE_RATE
+    end_s = chunk.start_s + end / SAMPLE_RATE
+    inside = ((max(a, start_s), min(b, end_s)) for a, b in chunk.speech)
+    speech = tuple((a, b) for a, b in inside if a < b)
+    return AudioChunk(start_s, end_s, chunk.samples[begin:end], speech)
 
 
 def _samples(seconds: float) -> int:
     return int(seconds * SAMPLE_RATE)
 
 
-def _next_chunk(window: Samples, speech: list[tuple[int, int]], last: bool) -> tuple[int, int, int]:
-    """(begin, end, samples of speech) of the first chunk in the window; begin == end: silence."""
+def _padded(speech: list[tuple[int, int]], pad: int, length: int) -> list[tuple[int, int]]:
+    """The regions with ``pad`` samples around each; neighbours share a gap that is too small."""
+    room = [a - b for (_, b), (a, _) in itertools.pairwise(speech)]
+    before = [pad, *(min(pad, gap - gap // 2) for gap in room)]
+    after = [*(min(pad, gap // 2) for gap in room), pad]
+    return [
+        (max(0, start - first), min(length, end + then))
+        for (start, end), first, then in zip(speech, before, after, strict=False)
+    ]
+
+
+def _next_chunk(
+    window: Samples, speech: list[tuple[int, int]], last: bool, cutting: Cutting
+) -> tuple[int, int]:
+    """(begin, end) of the first chunk in the window, in samples; begin == end: silence."""
     if not speech:
         end = len(window) if last else len(window) - _samples(LOOK_AHEAD_S)
-        return end, end, 0
+        return end, end
     begin = speech[0][0]
     if not last and begin > _samples(LOOK_AHEAD_S):
         # Look again from where speech begins, so that the chunk gets its full length.
-        return begin, begin, 0
-    taken = _regions_that_fit(speech, begin, None if last else len(window))
+        return begin, begin
+    taken = _regions_that_fit(speech, begin, None if last else len(window), cutting)
     if taken:
-        end = taken[-1][1]
-        return begin, end, sum(stop - start for start, stop in taken)
-    end = _quietest_moment(window, begin, speech[0][1])
-    return begin, end, end - begin
+        return begin, taken[-1][1]
+    return begin, _quietest_moment(window, begin, speech[0][1], cutting)
 
 
 def _regions_that_fit(
-    speech: list[tuple[int, int]], begin: int, open_end: int | None
+    speech: list[tuple[int, int]], begin: int, open_end: int | None, cutting: Cutting
 ) -> list[tuple[int, int]]:
     """Regions up to the first long pause or the full chunk; never one that the window cuts off."""
     taken: list[tuple[int, int]] = []
     for start, end in speech:
-        too_long = end - begin > _samples(MAX_CHUNK_S)
+        too_long = end - begin > _samples(cutting.max_chunk_s)
         cut_off = open_end is not None and end >= open_end
-        paused = taken and start - taken[-1][1] > _samples(MAX_PAUSE_S)
+        paused = taken and start - taken[-1][1] > _samples(cutting.max_pause_s)
         if too_long or cut_off or paused:
             break
         taken.append((start, end))
     return taken
 
 
-def _quietest_moment(window: Samples, begin: int, end: int) -> int:
-    """Where to cut speech that has no pause: the quietest tenth of a second near the 30 s mark."""
-    limit = min(begin + _samples(MAX_CHUNK_S), end)
-    frame = SAMPLE_RATE // 10
-    first = max(begin + frame, limit - _samples(FORCED_CUT_S))
-    count = (limit - first) // frame
+def _quietest_moment(window: Samples, begin: int, end: int, cutting: Cutting) -> int:
+    """Where to cut speech that has no pause: the quietest tenth of a second near its limit."""
+    limit = min(begin + _samples(cutting.max_chunk_s), end)
+    return _quietest(window, max(begin + FRAME, limit - _samples(FORCED_CUT_S)), limit)
+
+
+def _quietest(samples: Samples, first: int, limit: int) -> int:
+    """The middle of the quietest tenth of a second in a stretch; its end if it is shorter."""
+    count = (limit - first) // FRAME
     if count < 1:
         return limit
-    frames = window[first : first + count * frame].reshape(count, frame)
+    frames = samples[first : first + count * FRAME].reshape(count, FRAME)
     quietest = int(np.argmin(np.square(frames).mean(axis=1)))
-    return first + quietest * frame + frame // 2
+    return first + quietest * FRAME + FRAME // 2

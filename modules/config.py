@@ -148,7 +148,7 @@ VadMethod = Literal["silero", "pyannote"]
 #: A probability that makes sense as a border: at 0 or 1 everything or nothing would be speech.
 Threshold = Annotated[float, _between(0.01, 0.99)]
 Speakers = Annotated[int, _between(1, MAX_SPEAKERS)]
-Format = Literal["txt", "srt", "vtt", "tsv", "json"]
+Format = Literal["txt", "srt", "vtt", "tsv", "json", "docx"]
 Secret = Annotated[str, AfterValidator(_secret)]
 RateLimit = Annotated[str, AfterValidator(_rate)]
 Url = Annotated[str, AfterValidator(_url)]

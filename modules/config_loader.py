@@ -1,6 +1,7 @@
 """``config.yaml`` and the environment to one frozen object, or every complaint at once.
 
-``load_config`` is the only door; the tree that it fills stands in ``config.py``.
+``load_config`` is the door for the configuration, ``check_settings`` the one for settings that lie
+beside recordings; the tree that they fill stands in ``config.py``.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ import yaml
 from pydantic import ValidationError
 
 from modules.config import (
+    MODEL_SIZES,
     Config,
     Conflict,
+    WhisperxConfig,
     access_conflicts,
     directory_conflicts,
     nearest,
     settings_conflicts,
 )
 from modules.errors import ConfigError
+from modules.job import Settings
 
-__all__ = ["ENVIRONMENT", "Config", "config_path", "load_config"]
+__all__ = ["ENVIRONMENT", "Config", "check_settings", "config_path", "load_config"]
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -73,7 +77,10 @@ def _dotted(key: Key) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()  # as it stands in the file
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number with thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -136,6 +143,10 @@ def _problems(tree: object, base: Path, variables: Mapping[Key, str]) -> list[Pr
 # --- reading ----------------------------------------------------------------------------------
 
 
+#: Settings are one mapping of plain values; a list or a section in it gets its own complaint.
+_DEEPEST = 5
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML that also notes keys which stand twice in one mapping."""
 
@@ -152,10 +163,30 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _parse(text: str) -> tuple[object, list[str]]:
+class _PlainLoader(_Loader):
+    """Without what lets a short text stand for an endless one: aliases, and nesting without end."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        problem = None
+        if getattr(event, "anchor", None) is not None:
+            problem = "anchors and aliases (& and *) are not allowed in a settings file"
+        elif self._depth >= _DEEPEST:
+            problem = "too much inside each other for a settings file"
+        if problem:
+            raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _parse(text: str, kind: type[_Loader] = _Loader) -> tuple[object, list[str]]:
     """The tree in a YAML text (an empty one where it has none) and what is wrong with the text."""
     try:
-        loader = _Loader(text)
+        loader = kind(text)
         loader.duplicates = []
         tree = loader.get_single_data()
     except yaml.MarkedYAMLError as error:
@@ -165,7 +196,7 @@ def _parse(text: str) -> tuple[object, list[str]]:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return {}, [f"line {line}: a character that YAML does not allow"]
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         # PyYAML lets these through, for a date like 2020-99-99 or a tag like "!!bool x".
         return {}, [f"holds a value that YAML cannot read ({error}); put it in quotes"]
     return ({} if tree is None else tree), loader.duplicates
@@ -181,6 +212,78 @@ def _read(path: Path) -> tuple[object, list[str]]:
     if not isinstance(tree, dict):
         return {}, [f"{path}: must hold keys and values, got {_shown(tree)}"]
     return tree, [f"{path}: {problem}" for problem in problems]
+
+
+# --- settings beside recordings ---------------------------------------------------------------
+
+#: There are not half as many keys; a file with more is no settings file at all.
+_MOST_KEYS = 50
+
+
+def check_settings(content: bytes) -> tuple[dict[str, Any], list[Problem]]:
+    """What a settings file states, key by key, less what is wrong in it; and every complaint.
+
+    A complaint about the file as a whole has the empty key; then nothing is known of the rest.
+    """
+    try:
+        tree, faults = _parse(content.decode("utf-8"), _PlainLoader)
+    except UnicodeDecodeError as error:
+        return {}, [((), f"is not UTF-8 text (byte {error.start}); save it as UTF-8")]
+    if not isinstance(tree, dict):
+        return {}, [((), f"must hold keys and values, got {_shown(tree)}")]
+    if len(tree) > _MOST_KEYS:
+        return {}, [((), f"holds {len(tree)} keys; there are {len(Settings.model_fields)} in all")]
+    stated, problems = _checked_settings(tree)
+    return stated, [((), fault) for fault in faults] + problems
+
+
+def _checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    fields = Settings.model_fields
+    problems: list[Problem] = [
+        ((str(key),), f"{_shortened(key)}: {_unknown_setting(str(key))}")
+        for key in tree
+        if key not in fields
+    ]
+    known = {key: value for key, value in tree.items() if key in fields}
+    size = known.get("model_size")
+    if isinstance(size, str) and size not in MODEL_SIZES:
+        problems.append((("model_size",), f"model_size: {_no_size(size)}"))
+        del known["model_size"]
+    try:
+        WhisperxConfig.model_validate(known)
+    except ValidationError as failure:
+        for error in failure.errors():
+            problems.append((error["loc"], f"{_dotted(error['loc'])}: {_sentence(error)}"))
+            known.pop(str(error["loc"][0]), None)
+    return WhisperxConfig.model_validate(known).model_dump(include=set(known)), problems
+
+
+def _no_size(size: str) -> str:
+    """A path is refused: who writes to the share must not choose what else is read."""
+    if "/" in size:
+        return f"a path can only be set in the configuration, got {_shown(size)}"
+    return (
+        f"must be one of {', '.join(MODEL_SIZES)}, got {_shown(size)}{nearest(size, MODEL_SIZES)}"
+    )
+
+
+def _unknown_setting(word: str) -> str:
+    if word in WhisperxConfig.model_fields:
+        return "can only be set in the configuration"
+    if word == "whisperx":
+        return "is not a known key here; write the keys below it without it, at the top"
+    near = difflib.get_close_matches(word.lower()[:60], list(Settings.model_fields), n=1)
+    if near:
+        return f"is not a known key; did you mean {near[0]}?"
+    return f"is not a known key; known here: {', '.join(Settings.model_fields)}"
+
+
+def _shortened(key: object) -> str:
+    text = str(key)
+    return text if len(text) <= 60 and text.isprintable() else _shown(text)
+
+
+# --- the environment --------------------------------------------------------------------------
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[Key, str]]:

@@ -11,70 +11,83 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import ctranslate2
 import numpy as np
-import torch
 import whisperx.asr
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
-from faster_whisper.vad import VadOptions, get_speech_timestamps
 
-from modules.chunking import SAMPLE_RATE, AudioChunk, Samples, SpeechDetector
-from modules.errors import ModelError, WorkerError
-from modules.protocol import ModelSpec, Segment, Word
-from modules.segments import joined, sentences, word_of
+from modules import doubts
+from modules.alignment import Aligner
+from modules.chunking import SAMPLE_RATE, AudioChunk, halves, is_divisible
+from modules.doubts import Figures
+from modules.errors import ModelError
+from modules.job import Settings
+from modules.protocol import Dropped, ModelSpec, Segment, Word
+from modules.segments import sentences
+from modules.word_times import snapped, word_of
 
 WHISPERX_VERSION = version("whisperx")
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
 #: At temperatures above 0, so many samples are drawn and the likeliest is kept.
 _BEST_OF = 5
+#: Of Whisper's memory of 448 tokens so many may hold prompt and hotwords; as in Whisper itself.
+_PROMPT_TOKENS = 223
+
+#: A shorter chunk whose text goes in circles is not cut again, but tried at other temperatures.
+_PART_S = 4.0
+#: The most that is said: fast Russian speech, which Whisper spells in many tokens, has about 12.
+_TOKENS_PER_S, _TOKENS_AT_LEAST = 20, 30
 
 Task = Literal["transcribe", "translate"]
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to decode: the language of the speech, 0 for beam search or above 0 for sampling."""
+    """How to decode: the language of the speech, and what the settings say."""
 
     language: str
-    temperature: float
-    beam_size: int
-    task: Task = "transcribe"
-    initial_prompt: str | None = None
+    settings: Settings
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A chunk's text tokens and Whisper's figures for them; None where it gave no number."""
+    """A chunk's text tokens, without control tokens, and Whisper's figures for them."""
 
     tokens: list[int]
-    avg_logprob: float | None
-    no_speech_prob: float | None
-
-    @classmethod
-    def of(cls, result: Any, eot: int) -> Generated:
-        """From CTranslate2's result, whose sequences hold neither the prompt nor the end."""
-        row = result.sequences_ids[0]
-        # As faster-whisper has it: the sum, over the tokens and the end that follows them.
-        average = float(result.scores[0]) * len(row) / (len(row) + 1)
-        silence = min(1.0, max(0.0, float(result.no_speech_prob)))
-        return cls([token for token in row if token < eot], _finite(average), _finite(silence))
+    figures: Figures
 
 
 @dataclass(frozen=True)
 class ChunkText:
     """What came of one chunk; ``alignment`` names where the word times are from."""
 
-    segments: tuple[Segment, ...]
-    alignment: str | None
+    segments: tuple[Segment, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    alignment: str | None = None
     note: str | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence[ChunkText]) -> ChunkText:
+        """The texts of a chunk's parts, in order."""
+        return cls(
+            tuple(segment for part in parts for segment in part.segments),
+            tuple(dropped for part in parts for dropped in part.dropped),
+            next((part.alignment for part in parts if part.alignment), None),
+            next((part.note for part in parts if part.note), None),
+        )
+
+    def spoken_in(self, language: str) -> ChunkText:
+        """The same, with its language noted in every segment."""
+        told = {"language": language}
+        return replace(self, segments=tuple(s.model_copy(update=told) for s in self.segments))
 
 
 class Engine:
@@ -83,51 +96,101 @@ class Engine:
     def __init__(self, spec: ModelSpec, cpu_threads: int, align_directory: Path) -> None:
         self.spec = spec
         started = time.monotonic()
-        self.on_gpu = _device(spec.device) == "cuda"
+        self.device = device_of(spec.device)
         #: One single-threaded stream per core is faster than threads inside one chunk.
         self.streams = 1 if self.on_gpu else cpu_threads
         self._cpu_threads = cpu_threads
         self._model = self._load(streams=self.streams, threads=1)
         self._tokenizers: dict[tuple[str, Task], Tokenizer] = {}
         self._sampling = threading.Lock()
-        self._aligner = Aligner(align_directory, _device(spec.device))
+        self._aligner = Aligner(align_directory, self.device)
         self.load_seconds = round(time.monotonic() - started, 3)
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device == "cuda"
 
     @property
     def multilingual(self) -> bool:
         return bool(self._model.model.is_multilingual)
 
+    @property
+    def compute_type(self) -> str:
+        """What is really computed with, whatever ``auto`` or ``default`` meant."""
+        return str(self._model.model.compute_type)
+
+    def task(self, how: Decoding) -> Task:
+        """What English-only models cannot do, English speech does not need: a translation."""
+        can = self.multilingual and how.language != "en"
+        return how.settings.task if can else "transcribe"
+
     def transcribe(
-        self, chunks: Sequence[AudioChunk], decoding: Decoding, encoded: Any = None
+        self,
+        chunks: Sequence[AudioChunk],
+        how: Decoding,
+        encoded: Any = None,
+        alive: Callable[[], None] = lambda: None,
     ) -> list[ChunkText]:
-        """Text and words of chunks that go through the model together."""
+        """Text and words of chunks that go through the model together.
+
+        ``alive`` is called before each further try, as a doubtful chunk takes long.
+        """
         encoded = self.encode(chunks) if encoded is None else encoded
-        task = self._task(decoding)
-        tokenizer = self._tokenizer(decoding.language, task)
-        generated = self._generate(chunks, encoded, tokenizer, decoding)
-        tokens = [one.tokens for one in generated]
+        task = self.task(how)
+        tokenizer = self._tokenizer(how.language, task)
+        generated = self._generate(chunks, encoded, tokenizer, how.settings, alive)
         frames = [max(1, len(chunk.samples) // 160) for chunk in chunks]
+        tokens = [one.tokens for one in generated]
         aligned = self._model.find_alignment(tokenizer, tokens, encoded, frames)
-        spoken = decoding.language if task == "transcribe" else None
+        spoken = how.language if task == "transcribe" else None
         return [
-            self._text_of(chunk, one, tokenizer.decode(one.tokens), words, spoken)
+            self._in_parts(chunk, how, alive)
+            if is_for_parts(chunk, one.figures)
+            else self._text_of(chunk, one.figures, words, spoken)
             for chunk, one, words in zip(
                 chunks, generated, aligned or [[]] * len(chunks), strict=True
             )
         ]
 
+    def _in_parts(self, chunk: AudioChunk, how: Decoding, alive: Callable[[], None]) -> ChunkText:
+        """A chunk in two parts: more was said than fits, or the text goes in circles.
+
+        What a telephone says again and again is right then; what Whisper made up has to begin anew.
+        """
+        alive()
+        return ChunkText.joined(
+            [self.transcribe([part], how, alive=alive)[0] for part in halves(chunk)]
+        )
+
     def encode(self, chunks: Sequence[AudioChunk]) -> Any:
         """The encoder's output for a batch of chunks."""
         return self._model.encode(np.stack([_features(self._model, chunk) for chunk in chunks]))
 
-    def detect_language(self, encoded: Any) -> tuple[str, float]:
-        """(code, probability) of the likeliest language of the first chunk in ``encoded``."""
-        token, probability = self._model.model.detect_language(encoded)[0][0]
+    def detect_language(self, encoded: Any, index: int = 0) -> tuple[str, float]:
+        """(code, probability) of the likeliest language of one chunk in ``encoded``."""
+        token, probability = self._model.model.detect_language(encoded)[index][0]
         return token[2:-2], round(float(probability), 4)
 
-    def _task(self, how: Decoding) -> Task:
-        """What English-only models cannot do, English speech does not need: a translation."""
-        return how.task if self.multilingual and how.language != "en" else "transcribe"
+    # --- loading ---
+
+    def _load(self, streams: int, threads: int) -> Any:
+        possible = ctranslate2.get_supported_compute_types(self.device)
+        if self.spec.compute_type not in (*possible, "default", "auto"):
+            raise ModelError(
+                "compute_type_unsupported",
+                f"whisperx.compute_type: {self.spec.compute_type} does not work on this "
+                f"{self.device}.",
+                remedy=f"Use one of {', '.join(sorted(possible))}.",
+                permanent=True,
+            )
+        return whisperx.asr.WhisperModel(
+            self.spec.path,
+            device=self.device,
+            compute_type=self.spec.compute_type,
+            cpu_threads=threads,
+            num_workers=streams,
+            local_files_only=True,
+        )
 
     def _tokenizer(self, language: str, task: Task) -> Tokenizer:
         if (language, task) not in self._tokenizers:
@@ -140,54 +203,114 @@ class Engine:
             self._tokenizers[language, task] = made
         return self._tokenizers[language, task]
 
-    def _prompt(self, tokenizer: Tokenizer, initial_prompt: str | None) -> list[int]:
-        """The tokens before the text. Of a long ``initial_prompt`` faster-whisper keeps the end."""
-        text = (initial_prompt or "").strip()
-        # Control tokens that somebody spelt out are left away; they would derail the decoder.
-        previous = [t for t in tokenizer.encode(f" {text}") if t < tokenizer.eot] if text else []
-        prompt = self._model.get_prompt(tokenizer, previous, without_timestamps=True)
-        return list(prompt)
+    # --- tokens ---
 
-    def _load(self, streams: int, threads: int) -> Any:
-        device = _device(self.spec.device)
-        possible = ctranslate2.get_supported_compute_types(device)
-        if self.spec.compute_type not in (*possible, "default", "auto"):
-            raise ModelError(
-                "compute_type_unsupported",
-                f"whisperx.compute_type: {self.spec.compute_type} does not work on this {device}.",
-                remedy=f"Use one of {', '.join(sorted(possible))}.",
-                permanent=True,
-            )
-        return whisperx.asr.WhisperModel(
-            self.spec.path,
-            device=device,
-            compute_type=self.spec.compute_type,
-            cpu_threads=threads,
-            num_workers=streams,
-            local_files_only=True,
-        )
+    def _prompt(self, tokenizer: Tokenizer, settings: Settings) -> list[int]:
+        """The tokens before the text: hotwords, the end of ``initial_prompt``, what to do."""
+        hot = _plain_tokens(tokenizer, settings.hotwords)[: _PROMPT_TOKENS // 2]
+        room = _PROMPT_TOKENS - len(hot)
+        previous = hot + _plain_tokens(tokenizer, settings.initial_prompt)[-room:]
+        return list(self._model.get_prompt(tokenizer, previous, without_timestamps=True))
 
-    def _generate(
-        self, chunks: Sequence[AudioChunk], encoded: Any, tokenizer: Tokenizer, how: Decoding
-    ) -> list[Generated]:
-        prompt = self._prompt(tokenizer, how.initial_prompt)
-        common = {
-            "max_length": self._model.max_length,
+    @cached_property
+    def _numerals(self) -> list[int]:
+        """Tokens with digits or currency signs in them."""
+        tokenizer = self._tokenizer("en", "transcribe")
+        return list(whisperx.asr.find_numeral_symbol_tokens(tokenizer))
+
+    def _options(
+        self, settings: Settings, prompt: list[int], chunks: Sequence[AudioChunk]
+    ) -> dict[str, Any]:
+        # -1 stands for what the model's own configuration suppresses.
+        suppressed = [-1, *(self._numerals if settings.suppress_numerals else ())]
+        seconds = max(len(chunk.samples) for chunk in chunks) / SAMPLE_RATE
+        # Nobody says more; a text that goes in circles would fill all of the model's memory.
+        most = int(_TOKENS_PER_S * seconds) + _TOKENS_AT_LEAST
+        return {
+            # CTranslate2 gives the text half of it, or what the prompt leaves.
+            "max_length": min(self._model.max_length, max(2 * most, len(prompt) + most)),
             "suppress_blank": True,
-            "suppress_tokens": [-1],
+            "suppress_tokens": suppressed,
             "return_scores": True,
             "return_no_speech_prob": True,
         }
-        if how.temperature == 0:
+
+    def _generate(
+        self,
+        chunks: Sequence[AudioChunk],
+        encoded: Any,
+        tokenizer: Tokenizer,
+        settings: Settings,
+        alive: Callable[[], None],
+    ) -> list[Generated]:
+        """Decode; what comes out doubtful is decoded again at the next temperatures."""
+        first = settings.temperature
+        prompt = self._prompt(tokenizer, settings)
+        options = self._options(settings, prompt, chunks)
+        if first == 0:
             results = self._model.model.generate(
-                encoded, [prompt] * len(chunks), beam_size=how.beam_size, **common
+                encoded, [prompt] * len(chunks), beam_size=settings.beam_size, **options
             )
         else:
-            results = [self._sampled(chunk, prompt, how.temperature, common) for chunk in chunks]
-        return [Generated.of(result, tokenizer.eot) for result in results]
+            results = [self._sampled(chunk, prompt, first, options) for chunk in chunks]
+        generated = [
+            self._generated(tokenizer, result, prompt, first, options) for result in results
+        ]
+        return [
+            self._retried(chunk, one, tokenizer, settings, alive)
+            if one.figures.should_retry and not is_for_parts(chunk, one.figures)
+            else one
+            for chunk, one in zip(chunks, generated, strict=True)
+        ]
+
+    def _retried(
+        self,
+        chunk: AudioChunk,
+        doubtful: Generated,
+        tokenizer: Tokenizer,
+        settings: Settings,
+        alive: Callable[[], None],
+    ) -> Generated:
+        """The first temperature whose text is not doubtful; else the best of all."""
+        # A prompt takes room that a long text needs, and can itself be what goes in circles.
+        bare = settings.model_copy(update={"initial_prompt": None, "hotwords": None})
+        prompt = self._prompt(tokenizer, bare if doubtful.figures.circles else settings)
+        options = self._options(settings, prompt, [chunk])
+        tried = [doubtful]
+        for temperature in doubts.temperatures(doubtful.figures):
+            alive()
+            result = self._sampled(chunk, prompt, temperature, options)
+            tried.append(self._generated(tokenizer, result, prompt, temperature, options))
+            if not tried[-1].figures.should_retry:
+                return tried[-1]
+        return tried[doubts.best([one.figures for one in tried])]
+
+    def _generated(
+        self,
+        tokenizer: Tokenizer,
+        result: Any,
+        prompt: list[int],
+        temperature: float,
+        options: dict[str, Any],
+    ) -> Generated:
+        """From CTranslate2's result, whose sequences hold neither the prompt nor the end."""
+        row = result.sequences_ids[0]
+        room = min(options["max_length"] // 2, options["max_length"] - len(prompt))
+        tokens = [token for token in row if token < tokenizer.eot]
+        # As faster-whisper has it: the sum, over the tokens and the end that follows them.
+        average = float(result.scores[0]) * len(row) / (len(row) + 1)
+        silence = min(1.0, max(0.0, float(result.no_speech_prob)))
+        figures = Figures(
+            text=tokenizer.decode(tokens),
+            temperature=temperature,
+            avg_logprob=_finite(average),
+            no_speech_prob=_finite(silence),
+            truncated=len(row) >= room,
+        )
+        return Generated(tokens, figures)
 
     def _sampled(
-        self, chunk: AudioChunk, prompt: list[int], temperature: float, common: dict[str, Any]
+        self, chunk: AudioChunk, prompt: list[int], temperature: float, options: dict[str, Any]
     ) -> Any:
         """Sampling that can be repeated: the seed depends on the chunk's own samples.
 
@@ -198,115 +321,78 @@ class Engine:
             ctranslate2.set_random_seed(zlib.crc32(chunk.samples.tobytes()) or 1)
             fresh = self._load(streams=1, threads=self._cpu_threads)
             return fresh.model.generate(
-                fresh.encode(_features(fresh, chunk)),
+                fresh.encode(np.stack([_features(fresh, chunk)])),
                 [prompt],
                 beam_size=1,
                 num_hypotheses=_BEST_OF,
                 sampling_topk=0,
                 sampling_temperature=temperature,
-                **common,
+                **options,
             )[0]
+
+    # --- text ---
 
     def _text_of(
         self,
         chunk: AudioChunk,
-        generated: Generated,
-        text: str,
+        figures: Figures,
         timings: list[dict[str, Any]],
         spoken: str | None,
     ) -> ChunkText:
         """``spoken``: the language of speech and text, None if the text is a translation."""
         merge_punctuations(timings, _PREPENDED, _APPENDED)
         words = [word_of(timing, chunk.start_s) for timing in timings if timing["word"].strip()]
+        words, alignment, note = self._timed(words, chunk, spoken)
         end_s = chunk.start_s + len(chunk.samples) / SAMPLE_RATE
-        if words:
-            words, alignment, note = self._aligner.refine(words, chunk, spoken)
-        else:
-            alignment, note = None, None
-        figures = {
-            "avg_logprob": generated.avg_logprob,
-            "no_speech_prob": generated.no_speech_prob,
-        }
-        segments = tuple(
-            segment.model_copy(update=figures)
-            for segment in sentences(words, chunk.start_s, end_s, text)
+        segments, dropped = judged(
+            sentences(words, chunk.start_s, end_s, figures.text), figures, chunk.speech
         )
-        return ChunkText(segments, alignment if segments else None, note)
+        return ChunkText(segments, dropped, alignment if segments else None, note)
+
+    def _timed(
+        self, words: list[Word], chunk: AudioChunk, spoken: str | None
+    ) -> tuple[list[Word], str | None, str | None]:
+        if not words:
+            return words, None, None
+        words, alignment, note = self._aligner.refine(words, chunk, spoken)
+        if alignment == Aligner.ATTENTION:
+            words = snapped(words, chunk.speech)
+        return words, alignment, note
 
 
-class Aligner:
-    """Word times by whisperx's own wav2vec2 alignment, for languages whose model is on the disk.
+def is_for_parts(chunk: AudioChunk, figures: Figures) -> bool:
+    """Whether a chunk is better heard in parts."""
+    long = len(chunk.samples) >= 2 * _PART_S * SAMPLE_RATE
+    return figures.overflows or (figures.circles and long) if is_divisible(chunk) else False
 
-    A model is a folder ``LANGUAGE/`` in ``directory``, in the Hugging Face format.
-    """
 
-    ATTENTION = "attention"
-
-    def __init__(self, directory: Path, device: str) -> None:
-        self._directory = directory
-        self._device = device
-        self._models: dict[str, tuple[Any, Any]] = {}
-        self._lock = threading.Lock()
-
-    def refine(
-        self, words: list[Word], chunk: AudioChunk, language: str | None
-    ) -> tuple[list[Word], str, str | None]:
-        """(words, where their times are from, a note if that is worse than it could be).
-
-        ``language`` is None if the words are not those that were spoken, but a translation.
-        """
-        if language is None:
-            return words, self.ATTENTION, "alignment: translated words are timed by attention"
-        folder = self._directory / language
-        if not folder.is_dir():
-            note = f"alignment: no model for {language}, words are timed by attention"
-            return words, self.ATTENTION, note
-        try:
-            with self._lock:
-                return self._aligned(words, chunk, language, folder), "wav2vec2", None
-        except Exception as error:  # noqa: BLE001 - the text is there; only its times are worse
-            note = f"alignment: the model for {language} failed, words are timed by attention"
-            return words, self.ATTENTION, f"{note} ({error})"
-
-    def _aligned(
-        self, words: list[Word], chunk: AudioChunk, language: str, folder: Path
-    ) -> list[Word]:
-        from whisperx import alignment
-
-        # It would fetch NLTK's sentence splitter from the network, only to group words that are
-        # grouped here by ``sentences`` anyway.
-        alignment.nltk_load = lambda resource: _OneSentence()
-        if language not in self._models:
-            self._models[language] = alignment.load_align_model(
-                language, self._device, model_name=str(folder), model_cache_only=True
+def judged(
+    segments: Sequence[Segment], figures: Figures, speech: Sequence[tuple[float, float]]
+) -> tuple[tuple[Segment, ...], tuple[Dropped, ...]]:
+    """The segments with Whisper's figures and their flags, and those that nobody said."""
+    kept, dropped = [], []
+    for segment in segments:
+        flags = doubts.flags(figures, segment.text, segment.words, speech)
+        if doubts.is_invented(segment.text, flags):
+            dropped.append(
+                Dropped(start=segment.start, end=segment.end, text=segment.text, flags=flags)
             )
-        model, metadata = self._models[language]
-        seconds = len(chunk.samples) / SAMPLE_RATE
-        asked = [{"text": joined(words), "start": 0.0, "end": seconds}]
-        aligned = alignment.align(asked, model, metadata, chunk.samples, self._device)
-        found = aligned["word_segments"]
-        if len(found) != len(words):
-            raise WorkerError(
-                "alignment_mismatch", f"{len(found)} words aligned, {len(words)} were spoken"
-            )
-        return [
-            word.model_copy(
-                update={
-                    "start": chunk.start_s + float(timing["start"]),
-                    "end": chunk.start_s + float(timing["end"]),
-                }
-            )
-            if "start" in timing and "end" in timing
-            else word
-            for word, timing in zip(words, found, strict=True)
-        ]
+            continue
+        told = {
+            "flags": flags,
+            "temperature": figures.temperature,
+            "avg_logprob": figures.avg_logprob,
+            "no_speech_prob": figures.no_speech_prob,
+            "compression_ratio": figures.compression_ratio,
+        }
+        kept.append(segment.model_copy(update=told))
+    return tuple(kept), tuple(dropped)
 
 
-class _OneSentence:
-    """A sentence splitter that does not split."""
-
-    def span_tokenize(self, text: str) -> list[tuple[int, int]]:
-        return [(0, len(text))]
+def _plain_tokens(tokenizer: Tokenizer, text: str | None) -> list[int]:
+    """Control tokens that somebody spelt out are left away; they would derail the decoder."""
+    text = (text or "").strip()
+    return [t for t in tokenizer.encode(f" {text}") if t < tokenizer.eot] if text else []
 
 
 def _features(model: Any, chunk: AudioChunk) -> Any:
@@ -318,44 +404,18 @@ def _features(model: Any, chunk: AudioChunk) -> Any:
     ).numpy()
 
 
-def silero(samples: Samples) -> list[tuple[int, int]]:
-    """Speech by Silero's ONNX model, which faster-whisper ships; deterministic, one thread."""
-    options = VadOptions(min_silence_duration_ms=160, speech_pad_ms=200, min_speech_duration_ms=100)
-    return [(int(r["start"]), int(r["end"])) for r in get_speech_timestamps(samples, options)]
-
-
-@lru_cache(maxsize=1)
-def _pyannote(device: str) -> Callable[..., Any]:
-    from whisperx.vads.pyannote import load_vad_model
-
-    return load_vad_model(torch.device(device))  # type: ignore[no-any-return]
-
-
-def pyannote(samples: Samples) -> list[tuple[int, int]]:
-    """Speech by the pyannote model that whisperx ships; slower than Silero by a factor of ten."""
-    waveform = torch.from_numpy(samples).unsqueeze(0)
-    scores = _pyannote(_device("auto"))({"waveform": waveform, "sample_rate": SAMPLE_RATE})
-    from whisperx.vads.pyannote import Binarize
-
-    regions = Binarize(onset=0.5, offset=0.363)(scores).get_timeline().support()
-    edges = [(int(r.start * SAMPLE_RATE), int(r.end * SAMPLE_RATE)) for r in regions]
-    return [(max(0, a), min(b, len(samples))) for a, b in edges if b > a]
-
-
-DETECTORS: dict[str, SpeechDetector] = {"silero": silero, "pyannote": pyannote}
-
-
 def compute_types() -> dict[str, tuple[str, ...]]:
     """The compute types that CTranslate2 can use, sorted, for each device of this machine."""
     devices = ["cpu", "cuda"] if ctranslate2.get_cuda_device_count() > 0 else ["cpu"]
     return {name: tuple(sorted(ctranslate2.get_supported_compute_types(name))) for name in devices}
 
 
-def _finite(number: float) -> float | None:
-    return round(number, 4) if math.isfinite(number) else None
-
-
-def _device(name: str) -> str:
+def device_of(name: str) -> str:
+    """``cpu`` or ``cuda``, whatever ``auto`` means on this machine."""
     if name != "auto":
         return name
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def _finite(number: float) -> float | None:
+    return round(number, 4) if math.isfinite(number) else None

@@ -1,6 +1,8 @@
-"""What a failure means, in the words of the person who finds the file in ``manual/``. Pure."""
+"""What a failure means, in the words of the person who finds the text beside the file. Pure."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from modules.job import ErrorInfo, Job
 
@@ -10,6 +12,17 @@ _REMEDIES = {
     "worker_hung": "Try again; if it happens again, convert the recording to WAV first.",
     "interrupted_before_progress": "Try again; if it happens again, convert it to WAV first.",
 }
+
+#: The first line of every text about a settings file; by it we know our own.
+SETTINGS_NOTICE = "The settings beside this text cannot be used. (audio-transcriber)"
+
+#: What right settings look like; a test sees that they are.
+SETTINGS_EXAMPLE = """\
+model_size: small
+language: en
+beam_size: 5
+initial_prompt: "Names: Ada Lovelace, Grace Hopper."
+"""
 
 
 def explain(job: Job, error: ErrorInfo) -> str:
@@ -30,6 +43,23 @@ def explain(job: Job, error: ErrorInfo) -> str:
     lines += ["", f"Error code: {error.code}"]
     if error.details:
         lines += ["Details for whoever runs this program:", *_indented(error.details)]
+    return "\n".join(lines) + "\n"
+
+
+def explain_settings(file: str, complaints: Iterable[str]) -> str:
+    """The text of ``NAME.settings.yaml.error.txt``, and of a folder's; ``file`` without folders."""
+    lines = [
+        SETTINGS_NOTICE,
+        "",
+        f"What is wrong in {file}:",
+        *(f"  {line}" for line in complaints),
+        "",
+        "What waits for it begins by itself once the file is mended or removed; nothing is lost,",
+        "and other recordings go on meanwhile. This text goes by itself too.",
+        "",
+        "Right content looks like this; every line may be left out:",
+        *_indented(SETTINGS_EXAMPLE),
+    ]
     return "\n".join(lines) + "\n"
 
 

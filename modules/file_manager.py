@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules import checkpoint, manual
+from modules import checkpoint, manual, settings_files
 from modules.atomic import TEMPORARY_PREFIX, remove, storage_errors, to_json, write_whole
 from modules.clock import Clock
 from modules.errors import StorageError, TranscriberError
-from modules.job import Job, Source
+from modules.job import Job, Settings, Source
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER, is_recording, is_visible_folder
 from modules.outputs import render
 from modules.protocol import Segment
+from modules.settings_files import Stated
 from modules.sidecars import (
     CHECKPOINT,
     ERROR_TEXT,
@@ -128,6 +129,35 @@ class FileManager:
         if facts.st_size != source.size:
             return False
         return facts.st_mtime_ns == source.mtime_ns or self.source(name).same_as(source)
+
+    # --- settings beside recordings ---
+
+    def stated(
+        self,
+        name: str,
+        base: Settings,
+        wishes: Mapping[str, Any] | None = None,
+        in_manual: bool = False,
+    ) -> Stated:
+        """What the files beside a recording ask for, under the wishes of a request.
+
+        ``in_manual``: its own file may still lie there. Raises SettingsError, StorageError.
+        """
+        moved_to = self.manual if in_manual else None
+        found = settings_files.stated(self.shared, name, base, wishes, moved_to)
+        self._require_share()  # or files that are away would pass for none
+        return found
+
+    def has_begun(self, job: Job) -> bool:
+        """Whether anything was tried or done for a job; then its settings stand."""
+        return bool(job.attempts) or os.path.lexists(self.checkpoint_path(job.name))
+
+    def tell_of_settings(self, file: str, complaints: Sequence[str]) -> None:
+        """Write beside a settings file what is wrong with it, or remove that if nothing is.
+
+        What somebody else has put there stays as it is. Raises StorageError.
+        """
+        settings_files.tell(self.shared, file, complaints)
 
     # --- state ---
 
@@ -244,8 +274,9 @@ class FileManager:
         self._require_share()
         for output in result["outputs"]:
             form = output.rpartition(".")[2]
-            text = render(form, segments, timestamps, result["duration_seconds"])
-            write_whole(self.shared / output, text.encode("utf-8", errors="replace"))
+            title = stem_of(job.name).rpartition("/")[2]
+            content = render(form, segments, timestamps, result["duration_seconds"], title)
+            write_whole(self.shared / output, content)
         write_whole(self.shared / sidecar_name(job.name, RESULT), to_json(result))
 
     # --- manual ---
@@ -272,7 +303,8 @@ class FileManager:
     def bring_back(self, name: str) -> None:
         """Move a recording from ``manual/`` back into the share, without what was made from it.
 
-        Raises TranscriberError if it is not there or the name is taken, StorageError.
+        Its settings come along; where the share has some for it already, those hold. Raises
+        TranscriberError if it is not there or the name is taken, StorageError.
         """
         if not self.is_in_manual(name):
             raise TranscriberError("file_not_found", f"There is no file {name!r} in manual/.")
@@ -304,7 +336,8 @@ class FileManager:
         listed = (self._read_result_under(root, name) or {}).get("outputs")
         outputs = own_outputs(name, listed if isinstance(listed, list) else ())
         service = (sidecar_name(name, s) for s in (RESULT, CHECKPOINT, ERROR_TEXT, IN_PROGRESS))
-        names = dict.fromkeys([name, *outputs, *planned, *service])
+        own = settings_files.own_files(root, name)
+        names = dict.fromkeys([name, *outputs, *planned, *own, *service])
         return [each for each in names if remove(root / each)]
 
     def was_moved(self, job: Job) -> bool:

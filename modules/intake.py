@@ -13,7 +13,7 @@ from modules.clock import Clock, iso
 from modules.config import Config
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager, Found
-from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Status
+from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Settings, Status
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.names import is_recording
@@ -111,7 +111,8 @@ class Intake:
 
         A file that is in progress with the same settings is joined, with others it is begun anew.
         One that is still being copied is accepted and starts when it is whole. Raises
-        TranscriberError if there is no such recording or the id is taken, StorageError.
+        TranscriberError if there is no such recording, the id is taken or settings beside the file
+        are wrong, StorageError.
         """
         name = order.name
         self.check_name(name)
@@ -124,12 +125,14 @@ class Intake:
                 raise TranscriberError("file_not_found", message)
             self.check_id(order)
             if known is None:
+                fresh = self._ordered(order)
                 self._files.drop_leftovers(name)
                 self.orphans.pop(name, None)
-                return Taken(self._put_in(order, None), "queued")
+                return Taken(self._put_in(fresh), "queued")
             if known.settings.agrees_with(order.wishes):
-                return Taken(self._put_in(order, known), "joined")
-            return Taken(self._supersede(order, known), "superseded")
+                return Taken(self._join(order, known), "joined")
+            superseding = self._take_over(self._ordered(order), Cause.SUPERSEDED)
+            return Taken(superseding, "superseded")
 
     def check_name(self, name: str) -> None:
         """Raises TranscriberError if no recording that is looked at can have this name."""
@@ -162,20 +165,38 @@ class Intake:
                 remedy="Choose another id, or leave it out.",
             )
 
-    def _put_in(self, order: Order, known: Job | None) -> Job:
-        job_id = order.job_id or (known.job_id if known else None)
-        fresh = self._new(order.name, Priority.API, Status.ARRIVING, order, job_id)
+    def _ordered(self, order: Order, job_id: str | None = None, in_manual: bool = False) -> Job:
+        """A new job for an order. Raises TranscriberError if settings beside the file are wrong."""
+        base = self._config.default_settings()
+        found = self._files.stated(order.name, base, order.wishes, in_manual)
+        settings = base.model_copy(update={**found.wishes, **order.wishes})
+        job_id = order.job_id or job_id
+        return self._new(order.name, Priority.API, Status.ARRIVING, settings, order, job_id)
+
+    def _put_in(self, fresh: Job) -> Job:
         kept = self._scheduler.submit(fresh)
         self._journal.record(kept)
         return self._begun(kept)
 
-    def _supersede(self, order: Order, known: Job) -> Job:
-        """What is done so far was made with other settings: it is dropped, with its attempts."""
-        fresh = self._new(order.name, Priority.API, Status.ARRIVING, order, order.job_id)
+    def _join(self, order: Order, known: Job) -> Job:
+        """The order joins the job that its file has; one that has begun keeps its settings."""
+        if known.priority is Priority.API or self._files.has_begun(known):
+            job_id = order.job_id or known.job_id
+            return self._put_in(
+                self._new(order.name, Priority.API, Status.ARRIVING, known.settings, order, job_id)
+            )
+        fresh = self._ordered(order, known.job_id)
+        if fresh.settings == known.settings:
+            return self._put_in(fresh)
+        # Nobody waits for it yet: it goes on under its id, with what the files beside it want.
+        return self._take_over(fresh, Cause.REPLACED)
+
+    def _take_over(self, fresh: Job, cause: Cause) -> Job:
+        """A job in the place of another; what was made with other settings is dropped."""
         with self._journal.quiet():
             # First, because it can fail; then nothing is interrupted.
-            self._files.drop_state(order.name)
-            self._scheduler.cancel(known.name, Cause.SUPERSEDED)
+            self._files.drop_state(fresh.name)
+            self._scheduler.cancel(fresh.name, cause)
             kept = self._scheduler.submit(fresh)
             self._journal.record(kept)
         return self._begun(kept)
@@ -203,13 +224,17 @@ class Intake:
     def bring_back(self, name: str, client: str | None) -> Job:
         """Take a file out of ``manual/`` and order it afresh, as it was ordered before.
 
-        Raises TranscriberError if it is not there or the name is taken, StorageError.
+        Raises TranscriberError if it is not there, the name is taken or settings are wrong,
+        StorageError.
         """
         self.check_name(name)
         with self._ordering:
-            order = self._order_again(name, client)
+            known = self._scheduler.get(name)
+            job_id = known.job_id if known else None
+            # Its settings are looked at where they lie; wrong, it stays where it is.
+            fresh = self._ordered(self._order_again(name, client), job_id, in_manual=True)
             self._files.bring_back(name)
-            return self._put_in(order, self._scheduler.get(name))
+            return self._put_in(fresh)
 
     def _order_again(self, name: str, client: str | None) -> Order:
         """A file that was only found gets the settings of today, which may have been mended."""
@@ -311,7 +336,9 @@ class Intake:
                     return
                 # What may lie about is of an earlier life; our own jobs are all in the queue.
                 self._files.drop_leftovers(name)
-                self._scheduler.submit(self._new(name, Priority.SCAN, Status.QUEUED))
+                # The settings beside it are read when its turn comes.
+                settings = self._config.default_settings()
+                self._scheduler.submit(self._new(name, Priority.SCAN, Status.QUEUED, settings))
         except StorageError as error:
             log.warning("%s: looking again: %s", name, error)
             self.look_again(name)
@@ -321,6 +348,7 @@ class Intake:
         name: str,
         priority: Priority,
         status: Status,
+        settings: Settings,
         order: Order | None = None,
         job_id: str | None = None,
     ) -> Job:
@@ -330,7 +358,7 @@ class Intake:
             name=name,
             job_id=job_id or uuid.uuid4().hex,
             priority=priority,
-            settings=self._config.default_settings().model_copy(update=dict(order.wishes)),
+            settings=settings,
             source=None,
             created=self._clock.utc_now(),
             status=status,
@@ -343,10 +371,11 @@ class Intake:
         with self._journal.quiet():
             self._files.drop_state(job.name)
             self._scheduler.cancel(job.name, Cause.REPLACED)
-            fresh = self._new(job.name, job.priority, Status.QUEUED, job_id=job.job_id)
+            fresh = self._new(
+                job.name, job.priority, Status.QUEUED, job.settings, job_id=job.job_id
+            )
             kept = self._scheduler.submit(
                 fresh.evolve(
-                    settings=job.settings,
                     created=job.created,
                     clients=job.clients,
                     callback_urls=job.callback_urls,

@@ -8,6 +8,7 @@ import filecmp
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from modules.atomic import (
 )
 from modules.errors import StorageError, TranscriberError
 from modules.names import is_recording
+from modules.settings_files import SETTINGS
 from modules.sidecars import (
     CHECKPOINT,
     ERROR_TEXT,
@@ -60,7 +62,7 @@ def move(
     write_whole(manual / sidecar_name(target, IN_PROGRESS), to_json(state | {"filename": target}))
     belongings = {output: _renamed(output, name, target) for output in outputs}
     # The result after what it lists, or a repeated move would not know of that.
-    for suffix in (CHECKPOINT, RESULT):
+    for suffix in (CHECKPOINT, RESULT, SETTINGS):
         belongings[sidecar_name(name, suffix)] = sidecar_name(target, suffix)
     for belonging, wanted in belongings.items():
         _take_along(shared, manual, belonging, wanted)
@@ -112,9 +114,33 @@ def _read(path: Path) -> bytes:
 
 
 def bring_back(manual: Path, shared: Path, name: str) -> bool:
-    """Move a recording back; False, with nothing done, if its name is taken there."""
+    """Move a recording back, its settings first, so that it never begins without them.
+
+    False, with nothing done, if its name is taken there. Settings that are there already stay.
+    """
+    own = sidecar_name(name, SETTINGS)
     with storage_errors(shared / name):
         (shared / name).parent.mkdir(parents=True, exist_ok=True)
+    lent = _is_regular(manual / own) and not os.path.lexists(shared / own)
+    if lent:
+        _transfer(manual / own, shared / own)
+    if _bring_recording(manual, shared, name):
+        return True
+    if lent:
+        _transfer(shared / own, manual / own)
+    return False
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether a file is there, and no link: its target must not be copied to another volume."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
+    with storage_errors(shared / name):
         try:
             # A link does not replace what somebody may be putting there at this very moment.
             os.link(manual / name, shared / name)
@@ -175,7 +201,7 @@ def _renamed(output: str, name: str, target: str) -> str:
 
 def _take_along(shared: Path, manual: Path, name: str, wanted: str) -> bool:
     """Move what belongs to a recording under a name that is free; False if it is not there."""
-    if not (shared / name).is_file():
+    if not _is_regular(shared / name):
         return False
     target = manual / wanted
     with storage_errors(target):

@@ -31,12 +31,13 @@ class Segment(Frozen):
 
     ``avg_logprob``, ``no_speech_prob`` and ``compression_ratio`` are Whisper's figures for the
     chunk it was said in, ``temperature`` is what that was decoded with in the end. ``flags`` say
-    why the text is doubtful.
+    why the text is doubtful. ``language`` is told where a recording is mixed.
     """
 
     start: float
     end: float
     text: str
+    language: str | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
     words: tuple[Word, ...] = ()
     speaker: str | None = None
@@ -53,7 +54,7 @@ class Dropped(Frozen):
     start: float
     end: float
     text: str
-    reason: Flag
+    flags: tuple[Flag, ...]
 
 
 class Turn(Frozen):
@@ -77,7 +78,7 @@ class Transcribe(Frozen):
     """Order to transcribe one file from ``start_s`` on.
 
     ``path`` is bytes because file names need not be UTF-8. ``settled_language``: what ``auto``
-    found before an interruption, so that it is not asked twice.
+    found before an interruption, so that it is not asked twice. ``attempt``: from 1.
     """
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -88,6 +89,7 @@ class Transcribe(Frozen):
     model: ModelSpec
     settings: Settings
     settled_language: str | None = None
+    attempt: int = 1
     batch_size: int
     start_s: float = 0.0
     max_duration_s: float

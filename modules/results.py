@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,11 @@ from pydantic import ValidationError
 
 from modules.clock import iso
 from modules.job import Job
+from modules.joining import segments_of
 from modules.outputs import full_text, segment_json
-from modules.protocol import Chunk, Segment
+from modules.protocol import Chunk, Segment, Turn
 from modules.segments import mean_confidence
+from modules.speakers import with_speakers
 
 #: Above this probability, speech that contradicts a language that was given is worth a note.
 _CERTAIN = 0.7
@@ -23,7 +25,10 @@ _CERTAIN = 0.7
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the worker told of the run that finished a job."""
+    """What the worker told of the run that finished a job.
+
+    ``turns``: who speaks when, by the method that ``diarization`` names.
+    """
 
     duration_s: float
     notes: tuple[str, ...]
@@ -33,11 +38,15 @@ class RunFacts:
     model_load_s: float
     memory_peak_mb: int
     cpu_s: float
+    device: str | None = None
+    compute_type: str | None = None
+    turns: tuple[Turn, ...] = ()
+    diarization: str | None = None
 
 
-def segments_of(chunks: Sequence[Chunk]) -> list[Segment]:
-    """All segments in order."""
-    return [segment for chunk in chunks for segment in chunk.segments]
+def final_segments(chunks: Sequence[Chunk], facts: RunFacts) -> list[Segment]:
+    """The segments of a finished recording, in order, with their speakers where those are known."""
+    return with_speakers(segments_of(chunks), facts.turns)
 
 
 def segments_from(result: Mapping[str, Any]) -> list[Segment]:
@@ -52,10 +61,17 @@ def segments_from(result: Mapping[str, Any]) -> list[Segment]:
 
 
 def result_json(
-    job: Job, chunks: Sequence[Chunk], facts: RunFacts, outputs: Sequence[str], now: datetime
+    job: Job,
+    chunks: Sequence[Chunk],
+    segments: Sequence[Segment],
+    facts: RunFacts,
+    outputs: Sequence[str],
+    now: datetime,
 ) -> dict[str, Any]:
-    """The content of ``NAME.result``. Keys whose value is not known are absent."""
-    segments = segments_of(chunks)
+    """The content of ``NAME.result``; ``segments`` are the ``final_segments`` of the chunks.
+
+    Keys whose value is not known are absent.
+    """
     attempts = job.attempts
     return {
         "filename": job.name,
@@ -85,19 +101,26 @@ def _metadata(
 ) -> dict[str, Any]:
     words = [word for segment in segments for word in segment.words]
     heard = next((c for c in chunks if c.detected_language), None)
-    spoken = Counter(c.language for c in chunks if c.language)
+    spoken = _languages(chunks, segments)
+    dropped = [dropped.model_dump() for chunk in chunks for dropped in chunk.dropped]
     known = {
         "duration_seconds": round(facts.duration_s, 3),
         "confidence": mean_confidence(words),
-        "language": spoken.most_common(1)[0][0] if spoken else None,
+        "language": spoken[0] if spoken else None,
         "language_detected": heard.detected_language if heard else None,
         "language_probability": heard.language_probability if heard else None,
         "languages": sorted(spoken) if len(spoken) > 1 else None,
         "alignment": next((c.alignment for c in chunks if c.alignment), None),
+        "diarization": facts.diarization,
+        "speakers": sorted({s.speaker for s in segments if s.speaker}) or None,
         "speech_seconds": round(sum(c.speech_s for c in chunks), 3),
-        "word_count": len(full_text(segments).split()),
+        "transcribed_seconds": round(sum(c.speech_s for c in chunks if c.segments), 3),
+        "flagged_seconds": round(sum(s.end - s.start for s in segments if s.flags), 3),
+        "word_count": sum(len(segment.text.split()) for segment in segments),
         "segment_count": len(segments),
-        "notes": [*facts.notes, *_notes(job, segments, heard)],
+        "dropped": dropped or None,
+        "notes": [*facts.notes, *_notes(job, chunks, segments, heard)],
+        "settings_used": _settings_used(job, segments, facts, spoken),
         "whisperx_version": facts.whisperx_version,
         "model_info": {
             "name": facts.model_name,
@@ -108,15 +131,55 @@ def _metadata(
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _notes(job: Job, segments: Sequence[Segment], heard: Chunk | None) -> list[str]:
+def _languages(chunks: Sequence[Chunk], segments: Sequence[Segment]) -> list[str]:
+    """What it was transcribed in, the most spoken first."""
+    spoken: Counter[str] = Counter()
+    for chunk in chunks:
+        if chunk.language:
+            spoken[chunk.language] += 0
+        for segment in chunk.segments:
+            language = segment.language or chunk.language
+            if language:
+                spoken[language] += round(1000 * (segment.end - segment.start))
+    return [language for language, _ in spoken.most_common()]
+
+
+def _settings_used(
+    job: Job, segments: Sequence[Segment], facts: RunFacts, spoken: Sequence[str]
+) -> dict[str, Any]:
+    """What was really done, where a setting leaves it open or could not be followed."""
+    temperatures = {s.temperature for s in segments if s.temperature is not None}
+    known = {
+        "model_size": facts.model_name,
+        "device": facts.device,
+        "compute_type": facts.compute_type,
+        "languages": list(spoken) or None,
+        "temperatures": sorted(temperatures) or None,
+    }
+    asked = {key: getattr(job.settings, key) for key in ("task", "beam_size", "vad_method")}
+    return asked | {key: value for key, value in known.items() if value is not None}
+
+
+def _notes(
+    job: Job, chunks: Sequence[Chunk], segments: Sequence[Segment], heard: Chunk | None
+) -> Iterator[str]:
     if not segments:
-        return ["no speech was found"]
+        speech_s = sum(chunk.speech_s for chunk in chunks)
+        found = f"; {speech_s:.1f} s sounded like it" if speech_s else ""
+        yield f"no speech was found{found}"
+    doubtful = [segment for segment in segments if segment.flags]
+    if doubtful:
+        why = ", ".join(sorted({flag for segment in doubtful for flag in segment.flags}))
+        seconds = sum(segment.end - segment.start for segment in doubtful)
+        yield f"doubtful: {len(doubtful)} of {len(segments)} segments, {seconds:.1f} s ({why})"
+    dropped = sum(len(chunk.dropped) for chunk in chunks)
+    if dropped:
+        yield f"dropped: {dropped} pieces of text that nobody said, see metadata.dropped"
     asked, probability = job.settings.language, heard.language_probability if heard else None
     if asked in ("auto", "mixed") or not heard or not probability or probability < _CERTAIN:
-        return []
-    if heard.detected_language == asked:
-        return []
-    return [
-        f"language: {asked} was set, but the speech sounds like "
-        f"{heard.detected_language} ({probability:.0%})"
-    ]
+        return
+    if segments and heard.detected_language != asked:
+        yield (
+            f"language: {asked} was set, but the speech sounds like "
+            f"{heard.detected_language} ({probability:.0%})"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -11,13 +12,14 @@ from modules.config import Config
 from modules.errors import ModelError, StorageError, TranscriberError
 from modules.explanations import explain
 from modules.file_manager import FileManager
-from modules.job import Cause, ErrorInfo, Job, Progress, Status
+from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.job_run import JobRun
 from modules.journal import Journal
 from modules.logger import get_logger
-from modules.results import result_json, segments_of
+from modules.results import final_segments, result_json
 from modules.scheduler import Scheduler, StopReason
-from modules.trouble import HOLD_S, Trouble
+from modules.settings_files import SettingsError
+from modules.trouble import HOLD_S, SettingsTrouble, Trouble
 from modules.worker_order import model_of
 
 log = get_logger("Runner")
@@ -55,6 +57,7 @@ class Runner:
         self._thread = threading.Thread(target=self.run, name="runner")
         #: What is in the way of all work just now.
         self.trouble = Trouble(clock, files.check_writable)
+        self._settings = SettingsTrouble(config, files, clock, lambda: processor.compute_types)
         #: Files by how they ended, since the start.
         self.finished = {Status.COMPLETED: 0, Status.FAILED: 0}
 
@@ -92,6 +95,7 @@ class Runner:
         if self.trouble.blocks():
             self._stopping.wait(_IDLE_TICK_S)
             return
+        self._tend_settings()
         job = self._scheduler.take(_IDLE_TICK_S)
         if job:
             self._carry(job)
@@ -107,6 +111,9 @@ class Runner:
                 return
             if current.given_up:
                 self._give_up(current)
+                return
+            current = self._with_settings(current)
+            if current is None:
                 return
             run = JobRun(
                 current, self._config, self._scheduler, self._files, self._journal, self._clock
@@ -134,6 +141,49 @@ class Runner:
             return None
         return self._scheduler.update(job.name, lambda j: j.evolve(source=j.source or source))
 
+    def _with_settings(self, job: Job) -> Job | None:
+        """A found file as the settings beside it want it; None if it waits until they are mended.
+
+        An ordered file has them from its order; one that has begun keeps those that it began with.
+        """
+        if job.priority is Priority.API or self._files.has_begun(job):
+            return job
+        try:
+            chosen = self._settings.settings_for(job.name)
+        except SettingsError as error:
+            # Taken up again by _tend_settings, so that it does not come and go meanwhile.
+            changes = {"error": self._settings_info(job, error), "not_before": math.inf}
+            self._scheduler.release(job.name, Status.WAITING, error.in_short, **changes)
+            return None
+        return self._scheduler.update(
+            # An order that promoted it just now has settled its settings.
+            job.name,
+            lambda j: j if j.priority is Priority.API else j.evolve(settings=chosen, error=None),
+        )
+
+    def _settings_info(self, job: Job, error: SettingsError) -> ErrorInfo:
+        return _info(error, job.attempt_number, iso(self._clock.utc_now()), HOLD_S)
+
+    def _tend_settings(self) -> None:
+        """Give files whose settings were mended, or are wrong in another way, their turn."""
+        for name, error in self._settings.changes(self._waits_for_settings):
+            with self._journal.quiet():
+                job = self._scheduler.get(name)
+                if job is None or job.status is not Status.WAITING:
+                    continue
+                info = self._settings_info(job, error) if error else None
+                log.info("%s: the settings beside it were changed", name)
+                # The same job under the same id: the queue knows no other way to wake one early.
+                self._scheduler.cancel(name, Cause.REPLACED)
+                fresh = job.at_start(Status.QUEUED).evolve(error=info, not_before=0.0)
+                self._scheduler.submit(fresh)
+
+    def _waits_for_settings(self, name: str) -> bool:
+        job = self._scheduler.get(name)
+        if job is None or job.priority is Priority.API or job.attempts:
+            return False
+        return job.status in (Status.QUEUED, Status.WAITING)
+
     def _transcribe(self, job: Job, run: JobRun) -> None:
         if run.resumed_at_s:
             log.info("%s: going on from the checkpoint at %.1f s", job.name, run.resumed_at_s)
@@ -141,7 +191,7 @@ class Runner:
             run.request(model_of(job.settings, self._config)),
             on_chunk=run.on_chunk,
             on_started=run.on_started,
-            should_stop=lambda: self._scheduler.stop_reason() is not None,
+            should_stop=self._must_stop,
             must_hurry=lambda: self._scheduler.stop_reason() in _NO_PATIENCE,
             on_accepted=lambda: self._accepted(run),
         )
@@ -149,6 +199,11 @@ class Runner:
             self._put_back(job, str(self._scheduler.stop_reason() or "interrupted"), run)
             return
         self._publish(job, run, outcome)
+
+    def _must_stop(self) -> bool:
+        """Asked several times a second; others must not wait for a long file to be looked at."""
+        self._tend_settings()
+        return self._scheduler.stop_reason() is not None
 
     def _accepted(self, run: JobRun) -> None:
         run.on_accepted()
@@ -161,7 +216,7 @@ class Runner:
         current = self._scheduler.get(job.name) or job
         # A worker that dies while it loads its model was not given the file yet.
         of_model = isinstance(error, ModelError) or not (error.permanent or (run and run.began))
-        every_file = job.settings.matches(self._config.default_settings())
+        every_file = current.settings.matches(self._config.default_settings())
         if isinstance(error, StorageError) or (of_model and every_file):
             self._hold(current, error, run)
             return
@@ -189,14 +244,15 @@ class Runner:
         if finished is None:
             return  # cancelled meanwhile
         now = self._clock.utc_now()
-        content = result_json(finished, run.chunks, outcome.facts, finished.outputs, now)
+        segments = final_segments(run.chunks, outcome.facts)
+        content = result_json(finished, run.chunks, segments, outcome.facts, outputs, now)
         timestamps = self._config.output.txt_timestamps
         said = f"{outcome.done.duration_s:.1f} s of audio in {run.ran_s:.1f} s"
         with self._journal.quiet():
             if not self._is_wanted(job):
                 return  # cancelled, and its files removed, a moment ago
             self._journal.record(finished)
-            self._files.publish(finished, segments_of(run.chunks), content, timestamps)
+            self._files.publish(finished, segments, content, timestamps)
             self._scheduler.release(job.name, Status.COMPLETED, said)
             if self._config.processing.cleanup_temp_files:
                 self._files.drop_state(job.name)

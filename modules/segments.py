@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+import re
+from collections.abc import Sequence
 
 from modules.protocol import Segment, Word
+from modules.word_times import clean_words
 
 #: A longer silence between two words ends a segment even without punctuation.
 PAUSE_S = 1.0
@@ -15,39 +15,19 @@ MAX_SEGMENT_S = 12.0
 MAX_SEGMENT_CHARS = 160
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
 _CLAUSE_ENDS = (",", ";", ":", "-", "–", "—")
-_CLOSERS = "\"'”’»)]}"
-_ABBREVIATIONS = frozenset(
-    "mr. mrs. ms. dr. st. vs. etc. e.g. i.e. no. jr. sr. prof. "
-    "т.е. т.д. т.п. т.к. др. пр. г. гг. ул. д. им. руб. коп. тыс. млн. млрд. см. стр. рис.".split()
+_CLOSERS, _OPENERS = "\"'”’»)]}", "\"'“‘«([{"
+#: What follows these belongs to them.
+_BEFORE_SOMETHING = frozenset(
+    "mr. mrs. ms. dr. st. vs. e.g. i.e. no. nos. prof. gen. rev. fig. vol. pp. ca. cf. mt. ft. "
+    "т.е. т.к. т.н. ул. им. см. ср. стр. рис. гл. ст. кв. корп. просп. пер. наб. обл. акад. проф. "
+    "доц. тов. гр. св. ок. тел. доп. напр. тыс. млн. млрд. трлн. пос. дер. исп. зам. пом.".split()
 )
-
-
-def word_of(timing: Mapping[str, Any], offset_s: float) -> Word:
-    """A word of the aligner, moved by ``offset_s``; what is not a finite number is left out."""
-    start, end = offset_s + float(timing["start"]), offset_s + float(timing["end"])
-    confidence = float(timing["probability"])
-    timed = math.isfinite(start) and math.isfinite(end)
-    return Word(
-        word=timing["word"],
-        start=start if timed else None,
-        end=end if timed else None,
-        confidence=round(min(1.0, max(0.0, confidence)), 4) if math.isfinite(confidence) else None,
-    )
-
-
-def clean_words(words: Sequence[Word], start_s: float, end_s: float) -> list[Word]:
-    """Words whose times are finite, never run backwards and stay inside ``start_s``..``end_s``."""
-    cleaned = []
-    earliest = start_s
-    for word in words:
-        if word.start is None or word.end is None or not math.isfinite(word.start + word.end):
-            cleaned.append(Word(word=word.word, confidence=word.confidence))
-            continue
-        start = min(max(word.start, earliest), end_s)
-        end = min(max(word.end, start), end_s)
-        cleaned.append(word.model_copy(update={"start": round(start, 3), "end": round(end, 3)}))
-        earliest = end
-    return cleaned
+#: These stand before something or at the end of a sentence; only a capital letter can tell.
+_PERHAPS_LAST = frozenset(
+    "etc. jr. sr. inc. ltd. co. corp. a.m. p.m. u.s. u.k. "
+    "т.д. т.п. др. пр. гг. вв. руб. коп. долл. шт. чел. мин. сек. ч. экз. н.э.".split()
+)
+INITIALS = re.compile(r"(?:[^\W\d_]\.-?)+")
 
 
 def sentences(
@@ -77,31 +57,48 @@ def joined(words: Sequence[Word]) -> str:
 
 def _ends_segment(group: Sequence[Word], following: Word) -> bool:
     before = group[-1]
+    ends = ends_sentence(before.word, following.word)
     if before.end is None or following.start is None:
-        return ends_sentence(before.word)
-    return following.start - before.end > PAUSE_S or ends_sentence(before.word)
+        return ends
+    return ends or following.start - before.end > PAUSE_S
 
 
-def ends_sentence(word: str) -> bool:
-    """True if a word closes a sentence; abbreviations and initials do not."""
+def ends_sentence(word: str, following: str | None = None) -> bool:
+    """True if a word closes a sentence: abbreviations and initials do not, nor does anything before
+    a small letter. ``following``: the next word, if there is one."""
     bare = word.strip().rstrip(_CLOSERS)
     if not bare.endswith(_SENTENCE_ENDS):
         return False
-    initial = len(bare) == 2 and bare[0].isupper() and bare[1] == "."
-    return not initial and bare.lower() not in _ABBREVIATIONS
+    first = next((sign for sign in following or "" if sign.isalnum()), "")
+    if first.islower():
+        return False
+    small = bare.lower().lstrip(_OPENERS)
+    if small in _PERHAPS_LAST:
+        return first.isupper()
+    return small not in _BEFORE_SOMETHING and not INITIALS.fullmatch(small)
 
 
 def _halved(group: list[Word]) -> list[list[Word]]:
     """The group, cut in two at its best place again and again while it is too long."""
     timed = [word for word in group if word.start is not None and word.end is not None]
     span = (timed[-1].end or 0.0) - (timed[0].start or 0.0) if timed else 0.0
-    if len(group) < 4 or (span <= MAX_SEGMENT_S and len(joined(group)) <= MAX_SEGMENT_CHARS):
+    if not is_too_long(len(group), span, len(joined(group))):
         return [group]
-    cut = max(range(1, len(group)), key=lambda i: _cut_merit(group, i))
+    cut = best_cut(group)
     return _halved(group[:cut]) + _halved(group[cut:])
 
 
-def _cut_merit(group: list[Word], i: int) -> float:
+def is_too_long(words: int, span_s: float, chars: int) -> bool:
+    """Whether a sentence is to be cut although it has not ended."""
+    return words >= 4 and (span_s > MAX_SEGMENT_S or chars > MAX_SEGMENT_CHARS)
+
+
+def best_cut(group: Sequence[Word]) -> int:
+    """The word before which a sentence is cut best."""
+    return max(range(1, len(group)), key=lambda i: _cut_merit(group, i))
+
+
+def _cut_merit(group: Sequence[Word], i: int) -> float:
     """How good a place before word ``i`` is: clause ends and pauses are, and the middle is."""
     before, after = group[i - 1], group[i]
     pause = 0.0

@@ -1,12 +1,20 @@
-"""Trouble that no recording is to blame for: a full disk, a folder that is away, a broken model."""
+"""Trouble that no recording is to blame for: a full disk, a folder that is away, a broken model.
+
+And settings beside recordings that are wrong.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from modules.clock import Clock
-from modules.errors import StorageError, TranscriberError
+from modules.config import Config, Conflict
+from modules.errors import ModelError, StorageError, TranscriberError
+from modules.file_manager import FileManager
+from modules.job import Settings
 from modules.logger import get_logger
+from modules.models import locate
+from modules.settings_files import SettingsError, files_for
 
 log = get_logger("Runner")
 
@@ -65,3 +73,119 @@ class Trouble:
             self._error = error
             return False
         return True
+
+
+class SettingsTrouble:
+    """Reads the settings beside recordings, and keeps in mind who waits because they are wrong.
+
+    Beside a wrong file lies a text as long as somebody waits for it. For one thread, the runner's.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        files: FileManager,
+        clock: Clock,
+        compute_types: Callable[[], Mapping[str, tuple[str, ...]]],
+    ) -> None:
+        self._config = config
+        self._files = files
+        self._clock = clock
+        self._compute_types = compute_types
+        self._held: dict[str, SettingsError] = {}
+        self._look_at = 0.0
+
+    def settings_for(self, name: str) -> Settings:
+        """What a recording is made with if no request says otherwise.
+
+        Raises SettingsError, which is kept in mind until it is mended; StorageError.
+        """
+        try:
+            chosen = self._read(name)
+        except SettingsError as error:
+            self._keep(name, error)
+            raise
+        self._let_go(name)
+        return chosen
+
+    def changes(self, waits: Callable[[str], bool]) -> Iterator[tuple[str, SettingsError | None]]:
+        """The recordings that wait and whose settings are right now, or wrong in another way.
+
+        Looks every ``HOLD_S`` seconds, and yields nothing in between. ``waits`` tells whether a
+        recording still does; those that do not are forgotten.
+        """
+        now = self._clock.monotonic()
+        if not self._held or now < self._look_at:
+            return
+        self._look_at = now + HOLD_S
+        for name, before in list(self._held.items()):
+            if not waits(name):
+                self._let_go(name)
+                continue
+            try:
+                self.settings_for(name)
+                yield name, None
+            except SettingsError as error:
+                if error.wrong != before.wrong:
+                    yield name, error
+            except StorageError:
+                continue  # nothing is known of it just now
+
+    def _read(self, name: str) -> Settings:
+        base = self._config.default_settings()
+        found = self._files.stated(name, base)
+        settings = base.model_copy(update=found.wishes)
+        wrong: dict[str, tuple[str, ...]] = {}
+        for keys, line in self._impossible(settings):
+            blamed = [found.origins[key] for key in keys if key in found.origins]
+            if blamed:
+                file = max(blamed, key=files_for(name).index)
+                wrong[file] = (*wrong.get(file, ()), f"{keys[0]}: {line}")
+        if wrong:
+            raise SettingsError(wrong)
+        return settings
+
+    def _impossible(self, settings: Settings) -> Iterator[Conflict]:
+        """What is asked for and this machine cannot do."""
+        whisperx = self._config.whisperx
+        try:
+            locate(settings.model_size, self._config.models_directory, whisperx.allow_download)
+        except ModelError as error:
+            yield ("model_size",), str(error)
+        yield from impossible_on(settings, self._compute_types())
+
+    def _keep(self, name: str, error: SettingsError) -> None:
+        before = self._held.get(name)
+        if before and before.wrong == error.wrong:
+            return
+        self._held[name] = error
+        self._tell({*error.wrong, *(before.wrong if before else ())})
+
+    def _let_go(self, name: str) -> None:
+        self._held.pop(name, None)
+        # All of them, as a text of an earlier life may lie beside any.
+        self._tell(files_for(name))
+
+    def _tell(self, files: Iterable[str]) -> None:
+        for file in files:
+            lines = [line for held in self._held.values() for line in held.wrong.get(file, ())]
+            try:
+                self._files.tell_of_settings(file, list(dict.fromkeys(lines)))
+            except StorageError as error:
+                log.warning("%s: what is wrong with it could not be written: %s", file, error)
+
+
+def impossible_on(
+    settings: Settings, compute_types: Mapping[str, tuple[str, ...]]
+) -> list[Conflict]:
+    """What a machine cannot do: ``compute_types`` by device, empty while they are not known."""
+    device, wanted = settings.device, settings.compute_type
+    if not compute_types or device == "auto":
+        return []
+    if device not in compute_types:
+        return [(("device",), f"this machine has no {device}; use cpu")]
+    possible = (*compute_types[device], "default", "auto")
+    if wanted in possible:
+        return []
+    line = f"does not work on {device} here; use one of {', '.join(possible)}, got {wanted!r}"
+    return [(("compute_type", "device"), line)]

@@ -19,13 +19,14 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modules.chunking import AudioChunk, Samples, chunks
+from modules.chunking import AudioChunk, Cutting, Samples, chunks
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError
 from modules.media import Limits, Recording, open_recording
 from modules.protocol import (
@@ -43,9 +44,11 @@ from modules.protocol import (
     Stop,
     Stopped,
     Transcribe,
+    Turn,
 )
 
 if TYPE_CHECKING:
+    from modules.diarization import Diarized, Diarizer
     from modules.engine import ChunkText, Engine
 
 _PR_SET_PDEATHSIG = 1
@@ -63,6 +66,8 @@ _CONNECTING = frozenset(
         "getnameinfo",
     )
 )
+#: How often a sign of life is given, at most.
+_TELL_S = 1.0
 #: Chunks that wait behind the running ones, so that a stream never stands idle.
 _AHEAD = 1
 
@@ -118,15 +123,24 @@ class Finished:
     probability: float | None = None
 
 
+@dataclass(frozen=True)
+class Speakers:
+    """Who speaks when, and what told the voices apart; nothing if that was not to be had."""
+
+    turns: tuple[Turn, ...] = ()
+    method: str | None = None
+
+
 class Worker:
     """Carries out orders one after the other."""
 
-    def __init__(self, inbox: Inbox, outbox: Outbox, cpu_threads: int, align: Path) -> None:
+    def __init__(self, inbox: Inbox, outbox: Outbox, cpu_threads: int, models: Path) -> None:
         self._inbox = inbox
         self._outbox = outbox
         self._cpu_threads = cpu_threads
-        self._align = align
+        self._models = models
         self._engine: Engine | None = None
+        self._diarizer: Diarizer | None = None
 
     def run(self) -> None:
         """Work until the parent goes away."""
@@ -136,7 +150,7 @@ class Worker:
             try:
                 engine = self._engine_for(order.model)
                 if isinstance(order, Transcribe):
-                    Transcription(order, engine, self._inbox, self._outbox).run()
+                    Transcription(order, engine, self._diarize, self._inbox, self._outbox).run()
             except Exception as error:  # noqa: BLE001 - the process boundary: told, then next
                 self._outbox.send(_failure(number, error))
 
@@ -146,7 +160,7 @@ class Worker:
 
             self._engine = None  # let the old weights go before the new ones come
             try:
-                self._engine = Engine(spec, self._cpu_threads, self._align)
+                self._engine = Engine(spec, self._cpu_threads, self._models / "align")
                 size_mb = round((Path(spec.path) / "model.bin").stat().st_size / 2**20)
             except (RuntimeError, ValueError, OSError, MemoryError) as error:
                 # Broken weights, no driver, no memory: no recording is to blame for it.
@@ -156,35 +170,56 @@ class Worker:
                     remedy="Run `python transcriber.py doctor`; it says what to do.",
                 ) from error
             self._outbox.send(
-                Loaded(name=spec.name, size_mb=size_mb, seconds=self._engine.load_seconds)
+                Loaded(
+                    name=spec.name,
+                    size_mb=size_mb,
+                    seconds=self._engine.load_seconds,
+                    device=self._engine.device,
+                    compute_type=self._engine.compute_type,
+                )
             )
         return self._engine
+
+    def _diarize(self, engine: Engine, *what: Any) -> Diarized | None:
+        """See ``Diarizer.turns``. Its models are loaded when somebody first wants them."""
+        if self._diarizer is None:
+            from modules.diarization import Diarizer
+
+            self._diarizer = Diarizer(self._models / "diarize", engine.device, engine.streams)
+        return self._diarizer.turns(*what)
 
 
 class Transcription:
     """One order: decode, find speech, and keep the model's streams busy, results in order."""
 
-    def __init__(self, order: Transcribe, engine: Engine, inbox: Inbox, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        order: Transcribe,
+        engine: Engine,
+        diarize: Callable[..., Diarized | None],
+        inbox: Inbox,
+        outbox: Outbox,
+    ) -> None:
+        from modules.listening import Listener
+        from modules.voice import detector
+
         self._order = order
+        self._diarize = diarize
+        self._detect = detector(order.settings, engine.device)
+        self._settings = order.settings
         self._engine = engine
         self._inbox = inbox
         self._outbox = outbox
-        language = order.settings.language
-        self._language = None if language in ("auto", "mixed") else language
-        if language == "auto":
-            self._language = order.settled_language
-        #: What the first speech sounds like: decides for ``auto``, checks a language that is given.
-        self._heard: tuple[str, float] | None = None
-        if not engine.multilingual:
-            self._language, self._heard = "en", ("en", 1.0)
+        self._listener = Listener(engine, order.settings.language, order.settled_language)
         self._notes: dict[str, None] = {}
         self._position_s = order.start_s
+        self._chunks_sent = 0
+        self._told_at = time.monotonic()
 
     def run(self) -> None:
         """Raises TranscriberError; sends ``done``, or ``stopped`` if the parent asked to stop."""
         began_cpu = time.process_time()
-        limits = Limits(max_duration_s=self._order.max_duration_s)
-        with open_recording(Path(os.fsdecode(self._order.path)), limits) as recording:
+        with self._open() as recording:
             self._outbox.send(
                 Started(
                     order=self._order.order,
@@ -198,30 +233,75 @@ class Transcription:
                 return
             if recording.partial:
                 self._notes[f"partial: {recording.partial}"] = None
+            duration_s = max(self._position_s, recording.decoded_s)
+            told = self._speakers(recording) if self._settings.diarize else Speakers()
+            if told is None:
+                self._outbox.send(Stopped(order=self._order.order))
+                return
             self._outbox.send(
                 Done(
                     order=self._order.order,
-                    duration_s=max(self._position_s, recording.decoded_s),
+                    duration_s=duration_s,
+                    turns=told.turns,
+                    diarization=told.method,
                     notes=tuple(self._notes),
                     cpu_seconds=round(time.process_time() - began_cpu, 3),
                 )
             )
 
+    def _speakers(self, recording: Recording) -> Speakers | None:
+        """Who speaks when, in a second pass; None if the parent asked to stop.
+
+        Whatever goes wrong here costs the speakers, never the text.
+        """
+        if self._order.attempt > 1 and not self._chunks_sent:
+            # All of the text was there, and the process did not survive what came then.
+            self._notes["diarization: left out, as it failed before"] = None
+            return Speakers()
+        asked = self._settings
+        try:
+            found = self._diarize(
+                self._engine,
+                recording.blocks,
+                self._detect,
+                asked.min_speakers,
+                asked.max_speakers,
+                self._goes_on,
+            )
+        except Exception as error:  # noqa: BLE001 - told in the result
+            self._notes[f"diarization: failed, speakers are not told apart ({error})"] = None
+            return Speakers()
+        if found and found.note:
+            self._notes[found.note] = None
+        return Speakers(tuple(found.turns), found.method) if found else None
+
+    def _goes_on(self) -> bool:
+        """Whether nobody asked to stop; a sign of life, too."""
+        self._sign_of_life()
+        return not self._inbox.stopped(self._order.order)
+
+    def _open(self) -> AbstractContextManager[Recording]:
+        limits = Limits(max_duration_s=self._order.max_duration_s)
+        return open_recording(Path(os.fsdecode(self._order.path)), limits)
+
     def _transcribe(self, recording: Recording) -> bool:
         """Send every chunk, in order. False if the parent asked to stop before the end."""
-        from modules.engine import DETECTORS
+        from modules.listening import CUTTING
 
-        detect = DETECTORS[self._order.settings.vad_method]
-        stream = chunks(self._alive(recording), detect, self._order.start_s)
-        batched = self._engine.on_gpu and self._order.settings.language != "mixed"
+        mixed = self._settings.language == "mixed"
+        blocks = recording.blocks(self._order.start_s)
+        cutting = CUTTING if mixed else Cutting()
+        stream = chunks(self._alive(blocks), self._detect, self._order.start_s, cutting)
+        batched = self._engine.on_gpu and not mixed
+        groups = _batches(stream, self._order.batch_size if batched else 1)
         running: deque[tuple[list[AudioChunk], Future[list[Finished]]]] = deque()
         stopped = False
         with ThreadPoolExecutor(self._engine.streams, thread_name_prefix="stream") as pool:
-            for group in _batches(stream, self._order.batch_size if batched else 1):
+            for group, encoded in self._listener.heard_first(groups):
                 if self._inbox.stopped(self._order.order):
                     stopped = True
                     break
-                running.append((group, self._submit(pool, group)))
+                running.append((group, pool.submit(self._finish, group, encoded)))
                 while running and (len(running) > self._engine.streams + _AHEAD or _ready(running)):
                     self._hand_over(*running.popleft(), recording)
             if stopped:
@@ -232,53 +312,51 @@ class Transcription:
                 self._hand_over(*running.popleft(), recording)
         return not stopped
 
-    def _alive(self, recording: Recording) -> Iterator[Samples]:
+    def _alive(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         """The recording's blocks, with a sign of life now and then: decoding is progress too."""
-        told = time.monotonic()
-        for block in recording.blocks(self._order.start_s):
-            if time.monotonic() - told > 1.0:
-                self._outbox.send(Alive())
-                told = time.monotonic()
+        for block in blocks:
+            self._sign_of_life()
             yield block
 
-    def _submit(self, pool: ThreadPoolExecutor, group: list[AudioChunk]) -> Future[list[Finished]]:
-        spoken = [chunk for chunk in group if len(chunk.samples)]
-        encoded = None
-        if spoken and self._heard is None and self._order.settings.language != "mixed":
-            encoded = self._engine.encode(spoken)
-            self._heard = self._engine.detect_language(encoded)
-            self._language = self._language or self._heard[0]
-        return pool.submit(self._finish, group, spoken, encoded)
+    def _sign_of_life(self) -> None:
+        """At most once a second."""
+        now = time.monotonic()
+        if now - self._told_at > _TELL_S:
+            self._told_at = now
+            self._outbox.send(Alive())
 
-    def _finish(
-        self, group: list[AudioChunk], spoken: list[AudioChunk], encoded: Any
-    ) -> list[Finished]:
+    def _finish(self, group: list[AudioChunk], encoded: Any) -> list[Finished]:
         """The texts of a group of chunks; silent ones have none. Runs in a stream's thread."""
         from modules.engine import ChunkText, Decoding
 
-        language, heard = self._language, self._heard
-        texts: Iterator[ChunkText] = iter(())
-        if spoken:
-            if language is None:  # mixed: every chunk decides for itself
-                encoded = self._engine.encode(spoken)
-                heard = self._engine.detect_language(encoded)
-                language = heard[0]
-            decoding = Decoding(
-                language,
-                self._order.settings.temperature,
-                self._order.settings.beam_size,
-                self._order.settings.task,
-                self._order.settings.initial_prompt,
-            )
-            texts = iter(self._engine.transcribe(spoken, decoding, encoded))
+        spoken = [chunk for chunk in group if len(chunk.samples)]
+        if self._listener.language is None:
+            return [self._by_languages(chunk) for chunk in group]
+        decoding = Decoding(self._listener.language, self._settings)
+        texts = iter(
+            self._engine.transcribe(spoken, decoding, encoded, self._sign_of_life) if spoken else ()
+        )
         return [
             Finished(
-                next(texts) if len(chunk.samples) else ChunkText((), None),
-                language or "",
-                *(heard or (None, None)),
+                next(texts) if len(chunk.samples) else ChunkText(),
+                self._listener.language,
+                *(self._listener.heard or (None, None)),
             )
             for chunk in group
         ]
+
+    def _by_languages(self, chunk: AudioChunk) -> Finished:
+        """A chunk of a mixed recording: each part in its own language."""
+        from modules.engine import ChunkText, Decoding
+
+        texts, found = [], []
+        for part, heard, encoded in self._listener.parts(chunk, self._sign_of_life):
+            how = Decoding(heard[0], self._settings)
+            text = self._engine.transcribe([part], how, encoded, self._sign_of_life)[0]
+            texts.append(text.spoken_in(heard[0]))
+            found.append((part.speech_s, *heard))
+        _, language, probability = max(found, default=(0.0, "", None))
+        return Finished(ChunkText.joined(texts), language, language or None, probability)
 
     def _hand_over(
         self, group: list[AudioChunk], finished: Future[list[Finished]], recording: Recording
@@ -287,13 +365,15 @@ class Transcription:
             if result.text.note:
                 self._notes[result.text.note] = None
             self._position_s = chunk.position_s
+            self._chunks_sent += 1
             self._outbox.send(
                 Chunk(
                     order=self._order.order,
                     start_s=chunk.start_s,
                     position_s=chunk.position_s,
-                    speech_s=chunk.speech_s,
+                    speech_s=round(chunk.speech_s, 3),
                     segments=result.text.segments,
+                    dropped=result.text.dropped,
                     language=result.language or None,
                     detected_language=result.heard,
                     language_probability=result.probability,
@@ -371,7 +451,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--cpu-threads", type=int, required=True)
-    parser.add_argument("--align-directory", type=Path, required=True)
+    parser.add_argument("--models-directory", type=Path, required=True)
     parser.add_argument("--online", action="store_true")
     options = parser.parse_args()
     # Libraries print to standard output; only events may go to the parent's pipe.
@@ -399,7 +479,7 @@ def main() -> None:
             compute_types=compute_types(),
         )
     )
-    Worker(inbox, outbox, options.cpu_threads, options.align_directory).run()
+    Worker(inbox, outbox, options.cpu_threads, options.models_directory).run()
 
 
 if __name__ == "__main__":

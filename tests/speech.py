@@ -53,6 +53,15 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Phone:
+    """One sound as festvox-ru labels it, or the silence ``pau``; seconds from the start."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
 class Package:
     """A Debian package of exactly one version and content."""
 
@@ -181,6 +190,12 @@ def festvox_russian() -> list[Clip]:
     return [Clip(paths[name], text, _duration_s(paths[name])) for name, text in sentences.items()]
 
 
+def festvox_phones(clip: Clip) -> list[Phone]:
+    """The sounds of one of ``festvox_russian``'s clips, with times found by its makers."""
+    labels = clip.path.parent.parent / "lab" / f"{clip.path.stem}.lab"
+    return parse_labels(labels.read_text(encoding="utf-8"))
+
+
 def joined(clips: Sequence[Clip], seconds: float, gap_s: float = 0.5) -> Clip:
     """One 16 kHz mono wav of about that length: the clips in order, from the start when used up.
 
@@ -198,6 +213,16 @@ def joined(clips: Sequence[Clip], seconds: float, gap_s: float = 0.5) -> Clip:
     if not target.is_file():
         _write_wav(target, _with_gaps(plan, gap_s))
     return Clip(target, " ".join(clip.text for clip in plan), _duration_s(target))
+
+
+def placed(clips: Sequence[Clip], seconds: float, gap_s: float = 0.5) -> list[tuple[float, Clip]]:
+    """The parts of what ``joined`` makes of the same arguments, each with its start in seconds."""
+    parts: list[tuple[float, Clip]] = []
+    start_s = 0.0
+    for clip in _plan(clips, seconds, gap_s):
+        parts.append((start_s, clip))
+        start_s += (len(_samples(clip.path)) // 2 + round(gap_s * RATE_HZ)) / RATE_HZ
+    return parts
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:
@@ -240,6 +265,17 @@ def parse_festvox(listing: str) -> dict[str, str]:
     """Names and sentences from ``txt.done.data``, without its ``+`` before stressed vowels."""
     lines = re.findall(r'^\(\s*(\S+)\s+"(.*)"\s*\)\s*$', listing, re.MULTILINE)
     return {name: text.replace("+", "").strip() for name, text in lines}
+
+
+def parse_labels(listing: str) -> list[Phone]:
+    """The phones of a label file, whose lines end with ``end time, colour, name``."""
+    phones: list[Phone] = []
+    start_s = 0.0
+    for line in listing.partition("#\n")[2].splitlines():
+        end_s, _, name = line.split()
+        phones.append(Phone(name, start_s, float(end_s)))
+        start_s = float(end_s)
+    return phones
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

@@ -49,6 +49,7 @@ _MEDIA_TYPES = {
     "vtt": "text/vtt; charset=utf-8",
     "tsv": "text/tab-separated-values; charset=utf-8",
     "json": "application/json",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
 
 
@@ -90,11 +91,10 @@ def text(found: Text, form: str | None, config: Config) -> Response:
         return as_json(found.result)
     segments = segments_from(found.result)
     duration_s = float(found.result.get("duration_seconds") or float("inf"))
-    content = render(form, segments, config.output.txt_timestamps, duration_s)
-    data = content.encode("utf-8", errors="replace")
+    title = stem_of(found.name).rpartition("/")[2]
+    data = render(form, segments, config.output.txt_timestamps, duration_s, title)
     response = Response(data, content_type=_MEDIA_TYPES[form])
-    name = f"{stem_of(found.name).rpartition('/')[2]}.{form}"
-    response.headers["Content-Disposition"] = disposition(name)
+    response.headers["Content-Disposition"] = disposition(f"{title}.{form}")
     return response
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modules.config import MODEL_SIZES, nearest
+from modules.doubts import compression_ratio
 from modules.languages import LANGUAGES
 from modules.outputs import full_text, render
 from modules.protocol import Segment, Word
@@ -55,7 +55,8 @@ def body(
     if response_format == "text":
         return _text(result) + "\n", TEXT_TYPE
     segments = [segment for segment, _ in _segments(result)]
-    return render(response_format, segments, duration_s=_duration_s(result)), TEXT_TYPE
+    content = render(response_format, segments, duration_s=_duration_s(result))
+    return content.decode(), TEXT_TYPE
 
 
 def error(
@@ -120,9 +121,9 @@ def _segment_json(
         "end": segment.end,
         "text": segment.text,
         "tokens": [],  # not in a result, and the key is required
-        "temperature": temperature,
+        "temperature": _number(raw.get("temperature")) or temperature,
         "avg_logprob": _avg_logprob(raw),
-        "compression_ratio": _compression_ratio(segment.text),
+        "compression_ratio": compression_ratio(segment.text),
         "no_speech_prob": _number(raw.get("no_speech_prob")) or 0.0,
     }
 
@@ -136,12 +137,6 @@ def _avg_logprob(raw: Mapping[str, Any]) -> float:
     if confidence is None:
         return 0.0
     return math.log(min(1.0, max(_LEAST_PROBABILITY, confidence)))
-
-
-def _compression_ratio(text: str) -> float:
-    """As Whisper defines it: above 2.4 a text repeats itself."""
-    content = text.encode()
-    return len(content) / len(zlib.compress(content))
 
 
 def _timed(word: Word) -> bool:

@@ -18,7 +18,8 @@ from modules.file_manager import FileManager
 from modules.job import Job, Priority
 from modules.outputs import render
 from modules.protocol import Chunk, Segment, Started
-from modules.results import result_json, segments_of
+from modules.results import final_segments, result_json
+from modules.sidecars import stem_of
 from modules.worker_order import model_of, request_for
 
 
@@ -81,11 +82,12 @@ class OneOff:
         texts = [path.name for form, path in target.outputs.items() if form != RESULT_FORMAT]
         now = self._clock.utc_now()
         job = run.job.close_attempt("completed", now, outcome.ran_s)
-        result = result_json(job, run.chunks, facts, texts, now)
+        segments = final_segments(run.chunks, facts)
+        result = result_json(job, run.chunks, segments, facts, texts, now)
         for form, path in target.outputs.items():
             if not self._overwrite:
                 refuse_existing(path)  # it was free when we began
-            write_whole(path, self._content(form, result, segments_of(run.chunks)))
+            write_whole(path, self._content(form, result, segments))
         said = f"{facts.duration_s:.1f} s of audio in {outcome.ran_s:.1f} s"
         return "; ".join([said, *result["metadata"]["notes"]])
 
@@ -93,8 +95,8 @@ class OneOff:
         if form == RESULT_FORMAT:
             return to_json(result)
         timestamps = self._config.output.txt_timestamps
-        text = render(form, segments, timestamps, result["duration_seconds"])
-        return text.encode("utf-8", errors="replace")
+        title = stem_of(result["filename"]).rpartition("/")[2]
+        return render(form, segments, timestamps, result["duration_seconds"], title)
 
 
 class _Run:

@@ -129,8 +129,8 @@ def _add_transcribe(commands: Any) -> None:
     )
     command.add_argument(
         "-f", "--format", dest="formats", type=_formats, action="extend", metavar="FORMAT",
-        help="txt, srt, vtt, tsv, json, or result for the service's own file with everything in "
-        "it; several by commas or by repeating; default: output.formats of the configuration",
+        help="txt, srt, vtt, tsv, json, docx, or result for the service's own file with everything "
+        "in it; several by commas or by repeating; default: output.formats of the configuration",
     )  # fmt: skip
     command.add_argument("--language", metavar="CODE", help="such as ru or en; auto; mixed")
     command.add_argument("--model", metavar="SIZE", help="such as base or small, or a ./folder")

@@ -48,8 +48,8 @@ from tests.scripted_worker import NOT_MEDIA, recording
 
 E = TypeVar("E", bound=Event)
 SAMPLE = PROJECT / "samples" / "please-hold-ru.wav"
-#: So many times the sample is joined for a longer recording, with pauses between.
-REPEATS, PAUSE_S = 24, 1.0
+#: So many times the sample is joined for a longer recording, with pauses that part chunks.
+REPEATS, PAUSE_S = 10, 3.5
 #: Starts the command that it is given, tells its pid, and waits to be killed.
 PARENT = """
 import os, subprocess, sys, time

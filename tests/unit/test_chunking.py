@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, Samples, chunks
+from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, Cutting, Samples, chunks
+
+#: Here speech ends where it ends.
+TIGHT = Cutting(pad_s=0)
 
 #: Everything is tested on a recording where speech is what is not zero.
 Regions = list[tuple[float, float]]
@@ -38,12 +41,12 @@ def blocks(samples: Samples, start_s: float = 0.0, size: int = SAMPLE_RATE) -> I
         yield rest[start : start + size]
 
 
-def cut(samples: Samples, start_s: float = 0.0) -> list[AudioChunk]:
-    return list(chunks(blocks(samples, start_s), detector, start_s))
+def cut(samples: Samples, start_s: float = 0.0, cutting: Cutting = TIGHT) -> list[AudioChunk]:
+    return list(chunks(blocks(samples, start_s), detector, start_s, cutting))
 
 
-def facts(found: list[AudioChunk]) -> list[tuple[float, float, int]]:
-    return [(c.start_s, c.position_s, hash(c.samples.tobytes())) for c in found]
+def facts(found: list[AudioChunk]) -> list[tuple[object, ...]]:
+    return [(c.start_s, c.position_s, c.speech, hash(c.samples.tobytes())) for c in found]
 
 
 def test_an_empty_recording_has_no_chunks() -> None:
@@ -82,10 +85,34 @@ def test_speech_without_a_pause_is_cut_at_its_quietest_moment() -> None:
     assert 27 <= first.position_s <= 27.2
 
 
+def test_there_is_room_around_speech_and_close_neighbours_share_it() -> None:
+    found = cut(recording(20, [(1, 2), (2.3, 3), (3.1, 4), (9, 9.5)]), cutting=Cutting(pad_s=0.2))
+    first, second, _ = (c for c in found if len(c.samples) or c is found[-1])
+    assert (first.start_s, first.position_s) == (0.8, 4.2)
+    assert first.speech == ((1, 2), (2.3, 3), (3.1, 4))
+    assert first.speech_s == pytest.approx(2.6)
+    assert (second.start_s, second.position_s) == (8.8, 9.7)
+
+
+def test_pauses_and_length_are_cut_as_asked() -> None:
+    asked = Cutting(max_chunk_s=10, max_pause_s=0.5, pad_s=0)
+    samples = recording(60, [(0, 4), (4.4, 8), (8.6, 12), (20, 45)])
+    spoken = [(c.start_s, c.position_s) for c in cut(samples, cutting=asked) if len(c.samples)]
+    assert spoken[:2] == [(0, 8), (8.6, 12)]
+    assert all(end - start <= 10 for start, end in spoken)
+    assert spoken[-1][1] == 45
+
+
+def test_what_is_cut_off_counts_only_as_far_as_the_chunk_goes() -> None:
+    found = [c for c in cut(recording(70, [(0, 70)])) if len(c.samples)]
+    assert all(c.speech == ((c.start_s, c.position_s),) for c in found)
+    assert sum(c.speech_s for c in found) == pytest.approx(70)
+
+
 @pytest.mark.parametrize("size", [100, 16_000, 50_000, 10_000_000])
 def test_the_size_of_the_blocks_changes_nothing(size: int) -> None:
     samples = recording(80, [(0.3, 20), (21, 50), (55, 79)])
-    found = list(chunks(blocks(samples, size=size), detector))
+    found = list(chunks(blocks(samples, size=size), detector, cutting=TIGHT))
     assert facts(found) == facts(cut(samples))
 
 
@@ -127,17 +154,18 @@ def test_every_sample_is_covered_once_and_all_speech_is_in_a_chunk(
     assert np.all(covered[samples != 0] == 1), "speech was left out"
 
 
-@settings(max_examples=25, deadline=None)
-@given(speeches(), st.data())
+@pytest.mark.parametrize("cutting", [TIGHT, Cutting(), Cutting(10, 0.5)], ids=str)
+@settings(max_examples=15, deadline=None)
+@given(speech=speeches(), data=st.data())
 def test_a_restart_at_any_cut_gives_the_same_chunks(
-    speech: tuple[float, Regions], data: st.DataObject
+    cutting: Cutting, speech: tuple[float, Regions], data: st.DataObject
 ) -> None:
     samples = recording(*speech)
-    whole = cut(samples)
+    whole = cut(samples, cutting=cutting)
     if not whole:
         return
     index = data.draw(st.integers(0, len(whole) - 1))
-    rest = cut(samples, whole[index].position_s)
+    rest = cut(samples, whole[index].position_s, cutting)
     assert facts(rest) == facts(whole[index + 1 :])
 
 

@@ -10,7 +10,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from modules.config import Config, WhisperxConfig, settings_conflicts
-from modules.config_loader import ENVIRONMENT, PROJECT_ROOT, config_path, load_config
+from modules.config_loader import (
+    ENVIRONMENT,
+    PROJECT_ROOT,
+    check_settings,
+    config_path,
+    load_config,
+)
 from modules.errors import ConfigError
 from modules.job import Settings
 from modules.languages import LANGUAGE_CODES
@@ -194,8 +200,8 @@ COMPLAINTS = [
     ),
     ("output: {formats: txt}", "output.formats: must be a list, such as [txt, srt], got 'txt'"),
     (
-        "output: {formats: [txt, doc]}",
-        "output.formats.1: must be one of txt, srt, vtt, tsv, json, got 'doc'",
+        "output: {formats: [txt, pdf]}",
+        "output.formats.1: must be one of txt, srt, vtt, tsv, json, docx, got 'pdf'",
     ),
     (
         "output: {formats: [srt, srt]}",
@@ -435,3 +441,28 @@ def test_a_rate_limit_is_a_number_and_a_span(folder: Folder, rate: str) -> None:
 def test_turbo_cannot_translate(folder: Folder) -> None:
     problems = folder.problems("whisperx: {model_size: turbo, task: translate}")
     assert "cannot translate" in problems[0]
+
+
+# --- settings beside recordings -----------------------------------------------------------------
+
+
+def test_every_setting_can_be_stated_beside_a_recording(folder: Folder) -> None:
+    everything = folder.load().default_settings().model_dump()
+    assert check_settings(yaml.safe_dump(everything).encode()) == (everything, [])
+
+
+def test_settings_are_checked_as_the_configuration_is(folder: Folder) -> None:
+    for line in ("beam_size: 99", "temperature: two", "vad_method: x", "diarize: maybe", "task: t"):
+        stated, problems = check_settings(f"{line}\nlanguage: EN".encode())
+        assert stated == {"language": "en"}, "what is right in it is known all the same"
+        ours = [said for _, said in problems]
+        theirs = folder.problems(f"whisperx:\n  {line}")
+        assert ours == [said.removeprefix("whisperx.") for said in theirs]
+
+
+def test_numbers_that_nobody_can_print_are_complained_of(folder: Folder) -> None:
+    digits = "f" * 20_000
+    assert folder.problems(f"api: {{port: 0x{digits}}}") == [
+        "api.port: must be between 0 and 65535, got a number with thousands of digits"
+    ]
+    assert "cannot read" in folder.problems("whisperx: {temperature: " + "1:" * 900 + "1.5}")[0]

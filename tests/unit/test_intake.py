@@ -571,3 +571,124 @@ def test_an_order_that_comes_as_the_file_is_found_keeps_its_state(
     order.join(5)
     state = json.loads((bench.files.shared / "talk.mp3.in_progress").read_bytes())
     assert (state["settings"]["language"], state["api_clients"]) == ("en", ["me"])
+
+
+# --- settings beside the recording ---
+
+OWN = "talk.mp3.settings.yaml"
+
+
+def test_an_order_takes_the_settings_beside_the_file_and_its_own_go_before(bench: Bench) -> None:
+    bench.put()
+    bench.put("settings.yaml", b"language: en\nbeam_size: 2\nvad_onset: 0.4")
+    bench.put(OWN, b"beam_size: 3")
+    taken = bench.intake.order(Order("talk.mp3", {"vad_onset": 0.6}))
+    assert taken
+    settings = taken.job.settings
+    assert (settings.language, settings.beam_size, settings.vad_onset) == ("en", 3, 0.6)
+    state = json.loads((bench.files.shared / "talk.mp3.in_progress").read_bytes())
+    assert state["settings"] == settings.model_dump()
+    bench.put(OWN, b"beam_size: 99")
+    joined = bench.intake.order(Order("talk.mp3", {"vad_onset": 0.6}))
+    assert joined, "it was ordered when the file was right"
+    assert (joined.how, joined.job.settings) == ("joined", settings)
+
+
+@pytest.mark.parametrize("wishes", [{}, {"language": "en"}])
+@pytest.mark.parametrize("scanned", [False, True])
+def test_wrong_settings_refuse_an_order_and_change_nothing(
+    bench: Bench, wishes: dict[str, Any], scanned: bool
+) -> None:
+    bench.put()
+    if scanned:
+        bench.whole()
+    bench.put(OWN, b"beam_size: 99")
+    before = bench.scheduler.jobs()
+    with pytest.raises(TranscriberError) as caught:
+        bench.intake.order(Order("talk.mp3", wishes))
+    assert caught.value.code == "invalid_settings"
+    assert str(caught.value) == f"{OWN}: beam_size: must be between 1 and 20, got 99"
+    assert bench.scheduler.jobs() == before
+    assert bench.names() == ["talk.mp3", OWN]
+
+
+def test_an_order_at_odds_with_a_file_is_refused(bench: Bench) -> None:
+    bench.put()
+    bench.put("settings.yaml", b"model_size: turbo")
+    with pytest.raises(TranscriberError, match=r"settings\.yaml: task: the model turbo cannot"):
+        bench.intake.order(Order("talk.mp3", {"task": "translate"}))
+
+
+def test_a_scanned_file_is_promoted_with_the_settings_beside_it(bench: Bench) -> None:
+    bench.put()
+    bench.put(OWN, b"beam_size: 3")
+    bench.whole()
+    bench.whole_names.add("talk.mp3")
+    scanned = bench.job()
+    assert scanned.settings == bench.config.default_settings(), "read when its turn comes"
+    taken = bench.intake.order(Order("talk.mp3", client="me"))
+    assert taken
+    assert (taken.how, taken.job.job_id) == ("joined", scanned.job_id)
+    job = bench.job()
+    assert (job.settings.beam_size, job.priority, job.status) == (3, Priority.API, Status.QUEUED)
+    assert [j.name for j in bench.scheduler.jobs()] == ["talk.mp3"]
+
+
+def test_a_promoted_file_that_has_begun_keeps_its_settings(bench: Bench) -> None:
+    bench.put()
+    bench.whole()
+    bench.scheduler.take(0)
+    bench.scheduler.update("talk.mp3", lambda j: j.open_attempt(NOON))
+    bench.put(OWN, b"beam_size: 99")
+    taken = bench.intake.order(Order("talk.mp3", client="me"))
+    assert taken
+    assert (taken.how, taken.job.settings.beam_size) == ("joined", 5)
+    assert bench.scheduler.stop_reason() is None
+
+
+def test_what_comes_back_from_manual_is_read_anew(bench: Bench) -> None:
+    (bench.files.manual / "talk.mp3").write_bytes(b"sound")
+    own = bench.files.manual / OWN
+    own.write_bytes(b"beam_size: 99")
+    with pytest.raises(TranscriberError, match="beam_size"):
+        bench.intake.bring_back("talk.mp3", None)
+    assert (bench.files.manual / "talk.mp3").exists(), "it stays where it can be mended"
+    own.write_bytes(b"beam_size: 3")
+    assert bench.intake.bring_back("talk.mp3", None).settings.beam_size == 3
+    assert {"talk.mp3", OWN} <= set(bench.names())
+    assert list(bench.files.manual.iterdir()) == []
+
+
+def test_a_recording_dragged_back_with_its_settings_keeps_them(bench: Bench) -> None:
+    bench.put()
+    bench.put(OWN, b"beam_size: 3")
+    bench.put("talk.mp3.in_progress", to_json(job_to_json(a_job())))
+    bench.whole()
+    assert bench.names() == ["talk.mp3", OWN]
+
+
+def test_settings_are_removed_with_the_recording_but_never_those_of_a_folder(bench: Bench) -> None:
+    bench.put()
+    for name in (OWN, "settings.yaml", "other.mp3.settings.yaml"):
+        bench.put(name, b"beam_size: 99")
+    bench.files.tell_of_settings(OWN, ["wrong"])
+    bench.files.tell_of_settings("settings.yaml", ["wrong"])
+    (bench.files.manual / OWN).write_bytes(b"")
+    removed = bench.intake.remove("talk.mp3")
+    assert set(removed.deleted) == {"talk.mp3", OWN, f"{OWN}.error.txt", f"manual/{OWN}"}
+    assert bench.names() == ["other.mp3.settings.yaml", "settings.yaml", "settings.yaml.error.txt"]
+
+
+def test_a_folder_in_the_place_of_settings_keeps_nothing_from_being_deleted(bench: Bench) -> None:
+    bench.put()
+    bench.put(f"{OWN}/precious.txt", b"mine")
+    assert bench.intake.remove("talk.mp3").deleted == ("talk.mp3",)
+    assert bench.names() == [OWN]
+
+
+def test_settings_alone_are_no_state(bench: Bench) -> None:
+    bench.put(OWN, b"beam_size: 99")
+    bench.put("settings.yaml", b"beam_size: 99")
+    bench.intake.recover()
+    assert (bench.scheduler.jobs(), bench.intake.orphans) == ([], {})
+    assert bench.names() == ["settings.yaml", OWN]

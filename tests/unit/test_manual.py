@@ -234,3 +234,73 @@ def test_a_folder_that_cannot_be_written_is_told(files: FileManager) -> None:
     with pytest.raises(StorageError):
         files.move_to_manual(given_up(), "")
     assert (files.shared / "talk.mp3").exists()
+
+
+# --- settings ---
+
+OWN = "talk.mp3.settings.yaml"
+
+
+def test_settings_go_along_and_those_of_the_folder_stay(files: FileManager) -> None:
+    lay_out(files)
+    (files.shared / OWN).write_text("beam_size: 3")
+    (files.shared / "settings.yaml").write_text("beam_size: 4")
+    files.move_to_manual(given_up(), "It did not work.\n")
+    assert listing(files.manual) == sorted([*MOVED, OWN])
+    assert listing(files.shared) == ["settings.yaml"]
+    lay_out(files, content=b"another")
+    (files.shared / OWN).write_text("beam_size: 5")
+    files.move_to_manual(given_up(job_id="two"), "It did not work.\n")
+    assert (files.manual / "talk (2).mp3.settings.yaml").read_text() == "beam_size: 5"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_settings_come_back_first(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    (files.manual / "talk.mp3").write_bytes(b"sound")
+    (files.manual / OWN).write_text("beam_size: 3")
+
+    def no_recording_without_them(source: Path, target: Path) -> None:
+        assert (files.shared / OWN).exists()
+        if not links:
+            raise PermissionError(errno.EPERM, "no links here")
+        os.rename(source, target)
+        source.touch()
+
+    monkeypatch.setattr(os, "link", no_recording_without_them)
+    files.bring_back("talk.mp3")
+    assert listing(files.shared) == ["talk.mp3", OWN]
+    assert listing(files.manual) == []
+
+
+def test_settings_stay_where_the_recording_stays(files: FileManager) -> None:
+    (files.manual / "talk.mp3").write_bytes(b"sound")
+    (files.manual / OWN).write_text("beam_size: 3")
+    (files.shared / "talk.mp3").write_bytes(b"another")
+    assert not manual.bring_back(files.manual, files.shared, "talk.mp3")
+    assert listing(files.shared) == ["talk.mp3"]
+    assert listing(files.manual) == ["talk.mp3", OWN]
+
+
+def test_settings_that_are_there_already_hold(files: FileManager) -> None:
+    (files.manual / "talk.mp3").write_bytes(b"sound")
+    (files.manual / OWN).write_text("beam_size: 3")
+    (files.shared / OWN).write_text("beam_size: 4")
+    files.bring_back("talk.mp3")
+    assert (files.shared / OWN).read_text() == "beam_size: 4"
+    assert listing(files.manual) == []
+
+
+def test_a_link_in_their_place_is_not_taken_along(files: FileManager, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("password: hunter2")
+    lay_out(files)
+    (files.shared / OWN).symlink_to(secret)
+    files.move_to_manual(given_up(), "It did not work.\n")
+    assert OWN not in listing(files.manual)
+    (files.manual / OWN).symlink_to(secret)
+    (files.shared / OWN).unlink()
+    files.bring_back("talk.mp3")
+    assert not (files.shared / OWN).exists()
+    assert secret.exists()

@@ -49,7 +49,7 @@ def a_result(**transcription: Any) -> dict[str, Any]:
         ),
     )
     facts = RunFacts(32.1, (), "3.8", "base", 142, 1.0, 900, 2.0)
-    result = json.loads(json.dumps(result_json(a_job(), [chunk], facts, [], NOON)))
+    result = json.loads(json.dumps(result_json(a_job(), [chunk], chunk.segments, facts, [], NOON)))
     result["transcription"] |= transcription
     return dict(result)
 

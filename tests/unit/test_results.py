@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from modules.atomic import to_json
 from modules.job import Job
-from modules.protocol import Chunk
-from modules.results import RunFacts, result_json, segments_of
+from modules.joining import segments_of
+from modules.protocol import Chunk, Dropped, Turn
+from modules.results import RunFacts, final_segments, result_json
 from tests.builders import NOON, SETTINGS, SOURCE, a_chunk, a_job, a_segment, a_word
 
 FACTS = RunFacts(
@@ -30,8 +32,9 @@ def finished() -> Job:
 
 
 def made(*chunks: Chunk, job: Job | None = None) -> dict[str, object]:
+    segments = final_segments(chunks, FACTS)
     made: dict[str, object] = json.loads(
-        to_json(result_json(job or finished(), chunks, FACTS, ("talk.txt",), NOON))
+        to_json(result_json(job or finished(), chunks, segments, FACTS, ("talk.txt",), NOON))
     )
     return made
 
@@ -89,7 +92,7 @@ def test_silence_is_a_success_with_a_note() -> None:
     transcription, metadata = content["transcription"], content["metadata"]
     assert transcription == {"text": "", "segments": []}
     assert isinstance(metadata, dict)
-    assert "no speech was found" in metadata["notes"]
+    assert metadata["notes"][1:] == ["no speech was found"]
     for key in ("confidence", "language", "language_detected", "languages", "alignment"):
         assert key not in metadata, f"{key} is not known and must be absent"
 
@@ -111,6 +114,71 @@ def test_a_forced_language_that_the_speech_contradicts_is_said(
     metadata = made(spoken("ru", heard, probability), job=job)["metadata"]
     assert isinstance(metadata, dict)
     assert any("ru was set" in note for note in metadata["notes"]) is noted
+
+
+def test_what_is_doubtful_and_what_was_left_out_is_accounted_for() -> None:
+    sure = a_segment(0.0, 4.0, "Да.").model_copy(update={"temperature": 0.0})
+    unsure = a_segment(5.0, 7.5, "Нет, нет.").model_copy(
+        update={"flags": ("repetition", "low_probability"), "temperature": 0.4}
+    )
+    credit = Dropped(start=11, end=13, text="Субтитры сделал кто-то", flags=("filler",))
+    chunks = (
+        a_chunk(0, segments=(sure, unsure), speech_s=6.5),
+        a_chunk(1, segments=(), speech_s=2.0, dropped=(credit,)),
+    )
+    content = made(*chunks)
+    metadata = content["metadata"]
+    assert isinstance(metadata, dict)
+    seconds = [metadata[f"{kind}_seconds"] for kind in ("speech", "transcribed", "flagged")]
+    assert seconds == [8.5, 6.5, 2.5]
+    assert metadata["dropped"] == [
+        {"start": 11, "end": 13, "text": "Субтитры сделал кто-то", "flags": ["filler"]}
+    ]
+    assert metadata["notes"][1:] == [
+        "doubtful: 1 of 2 segments, 2.5 s (low_probability, repetition)",
+        "dropped: 1 pieces of text that nobody said, see metadata.dropped",
+    ]
+    assert metadata["settings_used"]["temperatures"] == [0.0, 0.4]
+    transcription = content["transcription"]
+    assert isinstance(transcription, dict)
+    assert transcription["segments"][1]["flags"] == ["repetition", "low_probability"]
+    assert "flags" not in transcription["segments"][0]
+
+
+def test_speech_without_words_is_told_from_silence() -> None:
+    metadata = made(a_chunk(0, segments=(), speech_s=1.25))["metadata"]
+    assert isinstance(metadata, dict)
+    assert "no speech was found; 1.2 s sounded like it" in metadata["notes"]
+
+
+def test_the_settings_that_were_really_used_are_told() -> None:
+    facts = replace(FACTS, device="cpu", compute_type="int8_float32")
+    job = finished().evolve(settings=SETTINGS.model_copy(update={"compute_type": "auto"}))
+    content = result_json(job, (spoken(),), (), facts, (), NOON)
+    assert content["settings"]["compute_type"] == "auto"
+    assert content["metadata"]["settings_used"] == {
+        "task": "transcribe", "beam_size": 5, "vad_method": "silero",
+        "model_size": "faster-whisper-base", "device": "cpu", "compute_type": "int8_float32",
+        "languages": ["ru"],
+    }  # fmt: skip
+
+
+def test_speakers_are_told_where_they_are_known() -> None:
+    turns = (Turn(start=0, end=0.55, speaker="SPEAKER_00"), Turn(start=0.55, end=2, speaker="B"))
+    facts = replace(FACTS, turns=turns, diarization="embedded")
+    chunks = (spoken(),)
+    segments = final_segments(chunks, facts)
+    assert [(s.text, s.speaker) for s in segments] == [("Привет,", "SPEAKER_00"), ("мир.", "B")]
+    metadata = result_json(finished(), chunks, segments, facts, (), NOON)["metadata"]
+    assert (metadata["speakers"], metadata["diarization"]) == (["B", "SPEAKER_00"], "embedded")
+
+
+def test_mixed_languages_are_counted_by_their_segments() -> None:
+    ru = a_segment(0, 2, "Да.").model_copy(update={"language": "ru"})
+    en = a_segment(2, 8, "Yes, of course.").model_copy(update={"language": "en"})
+    metadata = made(a_chunk(0, segments=(ru, en), language="ru"))["metadata"]
+    assert isinstance(metadata, dict)
+    assert (metadata["language"], metadata["languages"]) == ("en", ["en", "ru"])
 
 
 def test_several_languages_are_listed() -> None:

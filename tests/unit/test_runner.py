@@ -113,7 +113,8 @@ DONE = ["talk.mp3", "talk.mp3.result", "talk.srt", "talk.txt"]
 
 def test_task_and_prompt_reach_the_worker(bench: Bench) -> None:
     asked = {"task": "translate", "initial_prompt": "Names: Ада, Грейс."}
-    bench.submit(settings=bench.config.default_settings().model_copy(update=asked))
+    wanted = bench.config.default_settings().model_copy(update=asked)
+    bench.submit(settings=wanted, priority=Priority.API)
     bench.tick()
     (request,) = bench.processor.orders
     assert request.order.settings.model_dump(include=asked.keys()) == asked
@@ -607,6 +608,222 @@ def test_a_model_error_of_the_worker_is_held_too(bench: Bench) -> None:
     bench.submit()
     bench.tick()
     assert bench.job().attempt_number == 1
+
+
+# --- settings beside the recording ---
+
+OWN, NOTICE = "talk.mp3.settings.yaml", "talk.mp3.settings.yaml.error.txt"
+
+
+def test_settings_are_read_when_its_turn_comes(bench: Bench) -> None:
+    bench.submit()
+    bench.put("settings.yaml", b"language: en\nbeam_size: 2")
+    bench.put(OWN, b"beam_size: 3")
+    bench.tick()
+    (request,) = bench.processor.orders
+    assert (request.order.settings.language, request.order.settings.beam_size) == ("en", 3)
+    assert bench.result()["settings"]["beam_size"] == 3
+    assert bench.names() == ["settings.yaml", "talk.mp3", "talk.mp3.result", OWN, *DONE[2:]]
+
+
+def test_an_order_has_its_settings_already(bench: Bench) -> None:
+    bench.submit(priority=Priority.API)
+    bench.put(OWN, b"beam_size: 99")
+    bench.tick()
+    assert bench.result()["settings"]["beam_size"] == 5
+
+
+def test_what_has_begun_keeps_its_settings(bench: Bench) -> None:
+    bench.put(OWN, b"beam_size: 3")
+    bench.plan(Plan(before=lambda index: bench.scheduler.pause() if index == 1 else None))
+    bench.submit()
+    bench.tick()
+    bench.put(OWN, b"beam_size: 99")
+    bench.scheduler.resume()
+    bench.tick()
+    assert bench.processor.numbers("talk.mp3") == [0, 1, 2], "work was done again"
+    assert bench.result()["settings"]["beam_size"] == 3
+
+
+def test_a_wrong_file_makes_its_recording_wait_and_no_other(bench: Bench) -> None:
+    bench.put(OWN, b"beam_size: 99\nlangage: en")
+    bench.submit()
+    bench.submit("other.mp3")
+    bench.tick()
+    bench.tick()
+    assert bench.files.is_done("other.mp3")
+    job = bench.job()
+    assert (job.status, job.attempts) == (Status.WAITING, ())
+    assert job.error is not None
+    assert (job.error.code, job.error.retry_after) == ("invalid_settings", HOLD_S)
+    assert bench.state()["error"]["message"] == (
+        f"{OWN}: langage: is not a known key; did you mean language?\n"
+        f"{OWN}: beam_size: must be between 1 and 20, got 99"
+    )
+    assert "beam_size: must be between" in (bench.shared / NOTICE).read_text()
+    told = len(bench.told)
+    for _ in range(5):
+        bench.clock.advance(HOLD_S)
+        bench.tick()
+    assert len(bench.told) == told, "it came and went while nothing was mended"
+    bench.put(OWN, b"beam_size: 3")
+    bench.tick()
+    assert not bench.files.is_done("talk.mp3"), "it looked too early"
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert bench.result()["settings"]["beam_size"] == 3
+    assert bench.result()["job_id"] == job.job_id
+    assert bench.result()["processing_stats"]["total_attempts"] == 1
+    assert NOTICE not in bench.names()
+
+
+def test_a_wrong_file_that_is_removed_holds_nobody(bench: Bench) -> None:
+    bench.put(OWN, b"- x")
+    bench.submit()
+    bench.tick()
+    (bench.shared / OWN).unlink()
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert bench.names() == DONE
+
+
+def test_a_mistake_that_changes_is_told_anew(bench: Bench) -> None:
+    bench.put(OWN, b"beam_size: 99\nlangage: en")
+    bench.submit()
+    bench.tick()
+    bench.put(OWN, b"beam_size: 99")
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    error = bench.job().error
+    assert error is not None
+    assert error.message == f"{OWN}: beam_size: must be between 1 and 20, got 99"
+    assert "langage" not in (bench.shared / NOTICE).read_text()
+
+
+def test_a_folders_wrong_file_holds_all_below_it_until_the_last_has_gone(bench: Bench) -> None:
+    bench.put("calls/settings.yaml", b"beam_size: 99")
+    for name in ("calls/a.mp3", "calls/may/b.mp3", "c.mp3"):
+        bench.submit(name)
+    for _ in range(3):
+        bench.tick()
+    assert bench.files.is_done("c.mp3")
+    assert [j.status for j in bench.scheduler.jobs()] == [Status.WAITING] * 2
+    notice = bench.shared / "calls/settings.yaml.error.txt"
+    assert "What is wrong in settings.yaml" in notice.read_text()
+    bench.scheduler.cancel("calls/a.mp3", Cause.GONE)
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert notice.exists()
+    bench.scheduler.cancel("calls/may/b.mp3", Cause.GONE)
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert not notice.exists()
+    assert (bench.shared / "calls/settings.yaml").read_bytes() == b"beam_size: 99"
+
+
+def test_a_text_of_an_earlier_life_goes(bench: Bench) -> None:
+    bench.put(OWN, b"beam_size: 99")
+    bench.submit()
+    bench.tick()
+    bench.scheduler.cancel("talk.mp3", Cause.GONE)
+    again = Bench(bench.shared.parent, models_directory=str(bench.shared.parent / "none"))
+    again.put(OWN, b"")
+    again.submit()
+    again.tick()
+    assert NOTICE not in again.names()
+
+
+def test_somebody_is_heard_while_another_file_runs(bench: Bench) -> None:
+    bench.put(OWN, b"beam_size: 99")
+    bench.submit()
+    bench.tick()
+
+    def mend(index: int) -> None:
+        bench.put(OWN, b"beam_size: 3")
+        bench.clock.advance(HOLD_S)
+
+    seen: list[bool] = []
+    bench.plan(Plan(before=lambda i: mend(i) if i == 0 else seen.append(NOTICE in bench.names())))
+    bench.submit("long.mp3")
+    bench.tick()
+    assert seen[-1] is False
+    assert bench.job().status is Status.QUEUED
+    bench.tick()
+    assert bench.files.is_done("talk.mp3")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"model_size: tiny", "model_size: The Whisper model tiny is not on this machine."),
+        (b"compute_type: int16", "compute_type: does not work on cpu here; use one of float32"),
+        (b"device: cuda", "device: this machine has no cuda; use cpu"),
+    ],
+)
+def test_what_this_machine_cannot_do_waits_too(bench: Bench, content: bytes, line: str) -> None:
+    bench.put(OWN, content)
+    bench.submit()
+    bench.tick()
+    error = bench.job().error
+    assert error is not None
+    assert error.message.startswith(f"{OWN}: {line}")
+    assert bench.runner.trouble.reason is None, "the others can be done"
+
+
+def test_trouble_of_the_worker_with_settings_from_a_file_holds_only_its_own(bench: Bench) -> None:
+    bench.put(OWN, b"beam_size: 3")
+    bench.plan(Plan(error=ModelError("x", "No."), error_after=0))
+    bench.submit()
+    bench.tick()
+    assert bench.job().attempt_number == 2
+    assert bench.runner.trouble.reason is None
+
+
+def test_a_share_that_is_away_is_no_share_without_settings(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put(OWN, b"beam_size: 3")
+    bench.submit()
+
+    def away() -> None:
+        raise StorageError("share_unavailable", "The shared folder is unavailable.")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "_require_share", away)
+        bench.tick()
+    assert (bench.job().status, bench.job().attempts) == (Status.WAITING, ())
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert bench.result()["settings"]["beam_size"] == 3
+
+
+def test_a_text_that_cannot_be_written_holds_up_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unwritable(*arguments: Any) -> None:
+        raise StorageError("read_only", "Read-only.")
+
+    monkeypatch.setattr(bench.files, "tell_of_settings", unwritable)
+    bench.put(OWN, b"beam_size: 99")
+    bench.submit()
+    bench.tick()
+    assert bench.job().status is Status.WAITING
+
+
+def test_an_order_that_came_as_the_files_were_read_has_its_own_settings(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put(OWN, b"beam_size: 3")
+    bench.submit()
+    real = bench.files.stated
+
+    def promoted_meanwhile(*arguments: Any) -> Any:
+        bench.scheduler.submit(a_job(priority=Priority.API, settings=bench.job().settings))
+        return real(*arguments)
+
+    monkeypatch.setattr(bench.files, "stated", promoted_meanwhile)
+    bench.tick()
+    assert bench.result()["settings"]["beam_size"] == 5
 
 
 # --- the thread ---

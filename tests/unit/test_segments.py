@@ -12,13 +12,12 @@ from modules.protocol import Segment, Word
 from modules.segments import (
     MAX_SEGMENT_CHARS,
     MAX_SEGMENT_S,
-    clean_words,
     ends_sentence,
     joined,
     mean_confidence,
     sentences,
-    word_of,
 )
+from modules.word_times import clean_words, word_of
 from tests.builders import a_word
 
 
@@ -52,6 +51,37 @@ def test_what_closes_a_sentence(word: str, ends: bool) -> None:
 
 def test_abbreviations_and_initials_do_not_end_a_sentence() -> None:
     text = "В 1837 г. умер А. С. Пушкин, т.е. поэт."
+    assert texts(spoken(text)) == [text]
+
+
+@pytest.mark.parametrize(
+    ("word", "following", "ends"),
+    [
+        ("руб.", "Потом", True), ("руб.", "за", False), ("т.д.", "Итак", True),
+        ("т.д.", None, False), ("etc.", "Then", True), ("etc.", "and", False),
+        ("тыс.", "Рублей", False), ("Mr.", "Smith", False), ("А.С.", "Пушкин", False),
+        ("5.", "апреля", False), ("1945.", "Потом", True), ("так…", "потом", False),
+        ("что?", "«Так", True), ("Что?", "— сказал", False), ("3.5", "Процента", False),
+        ("了。", "我", True), ("p.m.", "He", True), ("p.m.", "on", False),
+        ("«им.", "Ленина", False),
+    ],
+)  # fmt: skip
+def test_the_next_word_tells_whether_a_sentence_has_ended(
+    word: str, following: str | None, ends: bool
+) -> None:
+    assert ends_sentence(word, following) is ends
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Это стоит 3.5 тыс. руб. за штуку.",
+        "В 2005 г. Москва и т.д. и т.п. изменились.",
+        "Dr. Smith paid 2.50 p.m. and left.",
+        "Ул. Ленина, д. 5, кв. 7.",
+    ],
+)
+def test_decimals_and_abbreviations_stay_inside_their_sentence(text: str) -> None:
     assert texts(spoken(text)) == [text]
 
 

@@ -25,6 +25,14 @@ def test_normalisation_leaves_only_words(text: str, expected: str) -> None:
     assert speech.normalised(text) == expected
 
 
+def test_labels_give_phones_that_follow_each_other() -> None:
+    listing = "anything\n#\n0.45200 125 pau\n0.55200 125 a\n"
+    assert speech.parse_labels(listing) == [
+        speech.Phone("pau", 0.0, 0.452),
+        speech.Phone("a", 0.452, 0.552),
+    ]
+
+
 def test_word_errors_are_counted_per_word_of_the_reference() -> None:
     assert speech.word_error_rate("Всё, хорошо!", "все хорошо") == 0.0
     assert speech.word_error_rate("раз два три четыре", "раз два пять") == pytest.approx(0.5)
@@ -96,6 +104,9 @@ def test_joined_clips_repeat_until_the_length_is_reached(
     assert whole.duration_s == pytest.approx(7.5, abs=0.1)
     with wave.open(str(whole.path)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
+    places = [start_s for start_s, _ in speech.placed(clips, seconds=7.0, gap_s=0.5)]
+    assert places == pytest.approx([0.0, 1.5, 4.0, 5.5], abs=0.01)
+    assert speech.placed(clips, seconds=7.0, gap_s=0.5)[3][1] is clips[1]
     made = whole.path.stat().st_mtime_ns
     assert speech.joined(clips, seconds=7.0, gap_s=0.5).path.stat().st_mtime_ns == made
     assert speech.joined(clips[::-1], seconds=7.0, gap_s=0.5).path != whole.path

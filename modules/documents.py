@@ -1,0 +1,144 @@
+"""The transcript as running text, in paragraphs: txt and docx. Pure."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from modules.parts import joined_text
+from modules.phrases import speaker_name
+from modules.protocol import Segment
+from modules.segments import ends_sentence
+
+if TYPE_CHECKING:
+    from docx.document import Document
+    from docx.text.paragraph import Paragraph as DocxParagraph
+
+#: A pause after a sentence that begins a new paragraph.
+PARAGRAPH_S = 2.0
+#: A paragraph that has grown past this ends at a shorter pause.
+LONG_CHARS = 1000
+LONG_PAUSE_S = 0.7
+#: What XML 1.0 forbids.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_GREY = 0x80
+#: The oldest date that a zip can hold; a true one would make two writings of one text differ.
+_NO_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Segments that one speaker says; ``name`` where another one begins to speak."""
+
+    name: str | None
+    segments: tuple[Segment, ...]
+
+
+def paragraphs(segments: Sequence[Segment]) -> list[Paragraph]:
+    """All segments, parted at changes of speaker and, at ends of sentences, by pauses."""
+    groups: list[list[Segment]] = []
+    length = 0
+    for segment in segments:
+        if not groups or _parts(groups[-1][-1], segment, length):
+            groups.append([])
+            length = 0
+        groups[-1].append(segment)
+        length += len(segment.text) + 1
+    speakers = [None, *(group[0].speaker for group in groups)]
+    return [
+        Paragraph(speaker_name(now) if now and now != before else None, tuple(group))
+        for (before, now), group in zip(itertools.pairwise(speakers), groups, strict=True)
+    ]
+
+
+def _parts(before: Segment, after: Segment, length: int) -> bool:
+    if before.speaker != after.speaker:
+        return True
+    pause = after.start - before.end
+    enough = pause > (LONG_PAUSE_S if length > LONG_CHARS else PARAGRAPH_S)
+    return enough and ends_sentence(before.text.rpartition(" ")[2])
+
+
+def plain_text(segments: Sequence[Segment], timestamps: bool = False) -> str:
+    """Paragraphs with an empty line between them or, with times, one line a segment."""
+    if timestamps:
+        return "".join(
+            f"[{clock(s.start)} - {clock(s.end)}] {_named(s.speaker)}{s.text}\n" for s in segments
+        )
+    texts = [
+        (f"{paragraph.name}: " if paragraph.name else "")
+        + joined_text([segment.text for segment in paragraph.segments])
+        for paragraph in paragraphs(segments)
+    ]
+    return "\n\n".join(texts) + ("\n" if texts else "")
+
+
+def _named(speaker: str | None) -> str:
+    return f"{speaker_name(speaker)}: " if speaker else ""
+
+
+def clock(seconds: float) -> str:
+    """``HH:MM:SS``."""
+    whole = int(seconds)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def docx(segments: Sequence[Segment], title: str = "") -> bytes:
+    """A document for Word: the same segments and title always give the same bytes.
+
+    Every paragraph begins with its time; doubtful segments, those with flags, are in italics.
+    """
+    from docx import Document  # not above: the daemon starts fast, and few want this format
+
+    document = Document()
+    _take_off_the_template(document, title)
+    if title:
+        document.add_heading(_xml(title), level=0)
+    for paragraph in paragraphs(segments):
+        _add(document.add_paragraph(), paragraph)
+    out = io.BytesIO()
+    document.save(out)
+    return _undated(out.getvalue())
+
+
+def _take_off_the_template(document: Document, title: str) -> None:
+    """Its author and comments are python-docx's own, and its dates are of 2013."""
+    properties = document.core_properties
+    properties.title = _xml(title)[:255]  # longer ones are refused
+    properties.author = properties.comments = ""
+    properties.created = properties.modified = datetime(*_NO_DATE)
+
+
+def _add(to: DocxParagraph, paragraph: Paragraph) -> None:
+    from docx.shared import Pt, RGBColor
+
+    time = to.add_run(f"[{clock(paragraph.segments[0].start)}] ")
+    time.font.size = Pt(8)
+    time.font.color.rgb = RGBColor(_GREY, _GREY, _GREY)
+    if paragraph.name:
+        to.add_run(f"{_xml(paragraph.name)}: ").bold = True
+    groups = itertools.groupby(paragraph.segments, lambda segment: bool(segment.flags))
+    for index, (doubtful, run) in enumerate(groups):
+        text = joined_text([segment.text for segment in run])
+        to.add_run(_xml(f" {text}" if index else text)).italic = doubtful or None
+
+
+def _xml(text: str) -> str:
+    """Without what no XML may hold, half characters among it."""
+    return _NOT_XML.sub("", text)
+
+
+def _undated(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as dated, zipfile.ZipFile(out, "w") as undated:
+        for name in dated.namelist():
+            entry = zipfile.ZipInfo(name, _NO_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            undated.writestr(entry, dated.read(name))
+    return out.getvalue()

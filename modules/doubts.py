@@ -1,0 +1,201 @@
+"""Is it what was said, or did Whisper make it up? Pure.
+
+Whisper was trained on subtitles. On silence, music and noise it tends to say what subtitles say
+there: who made them, what sounds are heard, thanks for watching. Where speech is hard to
+understand it goes in circles.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modules.protocol import Flag, Word
+
+#: OpenAI's own limits, from the recipe in ``whisper/transcribe.py``.
+MAX_COMPRESSION_RATIO = 2.4
+MIN_AVG_LOGPROB = -1.0
+MIN_NO_SPEECH_PROB = 0.6
+_TEMPERATURE_STEP = 0.2
+
+#: So many times in a row, and so many words in all, is going in circles.
+_MIN_REPEATS, _MIN_LOOP_WORDS, _MAX_PERIOD = 4, 8, 12
+#: A word is outside speech if less than this share of it overlaps any.
+_MIN_OVERLAP = 0.1
+
+#: Credits of subtitles that nobody says aloud, as Whisper learnt them.
+_CREDITS = re.compile(
+    r"субтитр\w* (?:сделал|делал|создавал|подогнал|добавил)|редактор субтитров"
+    r"|субтитры и корректор|корректор [а-я]\.\s?[а-я]|dimatorzok|amara\.org"
+    r"|transcription by castingwords|transcribed by https?:|sous-titrage st|untertitel im auftrag",
+    re.IGNORECASE,
+)
+#: Credits that could also be the beginning of a sentence somebody says.
+_CREDITS_PERHAPS = re.compile(
+    r"\W*(?:субтитры|subtitles by|subtitled by|captions by|captioning by|sous-titr\w+ par"
+    r"|untertitel von|sottotitoli a cura|subtítulos por)\b",
+    re.IGNORECASE,
+)
+#: Sounds as subtitles describe them, in capitals or brackets.
+_SOUND = re.compile(
+    r"музык|звонок|звон\b|звук|аплодисмент|смех|стук|шум|выстрел|заставка|тишина|телефон"
+    r"|music|applause|laughter|beep|noise|silence",
+    re.IGNORECASE,
+)
+#: What people do say, and what Whisper says where nobody spoke.
+_POLITE = frozenset(
+    re.sub(r"[^\w ]", "", line).lower()
+    for line in (
+        "Спасибо за просмотр!", "Продолжение следует...", "Подписывайтесь на канал!",
+        "Подпишись на канал!", "До новых встреч!", "До свидания!", "Спасибо за внимание!",
+        "Спасибо.", "Поехали!", "Ставьте лайки!", "Всем пока!", "Пока!", "Ого!", "Ой!",
+        "Thank you.", "Thank you for watching!", "Thanks for watching!", "Thank you very much.",
+        "Thanks for listening.", "Please subscribe to my channel.", "Please subscribe.",
+        "See you next time.", "See you in the next video.", "Bye.", "Bye bye.", "You", "Oh.",
+        "Okay.", "I'm", "Oh my god.", "Oh, yeah.", "Yeah.",
+        "I'm going to cut it off.", "I don't know.", "Music playing", "I'll be right back.",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What Whisper itself says of a text; None where it gave no number."""
+
+    text: str
+    temperature: float
+    avg_logprob: float | None
+    no_speech_prob: float | None
+    #: Whether the text ends only because there was no more room for it.
+    truncated: bool = False
+
+    @property
+    def compression_ratio(self) -> float:
+        return round(compression_ratio(self.text.strip()), 3)
+
+    @property
+    def unsure(self) -> bool:
+        return self.avg_logprob is None or self.avg_logprob < MIN_AVG_LOGPROB
+
+    @property
+    def sounds_silent(self) -> bool:
+        """By Whisper's recipe: it hears no speech, and does not trust its text either."""
+        silence = self.no_speech_prob or 0.0
+        return silence > MIN_NO_SPEECH_PROB and self.unsure
+
+    @property
+    def circles(self) -> bool:
+        return self.compression_ratio > MAX_COMPRESSION_RATIO or has_loop(self.text.split())
+
+    @property
+    def overflows(self) -> bool:
+        """Whether there was more to write down than there was room for."""
+        return self.truncated and not self.circles
+
+    @property
+    def should_retry(self) -> bool:
+        """Whether another temperature may do better, by Whisper's recipe."""
+        return (self.circles or self.unsure) and not self.sounds_silent
+
+
+def compression_ratio(text: str) -> float:
+    """As Whisper defines it: bytes of the text over its bytes when compressed; high if it repeats
+    itself, 0 without text."""
+    content = text.encode(errors="replace")
+    return len(content) / len(zlib.compress(content)) if content else 0.0
+
+
+def temperatures(doubtful: Figures) -> list[float]:
+    """The temperatures to try instead, those of Whisper's recipe.
+
+    A text that goes in circles may need any of them. Where the model is merely unsure, the next one
+    alone is tried: of 5 such chunks, noisy speech, no higher one made it surer.
+    """
+    step = math.floor(doubtful.temperature / _TEMPERATURE_STEP + 1e-6) + 1
+    higher = [round(n * _TEMPERATURE_STEP, 1) for n in range(step, 6)]
+    return higher if doubtful.circles else higher[:1]
+
+
+def best(tried: Sequence[Figures]) -> int:
+    """Which of several doubtful texts to keep: the likeliest of those that do not go in circles."""
+    straight = [i for i, one in enumerate(tried) if not one.circles]
+    return max(straight or range(len(tried)), key=lambda i: _known(tried[i].avg_logprob))
+
+
+def _known(number: float | None) -> float:
+    return -math.inf if number is None else number
+
+
+def has_loop(words: Sequence[str]) -> bool:
+    """Whether the same few words come again and again without a break."""
+    plain = [re.sub(r"\W", "", word).lower() for word in words]
+    for period in range(1, _MAX_PERIOD + 1):
+        run = 0
+        for i in range(period, len(plain)):
+            run = run + 1 if plain[i] == plain[i - period] else 0
+            if run + period >= max(_MIN_REPEATS * period, _MIN_LOOP_WORDS):
+                return True
+    return False
+
+
+def is_credit(text: str) -> bool:
+    """A line that only subtitles have: who made them, or a sound in capitals or brackets."""
+    bare = text.strip()
+    letters = [character for character in bare if character.isalpha()]
+    loud = len(letters) > 3 and all(letter.isupper() for letter in letters)
+    bracketed = re.fullmatch(r"[\[(*♪].*[\])*♪]\W*", bare) is not None
+    sound = (loud or bracketed) and _SOUND.search(bare) is not None
+    return sound or _CREDITS.search(bare) is not None
+
+
+def is_polite(text: str) -> bool:
+    """A line that people say, and that Whisper says where nobody spoke; also several times over."""
+    pieces = [re.sub(r"[^\w ]", "", part).strip().lower() for part in re.split(r"[.!?…]+", text)]
+    said = [piece for piece in pieces if piece]
+    whole = re.sub(r"[^\w ]", "", text).strip().lower()
+    polite = whole in _POLITE or (bool(said) and all(piece in _POLITE for piece in said))
+    return polite or _CREDITS_PERHAPS.match(text) is not None
+
+
+def outside(words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> bool:
+    """Whether none of the words lies where somebody speaks; times in seconds of the recording."""
+    timed = [(w.start, w.end) for w in words if w.start is not None and w.end is not None]
+    return bool(timed) and not any(
+        _overlap(start, end, speech) >= _MIN_OVERLAP * max(end - start, 0.02)
+        for start, end in timed
+    )
+
+
+def _overlap(start: float, end: float, speech: Sequence[tuple[float, float]]) -> float:
+    """Seconds that a stretch shares with speech; one that has no length counts as 20 ms."""
+    end = max(end, start + 0.02)
+    return sum(max(0.0, min(end, b) - max(start, a)) for a, b in speech)
+
+
+def flags(
+    figures: Figures, text: str, words: Sequence[Word], speech: Sequence[tuple[float, float]]
+) -> tuple[Flag, ...]:
+    """Why a segment's text is doubtful; nothing if it is not.
+
+    ``figures`` are those of the chunk that the segment is from.
+    """
+    silent = figures.sounds_silent or (figures.no_speech_prob or 0.0) > 0.9
+    away = outside(words, speech)
+    found: dict[Flag, bool] = {
+        "repetition": figures.circles or has_loop(text.split()),
+        "low_probability": figures.unsure,
+        "no_speech": silent,
+        "outside_speech": away,
+        "filler": is_credit(text) or (is_polite(text) and (silent or away or figures.unsure)),
+    }
+    return tuple(flag for flag, holds in found.items() if holds)
+
+
+def is_invented(text: str, found: Sequence[Flag]) -> bool:
+    """Whether two witnesses agree that nobody said this; one alone makes it doubtful only."""
+    if is_credit(text):
+        return True
+    return "filler" in found and bool({"no_speech", "outside_speech"} & set(found))

@@ -1,0 +1,101 @@
+"""Which language is spoken, by the first speech of a recording and not by its first seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, Cutting, halves, is_divisible
+from modules.engine import Engine
+
+#: So much speech tells a language well; if there is less in the first minute, that must do.
+_ENOUGH_S, _PATIENCE_S = 10.0, 60.0
+#: Where every chunk has a language of its own, a chunk should have only one.
+CUTTING = Cutting(max_chunk_s=15.0, max_pause_s=1.0)
+#: Below this a chunk may hold two languages; speech shorter than that tells none well.
+_CERTAIN, _DIVISIBLE_S = 0.9, 4.0
+
+Group = list[AudioChunk]
+
+
+class Listener:
+    """The language of a recording: given, or found in its first speech; None while it is not known.
+
+    ``asked``: a code, ``auto``, or ``mixed``, where every chunk is asked for itself. ``settled``:
+    what ``auto`` found in an earlier run. ``heard``: (code, probability) of the first speech, also
+    where another language was given.
+    """
+
+    def __init__(self, engine: Engine, asked: str, settled: str | None) -> None:
+        self._engine = engine
+        self._mixed = asked == "mixed"
+        self.language: str | None = settled if asked == "auto" else None
+        if asked not in ("auto", "mixed"):
+            self.language = asked
+        self.heard: tuple[str, float] | None = None
+        if not engine.multilingual:
+            self.language, self.heard = "en", ("en", 1.0)
+
+    def heard_first(self, groups: Iterable[Group]) -> Iterator[tuple[Group, Any]]:
+        """The groups in order, each with the encoder's output if it was needed here already.
+
+        Those with the first speech are held back until the language is known.
+        """
+        held: list[Group] = []
+        for group in groups:
+            if self.heard or self._mixed or not (held or _spoken(group)):
+                yield group, None
+                continue
+            held.append(group)
+            if self._is_enough(held):
+                yield from self._decided(held)
+                held = []
+        yield from self._decided(held)
+
+    def _is_enough(self, held: list[Group]) -> bool:
+        speech_s = sum(chunk.speech_s for group in held for chunk in group)
+        waited_s = held[-1][-1].position_s - held[0][0].start_s
+        return speech_s >= _ENOUGH_S or waited_s >= _PATIENCE_S
+
+    def _decided(self, held: list[Group]) -> list[tuple[Group, Any]]:
+        """The held groups, now that the language is known."""
+        spoken = [group for group in held if _spoken(group)]
+        if not spoken:
+            return [(group, None) for group in held]
+        alone = _spoken(spoken[0]) if len(spoken) == 1 else None
+        encoded = self._engine.encode(alone or [_joined(spoken)])
+        most = max(range(len(alone)), key=lambda i: alone[i].speech_s) if alone else 0
+        self.heard = self._engine.detect_language(encoded, most)
+        self.language = self.language or self.heard[0]
+        return [(group, encoded if alone and group is spoken[0] else None) for group in held]
+
+    def parts(
+        self, chunk: AudioChunk, alive: Callable[[], None]
+    ) -> Iterator[tuple[AudioChunk, tuple[str, float], Any]]:
+        """A chunk of a mixed recording in parts: (part, its language, the encoder's output).
+
+        A chunk whose language is not certain is cut in its longest pause, again and again.
+        """
+        if not len(chunk.samples):
+            return
+        alive()
+        encoded = self._engine.encode([chunk])
+        code, probability = self._engine.detect_language(encoded)
+        divisible = len(chunk.speech) > 1 and chunk.speech_s >= _DIVISIBLE_S
+        if probability < _CERTAIN and divisible and is_divisible(chunk):
+            for part in halves(chunk):
+                yield from self.parts(part, alive)
+            return
+        yield chunk, (code, probability), encoded
+
+
+def _spoken(group: Group) -> Group:
+    return [chunk for chunk in group if len(chunk.samples)]
+
+
+def _joined(groups: list[Group]) -> AudioChunk:
+    """The beginning of what is spoken, as one chunk."""
+    samples = np.concatenate([chunk.samples for group in groups for chunk in group])
+    return AudioChunk(0.0, 0.0, samples[: int(MAX_CHUNK_S * SAMPLE_RATE)])

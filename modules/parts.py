@@ -1,0 +1,100 @@
+"""Segments cut between their words, and put together again, with their text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from unicodedata import east_asian_width
+
+from modules.protocol import Segment
+from modules.segments import mean_confidence
+
+
+def places(segment: Segment) -> list[int]:
+    """Where each word begins in the text; nothing if one is not there, or there are no words.
+
+    Words carry no spaces, and not every language writes any, so they are looked for.
+    """
+    begins: list[int] = []
+    position = 0
+    for word in segment.words:
+        begin = segment.text.find(word.word.strip(), position)
+        if begin < 0:
+            return []
+        begins.append(begin)
+        position = begin + len(word.word.strip())
+    return begins
+
+
+def part(segment: Segment, begins: Sequence[int], first: int, after: int) -> Segment:
+    """Words ``first`` to ``after`` with their stretch of the text, up to where the next begins.
+
+    ``begins``: the ``places`` of all words.
+    """
+    begin = begins[first] if first else 0
+    end = begins[after] if after < len(begins) else len(segment.text)
+    words = segment.words[first:after]
+    start_s, end_s = _span(segment, first, after)
+    return segment.model_copy(
+        update={
+            "start": start_s,
+            "end": end_s,
+            "text": segment.text[begin:end].strip(),
+            "words": words,
+            "confidence": mean_confidence(words),
+        }
+    )
+
+
+def _span(segment: Segment, first: int, after: int) -> tuple[float, float]:
+    """From when to when these words are said, in seconds; at the ends, the segment's own times."""
+    starts = [word.start for word in segment.words[:after] if word.start is not None]
+    known = [word.start for word in segment.words[first:after] if word.start is not None]
+    ends = [word.end for word in segment.words[:after] if word.end is not None]
+    latest = starts[-1] if starts else segment.start
+    start = segment.start if first == 0 else (known[0] if known else latest)
+    end = segment.end if after == len(segment.words) else (ends[-1] if ends else segment.end)
+    return start, max(start, end)
+
+
+def whole(before: Segment, after: Segment) -> Segment:
+    """Two segments as one; of Whisper's figures for both, the worse."""
+    worse: dict[str, Any] = {
+        "avg_logprob": _worse(min, before.avg_logprob, after.avg_logprob),
+        "no_speech_prob": _worse(max, before.no_speech_prob, after.no_speech_prob),
+        "compression_ratio": _worse(max, before.compression_ratio, after.compression_ratio),
+        "temperature": _worse(max, before.temperature, after.temperature),
+    }
+    words = (*before.words, *after.words)
+    return before.model_copy(
+        update={
+            **worse,
+            "end": after.end,
+            "text": joined_text((before.text, after.text)),
+            "words": words,
+            "confidence": mean_confidence(words),
+            "flags": tuple(dict.fromkeys((*before.flags, *after.flags))),
+        }
+    )
+
+
+def _worse(choose: Any, *figures: float | None) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return choose(known) if known else None
+
+
+def joined_text(texts: Sequence[str]) -> str:
+    """Texts in one line, with spaces between them where their scripts have any."""
+    line = ""
+    for text in filter(None, texts):
+        bare = not line or spaceless(line[-1]) or spaceless(text[0])
+        line += text if bare else f" {text}"
+    return line
+
+
+def spaceless(sign: str) -> bool:
+    """Whether words of its script follow each other without spaces: CJK, Thai, Lao, Burmese."""
+    if sign < "\u0e00":
+        return False
+    script = "\u0e00" <= sign <= "\u0eff" or "\u1000" <= sign <= "\u109f"
+    return script or "\u1780" <= sign <= "\u17ff" or east_asian_width(sign) in "WF"

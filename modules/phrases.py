@@ -1,0 +1,207 @@
+"""Segments as the words that subtitles are set from, and where a reader may be interrupted. Pure.
+
+A unit is what is never cut: a word with its punctuation or, where a language writes no spaces,
+what the aligner calls a word, else a sign.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from modules.parts import places, spaceless
+from modules.protocol import Segment, Word
+from modules.segments import INITIALS, ends_sentence
+
+#: What broadcasters allow a line of subtitles; a wide sign takes two.
+LINE_CHARS = 42
+#: Sentences are never drawn together over a longer pause.
+JOIN_PAUSE_S = 1.0
+#: In pysubs2 a backslash and braces make tags, and speech must not.
+_NO_TAGS = str.maketrans("\\{}", "/()")
+_CLOSERS = frozenset(".,!?;:…%)]}»”’\"'、。，．！？；：）」』】》〉・ー々")
+_OPENERS = frozenset("([{«“‘¿¡（「『【《〈")
+_CLAUSE_ENDS = (",", ";", ":", "—", "–", "、", "，", "；", "：")
+_PUNCTUATION = "".join(_CLOSERS | _OPENERS) + "-—–"
+_PYANNOTE = re.compile(r"SPEAKER_(\d+)")
+#: A phrase begins with these: a good place to cut before them, a bad one after them.
+_LEADS = frozenset(
+    "a an the of in on at to for from by with into onto over under about after before until than "
+    "and or but nor so as if that which who whom whose when while where because though although "
+    "my your his her its our their this these those not no very "
+    "в во на с со к ко о об обо от до по за из изо у для при без над под про через между перед "
+    "около после и а но или либо да не ни что чтобы как если когда где куда который которая "
+    "которое которые которых потому хотя пока чем то это этот эта мой моя наш ваш его её их".split()
+)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """``space``: one stands before it in a line. ``is_name``: who speaks next, not speech."""
+
+    text: str
+    start: float
+    end: float
+    space: bool
+    speaker: str | None = None
+    is_name: bool = False
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A stretch ``begin``..``after`` of a segment's text, and when it is said."""
+
+    begin: int
+    after: int
+    start: float
+    end: float
+    speaker: str | None
+
+
+def speaker_name(label: str) -> str:
+    """How a reader is told a speaker: ``Speaker 1`` for pyannote's ``SPEAKER_00``."""
+    number = _PYANNOTE.fullmatch(label)
+    plain = " ".join(label.translate(_NO_TAGS).split())
+    return f"Speaker {int(number[1]) + 1}" if number else plain[: LINE_CHARS // 2].strip()
+
+
+def width(text: str) -> int:
+    """The columns that a text takes."""
+    if text.isascii():
+        return len(text)
+    return len(text) + sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
+
+
+def units(segments: Sequence[Segment], names: bool = False) -> list[Unit]:
+    """All that is said, in order, with starts that never run back.
+
+    With ``names`` a unit that tells the speaker stands wherever another one begins.
+    """
+    found: list[Unit] = []
+    earliest = 0.0
+    for unit in itertools.chain.from_iterable(map(_of_segment, segments)):
+        start = max(unit.start, earliest) if math.isfinite(unit.start) else earliest
+        end = max(unit.end, start) if math.isfinite(unit.end) else start
+        _add(found, replace(unit, start=start, end=end), names)
+        earliest = start
+    return found
+
+
+def border(before: Unit, after: Unit) -> float:
+    """What it costs a reader to be interrupted here; nothing at the end of a sentence."""
+    pause = after.start - before.end
+    if before.speaker != after.speaker or ends_sentence(before.text, after.text):
+        return 0.0
+    return max(1.0, _grammar(before, after) - 6 * min(1.0, max(0.0, pause)))
+
+
+def joint(before: Unit, after: Unit) -> float:
+    """What it costs to show both at once: little but over the ends of sentences and pauses."""
+    pause = max(0.0, after.start - before.end)
+    far = 40.0 if pause > JOIN_PAUSE_S else 0.0
+    if before.speaker != after.speaker:
+        return far + 8 + 10 * pause
+    if ends_sentence(before.text, after.text):
+        return far + 9 + 8 * pause
+    return far + 10 * max(0.0, pause - 0.5)
+
+
+def _grammar(before: Unit, after: Unit) -> float:
+    text = before.text
+    if before.is_name or not (after.space or spaceless(text[-1]) or spaceless(after.text[0])):
+        return 30.0
+    if text.endswith("."):
+        return 25.0 if INITIALS.fullmatch(text) else 15.0  # an abbreviation, then: no sentence
+    if text.rstrip("\"'”’»)]").endswith(_CLAUSE_ENDS):
+        return 3.0
+    if text.lower().lstrip(_PUNCTUATION) in _LEADS:
+        return 20.0
+    if not after.text.strip(_PUNCTUATION) or (text[-1].isdigit() and after.text[0].isdigit()):
+        return 15.0
+    return 6.0 if after.text.lower().strip(_PUNCTUATION) in _LEADS else 9.0
+
+
+def _add(found: list[Unit], unit: Unit, names: bool) -> None:
+    before = found[-1] if found else None
+    same = before is not None and before.speaker == unit.speaker
+    if before and same and _one_word(before, unit):
+        found[-1] = replace(before, text=before.text + unit.text, end=max(before.end, unit.end))
+        return
+    if names and unit.speaker and not same:
+        name = f"{speaker_name(unit.speaker)}:"
+        found.append(Unit(name, unit.start, unit.start, True, unit.speaker, is_name=True))
+        unit = replace(unit, space=True)
+    found.append(unit)
+
+
+def _one_word(before: Unit, after: Unit) -> bool:
+    """Nothing is cut between parts of a word, nor between a word and its punctuation."""
+    if after.space or before.is_name or width(before.text) + width(after.text) > LINE_CHARS:
+        return False
+    last, first = before.text[-1], after.text[0]
+    if first in _CLOSERS or last in _OPENERS or unicodedata.category(first).startswith("M"):
+        return True
+    return not (spaceless(last) or spaceless(first))
+
+
+def _of_segment(segment: Segment) -> Iterator[Unit]:
+    for piece in _pieces(segment):
+        atoms = list(_atoms(segment.text, piece))
+        shares = _shared(piece.start, piece.end, [len(text) for _, text in atoms])
+        for (at, text), (start, end) in zip(atoms, shares, strict=True):
+            # Between segments that end and begin in Chinese or Japanese no space is due.
+            space = segment.text[at - 1].isspace() if at else not spaceless(text[0])
+            yield Unit(text.translate(_NO_TAGS), start, end, space, piece.speaker)
+
+
+def _atoms(text: str, piece: _Piece) -> Iterator[tuple[int, str]]:
+    """The words in a piece and where they begin; what is too long for a line is cut anywhere."""
+    for found in re.compile(r"\S+").finditer(text, piece.begin, piece.after):
+        word, begin = found.group(), found.start()
+        size = LINE_CHARS
+        if width(word) > LINE_CHARS // 2 and any(map(spaceless, word)):
+            size = 1
+        for at in range(0, len(word), size):
+            yield begin + at, word[at : at + size]
+
+
+def _pieces(segment: Segment) -> list[_Piece]:
+    """Every word of the segment that is in its text; the text as a whole if one is not."""
+    begins = places(segment)
+    if not begins:
+        return [_Piece(0, len(segment.text), segment.start, segment.end, segment.speaker)]
+    bounds = [0, *begins[1:], len(segment.text)]
+    return [
+        _Piece(bounds[i], bounds[i + 1], start, end, word.speaker or segment.speaker)
+        for i, (word, (start, end)) in enumerate(zip(segment.words, _times(segment), strict=True))
+    ]
+
+
+def _times(segment: Segment) -> list[tuple[float, float]]:
+    """Of each word; those without share the time between their neighbours."""
+    times: list[tuple[float, float]] = []
+    for timed, group in itertools.groupby(segment.words, _is_timed):
+        run = list(group)
+        if timed:
+            times += [(word.start or 0.0, word.end or 0.0) for word in run]
+            continue
+        low = times[-1][1] if times else segment.start
+        later = segment.words[len(times) + len(run) :]
+        high = (later[0].start if later else None) or segment.end
+        times += _shared(low, max(low, high), [len(word.word) for word in run])
+    return times
+
+
+def _is_timed(word: Word) -> bool:
+    return word.start is not None and word.end is not None
+
+
+def _shared(low: float, high: float, lengths: Sequence[int]) -> list[tuple[float, float]]:
+    """A time for each as if every letter took as long as the next."""
+    bounds = [0, *itertools.accumulate(lengths)]
+    each = (high - low) / max(1, bounds[-1])
+    return [(low + each * a, low + each * b) for a, b in itertools.pairwise(bounds)]

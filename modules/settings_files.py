@@ -1,0 +1,214 @@
+"""Settings that lie beside the recordings: what they state, or every complaint about them.
+
+``settings.yaml`` holds for the recordings of its folder and below, ``NAME.settings.yaml`` for one.
+The share is hostile: links are not followed, and nothing but small regular files is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modules.atomic import remove, storage_errors, write_whole
+from modules.config import settings_conflicts
+from modules.config_loader import check_settings
+from modules.errors import TranscriberError
+from modules.explanations import SETTINGS_NOTICE, explain_settings
+from modules.job import Settings
+from modules.sidecars import ERROR_TEXT, sidecar_name
+
+#: The settings of one recording, beside it.
+SETTINGS = ".settings.yaml"
+#: The settings of a folder.
+FOLDER_SETTINGS = "settings.yaml"
+
+_LIMIT_BYTES = 64 * 1024
+#: A line of complaint is cut here: what it quotes is somebody else's.
+_LINE_CHARS = 400
+#: So many lines of complaint stand in a text, which so stays below the limit itself.
+_TOLD_LINES = 30
+#: The same few files are read for many recordings, and again and again while one is wrong.
+_checked = functools.lru_cache(maxsize=64)(check_settings)
+#: No file of ours can be there: another thing has the name of its folder, or no name is so long.
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+
+
+class SettingsError(TranscriberError):
+    """Settings files are wrong. ``wrong``: file, relative to the share, to its complaints."""
+
+    def __init__(self, wrong: Mapping[str, tuple[str, ...]]) -> None:
+        lines = [f"{file}: {line}" for file, found in wrong.items() for line in found]
+        super().__init__("invalid_settings", "\n".join(lines))
+        self.wrong = dict(wrong)
+        #: All complaints in one line, for the log.
+        self.in_short = " | ".join(lines)
+
+
+@dataclass
+class Stated:
+    """What the files beside a recording ask for, and which of them has the last word on a key."""
+
+    wishes: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+
+def files_for(name: str) -> tuple[str, ...]:
+    """Where settings of a recording may lie, relative to the share; the later ones win."""
+    parts = name.split("/")[:-1]
+    folders = ("/".join((*parts[:depth], "")) for depth in range(len(parts) + 1))
+    return (*(folder + FOLDER_SETTINGS for folder in folders), sidecar_name(name, SETTINGS))
+
+
+def notice_of(file: str) -> str:
+    """The text that says what is wrong with a settings file."""
+    return sidecar_name(file, ERROR_TEXT)
+
+
+def stated(
+    shared: Path,
+    name: str,
+    base: Settings,
+    wishes: Mapping[str, Any] | None = None,
+    moved_to: Path | None = None,
+) -> Stated:
+    """What the files state for a recording; ``base`` lies under it, a request's wishes above.
+
+    ``moved_to``: where the recording's own file is looked for besides, for one in ``manual/``.
+    Raises SettingsError with every complaint, StorageError.
+    """
+    found, wrong, bad = Stated(), dict[str, tuple[str, ...]](), set[str]()
+    files = files_for(name)
+    for file in files:
+        content, fault = _read(shared, file)
+        if moved_to and file == files[-1] and content is None and fault is None:
+            content, fault = _read(moved_to, file)
+        values, problems = _checked(content or b"") if fault is None else ({}, [((), fault)])
+        if problems:
+            wrong[file] = tuple(_cut(line) for _, line in problems)
+            bad |= {str(key[0]) if key else "" for key, _ in problems}
+        found.wishes |= values
+        found.origins |= dict.fromkeys(values, file)
+    if "" not in bad:  # or nobody knows what else is stated
+        _add_conflicts(wrong, found, bad, base, wishes or {}, files)
+    if wrong:
+        raise SettingsError(wrong)
+    return found
+
+
+def _add_conflicts(
+    wrong: dict[str, tuple[str, ...]],
+    found: Stated,
+    bad: set[str],
+    base: Settings,
+    wishes: Mapping[str, Any],
+    files: tuple[str, ...],
+) -> None:
+    """Blame keys at odds on the nearest file that has a part in it, if one has."""
+    merged = base.model_copy(update={**found.wishes, **wishes})
+    for names, line in settings_conflicts(merged):
+        origins = [found.origins[n] for n in names if n in found.origins and n not in wishes]
+        if not origins or not bad.isdisjoint(names):
+            continue
+        blamed = max(origins, key=files.index)
+        wrong[blamed] = (*wrong.get(blamed, ()), _cut(f"{names[0]}: {line}"))
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE_CHARS else line[: _LINE_CHARS - 3] + "..."
+
+
+# --- the text beside a wrong file ---------------------------------------------------------------
+
+
+def tell(shared: Path, file: str, complaints: Sequence[str]) -> None:
+    """Write beside a settings file what is wrong with it, or remove that if nothing is.
+
+    What somebody else has put there stays as it is. Raises StorageError.
+    """
+    notice = notice_of(file)
+    there, fault = _read(shared, notice)
+    if fault is not None or not (there is None or _is_ours(there)):
+        return
+    if complaints:
+        text = explain_settings(file.rpartition("/")[2], complaints[:_TOLD_LINES])
+        content = text.encode(errors="replace")
+        if content != there:
+            write_whole(shared / notice, content)
+    elif there is not None:
+        remove(shared / notice)
+
+
+def own_files(root: Path, name: str) -> list[str]:
+    """The settings of one recording and our text about them: what goes when it is deleted."""
+    file = sidecar_name(name, SETTINGS)
+    content, fault = _read(root, file)
+    is_there = content is not None or fault is not None
+    is_folder = (root / file).is_dir() and not (root / file).is_symlink()
+    found = [file] if is_there and not is_folder else []
+    text = _read(root, notice_of(file))[0]
+    return [*found, notice_of(file)] if text is not None and _is_ours(text) else found
+
+
+def _is_ours(content: bytes) -> bool:
+    return content.startswith(SETTINGS_NOTICE.encode())
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def _read(root: Path, file: str) -> tuple[bytes | None, str | None]:
+    """(content, what is wrong); both None where there is no such file. Raises StorageError."""
+    *folders, last = file.split("/")
+    with storage_errors(root / file):
+        try:
+            with _folder(root, folders) as inside:
+                return _content(inside, last)
+        except PermissionError as error:
+            return None, f"cannot be read ({error.strerror}); give the service the right to"
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None, None
+            raise
+
+
+@contextlib.contextmanager
+def _folder(root: Path, folders: list[str]) -> Iterator[int]:
+    """A folder, opened step by step, so that no link is followed on the way."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    opened = os.open(root, flags)
+    try:
+        for folder in folders:
+            inner = os.open(folder, flags | os.O_NOFOLLOW, dir_fd=opened)
+            os.close(opened)
+            opened = inner
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _content(folder: int, last: str) -> tuple[bytes | None, str | None]:
+    # Looked at before it is opened: to open a device may be to start it.
+    kind = os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode
+    if not stat.S_ISREG(kind):
+        return None, f"is {_thing(kind)}, not a file; put the settings themselves there"
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(last, flags, dir_fd=folder), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            return None, "is not a file; put the settings themselves there"
+        content = opened.read(_LIMIT_BYTES + 1)
+    if len(content) > _LIMIT_BYTES:
+        return None, f"is larger than {_LIMIT_BYTES // 1024} KiB, which no settings file is"
+    return content, None
+
+
+def _thing(kind: int) -> str:
+    if stat.S_ISLNK(kind):
+        return "a link"
+    return "a folder" if stat.S_ISDIR(kind) else "something special"

@@ -1,0 +1,111 @@
+"""Give the words of a transcript to the speakers whose turns they fall into. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from modules.parts import part, places
+from modules.protocol import Segment, Turn, Word
+
+#: A word outside all turns belongs to the nearest one up to this far away.
+NEAR_S = 1.0
+#: A single word between another speaker's is a slip, unless a pause this long parts it from them.
+PAUSE_S = 0.3
+
+
+def with_speakers(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
+    """The segments with the speakers of ``turns``, cut between words where the speaker changes.
+
+    Words, text and order stay; a part's times and confidence are those of its words. Without turns
+    the segments come back as they are.
+    """
+    if not turns:
+        return list(segments)
+    spoken = _Turns(turns)
+    return [part for segment in segments for part in _parts(segment, spoken)]
+
+
+class _Turns:
+    """Turns to ask, by time, in logarithmic time; they may overlap."""
+
+    def __init__(self, turns: Iterable[Turn]) -> None:
+        self._turns = sorted(turns, key=lambda turn: (turn.start, turn.end))
+        # The latest end so far never falls, so that it can be searched.
+        self._ends = list(itertools.accumulate((turn.end for turn in self._turns), max))
+
+    def speaker(self, start: float, end: float) -> str | None:
+        """Who speaks most in that time, else whose turn is nearest, None if none is near."""
+        shares: Counter[str] = Counter()
+        gaps: list[tuple[float, str]] = []
+        for turn in self._near(start, end):
+            shared = min(turn.end, end) - max(turn.start, start)
+            if shared > 0:
+                shares[turn.speaker] += shared  # type: ignore[assignment]  # counts seconds
+            elif -shared <= NEAR_S:
+                gaps.append((-shared, turn.speaker))
+        if shares:
+            return shares.most_common(1)[0][0]
+        return min(gaps, key=lambda gap: gap[0])[1] if gaps else None
+
+    def _near(self, start: float, end: float) -> Iterable[Turn]:
+        first = bisect_left(self._ends, start - NEAR_S)
+        return itertools.takewhile(
+            lambda turn: turn.start <= end + NEAR_S, itertools.islice(self._turns, first, None)
+        )
+
+
+def _parts(segment: Segment, spoken: _Turns) -> list[Segment]:
+    begins = places(segment)
+    if not begins:
+        return [_whole(segment, spoken.speaker(segment.start, segment.end))]
+    speakers = _steady(segment.words, _of_words(segment.words, spoken))
+    if None in speakers:  # then all of them are: a word without a turn takes its neighbour's
+        return [_whole(segment, spoken.speaker(segment.start, segment.end))]
+    cuts = [0, *(i for i in range(1, len(speakers)) if speakers[i] != speakers[i - 1])]
+    if len(cuts) == 1:
+        return [_whole(segment, speakers[0])]
+    edges = [*cuts, len(speakers)]
+    return [
+        _whole(part(segment, begins, first, after), speakers[first])
+        for first, after in itertools.pairwise(edges)
+    ]
+
+
+def _of_words(words: Sequence[Word], spoken: _Turns) -> list[str | None]:
+    """Each word's speaker; who has none takes that of the word before, else of the word after."""
+    speakers = [
+        None if word.start is None or word.end is None else spoken.speaker(word.start, word.end)
+        for word in words
+    ]
+    return _filled(_filled(speakers)[::-1])[::-1]
+
+
+def _filled(speakers: Sequence[str | None]) -> list[str | None]:
+    filled: list[str | None] = []
+    for speaker in speakers:
+        filled.append(speaker or (filled[-1] if filled else None))
+    return filled
+
+
+def _steady(words: Sequence[Word], speakers: Sequence[str | None]) -> list[str | None]:
+    """Without single words that another speaker seems to say in the middle of a flow."""
+    steady = list(speakers)
+    for i in range(1, len(words) - 1):
+        amid = steady[i - 1] == speakers[i + 1] != steady[i]
+        if amid and not (_pause(words[i - 1], words[i]) or _pause(words[i], words[i + 1])):
+            steady[i] = steady[i - 1]
+    return steady
+
+
+def _pause(before: Word, after: Word) -> bool:
+    if before.end is None or after.start is None:
+        return False
+    return after.start - before.end >= PAUSE_S
+
+
+def _whole(segment: Segment, speaker: str | None) -> Segment:
+    words = tuple(word.model_copy(update={"speaker": speaker}) for word in segment.words)
+    return segment.model_copy(update={"speaker": speaker, "words": words})

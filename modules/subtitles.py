@@ -1,0 +1,65 @@
+"""Cues as the files that players read: srt and vtt. Pure."""
+
+from __future__ import annotations
+
+import html
+import io
+import itertools
+import math
+from collections.abc import Sequence
+
+import pysubs2
+from pysubs2.formats.subrip import SubripFormat
+from pysubs2.formats.webvtt import WebVTTFormat
+
+from modules.cues import Cue, cues
+from modules.phrases import speaker_name
+from modules.protocol import Segment
+
+
+def subtitles(segments: Sequence[Segment], form: str, duration_s: float = math.inf) -> str:
+    """A whole ``srt`` or ``vtt``. Who speaks is a voice tag in vtt, and in srt stands in the text
+    wherever the speaker changes."""
+    file = pysubs2.SSAFile()
+    written = _vtt_text if form == "vtt" else _srt_text
+    for cue in cues(segments, duration_s, names=form == "srt"):
+        start, end = round(cue.start * 1000), round(cue.end * 1000)
+        file.append(pysubs2.SSAEvent(start=start, end=end, text=written(cue)))
+    out = io.StringIO()
+    (LongVtt if form == "vtt" else LongSrt).to_file(file, out, form)
+    return out.getvalue()
+
+
+def _srt_text(cue: Cue) -> str:
+    return "\\N".join(line.text for line in cue.lines)
+
+
+def _vtt_text(cue: Cue) -> str:
+    """With HTML escaped, since speech must not become markup, and speakers as voices."""
+    voices = []
+    for speaker, lines in itertools.groupby(cue.lines, lambda line: line.speaker):
+        text = "\\N".join(html.escape(line.text, quote=False) for line in lines)
+        name = html.escape(speaker_name(speaker), quote=False) if speaker else ""
+        voices.append(f"<v {name}>{text}</v>" if name else text)
+    return "\\N".join(voices)
+
+
+def _timestamp(ms: int, mark: str) -> str:
+    seconds, ms = divmod(ms, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{mark}{ms:03d}"
+
+
+class LongSrt(SubripFormat):
+    """pysubs2's own ends at 99:59:59,999, with a warning."""
+
+    @staticmethod
+    def ms_to_timestamp(ms: int) -> str:
+        return _timestamp(ms, ",")
+
+
+class LongVtt(WebVTTFormat):
+    """pysubs2's own ends at 99:59:59.999, with a warning."""
+
+    @staticmethod
+    def ms_to_timestamp(ms: int) -> str:
+        return _timestamp(ms, ".")

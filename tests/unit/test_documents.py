@@ -1,0 +1,104 @@
+"""Running text: paragraphs, txt and docx."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+
+import docx as python_docx
+from docx.document import Document
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modules.documents import clock, docx, paragraphs, plain_text
+from modules.protocol import Segment
+from tests.builders import a_segment
+
+TWO = [a_segment(0.0, 2.5, "Привет, мир."), a_segment(3.0, 4.0, "Как дела?")]
+
+
+def by(speaker: str | None, segment: Segment) -> Segment:
+    return segment.model_copy(update={"speaker": speaker})
+
+
+def opened(content: bytes) -> Document:
+    return python_docx.Document(io.BytesIO(content))
+
+
+def test_a_paragraph_begins_after_a_sentence_and_a_long_pause() -> None:
+    assert plain_text([*TWO, a_segment(6.5, 7.0, "Потом.")]) == (
+        "Привет, мир. Как дела?\n\nПотом.\n"
+    )
+    assert plain_text([*TWO, a_segment(5.9, 7.0, "Потом.")]).count("\n") == 1, "a short pause"
+
+
+def test_a_pause_within_a_sentence_begins_none() -> None:
+    broken = [a_segment(0.0, 2.0, "Мы пошли"), a_segment(9.0, 10.0, "домой.")]
+    assert plain_text(broken) == "Мы пошли домой.\n"
+
+
+def test_long_paragraphs_end_at_shorter_pauses() -> None:
+    often = [a_segment(5.0 * i, 5.0 * i + 4, "Слово " * 20 + "конец.") for i in range(20)]
+    lengths = [len(text) for text in plain_text(often).split("\n\n")]
+    assert len(lengths) > 1
+    assert all(1000 < length < 1200 for length in lengths[:-1])
+    breathless = [s.model_copy(update={"end": s.end + 0.5}) for s in often]
+    assert len(paragraphs(breathless)) == 1
+
+
+def test_another_speaker_begins_a_paragraph_and_is_named() -> None:
+    talk = [by("SPEAKER_00", TWO[0]), by("SPEAKER_01", TWO[1]), by(None, a_segment(4, 5, "Шум."))]
+    assert plain_text(talk) == "Speaker 1: Привет, мир.\n\nSpeaker 2: Как дела?\n\nШум.\n"
+    assert plain_text(talk, timestamps=True) == (
+        "[00:00:00 - 00:00:02] Speaker 1: Привет, мир.\n"
+        "[00:00:03 - 00:00:04] Speaker 2: Как дела?\n[00:00:04 - 00:00:05] Шум.\n"
+    )
+
+
+def test_one_speaker_is_named_once() -> None:
+    talk = [by("SPEAKER_00", s) for s in [*TWO, a_segment(20.0, 21.0, "Потом.")]]
+    assert plain_text(talk) == "Speaker 1: Привет, мир. Как дела?\n\nПотом.\n"
+
+
+def test_clocks_go_beyond_a_day() -> None:
+    assert clock(90061.9) == "25:01:01"
+
+
+def test_a_document_for_word() -> None:
+    doubtful = a_segment(4.0, 5.0, "Продолжение следует").model_copy(update={"flags": ("filler",)})
+    talk = [by("SPEAKER_00", s) for s in [*TWO, doubtful]]
+    talk.append(by("SPEAKER_01", a_segment(3661.0, 3662.0, "Ещё.")))
+    document = opened(docx(talk, "Беседа"))
+    title, first, second = document.paragraphs
+    assert (title.text, document.core_properties.title) == ("Беседа", "Беседа")
+    assert first.text == "[00:00:00] Speaker 1: Привет, мир. Как дела? Продолжение следует"
+    assert [run.text for run in first.runs if run.bold] == ["Speaker 1: "]
+    assert [run.text for run in first.runs if run.italic] == [" Продолжение следует"]
+    assert str(first.runs[0].font.color.rgb) == "808080"
+    assert second.text == "[01:01:01] Speaker 2: Ещё."
+    assert document.core_properties.author == ""
+
+
+def test_the_same_text_is_the_same_bytes() -> None:
+    content = docx(TWO, "a")
+    assert content == docx(TWO, "a")
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        assert {entry.date_time for entry in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_without_a_title_and_without_text() -> None:
+    assert opened(docx([])).paragraphs == []
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=30), st.text(max_size=300))
+def test_any_text_makes_a_document(text: str, title: str) -> None:
+    odd = text + "\x00\x0b\ud800\ufffe" + "<&>"
+    document = opened(docx([by(text or None, a_segment(0.0, 1.0, odd))], title))
+    assert document.paragraphs[-1].text.endswith("<&>")
+
+
+def test_nothing_of_docx_is_loaded_before_it_is_wanted() -> None:
+    code = "import sys, modules.outputs; sys.exit('docx' in sys.modules or 'lxml' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
