@@ -38,7 +38,7 @@ class Cutting:
 
     max_chunk_s: float = MAX_CHUNK_S
     max_pause_s: float = 3.0
-    pad_s: float = 0.2
+    pad_s: float = 0.4
 
 
 @dataclass(frozen=True)
