@@ -16,13 +16,14 @@ from modules.errors import ModelError, TranscriberError
 from modules.estimates import Estimates
 from modules.file_manager import FileManager
 from modules.intake import Intake, Order, Removed, Taken
-from modules.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Settings, Status
+from modules.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Status
 from modules.manual import Failure
 from modules.models import locate
 from modules.names import is_recording
 from modules.register import Register
 from modules.scheduler import Scheduler
 from modules.sidecars import job_to_json
+from modules.trouble import impossible_on
 from modules.waiting import Gone, Waiting, code_of
 
 _WORDS = {
@@ -143,7 +144,7 @@ class Control:
         self._check_earlier(order)
         for url in order.callback_urls:
             self._callbacks.check(url)
-        self._check_settings(order.wishes)
+        self._check_settings(order)
 
     def _check_earlier(self, order: Order) -> None:
         """The id of a finished job still leads to its text."""
@@ -155,12 +156,16 @@ class Control:
                 remedy="Choose another id, or leave it out.",
             )
 
-    def _check_settings(self, wishes: Mapping[str, Any]) -> None:
-        settings = self._config.default_settings().model_copy(update=dict(wishes))
+    def _check_settings(self, order: Order) -> None:
+        """With what the files beside the recording say, under what the request does."""
+        base = self._config.default_settings()
+        beside = self._files.stated(order.name, base, order.wishes).wishes
+        settings = base.model_copy(update={**beside, **order.wishes})
         size = settings.model_size
         if "/" in size and size != self._config.whisperx.model_size:
             raise _invalid("model_size", size, "a path can only be set in the configuration")
-        for names, line in settings_conflicts(settings):
+        impossible = impossible_on(settings, self._compute_types())
+        for names, line in (*settings_conflicts(settings), *impossible):
             raise _invalid(names[0], getattr(settings, names[0]), line)
         try:
             locate(size, self._config.models_directory, self._config.whisperx.allow_download)
@@ -168,18 +173,6 @@ class Control:
             raise TranscriberError(
                 "model_unavailable", f"model_size: {error.message}", remedy=error.remedy
             ) from error
-        self._check_device(settings)
-
-    def _check_device(self, settings: Settings) -> None:
-        known = self._compute_types()
-        if not known or settings.device == "auto":
-            return
-        if settings.device not in known:
-            raise _invalid("device", settings.device, "this machine has none; use cpu")
-        possible = (*known[settings.device], "default", "auto")
-        if settings.compute_type not in possible:
-            line = f"does not work on {settings.device} here; use one of {', '.join(possible)}"
-            raise _invalid("compute_type", settings.compute_type, line)
 
     def _find(self, name: str, gone: Gone, attempts: int) -> None:
         """A file that is not there yet may be a moment away. Raises TranscriberError."""
@@ -429,4 +422,5 @@ def _code_of_fate(fate: str | None) -> str:
 
 
 def _invalid(key: str, value: object, rule: str) -> TranscriberError:
-    return TranscriberError("invalid_settings", f"{key}: {rule}, got {value!r}.")
+    got = "" if ", got " in rule else f", got {value!r}"
+    return TranscriberError("invalid_settings", f"{key}: {rule}{got}.")

@@ -269,14 +269,22 @@ class FileManager:
         """Write the texts and then the ``.result``, each whole.
 
         ``result["outputs"]`` were planned and saved with the job before, so that a crash between
-        two of them leaves nothing that the next run takes for somebody else's.
+        two of them leaves nothing that the next run takes for somebody else's. A text that cannot
+        be made is left out, and the result says so: it is never worth the transcript.
         """
         self._require_share()
-        for output in result["outputs"]:
+        title = stem_of(job.name).rpartition("/")[2]
+        for output in list(result["outputs"]):
             form = output.rpartition(".")[2]
-            title = stem_of(job.name).rpartition("/")[2]
-            content = render(form, segments, timestamps, result["duration_seconds"], title)
-            write_whole(self.shared / output, content)
+            try:
+                content = render(form, segments, timestamps, result["duration_seconds"], title)
+            except Exception as error:
+                log.exception("%s could not be made", output)
+                result["outputs"].remove(output)
+                note = f"output: {output} could not be made ({error})"
+                result["metadata"].setdefault("notes", []).append(note)
+            else:
+                write_whole(self.shared / output, content)
         write_whole(self.shared / sidecar_name(job.name, RESULT), to_json(result))
 
     # --- manual ---

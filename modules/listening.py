@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, Cutting, halves, is_divisible
-from modules.engine import Engine
+
+if TYPE_CHECKING:
+    from modules.engine import Engine
 
 #: So much speech tells a language well; if there is less in the first minute, that must do.
 _ENOUGH_S, _PATIENCE_S = 10.0, 60.0

@@ -37,6 +37,10 @@ def place(shared: Path, name: str, clock: Clock) -> str:
     return client
 
 
+#: Orders that cannot be carried out, and would stand in the way of those behind them.
+_DROPPED = frozenset({"corrupt_sidecar", "file_not_found", "not_a_recording", "invalid_settings"})
+
+
 def carry_out(shared: Path, intake: Intake) -> None:
     """Take in every order that lies there, oldest first. Raises StorageError."""
     with storage_errors(folder(shared)):
@@ -54,7 +58,8 @@ def carry_out(shared: Path, intake: Intake) -> None:
                 order = parse_json(path.read_bytes(), entry.name)
             _carry_out(order, intake)
         except TranscriberError as error:
-            if error.code in ("corrupt_sidecar", "file_not_found", "not_a_recording"):
+            # Wrong settings beside the file: it waits for them as a found one.
+            if error.code in _DROPPED:
                 log.warning("An order was dropped: %s", error)
             else:
                 raise

@@ -2,8 +2,9 @@
 
 Run as ``python -m tests.scripted_worker --parent PID``. A "recording" holds one chunk of 10 s for
 every ``CHUNK_BYTES`` bytes; what is said in it follows from those bytes. A file that begins with
-``NOT_MEDIA`` is refused. A translation puts "EN " before each text, and an initial prompt stands in
-brackets before the first chunk's. Words in the file's name, parted by anything that is no letter
+``NOT_MEDIA`` is refused. A translation puts "EN " before each text, and an initial prompt, or
+hotwords, stand in brackets before the first chunk's. Diarized, two speakers take turns, chunk by
+chunk. Words in the file's name, parted by anything that is no letter
 or digit, say how it goes wrong:
 
 - ``slow``: a fifth of a second a chunk; ``sluggish``: two thirds, and a stop is not heard meanwhile
@@ -53,6 +54,7 @@ from modules.protocol import (
     Stop,
     Stopped,
     Transcribe,
+    Turn,
     Word,
 )
 
@@ -137,7 +139,22 @@ class Act:
                 return
             self._hand_over(index)
         self._misbehave()
-        self._line.send(Done(order=self._order.order, duration_s=self._count * CHUNK_S))
+        told = self._turns() if self._order.settings.diarize else ()
+        self._line.send(
+            Done(
+                order=self._order.order,
+                duration_s=self._count * CHUNK_S,
+                turns=told,
+                diarization="scripted" if told else None,
+            )
+        )
+
+    def _turns(self) -> tuple[Turn, ...]:
+        """Two speakers who take turns, a chunk each."""
+        return tuple(
+            Turn(start=i * CHUNK_S, end=(i + 1) * CHUNK_S, speaker=f"SPEAKER_{i % 2:02d}")
+            for i in range(self._count)
+        )
 
     def _refusal(self) -> Failed | None:
         number = self._order.order
@@ -184,8 +201,9 @@ class Act:
         text = text_of(self._content, index)
         if self._order.settings.task == "translate":
             text = f"EN {text}"
-        if self._order.settings.initial_prompt and index == 0:
-            text = f"[{self._order.settings.initial_prompt}] {text}"
+        prompt = self._order.settings.initial_prompt or self._order.settings.hotwords
+        if prompt and index == 0:
+            text = f"[{prompt}] {text}"
         return text
 
     def _wait_for_stop(self) -> bool:

@@ -183,7 +183,12 @@ class Worker:
         return event
 
     def order(
-        self, path: Path, start_s: float = 0.0, settled_language: str | None = None, **settings: Any
+        self,
+        path: Path,
+        start_s: float = 0.0,
+        settled_language: str | None = None,
+        attempt: int = 1,
+        **settings: Any,
     ) -> int:
         self._orders += 1
         self.say(
@@ -193,6 +198,7 @@ class Worker:
                 model=self.kind.spec,
                 settings=SETTINGS.model_copy(update=settings),
                 settled_language=settled_language,
+                attempt=attempt,
                 batch_size=8,
                 start_s=start_s,
                 max_duration_s=3600,
@@ -345,6 +351,58 @@ def test_a_prompt_is_taken_and_changes_only_the_wording(
     else:
         assert "Quetzalcoatl" not in text(chunks), "the prompt is not part of what was said"
         assert "оператор" in text(chunks).lower()
+
+
+def test_hotwords_are_taken_and_are_no_part_of_what_was_said(worker: Worker, kind: Kind) -> None:
+    _, plain, _ = worker.run(kind.short)
+    _, chunks, _ = worker.run(kind.short, hotwords="Quetzalcoatl, операторы")
+    assert places(chunks) == places(plain)
+    if kind.command[-1] == "tests.scripted_worker":
+        assert text(chunks).startswith("[Quetzalcoatl, операторы] ")
+    else:
+        assert "Quetzalcoatl" not in text(chunks)
+        assert "операторы" in text(chunks)
+
+
+def test_who_speaks_is_told_if_it_is_asked(worker: Worker, kind: Kind) -> None:
+    _, plain, quiet = worker.run(kind.long)
+    assert (quiet.turns, quiet.diarization) == ((), None)
+    _, chunks, done = worker.run(kind.long, diarize=True)
+    assert content(chunks) == content(plain), "the text must not depend on it"
+    assert done.diarization
+    assert done.turns
+    assert done.turns[0].speaker == "SPEAKER_00"
+    starts = [turn.start for turn in done.turns]
+    assert starts == sorted(starts)
+    assert all(0 <= t.start < t.end <= done.duration_s + 0.1 for t in done.turns)
+    assert done.notes == quiet.notes
+    if kind.command[-1] != "tests.scripted_worker":
+        assert {turn.speaker for turn in done.turns} == {"SPEAKER_00"}, "one woman speaks"
+        spoken = sum(chunk.speech_s for chunk in chunks)
+        assert sum(t.end - t.start for t in done.turns) == pytest.approx(spoken, rel=0.2)
+
+
+def test_a_failure_that_came_after_the_text_is_not_tried_again(worker: Worker, kind: Kind) -> None:
+    end_s = worker.run(kind.short)[2].duration_s
+    _, chunks, done = worker.run(kind.short, start_s=end_s, attempt=2, diarize=True)
+    if kind.command[-1] == "tests.scripted_worker":
+        return  # nothing ever fails there
+    assert text(chunks) == ""
+    assert (done.turns, done.diarization) == ((), None)
+    assert "diarization: left out, as it failed before" in done.notes
+
+
+def test_numbers_can_be_had_in_words(worker: Worker, kind: Kind) -> None:
+    _, chunks, _ = worker.run(kind.short, suppress_numerals=True)
+    assert text(chunks)
+    assert not any(character.isdigit() for character in text(chunks))
+
+
+def test_where_it_counts_as_speech_is_a_setting(worker: Worker, kind: Kind) -> None:
+    _, plain, _ = worker.run(kind.short)
+    _, strict, _ = worker.run(kind.short, vad_onset=0.99, vad_offset=0.98)
+    if kind.command[-1] != "tests.scripted_worker":
+        assert 0 < sum(c.speech_s for c in strict) < sum(c.speech_s for c in plain)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, Cutting, Samples, chunks
+from modules.chunking import (
+    MAX_CHUNK_S,
+    SAMPLE_RATE,
+    AudioChunk,
+    Cutting,
+    Samples,
+    chunks,
+    halves,
+    is_divisible,
+)
 
 #: Here speech ends where it ends.
 TIGHT = Cutting(pad_s=0)
@@ -107,6 +116,33 @@ def test_what_is_cut_off_counts_only_as_far_as_the_chunk_goes() -> None:
     found = [c for c in cut(recording(70, [(0, 70)])) if len(c.samples)]
     assert all(c.speech == ((c.start_s, c.position_s),) for c in found)
     assert sum(c.speech_s for c in found) == pytest.approx(70)
+
+
+def test_a_chunk_is_halved_in_its_longest_pause() -> None:
+    chunk = next(
+        c for c in cut(recording(40, [(2, 8), (8.5, 12), (13, 20), (20.4, 21)])) if c.speech
+    )
+    left, right = halves(chunk)
+    assert (left.start_s, left.position_s, right.position_s) == (2, 12.5, 21)
+    assert (left.speech, right.speech) == (((2, 8), (8.5, 12)), ((13, 20), (20.4, 21)))
+    assert np.array_equal(np.concatenate([left.samples, right.samples]), chunk.samples)
+
+
+def test_a_chunk_without_a_pause_is_halved_at_a_quiet_moment_near_its_middle() -> None:
+    samples = recording(20, [(0, 20)])
+    samples[9 * SAMPLE_RATE : round(9.2 * SAMPLE_RATE)] *= 0.001
+    left, right = halves(AudioChunk(100.0, 120.0, samples, ((100.0, 120.0),)))
+    assert 109 <= left.position_s <= 109.2
+    assert left.speech == ((100.0, left.position_s),)
+    assert right.speech == ((left.position_s, 120.0),)
+
+
+@pytest.mark.parametrize(("seconds", "divisible"), [(0.5, False), (1.9, False), (2.0, True)])
+def test_what_is_too_short_is_not_halved(seconds: float, divisible: bool) -> None:
+    chunk = AudioChunk(0.0, seconds, recording(seconds, [(0, seconds)]))
+    assert is_divisible(chunk) is divisible
+    if divisible:
+        assert all(len(part.samples) for part in halves(chunk))
 
 
 @pytest.mark.parametrize("size", [100, 16_000, 50_000, 10_000_000])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from modules import atomic
+from modules import atomic, file_manager
 from modules.atomic import TEMPORARY_PREFIX, to_json
 from modules.errors import StorageError
 from modules.file_manager import FileManager
@@ -181,7 +181,12 @@ def test_a_result_from_elsewhere_lays_no_hands_on_other_files(files: FileManager
 
 
 def publish(files: FileManager, job: Job) -> dict[str, Any]:
-    result = {"filename": job.name, "outputs": list(job.outputs), "duration_seconds": 1.0}
+    result: dict[str, Any] = {
+        "filename": job.name,
+        "outputs": list(job.outputs),
+        "duration_seconds": 1.0,
+        "metadata": {},
+    }
     files.publish(job, [a_segment(0, 1, "Привет.")], result, timestamps=False)
     return result
 
@@ -195,6 +200,25 @@ def test_what_is_published_can_be_read(files: FileManager) -> None:
     assert sorted(os.listdir(files.shared)) == [
         ".transcriber", "talk.mp3.result", "talk.srt", "talk.txt",
     ]  # fmt: skip
+
+
+def test_a_text_that_cannot_be_made_never_costs_the_transcript(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = file_manager.render
+
+    def render(form: str, *rest: Any) -> bytes:
+        if form == "docx":
+            raise RuntimeError("no template")
+        return real(form, *rest)
+
+    monkeypatch.setattr(file_manager, "render", render)
+    publish(files, a_job(outputs=("talk.docx", "talk.txt")))
+    result = files.read_result("talk.mp3") or {}
+    assert result["outputs"] == ["talk.txt"]
+    assert result["metadata"]["notes"] == ["output: talk.docx could not be made (no template)"]
+    assert not (files.shared / "talk.docx").exists()
+    assert (files.shared / "talk.txt").exists()
 
 
 def test_the_result_comes_last(files: FileManager, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,147 @@
+"""The language is that of the first speech; a mixed chunk is cut until each part has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modules.chunking import SAMPLE_RATE, AudioChunk
+from modules.listening import Listener
+
+Group = list[AudioChunk]
+
+
+class Ears:
+    """Stands for the engine: hears the language that a chunk's loudness stands for."""
+
+    LANGUAGES = ("ru", "en")
+
+    def __init__(self, multilingual: bool = True) -> None:
+        self.multilingual = multilingual
+        self.encoded: list[list[AudioChunk]] = []
+
+    def encode(self, chunks: list[AudioChunk]) -> Any:
+        self.encoded.append(list(chunks))
+        return list(chunks)
+
+    def detect_language(self, encoded: list[AudioChunk], index: int = 0) -> tuple[str, float]:
+        samples = encoded[index].samples
+        share = float(np.mean(samples > 1.5))
+        return ("en", share) if share > 0.5 else ("ru", 1 - share)
+
+
+def speech(start_s: float, length_s: float, language: str = "ru") -> AudioChunk:
+    level = 1.0 + Ears.LANGUAGES.index(language)
+    samples = np.full(int(length_s * SAMPLE_RATE), level, dtype=np.float32)
+    end_s = start_s + length_s
+    return AudioChunk(start_s, end_s, samples, ((start_s, end_s),))
+
+
+def silence(start_s: float, length_s: float) -> AudioChunk:
+    return AudioChunk(start_s, start_s + length_s, np.zeros(0, dtype=np.float32))
+
+
+def listener(asked: str = "auto", settled: str | None = None, ears: Ears | None = None) -> Listener:
+    return Listener(ears or Ears(), asked, settled)  # type: ignore[arg-type]
+
+
+def test_leading_silence_tells_nothing() -> None:
+    groups = [[silence(0, 30)], [silence(30, 30)], [speech(60, 12, "en")]]
+    it = listener()
+    seen = []
+    for group, _ in it.heard_first(groups):
+        seen.append((group, it.language))
+    assert [group for group, _ in seen] == groups
+    assert [language for _, language in seen] == [None, None, "en"]
+    assert it.heard == ("en", 1.0)
+
+
+def test_a_word_or_two_are_too_little_where_more_is_said() -> None:
+    groups = [[speech(0, 1, "en")], [speech(5, 12, "ru")], [speech(20, 12, "en")]]
+    it = listener()
+    assert [group for group, _ in it.heard_first(groups)] == groups
+    assert it.language == "ru"
+
+
+def test_what_little_is_said_must_do() -> None:
+    it = listener()
+    assert len(list(it.heard_first([[speech(0, 1, "en")], [silence(1, 5)]]))) == 2
+    assert it.language == "en"
+
+
+def test_it_does_not_wait_for_ever() -> None:
+    def groups() -> Iterator[Group]:
+        yield [speech(0, 1, "en")]
+        yield [silence(1, 30)]
+        yield [silence(31, 30)]
+        raise AssertionError("a minute is enough")
+
+    heard = listener().heard_first(groups())
+    assert len([next(heard) for _ in range(3)]) == 3
+
+
+def test_what_was_encoded_to_hear_is_not_encoded_again() -> None:
+    ears = Ears()
+    groups = [[silence(0, 5)], [speech(5, 20)], [speech(30, 20)]]
+    given = [encoded for _, encoded in listener(ears=ears).heard_first(groups)]
+    assert [encoded is not None for encoded in given] == [False, True, False]
+    assert given[1] == groups[1]
+    assert len(ears.encoded) == 1
+
+
+def test_a_language_that_is_given_stays_and_the_speech_is_heard_all_the_same() -> None:
+    it = listener("ru")
+    list(it.heard_first([[speech(0, 15, "en")]]))
+    assert (it.language, it.heard) == ("ru", ("en", 1.0))
+
+
+def test_what_an_earlier_run_found_stays() -> None:
+    it = listener("auto", settled="en")
+    list(it.heard_first([[speech(0, 15, "ru")]]))
+    assert it.language == "en"
+
+
+def test_an_english_model_hears_english_only() -> None:
+    it = listener("auto", ears=Ears(multilingual=False))
+    list(it.heard_first([[speech(0, 15, "ru")]]))
+    assert (it.language, it.heard) == ("en", ("en", 1.0))
+
+
+def test_a_recording_without_speech_has_no_language() -> None:
+    it = listener()
+    assert len(list(it.heard_first([[silence(0, 30)], [silence(30, 5)]]))) == 2
+    assert (it.language, it.heard) == (None, None)
+
+
+def test_mixed_is_asked_chunk_by_chunk() -> None:
+    it = listener("mixed")
+    groups = [[speech(0, 15, "ru")], [speech(20, 15, "en")]]
+    assert list(it.heard_first(groups)) == [(group, None) for group in groups]
+    assert it.language is None
+
+
+@pytest.mark.parametrize("first", ["ru", "en"])
+def test_a_chunk_of_two_languages_is_cut_between_them(first: str) -> None:
+    second = "en" if first == "ru" else "ru"
+    one, two = speech(10, 4, first), speech(14.5, 5, second)
+    pause = np.ones(SAMPLE_RATE // 2, dtype=np.float32)
+    both = AudioChunk(
+        10, 19.5, np.concatenate([one.samples, pause, two.samples]), one.speech + two.speech
+    )
+    alive: list[None] = []
+    parts = list(listener("mixed").parts(both, lambda: alive.append(None)))
+    assert [heard[0] for _, heard, _ in parts] == [first, second]
+    assert [part.start_s for part, _, _ in parts] == [10, 14.25]
+    assert sum(len(part.samples) for part, _, _ in parts) == len(both.samples)
+    assert [part.speech for part, _, _ in parts] == [one.speech, two.speech]
+    assert len(alive) == 3
+
+
+def test_a_chunk_of_one_language_is_left_whole() -> None:
+    chunk = speech(0, 15, "en")
+    ((part, heard, _),) = listener("mixed").parts(chunk, lambda: None)
+    assert (part, heard) == (chunk, ("en", 1.0))
+    assert list(listener("mixed").parts(silence(0, 5), lambda: None)) == []
