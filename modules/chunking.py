@@ -194,10 +194,11 @@ def _regions_that_fit(
 ) -> list[tuple[int, int]]:
     """Regions up to the first long pause or the full chunk; never one that the window cuts off."""
     taken: list[tuple[int, int]] = []
+    longest = _samples(cutting.max_pause_s - 2 * cutting.pad_s)  # of which the padding is no part
     for start, end in speech:
         too_long = end - begin > _samples(cutting.max_chunk_s)
         cut_off = open_end is not None and end >= open_end
-        paused = taken and start - taken[-1][1] > _samples(cutting.max_pause_s)
+        paused = taken and start - taken[-1][1] > longest
         if too_long or cut_off or paused:
             break
         taken.append((start, end))

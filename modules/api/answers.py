@@ -43,7 +43,7 @@ STATUSES = {
     "too_many_listeners": 429,
     "timeout": 503,
 }
-_MEDIA_TYPES = {
+MEDIA_TYPES = {
     "txt": "text/plain; charset=utf-8",
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
@@ -93,7 +93,7 @@ def text(found: Text, form: str | None, config: Config) -> Response:
     duration_s = float(found.result.get("duration_seconds") or float("inf"))
     title = stem_of(found.name).rpartition("/")[2]
     data = render(form, segments, config.output.txt_timestamps, duration_s, title)
-    response = Response(data, content_type=_MEDIA_TYPES[form])
+    response = Response(data, content_type=MEDIA_TYPES[form])
     response.headers["Content-Disposition"] = disposition(f"{title}.{form}")
     return response
 

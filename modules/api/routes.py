@@ -174,6 +174,7 @@ def _orders(blueprint: APIBlueprint, services: Services) -> None:
                             "text/tab-separated-values",
                         )
                     },
+                    answers.MEDIA_TYPES["docx"]: {"schema": {"type": "string", "format": "binary"}},
                 },
             },
         },

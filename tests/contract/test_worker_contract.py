@@ -49,7 +49,7 @@ from tests.scripted_worker import NOT_MEDIA, recording
 E = TypeVar("E", bound=Event)
 SAMPLE = PROJECT / "samples" / "please-hold-ru.wav"
 #: So many times the sample is joined for a longer recording, with pauses that part chunks.
-REPEATS, PAUSE_S = 10, 3.5
+REPEATS, PAUSE_S = 7, 3.5
 #: Starts the command that it is given, tells its pid, and waits to be killed.
 PARENT = """
 import os, subprocess, sys, time
@@ -310,9 +310,7 @@ def test_chunks_come_in_order_and_cover_everything_once(
 
 def test_segments_carry_whispers_own_figures(undisturbed: list[Chunk]) -> None:
     for chunk in undisturbed:
-        figures = {(segment.avg_logprob, segment.no_speech_prob) for segment in chunk.segments}
-        assert len(figures) <= 1, "they are the chunk's, so all its segments have the same"
-        for average, silence in figures:
+        for average, silence in ((s.avg_logprob, s.no_speech_prob) for s in chunk.segments):
             assert average is not None
             assert math.isfinite(average)
             assert average <= 0
@@ -364,18 +362,20 @@ def test_hotwords_are_taken_and_are_no_part_of_what_was_said(worker: Worker, kin
         assert "операторы" in text(chunks)
 
 
-def test_who_speaks_is_told_if_it_is_asked(worker: Worker, kind: Kind) -> None:
-    _, plain, quiet = worker.run(kind.long)
+def test_who_speaks_is_told_if_it_is_asked(
+    worker: Worker, kind: Kind, undisturbed: list[Chunk]
+) -> None:
+    _, _, quiet = worker.run(kind.short)
     assert (quiet.turns, quiet.diarization) == ((), None)
     _, chunks, done = worker.run(kind.long, diarize=True)
-    assert content(chunks) == content(plain), "the text must not depend on it"
+    assert content(chunks) == content(undisturbed), "the text must not depend on it"
     assert done.diarization
     assert done.turns
     assert done.turns[0].speaker == "SPEAKER_00"
     starts = [turn.start for turn in done.turns]
     assert starts == sorted(starts)
     assert all(0 <= t.start < t.end <= done.duration_s + 0.1 for t in done.turns)
-    assert done.notes == quiet.notes
+    assert not any("diarization" in note for note in done.notes)
     if kind.command[-1] != "tests.scripted_worker":
         assert {turn.speaker for turn in done.turns} == {"SPEAKER_00"}, "one woman speaks"
         spoken = sum(chunk.speech_s for chunk in chunks)
