@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -25,11 +25,12 @@ from faster_whisper.transcribe import merge_punctuations
 
 from modules import doubts
 from modules.alignment import Aligner
+from modules.chunk_text import ChunkText, judged
 from modules.chunking import SAMPLE_RATE, AudioChunk, halves, is_divisible
 from modules.doubts import Figures
 from modules.errors import ModelError
 from modules.job import Settings
-from modules.protocol import Dropped, ModelSpec, Segment, Word
+from modules.protocol import ModelSpec, Word
 from modules.segments import sentences
 from modules.word_times import snapped, word_of
 
@@ -63,31 +64,6 @@ class Generated:
 
     tokens: list[int]
     figures: Figures
-
-
-@dataclass(frozen=True)
-class ChunkText:
-    """What came of one chunk; ``alignment`` names where the word times are from."""
-
-    segments: tuple[Segment, ...] = ()
-    dropped: tuple[Dropped, ...] = ()
-    alignment: str | None = None
-    note: str | None = None
-
-    @classmethod
-    def joined(cls, parts: Sequence[ChunkText]) -> ChunkText:
-        """The texts of a chunk's parts, in order."""
-        return cls(
-            tuple(segment for part in parts for segment in part.segments),
-            tuple(dropped for part in parts for dropped in part.dropped),
-            next((part.alignment for part in parts if part.alignment), None),
-            next((part.note for part in parts if part.note), None),
-        )
-
-    def spoken_in(self, language: str) -> ChunkText:
-        """The same, with its language noted in every segment."""
-        told = {"language": language}
-        return replace(self, segments=tuple(s.model_copy(update=told) for s in self.segments))
 
 
 class Engine:
@@ -364,29 +340,6 @@ def is_for_parts(chunk: AudioChunk, figures: Figures) -> bool:
     """Whether a chunk is better heard in parts."""
     long = len(chunk.samples) >= 2 * _PART_S * SAMPLE_RATE
     return figures.overflows or (figures.circles and long) if is_divisible(chunk) else False
-
-
-def judged(
-    segments: Sequence[Segment], figures: Figures, speech: Sequence[tuple[float, float]]
-) -> tuple[tuple[Segment, ...], tuple[Dropped, ...]]:
-    """The segments with Whisper's figures and their flags, and those that nobody said."""
-    kept, dropped = [], []
-    for segment in segments:
-        flags = doubts.flags(figures, segment.text, segment.words, speech)
-        if doubts.is_invented(segment.text, flags):
-            dropped.append(
-                Dropped(start=segment.start, end=segment.end, text=segment.text, flags=flags)
-            )
-            continue
-        told = {
-            "flags": flags,
-            "temperature": figures.temperature,
-            "avg_logprob": figures.avg_logprob,
-            "no_speech_prob": figures.no_speech_prob,
-            "compression_ratio": figures.compression_ratio,
-        }
-        kept.append(segment.model_copy(update=told))
-    return tuple(kept), tuple(dropped)
 
 
 def _plain_tokens(tokenizer: Tokenizer, text: str | None) -> list[int]:

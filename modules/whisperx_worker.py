@@ -9,47 +9,28 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
-import itertools
 import os
-import queue
 import resource
 import signal
 import sys
-import threading
 import time
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modules.chunking import AudioChunk, Cutting, Samples, chunks
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError
-from modules.media import Limits, Recording, open_recording
 from modules.protocol import (
-    ORDERS,
-    Alive,
-    Chunk,
-    Done,
-    Event,
     Failed,
-    Load,
     Loaded,
     ModelSpec,
     Ready,
-    Started,
-    Stop,
-    Stopped,
     Transcribe,
-    Turn,
 )
+from modules.worker_pipes import Inbox, Outbox
 
 if TYPE_CHECKING:
     from modules.diarization import Diarized, Diarizer
-    from modules.engine import ChunkText, Engine
+    from modules.engine import Engine
 
 _PR_SET_PDEATHSIG = 1
 _NICENESS = 10
@@ -66,69 +47,6 @@ _CONNECTING = frozenset(
         "getnameinfo",
     )
 )
-#: How often a sign of life is given, at most.
-_TELL_S = 1.0
-#: Chunks that wait behind the running ones, so that a stream never stands idle.
-_AHEAD = 1
-
-
-class Outbox:
-    """Events to the parent, one line each, from any thread."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._file = os.fdopen(descriptor, "wb")
-        self._lock = threading.Lock()
-
-    def send(self, event: Event) -> None:
-        line = event.model_dump_json(exclude_none=True).encode() + b"\n"
-        with self._lock:
-            self._file.write(line)
-            self._file.flush()
-
-
-class Inbox:
-    """Orders from the parent. A stop overtakes what it stops; the end of input ends the process."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._orders: queue.Queue[Transcribe | Load] = queue.Queue()
-        self._stopped = 0
-        threading.Thread(target=self._read, args=(descriptor,), name="orders", daemon=True).start()
-
-    def next(self) -> Transcribe | Load:
-        return self._orders.get()
-
-    def stopped(self, order: int) -> bool:
-        """True once the parent asked to stop this order."""
-        return order <= self._stopped
-
-    def _read(self, descriptor: int) -> None:
-        with os.fdopen(descriptor, "rb") as lines:
-            for line in lines:
-                order = ORDERS.validate_json(line)
-                if isinstance(order, Stop):
-                    self._stopped = max(self._stopped, order.order)
-                else:
-                    self._orders.put(order)
-        # The parent closed the pipe or is dead; nobody is left to work for.
-        os._exit(0)
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A chunk's text, the language it was decoded in, and the one that its speech seems to be."""
-
-    text: ChunkText
-    language: str
-    heard: str | None = None
-    probability: float | None = None
-
-
-@dataclass(frozen=True)
-class Speakers:
-    """Who speaks when, and what told the voices apart; nothing if that was not to be had."""
-
-    turns: tuple[Turn, ...] = ()
-    method: str | None = None
 
 
 class Worker:
@@ -150,6 +68,8 @@ class Worker:
             try:
                 engine = self._engine_for(order.model)
                 if isinstance(order, Transcribe):
+                    from modules.transcription import Transcription
+
                     Transcription(order, engine, self._diarize, self._inbox, self._outbox).run()
             except Exception as error:  # noqa: BLE001 - the process boundary: told, then next
                 self._outbox.send(_failure(number, error))
@@ -187,209 +107,6 @@ class Worker:
 
             self._diarizer = Diarizer(self._models / "diarize", engine.device, engine.streams)
         return self._diarizer.turns(*what)
-
-
-class Transcription:
-    """One order: decode, find speech, and keep the model's streams busy, results in order."""
-
-    def __init__(
-        self,
-        order: Transcribe,
-        engine: Engine,
-        diarize: Callable[..., Diarized | None],
-        inbox: Inbox,
-        outbox: Outbox,
-    ) -> None:
-        from modules.listening import Listener
-        from modules.voice import detector
-
-        self._order = order
-        self._diarize = diarize
-        self._detect = detector(order.settings, engine.device)
-        self._settings = order.settings
-        self._engine = engine
-        self._inbox = inbox
-        self._outbox = outbox
-        self._listener = Listener(engine, order.settings.language, order.settled_language)
-        self._notes: dict[str, None] = {}
-        self._position_s = order.start_s
-        self._chunks_sent = 0
-        self._told_at = time.monotonic()
-
-    def run(self) -> None:
-        """Raises TranscriberError; sends ``done``, or ``stopped`` if the parent asked to stop."""
-        began_cpu = time.process_time()
-        with self._open() as recording:
-            self._outbox.send(
-                Started(
-                    order=self._order.order,
-                    duration_s=recording.duration_s,
-                    format=recording.format_name,
-                    codec=recording.codec,
-                )
-            )
-            if not self._transcribe(recording):
-                self._outbox.send(Stopped(order=self._order.order))
-                return
-            if recording.partial:
-                self._notes[f"partial: {recording.partial}"] = None
-            duration_s = max(self._position_s, recording.decoded_s)
-            told = self._speakers(recording) if self._settings.diarize else Speakers()
-            if told is None:
-                self._outbox.send(Stopped(order=self._order.order))
-                return
-            self._outbox.send(
-                Done(
-                    order=self._order.order,
-                    duration_s=duration_s,
-                    turns=told.turns,
-                    diarization=told.method,
-                    notes=tuple(self._notes),
-                    cpu_seconds=round(time.process_time() - began_cpu, 3),
-                )
-            )
-
-    def _speakers(self, recording: Recording) -> Speakers | None:
-        """Who speaks when, in a second pass; None if the parent asked to stop.
-
-        Whatever goes wrong here costs the speakers, never the text.
-        """
-        if self._order.attempt > 1 and not self._chunks_sent:
-            # All of the text was there, and the process did not survive what came then.
-            self._notes["diarization: left out, as it failed before"] = None
-            return Speakers()
-        asked = self._settings
-        try:
-            found = self._diarize(
-                self._engine,
-                recording.blocks,
-                self._detect,
-                asked.min_speakers,
-                asked.max_speakers,
-                self._goes_on,
-            )
-        except Exception as error:  # noqa: BLE001 - told in the result
-            self._notes[f"diarization: failed, speakers are not told apart ({error})"] = None
-            return Speakers()
-        if found and found.note:
-            self._notes[found.note] = None
-        return Speakers(tuple(found.turns), found.method) if found else None
-
-    def _goes_on(self) -> bool:
-        """Whether nobody asked to stop; a sign of life, too."""
-        self._sign_of_life()
-        return not self._inbox.stopped(self._order.order)
-
-    def _open(self) -> AbstractContextManager[Recording]:
-        limits = Limits(max_duration_s=self._order.max_duration_s)
-        return open_recording(Path(os.fsdecode(self._order.path)), limits)
-
-    def _transcribe(self, recording: Recording) -> bool:
-        """Send every chunk, in order. False if the parent asked to stop before the end."""
-        from modules.listening import CUTTING
-
-        mixed = self._settings.language == "mixed"
-        blocks = recording.blocks(self._order.start_s)
-        cutting = CUTTING if mixed else Cutting()
-        stream = chunks(self._alive(blocks), self._detect, self._order.start_s, cutting)
-        batched = self._engine.on_gpu and not mixed
-        groups = _batches(stream, self._order.batch_size if batched else 1)
-        running: deque[tuple[list[AudioChunk], Future[list[Finished]]]] = deque()
-        stopped = False
-        with ThreadPoolExecutor(self._engine.streams, thread_name_prefix="stream") as pool:
-            for group, encoded in self._listener.heard_first(groups):
-                if self._inbox.stopped(self._order.order):
-                    stopped = True
-                    break
-                running.append((group, pool.submit(self._finish, group, encoded)))
-                while running and (len(running) > self._engine.streams + _AHEAD or _ready(running)):
-                    self._hand_over(*running.popleft(), recording)
-            if stopped:
-                # Those that no stream has begun are left for the next run.
-                while running and running[-1][1].cancel():
-                    running.pop()
-            while running:
-                self._hand_over(*running.popleft(), recording)
-        return not stopped
-
-    def _alive(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
-        """The recording's blocks, with a sign of life now and then: decoding is progress too."""
-        for block in blocks:
-            self._sign_of_life()
-            yield block
-
-    def _sign_of_life(self) -> None:
-        """At most once a second."""
-        now = time.monotonic()
-        if now - self._told_at > _TELL_S:
-            self._told_at = now
-            self._outbox.send(Alive())
-
-    def _finish(self, group: list[AudioChunk], encoded: Any) -> list[Finished]:
-        """The texts of a group of chunks; silent ones have none. Runs in a stream's thread."""
-        from modules.engine import ChunkText, Decoding
-
-        spoken = [chunk for chunk in group if len(chunk.samples)]
-        if self._listener.language is None:
-            return [self._by_languages(chunk) for chunk in group]
-        decoding = Decoding(self._listener.language, self._settings)
-        texts = iter(
-            self._engine.transcribe(spoken, decoding, encoded, self._sign_of_life) if spoken else ()
-        )
-        return [
-            Finished(
-                next(texts) if len(chunk.samples) else ChunkText(),
-                self._listener.language,
-                *(self._listener.heard or (None, None)),
-            )
-            for chunk in group
-        ]
-
-    def _by_languages(self, chunk: AudioChunk) -> Finished:
-        """A chunk of a mixed recording: each part in its own language."""
-        from modules.engine import ChunkText, Decoding
-
-        texts, found = [], []
-        for part, heard, encoded in self._listener.parts(chunk, self._sign_of_life):
-            how = Decoding(heard[0], self._settings)
-            text = self._engine.transcribe([part], how, encoded, self._sign_of_life)[0]
-            texts.append(text.spoken_in(heard[0]))
-            found.append((part.speech_s, *heard))
-        _, language, probability = max(found, default=(0.0, "", None))
-        return Finished(ChunkText.joined(texts), language, language or None, probability)
-
-    def _hand_over(
-        self, group: list[AudioChunk], finished: Future[list[Finished]], recording: Recording
-    ) -> None:
-        for chunk, result in zip(group, finished.result(), strict=True):
-            if result.text.note:
-                self._notes[result.text.note] = None
-            self._position_s = chunk.position_s
-            self._chunks_sent += 1
-            self._outbox.send(
-                Chunk(
-                    order=self._order.order,
-                    start_s=chunk.start_s,
-                    position_s=chunk.position_s,
-                    speech_s=round(chunk.speech_s, 3),
-                    segments=result.text.segments,
-                    dropped=result.text.dropped,
-                    language=result.language or None,
-                    detected_language=result.heard,
-                    language_probability=result.probability,
-                    alignment=result.text.alignment,
-                    read_fraction=recording.read_fraction,
-                )
-            )
-
-
-def _ready(running: deque[tuple[list[AudioChunk], Future[list[Finished]]]]) -> bool:
-    return running[0][1].done()
-
-
-def _batches(stream: Iterator[AudioChunk], size: int) -> Iterator[list[AudioChunk]]:
-    while group := list(itertools.islice(stream, size)):
-        yield group
 
 
 _FAULTS: dict[type[TranscriberError], Literal["media", "model", "storage"]] = {
@@ -469,6 +186,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     import torch
 
+    import modules.transcription  # noqa: F401 - so that the first file need not wait for it
     from modules.engine import WHISPERX_VERSION, compute_types
 
     torch.set_num_threads(1)

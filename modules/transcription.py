@@ -1,0 +1,241 @@
+"""One recording in the child: decode, find speech, keep the streams busy, tell who speaks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules.chunk_text import ChunkText
+from modules.chunking import AudioChunk, Cutting, Samples, chunks
+from modules.diarization import Diarized
+from modules.engine import Decoding, Engine
+from modules.listening import CUTTING, Listener
+from modules.media import Limits, Recording, open_recording
+from modules.protocol import Alive, Chunk, Done, Started, Stopped, Transcribe, Turn
+from modules.voice import detector
+from modules.worker_pipes import Inbox, Outbox
+
+#: How often a sign of life is given, at most.
+_TELL_S = 1.0
+#: Chunks that wait behind the running ones, so that a stream never stands idle.
+_AHEAD = 1
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A chunk's text, the language it was decoded in, and the one that its speech seems to be."""
+
+    text: ChunkText
+    language: str
+    heard: str | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """Who speaks when, and what told the voices apart; nothing if that was not to be had."""
+
+    turns: tuple[Turn, ...] = ()
+    method: str | None = None
+
+
+class Transcription:
+    """One order: decode, find speech, and keep the model's streams busy, results in order."""
+
+    def __init__(
+        self,
+        order: Transcribe,
+        engine: Engine,
+        diarize: Callable[..., Diarized | None],
+        inbox: Inbox,
+        outbox: Outbox,
+    ) -> None:
+        self._order = order
+        self._diarize = diarize
+        self._detect = detector(order.settings, engine.device)
+        self._settings = order.settings
+        self._engine = engine
+        self._inbox = inbox
+        self._outbox = outbox
+        self._listener = Listener(engine, order.settings.language, order.settled_language)
+        self._notes: dict[str, None] = {}
+        self._position_s = order.start_s
+        self._chunks_sent = 0
+        self._told_at = time.monotonic()
+
+    def run(self) -> None:
+        """Raises TranscriberError; sends ``done``, or ``stopped`` if the parent asked to stop."""
+        began_cpu = time.process_time()
+        with self._open() as recording:
+            self._outbox.send(
+                Started(
+                    order=self._order.order,
+                    duration_s=recording.duration_s,
+                    format=recording.format_name,
+                    codec=recording.codec,
+                )
+            )
+            if not self._transcribe(recording):
+                self._outbox.send(Stopped(order=self._order.order))
+                return
+            if recording.partial:
+                self._notes[f"partial: {recording.partial}"] = None
+            duration_s = max(self._position_s, recording.decoded_s)
+            told = self._speakers(recording) if self._settings.diarize else Speakers()
+            if told is None:
+                self._outbox.send(Stopped(order=self._order.order))
+                return
+            self._outbox.send(
+                Done(
+                    order=self._order.order,
+                    duration_s=duration_s,
+                    turns=told.turns,
+                    diarization=told.method,
+                    notes=tuple(self._notes),
+                    cpu_seconds=round(time.process_time() - began_cpu, 3),
+                )
+            )
+
+    def _speakers(self, recording: Recording) -> Speakers | None:
+        """Who speaks when, in a second pass; None if the parent asked to stop.
+
+        Whatever goes wrong here costs the speakers, never the text.
+        """
+        if self._order.attempt > 1 and not self._chunks_sent:
+            # All of the text was there, and the process did not survive what came then.
+            self._notes["diarization: left out, as it failed before"] = None
+            return Speakers()
+        asked = self._settings
+        try:
+            found = self._diarize(
+                self._engine,
+                recording.blocks,
+                self._detect,
+                asked.min_speakers,
+                asked.max_speakers,
+                self._goes_on,
+            )
+        except Exception as error:  # noqa: BLE001 - told in the result
+            self._notes[f"diarization: failed, speakers are not told apart ({error})"] = None
+            return Speakers()
+        if found and found.note:
+            self._notes[found.note] = None
+        return Speakers(tuple(found.turns), found.method) if found else None
+
+    def _goes_on(self) -> bool:
+        """Whether nobody asked to stop; a sign of life, too."""
+        self._sign_of_life()
+        return not self._inbox.stopped(self._order.order)
+
+    def _open(self) -> AbstractContextManager[Recording]:
+        limits = Limits(max_duration_s=self._order.max_duration_s)
+        return open_recording(Path(os.fsdecode(self._order.path)), limits)
+
+    def _transcribe(self, recording: Recording) -> bool:
+        """Send every chunk, in order. False if the parent asked to stop before the end."""
+        mixed = self._settings.language == "mixed"
+        blocks = recording.blocks(self._order.start_s)
+        cutting = CUTTING if mixed else Cutting()
+        stream = chunks(self._alive(blocks), self._detect, self._order.start_s, cutting)
+        batched = self._engine.on_gpu and not mixed
+        groups = _batches(stream, self._order.batch_size if batched else 1)
+        running: deque[tuple[list[AudioChunk], Future[list[Finished]]]] = deque()
+        stopped = False
+        with ThreadPoolExecutor(self._engine.streams, thread_name_prefix="stream") as pool:
+            for group, encoded in self._listener.heard_first(groups):
+                if self._inbox.stopped(self._order.order):
+                    stopped = True
+                    break
+                running.append((group, pool.submit(self._finish, group, encoded)))
+                while running and (len(running) > self._engine.streams + _AHEAD or _ready(running)):
+                    self._hand_over(*running.popleft(), recording)
+            if stopped:
+                # Those that no stream has begun are left for the next run.
+                while running and running[-1][1].cancel():
+                    running.pop()
+            while running:
+                self._hand_over(*running.popleft(), recording)
+        return not stopped
+
+    def _alive(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
+        """The recording's blocks, with a sign of life now and then: decoding is progress too."""
+        for block in blocks:
+            self._sign_of_life()
+            yield block
+
+    def _sign_of_life(self) -> None:
+        """At most once a second."""
+        now = time.monotonic()
+        if now - self._told_at > _TELL_S:
+            self._told_at = now
+            self._outbox.send(Alive())
+
+    def _finish(self, group: list[AudioChunk], encoded: Any) -> list[Finished]:
+        """The texts of a group of chunks; silent ones have none. Runs in a stream's thread."""
+        spoken = [chunk for chunk in group if len(chunk.samples)]
+        if self._listener.language is None:
+            return [self._by_languages(chunk) for chunk in group]
+        decoding = Decoding(self._listener.language, self._settings)
+        texts = iter(
+            self._engine.transcribe(spoken, decoding, encoded, self._sign_of_life) if spoken else ()
+        )
+        return [
+            Finished(
+                next(texts) if len(chunk.samples) else ChunkText(),
+                self._listener.language,
+                *(self._listener.heard or (None, None)),
+            )
+            for chunk in group
+        ]
+
+    def _by_languages(self, chunk: AudioChunk) -> Finished:
+        """A chunk of a mixed recording: each part in its own language."""
+        texts, found = [], []
+        for part, heard, encoded in self._listener.parts(chunk, self._sign_of_life):
+            how = Decoding(heard[0], self._settings)
+            text = self._engine.transcribe([part], how, encoded, self._sign_of_life)[0]
+            texts.append(text.spoken_in(heard[0]))
+            found.append((part.speech_s, *heard))
+        _, language, probability = max(found, default=(0.0, "", None))
+        return Finished(ChunkText.joined(texts), language, language or None, probability)
+
+    def _hand_over(
+        self, group: list[AudioChunk], finished: Future[list[Finished]], recording: Recording
+    ) -> None:
+        for chunk, result in zip(group, finished.result(), strict=True):
+            if result.text.note:
+                self._notes[result.text.note] = None
+            self._position_s = chunk.position_s
+            self._chunks_sent += 1
+            self._outbox.send(
+                Chunk(
+                    order=self._order.order,
+                    start_s=chunk.start_s,
+                    position_s=chunk.position_s,
+                    speech_s=round(chunk.speech_s, 3),
+                    segments=result.text.segments,
+                    dropped=result.text.dropped,
+                    language=result.language or None,
+                    detected_language=result.heard,
+                    language_probability=result.probability,
+                    alignment=result.text.alignment,
+                    read_fraction=recording.read_fraction,
+                )
+            )
+
+
+def _ready(running: deque[tuple[list[AudioChunk], Future[list[Finished]]]]) -> bool:
+    return running[0][1].done()
+
+
+def _batches(stream: Iterator[AudioChunk], size: int) -> Iterator[list[AudioChunk]]:
+    while group := list(itertools.islice(stream, size)):
+        yield group
