@@ -44,6 +44,7 @@ from modules.protocol import (
     Stop,
     Stopped,
     Transcribe,
+    Transcribed,
 )
 from modules.results import RunFacts
 from modules.worker_order import Request
@@ -238,10 +239,8 @@ class AudioProcessor:
             done = run.until_ended()
         except WorkerError as error:
             self._replace(error.code)
-            if not run.was_asked_to_stop:
-                raise
-            # Whatever ended it, nobody waits for its work any more.
-            done = None
+            # Where it was asked to stop, nobody waits for its work any more.
+            done = None if run.was_asked_to_stop else run.text_without_speakers(error)
         except BaseException:
             # Whatever the caller's handlers raised, the child is in the middle of a file.
             if not run.over:
@@ -397,6 +396,7 @@ class _Run:
         self._duration_s: float | None = None
         self._position_s = order.start_s
         self._stop_sent_at: float | None = None
+        self._transcribed: Transcribed | None = None
         self.over = False
 
     @property
@@ -432,7 +432,9 @@ class _Run:
         return self._alive_at + self._limits.worker_hang_seconds * max(1.0, self._factor)
 
     def _handle(self, event: Event | None) -> Done | Stopped | None:
-        if isinstance(event, Started) and event.order == self._order.order:
+        if isinstance(event, Transcribed) and event.order == self._order.order:
+            self._transcribed = event
+        elif isinstance(event, Started) and event.order == self._order.order:
             self._duration_s = event.duration_s
             self._on_started(event)
         elif isinstance(event, Chunk) and event.order == self._order.order:
@@ -447,9 +449,23 @@ class _Run:
             return event
         return None
 
+    def text_without_speakers(self, error: WorkerError) -> Done:
+        """What is there when the child failed over the speakers; raises the error if text lacks."""
+        if self._transcribed is None:
+            raise error
+        log.warning("The text is there, but not who speaks: %s", error)
+        note = f"diarization: failed, speakers are not told apart ({error})"
+        return Done(
+            order=self._order.order,
+            duration_s=self._transcribed.duration_s,
+            notes=(*self._transcribed.notes, note),
+        )
+
     def _look_around(self) -> None:
         now = self._clock.monotonic()
-        if self._stop_sent_at is None and self._should_stop():
+        # Who speaks is found from the beginning each time, so only those who hurry may stop it.
+        may_stop = self._transcribed is None or self._must_hurry()
+        if self._stop_sent_at is None and may_stop and self._should_stop():
             self._processor._send(self._child, Stop(order=self._order.order))
             self._stop_sent_at = now
         if now - self._weighed_at >= _MEMORY_EVERY_S:

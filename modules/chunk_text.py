@@ -42,7 +42,7 @@ def judged(
     kept, dropped = [], []
     for segment in segments:
         flags = doubts.flags(figures, segment.text, segment.words, speech)
-        if doubts.is_invented(segment.text, flags):
+        if doubts.is_invented(segment.text, flags, figures):
             dropped.append(
                 Dropped(start=segment.start, end=segment.end, text=segment.text, flags=flags)
             )

@@ -145,7 +145,8 @@ def halves(chunk: AudioChunk) -> tuple[AudioChunk, AudioChunk]:
         for before, after in zip(edges[1:-1:2], edges[2::2], strict=True)
         if least <= (before + after) // 2 <= length - least
     ]
-    cut = max(pauses)[1] if pauses else _quietest(chunk.samples, length // 4, length * 3 // 4)
+    first, last = max(length // 4, least), min(length * 3 // 4, length - least)
+    cut = max(pauses)[1] if pauses else _quietest(chunk.samples, first, last)
     return _part(chunk, 0, cut), _part(chunk, cut, length)
 
 

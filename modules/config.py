@@ -96,6 +96,10 @@ def _filled(value: str) -> str:
 def _prompt(value: str) -> str:
     if not value.strip() or len(value) > PROMPT_CHARS:
         raise ValueError(f"must have 1 to {PROMPT_CHARS} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text; half of a character is in it") from None
     return value
 
 
@@ -212,7 +216,7 @@ class WhisperxConfig(_Section):
     suppress_numerals: bool = False
     vad_method: VadMethod = "silero"
     vad_onset: Threshold = 0.5
-    vad_offset: Threshold = 0.363
+    vad_offset: Threshold | None = None
     diarize: bool = False
     min_speakers: Speakers | None = None
     max_speakers: Speakers | None = None
@@ -313,7 +317,7 @@ def settings_conflicts(settings: Settings | WhisperxConfig) -> list[Conflict]:
     if settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
         line = f"the model {settings.model_size} cannot translate; use base, small or medium"
         found.append((("task", "model_size"), line))
-    if settings.vad_offset > settings.vad_onset:
+    if settings.vad_offset is not None and settings.vad_offset > settings.vad_onset:
         line = f"must not be above vad_onset ({settings.vad_onset:g}), got {settings.vad_offset:g}"
         found.append((("vad_offset", "vad_onset"), line))
     least, most = settings.min_speakers, settings.max_speakers

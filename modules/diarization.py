@@ -6,7 +6,9 @@ embeddings, which come with a package. Heavy libraries are imported when first n
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -127,12 +129,14 @@ class Diarizer:
         alive: Alive,
     ) -> list[Turn]:
         samples = np.concatenate([*_watched(blocks, alive), np.zeros(0, dtype=np.float32)])
-        table = self._pyannote()(
-            samples,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
-            progress_callback=lambda percent: _go_on(alive),
-        )
+        pipeline = self._pyannote()
+        with _ticking(alive):  # it says nothing while it clusters
+            table = pipeline(
+                samples,
+                min_speakers=min_speakers,
+                max_speakers=max_speakers,
+                progress_callback=lambda percent: _go_on(alive),
+            )
         rows = zip(table["start"], table["end"], table["speaker"], strict=True)
         return named([(float(start), float(end), str(speaker)) for start, end, speaker in rows])
 
@@ -267,6 +271,24 @@ def _watched(blocks: Iterator[Samples], alive: Alive) -> Iterator[Samples]:
     for block in blocks:
         _go_on(alive)
         yield block
+
+
+@contextlib.contextmanager
+def _ticking(alive: Alive) -> Iterator[None]:
+    """Signs of life from a thread of its own, every second."""
+    over = threading.Event()
+
+    def tick() -> None:
+        while not over.wait(1.0):
+            alive()
+
+    thread = threading.Thread(target=tick, name="diarizing")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _go_on(alive: Alive) -> None:

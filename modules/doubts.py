@@ -26,12 +26,12 @@ _MIN_REPEATS, _MIN_LOOP_WORDS, _MAX_PERIOD = 4, 8, 12
 #: A word is outside speech if less than this share of it overlaps any.
 _MIN_OVERLAP = 0.1
 
-#: Credits of subtitles that nobody says aloud, as Whisper learnt them.
+#: Credits of subtitles that nobody says aloud, as Whisper learnt them: with a name.
 _CREDITS = re.compile(
-    r"субтитр\w* (?:сделал|делал|создавал|подогнал|добавил)|редактор субтитров"
-    r"|субтитры и корректор|корректор [а-я]\.\s?[а-я]|dimatorzok|amara\.org"
-    r"|transcription by castingwords|transcribed by https?:|sous-titrage st|untertitel im auftrag",
-    re.IGNORECASE,
+    r"\W*(?i:субтитр\w* (?:сделал|делал|создавал|подогнал|добавил)|редактор субтитров"
+    r"|субтитры и корректор|корректор|sous-titrage|untertitel im auftrag des)"
+    r"\s+[A-ZА-ЯЁ][\w.]*.{0,60}"
+    r"|.{0,60}(?i:dimatorzok|amara\.org|castingwords|transcribed by https?:).{0,40}"
 )
 #: Credits that could also be the beginning of a sentence somebody says.
 _CREDITS_PERHAPS = re.compile(
@@ -39,12 +39,13 @@ _CREDITS_PERHAPS = re.compile(
     r"|untertitel von|sottotitoli a cura|subtítulos por)\b",
     re.IGNORECASE,
 )
-#: Sounds as subtitles describe them, in capitals or brackets.
-_SOUND = re.compile(
-    r"музык|звонок|звон\b|звук|аплодисмент|смех|стук|шум|выстрел|заставка|тишина|телефон"
-    r"|music|applause|laughter|beep|noise|silence",
-    re.IGNORECASE,
+#: A sound as subtitles describe it, in capitals or in brackets: "ТРЕВОЖНАЯ МУЗЫКА", "[Music]".
+_SOUNDS = (
+    r"(?:\w+\s+){0,2}(?:музык\w*|звонок|звон|звуки?|аплодисменты|смех|стук|шум|выстрелы?|тишина"
+    r"|заставка|music|applause|laughter|beep\w*|silence)(?:\s+(?:playing|\w+ая|\w+ий))?"
 )
+_SOUND = re.compile(rf"\W*{_SOUNDS}(?:\W+{_SOUNDS})*\W*", re.IGNORECASE)
+_BRACKETED = re.compile(r"[\[(*♪][^\[\]()*♪]*[\])*♪]\W*")
 #: What people do say, and what Whisper says where nobody spoke.
 _POLITE = frozenset(
     re.sub(r"[^\w ]", "", line).lower()
@@ -144,11 +145,10 @@ def has_loop(words: Sequence[str]) -> bool:
 def is_credit(text: str) -> bool:
     """A line that only subtitles have: who made them, or a sound in capitals or brackets."""
     bare = text.strip()
-    letters = [character for character in bare if character.isalpha()]
-    loud = len(letters) > 3 and all(letter.isupper() for letter in letters)
-    bracketed = re.fullmatch(r"[\[(*♪].*[\])*♪]\W*", bare) is not None
-    sound = (loud or bracketed) and _SOUND.search(bare) is not None
-    return sound or _CREDITS.search(bare) is not None
+    loud = sum(map(str.isalpha, bare)) > 3 and bare == bare.upper()
+    marked = loud or _BRACKETED.fullmatch(bare) is not None
+    sound = marked and _SOUND.fullmatch(bare) is not None
+    return sound or _CREDITS.fullmatch(bare) is not None
 
 
 def is_polite(text: str) -> bool:
@@ -194,8 +194,8 @@ def flags(
     return tuple(flag for flag, holds in found.items() if holds)
 
 
-def is_invented(text: str, found: Sequence[Flag]) -> bool:
+def is_invented(text: str, found: Sequence[Flag], figures: Figures) -> bool:
     """Whether two witnesses agree that nobody said this; one alone makes it doubtful only."""
     if is_credit(text):
         return True
-    return "filler" in found and bool({"no_speech", "outside_speech"} & set(found))
+    return "filler" in found and (figures.sounds_silent or "outside_speech" in found)

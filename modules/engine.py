@@ -26,7 +26,7 @@ from faster_whisper.transcribe import merge_punctuations
 from modules import doubts
 from modules.alignment import Aligner
 from modules.chunk_text import ChunkText, judged
-from modules.chunking import SAMPLE_RATE, AudioChunk, halves, is_divisible
+from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
 from modules.doubts import Figures
 from modules.errors import ModelError
 from modules.job import Settings
@@ -122,7 +122,7 @@ class Engine:
         return [
             self._in_parts(chunk, how, alive)
             if is_for_parts(chunk, one.figures)
-            else self._text_of(chunk, one.figures, words, spoken)
+            else self._text_of(chunk, one.figures, words, spoken, alive)
             for chunk, one, words in zip(
                 chunks, generated, aligned or [[]] * len(chunks), strict=True
             )
@@ -199,7 +199,9 @@ class Engine:
     ) -> dict[str, Any]:
         # -1 stands for what the model's own configuration suppresses.
         suppressed = [-1, *(self._numerals if settings.suppress_numerals else ())]
-        seconds = max(len(chunk.samples) for chunk in chunks) / SAMPLE_RATE
+        seconds = len(chunks[0].samples) / SAMPLE_RATE
+        if self.on_gpu:
+            seconds = MAX_CHUNK_S  # or a text would depend on what else is in its batch
         # Nobody says more; a text that goes in circles would fill all of the model's memory.
         most = int(_TOKENS_PER_S * seconds) + _TOKENS_AT_LEAST
         return {
@@ -255,9 +257,12 @@ class Engine:
         tried = [doubtful]
         for temperature in doubts.temperatures(doubtful.figures):
             alive()
-            result = self._sampled(chunk, prompt, temperature, options)
+            try:
+                result = self._sampled(chunk, prompt, temperature, options)
+            except (RuntimeError, MemoryError, OSError, ValueError):
+                break  # no room for a second model; what is there is better than nothing
             tried.append(self._generated(tokenizer, result, prompt, temperature, options))
-            if not tried[-1].figures.should_retry:
+            if not (tried[-1].figures.circles or tried[-1].figures.unsure):
                 return tried[-1]
         return tried[doubts.best([one.figures for one in tried])]
 
@@ -314,16 +319,21 @@ class Engine:
         figures: Figures,
         timings: list[dict[str, Any]],
         spoken: str | None,
+        alive: Callable[[], None],
     ) -> ChunkText:
         """``spoken``: the language of speech and text, None if the text is a translation."""
         merge_punctuations(timings, _PREPENDED, _APPENDED)
         words = [word_of(timing, chunk.start_s) for timing in timings if timing["word"].strip()]
+        alive()  # a model for alignment may have to be loaded
         words, alignment, note = self._timed(words, chunk, spoken)
+        alive()
         end_s = chunk.start_s + len(chunk.samples) / SAMPLE_RATE
         segments, dropped = judged(
             sentences(words, chunk.start_s, end_s, figures.text), figures, chunk.speech
         )
-        return ChunkText(segments, dropped, alignment if segments else None, note)
+        if not segments:
+            return ChunkText(dropped=dropped)
+        return ChunkText(segments, dropped, alignment, note)
 
     def _timed(
         self, words: list[Word], chunk: AudioChunk, spoken: str | None

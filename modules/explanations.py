@@ -8,6 +8,7 @@ from modules.job import ErrorInfo, Job
 
 #: For failures whose own message does not say what to do.
 _REMEDIES = {
+    "unexpected_error": "This is a fault of the program. Report it, with the lines of the log.",
     "whisperx_failed": "Try again; if it happens again, convert the recording to WAV first.",
     "worker_hung": "Try again; if it happens again, convert the recording to WAV first.",
     "interrupted_before_progress": "Try again; if it happens again, convert it to WAV first.",

@@ -99,7 +99,7 @@ class Settings(Frozen):
     suppress_numerals: bool = False
     vad_method: Literal["silero", "pyannote"] = "silero"
     vad_onset: float = 0.5
-    vad_offset: float = 0.363
+    vad_offset: float | None = None
     diarize: bool = False
     min_speakers: int | None = None
     max_speakers: int | None = None

@@ -68,7 +68,6 @@ class JobRun:
             self._config,
             start_s=self._sound.position_s,
             settled_language=self._sound.language if settings.language == "auto" else None,
-            attempt=number,
             spent_s=spent,
         )
 

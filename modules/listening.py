@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,19 @@ _ENOUGH_S, _PATIENCE_S = 10.0, 60.0
 CUTTING = Cutting(max_chunk_s=15.0, max_pause_s=1.0)
 #: Below this a chunk may hold two languages; speech shorter than that tells none well.
 _CERTAIN, _DIVISIBLE_S = 0.9, 4.0
+#: Below this it is a guess.
+_LIKELY = 0.6
 
 Group = list[AudioChunk]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a chunk, (code, probability) of its language, and the encoder's output for it."""
+
+    chunk: AudioChunk
+    heard: tuple[str, float]
+    encoded: Any
 
 
 class Listener:
@@ -73,13 +85,23 @@ class Listener:
         self.language = self.language or self.heard[0]
         return [(group, encoded if alone and group is spoken[0] else None) for group in held]
 
-    def parts(
-        self, chunk: AudioChunk, alive: Callable[[], None]
-    ) -> Iterator[tuple[AudioChunk, tuple[str, float], Any]]:
-        """A chunk of a mixed recording in parts: (part, its language, the encoder's output).
+    def parts(self, chunk: AudioChunk, alive: Callable[[], None]) -> list[Part]:
+        """A chunk of a mixed recording in parts of one language, in order.
 
-        A chunk whose language is not certain is cut in its longest pause, again and again.
+        A chunk whose language is not certain is cut in its longest pause, again and again; a part
+        that tells none takes that of the nearest part that does.
         """
+        found = list(self._parts(chunk, alive))
+        sure = [i for i, part in enumerate(found) if part.heard[1] >= _LIKELY]
+        if not sure:
+            return found
+        nearest = [min(sure, key=lambda j: abs(i - j)) for i in range(len(found))]
+        return [
+            replace(part, heard=(found[near].heard[0], part.heard[1]))
+            for part, near in zip(found, nearest, strict=True)
+        ]
+
+    def _parts(self, chunk: AudioChunk, alive: Callable[[], None]) -> Iterator[Part]:
         if not len(chunk.samples):
             return
         alive()
@@ -88,9 +110,9 @@ class Listener:
         divisible = len(chunk.speech) > 1 and chunk.speech_s >= _DIVISIBLE_S
         if probability < _CERTAIN and divisible and is_divisible(chunk):
             for part in halves(chunk):
-                yield from self.parts(part, alive)
+                yield from self._parts(part, alive)
             return
-        yield chunk, (code, probability), encoded
+        yield Part(chunk, (code, probability), encoded)
 
 
 def _spoken(group: Group) -> Group:

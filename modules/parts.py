@@ -53,7 +53,10 @@ def _span(segment: Segment, first: int, after: int) -> tuple[float, float]:
     ends = [word.end for word in segment.words[:after] if word.end is not None]
     latest = starts[-1] if starts else segment.start
     start = segment.start if first == 0 else (known[0] if known else latest)
-    end = segment.end if after == len(segment.words) else (ends[-1] if ends else segment.end)
+    later = [word.start for word in segment.words[after:] if word.start is not None]
+    end = segment.end
+    if after < len(segment.words):
+        end = ends[-1] if ends else (later[0] if later else segment.end)
     return start, max(start, end)
 
 

@@ -78,7 +78,7 @@ class Transcribe(Frozen):
     """Order to transcribe one file from ``start_s`` on.
 
     ``path`` is bytes because file names need not be UTF-8. ``settled_language``: what ``auto``
-    found before an interruption, so that it is not asked twice. ``attempt``: from 1.
+    found before an interruption, so that it is not asked twice.
     """
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -89,7 +89,6 @@ class Transcribe(Frozen):
     model: ModelSpec
     settings: Settings
     settled_language: str | None = None
-    attempt: int = 1
     batch_size: int
     start_s: float = 0.0
     max_duration_s: float
@@ -160,6 +159,15 @@ class Chunk(Frozen):
     read_fraction: float = 0.0
 
 
+class Transcribed(Frozen):
+    """All of the text is there; only who speaks is still to be found."""
+
+    kind: Literal["transcribed"] = "transcribed"
+    order: int
+    duration_s: float
+    notes: tuple[str, ...] = ()
+
+
 class Done(Frozen):
     """The whole file is finished. ``notes``: what was done worse than asked, and why.
 
@@ -200,7 +208,7 @@ class Alive(Frozen):
     kind: Literal["alive"] = "alive"
 
 
-Event = Ready | Loaded | Started | Chunk | Done | Stopped | Failed | Alive
+Event = Ready | Loaded | Started | Chunk | Transcribed | Done | Stopped | Failed | Alive
 _EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 
 

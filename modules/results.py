@@ -135,8 +135,6 @@ def _languages(chunks: Sequence[Chunk], segments: Sequence[Segment]) -> list[str
     """What it was transcribed in, the most spoken first."""
     spoken: Counter[str] = Counter()
     for chunk in chunks:
-        if chunk.language:
-            spoken[chunk.language] += 0
         for segment in chunk.segments:
             language = segment.language or chunk.language
             if language:
@@ -156,7 +154,13 @@ def _settings_used(
         "languages": list(spoken) or None,
         "temperatures": sorted(temperatures) or None,
     }
-    asked = {key: getattr(job.settings, key) for key in ("task", "beam_size", "vad_method")}
+    translated = job.settings.task == "translate" and set(spoken) != {"en"}
+    asked: dict[str, Any] = {
+        "task": "translate" if translated else "transcribe",
+        "vad_method": job.settings.vad_method,
+    }
+    if 0.0 in temperatures:
+        asked["beam_size"] = job.settings.beam_size
     return asked | {key: value for key, value in known.items() if value is not None}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import Clock, iso
 from modules.config import Config
-from modules.errors import ModelError, StorageError, TranscriberError
+from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
 from modules.explanations import explain
 from modules.file_manager import FileManager
 from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Status
@@ -121,6 +121,10 @@ class Runner:
             self._transcribe(current, run)
         except TranscriberError as error:
             self._went_wrong(job, error, run)
+        except Exception as error:  # counted, or the same surprise would come for ever
+            log.exception("%s: the program was surprised", job.name)
+            surprise = WorkerError("unexpected_error", f"The program was surprised: {error!r}")
+            self._blame(self._scheduler.get(job.name) or job, surprise, run)
         finally:
             if run:
                 run.close()
@@ -154,6 +158,9 @@ class Runner:
             # Taken up again by _tend_settings, so that it does not come and go meanwhile.
             changes = {"error": self._settings_info(job, error), "not_before": math.inf}
             self._scheduler.release(job.name, Status.WAITING, error.in_short, **changes)
+            kept = self._scheduler.get(job.name)
+            if kept and kept.priority is Priority.API:  # ordered this very moment
+                self._wake(kept, None)
             return None
         return self._scheduler.update(
             # An order that promoted it just now has settled its settings.
@@ -173,10 +180,12 @@ class Runner:
                     continue
                 info = self._settings_info(job, error) if error else None
                 log.info("%s: the settings beside it were changed", name)
-                # The same job under the same id: the queue knows no other way to wake one early.
-                self._scheduler.cancel(name, Cause.REPLACED)
-                fresh = job.at_start(Status.QUEUED).evolve(error=info, not_before=0.0)
-                self._scheduler.submit(fresh)
+                self._wake(job, info)
+
+    def _wake(self, job: Job, error: ErrorInfo | None) -> None:
+        """The same job under the same id: the queue knows no other way to wake one early."""
+        self._scheduler.cancel(job.name, Cause.REPLACED)
+        self._scheduler.submit(job.at_start(Status.QUEUED).evolve(error=error, not_before=0.0))
 
     def _waits_for_settings(self, name: str) -> bool:
         job = self._scheduler.get(name)
@@ -220,10 +229,14 @@ class Runner:
         if isinstance(error, StorageError) or (of_model and every_file):
             self._hold(current, error, run)
             return
+        self._blame(current, error, run)
+
+    def _blame(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
+        """Count it as the file's own failure, unless nobody can judge just now."""
         try:
-            self._fail(current, error, run)
+            self._fail(job, error, run)
         except StorageError as trouble:
-            self._hold(current, trouble, run)
+            self._hold(job, trouble, run)
 
     def _publish(self, job: Job, run: JobRun, outcome: Outcome) -> None:
         """Texts first, then the result; then the job and its state are gone."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 from collections.abc import Callable
 from enum import StrEnum
@@ -224,13 +225,15 @@ class Scheduler:
         return self._jobs.get(self._running) if self._running and not self._cancelled else None
 
     def _joined(self, known: Job, asked: Job) -> Job:
-        told = {
+        told: dict[str, Any] = {
             "clients": known.clients + tuple(c for c in asked.clients if c not in known.clients),
             "callback_urls": tuple(dict.fromkeys(known.callback_urls + asked.callback_urls)),
         }
         if asked.priority >= known.priority:
             joined = known.evolve(**told)
             return known if joined == known else joined
+        if known.not_before == math.inf:  # it waited for somebody's hand, and here it is
+            told |= {"not_before": 0.0, "error": None}
         return known.evolve(
             priority=asked.priority, job_id=asked.job_id, sequence=next(self._sequence), **told
         )

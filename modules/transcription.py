@@ -19,7 +19,16 @@ from modules.diarization import Diarized
 from modules.engine import Decoding, Engine
 from modules.listening import CUTTING, Listener
 from modules.media import Limits, Recording, open_recording
-from modules.protocol import Alive, Chunk, Done, Started, Stopped, Transcribe, Turn
+from modules.protocol import (
+    Alive,
+    Chunk,
+    Done,
+    Started,
+    Stopped,
+    Transcribe,
+    Transcribed,
+    Turn,
+)
 from modules.voice import detector
 from modules.worker_pipes import Inbox, Outbox
 
@@ -68,7 +77,6 @@ class Transcription:
         self._listener = Listener(engine, order.settings.language, order.settled_language)
         self._notes: dict[str, None] = {}
         self._position_s = order.start_s
-        self._chunks_sent = 0
         self._told_at = time.monotonic()
 
     def run(self) -> None:
@@ -89,7 +97,7 @@ class Transcription:
             if recording.partial:
                 self._notes[f"partial: {recording.partial}"] = None
             duration_s = max(self._position_s, recording.decoded_s)
-            told = self._speakers(recording) if self._settings.diarize else Speakers()
+            told = self._speakers(recording, duration_s) if self._settings.diarize else Speakers()
             if told is None:
                 self._outbox.send(Stopped(order=self._order.order))
                 return
@@ -104,15 +112,14 @@ class Transcription:
                 )
             )
 
-    def _speakers(self, recording: Recording) -> Speakers | None:
+    def _speakers(self, recording: Recording, duration_s: float) -> Speakers | None:
         """Who speaks when, in a second pass; None if the parent asked to stop.
 
         Whatever goes wrong here costs the speakers, never the text.
         """
-        if self._order.attempt > 1 and not self._chunks_sent:
-            # All of the text was there, and the process did not survive what came then.
-            self._notes["diarization: left out, as it failed before"] = None
-            return Speakers()
+        self._outbox.send(
+            Transcribed(order=self._order.order, duration_s=duration_s, notes=tuple(self._notes))
+        )
         asked = self._settings
         try:
             found = self._diarize(
@@ -199,11 +206,11 @@ class Transcription:
     def _by_languages(self, chunk: AudioChunk) -> Finished:
         """A chunk of a mixed recording: each part in its own language."""
         texts, found = [], []
-        for part, heard, encoded in self._listener.parts(chunk, self._sign_of_life):
-            how = Decoding(heard[0], self._settings)
-            text = self._engine.transcribe([part], how, encoded, self._sign_of_life)[0]
-            texts.append(text.spoken_in(heard[0]))
-            found.append((part.speech_s, *heard))
+        for part in self._listener.parts(chunk, self._sign_of_life):
+            how = Decoding(part.heard[0], self._settings)
+            heard = self._engine.transcribe([part.chunk], how, part.encoded, self._sign_of_life)
+            texts.append(heard[0].spoken_in(part.heard[0]))
+            found.append((part.chunk.speech_s, *part.heard))
         _, language, probability = max(found, default=(0.0, "", None))
         return Finished(ChunkText.joined(texts), language, language or None, probability)
 
@@ -214,7 +221,6 @@ class Transcription:
             if result.text.note:
                 self._notes[result.text.note] = None
             self._position_s = chunk.position_s
-            self._chunks_sent += 1
             self._outbox.send(
                 Chunk(
                     order=self._order.order,

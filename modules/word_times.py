@@ -13,6 +13,8 @@ from modules.protocol import Word
 _AHEAD_S = 0.035
 #: The last word before a pause is drawn out; its end is where speech ends, if that is so near.
 _DRAWN_OUT_S = 0.25
+#: A word that touches speech with less of its length does not belong there.
+_LEAST_SHARE = 0.1
 
 
 def word_of(timing: Mapping[str, Any], offset_s: float) -> Word:
@@ -70,10 +72,10 @@ def _within(word: Word, speech: Sequence[tuple[float, float]]) -> Word:
 def _region(
     start: float, end: float, speech: Sequence[tuple[float, float]]
 ) -> tuple[float, float] | None:
-    """The region that shares most time with a stretch, if any does."""
+    """The region that shares most time with a stretch, if one has a real part of it."""
     shared = [(min(end, b) - max(start, a), (a, b)) for a, b in speech]
     overlap, region = max(shared, default=(0.0, None))
-    return region if overlap > 0 else None
+    return region if overlap > _LEAST_SHARE * (end - start) else None
 
 
 def _drawn_out(word: Word, following: Word | None, speech: Sequence[tuple[float, float]]) -> Word:

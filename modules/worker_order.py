@@ -38,7 +38,6 @@ def request_for(
     config: Config,
     start_s: float = 0.0,
     settled_language: str | None = None,
-    attempt: int = 1,
     spent_s: float = 0.0,
 ) -> Request:
     """The order for one recording, from ``start_s`` on."""
@@ -48,7 +47,6 @@ def request_for(
         model=model,
         settings=settings,
         settled_language=settled_language,
-        attempt=attempt,
         batch_size=config.whisperx.batch_size,
         start_s=start_s,
         max_duration_s=config.processing.max_duration_hours * 3600,

@@ -18,6 +18,8 @@ or digit, say how it goes wrong:
 - ``mute``: closes its output and lives on; ``chatter``: shows signs of life for ever
 - ``backwards``: hands over the same chunk twice; ``fat``: takes 300 MB and keeps them
 
+``late`` in front of one of these, as in ``latecrash``, does it while speakers are told apart.
+
 ``SCRIPTED_LOAD`` in the environment makes loading go wrong: ``hang``, ``chatter``, ``fail``,
 ``broken`` or ``crash``. ``SCRIPTED_PIDS`` names a file for the pids of grandchildren.
 """
@@ -54,6 +56,7 @@ from modules.protocol import (
     Stop,
     Stopped,
     Transcribe,
+    Transcribed,
     Turn,
     Word,
 )
@@ -140,6 +143,10 @@ class Act:
             self._hand_over(index)
         self._misbehave()
         told = self._turns() if self._order.settings.diarize else ()
+        if told:
+            duration_s = self._count * CHUNK_S
+            self._line.send(Transcribed(order=self._order.order, duration_s=duration_s))
+            self._misbehave(late=True)
         self._line.send(
             Done(
                 order=self._order.order,
@@ -219,11 +226,14 @@ class Act:
     def _is_stopped(self) -> bool:
         return "obstinate" not in self._words and self._order.order <= self._line.stopped
 
-    def _misbehave(self) -> None:
+    def _misbehave(self, late: bool = False) -> None:
         for word in self._words:
+            if late != word.startswith("late"):
+                continue
+            word = word.removeprefix("late")
             name, after = re.fullmatch(r"([a-z]*)(\d*)", word).groups() if word else ("", "")
             trick = _TRICKS.get(name)
-            if trick and self._sent == int(after or 0):
+            if trick and (late or self._sent == int(after or 0)):
                 trick(self._line)
 
 

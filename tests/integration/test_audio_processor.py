@@ -20,6 +20,7 @@ from modules import audio_processor, child
 from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import SystemClock
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
+from modules.job import Settings
 from modules.protocol import Chunk, Done, ModelSpec, Started, Transcribe
 from modules.worker_order import Request
 from tests.builders import SETTINGS, a_config, until
@@ -53,11 +54,12 @@ class Bench:
         spec: ModelSpec = SPEC,
         on_chunk: Callable[[Chunk], None] | None = None,
         must_hurry: bool = True,
+        settings: Settings = SETTINGS,
     ) -> Outcome:
         path = self.root / name
         path.write_bytes(recording(chunks))
         order = Transcribe(
-            order=0, path=bytes(path), model=spec, settings=SETTINGS, batch_size=8,
+            order=0, path=bytes(path), model=spec, settings=settings, batch_size=8,
             start_s=start_s, max_duration_s=3600,
         )  # fmt: skip
         return self.processor.process(
@@ -484,3 +486,26 @@ def test_every_replacement_is_logged(bench: Bench, caplog: pytest.LogCaptureFixt
         bench.fails("crash.mp3", WorkerError)
     assert re.search(r"Started WhisperX \(PID \d+\)", caplog.text)
     assert "Replacing the WhisperX process (whisperx_failed)" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["latecrash", "latehang", "latekillself"])
+def test_what_fails_over_the_speakers_never_costs_the_text(bench: Bench, how: str) -> None:
+    settings = SETTINGS.model_copy(update={"diarize": True})
+    outcome = bench.process(f"{how}.mp3", settings=settings)
+    assert bench.numbers() == [0, 1, 2]
+    assert outcome.done is not None
+    assert (outcome.done.duration_s, outcome.done.turns) == (30.0, ())
+    (note,) = outcome.done.notes
+    assert note.startswith("diarization: failed, speakers are not told apart")
+    assert outcome.facts.model_name == SPEC.name
+    bench.process("next.mp3")
+
+
+def test_speakers_come_with_the_end(bench: Bench) -> None:
+    settings = SETTINGS.model_copy(update={"diarize": True})
+    outcome = bench.process("talk.mp3", settings=settings)
+    assert outcome.done is not None
+    assert [turn.speaker for turn in outcome.done.turns] == [
+        "SPEAKER_00", "SPEAKER_01", "SPEAKER_00",
+    ]  # fmt: skip
+    assert outcome.done.diarization == "scripted"

@@ -20,7 +20,9 @@ WORDS = (a_word("Добрый", 1.0, 1.4), a_word("день", 1.4, 1.8))
 HEARD_IN_NOTHING = [
     "Редактор субтитров А.Синецкая Корректор А.Егорова", "ТЕЛЕФОННЫЙ ЗВОНОК", "ТРЕВОЖНАЯ МУЗЫКА",
     "ДИНАМИЧНАЯ МУЗЫКА ДИНАМИЧНАЯ МУЗЫКА", "Субтитры и Корректор В.Сухиашвили",
-    "МУЗЫКАЛЬНАЯ ЗАСТАВКА", "Субтитры сделал DimaTorzok", "[Music]", "♪ music ♪",
+    "МУЗЫКАЛЬНАЯ ЗАСТАВКА", "НАПРЯЖЕННАЯ МУЗЫКА", "СПОКОЙНАЯ МУЗЫКА", "ЗВУЧИСКАЯ МУЗЫКА",
+    "Редактор субтитров А.Семкин Корректор А.Егорова", "*Музыка*",
+    "Субтитры сделал DimaTorzok", "[Music]", "♪ music ♪",
     "Subtitles by the Amara.org community",
 ]  # fmt: skip
 
@@ -29,7 +31,7 @@ HEARD_IN_NOTHING = [
 def test_lines_that_only_subtitles_have_are_dropped_however_sure_the_model_is(line: str) -> None:
     found = doubts.flags(SURE, line, WORDS, SPEECH)
     assert "filler" in found
-    assert doubts.is_invented(line, found)
+    assert doubts.is_invented(line, found, SURE)
 
 
 @pytest.mark.parametrize(
@@ -37,12 +39,16 @@ def test_lines_that_only_subtitles_have_are_dropped_however_sure_the_model_is(li
     [
         "Субтитры нам прислали вчера.", "Мы заказали редактор и корректор.", "ООО ВЕКТОР",
         "Включите музыку, пожалуйста.", "Телефонный звонок прервал нас.", "МТС",
+        "[смех] Да, я согласен, давайте подпишем договор завтра. [смех]", "Кто субтитры сделал?",
+        "(laughter) Yes, I sign it tomorrow (applause)", "Редактор субтитров сказал, что готово.",
+        "*Музыка* Добрый вечер, дорогие друзья! *музыка*", "ВАШ ЗВОНОК ОЧЕНЬ ВАЖЕН ДЛЯ НАС.",
+        "Меня зовут Анна, я редактор субтитров на канале.", "NOISE-CANCELLING HEADPHONES COST 300",
         "We need subtitles by Friday.", "Please write music (loud) for it.", "",
     ],
 )  # fmt: skip
 def test_what_people_say_is_never_dropped_on_one_witness(line: str) -> None:
     found = doubts.flags(SURE, line, WORDS, SPEECH)
-    assert not doubts.is_invented(line, found)
+    assert not doubts.is_invented(line, found, SURE)
     assert found == ()
 
 
@@ -52,13 +58,17 @@ def test_what_people_say_is_never_dropped_on_one_witness(line: str) -> None:
 def test_a_polite_line_stays_if_it_was_said_and_goes_if_nobody_spoke(line: str) -> None:
     assert doubts.flags(SURE, line, WORDS, SPEECH) == ()
     silent = replace(SURE, avg_logprob=-1.2, no_speech_prob=0.9)
-    assert doubts.is_invented(line, doubts.flags(silent, line, WORDS, SPEECH))
+    assert doubts.is_invented(line, doubts.flags(silent, line, WORDS, SPEECH), silent)
     away = doubts.flags(SURE, line, WORDS, ((20.0, 30.0),))
     assert away == ("outside_speech", "filler")
-    assert doubts.is_invented(line, away)
-    mumbled = doubts.flags(replace(SURE, avg_logprob=-1.2), line, WORDS, SPEECH)
+    assert doubts.is_invented(line, away, SURE)
+    unsure = replace(SURE, avg_logprob=-1.2)
+    mumbled = doubts.flags(unsure, line, WORDS, SPEECH)
     assert mumbled == ("low_probability", "filler")
-    assert not doubts.is_invented(line, mumbled), "one witness only makes it doubtful"
+    assert not doubts.is_invented(line, mumbled, unsure), "one witness only makes it doubtful"
+    odd = replace(SURE, no_speech_prob=0.93)
+    assert doubts.flags(odd, line, WORDS, SPEECH) == ("no_speech", "filler")
+    assert not doubts.is_invented(line, ("no_speech", "filler"), odd), "it is sure of its text"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +84,7 @@ def test_a_polite_line_stays_if_it_was_said_and_goes_if_nobody_spoke(line: str) 
 def test_what_is_doubtful_is_flagged_and_kept(figures: Figures, flag: Flag) -> None:
     found = doubts.flags(figures, "Добрый день", WORDS, SPEECH)
     assert flag in found
-    assert not doubts.is_invented("Добрый день", found)
+    assert not doubts.is_invented("Добрый день", found, figures)
 
 
 def test_words_where_nobody_speaks_are_flagged() -> None:

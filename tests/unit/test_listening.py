@@ -132,16 +132,29 @@ def test_a_chunk_of_two_languages_is_cut_between_them(first: str) -> None:
         10, 19.5, np.concatenate([one.samples, pause, two.samples]), one.speech + two.speech
     )
     alive: list[None] = []
-    parts = list(listener("mixed").parts(both, lambda: alive.append(None)))
-    assert [heard[0] for _, heard, _ in parts] == [first, second]
-    assert [part.start_s for part, _, _ in parts] == [10, 14.25]
-    assert sum(len(part.samples) for part, _, _ in parts) == len(both.samples)
-    assert [part.speech for part, _, _ in parts] == [one.speech, two.speech]
+    parts = listener("mixed").parts(both, lambda: alive.append(None))
+    assert [part.heard[0] for part in parts] == [first, second]
+    assert [part.chunk.start_s for part in parts] == [10, 14.25]
+    assert sum(len(part.chunk.samples) for part in parts) == len(both.samples)
+    assert [part.chunk.speech for part in parts] == [one.speech, two.speech]
     assert len(alive) == 3
 
 
 def test_a_chunk_of_one_language_is_left_whole() -> None:
     chunk = speech(0, 15, "en")
-    ((part, heard, _),) = listener("mixed").parts(chunk, lambda: None)
-    assert (part, heard) == (chunk, ("en", 1.0))
-    assert list(listener("mixed").parts(silence(0, 5), lambda: None)) == []
+    (part,) = listener("mixed").parts(chunk, lambda: None)
+    assert (part.chunk, part.heard) == (chunk, ("en", 1.0))
+    assert listener("mixed").parts(silence(0, 5), lambda: None) == []
+
+
+def test_a_part_that_tells_no_language_takes_that_of_its_neighbour() -> None:
+    """Half of it is English and half of it Russian: as good as a mumble."""
+    mumble = np.concatenate([np.full(8000, 1.0), np.full(7900, 2.0)]).astype(np.float32)
+    english = speech(2.0, 3.2, "en")
+    pause = np.full(SAMPLE_RATE // 2, 2.0, dtype=np.float32)
+    both = AudioChunk(
+        0.5, 5.2, np.concatenate([mumble, pause, english.samples]), ((0.5, 1.49), *english.speech)
+    )
+    first, second = listener("mixed").parts(both, lambda: None)
+    assert (first.heard[0], second.heard[0]) == ("en", "en")
+    assert first.heard[1] < 0.7

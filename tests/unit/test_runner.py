@@ -269,14 +269,21 @@ def test_the_next_file_is_done_while_one_backs_off(bench: Bench) -> None:
     assert bench.files.is_done("bad.mp3")
 
 
-def test_a_surprise_puts_the_job_back(bench: Bench) -> None:
-    bench.plan(Plan(error=RuntimeError("a bug"), error_after=1))
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_surprise_counts_so_that_it_does_not_come_for_ever(bench: Bench, after: int) -> None:
+    bench.plan(*[Plan(error=RuntimeError("a bug"), error_after=after)] * 9)
     bench.submit()
-    with pytest.raises(RuntimeError):
-        bench.tick()
-    assert (bench.job().status, bench.job().attempt_number) == (Status.QUEUED, 1)
+    bench.submit("other.mp3")
     bench.tick()
-    assert bench.processor.numbers("talk.mp3") == [0, 1, 2]
+    error = bench.job().error
+    assert (bench.job().status, bench.job().attempt_number) == (Status.WAITING, 2)
+    assert error is not None
+    assert error.code == "unexpected_error"
+    for _ in range(6):
+        bench.clock.advance(100_000)
+        bench.tick()
+    assert bench.scheduler.get("talk.mp3") is None
+    assert (bench.manual / "talk.mp3").exists()
 
 
 # --- what never counts ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
@@ -62,6 +63,20 @@ def test_an_order_promotes_a_scanned_file_to_the_end_of_the_orders(scheduler: Sc
     promoted = scheduler.submit(a_job("s2", priority=Priority.API, clients=("x",)))
     assert (promoted.priority, promoted.clients) == (Priority.API, ("x",))
     assert run_all(scheduler) == ["a1", "s2", "s1"]
+
+
+def test_an_order_wakes_a_file_that_waits_for_a_hand_and_no_other(
+    scheduler: Scheduler, clock: FakeClock
+) -> None:
+    for name, not_before in (("mended", math.inf), ("backing off", 60.0)):
+        scheduler.submit(a_job(name))
+        assert taken(scheduler) == name
+        scheduler.release(name, Status.WAITING, "wrong settings", not_before=not_before)
+    for name in ("mended", "backing off"):
+        scheduler.submit(a_job(name, priority=Priority.API))
+    assert run_all(scheduler) == ["mended"]
+    clock.advance(61)
+    assert run_all(scheduler) == ["backing off"]
 
 
 def test_a_scan_does_not_demote_an_order(scheduler: Scheduler) -> None:
