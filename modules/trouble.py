@@ -94,6 +94,8 @@ class SettingsTrouble:
         self._compute_types = compute_types
         self._held: dict[str, SettingsError] = {}
         self._look_at = 0.0
+        #: During a look at all, the files whose texts are to be brought up to date after it.
+        self._touched: set[str] | None = None
 
     def settings_for(self, name: str) -> Settings:
         """What a recording is made with if no request says otherwise.
@@ -118,6 +120,15 @@ class SettingsTrouble:
         if not self._held or now < self._look_at:
             return
         self._look_at = now + HOLD_S
+        # Thousands may wait for one file, about which one text is written.
+        self._touched = set()
+        try:
+            yield from self._changed(waits)
+        finally:
+            touched, self._touched = self._touched, None
+            self._tell(touched)
+
+    def _changed(self, waits: Callable[[str], bool]) -> Iterator[tuple[str, SettingsError | None]]:
         for name, before in list(self._held.items()):
             if not waits(name):
                 self._let_go(name)
@@ -167,6 +178,10 @@ class SettingsTrouble:
         self._tell(files_for(name))
 
     def _tell(self, files: Iterable[str]) -> None:
+        """Bring the texts beside these files up to date, now or at the end of a look at all."""
+        if self._touched is not None:
+            self._touched.update(files)
+            return
         for file in files:
             lines = [line for held in self._held.values() for line in held.wrong.get(file, ())]
             try:
