@@ -6,7 +6,7 @@ ENV UV_LINK_MODE=copy \
 WORKDIR /app
 RUN pip install --no-cache-dir uv==0.13.8 && python -m venv --without-pip /opt/venv
 COPY requirements.lock ./
-RUN uv pip install --no-cache --require-hashes -r requirements.lock
+RUN uv pip install --no-cache --require-hashes --no-deps -r requirements.lock
 COPY modules/ modules/
 RUN /opt/venv/bin/python -m modules.models base
 
