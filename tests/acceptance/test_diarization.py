@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # torch and pyannote warn on import
 ]
 
-SECONDS = 180
+SECONDS = 90
 
 
 @pytest.fixture(scope="module")
