@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +43,10 @@ Alive = Callable[[], bool]
 @dataclass(frozen=True)
 class Diarized:
     """``turns`` in order of their start; ``method``: pyannote or campplus; ``note``: what went
-    worse than it could."""
+    worse than it could. Empty where speakers were not told apart."""
 
-    turns: list[Turn]
-    method: str
+    turns: list[Turn] = field(default_factory=list)
+    method: str | None = None
     note: str | None = None
 
 

@@ -27,7 +27,6 @@ from modules.protocol import (
     Stopped,
     Transcribe,
     Transcribed,
-    Turn,
 )
 from modules.voice import detector
 from modules.worker_pipes import Inbox, Outbox
@@ -46,14 +45,6 @@ class Finished:
     language: str
     heard: str | None = None
     probability: float | None = None
-
-
-@dataclass(frozen=True)
-class Speakers:
-    """Who speaks when, and what told the voices apart; nothing if that was not to be had."""
-
-    turns: tuple[Turn, ...] = ()
-    method: str | None = None
 
 
 class Transcription:
@@ -97,7 +88,7 @@ class Transcription:
             if recording.partial:
                 self._notes[f"partial: {recording.partial}"] = None
             duration_s = max(self._position_s, recording.decoded_s)
-            told = self._speakers(recording, duration_s) if self._settings.diarize else Speakers()
+            told = self._speakers(recording, duration_s) if self._settings.diarize else Diarized()
             if told is None:
                 self._outbox.send(Stopped(order=self._order.order))
                 return
@@ -105,14 +96,14 @@ class Transcription:
                 Done(
                     order=self._order.order,
                     duration_s=duration_s,
-                    turns=told.turns,
+                    turns=tuple(told.turns),
                     diarization=told.method,
                     notes=tuple(self._notes),
                     cpu_seconds=round(time.process_time() - began_cpu, 3),
                 )
             )
 
-    def _speakers(self, recording: Recording, duration_s: float) -> Speakers | None:
+    def _speakers(self, recording: Recording, duration_s: float) -> Diarized | None:
         """Who speaks when, in a second pass; None if the parent asked to stop.
 
         Whatever goes wrong here costs the speakers, never the text.
@@ -132,10 +123,10 @@ class Transcription:
             )
         except Exception as error:  # noqa: BLE001 - told in the result
             self._notes[f"diarization: failed, speakers are not told apart ({error})"] = None
-            return Speakers()
+            return Diarized()
         if found and found.note:
             self._notes[found.note] = None
-        return Speakers(tuple(found.turns), found.method) if found else None
+        return found
 
     def _goes_on(self) -> bool:
         """Whether nobody asked to stop; a sign of life, too."""

@@ -16,7 +16,8 @@ from werkzeug.routing import PathConverter
 
 from modules import __version__
 from modules.api import answers, forms, models
-from modules.api.openai_routes import PREFIX, openai_error, speech
+from modules.api.openai_format import PREFIX
+from modules.api.openai_routes import openai_error, speech
 from modules.api.routes import control
 from modules.api.security import limit_rate, secure_headers
 from modules.api.services import Services

@@ -109,8 +109,7 @@ def _answer_to(error: Error) -> Refusal:
 def _as_openai(answer: Refusal) -> bytes:
     told = json.loads(answer.body)
     message = " ".join(filter(None, (told["message"], told["suggestion"])))
-    kind = "invalid_request_error" if answer.status < 500 else "server_error"
-    return to_json(openai_format.error(message, code=told["error_code"], kind=kind))
+    return to_json(openai_format.error(message, answer.status, code=told["error_code"]))
 
 
 class _SpoolFile(TempfileBasedBuffer):
@@ -250,7 +249,8 @@ class JsonErrorTask(ErrorTask):
         self.status = f"{answer.status} {phrase}"
         self.response_headers += [("Content-Type", "application/json"), *answer.headers]
         self.set_close_on_finish()
-        body = _as_openai(answer) if str(self.request.path).startswith("/v1/") else answer.body
+        openai = str(self.request.path).startswith(openai_format.PREFIX)
+        body = _as_openai(answer) if openai else answer.body
         self.content_length = len(body)
         self.write(b"" if self.request.command == "HEAD" else body)
         self.channel.linger_when_flushed = True

@@ -12,6 +12,8 @@ from modules.languages import LANGUAGES
 from modules.outputs import full_text, render
 from modules.protocol import Segment, Word
 
+#: All of OpenAI's endpoints begin with it.
+PREFIX = "/v1/"
 RESPONSE_FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("word", "segment")
 
@@ -60,13 +62,10 @@ def body(
 
 
 def error(
-    message: str,
-    *,
-    param: str | None = None,
-    code: str | None = None,
-    kind: str = "invalid_request_error",
+    message: str, status: int, *, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
-    """An error in OpenAI's form; ``param`` is the field of the request that is at fault."""
+    """An error of that HTTP status in OpenAI's form; ``param``: the field that is at fault."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 

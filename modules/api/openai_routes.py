@@ -11,14 +11,20 @@ from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
 from modules.api import answers, forms, models
-from modules.api.openai_format import GRANULARITIES, RESPONSE_FORMATS, body, error, model_size
+from modules.api.openai_format import (
+    GRANULARITIES,
+    PREFIX,
+    RESPONSE_FORMATS,
+    body,
+    error,
+    model_size,
+)
 from modules.api.routes import form, gone_of, request_body
 from modules.api.services import Services
 from modules.control import Accepted
 from modules.errors import TranscriberError
 from modules.intake import Order
 
-PREFIX = "/v1/"
 _TAG = Tag(name="openai", description="As OpenAI defines them")
 _AUDIO: dict[str, Any] = {
     "description": "the text in the format that was asked for",
@@ -132,8 +138,7 @@ def openai_error(problem: TranscriberError, status: int | None = None) -> Respon
     """An error in OpenAI's form."""
     if status is None:
         status = 503 if problem.code == "timeout" else answers.error_status(problem)
-    kind = "invalid_request_error" if status < 500 else "server_error"
     param = problem.message.partition(":")[0] if ": " in problem.message else None
     param = param if param and param.isidentifier() else None
-    content = error(str(problem), param=param, code=problem.code, kind=kind)
+    content = error(str(problem), status, param=param, code=problem.code)
     return Response(json.dumps(content), status, content_type="application/json")

@@ -7,10 +7,9 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from tests.builders import until
 from tests.daemon_process import text_of
+from tests.http_reply import Reply
 from tests.integration.test_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text, recording
 
@@ -30,27 +30,6 @@ STATUS_KEYS = set(
     "filename job_id status current_attempt start_time stage percentage queue_position "
     "eta_seconds priority settings error".split()
 )
-
-
-@dataclass(frozen=True)
-class Reply:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.body)
-        return content
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    @property
-    def error_code(self) -> str:
-        code: str = self.json["error_code"]
-        return code
 
 
 class Client:

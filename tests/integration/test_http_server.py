@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import resource
 import select
@@ -23,6 +22,7 @@ from modules.api import server as server_module
 from modules.api.gatekeeper import SPOOL_FROM_BYTES, Refusal, refusal
 from modules.api.server import Server
 from tests.builders import until
+from tests.http_reply import Reply
 
 MIB = 1024 * 1024
 SOON_S = 10.0
@@ -134,23 +134,11 @@ def running(start: Callable[..., Running]) -> Running:
     return start()
 
 
-@dataclass
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self.body)
-        return value
-
-
 def connected(running: Running) -> socket.socket:
     return socket.create_connection(("127.0.0.1", running.server.port), SOON_S)
 
 
-def answer_from(connection: socket.socket) -> Answer:
+def answer_from(connection: socket.socket) -> Reply:
     """One answer that has a length."""
     received = b""
     while b"\r\n\r\n" not in received:
@@ -164,16 +152,16 @@ def answer_from(connection: socket.socket) -> Answer:
         piece = connection.recv(65536)
         assert piece, f"closed after {body!r}"
         body += piece
-    return Answer(int(first.split()[1]), headers, body)
+    return Reply(int(first.split()[1]), headers, body)
 
 
-def sent(running: Running, content: bytes) -> Answer:
+def sent(running: Running, content: bytes) -> Reply:
     with connected(running) as connection:
         connection.sendall(content)
         return answer_from(connection)
 
 
-def check_error(answer: Answer, status: int, code: str) -> None:
+def check_error(answer: Reply, status: int, code: str) -> None:
     assert answer.status == status, answer
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["connection"] == "close"

@@ -324,7 +324,7 @@ def test_any_result_makes_valid_answers(
 
 
 def test_an_error_has_openais_form() -> None:
-    assert error("no file", param="file", code="missing") == {
+    assert error("no file", 400, param="file", code="missing") == {
         "error": {
             "message": "no file",
             "type": "invalid_request_error",
@@ -332,7 +332,7 @@ def test_an_error_has_openais_form() -> None:
             "code": "missing",
         }
     }
-    assert error("busy", kind="server_error")["error"] == {
+    assert error("busy", 503)["error"] == {
         "message": "busy",
         "type": "server_error",
         "param": None,
