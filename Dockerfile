@@ -4,8 +4,9 @@ FROM python:3.11-slim AS build
 ENV UV_LINK_MODE=copy \
     UV_PYTHON=/opt/venv/bin/python
 WORKDIR /app
-RUN pip install --no-cache-dir uv==0.13.8 && python -m venv --without-pip /opt/venv
-COPY requirements.lock ./
+COPY requirements-uv.lock requirements.lock ./
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements-uv.lock \
+    && python -m venv --without-pip /opt/venv
 RUN uv pip install --no-cache --require-hashes --no-deps -r requirements.lock
 COPY modules/ modules/
 RUN /opt/venv/bin/python -m modules.models base

@@ -1,6 +1,5 @@
 # `make run` is all that is needed for a first look; `make help` lists the rest.
 
-UV_VERSION := 0.13.8
 VENV       := .venv
 PY         := $(VENV)/bin/python
 UV         := $(VENV)/bin/uv
@@ -22,7 +21,7 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint accuracy lock venv weights clean
+.PHONY: help run test lint audit soak accuracy lock venv weights clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -31,13 +30,23 @@ run: $(VENV)/.installed $(MODEL) ## install what is missing, then watch shared/ 
 	@exec $(PY) transcriber.py run --first-run-sample $(SAMPLE)
 
 test: $(VENV)/.installed-dev $(MODEL) lint ## everything that must hold: lint, types, tests
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m tests.audit || test $$? -eq $(NOT_ASKED)
 
-lint: $(VENV)/.installed-dev ## style, types and the direction of imports
+lint: $(VENV)/.installed-dev ## style, types, the direction of imports, dangerous calls
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/bandit --quiet --configfile pyproject.toml --recursive $(WATCHED)
+
+audit: $(VENV)/.installed-dev ## ask whether a pinned package has a known weakness (over the network)
+	@$(PY) -m tests.audit $(ARGS)
+
+soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million steps, a thousand kills (hours)
+	TRANSCRIBER_SOAK=1 $(PY) -m pytest --timeout=14400 tests/simulation \
+		tests/integration/test_kills.py tests/integration/test_masses.py \
+		tests/integration/test_disk_full.py tests/acceptance/test_kills_real.py
 
 accuracy: $(VENV)/.installed-dev $(MODEL) ## word error rates, word times, confidence, against whisperx (20 min; ARGS="--limit 3")
 	$(PY) -m benchmarks.accuracy $(if $(ARGS),$(ARGS),--picture docs/confidence.svg)
@@ -50,12 +59,19 @@ weights: $(VENV)/.installed ## put Whisper base into models/ and verify it
 lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements.in -o requirements.lock
 	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) requirements-uv.in -o requirements-uv.lock
 
 clean: ## remove what can be made again; never shared/ or manual/
 	rm -rf $(VENV) models build .cache .mypy_cache .ruff_cache .import_linter_cache \
 		.pytest_cache .hypothesis .schemathesis *.egg-info
 	find . \( -path ./shared -o -path ./manual -o -path ./.git \) -prune \
 		-o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What bandit reads. Not the tests: they assert, and hold keys that open nothing.
+WATCHED := modules transcriber.py docs benchmarks samples tests/audit.py
+# What tests/audit.py ends with when nobody could be asked: it says so, and `make test` goes on, as
+# the program is built without a network too. `make audit` fails.
+NOT_ASKED := 75
 
 # One lock for Linux, macOS and ARM alike; hashes of every file that may be installed.
 COMPILE = $(UV) $(SYSTEM_CERTS) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -65,16 +81,20 @@ COMPILE = $(UV) $(SYSTEM_CERTS) pip compile --quiet --universal --python-version
 CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt)
 SYSTEM_CERTS := $(if $(CERTIFICATES),--system-certs)
 # The locks hold everything but what was left out on purpose, so nothing is to be added to them.
-INSTALL = $(UV) $(SYSTEM_CERTS) pip install --python $(PY) --require-hashes --no-deps -r
+# Compiled here, as the WhisperX process may write nothing and would compile anew at each start.
+INSTALL = $(UV) $(SYSTEM_CERTS) pip install --python $(PY) --require-hashes --no-deps \
+	--compile-bytecode -r
 
-$(UV):
+$(UV): requirements-uv.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and was not found here." \
 		"Install one, or name it: make run PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -c "$(SUITABLE)" || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13," \
 		"which this program needs." >&2; exit 1; }
-	@"$(PYTHON)" -m venv $(VENV) || { echo "$(PYTHON) could not make a virtual environment;" \
+	@test -x $(VENV)/bin/pip || "$(PYTHON)" -m venv $(VENV) || { echo "$(PYTHON) could not make a virtual environment;" \
 		"on Debian and Ubuntu, install the package python3-venv." >&2; exit 1; }
-	$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		-r requirements-uv.lock
+	@touch $@
 
 # `install`, not `sync`: after `make test`, `make run` leaves the development packages alone.
 $(VENV)/.installed: requirements.lock | $(UV)

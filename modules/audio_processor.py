@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from modules.child import (
     read_complaints,
     read_events,
     resident_mb,
+    scratch_folder,
     worker_command,
     worker_environment,
 )
@@ -54,6 +56,10 @@ log = get_logger("AudioProcessor")
 #: How often the parent looks at clocks and memory while the child is busy, in seconds.
 _TICK_S = 0.25
 _MEMORY_EVERY_S = 1.0
+#: How much larger than just after loading its model a child may be between jobs, and how much
+#: more than that during one, where a recording may need it for a moment.
+_GROWTH = 1.25
+_MEMORY_IN_A_JOB = 2.0
 #: A child that dies between jobs is started anew at most this often.
 _RESTART_GAP_S = 30.0
 #: How much longer than Whisper base a model may take, in all and between signs of life.
@@ -126,6 +132,7 @@ class AudioProcessor:
         #: Why processes were replaced, and how often.
         self.restarts: dict[str, int] = {}
         self._compute_types: dict[str, tuple[str, ...]] = {}
+        self._uncaged: tuple[str, ...] = ()
 
     # --- what others may know ---
 
@@ -191,10 +198,10 @@ class AudioProcessor:
             log.info("WhisperX was idle for %.0f s, letting its memory go", idle_s)
             self._wanted = None
             self.close()
-        elif self.memory_mb > self._config.processing.worker_memory_mb:
+        elif self.memory_mb > self._allowance_mb(child):
             self._replace("memory")
 
-    def close(self) -> None:
+    def close(self, grace_s: float = TERM_GRACE_S) -> None:
         """End the child and everything it started; it is gone and reaped on return."""
         child, self._child = self._child, None
         if child is None:
@@ -202,7 +209,8 @@ class AudioProcessor:
         with contextlib.suppress(OSError):
             if child.process.stdin:
                 child.process.stdin.close()
-        end_group(child.process)
+        end_group(child.process, grace_s)
+        shutil.rmtree(child.scratch, ignore_errors=True)
         for reader in child.readers:
             reader.join(TERM_GRACE_S)
         if any(reader.is_alive() for reader in child.readers):
@@ -262,17 +270,22 @@ class AudioProcessor:
             memory_peak_mb=child.memory_peak_mb if child else 0,
         )
 
+    def _allowance_mb(self, child: Child) -> float:
+        """What the child may hold between jobs; a large model needs more from the beginning."""
+        return max(self._config.processing.worker_memory_mb, _GROWTH * child.rest_mb)
+
     def _start(self) -> None:
-        process = subprocess.Popen(
+        scratch = scratch_folder(self._config)
+        process = subprocess.Popen(  # nosec B603 # our own words, no shell
             [*self._command, "--parent", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env=worker_environment(self._config),
+            env=worker_environment(self._config) | {"TMPDIR": str(scratch)},
             cwd=Path(__file__).resolve().parent.parent,
         )
-        child = Child(process, queue.Queue(), self._clock.monotonic())
+        child = Child(process, queue.Queue(), scratch, self._clock.monotonic())
         child.idle_since = self._started_at = child.started_at
         child.oom_kills = oom_kills()
         child.readers = (
@@ -317,11 +330,14 @@ class AudioProcessor:
     def _next_event(self, child: Child, deadline: float, failing: str) -> Event | None:
         """The next event; None after a tick. Raises WorkerError on death or past the deadline."""
         event: Event | None
+        dead = child.process.poll() is not None
         try:
             event = child.events.get(timeout=_TICK_S)
         except queue.Empty:
-            self._check_deadline(deadline, failing)
-            return None
+            if not dead:
+                self._check_deadline(deadline, failing)
+                return None
+            event = None  # a process that it started holds its pipe open
         if event is None:
             error = death_of(child)
             self._replace(error.code)
@@ -333,16 +349,24 @@ class AudioProcessor:
         if isinstance(event, Ready):
             child.ready = event
             self._compute_types = event.compute_types
+            self._tell_once(event.uncaged)
         elif isinstance(event, Loaded):
             if child.spec and event.name != child.spec.name:
                 return  # another one was asked for meanwhile
             child.loaded = event
             child.idle_since = self._clock.monotonic()
+            child.rest_mb = resident_mb(child.process.pid)
             log.info("WhisperX has loaded %s in %.1f s", event.name, event.seconds)
         elif isinstance(event, Failed) and event.order == 0:
             log.error("WhisperX could not load its model: %s", event.message)
             child.spec = None
         self._on_event(event)
+
+    def _tell_once(self, uncaged: tuple[str, ...]) -> None:
+        """Children come and go; what this machine lacks stays the same."""
+        if uncaged != self._uncaged:
+            self._uncaged = uncaged
+            log.warning("WhisperX runs with less protection than it could: %s", "; ".join(uncaged))
 
     def _send(self, child: Child, order: Transcribe | Load | Stop) -> None:
         assert child.process.stdin is not None
@@ -363,7 +387,8 @@ class AudioProcessor:
                 log.debug("WhisperX said: %s", line)
         self.restarts[reason] = self.restarts.get(reason, 0) + 1
         log.warning("Replacing the WhisperX process (%s)", reason)
-        self.close()
+        # Who hangs is deaf to TERM too: waiting for an answer would only make it later.
+        self.close(0.0 if reason == "hung" else TERM_GRACE_S)
 
 
 class _Run:
@@ -470,14 +495,26 @@ class _Run:
             self._stop_sent_at = now
         if now - self._weighed_at >= _MEMORY_EVERY_S:
             self._weighed_at = now
-            memory = resident_mb(self._child.process.pid)
-            self._child.memory_peak_mb = max(self._child.memory_peak_mb, memory)
+            self._weigh()
         spent = self._spent_s + now - self._began
         if spent > self.budget_s:
             raise WorkerError(
                 "timeout",
                 f"Transcription took longer than the {self.budget_s:.0f} s that it may take.",
                 remedy="Raise processing.timeout_seconds, or use a smaller whisperx.model_size.",
+            )
+
+    def _weigh(self) -> None:
+        """Before the machine runs out of memory, and others suffer with it."""
+        memory = resident_mb(self._child.process.pid)
+        self._child.memory_peak_mb = max(self._child.memory_peak_mb, memory)
+        limit = _MEMORY_IN_A_JOB * self._processor._allowance_mb(self._child)
+        if memory > limit:
+            raise WorkerError(
+                "out_of_memory",
+                f"WhisperX took {memory} MB of memory for this recording, more than the "
+                f"{limit:.0f} that it may take, and was ended.",
+                remedy="Raise processing.worker_memory_mb, or use a smaller whisperx.model_size.",
             )
 
     @property

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -16,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from modules.config import Config
+from modules.config_loader import ENVIRONMENT
 from modules.errors import WorkerError
 from modules.logger import get_logger
 from modules.protocol import Event, Loaded, ModelSpec, Ready, parse_event
@@ -34,12 +38,15 @@ class Child:
 
     process: subprocess.Popen[bytes]
     events: queue.Queue[Event | None]
+    scratch: Path
     started_at: float
     ready: Ready | None = None
     loaded: Loaded | None = None
     spec: ModelSpec | None = None
     busy: bool = False
     idle_since: float = 0.0
+    #: Resident memory just after its model was loaded.
+    rest_mb: int = 0
     memory_peak_mb: int = 0
     oom_kills: int = 0
     complaints: deque[str] = field(default_factory=lambda: deque(maxlen=20))
@@ -55,9 +62,10 @@ def worker_command(config: Config) -> list[str]:
 
 
 def worker_environment(config: Config) -> dict[str, str]:
-    """The child's environment: bounded threads and memory pools, and no telemetry or hub."""
+    """The child's environment: bounded threads and memory, no telemetry or hub, no secrets."""
     environment = {
-        **os.environ,
+        # What configures the daemon is not for the child; keys and passwords are among it.
+        **{key: value for key, value in os.environ.items() if key not in ENVIRONMENT},
         "OMP_NUM_THREADS": "1",
         "MALLOC_ARENA_MAX": "2",
         "TOKENIZERS_PARALLELISM": "false",
@@ -68,6 +76,21 @@ def worker_environment(config: Config) -> dict[str, str]:
     if not config.whisperx.allow_download:
         environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return environment
+
+
+def scratch_folder(config: Config) -> Path:
+    """An empty folder for the child's temporary files, the only one that it may write to.
+
+    Named after the share, whose lock we hold: so what a crash left in it is found by the next.
+    """
+    share = hashlib.sha256(os.fsencode(config.shared_directory.resolve())).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"transcriber-{os.getuid()}-{share}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:  # somebody else's: anybody can make folders there
+        return Path(tempfile.mkdtemp(prefix="transcriber-"))
+    return folder
 
 
 def death_of(child: Child) -> WorkerError:
@@ -141,11 +164,12 @@ def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> No
         os.killpg(process.pid, number)
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    """TERM, a moment, KILL to the whole group; the child is reaped."""
-    signal_group(process, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(TERM_GRACE_S)
+def end_group(process: subprocess.Popen[bytes], grace_s: float = TERM_GRACE_S) -> None:
+    """TERM, a moment, KILL to the whole group; the child is reaped. Without grace, KILL at once."""
+    if grace_s:
+        signal_group(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace_s)
     # Also after a quiet end: what the child started may have outlived it.
     signal_group(process, signal.SIGKILL)
     process.wait()

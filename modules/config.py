@@ -238,9 +238,13 @@ class ProcessingConfig(_Section):
     max_duration_hours: Annotated[float, _between(0.01, 1000)] = 24.0
     worker_memory_mb: Annotated[int, _between(256, 1048576)] = 1700
     worker_idle_seconds: Annotated[float, _between(0, 604800)] = 0.0
-    worker_hang_seconds: Annotated[float, _between(0.1, 86400)] = 60.0
+    worker_hang_seconds: Annotated[float, _between(0.1, 86400)] = 55.0
     worker_start_seconds: Annotated[float, _between(0.1, 86400)] = 180.0
     stop_grace_seconds: Annotated[float, _between(0, 3600)] = 5.0
+
+    def backoff_s(self, failures: int) -> float:
+        """Seconds between so many failures and the next attempt: twice as long each time."""
+        return self.retry_backoff_seconds * 2.0 ** (min(failures, self.max_retry_attempts) - 1)
 
 
 class CallbacksConfig(_Section):

@@ -23,7 +23,7 @@ from modules.estimates import Estimates
 from modules.events import Events
 from modules.file_manager import FileManager
 from modules.first_run import FirstRun
-from modules.health import Health
+from modules.health import KINDS, Health
 from modules.intake import Intake
 from modules.job import Job
 from modules.journal import Journal
@@ -146,6 +146,7 @@ class Daemon:
             waiting_clients=self.waiting.taken,
             listeners=self.events.listeners,
             healthy=report["status"] != "unhealthy",
+            troubles={kind: kind in report["troubles"] for kind in KINDS},
         )
 
     def run(self) -> None:
@@ -216,6 +217,7 @@ class Daemon:
             if self._is_due("heartbeat", HEARTBEAT_S):
                 self._restore_state_folder()
                 owner.beat()
+                self.journal.catch_up()
             self._obey_pause_flag()
             orders.carry_out(self._config.shared_directory, self.intake)
             if self._first_run:

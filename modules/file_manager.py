@@ -20,7 +20,7 @@ from modules import checkpoint, manual, settings_files
 from modules.atomic import TEMPORARY_PREFIX, remove, storage_errors, to_json, write_whole
 from modules.clock import Clock
 from modules.errors import StorageError, TranscriberError
-from modules.job import Job, Settings, Source
+from modules.job import FINGERPRINT_BYTES, Job, Settings, Source
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER, is_recording, is_visible_folder
 from modules.outputs import render
@@ -43,7 +43,8 @@ from modules.sidecars import (
 
 log = get_logger("FileManager")
 
-_FINGERPRINT_BYTES = 2**20
+#: Less room than this is none: the state of a job and its texts would not find any.
+_PROBE_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,11 @@ class FileManager:
 
     def check_writable(self) -> None:
         """Raises StorageError if the share cannot be written to just now."""
-        write_whole(self.state / "writable", b"")
+        self._require_share()
+        # An empty file finds its place on a full disk too.
+        probe = self.state / "writable"
+        write_whole(probe, bytes(_PROBE_BYTES))
+        remove(probe)
 
     # --- identity ---
 
@@ -100,7 +105,9 @@ class FileManager:
 
     def _require_share(self) -> None:
         """Our own folder tells the share from an empty mount point, which is left untouched."""
-        if not self.state.is_dir():
+        with storage_errors(self.state):
+            is_there = self.state.is_dir()
+        if not is_there:
             raise StorageError(
                 "share_unavailable", f"The shared folder is unavailable. ({self.shared})"
             )
@@ -113,9 +120,9 @@ class FileManager:
             with open(os.open(path, flags), "rb") as file:
                 facts = os.fstat(file.fileno())
                 digest = hashlib.sha256(str(facts.st_size).encode())
-                digest.update(file.read(_FINGERPRINT_BYTES))
-                file.seek(max(0, facts.st_size - _FINGERPRINT_BYTES))
-                digest.update(file.read(_FINGERPRINT_BYTES))
+                digest.update(file.read(FINGERPRINT_BYTES))
+                file.seek(max(0, facts.st_size - FINGERPRINT_BYTES))
+                digest.update(file.read(FINGERPRINT_BYTES))
         return Source(
             size=facts.st_size, mtime_ns=facts.st_mtime_ns, fingerprint=digest.hexdigest()
         )
@@ -274,6 +281,7 @@ class FileManager:
         """
         self._require_share()
         title = stem_of(job.name).rpartition("/")[2]
+        ours = self.outputs(job.name)
         for output in list(result["outputs"]):
             form = output.rpartition(".")[2]
             try:
@@ -284,8 +292,21 @@ class FileManager:
                 note = f"output: {output} could not be made ({error})"
                 result["metadata"].setdefault("notes", []).append(note)
             else:
-                write_whole(self.shared / output, content)
+                name = self._name_for(job.name, output, content, ours)
+                result["outputs"][result["outputs"].index(output)] = name
+                write_whole(self.shared / name, content)
         write_whole(self.shared / sidecar_name(job.name, RESULT), to_json(result))
+
+    def _name_for(self, name: str, planned: str, content: bytes, ours: Sequence[str]) -> str:
+        """The planned name, or another where somebody has taken it since it was planned.
+
+        What a crashed run of this job wrote under it has the same content.
+        """
+        path = self.shared / planned
+        with storage_errors(path):
+            if planned in ours or not os.path.lexists(path) or _holds(path, content):
+                return planned
+        return self._free_output(name, planned.rpartition(".")[2], set(ours), False)
 
     # --- manual ---
 
@@ -339,8 +360,9 @@ class FileManager:
         return deleted + [f"{prefix}/{n}" for n in self._delete_under(self.manual, name, ())]
 
     def _delete_under(self, root: Path, name: str, planned: Sequence[str]) -> list[str]:
-        if not _has_real_folders(root, name):
-            return []
+        with storage_errors(root / name):
+            if not _has_real_folders(root, name):
+                return []
         listed = (self._read_result_under(root, name) or {}).get("outputs")
         outputs = own_outputs(name, listed if isinstance(listed, list) else ())
         service = (sidecar_name(name, s) for s in (RESULT, CHECKPOINT, ERROR_TEXT, IN_PROGRESS))
@@ -357,19 +379,36 @@ class FileManager:
     def recover(self, recursive: bool) -> list[Found]:
         """Every readable ``.in_progress``, as a job. Corrupt ones are set aside.
 
-        Temporary files that a crash left behind are removed.
+        Temporary files that a crash left behind are removed. What may not be read below the share
+        itself is passed by.
         """
         found = []
-        for left in (*self.manual.iterdir(), *self.state.rglob("*")):
+        with storage_errors(self.state):
+            lying_about = [*self.manual.iterdir(), *self.state.rglob("*")]
+        for left in lying_about:
             if left.name.startswith(TEMPORARY_PREFIX):
                 remove(left)
         for folder in self._folders(recursive):
+            if folder and not self._may_be_read(folder):
+                log.warning("%s may not be read and is passed by", folder)
+                continue
             for entry in self._entries(folder):
                 if entry.startswith(TEMPORARY_PREFIX):
                     remove(self.shared / folder / entry)
                 elif entry.endswith(IN_PROGRESS) and not entry.startswith("."):
                     found += self._recover_one(f"{folder}/{entry}" if folder else entry)
         return found
+
+    def _may_be_read(self, folder: str) -> bool:
+        """By trying: ``os.access`` takes a disk that does not answer for a no, too."""
+        path = self.shared / folder
+        with storage_errors(path):
+            try:
+                os.listdir(path)
+                os.lstat(f"{path}/.")
+            except PermissionError:
+                return False
+        return True
 
     def _folders(self, recursive: bool) -> Iterator[str]:
         yield ""
@@ -390,9 +429,9 @@ class FileManager:
 
     def _recover_one(self, sidecar: str) -> list[Found]:
         path = self.shared / sidecar
-        if not path.is_file():
-            return []
         with storage_errors(path):
+            if not path.is_file():
+                return []
             content = path.read_bytes()
         try:
             value = parse_json(content, sidecar)
@@ -411,6 +450,7 @@ class FileManager:
         """Remove what an earlier life of a recording left, here and in ``manual/``."""
         self.drop_state(name)
         remove(self.shared / sidecar_name(name, ERROR_TEXT))
+        manual.end_return(self.manual, self.shared, name)
         if not os.path.lexists(self.manual / name):
             for suffix in (CHECKPOINT, ERROR_TEXT, IN_PROGRESS):
                 remove(self.manual / sidecar_name(name, suffix))
@@ -432,6 +472,13 @@ def _has_real_folders(root: Path, name: str) -> bool:
     """Whether the way to a file leads through folders only: a link may lead out of the share."""
     folders = list(Path(name).parents)[:-1]
     return all((root / f).is_dir() and not (root / f).is_symlink() for f in folders)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a regular file has just this content."""
+    facts = path.lstat()
+    same_size = stat.S_ISREG(facts.st_mode) and facts.st_size == len(content)
+    return same_size and path.read_bytes() == content
 
 
 def _is_file_under(root: Path, name: str) -> bool:

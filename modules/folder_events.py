@@ -91,6 +91,14 @@ class FolderEvents:
         """Whether events can be relied on for speed (never for truth)."""
         return self.alive and self.problem is None
 
+    @property
+    def why_not(self) -> str | None:
+        """Why they cannot be relied on just now; None while they can."""
+        if self.works or self.problem:
+            return self.problem
+        died = "a thread of its observer died; a new one is on its way"
+        return died if self._observer else "they begin with the first look at the folder"
+
     def mend(self, identity: tuple[int, int]) -> None:
         """Make sure that the folder with this (device, inode) is watched. Never raises."""
         if self.alive and identity == self._identity and _watch_count() != 0:

@@ -14,6 +14,9 @@ from modules.runner import Runner
 from modules.scheduler import Scheduler
 from modules.watcher import Watcher
 
+#: What can be in the way: of every file, the folder's events, the worker.
+KINDS = ("storage", "share", "model", "worker", "events")
+
 #: Less free disk than this is worth a word, in MiB.
 _LOW_DISK_MB = 500
 
@@ -37,6 +40,7 @@ class Health:
         return {
             "status": status,
             "reasons": [*broken, *worse],
+            "troubles": self.troubles(),
             "whisperx_available": self.processor.pid is not None,
             "models_loaded": [loaded.removeprefix("faster-whisper-")] if loaded else [],
             "memory_usage_mb": self._own_memory_mb() + self.processor.memory_mb,
@@ -44,6 +48,20 @@ class Health:
             "queue_length": len(self.scheduler.jobs()),
             "processing": running.name if running else None,
         }
+
+    def troubles(self) -> list[str]:
+        """Which of ``KINDS`` there are just now; all of them heal by themselves when they can."""
+        held = self.runner.trouble.kind
+        away = not self.watcher.available
+        there = {
+            "share": away or held == "share",
+            "worker": self._lacks_worker() or held == "worker",
+            "events": not away and self.watcher.health().events == "degraded",
+        }
+        return [kind for kind in KINDS if there.get(kind, held == kind)]
+
+    def _lacks_worker(self) -> bool:
+        return self.processor.pid is None and not self.processor.resting
 
     def _broken(self) -> list[str]:
         found = [self.runner.trouble.reason] if self.runner.trouble.reason else []
@@ -58,7 +76,7 @@ class Health:
             found.append(f"no file system events, rescanning instead: {watch.problem}")
         if self.scheduler.paused:
             found.append("the queue is paused")
-        if self.processor.pid is None and not self.processor.resting:
+        if self._lacks_worker():
             found.append("the WhisperX process is not running")
         try:
             free_mb = shutil.disk_usage(self.shared).free // 2**20

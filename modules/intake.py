@@ -18,7 +18,7 @@ from modules.journal import Journal
 from modules.logger import get_logger
 from modules.names import is_recording
 from modules.scheduler import Scheduler
-from modules.sidecars import job_from_json
+from modules.sidecars import job_from_json, moment
 from modules.stability import FileSample
 
 log = get_logger("Intake")
@@ -218,7 +218,11 @@ class Intake:
             planned = job.outputs if job else ()
             interrupted = self._scheduler.cancel(name, Cause.DELETED)
             self.orphans.pop(name, None)
-            deleted = self._files.delete(name, planned)
+            try:
+                deleted = self._files.delete(name, planned)
+            except StorageError:
+                self.look_again(name)  # it has no job any more, and may still be there
+                raise
         return Removed(tuple(deleted), interrupted, job is not None and not interrupted)
 
     def bring_back(self, name: str, client: str | None) -> Job:
@@ -245,7 +249,7 @@ class Intake:
             before = None
         if before is None or before.priority is not Priority.API:
             return Order(name, client=client)
-        wishes = before.settings.model_dump()
+        wishes = self._trusted(before.settings).model_dump()
         return Order(name, wishes, client, callback_urls=before.callback_urls)
 
     # --- at start ---
@@ -270,6 +274,10 @@ class Intake:
     def _revives(self, found: Found) -> bool:
         """Settle what needs no job any more; True for the rest."""
         job, name = found.job, found.job.name
+        if not is_recording(name):
+            # A sync tool's conflict copy of a sidecar; what it says is about another file.
+            log.warning("%s: its state belongs to no recording and is left alone", name)
+            return False
         result = self._files.read_result(name)
         if result and result.get("job_id") == job.job_id:
             # The crash came between the result and the removal of the state.
@@ -289,9 +297,18 @@ class Intake:
             # Dragged back from manual/ with all its files: the watcher finds it as a new one.
             self._files.drop_leftovers(name)
             return False
-        return is_recording(name)
+        return True
+
+    def _trusted(self, settings: Settings) -> Settings:
+        """What a state file says; but only the configuration names folders of weights."""
+        configured = self._config.whisperx.model_size
+        if "/" not in settings.model_size or settings.model_size == configured:
+            return settings
+        log.warning("A state file names the model %s; %s is used", settings.model_size, configured)
+        return settings.model_copy(update={"model_size": configured})
 
     def _revive(self, job: Job) -> None:
+        job = job.evolve(settings=self._trusted(job.settings))
         last = job.attempts[-1] if job.attempts else None
         if last and last.status == "processing":
             done_s = self._files.read_checkpoint(job).position_s
@@ -306,7 +323,23 @@ class Intake:
                 progress=Progress(),
             )  # fmt: skip
             self.look_again(job.name)
-        self._scheduler.submit(job.at_start(Status.QUEUED if untouched else Status.ARRIVING))
+        self._scheduler.submit(
+            self._backing_off(job) if untouched else job.at_start(Status.ARRIVING)
+        )
+
+    def _backing_off(self, job: Job) -> Job:
+        """With what is left of the wait after a failure; clocks may have jumped meanwhile."""
+        last = job.attempts[-1] if job.attempts else None
+        told_s = last.error.retry_after if last and last.error else None
+        if not last or not told_s or last.status != "failed" or last.end_time is None:
+            return job.at_start(Status.QUEUED)
+        wait_s = min(told_s, self._config.processing.backoff_s(last.attempt_number))
+        try:
+            since = (self._clock.utc_now() - moment(last.end_time)).total_seconds()
+        except ValueError:
+            return job.at_start(Status.QUEUED)
+        not_before = self._clock.monotonic() + min(wait_s, wait_s - since)
+        return job.at_start(Status.WAITING).evolve(not_before=not_before)
 
     def _judged(self, job: Job, gained: bool) -> Job:
         """An attempt that was found open counts only if it had gained no checkpoint."""
@@ -384,11 +417,13 @@ class Intake:
             self._journal.record_if_possible(kept)
 
     def _is_same(self, job: Job, sample: FileSample) -> bool:
-        """Size and mtime tell; where only the mtime differs, the fingerprint does."""
+        """Size and mtime tell; where only the mtime differs, the bytes do."""
         source = job.source
         if source is None or (source.size, source.mtime_ns) == (sample.size, sample.mtime_ns):
             return True
-        return sample.size == source.size and self._files.is_still(job.name, source)
+        if sample.size != source.size or not self._files.is_there(job.name):
+            return False
+        return source.surely_same_as(self._files.source(job.name))
 
 
 def _log_telegram_id(name: str) -> None:

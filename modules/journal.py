@@ -21,6 +21,8 @@ class Journal:
         self._files = files
         self._current = current
         self._lock = threading.RLock()
+        #: Jobs whose last change could not be saved.
+        self._behind: set[str] = set()
 
     def record(self, job: Job) -> None:
         """Save the job as the queue has it. Raises StorageError.
@@ -28,20 +30,36 @@ class Journal:
         A scanned file that only waits has no ``.in_progress``; one that yielded keeps it.
         """
         with self._lock:
+            self._behind.add(job.name)
             now = self._current(job.name)
             if now is None:
+                self._behind.discard(job.name)
                 return
             if _is_worth_a_file(now):
                 self._files.save(now)
             else:
                 self._files.drop_in_progress(now.name)
+            self._behind.discard(job.name)
 
     def record_if_possible(self, job: Job) -> None:
-        """The same for transitions that must not fail; the next ``record`` mends a failure."""
+        """The same for transitions that must not fail; ``catch_up`` mends a failure."""
         try:
             self.record(job)
         except StorageError as error:
             log.warning("%s: its state could not be saved: %s", job.name, error)
+
+    def catch_up(self) -> None:
+        """Save what could not be saved when it changed, where that is possible now.
+
+        An attempt that ended while the disk was full must not look open after a crash.
+        """
+        with self._lock:
+            for name in sorted(self._behind):
+                job = self._current(name)
+                if job:
+                    self.record_if_possible(job)
+                else:
+                    self._behind.discard(name)
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:

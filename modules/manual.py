@@ -154,6 +154,14 @@ def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
     return True
 
 
+def end_return(manual: Path, shared: Path, name: str) -> None:
+    """Unlink here what is the very same file there: a return came as far as the link."""
+    gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+    with storage_errors(manual / name), gone:
+        if os.path.samestat((manual / name).lstat(), (shared / name).lstat()):
+            os.unlink(manual / name)
+
+
 def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
     """Move a lone sidecar to ``manual/``; None if it is not there."""
     target = manual / free_name(manual, sidecar)

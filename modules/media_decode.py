@@ -16,6 +16,7 @@ from av.container import InputContainer
 from modules.media_errors import (
     bad_sample_rate,
     clock_time,
+    inflated,
     no_sound_decoded,
     oversized_packet,
     too_long,
@@ -32,6 +33,8 @@ _BACKWARDS_S = 1.0
 #: The longest gap that is believed where the container does not say how long the recording is.
 _UNDECLARED_GAP_S = 60.0
 _READ_FAILURES_MAX = 16
+#: Fewer bytes per second than any codec needs, silence included: what is longer is nonsense.
+BYTES_PER_S_MIN = 8
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class Decoding:
         if self.corrupt:
             notes.append(f"damaged pieces: {self.corrupt} of {self.packets}")
         end_s = self.samples / SAMPLE_RATE
-        if self._broken_off:
+        if self._broken_off or self._source.gave_up:
             notes.append(f"it could not be read beyond {clock_time(end_s)}")
         elif self.finished and _ends_before(end_s, facts.sound_s):
             said = clock_time(facts.sound_s or 0.0)
@@ -140,6 +143,7 @@ class Decoding:
                 for packet in self._container.demux(self._stream):
                     if packet.size:  # PyAV ends with an empty one; decoded() flushes by itself
                         failures = 0
+                        self._source.fruitful()
                         yield packet
                 return
             except IndexError:
@@ -203,9 +207,17 @@ class Decoding:
     def _counted(self, pieces: Iterator[Samples]) -> Iterator[Samples]:
         for piece in pieces:
             self.samples += len(piece)
-            if self.samples > self._limits.max_duration_s * SAMPLE_RATE:
-                raise too_long(self.samples / SAMPLE_RATE, self._limits.max_duration_s)
+            decoded_s = self.samples / SAMPLE_RATE
+            if decoded_s > self._limits.max_duration_s:
+                raise too_long(decoded_s, self._limits.max_duration_s)
+            if decoded_s > longest_s(self._source.size):
+                raise inflated(decoded_s, self._source.size)
             yield piece
+
+
+def longest_s(size: int, bytes_per_s: float = BYTES_PER_S_MIN) -> float:
+    """The longest recording that a file of so many bytes can hold."""
+    return size / bytes_per_s + 60.0
 
 
 def _ends_before(end_s: float, sound_s: float | None) -> bool:

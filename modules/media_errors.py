@@ -30,6 +30,8 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3", "a database"),
 )
 
+_FOREIGN = tuple(signature for signature, _ in _SIGNATURES)
+
 #: First bytes of recordings: a file that has them and cannot be read is damaged.
 _RECORDINGS = (b"RIFF", b"OggS", b"fLaC", b"ID3", b"\x1aE\xdf\xa3", b"#!AMR", b"FORM", b"FLV")
 
@@ -61,9 +63,9 @@ def describe(head: bytes) -> str | None:
     return next((name for prefix, name in _TEXTS if start.startswith(prefix)), "a text document")
 
 
-def is_text(head: bytes) -> bool:
-    """Whether this is text and so no sound, whatever a prober says."""
-    return _as_text(head) is not None
+def is_no_sound(head: bytes) -> bool:
+    """Whether this is text, an archive, a picture or a program, whatever a prober finds in it."""
+    return head.startswith(_FOREIGN) or _as_text(head) is not None
 
 
 def _as_text(head: bytes) -> str | None:
@@ -166,6 +168,15 @@ def too_long(duration_s: float, limit_s: float) -> MediaError:
         f"The recording lasts {clock_time(duration_s)} or more; "
         f"the longest allowed is {clock_time(limit_s)}.",
         remedy="Split it into shorter parts.",
+    )
+
+
+def inflated(duration_s: float, size: int) -> MediaError:
+    return MediaError(
+        "inflated",
+        f"{size} bytes unpack to {clock_time(duration_s)} of sound and more, which is far more "
+        "than any recording of that size holds.",
+        remedy=RESEND,
     )
 
 

@@ -14,8 +14,8 @@ from av.stream import Discard, Disposition, Stream
 
 from modules import media_errors
 from modules.errors import MediaError
-from modules.media_decode import Decoding, Facts, Limits, check_shape
-from modules.media_source import Source
+from modules.media_decode import BYTES_PER_S_MIN, Decoding, Facts, Limits, check_shape, longest_s
+from modules.media_source import BUFFER_BYTES, Source
 
 #: Containers of recordings. What is not here is never read: playlists (hls, concat, dash) would
 #: open other files, picture and subtitle formats hold no sound.
@@ -29,8 +29,6 @@ _TRIAL_PACKETS = 100
 _TRIAL_PACKETS_DAMAGED = 20_000
 #: Of noise behind an AMR or ADTS header half of the packets and more fail; of recordings, none.
 _TRIAL_FAILED_MAX = 1 / 3
-#: Fewer bytes per second than any codec needs, silence included: a longer claim is nonsense.
-_BYTES_PER_S_MIN = 8
 _DRM_TAGS = {"drms", "drmi", "enca", "adrm", "aavd"}
 #: Containers that say how long the sound is, rather than have it guessed from the bit rate.
 _DECLARING = {"aiff", "asf", "au", "avi", "caf", "flac", "matroska", "mov", "w64", "wav"}
@@ -89,7 +87,11 @@ def opened(source: Source) -> InputContainer:
     }
     try:
         return av.open(
-            source, "r", container_options=options, metadata_errors="replace", buffer_size=131_072
+            source,
+            "r",
+            container_options=options,
+            metadata_errors="replace",
+            buffer_size=BUFFER_BYTES,
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         source.raise_failure()
@@ -99,8 +101,10 @@ def opened(source: Source) -> InputContainer:
 def sound_track(container: InputContainer, source: Source) -> AudioStream:
     """The sound track to transcribe; all others are not even read where the format allows it."""
     source.header_budget = None
+    source.single_track = len(container.streams) == 1
     # To FFmpeg a Russian text can be raw GSM: each of its letters begins with the byte 0xD0.
-    if container.format.name in _LOOSE and media_errors.is_text(source.peek(4096)):
+    # And a recording in a ZIP archive that could not be made smaller is plain to see there.
+    if container.format.name in _LOOSE and media_errors.is_no_sound(source.peek(4096)):
         raise media_errors.not_media(source)
     stream = container.streams.best("audio")
     if not isinstance(stream, AudioStream):
@@ -118,7 +122,9 @@ def sound_track(container: InputContainer, source: Source) -> AudioStream:
 
 def _no_stream(container: InputContainer, source: Source) -> MediaError:
     """Why FFmpeg names no sound track: there is none, or none that it found any sense in."""
-    if container.format.name in _LOOSE or media_errors.is_unfinished(source):
+    # A broadcast names its tracks in a table with a checksum, which noise does not have.
+    loose = container.format.name in _LOOSE - {"mpegts"}
+    if loose or media_errors.is_unfinished(source):
         return media_errors.not_media(source)
     if container.streams.audio:
         return media_errors.no_sound_decoded("the sound track names no rate or no channels")
@@ -157,10 +163,10 @@ def _container_duration_s(container: InputContainer) -> float | None:
 def _credible(duration_s: float | None, source: Source, stream: AudioStream) -> float | None:
     """The duration, if the file has bytes enough for it."""
     codec = stream.codec_context
-    rate = _BYTES_PER_S_MIN
+    rate = BYTES_PER_S_MIN
     if codec.name.startswith("pcm_") and codec.bit_rate:
         rate = codec.bit_rate // 8
-    believable = duration_s is not None and duration_s <= source.size / rate + 60.0
+    believable = duration_s is not None and duration_s <= longest_s(source.size, rate)
     return duration_s if believable else None
 
 

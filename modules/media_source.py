@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,16 @@ from modules.errors import MediaError, StorageError
 #: What may be read before the first sound. Headers, cover pictures and indexes of long recordings
 #: stay far below it; a file that wants more is built to fill the memory.
 HEADER_BYTES_MAX = 256 * 2**20
+#: What may be read in one piece: a packet, a picture in a tag.
+PIECE_BYTES_MAX = 64 * 2**20
+#: What may be read in vain, after which the file counts as ended. Less than a piece: FFmpeg makes
+#: a last packet of all that it found no sense in.
+BARREN_BYTES_MAX = 32 * 2**20
+#: FFmpeg reads through a buffer of this size; what is larger it reads at once, into memory.
+BUFFER_BYTES = 128 * 1024
+
+#: QuickTime may pack its index; the last four bytes are the size that it claims to unpack to.
+_PACKED_INDEX = re.compile(rb"zlib.{4}cmvd(.{4})", re.DOTALL)
 
 _VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
 _NOT_REGULAR = {errno.ELOOP, errno.ENXIO, errno.EISDIR}
@@ -28,9 +39,15 @@ class Source:
     """
 
     def __init__(self, path: Path) -> None:
-        self.failure: OSError | None = None
+        self.failure: OSError | MediaError | None = None
         self.header_budget: int | None = HEADER_BYTES_MAX
+        #: Whether all bytes belong to the one track that is wanted, so that none may be in vain.
+        self.single_track = False
         self._position = 0
+        #: Whether the file counts as ended, since so much was read and nothing came of it.
+        self.gave_up = False
+        self._piece = self._barren = 0
+        self._seam = b""
         self._fd = _open_regular(path)
         self.size = os.fstat(self._fd).st_size
 
@@ -59,6 +76,13 @@ class Source:
         """Back to the first byte, with a fresh allowance for what comes before the sound."""
         self._position = 0
         self.header_budget = HEADER_BYTES_MAX
+        self.single_track = self.gave_up = False
+        self._seam = b""
+        self.fruitful()
+
+    def fruitful(self) -> None:
+        """A packet came of what was read so far."""
+        self._piece = self._barren = 0
 
     def peek(self, count: int, offset: int = 0) -> bytes:
         """Up to ``count`` bytes from ``offset``, not moving the position. Raises StorageError."""
@@ -68,14 +92,19 @@ class Source:
             raise_storage_error(error)
 
     def read(self, count: int) -> bytes:
-        """For PyAV. An OSError is kept in ``failure``, since FFmpeg may turn it into another."""
+        """For PyAV. What it raises is kept in ``failure``: FFmpeg may turn it into another."""
+        if self.gave_up:
+            return b""
+        self._piece = self._piece + count if count > BUFFER_BYTES else 0
+        if self._piece > PIECE_BYTES_MAX:
+            self._refuse("The file claims that one piece of it has", PIECE_BYTES_MAX)
         try:
             data = os.pread(self._fd, count, self._position)
         except OSError as error:
             self.failure = error
             raise
         self._position += len(data)
-        self._spend(len(data))
+        self._spend(data)
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -89,20 +118,35 @@ class Source:
         return self._position
 
     def raise_failure(self) -> None:
-        """Raise StorageError if a read has failed; otherwise it was the content's fault."""
+        """Raise StorageError if a read has failed, MediaError if one was refused."""
+        if isinstance(self.failure, MediaError):
+            raise self.failure
         if self.failure is not None:
             raise_storage_error(self.failure)
 
-    def _spend(self, count: int) -> None:
+    def _spend(self, data: bytes) -> None:
+        # A film may go on for hours after its sound; of zeros, or in a file that is nothing but
+        # sound, there is nothing more to come.
+        if self.single_track or not data.strip(b"\0"):
+            self._barren += len(data)
+            self.gave_up = self._barren > BARREN_BYTES_MAX
         if self.header_budget is None:
             return
-        self.header_budget -= count
+        self.header_budget -= len(data)
         if self.header_budget < 0:
-            raise MediaError(
-                "oversized",
-                f"The file holds more than {HEADER_BYTES_MAX // 2**20} MB before its first sound.",
-                remedy="Export the recording again as an ordinary MP3, M4A or WAV file.",
-            )
+            self._refuse("Before its first sound the file holds", HEADER_BYTES_MAX)
+        packed = _PACKED_INDEX.search(self._seam + data)
+        if packed and int.from_bytes(packed[1], "big") > PIECE_BYTES_MAX:
+            self._refuse("The index of the file unpacks to", PIECE_BYTES_MAX)
+        self._seam = data[-15:]
+
+    def _refuse(self, what: str, limit: int) -> NoReturn:
+        self.failure = MediaError(
+            "oversized",
+            f"{what} more than {limit // 2**20} MB.",
+            remedy="Export the recording again as an ordinary MP3, M4A or WAV file.",
+        )
+        raise self.failure
 
 
 def raise_storage_error(error: OSError) -> NoReturn:

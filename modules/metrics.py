@@ -37,7 +37,8 @@ _FACTORS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5, 10)
 class Observation:
     """How the service stands at this moment.
 
-    ``memory_mb``: MiB by process, "daemon" and "worker"; ``restarts`` of the worker by reason.
+    ``memory_mb``: MiB by process, "daemon" and "worker"; ``restarts`` of the worker by reason;
+    ``troubles``: by kind, whether it is there.
     """
 
     queue_length: int
@@ -47,6 +48,7 @@ class Observation:
     waiting_clients: int
     listeners: int
     healthy: bool
+    troubles: dict[str, bool]
 
 
 class Metrics:
@@ -149,6 +151,8 @@ class _Present(Collector):
         yield _gauge("healthy", "1 while recordings can be done.", now.healthy)
         yield _gauge("waiting_clients", "Requests waiting for a result.", now.waiting_clients)
         yield _gauge("event_listeners", "Listeners to the stream of events.", now.listeners)
+        troubles = {kind: int(there) for kind, there in now.troubles.items()}
+        yield _labelled("trouble", "1 while this is in the way, by kind.", "kind", troubles)
         memory = {process: mb * 2**20 for process, mb in now.memory_mb.items()}
         yield _labelled("memory_bytes", "Resident memory, by process.", "process", memory)
         restarts = CounterMetricFamily(

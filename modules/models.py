@@ -7,12 +7,15 @@ libraries. ``python -m modules.models base`` puts Whisper base in place.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import psutil
 
 from modules.config import MODEL_SIZES
 from modules.config_loader import PROJECT_ROOT
@@ -48,6 +51,13 @@ _ELSEWHERE = {
 REPOSITORIES = {
     size: _ELSEWHERE.get(size, f"Systran/faster-whisper-{size}") for size in MODEL_SIZES
 }
+
+
+#: Whisper base, 139 MiB of weights: 0.92 GB of libraries and 0.2 GB of model (measured, int8).
+_LIBRARIES_MB = 900
+_MODEL_FACTOR = 1.5
+#: The limit of a container, as control groups of version 2 show it inside; "max" for none.
+_GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class Origin(StrEnum):
@@ -128,10 +138,37 @@ def _candidates(size: str, models_directory: Path) -> Iterator[ModelSource]:
 
 
 def locate(model_size: str, models_directory: Path, allow_download: bool) -> ModelSource:
-    """Where the weights are. Raises ModelError: ``model_missing``, or ``model_damaged``.
+    """Where the weights are.
 
-    Cheap: files are only hashed when a folder that we filled has changed since.
+    Raises ModelError: ``model_missing``, ``model_damaged``, or ``model_too_large`` for this
+    machine. Cheap: files are only hashed when a folder that we filled has changed since.
     """
+    source = _found(model_size, models_directory, allow_download)
+    check_fits(source.name, source.size_mb, memory_mb())
+    return source
+
+
+def memory_mb() -> int:
+    """What this machine has in MiB, or what the control group that we are in may use of it."""
+    found = psutil.virtual_memory().total
+    with contextlib.suppress(OSError, ValueError):
+        found = min(found, int(_GROUP_LIMIT.read_text()))
+    return int(found / 2**20)
+
+
+def check_fits(name: str, size_mb: int | None, available_mb: int) -> None:
+    """Raises ModelError, with the estimate, if so large a model cannot work in so little memory."""
+    needed_mb = _LIBRARIES_MB + _MODEL_FACTOR * (size_mb or 0)
+    if needed_mb > available_mb:
+        raise ModelError(
+            "model_too_large",
+            f"The Whisper model {name} needs about {needed_mb / 1024:.1f} GB of memory, and there "
+            f"are {available_mb / 1024:.1f} GB.",
+            remedy="Use a smaller whisperx.model_size, or give it more memory.",
+        )
+
+
+def _found(model_size: str, models_directory: Path, allow_download: bool) -> ModelSource:
     if model_size not in MODEL_SIZES:
         return _named_folder(model_size)
     for source in _candidates(model_size, models_directory):
@@ -188,14 +225,23 @@ def prepare(source: ModelSource, models_directory: Path) -> Path:
 
 
 def _download(size: str) -> Path:
-    """Fetch the size's repository into the hub's cache. Raises ``model_download_failed``."""
+    """Fetch the size's repository into the hub's cache, and hash what came.
+
+    Raises ``model_download_failed`` or ``model_damaged``.
+    """
     from huggingface_hub import snapshot_download  # slow to import and seldom needed
 
+    name, files = REPOSITORIES[size], list(MODEL_FILES)
     try:
-        return Path(snapshot_download(REPOSITORIES[size], allow_patterns=list(MODEL_FILES)))
+        fetched = snapshot_download(name, allow_patterns=files)  # nosec B615 # hashed below
     except Exception as error:  # the hub raises its own family, and that of its HTTP client
         message = f"The Whisper model {size} could not be downloaded: {error}"
         raise ModelError("model_download_failed", message) from error
+    folder = Path(fetched)
+    problems = verify(folder, size)
+    if problems:
+        raise damaged(size, problems, f"Remove {folder.parent.parent}, then it is fetched again.")
+    return folder
 
 
 # --- the command ------------------------------------------------------------------------------

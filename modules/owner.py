@@ -23,6 +23,7 @@ from modules.sidecars import parse_json
 #: How often the owner says that it lives, and after how long its note is no longer believed.
 HEARTBEAT_S = 10.0
 _BELIEVED = timedelta(seconds=60)
+_PATIENCE_S = 1.0
 
 
 def lock_path(config: Config) -> Path:
@@ -44,7 +45,8 @@ class Ownership:
         self._config = config
         self._clock = clock
         self._role = role
-        self._lock = FileLock(lock_path(config), timeout=0, mode=0o644)
+        # Not at once: who only looks whether it is held, holds it for an instant.
+        self._lock = FileLock(lock_path(config), timeout=_PATIENCE_S, mode=0o644)
         self._since = clock.utc_now()
 
     def __enter__(self) -> Ownership:

@@ -113,12 +113,16 @@ ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="o
 
 
 class Ready(Frozen):
-    """The libraries are imported. ``compute_types``: what each device of this machine can do."""
+    """The libraries are imported. ``compute_types``: what each device of this machine can do.
+
+    ``uncaged``: what the process would have given up, and this machine does not know (``cage``).
+    """
 
     kind: Literal["ready"] = "ready"
     whisperx_version: str
     seconds: float
     compute_types: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    uncaged: tuple[str, ...] = ()
 
 
 class Loaded(Frozen):

@@ -131,19 +131,21 @@ class Runner:
             if self._scheduler.running_name == job.name:
                 self._put_back(job, "interrupted", run)
 
-    def _checked(self, job: Job) -> Job | None:
+    def _checked(self, job: Job, ran: bool = False) -> Job | None:
         """The job, with the identity of its file known; None if it is settled or was cancelled.
 
-        A file that is gone, or no longer what the job is about, is settled here.
+        A file that is gone, or no longer what the job is about, is settled here. ``ran``: it was
+        read from end to end since it was checked before.
         """
         if not self._files.is_there(job.name):
             self._vanished(job)
             return None
         source = self._files.source(job.name)
-        if job.source is not None and not job.source.same_as(source):
+        known = job.source or source
+        if not (known.surely_same_as(source) if ran else known.same_as(source)):
             self._replaced(job)
             return None
-        return self._scheduler.update(job.name, lambda j: j.evolve(source=j.source or source))
+        return self._scheduler.update(job.name, lambda j: j.evolve(source=source))
 
     def _with_settings(self, job: Job) -> Job | None:
         """A found file as the settings beside it want it; None if it waits until they are mended.
@@ -241,7 +243,7 @@ class Runner:
     def _publish(self, job: Job, run: JobRun, outcome: Outcome) -> None:
         """Texts first, then the result; then the job and its state are gone."""
         assert outcome.done is not None
-        current = self._checked(job)
+        current = self._checked(job, ran=True)
         if current is None:
             return
         formats = self._config.output.formats
@@ -303,7 +305,7 @@ class Runner:
 
     def _fail(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
         """Count the attempt; back off, or give up. Raises StorageError if nobody can judge."""
-        if self._checked(job) is None:
+        if self._checked(job, ran=run is not None) is None:
             return  # what failed is no longer there, so nobody is to blame
         now = self._clock.utc_now()
         current = self._scheduler.update(
@@ -315,7 +317,7 @@ class Runner:
             return  # cancelled meanwhile
         number = current.attempt_number
         final = error.permanent or number >= self._config.processing.max_retry_attempts
-        wait_s = self._config.processing.retry_backoff_seconds * 2 ** (number - 1)
+        wait_s = self._config.processing.backoff_s(number)
         info = _info(error, number, iso(now), None if final else wait_s)
         log.error("%s: attempt %d failed: %s", job.name, number, error)
         failed = self._scheduler.update(

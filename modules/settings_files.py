@@ -150,7 +150,8 @@ def own_files(root: Path, name: str) -> list[str]:
     file = sidecar_name(name, SETTINGS)
     content, fault = _read(root, file)
     is_there = content is not None or fault is not None
-    is_folder = (root / file).is_dir() and not (root / file).is_symlink()
+    with storage_errors(root / file):
+        is_folder = (root / file).is_dir() and not (root / file).is_symlink()
     found = [file] if is_there and not is_folder else []
     text = _read(root, notice_of(file))[0]
     return [*found, notice_of(file)] if text is not None and _is_ours(text) else found

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modules.clock import iso
+from modules.config import WhisperxConfig
 from modules.errors import TranscriberError
 from modules.job import Attempt, ErrorInfo, Job, Priority, Progress, Settings, Source, Status
 from modules.outputs import FORMATS
@@ -122,9 +123,9 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
             name=name,
             job_id=str(content["job_id"]),
             priority=Priority.from_label(content["priority"]),
-            settings=Settings.model_validate(content["settings"]),
+            settings=_within_limits(Settings.model_validate(content["settings"])),
             source=Source.model_validate(source) if source else None,
-            created=_moment(content["creation_time"]),
+            created=moment(content["creation_time"]),
             clients=tuple(map(str, content.get("api_clients") or ())),
             callback_urls=tuple(map(str, content.get("callback_urls") or ())),
             attempts=tuple(Attempt.model_validate(a) for a in content.get("attempts") or ()),
@@ -137,9 +138,16 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
         raise TranscriberError("corrupt_sidecar", f"{name}{IN_PROGRESS}: {problem}") from problem
 
 
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _within_limits(settings: Settings) -> Settings:
+    """Anybody who can write to the share may have written this: the usual limits hold here too."""
+    WhisperxConfig.model_validate(settings.model_dump())
+    return settings
+
+
+def moment(text: str) -> datetime:
+    """The instant that one of our files tells, in UTC unless it says else. Raises ValueError."""
+    told = datetime.fromisoformat(text)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)
 
 
 def _finite(number: Any) -> float:

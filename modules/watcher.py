@@ -120,7 +120,7 @@ class Watcher:
             known_files=self._arrivals.known,
             settling_files=self._arrivals.settling,
             sees_writers=self._arrivals.lease_device is not None,
-            problem=self._presence.problem or (self._events.problem if self._events else None),
+            problem=self._presence.problem or (self._events.why_not if self._events else None),
         )
 
     def forget(self, name: str) -> None:

@@ -7,10 +7,8 @@ input, events go out on what was standard output; see ``protocol``. It dies with
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ctypes
 import os
-import resource
 import signal
 import sys
 import time
@@ -18,6 +16,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from modules import cage
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError
 from modules.protocol import (
     Failed,
@@ -33,20 +32,6 @@ if TYPE_CHECKING:
     from modules.engine import Engine
 
 _PR_SET_PDEATHSIG = 1
-_NICENESS = 10
-#: Python's audit events of everything that reaches for the network.
-_CONNECTING = frozenset(
-    f"socket.{what}"
-    for what in (
-        "connect",
-        "sendto",
-        "sendmsg",
-        "getaddrinfo",
-        "gethostbyname",
-        "gethostbyaddr",
-        "getnameinfo",
-    )
-)
 
 
 class Worker:
@@ -141,36 +126,16 @@ def _die_with_parent(parent: int) -> None:
         os._exit(0)  # it died before we could ask
 
 
-def _give_way() -> None:
-    """Let what people wait for at the screen, and the API, have the processor first.
-
-    Before any thread is started: on Linux each has a niceness of its own, that of its starter.
-    """
-    with contextlib.suppress(OSError):
-        os.nice(_NICENESS)
-
-
-def _stay_offline() -> None:
-    """Refuse every connection that Python code tries to open."""
-
-    def guard(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _CONNECTING:
-            raise PermissionError(
-                "whisperx.allow_download is off, so the WhisperX process opens no connection"
-            )
-
-    sys.addaudithook(guard)
-
-
 def main() -> None:
     """Import WhisperX, say so, and take orders."""
-    _give_way()
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--cpu-threads", type=int, required=True)
     parser.add_argument("--models-directory", type=Path, required=True)
     parser.add_argument("--online", action="store_true")
     options = parser.parse_args()
+    # Before the first thread: on Linux each has a niceness and rights of its own, its starter's.
+    missing = cage.enter(options.online)
     # Libraries print to standard output; only events may go to the parent's pipe.
     outbox = Outbox(os.dup(1))
     os.dup2(2, 1)
@@ -179,9 +144,6 @@ def main() -> None:
     os.open(os.devnull, os.O_RDONLY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent(options.parent)
-    if not options.online:
-        _stay_offline()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     began = time.monotonic()
     warnings.filterwarnings("ignore")
     import torch
@@ -195,6 +157,7 @@ def main() -> None:
             whisperx_version=WHISPERX_VERSION,
             seconds=round(time.monotonic() - began, 3),
             compute_types=compute_types(),
+            uncaged=missing,
         )
     )
     Worker(inbox, outbox, options.cpu_threads, options.models_directory).run()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import psutil
 import pytest
@@ -19,6 +19,18 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 #: What a test started and ended may need this long to be gone, in seconds.
 GONE_WITHIN_S = 5.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What tests log holds names that are not UTF-8; between processes only UTF-8 travels."""
+    report = yield
+    report.sections = [(title, _printable(text)) for title, text in report.sections]
+    return report
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", errors="backslashreplace").decode()
 
 
 @pytest.fixture(autouse=True)

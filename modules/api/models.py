@@ -267,6 +267,7 @@ class HealthAnswer(Answer):
 
     status: Literal["healthy", "degraded", "unhealthy"]
     reasons: list[str]
+    troubles: list[Literal["storage", "share", "model", "worker", "events"]]
     whisperx_available: bool
     models_loaded: list[str]
     memory_usage_mb: int

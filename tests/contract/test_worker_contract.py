@@ -477,6 +477,16 @@ def test_the_real_one_gives_way_to_other_programs(worker: Worker, kind: Kind) ->
     assert psutil.Process(worker.process.pid).nice() == min(19, ours + 10)
 
 
+def test_the_real_one_is_caged_in_all_its_threads(worker: Worker, kind: Kind) -> None:
+    if kind.command[-1] == "tests.scripted_worker":
+        pytest.skip("the stand-in has nothing to give up")
+    process = Path(f"/proc/{worker.process.pid}")
+    assert (process / "oom_score_adj").read_text() == "1000\n"
+    for task in (process / "task").iterdir():
+        status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+
+
 def test_the_end_of_input_ends_it(fresh: Worker) -> None:
     assert fresh.process.stdin is not None
     fresh.process.stdin.close()

@@ -21,7 +21,7 @@ from urllib3.filepost import encode_multipart_formdata
 from tests.builders import until
 from tests.daemon_process import text_of
 from tests.http_reply import Reply
-from tests.integration.test_daemon import SOON_S, ScriptedDaemon
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text, recording
 
 RUSSIAN = "запись встречи.mp3"

@@ -467,6 +467,28 @@ def test_a_child_that_grew_is_replaced_between_jobs(tmp_path: Path) -> None:
         bench.process()
 
 
+def test_a_child_that_takes_far_too_much_is_ended_in_the_middle(tmp_path: Path) -> None:
+    with bench_in(tmp_path, worker_memory_mb=256, worker_hang_seconds=60) as bench:
+        error = bench.fails("sluggish fat fat1 fat2.mp3", WorkerError, chunks=12)
+        assert error.code == "out_of_memory"
+        assert "more than the 512 that it may take" in str(error)
+        assert bench.processor.restarts == {"out_of_memory": 1}
+        bench.process()
+
+
+def test_a_large_model_may_rest_in_more_than_the_usual_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio_processor, "resident_mb", lambda pid: 5000)
+    with bench_in(tmp_path, worker_memory_mb=256) as bench:
+        bench.process()
+        bench.processor.tend()
+        assert bench.processor.restarts == {}
+        monkeypatch.setattr(audio_processor, "resident_mb", lambda pid: 6300)
+        bench.processor.tend()
+        assert bench.processor.restarts == {"memory": 1}
+
+
 def test_an_idle_child_is_let_go_if_so_configured(tmp_path: Path) -> None:
     with bench_in(tmp_path, worker_idle_seconds=0.2) as bench:
         bench.process()

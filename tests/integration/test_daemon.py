@@ -7,87 +7,17 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from modules import orders
-from modules.clock import SystemClock
-from tests.builders import a_model
-from tests.daemon_process import PROJECT, DaemonProcess, text_of
-from tests.scripted_worker import full_text, recording
-
-#: ``transcriber.py`` with another child process, and less patience.
-PROGRAM = """
-import sys
-from modules import audio_processor, daemon, runner, trouble
-daemon.HEARTBEAT_S = runner.HOLD_S = trouble.HOLD_S = 1.0
-audio_processor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
-import transcriber
-sys.exit(transcriber.main(sys.argv[1:]))
-"""
-SOON_S = 20.0
-
-
-class ScriptedDaemon(DaemonProcess):
-    """Quick to see files, quick to try again."""
-
-    def configure(self, config: Mapping[str, Mapping[str, object]]) -> None:
-        models = self.root / "models"
-        if not models.exists():
-            a_model(models)
-        tree: dict[str, Any] = {
-            "api": {"port": 0},
-            "shared_directory": str(self.shared),
-            "manual_directory": str(self.manual),
-            "models_directory": str(models),
-            "watch": {"rescan_seconds": 1.0, "settle_seconds": 0.05, "stable_seconds": 0.2},
-            "processing": {"retry_backoff_seconds": 0.1, "stop_grace_seconds": 1.0},
-        }
-        for section, values in config.items():
-            tree[section] = {**tree.get(section, {}), **values}
-        self.config_file.write_text(yaml.safe_dump(tree), encoding="utf-8")
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-c", PROGRAM, "--config", str(self.config_file), *arguments]
-
-    def drop(self, name: str, chunks: int = 3, seed: str = "speech") -> bytes:
-        """Put a recording into the share in one step, as a move does; returns its bytes."""
-        content = recording(chunks, seed)
-        hidden = self.shared / f".{name}.part"
-        hidden.write_bytes(content)
-        hidden.rename(self.shared / name)
-        return content
-
-    def order(self, name: str) -> None:
-        orders.place(self.shared, name, SystemClock())
-
-    def wait_for_position(self, name: str, seconds: float) -> None:
-        def there() -> bool:
-            state = self.in_progress(name)
-            return bool(state) and state["intermediate"]["position_seconds"] >= seconds
-
-        self.wait_for(there, f"{name} came to {seconds:g} s", SOON_S)
-
-    def wait_for_attempt(self, name: str, number: int) -> None:
-        def begun() -> bool:
-            attempts = (self.in_progress(name) or {}).get("attempts") or [{}]
-            last = attempts[-1]
-            return (last.get("attempt_number"), last.get("status")) == (number, "processing")
-
-        self.wait_for(begun, f"attempt {number} of {name} began", SOON_S)
-
-    def health(self) -> dict[str, Any]:
-        port = self.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-            report: dict[str, Any] = json.load(answer)
-        return report
+from tests.daemon_process import PROJECT, text_of
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
+from tests.scripted_worker import full_text
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.builders import until
-from tests.integration.test_daemon import SOON_S, ScriptedDaemon
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
 
 MB = 1_000_000
 #: What stands in for an endless body.

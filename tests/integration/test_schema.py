@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.daemon_process import PROJECT
-from tests.integration.test_daemon import SOON_S, ScriptedDaemon
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import NOT_MEDIA
 
 KEY = "a key that nobody guesses"

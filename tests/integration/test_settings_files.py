@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.daemon_process import text_of
-from tests.integration.test_daemon import SOON_S, ScriptedDaemon
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text
 
 

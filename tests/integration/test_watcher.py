@@ -21,6 +21,7 @@ from watchdog.events import FileClosedEvent
 from watchdog.observers.api import BaseObserver, EventEmitter
 
 from modules import folder_events
+from modules import watcher as watcher_module
 from modules.clock import SystemClock
 from modules.names import STATE_FOLDER
 from modules.open_writers import ignore_lease_signals, leases_tell
@@ -787,3 +788,132 @@ def test_a_share_that_is_a_link_itself_is_watched(
     (share / "talk.mp3").write_bytes(b"x")
     until(lambda: witness.names() == ["talk.mp3"], "no event came through the link")
     watcher.stop()
+
+
+# --- faults ---
+
+
+def test_what_an_overflow_lost_is_found_by_the_next_rescan(
+    share: Path, witness: Witness, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    room = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if room > 200_000:
+        pytest.skip(f"the queue for events has room for {room}")
+    watcher = start(rescan_s=2.0, settle_s=0.1, stable_s=0.3)
+    with thread_named("InotifyFD")._lock:  # type: ignore[attr-defined]
+        for number in range(room // 3 + 1000):  # made, closed and deleted: three events each
+            (share / f"{number}.txt").touch()
+            (share / f"{number}.txt").unlink()
+        (share / "talk.mp3").write_bytes(b"x")
+    until(lambda: "overflow" in caplog.text, "the queue did not overflow")
+    until(lambda: witness.names() == ["talk.mp3"], "the rescan did not find the file", 4.0)
+    assert watcher.events_alive
+
+
+def thread_named(kind: str) -> threading.Thread:
+    return next(t for t in threading.enumerate() if type(t).__name__ == kind)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("kind", "duty"),
+    [
+        ("InotifyFD", "read_events"),
+        ("InotifyFullEmitter", "queue_events"),
+        ("InotifyObserver", "dispatch_events"),
+    ],
+)
+def test_a_dead_thread_of_the_observer_is_told_and_replaced(
+    share: Path, witness: Witness, start: Start, caplog: pytest.LogCaptureFixture,
+    kind: str, duty: str,
+) -> None:  # fmt: skip
+    def die(*args: Any, **options: Any) -> None:
+        raise OSError(errno.EIO, "broken on purpose")
+
+    watcher = start(rescan_s=60.0)
+    victim = thread_named(kind)
+    setattr(victim, duty, die)
+    (share / "wake.mp3").touch()
+    until(lambda: not victim.is_alive(), "the thread lived on")
+    health = watcher.health()
+    assert health.events == "degraded"
+    assert health.problem == "a thread of its observer died; a new one is on its way"
+    watcher.poke()
+    until(lambda: watcher.health().events == "on", "the observer was not rebuilt")
+    assert "rebuilt" in caplog.text
+    (share / "talk.mp3").write_bytes(b"x")
+    until(lambda: "talk.mp3" in witness.names(), "no events from the new observer")
+
+
+def failing_once(real: Callable[..., Any], bad: Path, number: int) -> Callable[..., Any]:
+    """The same call, but the first on one path fails."""
+    left = [OSError(number, os.strerror(number))]
+
+    def call(path: Any = ".", *args: Any, **options: Any) -> Any:
+        if left and not isinstance(path, int) and Path(os.fsdecode(path)) == bad:
+            raise left.pop()
+        return real(path, *args, **options)
+
+    return call
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO])
+@pytest.mark.parametrize(
+    ("call", "bad"), [("stat", "."), ("scandir", "."), ("lstat", "old.mp3"), ("lstat", "new.mp3")]
+)
+def test_one_failed_look_costs_a_moment_and_nothing_else(
+    share: Path, witness: Witness, build: Start, monkeypatch: pytest.MonkeyPatch,
+    number: int, call: str, bad: str,
+) -> None:  # fmt: skip
+    (share / "old.mp3").write_bytes(b"x")
+    clock = FakeClock()
+    watcher = build(clock=clock, events=False)
+    drive(watcher, clock, 5)
+    (share / "new.mp3").write_bytes(b"x")
+    os.utime(share / "old.mp3", (1, 1))
+    monkeypatch.setattr(os, call, failing_once(getattr(os, call), share / bad, number))
+    watcher.poke()
+    drive(watcher, clock, 20)
+    assert sorted(witness.names()) == ["new.mp3", "old.mp3", "old.mp3"]
+    assert witness.gones == []
+    assert watcher.available
+
+
+def test_a_file_that_lands_right_after_the_first_scan_is_seen(
+    share: Path, witness: Witness, build: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = watcher_module.scan
+
+    def scan_then_land(*args: Any, **options: Any) -> Any:
+        seen = real(*args, **options)
+        (share / "talk.mp3").write_bytes(b"x")
+        monkeypatch.setattr(watcher_module, "scan", real)
+        return seen
+
+    monkeypatch.setattr(watcher_module, "scan", scan_then_land)
+    build(rescan_s=60.0).start()
+    until(lambda: witness.names() == ["talk.mp3"], "it fell between the scan and the watch")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "talk.mp3.part", "talk.mp3.partial", "talk.mp3.crdownload", "talk.mp3.filepart",
+        "talk.mp3.tmp", ".syncthing.talk.mp3.tmp", "~syncthing~talk.mp3.tmp", "~syncthing~talk.mp3",
+        "._talk.mp3", ".DS_Store", ".talk.mp3.Xa81Bc", "talk.mp3.download", ".talk.mp3",
+        "talk.mp3.!sync", ".nfs000000001.mp3",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("events", [True, False])
+def test_only_the_final_name_of_a_transfer_is_taken(
+    share: Path, witness: Witness, build: Start, name: str, events: bool
+) -> None:
+    watcher = build(rescan_s=0.1, events=events, settle_s=0.01, stable_s=0.1)
+    watcher.start()
+    (share / name).write_bytes(b"x")
+    (share / "other.mp3").write_bytes(b"x")
+    until(lambda: bool(witness.wholes), "nothing was taken at all")
+    stays(lambda: witness.names() == ["other.mp3"], "a temporary name was taken", 0.4)
+    (share / name).rename(share / "talk.mp3")
+    until(lambda: witness.names() == ["other.mp3", "talk.mp3"], "the final name was not taken")
+    assert witness.gones == []

@@ -14,6 +14,7 @@ from modules.atomic import TEMPORARY_PREFIX, to_json
 from modules.errors import StorageError
 from modules.file_manager import FileManager
 from modules.job import Job
+from modules.outputs import FORMATS
 from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
 from tests.builders import a_chunk, a_job, a_segment
 from tests.fakes import FakeClock
@@ -219,6 +220,20 @@ def test_a_text_that_cannot_be_made_never_costs_the_transcript(
     assert result["metadata"]["notes"] == ["output: talk.docx could not be made (no template)"]
     assert not (files.shared / "talk.docx").exists()
     assert (files.shared / "talk.txt").exists()
+
+
+def test_what_somebody_put_under_a_planned_name_meanwhile_stays(files: FileManager) -> None:
+    put(files, "talk.txt", b"theirs")
+    result = publish(files, a_job(outputs=("talk.txt", "talk.srt")))
+    assert result["outputs"] == ["talk.mp3.txt", "talk.srt"]
+    assert (files.shared / "talk.txt").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_a_crashed_run_wrote_is_known_again(files: FileManager, form: str) -> None:
+    publish(files, a_job(outputs=(f"talk.{form}",)))
+    (files.shared / "talk.mp3.result").unlink()
+    assert publish(files, a_job(outputs=(f"talk.{form}",)))["outputs"] == [f"talk.{form}"]
 
 
 def test_the_result_comes_last(files: FileManager, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from modules.errors import StorageError
+from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
 from modules.health import Health
 from modules.scheduler import Scheduler
 from modules.trouble import Trouble
@@ -53,6 +53,7 @@ class Bench:
         self.scheduler = Scheduler(clock)
         self.processor = FakeProcessor(clock)
         self.usable = True
+        self.refusal: TranscriberError = StorageError("disk_full", "The disk is full.")
         self.trouble = Trouble(clock, self._check)
         self.watching = Watching()
         self.health = Health(
@@ -65,7 +66,7 @@ class Bench:
 
     def _check(self) -> None:
         if not self.usable:
-            raise StorageError("disk_full", "The disk is full.")
+            raise self.refusal
 
     def report(self) -> dict[str, Any]:
         return self.health.report()
@@ -79,7 +80,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def test_all_is_well(bench: Bench) -> None:
     report = bench.report()
-    assert (report["status"], report["reasons"]) == ("healthy", [])
+    assert (report["status"], report["reasons"], report["troubles"]) == ("healthy", [], [])
     assert report["whisperx_available"] is True
     assert report["models_loaded"] == ["base"]
     assert report["memory_usage_mb"] > 100
@@ -97,18 +98,21 @@ def test_a_full_disk_is_unhealthy(bench: Bench) -> None:
     bench.trouble.note(StorageError("disk_full", "The disk is full."))
     assert bench.report()["status"] == "unhealthy"
     assert bench.report()["reasons"] == ["The disk is full."]
+    assert bench.report()["troubles"] == ["storage"]
 
 
 def test_a_share_that_is_away_is_unhealthy(bench: Bench) -> None:
     bench.watching.state = {"available": False, "problem": "it is not mounted"}
     assert bench.report()["status"] == "unhealthy"
     assert "it is not mounted" in bench.report()["reasons"][0]
+    assert bench.report()["troubles"] == ["share"]
 
 
 def test_missing_events_are_worth_a_word(bench: Bench) -> None:
     bench.watching.state = {"events": "degraded", "problem": "inotify limit reached"}
     assert bench.report()["status"] == "degraded"
     assert "inotify limit reached" in bench.report()["reasons"][0]
+    assert bench.report()["troubles"] == ["events"]
 
 
 def test_events_that_are_switched_off_are_no_trouble(bench: Bench) -> None:
@@ -122,8 +126,24 @@ def test_a_missing_worker_is_worth_a_word_unless_it_rests(bench: Bench) -> None:
     assert (report["status"], report["whisperx_available"], report["models_loaded"]) == (
         "degraded", False, [],
     )  # fmt: skip
+    assert report["troubles"] == ["worker"]
     bench.processor.resting = True
     assert bench.report()["status"] == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ModelError("model_missing", "There are no weights."), "model"),
+        (WorkerError("worker_hung", "It did not load."), "worker"),
+        (StorageError("share_unavailable", "It is away."), "share"),
+    ],
+)
+def test_what_is_in_the_way_has_a_kind(bench: Bench, error: TranscriberError, kind: str) -> None:
+    bench.usable = not isinstance(error, StorageError)
+    bench.refusal = error
+    bench.trouble.note(error)
+    assert bench.report()["troubles"] == [kind]
 
 
 def test_a_pause_is_worth_a_word(bench: Bench) -> None:

@@ -18,7 +18,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.folder_scan import look
 from modules.intake import Intake, Order
-from modules.job import Cause, Job, Priority, Status
+from modules.job import Cause, ErrorInfo, Job, Priority, Status
 from modules.journal import Journal
 from modules.scheduler import Scheduler
 from modules.sidecars import job_to_json
@@ -157,6 +157,21 @@ def test_a_running_file_with_a_new_time_goes_on(bench: Bench) -> None:
     bench.whole()
     assert bench.job().status is Status.RUNNING
     assert bench.scheduler.stop_reason() is None
+
+
+def test_a_large_running_file_that_is_written_to_in_its_middle_starts_over(bench: Bench) -> None:
+    path = bench.put(content=bytes(3 * 2**20))
+    bench.whole()
+    bench.scheduler.take(0)
+    source = bench.files.source("talk.mp3")
+    bench.scheduler.update("talk.mp3", lambda j: j.evolve(source=source))
+    with path.open("r+b") as file:
+        file.seek(3 * 2**19)
+        file.write(b"sound")
+    os.utime(path, (1, 1))
+    bench.whole()
+    assert bench.job().status is Status.QUEUED
+    assert bench.scheduler.stop_reason() == "cancelled"
 
 
 def test_a_file_that_is_gone_is_cancelled(bench: Bench) -> None:
@@ -383,6 +398,50 @@ def test_a_corrupt_sidecar_makes_the_file_new(bench: Bench, content: bytes) -> N
     assert bench.names() == ["talk.mp3"]
     bench.whole()
     assert bench.job().status is Status.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("away_s", "left_s"), [(0, 60), (40, 20), (60, 0), (1000, 0), (-500, 60)], ids=str
+)
+def test_the_wait_after_a_failure_goes_on_after_a_restart(
+    bench: Bench, away_s: float, left_s: float
+) -> None:
+    bench.put()
+    failed = a_job(source=bench.files.source("talk.mp3"))
+    for number in (1, 2):
+        info = ErrorInfo(
+            code="x", message="It hung.", timestamp="", attempt=number, retry_after=30.0 * number
+        )
+        failed = failed.open_attempt(bench.clock.utc_now()).close_attempt(
+            "failed", bench.clock.utc_now() - timedelta(seconds=away_s), 1.0, info
+        )
+    bench.files.save(failed.to(Status.RUNNING).to(Status.WAITING))
+    bench.restart()
+    bench.intake.recover()
+    if left_s:
+        bench.clock.advance(left_s - 1)
+        assert bench.scheduler.take(0) is None, "its wait is not over"
+    bench.clock.advance(1)
+    taken = bench.scheduler.take(0)
+    assert taken is not None, "its wait is over"
+    assert taken.attempt_number == 3
+
+
+@pytest.mark.parametrize("end_time", ["yesterday", "2024-01-01T00:00:00"])
+def test_an_end_that_makes_no_sense_keeps_nobody_waiting_for_ever(
+    bench: Bench, end_time: str
+) -> None:
+    bench.put()
+    now = bench.clock.utc_now()
+    info = ErrorInfo(code="x", message="", timestamp="", attempt=1, retry_after=1e9)
+    failed = a_job(source=bench.files.source("talk.mp3")).open_attempt(now)
+    failed = failed.close_attempt("failed", now, 1.0, info)
+    forged = failed.attempts[0].model_copy(update={"end_time": end_time, "attempt_number": 10**6})
+    bench.files.save(failed.evolve(attempts=(forged,)))
+    bench.restart()
+    bench.intake.recover()
+    bench.clock.advance(bench.config.processing.backoff_s(10**6))
+    assert bench.scheduler.take(0) is not None
 
 
 @pytest.mark.parametrize("chunks", [0, 2])

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +24,7 @@ from modules.errors import MediaError, StorageError
 from modules.media import SAMPLE_RATE, Limits, Recording, Samples, open_recording
 from modules.media_errors import describe
 from modules.media_probe import _CONTAINERS
+from tests.hostile.bombs import bombs, silent_flac
 
 ROOT = Path(__file__).parents[2]
 LIMITS = Limits()
@@ -509,6 +511,26 @@ def test_a_film_without_sound_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path / "mute.mp4").code == "no_audio"
 
 
+@pytest.mark.parametrize("name", ["mute.mkv", "mute.ts", "mute.avi", "mute.flv"])
+def test_a_film_without_sound_is_told_from_noise(tmp_path: Path, name: str) -> None:
+    with av.open(str(tmp_path / name), "w") as output:
+        stream = output.add_stream("flv1" if name.endswith("flv") else "mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        add_pictures(output, stream)
+    assert refusal(tmp_path / name).code == "no_audio"
+
+
+def test_a_zip_archive_of_recordings_is_refused_though_they_are_plain_to_see(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "talks.mp3"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.write(make(tmp_path, "tone.mp3"), "talk.mp3")
+    error = refusal(path)
+    assert error.code == "not_media"
+    assert "ZIP archive" in error.message
+
+
 def test_empty_and_header_only(tmp_path: Path) -> None:
     assert refusal(written(tmp_path, b"")).code == "empty_file"
     assert refusal(written(tmp_path, wav(b""))).code == "no_sound_decoded"
@@ -575,6 +597,102 @@ def test_a_packet_over_the_cap_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "big.mkv"
     encode(str(path), [(tone(1, 16_000, 1), 0.0)], "pcm_s16le", 16_000)
     assert refusal(path, Limits(max_packet_mb=0)).code == "oversized"
+
+
+@pytest.fixture
+def bytes_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each read of a recording has got."""
+    counts: list[int] = []
+    real = media_source.Source.read
+
+    def read(source: media_source.Source, count: int) -> bytes:
+        data = real(source, count)
+        counts.append(len(data))
+        return data
+
+    monkeypatch.setattr(media_source.Source, "read", read)
+    return counts
+
+
+@pytest.mark.parametrize(
+    "name",
+    "bomb-packet-200-mb.webm bomb-codec-200-mb.webm bomb-attachment-200-mb.webm "
+    "bomb-picture-250-mb.mp3 bomb-packed-index.m4a".split(),
+)
+def test_a_piece_of_hundreds_of_megabytes_is_not_even_read(
+    tmp_path: Path, bytes_read: list[int], name: str
+) -> None:
+    bomb = next(case for case in bombs() if case.name == name)
+    assert refusal(bomb.write(tmp_path)).code == "oversized"
+    assert max(bytes_read) <= media_source.BUFFER_BYTES
+
+
+def test_a_piece_that_is_read_bit_by_bit_is_noticed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = media_source.Source(written(tmp_path, bytes(10)))
+    monkeypatch.setattr(media_source, "PIECE_BYTES_MAX", 2**20)
+    with source:
+        for _ in range(7):
+            source.read(media_source.BUFFER_BYTES + 1)
+        with pytest.raises(MediaError):
+            source.read(media_source.BUFFER_BYTES + 1)
+    assert isinstance(source.failure, MediaError)
+
+
+@pytest.mark.parametrize("name", ["tone.flac", "tone.webm", "film.mkv", "film.ts", "tone.opus"])
+def test_a_hole_of_gigabytes_is_the_end(tmp_path: Path, bytes_read: list[int], name: str) -> None:
+    path = make(tmp_path, name)
+    os.truncate(path, 4 * 2**30)
+    with open_recording(path, LIMITS) as recording:
+        assert len(joined(recording)) / SAMPLE_RATE == pytest.approx(2.0, abs=0.1)
+        assert recording.partial is not None
+        assert "could not be read beyond 0:00:0" in recording.partial
+    # Once when it is looked over, once when it is decoded.
+    assert sum(bytes_read) < 2 * media_source.BARREN_BYTES_MAX + 30 * 2**20
+
+
+def test_silence_is_no_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media_source, "BARREN_BYTES_MAX", 2**20)
+    with open_recording(written(tmp_path, wav(bytes(32_000 * 120))), LIMITS) as recording:
+        assert len(joined(recording)) == 120 * SAMPLE_RATE
+        assert recording.partial is None
+
+
+def test_a_film_may_go_on_without_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media_source, "BARREN_BYTES_MAX", 20_000)
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as output:
+        pictures = film_track(output)
+        stream: Any = output.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        for at_s in (0, 30):
+            samples = tone(1, 16_000, 1)
+            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
+            frame.pts = at_s * 16_000
+            output.mux(stream.encode(frame))
+            if not at_s:
+                add_pictures(output, pictures, 25)
+        output.mux(stream.encode(None))
+    assert path.stat().st_size > 3 * 20_000 + 64_000
+    assert len(sound(path)) == 31 * SAMPLE_RATE
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["bomb-silence-inflated.flac", "bomb-silence-unsaid.flac", "bomb-leaps.webm"],
+)
+def test_hours_out_of_nothing_are_refused(tmp_path: Path, name: str) -> None:
+    error = refusal(next(case for case in bombs() if case.name == name).write(tmp_path))
+    assert error.code == "inflated"
+    assert "bytes unpack to" in error.message
+
+
+def test_silence_as_an_encoder_packs_it_is_not_refused(tmp_path: Path) -> None:
+    """Ten minutes in 33 kB."""
+    path = written(tmp_path, silent_flac(1 / 6, 4096))
+    assert path.stat().st_size < 40_000
+    assert len(sound(path)) / SAMPLE_RATE == pytest.approx(600, abs=0.3)
 
 
 # Damage

@@ -21,6 +21,7 @@ CALM = Observation(
     waiting_clients=1,
     listeners=4,
     healthy=True,
+    troubles={"share": True, "worker": False},
 )
 
 
@@ -52,6 +53,7 @@ def test_the_present_is_looked_at_with_each_scrape() -> None:
     assert first["worker_restarts_total", "memory"] == 2
     assert (first["waiting_clients",], first["event_listeners",]) == (1, 4)
     assert first["build_info", __version__] == 1
+    assert (first["trouble", "share"], first["trouble", "worker"]) == (1, 0)
 
 
 def test_fixed_series_are_there_from_the_start(metrics: Metrics) -> None:

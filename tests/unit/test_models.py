@@ -8,12 +8,13 @@ import os
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 from modules import models, weights
 from modules.config import MODEL_SIZES
 from modules.errors import ModelError
-from modules.models import ModelSource, Origin, available, locate, prepare
+from modules.models import ModelSource, Origin, available, check_fits, locate, prepare
 from modules.weights import PACKAGED, Packaged, assemble, missing_files, verify
 
 CONTENT = {
@@ -421,3 +422,40 @@ def test_command_fails_with_the_reason(directory: Path, capsys: pytest.CaptureFi
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("The Whisper model small is not on this machine. Put a converted")
+
+
+@pytest.mark.parametrize(
+    ("size_mb", "available_mb", "fits"),
+    [(139, 2048, True), (139, 1024, False), (2950, 2048, False), (2950, 8192, True)],
+)
+def test_a_model_that_cannot_fit_is_refused_with_the_estimate(
+    size_mb: int, available_mb: int, fits: bool
+) -> None:
+    if fits:
+        check_fits("large-v3", size_mb, available_mb)
+        return
+    with pytest.raises(ModelError) as refused:
+        check_fits("large-v3", size_mb, available_mb)
+    assert refused.value.code == "model_too_large"
+    assert f"there are {available_mb / 1024:.1f} GB" in str(refused.value)
+    assert "Use a smaller whisperx.model_size" in str(refused.value)
+
+
+def test_weights_on_the_disk_are_weighed_before_they_are_loaded(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "memory_mb", lambda: 500)
+    fill(weights.home("tiny.en", directory))
+    with pytest.raises(ModelError, match=r"needs about 0\.9 GB of memory, and there are 0\.5 GB"):
+        locate("tiny.en", directory, allow_download=False)
+
+
+@pytest.mark.parametrize(("told", "expected_mb"), [("104857600\n", 100), ("max\n", None)])
+def test_the_limit_of_a_container_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, expected_mb: int | None
+) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text(told)
+    monkeypatch.setattr(models, "_GROUP_LIMIT", limit)
+    machine_mb = psutil.virtual_memory().total // 2**20
+    assert models.memory_mb() == (expected_mb or machine_mb)

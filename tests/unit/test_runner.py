@@ -449,6 +449,28 @@ def test_a_new_file_time_alone_changes_nothing(bench: Bench) -> None:
     assert bench.files.is_done("talk.mp3")
 
 
+@pytest.mark.parametrize("error", [None, BROKEN, NOT_MEDIA], ids=["done", "worker", "media"])
+def test_a_preallocated_file_whose_middle_is_filled_late_is_done_anew(
+    bench: Bench, error: TranscriberError | None
+) -> None:
+    """The middle of a large file is no part of its fingerprint."""
+    bench.submit()
+    path = bench.put(content=b"ends".ljust(3 * 2**20, b"\0"))
+
+    def fill(index: int) -> None:
+        with path.open("r+b") as file:
+            file.seek(3 * 2**19)
+            file.write(b"sound")
+
+    bench.plan(Plan(error=error, error_after=2, before=fill))
+    bench.tick()
+    assert (bench.job().status, bench.job().attempts) == (Status.ARRIVING, ())
+    assert bench.names() == ["talk.mp3"], "a wrong transcript was published"
+    bench.scheduler.arrived("talk.mp3")
+    bench.tick()
+    assert bench.files.is_done("talk.mp3")
+
+
 @pytest.mark.parametrize("error", [None, BROKEN, NOT_MEDIA, StorageError("gone", "Gone.")])
 def test_a_file_deleted_while_it_runs_is_cancelled_without_retry(
     bench: Bench, error: Exception | None

@@ -1,0 +1,102 @@
+"""The real daemon in a process of its own, with a scripted worker in WhisperX's place."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from modules import orders
+from modules.clock import SystemClock
+from tests.builders import a_model
+from tests.daemon_process import DaemonProcess
+from tests.scripted_worker import recording
+
+#: ``transcriber.py`` with another child process, and less patience.
+PROGRAM = """
+import sys
+from modules import audio_processor, daemon, runner, trouble
+daemon.HEARTBEAT_S = runner.HOLD_S = trouble.HOLD_S = {hold_s}
+runner._IDLE_TICK_S = min(runner._IDLE_TICK_S, {hold_s})
+audio_processor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
+import transcriber
+sys.exit(transcriber.main(sys.argv[1:]))
+"""
+SOON_S = 20.0
+
+
+class ScriptedDaemon(DaemonProcess):
+    """Quick to see files, quick to try again."""
+
+    #: How long trouble that is nobody's is left alone, in seconds.
+    hold_s = 1.0
+
+    def configure(self, config: Mapping[str, Mapping[str, object]]) -> None:
+        models = self.root / "models"
+        if not models.exists():
+            a_model(models)
+        tree: dict[str, Any] = {
+            "api": {"port": 0},
+            "shared_directory": str(self.shared),
+            "manual_directory": str(self.manual),
+            "models_directory": str(models),
+            "watch": {"rescan_seconds": 1.0, "settle_seconds": 0.05, "stable_seconds": 0.2},
+            "processing": {"retry_backoff_seconds": 0.1, "stop_grace_seconds": 1.0},
+        }
+        for section, values in config.items():
+            tree[section] = {**tree.get(section, {}), **values}
+        self.config_file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+
+    def command(self, *arguments: str) -> list[str]:
+        program = PROGRAM.format(hold_s=self.hold_s)
+        return [sys.executable, "-c", program, "--config", str(self.config_file), *arguments]
+
+    def drop(self, name: str, chunks: int = 3, seed: str = "speech") -> bytes:
+        """Put a recording into the share in one step, as a move does; returns its bytes."""
+        content = recording(chunks, seed)
+        hidden = self.shared / f".{name}.part"
+        hidden.write_bytes(content)
+        hidden.rename(self.shared / name)
+        return content
+
+    def order(self, name: str) -> None:
+        orders.place(self.shared, name, SystemClock())
+
+    def wait_for_position(self, name: str, seconds: float) -> None:
+        def there() -> bool:
+            state = self.in_progress(name)
+            return bool(state) and state["intermediate"]["position_seconds"] >= seconds
+
+        self.wait_for(there, f"{name} came to {seconds:g} s", SOON_S)
+
+    def wait_for_attempt(self, name: str, number: int) -> None:
+        def begun() -> bool:
+            attempts = (self.in_progress(name) or {}).get("attempts") or [{}]
+            last = attempts[-1]
+            return (last.get("attempt_number"), last.get("status")) == (number, "processing")
+
+        self.wait_for(begun, f"attempt {number} of {name} began", SOON_S)
+
+    def health(self) -> dict[str, Any]:
+        """The answer of ``/health``, also where it is 503."""
+        report: dict[str, Any] = json.loads(self._get("/health"))
+        return report
+
+    def metrics(self) -> dict[str, float]:
+        """The answer of ``/metrics``: values by series, as they are written there."""
+        lines = (line for line in self._get("/metrics").splitlines() if line[:1] not in ("", "#"))
+        return {series: float(value) for series, _, value in (x.rpartition(" ") for x in lines)}
+
+    def _get(self, path: str) -> str:
+        port = self.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return str(answer.read(), "utf-8")
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return str(refusal.read(), "utf-8")

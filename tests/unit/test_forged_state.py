@@ -1,0 +1,88 @@
+"""A ``.in_progress`` that somebody else wrote: it asks for no more than an order may."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.atomic import to_json
+from modules.errors import TranscriberError
+from modules.file_manager import FileManager
+from modules.intake import Intake
+from modules.job import Job, Priority
+from modules.journal import Journal
+from modules.scheduler import Scheduler
+from modules.sidecars import job_from_json, job_to_json
+from tests.builders import a_config, a_job
+from tests.fakes import FakeClock
+
+
+def forged(**settings: Any) -> dict[str, Any]:
+    content = json.loads(to_json(job_to_json(a_job(priority=Priority.API))))
+    content["settings"].update(settings)
+    return content
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"beam_size": 10**9},
+        {"temperature": 7.0},
+        {"vad_onset": 0.0},
+        {"max_speakers": 10**9},
+        {"initial_prompt": "word " * 10**6},
+        {"model_size": "weights"},
+        {"device": "whatever"},
+    ],
+)
+def test_settings_beyond_the_limits_make_no_job(settings: dict[str, Any]) -> None:
+    job_from_json("talk.mp3", forged())
+    with pytest.raises(TranscriberError) as caught:
+        job_from_json("talk.mp3", forged(**settings))
+    assert caught.value.code == "corrupt_sidecar"
+
+
+class Bench:
+    """An intake over real files, with one recording."""
+
+    def __init__(self, root: Path, **whisperx: Any) -> None:
+        config = a_config(root, whisperx=whisperx)
+        self.files = FileManager(config.shared_directory, config.manual_directory, FakeClock())
+        self.files.prepare()
+        self.scheduler = Scheduler(FakeClock(), lambda _: None)
+        journal = Journal(self.files, self.scheduler.get)
+        self.intake = Intake(config, self.scheduler, self.files, journal, FakeClock())
+        self.intake.look_again = lambda _: None
+
+    def put(self, folder: Path, state: dict[str, Any]) -> None:
+        (folder / "talk.mp3").write_bytes(b"sound")
+        (folder / "talk.mp3.in_progress").write_text(json.dumps(state))
+
+    def recovered(self, state: dict[str, Any]) -> Job:
+        """The job that a restart makes of a recording with this state beside it."""
+        self.put(self.files.shared, state)
+        self.intake.recover()
+        job = self.scheduler.get("talk.mp3")
+        assert job is not None
+        return job
+
+
+def test_a_state_file_names_no_folder_of_weights(tmp_path: Path) -> None:
+    job = Bench(tmp_path).recovered(forged(model_size=str(tmp_path / "shared" / "weights")))
+    assert job.settings.model_size == "base"
+
+
+def test_the_folder_that_the_configuration_names_may_stand_in_it(tmp_path: Path) -> None:
+    mine = str(tmp_path / "weights")
+    job = Bench(tmp_path, model_size=mine).recovered(forged(model_size=mine))
+    assert job.settings.model_size == mine
+
+
+def test_nor_does_one_in_manual(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.put(bench.files.manual, forged(model_size=str(tmp_path / "shared" / "weights")))
+    job = bench.intake.bring_back("talk.mp3", None)
+    assert (job.priority, job.settings.model_size) == (Priority.API, "base")
