@@ -162,7 +162,7 @@ class Runner:
             self._scheduler.release(job.name, Status.WAITING, error.in_short, **changes)
             kept = self._scheduler.get(job.name)
             if kept and kept.priority is Priority.API:  # ordered this very moment
-                self._wake(kept, None)
+                self._scheduler.wake(kept.name, "ordered", error=None)
             return None
         return self._scheduler.update(
             # An order that promoted it just now has settled its settings.
@@ -176,18 +176,10 @@ class Runner:
     def _tend_settings(self) -> None:
         """Give files whose settings were mended, or are wrong in another way, their turn."""
         for name, error in self._settings.changes(self._waits_for_settings):
-            with self._journal.quiet():
-                job = self._scheduler.get(name)
-                if job is None or job.status is not Status.WAITING:
-                    continue
+            job = self._scheduler.get(name)
+            if job:
                 info = self._settings_info(job, error) if error else None
-                log.info("%s: the settings beside it were changed", name)
-                self._wake(job, info)
-
-    def _wake(self, job: Job, error: ErrorInfo | None) -> None:
-        """The same job under the same id: the queue knows no other way to wake one early."""
-        self._scheduler.cancel(job.name, Cause.REPLACED)
-        self._scheduler.submit(job.at_start(Status.QUEUED).evolve(error=error, not_before=0.0))
+                self._scheduler.wake(name, "the settings beside it were changed", error=info)
 
     def _waits_for_settings(self, name: str) -> bool:
         job = self._scheduler.get(name)

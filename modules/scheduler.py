@@ -119,7 +119,7 @@ class Scheduler:
         """Take a job in, or join it to the one that its file has already; returns the one kept.
 
         An API job promotes a scanned one of the same file, and gives it its id. A new job must be
-        QUEUED or ARRIVING.
+        QUEUED, ARRIVING or WAITING.
         """
         with self._changed:
             known = self._jobs.get(job.name)
@@ -133,6 +133,10 @@ class Scheduler:
     def arrived(self, name: str) -> None:
         """The file of an ordered job is whole: the job may run."""
         self._transition(name, Status.QUEUED, "the file is whole", only_from=Status.ARRIVING)
+
+    def wake(self, name: str, why: str, **changes: Any) -> None:
+        """A job that waits need wait no longer; it has its turn in its old place."""
+        self._transition(name, Status.QUEUED, why, Status.WAITING, not_before=0.0, **changes)
 
     def cancel(self, name: str, cause: Cause) -> bool:
         """Forget a job at once; True if it was running, which then stops at its next chunk."""
@@ -282,12 +286,14 @@ class Scheduler:
         if changed:
             log.info("The queue is %s", "paused" if paused else "going on")
 
-    def _transition(self, name: str, status: Status, why: str, only_from: Status) -> None:
+    def _transition(
+        self, name: str, status: Status, why: str, only_from: Status, **changes: Any
+    ) -> None:
         with self._changed:
             job = self._jobs.get(name)
             if job is None or job.status is not only_from:
                 return
-            moved = job.to(status)
+            moved = job.to(status, **changes)
             self._keep(moved)
         self._tell(moved, why)
 

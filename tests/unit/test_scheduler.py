@@ -79,6 +79,17 @@ def test_an_order_wakes_a_file_that_waits_for_a_hand_and_no_other(
     assert run_all(scheduler) == ["backing off"]
 
 
+def test_who_is_woken_has_its_old_place(scheduler: Scheduler) -> None:
+    for name in ("first.mp3", "second.mp3"):
+        scheduler.submit(a_job(name))
+    assert taken(scheduler) == "first.mp3"
+    scheduler.release("first.mp3", Status.WAITING, "its settings", not_before=math.inf)
+    scheduler.submit(a_job("third.mp3"))
+    scheduler.wake("first.mp3", "mended")
+    scheduler.wake("third.mp3", "it does not wait")
+    assert run_all(scheduler) == ["first.mp3", "second.mp3", "third.mp3"]
+
+
 def test_a_scan_does_not_demote_an_order(scheduler: Scheduler) -> None:
     scheduler.submit(a_job("a", priority=Priority.API))
     assert scheduler.submit(a_job("a")).priority is Priority.API
