@@ -50,6 +50,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 3600.0
 #: How long the thread sleeps when nothing waits, and after it was surprised.
 _IDLE_S, _SURPRISED_S = 3600.0, 5.0
 _GONE = 410
+#: How many messages that were given up are kept, the latest.
+FAILED_KEPT = 1000
 _SUFFIX = ".json"
 
 
@@ -326,6 +328,7 @@ class Callbacks:
             failed.mkdir(exist_ok=True)
             path.replace(failed / path.name)
         sync_folder(failed)
+        _keep_latest(failed, FAILED_KEPT)
         self._forget(message)
         log.error(
             "Callback %s is given up after %d attempts and kept in %s: %s",
@@ -417,3 +420,10 @@ def _where(message: _Message) -> tuple[str, int]:
     except TranscriberError:
         return message.url, 0
     return receiver.host, receiver.port
+
+
+def _keep_latest(folder: Path, count: int) -> None:
+    with storage_errors(folder):
+        files = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda file: file.lstat().st_mtime_ns)
+    for old in files[:-count]:
+        remove(old)

@@ -41,6 +41,9 @@ _CANTONESE = re.compile(r"^large$|large-v3|turbo")
 #: The names of the keys at odds, the one to blame first, and the line that says why.
 Conflict = tuple[tuple[str, ...], str]
 
+#: In lower case, without a final dot; networks of containers have names with underscores.
+HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+
 
 # --- kinds of value ---------------------------------------------------------------------------
 
@@ -122,6 +125,19 @@ def _url(value: str) -> str:
     return value
 
 
+def _host_name(value: str) -> str:
+    name = value.lower().removesuffix(".")
+    if not HOST_NAME.fullmatch(name):
+        raise ValueError("must be a name such as office.example.com, without http:// or a port")
+    return name
+
+
+def _names(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list, such as [office.example.com]")
+    return value
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -156,6 +172,7 @@ Format = Literal["txt", "srt", "vtt", "tsv", "json", "docx"]
 Secret = Annotated[str, AfterValidator(_secret)]
 RateLimit = Annotated[str, AfterValidator(_rate)]
 Url = Annotated[str, AfterValidator(_url)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
@@ -199,6 +216,9 @@ class ApiConfig(_Section):
     max_upload_mb: Annotated[int, _between(1, 1048576)] = 4096
     request_timeout_seconds: Annotated[float, _between(1, 3600)] = 60.0
     rate_limit: RateLimit | None = None
+    trusted_hosts: Annotated[
+        tuple[HostName, ...], Field(strict=False), BeforeValidator(_names)
+    ] = ()
 
 
 class WhisperxConfig(_Section):

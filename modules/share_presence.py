@@ -20,7 +20,8 @@ class SharePresence:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._had_marker = False
+        # It may be gone by the first rescan, and an empty mount point must not pass for it.
+        self._had_marker = os.path.isdir(root / STATE_FOLDER)
         self.problem: str | None = None
 
     @property

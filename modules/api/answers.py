@@ -23,6 +23,8 @@ from modules.sidecars import stem_of
 STATUSES = {
     "bad_request": 400,
     "unauthorized": 401,
+    "cross_site": 403,
+    "unknown_host": 403,
     "file_not_found": 404,
     "not_a_recording": 404,
     "in_manual": 409,

@@ -183,7 +183,7 @@ class ErrorAnswer(Answer):
 
 
 #: What any endpoint may answer; the server's door answers too.
-COMMON: dict[Any, Any] = dict.fromkeys((400, 401, 413, 422, 429, 431, 503, 507), ErrorAnswer)
+COMMON: dict[Any, Any] = dict.fromkeys((400, 401, 403, 413, 422, 429, 431, 503, 507), ErrorAnswer)
 
 
 class AcceptedAnswer(Answer):

@@ -78,7 +78,7 @@ def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str)
         tags=[_TAG],
         responses={
             200: _AUDIO,
-            **{s: dict(_ERROR) for s in (400, 401, 413, 415, 422, 429, 431, 503, 507)},
+            **{s: dict(_ERROR) for s in (400, 401, 403, 413, 415, 422, 429, 431, 503, 507)},
         },
         openapi_extensions=request_body(form(SpeechRequest)),
     )(handle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import socket
 import ssl
 import subprocess
@@ -242,6 +243,20 @@ def test_message_survives_a_restart(receiver: Receiver, folder: Path, clock: Fak
     assert [path for path, _, _ in receiver.came] == ["/1", "/1", "/2", "/3"]
     assert receiver.ids()[0] == receiver.ids()[1]
     assert waiting(folder) == []
+
+
+def test_of_those_that_are_given_up_the_latest_are_kept(
+    receiver: Receiver, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "FAILED_KEPT", 2)
+    receiver.statuses = [500] * 4
+    for number in range(4):
+        sender = a_sender(folder, clock, max_attempts=1)
+        sender.notify(receiver.url("/done"), {"number": number})
+        sender.tick()
+        for file in (folder / "failed").glob("*.json"):  # as old as they are apart
+            os.utime(file, (number, json.loads(file.read_bytes())["payload"]["number"]))
+    assert sorted(left["payload"]["number"] for left in failed(folder)) == [2, 3]
 
 
 def test_attempts_count_across_restarts_and_end(
