@@ -420,6 +420,7 @@ class _Run:
         self._weighed_at = self._began
         self._duration_s: float | None = None
         self._position_s = order.start_s
+        self._heard = 0
         self._stop_sent_at: float | None = None
         self._transcribed: Transcribed | None = None
         self.over = False
@@ -458,11 +459,14 @@ class _Run:
 
     def _handle(self, event: Event | None) -> Done | Stopped | None:
         if isinstance(event, Transcribed) and event.order == self._order.order:
+            self._check_count(event.chunks)
             self._transcribed = event
         elif isinstance(event, Started) and event.order == self._order.order:
             self._duration_s = event.duration_s
             self._on_started(event)
         elif isinstance(event, Chunk) and event.order == self._order.order:
+            self._heard += 1
+            self._check_count(event.number)
             if event.position_s < self._position_s:
                 raise WorkerError("whisperx_failed", "The WhisperX process lost its place.")
             self._position_s = event.position_s
@@ -470,9 +474,20 @@ class _Run:
         elif isinstance(event, Failed) and event.order == self._order.order:
             self.over = True
             raise _error_of(event)
-        elif isinstance(event, Done | Stopped) and event.order == self._order.order:
+        elif isinstance(event, Done) and event.order == self._order.order:
+            self._check_count(event.chunks)
+            return event
+        elif isinstance(event, Stopped) and event.order == self._order.order:
             return event
         return None
+
+    def _check_count(self, told: int) -> None:
+        """A line that was torn may have been a chunk, whose text would be missing."""
+        if told != self._heard:
+            raise WorkerError(
+                "whisperx_failed",
+                f"The WhisperX process told of {told} pieces, and {self._heard} came.",
+            )
 
     def text_without_speakers(self, error: WorkerError) -> Done:
         """What is there when the child failed over the speakers; raises the error if text lacks."""
@@ -482,6 +497,7 @@ class _Run:
         note = f"diarization: failed, speakers are not told apart ({error})"
         return Done(
             order=self._order.order,
+            chunks=self._transcribed.chunks,
             duration_s=self._transcribed.duration_s,
             notes=(*self._transcribed.notes, note),
         )

@@ -30,6 +30,8 @@ log = get_logger("AudioProcessor")
 TERM_GRACE_S = 2.0
 #: How long the rest of a dead child's standard error is waited for, in seconds.
 _LAST_WORDS_S = 0.5
+#: No event and no complaint is longer; what has no end would fill the daemon's memory.
+_EVENT_BYTES, _COMPLAINT_BYTES = 4 * 2**20, 2**16
 
 
 @dataclass
@@ -142,7 +144,7 @@ def read_events(child: Child) -> None:
     """Put the child's events into its queue; None when it has closed its end."""
     assert child.process.stdout is not None
     with contextlib.suppress(OSError, ValueError), child.process.stdout as lines:
-        for line in lines:
+        while line := lines.readline(_EVENT_BYTES):
             event = parse_event(line)
             if event is None:
                 log.warning("WhisperX sent a line that makes no sense; it was thrown away")
@@ -155,7 +157,7 @@ def read_complaints(child: Child) -> None:
     """Keep the last lines of the child's standard error for the explanation of its death."""
     assert child.process.stderr is not None
     with contextlib.suppress(OSError, ValueError), child.process.stderr as lines:
-        for line in lines:
+        while line := lines.readline(_COMPLAINT_BYTES):
             child.complaints.append(line.decode(errors="replace").rstrip())
 
 

@@ -112,6 +112,12 @@ class FileManager:
                 "share_unavailable", f"The shared folder is unavailable. ({self.shared})"
             )
 
+    @staticmethod
+    def _is_taken(path: Path) -> bool:
+        """Whether anything has this name. Raises StorageError if that cannot be told."""
+        with storage_errors(path):
+            return manual.is_taken(path)
+
     def source(self, name: str) -> Source:
         """Size, mtime and fingerprint of a recording. Raises StorageError, also if it is gone."""
         path = self.path(name)
@@ -157,7 +163,7 @@ class FileManager:
 
     def has_begun(self, job: Job) -> bool:
         """Whether anything was tried or done for a job; then its settings stand."""
-        return bool(job.attempts) or os.path.lexists(self.checkpoint_path(job.name))
+        return bool(job.attempts) or self._is_taken(self.checkpoint_path(job.name))
 
     def tell_of_settings(self, file: str, complaints: Sequence[str]) -> None:
         """Write beside a settings file what is wrong with it, or remove that if nothing is.
@@ -262,7 +268,7 @@ class FileManager:
 
     def _free_output(self, name: str, form: str, ours: set[str], shared_stem: bool) -> str:
         for candidate in itertools.islice(output_names(name, form), int(shared_stem), None):
-            if candidate in ours or not os.path.lexists(self.shared / candidate):
+            if candidate in ours or not self._is_taken(self.shared / candidate):
                 return candidate
         raise TranscriberError("no_free_name", f"No name is free for the {form} of {name}.")
 
@@ -304,7 +310,7 @@ class FileManager:
         """
         path = self.shared / planned
         with storage_errors(path):
-            if planned in ours or not os.path.lexists(path) or _holds(path, content):
+            if planned in ours or not self._is_taken(path) or _holds(path, content):
                 return planned
         return self._free_output(name, planned.rpartition(".")[2], set(ours), False)
 
@@ -338,7 +344,7 @@ class FileManager:
         if not self.is_in_manual(name):
             raise TranscriberError("file_not_found", f"There is no file {name!r} in manual/.")
         self._require_share()
-        taken = os.path.lexists(self.shared / name)
+        taken = self._is_taken(self.shared / name)
         if taken or not manual.bring_back(self.manual, self.shared, name):
             raise TranscriberError(
                 "name_taken",
@@ -372,7 +378,8 @@ class FileManager:
 
     def was_moved(self, job: Job) -> bool:
         """Whether this very job ended in ``manual/``, with its recording."""
-        return manual.moved_before(self.manual, job.name, job.job_id) is not None
+        with storage_errors(self.manual / job.name):
+            return manual.moved_before(self.manual, job.name, job.job_id) is not None
 
     # --- at start ---
 
@@ -384,7 +391,7 @@ class FileManager:
         """
         found = []
         with storage_errors(self.state):
-            lying_about = [*self.manual.iterdir(), *self.state.rglob("*")]
+            lying_about = [*self.manual.rglob("*"), *self.state.rglob("*")]
         for left in lying_about:
             if left.name.startswith(TEMPORARY_PREFIX):
                 remove(left)
@@ -413,7 +420,7 @@ class FileManager:
     def _folders(self, recursive: bool) -> Iterator[str]:
         yield ""
         if recursive:
-            for folder, subfolders, _ in os.walk(self.shared):
+            for folder, subfolders, _ in os.walk(self.shared, onerror=_unless_denied):
                 relative = os.path.relpath(folder, self.shared)
                 prefix = "" if relative == "." else f"{relative}/"
                 subfolders[:] = [
@@ -451,7 +458,7 @@ class FileManager:
         self.drop_state(name)
         remove(self.shared / sidecar_name(name, ERROR_TEXT))
         manual.end_return(self.manual, self.shared, name)
-        if not os.path.lexists(self.manual / name):
+        if not self._is_taken(self.manual / name):
             for suffix in (CHECKPOINT, ERROR_TEXT, IN_PROGRESS):
                 remove(self.manual / sidecar_name(name, suffix))
 
@@ -482,7 +489,13 @@ def _holds(path: Path, content: bytes) -> bool:
 
 
 def _is_file_under(root: Path, name: str) -> bool:
-    try:
-        return _has_real_folders(root, name) and stat.S_ISREG((root / name).lstat().st_mode)
-    except OSError:
-        return False
+    """Raises StorageError if that cannot be told."""
+    with storage_errors(root / name):
+        return _has_real_folders(root, name) and manual.is_regular(root / name)
+
+
+def _unless_denied(error: OSError) -> None:
+    """What may not be read is passed by; a disk that does not answer is no empty folder."""
+    if not isinstance(error, PermissionError):
+        with storage_errors(Path(error.filename or "")):
+            raise error

@@ -50,11 +50,11 @@ def move(
     goes last: whatever interrupts, the recording is in one of the two places and a repeated move
     ends the same. Returns where the recording is now. Raises StorageError.
     """
-    target = moved_before(manual, name, str(state["job_id"]))
     with storage_errors(shared / name):
+        target = moved_before(manual, name, str(state["job_id"]))
         if target and not filecmp.cmp(shared / name, manual / target, shallow=False):
             target = None
-    target = target or free_name(manual, name)
+        target = target or free_name(manual, name)
     folder = (manual / target).parent
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def bring_back(manual: Path, shared: Path, name: str) -> bool:
     own = sidecar_name(name, SETTINGS)
     with storage_errors(shared / name):
         (shared / name).parent.mkdir(parents=True, exist_ok=True)
-    lent = _is_regular(manual / own) and not os.path.lexists(shared / own)
+        lent = is_regular(manual / own) and not is_taken(shared / own)
     if lent:
         _transfer(manual / own, shared / own)
     if _bring_recording(manual, shared, name):
@@ -131,12 +131,27 @@ def bring_back(manual: Path, shared: Path, name: str) -> bool:
     return False
 
 
-def _is_regular(path: Path) -> bool:
-    """Whether a file is there, and no link: its target must not be copied to another volume."""
+def is_regular(path: Path) -> bool:
+    """Whether a file is there, and no link: its target must not be copied to another volume.
+
+    Raises OSError if that cannot be told; nothing is left behind for that.
+    """
+    facts = _facts(path)
+    return facts is not None and stat.S_ISREG(facts.st_mode)
+
+
+def is_taken(path: Path) -> bool:
+    """Whether anything has this name. ``os.path.lexists`` says no to an I/O error, too."""
+    return _facts(path) is not None
+
+
+def _facts(path: Path) -> os.stat_result | None:
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
+        return path.lstat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        raise
 
 
 def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
@@ -164,8 +179,8 @@ def end_return(manual: Path, shared: Path, name: str) -> None:
 
 def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
     """Move a lone sidecar to ``manual/``; None if it is not there."""
-    target = manual / free_name(manual, sidecar)
-    with storage_errors(target):
+    with storage_errors(manual / sidecar):
+        target = manual / free_name(manual, sidecar)
         target.parent.mkdir(parents=True, exist_ok=True)
     return target if _take_along(shared, manual, sidecar, sidecar) else None
 
@@ -173,7 +188,7 @@ def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
 def moved_before(manual: Path, name: str, job_id: str) -> str | None:
     """The name in ``manual/`` under which this job's recording lies already, if it does."""
     for candidate in names_like(name):
-        if not os.path.lexists(manual / candidate):
+        if not is_taken(manual / candidate):
             return None
         with contextlib.suppress(OSError, TranscriberError):
             content = (manual / sidecar_name(candidate, IN_PROGRESS)).read_bytes()
@@ -184,7 +199,7 @@ def moved_before(manual: Path, name: str, job_id: str) -> str | None:
 
 def free_name(folder: Path, name: str) -> str:
     """``talk.mp3``, or ``talk (2).mp3`` where that is taken."""
-    return next(n for n in names_like(name) if not os.path.lexists(folder / n))
+    return next(n for n in names_like(name) if not is_taken(folder / n))
 
 
 def names_like(name: str) -> Iterator[str]:
@@ -209,20 +224,21 @@ def _renamed(output: str, name: str, target: str) -> str:
 
 def _take_along(shared: Path, manual: Path, name: str, wanted: str) -> bool:
     """Move what belongs to a recording under a name that is free; False if it is not there."""
-    if not _is_regular(shared / name):
-        return False
     target = manual / wanted
     with storage_errors(target):
+        if not is_regular(shared / name):
+            return False
         # An earlier move may have come as far as the copy.
         copied = target.is_file() and filecmp.cmp(shared / name, target, shallow=False)
-    _transfer(shared / name, target if copied else manual / free_name(manual, wanted))
+        target = target if copied else manual / free_name(manual, wanted)
+    _transfer(shared / name, target)
     return True
 
 
 def _transfer(source: Path, target: Path) -> None:
     """Rename or, across volumes, copy, sync, verify, then unlink. Never over another file."""
     with storage_errors(source):
-        if os.path.lexists(target):
+        if is_taken(target):
             if not filecmp.cmp(source, target, shallow=False):
                 raise FileExistsError(errno.EEXIST, "the name is taken", str(target))
             os.unlink(source)  # an earlier move came as far as the copy

@@ -147,10 +147,14 @@ class Started(Frozen):
 
 
 class Chunk(Frozen):
-    """Audio up to ``position_s`` is finished. Chunks come in order, each exactly once."""
+    """Audio up to ``position_s`` is finished. Chunks come in order, each exactly once.
+
+    ``number``: which one of its order, from 1 on; so a lost line is noticed.
+    """
 
     kind: Literal["chunk"] = "chunk"
     order: int
+    number: int = 0
     start_s: float
     position_s: float
     speech_s: float = 0.0
@@ -164,22 +168,24 @@ class Chunk(Frozen):
 
 
 class Transcribed(Frozen):
-    """All of the text is there; only who speaks is still to be found."""
+    """All of the text, so many ``chunks``, is there; only who speaks is still to be found."""
 
     kind: Literal["transcribed"] = "transcribed"
     order: int
+    chunks: int
     duration_s: float
     notes: tuple[str, ...] = ()
 
 
 class Done(Frozen):
-    """The whole file is finished. ``notes``: what was done worse than asked, and why.
+    """The whole file is finished, in so many ``chunks``.
 
-    ``turns``: who speaks when, if that was asked for and found; ``diarization``: by what.
+    ``notes``: what was done worse than asked, and why. ``turns``: who speaks when, if that was asked for and found; ``diarization``: by what.
     """
 
     kind: Literal["done"] = "done"
     order: int
+    chunks: int
     duration_s: float
     turns: tuple[Turn, ...] = ()
     diarization: str | None = None

@@ -68,6 +68,7 @@ class Transcription:
         self._listener = Listener(engine, order.settings.language, order.settled_language)
         self._notes: dict[str, None] = {}
         self._position_s = order.start_s
+        self._sent = 0
         self._told_at = time.monotonic()
 
     def run(self) -> None:
@@ -95,6 +96,7 @@ class Transcription:
             self._outbox.send(
                 Done(
                     order=self._order.order,
+                    chunks=self._sent,
                     duration_s=duration_s,
                     turns=tuple(told.turns),
                     diarization=told.method,
@@ -109,7 +111,12 @@ class Transcription:
         Whatever goes wrong here costs the speakers, never the text.
         """
         self._outbox.send(
-            Transcribed(order=self._order.order, duration_s=duration_s, notes=tuple(self._notes))
+            Transcribed(
+                order=self._order.order,
+                chunks=self._sent,
+                duration_s=duration_s,
+                notes=tuple(self._notes),
+            )
         )
         asked = self._settings
         try:
@@ -212,9 +219,11 @@ class Transcription:
             if result.text.note:
                 self._notes[result.text.note] = None
             self._position_s = chunk.position_s
+            self._sent += 1
             self._outbox.send(
                 Chunk(
                     order=self._order.order,
+                    number=self._sent,
                     start_s=chunk.start_s,
                     position_s=chunk.position_s,
                     speech_s=round(chunk.speech_s, 3),

@@ -16,22 +16,34 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modules import cage
-from modules.errors import MediaError, ModelError, StorageError, TranscriberError
-from modules.protocol import (
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when the thread that started it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)  # it died before we could ask
+
+
+if __name__ == "__main__":  # before the imports: on a busy machine they take seconds
+    _die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
+
+from modules import cage  # noqa: E402
+from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
+from modules.protocol import (  # noqa: E402
     Failed,
     Loaded,
     ModelSpec,
     Ready,
     Transcribe,
 )
-from modules.worker_pipes import Inbox, Outbox
+from modules.worker_pipes import Inbox, Outbox  # noqa: E402
 
 if TYPE_CHECKING:
     from modules.diarization import Diarized, Diarizer
     from modules.engine import Engine
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Worker:
@@ -118,14 +130,6 @@ def _failure(order: int, error: Exception) -> Failed:
     return Failed(order=order, code="whisperx_failed", message=message, details=repr(error))
 
 
-def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when the thread that started it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)  # it died before we could ask
-
-
 def main() -> None:
     """Import WhisperX, say so, and take orders."""
     parser = argparse.ArgumentParser()
@@ -143,7 +147,6 @@ def main() -> None:
     os.close(0)
     os.open(os.devnull, os.O_RDONLY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent(options.parent)
     began = time.monotonic()
     warnings.filterwarnings("ignore")
     import torch

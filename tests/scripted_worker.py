@@ -40,7 +40,13 @@ import zlib
 from pathlib import Path
 from typing import NoReturn
 
-from modules.protocol import (
+_PR_SET_PDEATHSIG = 1
+if __name__ == "__main__":  # before what takes long to import on a busy machine
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(sys.argv[sys.argv.index("--parent") + 1]):
+        os._exit(0)
+
+from modules.protocol import (  # noqa: E402
     ORDERS,
     Alive,
     Chunk,
@@ -66,7 +72,6 @@ CHUNK_BYTES = 100
 NOT_MEDIA = b"this is no recording"
 SLOW_S = 0.2
 _SYLLABLES = "ба ве ги до жу зе ка ло мы ню па ры со ту фэ ха".split()
-_PR_SET_PDEATHSIG = 1
 
 
 def recording(chunks: int, seed: str = "speech") -> bytes:
@@ -145,11 +150,14 @@ class Act:
         told = self._turns() if self._order.settings.diarize else ()
         if told:
             duration_s = self._count * CHUNK_S
-            self._line.send(Transcribed(order=self._order.order, duration_s=duration_s))
+            self._line.send(
+                Transcribed(order=self._order.order, chunks=self._sent, duration_s=duration_s)
+            )
             self._misbehave(late=True)
         self._line.send(
             Done(
                 order=self._order.order,
+                chunks=self._sent,
                 duration_s=self._count * CHUNK_S,
                 turns=told,
                 diarization="scripted" if told else None,
@@ -188,6 +196,7 @@ class Act:
         )
         event = Chunk(
             order=self._order.order,
+            number=self._sent + 1,
             start_s=start_s,
             position_s=start_s + CHUNK_S,
             speech_s=5,
@@ -325,10 +334,7 @@ def main() -> None:
     """Say that all is ready, and take orders."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
-    options, _ = parser.parse_known_args()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != options.parent:
-        os._exit(0)
+    parser.parse_known_args()
     line = Line()
     line.send(
         Ready(

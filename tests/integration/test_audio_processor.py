@@ -456,7 +456,7 @@ def test_a_child_that_died_between_jobs_is_noticed_and_replaced(bench: Bench) ->
 
 
 def test_a_child_that_grew_is_replaced_between_jobs(tmp_path: Path) -> None:
-    with bench_in(tmp_path, worker_memory_mb=256) as bench:
+    with bench_in(tmp_path, worker_memory_mb=256, worker_hang_seconds=60) as bench:
         outcome = bench.process("slow fat.mp3", chunks=8)
         first = bench.processor.pid
         assert first is not None, "not in the middle of a file"

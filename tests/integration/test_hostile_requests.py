@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import OpenAI
 
 from tests.builders import until
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
+from tests.scripted_worker import full_text, recording
 
 MB = 1_000_000
 #: What stands in for an endless body.
@@ -516,6 +518,206 @@ def test_health_is_open_to_all(locked: ScriptedDaemon) -> None:
     assert locked.health()["status"] in ("healthy", "degraded")
     for spelling in ("/health/../queue", "//queue", "/health%2f..%2fqueue", "/HEALTH"):
         assert ask(locked, "GET", spelling).status == 401
+
+
+# --- pages in browsers ---------------------------------------------------------------------------
+
+FOREIGN = "https://evil.example"
+#: What a page may send to any address without asking first.
+PLAIN = "text/plain;charset=UTF-8"
+CONFIDENTIAL = full_text(recording(1, "confidential")).encode()
+#: A page that asks whether it may.
+PREFLIGHT: dict[str, str | bytes] = {
+    "Access-Control-Request-Method": "DELETE",
+    "Access-Control-Request-Headers": "content-type, x-api-key, authorization",
+}
+
+
+@pytest.fixture(scope="module")
+def with_a_text(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedDaemon]:
+    """A daemon without a key, behind a proxy of that name; it has transcribed a recording."""
+    config = {"api": {"search_attempts": 1, "trusted_hosts": ["office.example.com"]}}
+    with ScriptedDaemon(tmp_path_factory.mktemp("pages"), config) as daemon:
+        daemon.drop("talk.mp3", 3, "confidential")
+        daemon.wait_for_result("talk.mp3", SOON_S)
+        yield daemon
+
+
+@pytest.fixture
+def browsed(with_a_text: ScriptedDaemon) -> Iterator[ScriptedDaemon]:
+    """The same; whatever pages send, nothing changes."""
+
+    def state() -> tuple[bytes, set[str], bytes, bytes]:
+        result = (with_a_text.shared / "talk.mp3.result").read_bytes()
+        queue = ask(with_a_text, "GET", "/queue").body
+        return result, with_a_text.files(), queue, ask(with_a_text, "GET", "/status/talk.mp3").body
+
+    before = state()
+    yield with_a_text
+    until(lambda: state() == before, "all was as before")
+    assert with_a_text.health()["status"] == "healthy"
+
+
+def changing() -> list[tuple[str, str, bytes, str]]:
+    """Requests that would order, upload, hold up or delete: method, address, body, content type."""
+    name = b'{"filename": "talk.mp3"'
+    form = FORM_START.replace(b"talk", b"new") + b"y" * 300 + b"\r\n--bb--\r\n"
+    return [
+        ("POST", "/transcribe", name + b', "force": true}', PLAIN),
+        ("POST", "/transcribe", name + b', "callback_url": "https://evil.example/"}', PLAIN),
+        ("POST", "/transcribe", form, FORM),
+        ("POST", "/v1/audio/transcriptions", form, FORM),
+        ("POST", "/pause", b"", PLAIN),
+        ("DELETE", "/transcribe?filename=talk.mp3", b"", PLAIN),
+        ("DELETE", "/transcribe", name + b"}", PLAIN),
+    ]
+
+
+def code_of(answer: Answer) -> str:
+    """The code of an error, in our form or in OpenAI's."""
+    told = json.loads(answer.body)
+    return str(told["error"]["code"] if "error" in told else told["error_code"])
+
+
+def own_name(daemon: ScriptedDaemon) -> str:
+    return f"localhost:{port_of(daemon)}"
+
+
+@pytest.mark.parametrize("origin", [FOREIGN, "null", "http://localhost:3000"])
+def test_a_page_of_another_site_orders_uploads_and_deletes_nothing(
+    browsed: ScriptedDaemon, origin: str
+) -> None:
+    for method, address, body, kind in changing():
+        headers = {"Host": own_name(browsed), "Origin": origin, "Content-Type": kind}
+        answer = ask(browsed, method, address, body, dict(headers))
+        assert (answer.status, code_of(answer)) == (403, "cross_site"), (method, address)
+
+
+def test_what_is_refused_from_other_pages_works_from_the_apis_own(tmp_path: Path) -> None:
+    with ScriptedDaemon(tmp_path, {"api": {"search_attempts": 1}}) as daemon:
+        daemon.drop("talk.mp3")
+        daemon.wait_for_result("talk.mp3", SOON_S)
+        here = {"Host": own_name(daemon), "Origin": f"http://{own_name(daemon)}"}
+        for method, address, body, kind in changing()[:-1]:
+            answer = ask(daemon, method, address, body, {**here, "Content-Type": kind})
+            assert answer.status in (200, 202, 422), (method, address, answer.body)
+            ask(daemon, "POST", "/resume")
+        assert not (daemon.shared / "talk.mp3").exists()
+
+
+def test_a_password_that_the_browser_sends_along_does_not_help_other_pages(
+    locked: ScriptedDaemon,
+) -> None:
+    headers = {"Authorization": basic(b"", KEY.encode()), "Content-Type": PLAIN}
+    for method, address, body, kind in changing():
+        sent = {**headers, "Origin": FOREIGN, "Content-Type": kind}
+        assert code_of(ask(locked, method, address, body, sent)) == "cross_site"
+    assert locked.health()["status"] == "healthy", "it was not paused"
+    assert ask(locked, "POST", "/resume", b"", dict(headers)).status == 200
+
+
+def test_other_pages_are_granted_nothing(browsed: ScriptedDaemon, locked: ScriptedDaemon) -> None:
+    for daemon in (browsed, locked):
+        own = f"http://127.0.0.1:{port_of(daemon)}"
+        for origin in (FOREIGN, "null", own):
+            for address in ("/transcribe", "/queue", "/health", "/v1/audio/translations", "*"):
+                asked = ask(daemon, "OPTIONS", address, None, {**PREFLIGHT, "Origin": origin})
+                assert not [name for name in asked.headers if name.startswith("access-control")]
+                assert asked.status == 403 or origin == own, (address, asked.status)
+    keyed: dict[str, str | bytes] = {"X-API-Key": KEY.encode(), "Origin": FOREIGN}
+    answer = ask(locked, "GET", "/queue", None, keyed)
+    assert answer.status == 200, "an extension of the browser may have a key of its own"
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_a_page_is_refused_before_its_upload_is_sent(browsed: ScriptedDaemon) -> None:
+    with connected(browsed) as client:
+        head = f"Host: x\r\nOrigin: {FOREIGN}\r\nContent-Type: {FORM}\r\n"
+        head += "Content-Length: 3000000000\r\n\r\n"
+        client.sendall(f"POST /v1/audio/translations HTTP/1.1\r\n{head}".encode())
+        answer = answer_of(client)
+    assert (answer.status, code_of(answer)) == (403, "cross_site")
+
+
+@pytest.mark.parametrize("name", ["evil.example", "EVIL.example.", "127.0.0.1.evil.example"])
+def test_a_name_that_was_led_here_reads_and_deletes_nothing(
+    browsed: ScriptedDaemon, name: str
+) -> None:
+    host = f"{name}:{port_of(browsed)}"
+    addresses = ("/result/talk.mp3?format=txt", "/queue", "/status/talk.mp3", "/manual", "/events")
+    reading = [("GET", a, b"", PLAIN) for a in (*addresses, "/metrics", "/health", "/docs", "/")]
+    for method, address, body, kind in [*reading, *changing()]:
+        for page in ({}, {"Origin": f"http://{host}"}, {"X-API-Key": "any"}):
+            headers = {"Host": host, "Content-Type": kind, **page}
+            answer = ask(browsed, method, address, body, dict(headers))
+            assert (answer.status, code_of(answer)) == (403, "unknown_host"), (method, address)
+            assert CONFIDENTIAL not in answer.body
+    assert CONFIDENTIAL in ask(browsed, "GET", addresses[0]).body
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        (b"HTTP/1.0\r\n", 200),
+        (b"HTTP/1.1\r\nHost: [::1]:8000\r\n", 200),
+        (b"HTTP/1.1\r\nhOST:\tLOCALHOST.\t\r\n", 200),
+        (b"HTTP/1.1\r\nHost: evil.example\r\n", 403),
+        (b"HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n", 400),
+        (b"HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n", 400),
+        (b"HTTP/1.1\r\nHost: \xff\xfe\r\n", 400),
+        (b"HTTP/1.1\r\nHost: http://localhost/\r\n", 400),
+        (b"HTTP/1.1\r\nHost: localhost\r\nOrigin: \xff\r\n", 403),
+        (b"HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nOrigin: null\r\n", 403),
+        (b"HTTP/1.0\r\nOrigin: http://localhost\r\n", 403),
+    ],
+)
+def test_whatever_stands_in_host_and_origin_is_answered(
+    browsed: ScriptedDaemon, start: bytes, status: int
+) -> None:
+    with connected(browsed) as client:
+        client.sendall(b"GET /result/talk.mp3 " + start + b"\r\n")
+        answer = answer_of(client)
+    assert (answer.status, CONFIDENTIAL in answer.body) == (status, status == 200)
+
+
+def test_a_proxy_passes_its_own_name_on(browsed: ScriptedDaemon, locked: ScriptedDaemon) -> None:
+    for host, page in (
+        ("office.example.com", "https://office.example.com"),
+        ("office.example.com:8443", "https://office.example.com:8443"),
+    ):
+        headers: dict[str, str | bytes] = {"Host": host, "Origin": page}
+        assert ask(browsed, "POST", "/resume", b"", headers).status == 200
+        assert ask(browsed, "GET", "/result/talk.mp3", None, {"Host": host}).status == 200
+        keyed = {**headers, "Authorization": basic(b"", KEY.encode())}
+        assert ask(locked, "POST", "/resume", b"", keyed).status == 200
+    # As nginx does unless it is told otherwise.
+    unnamed = ask(browsed, "POST", "/resume", b"", {"Origin": "https://office.example.com"})
+    assert (unnamed.status, code_of(unnamed)) == (403, "cross_site")
+    assert "proxy" in json.loads(unnamed.body)["suggestion"]
+
+
+def test_the_page_of_the_interface_works_in_a_browser(browsed: ScriptedDaemon) -> None:
+    for host in (own_name(browsed), f"127.0.0.1:{port_of(browsed)}", "office.example.com"):
+        visited: dict[str, str | bytes] = {"Host": host, "Sec-Fetch-Site": "same-origin"}
+        for address in ("/", "/docs", "/docs/js/swagger-ui-bundle.js", "/openapi.json"):
+            assert ask(browsed, "GET", address, None, visited).status in (200, 302)
+        tried: dict[str, str | bytes] = {**visited, "Origin": f"http://{host}"}
+        assert ask(browsed, "POST", "/resume", b"", tried).status == 200
+        assert ask(browsed, "GET", "/queue", None, tried).status == 200
+
+
+def test_programs_that_send_no_origin_notice_nothing(browsed: ScriptedDaemon) -> None:
+    curl: dict[str, str | bytes] = {
+        "Host": own_name(browsed),
+        "User-Agent": "curl/8.5.0",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    assert ask(browsed, "POST", "/transcribe", b'{"filename": "talk.mp3"}', curl).status == 200
+    base = f"http://{own_name(browsed)}/v1"
+    sound = recording(1, "spoken")
+    with OpenAI(base_url=base, api_key="none", max_retries=0, timeout=SOON_S) as client:
+        heard = client.audio.transcriptions.create(model="whisper-1", file=("new.mp3", sound))
+    assert heard.text == full_text(sound)
 
 
 # --- crowds --------------------------------------------------------------------------------------

@@ -443,14 +443,15 @@ def test_a_forgotten_file_is_handed_over_again(share: Path, witness: Witness, st
 # --- subfolders ---
 
 
+@pytest.mark.parametrize("events", [True, False])
 def test_a_folder_that_is_moved_in_is_looked_into(
-    share: Path, tmp_path: Path, witness: Witness, start: Start
+    share: Path, tmp_path: Path, witness: Witness, start: Start, events: bool
 ) -> None:
     inner = tmp_path / "album" / "disc 1"
     inner.mkdir(parents=True)
     (inner / "a.mp3").write_bytes(b"x")
     (tmp_path / "album" / "b.mp3").write_bytes(b"x")
-    start(recursive=True)
+    start(recursive=True, events=events, rescan_s=0.5)
     (tmp_path / "album").rename(share / "album")
     until(lambda: len(witness.wholes) == 2, "the files of the folder were not taken")
     assert sorted(witness.names()) == ["album/b.mp3", "album/disc 1/a.mp3"]

@@ -52,7 +52,7 @@ class FakeProcessor(AudioProcessor):
                 return self._outcome(None, None, 1.0)
             on_chunk(Chunk(order=1, start_s=start_s, position_s=start_s + 10, segments=(SEGMENT,)))
         return Outcome(
-            done=Done(order=1, duration_s=20.0, notes=("a note",)),
+            done=Done(order=1, chunks=2, duration_s=20.0, notes=("a note",)),
             ran_s=1.5,
             loaded=Loaded(name="faster-whisper-base", size_mb=139, seconds=1.0),
             whisperx_version="3.8.6",

@@ -221,6 +221,9 @@ COMPLAINTS = [
     ("watch: 5", "watch: must be a section with keys of its own, got 5"),
     ("shared_directory: 5", "shared_directory: must be the path of a file or folder, got 5"),
     ('api: {host: " "}', "api.host: must not be empty, got ' '"),
+    ("api: {trusted_hosts: office.example.com}",
+     "api.trusted_hosts: must be a list, such as [office.example.com], got 'office.example.com'"),
+    ("api: {trusted_hosts: [80]}", "api.trusted_hosts.0: must be text, got 80; put it in quotes"),
     (
         "whisperx: {temprature: 0}",
         "whisperx.temprature: is not a known key; did you mean whisperx.temperature?",
@@ -442,6 +445,22 @@ def test_a_user_needs_a_password_and_the_other_way_round(folder: Folder) -> None
 def test_a_rate_limit_is_a_number_and_a_span(folder: Folder, rate: str) -> None:
     assert "120/minute" in folder.problems(f"api: {{rate_limit: '{rate}'}}")[0]
     assert folder.load("api: {rate_limit: 5/second}").api.rate_limit == "5/second"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", ".", "a..b", "https://a.example", "a.example:80", "a/b", "*.a.example", "[::1]",
+     "ö.example", "a b", "a" * 64, "a." * 200],
+)  # fmt: skip
+def test_a_trusted_host_is_a_name_and_nothing_else(folder: Folder, name: str) -> None:
+    [line] = folder.problems(f'api: {{trusted_hosts: [ok.example, "{name}"]}}')
+    rule = "must be a name such as office.example.com, without http:// or a port, got '"
+    assert line.startswith(f"api.trusted_hosts.1: {rule}")
+
+
+def test_the_case_of_a_trusted_host_and_its_last_dot_are_forgiven(folder: Folder) -> None:
+    names = folder.load("api: {trusted_hosts: [Office.Example.com, a_b.example.]}").api
+    assert names.trusted_hosts == ("office.example.com", "a_b.example")
 
 
 def test_turbo_cannot_translate(folder: Folder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -367,3 +368,20 @@ def test_a_checkpoint_belongs_to_the_job(files: FileManager) -> None:
     assert files.read_checkpoint(job.evolve(source=None)).position_s == 0.0
     assert files.checkpoint_path("talk.mp3").name == sidecar_name("talk.mp3", CHECKPOINT)
     assert files.mtime_order("none.mp3") == 0.0
+
+
+def test_a_share_that_cannot_even_be_asked_for_is_trouble_with_the_folder(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would pass for a surprise, which counts against the recording."""
+    put(files, "talk.mp3")
+    real = os.stat
+
+    def stale(path: Any, **options: Any) -> os.stat_result:
+        if Path(path) == files.state:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return real(path, **options)
+
+    monkeypatch.setattr(os, "stat", stale)
+    with pytest.raises(StorageError):
+        files.save(a_job())

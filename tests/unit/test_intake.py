@@ -751,3 +751,13 @@ def test_settings_alone_are_no_state(bench: Bench) -> None:
     bench.intake.recover()
     assert (bench.scheduler.jobs(), bench.intake.orphans) == ([], {})
     assert bench.names() == ["settings.yaml", OWN]
+
+
+def test_a_removal_that_failed_leaves_a_recording_that_is_not_forgotten(bench: Bench) -> None:
+    bench.put()
+    bench.whole()
+    bench.files.state.rename(bench.files.state.with_name("away"))
+    with pytest.raises(StorageError):
+        bench.intake.remove("talk.mp3")
+    assert bench.scheduler.get("talk.mp3") is None
+    assert bench.looked_again == ["talk.mp3"], "it is there, has no job, and gets none any more"

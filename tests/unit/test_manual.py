@@ -304,3 +304,29 @@ def test_a_link_in_their_place_is_not_taken_along(files: FileManager, tmp_path: 
     files.bring_back("talk.mp3")
     assert not (files.shared / OWN).exists()
     assert secret.exists()
+
+
+def test_a_return_that_came_as_far_as_the_link_is_ended(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the recording would be transcribed here and still lie there as one that failed."""
+    (files.manual / "talk.mp3").write_bytes(b"sound")
+
+    def denied(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "not now")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(os, "unlink", denied)
+        with pytest.raises(StorageError):
+            files.bring_back("talk.mp3")
+    assert (files.manual / "talk.mp3").samefile(files.shared / "talk.mp3")
+    files.drop_leftovers("talk.mp3")
+    assert listing(files.manual) == []
+    assert (files.shared / "talk.mp3").read_bytes() == b"sound"
+
+
+def test_a_copy_of_a_recording_in_manual_is_not_taken_for_a_return(files: FileManager) -> None:
+    for folder in (files.manual, files.shared):
+        (folder / "talk.mp3").write_bytes(b"sound")
+    files.drop_leftovers("talk.mp3")
+    assert listing(files.manual) == ["talk.mp3"]

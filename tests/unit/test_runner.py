@@ -881,3 +881,38 @@ def test_a_worker_that_cannot_be_started_ends_no_thread(
 
 def test_stopping_what_never_ran_is_no_trouble(bench: Bench) -> None:
     bench.runner.stop()
+
+
+def test_what_could_not_be_saved_is_saved_once_it_can_be(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that ended while the disk was full must not look open after a crash."""
+
+    def full(job: Job) -> None:
+        raise StorageError("disk_full", "The disk is full.")
+
+    def fill(index: int) -> None:
+        if index == 0:
+            trouble.setattr(bench.files, "save", full)
+
+    bench.plan(Plan(before=fill))
+    bench.submit()
+    with monkeypatch.context() as trouble:
+        bench.tick()
+        assert bench.state()["attempts"][0]["status"] == "processing"
+        bench.journal.catch_up()
+        assert bench.state()["attempts"][0]["status"] == "processing"
+    bench.journal.catch_up()
+    assert bench.state()["attempts"][0]["status"] == "interrupted"
+
+
+def test_what_is_over_is_not_saved_any_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(job: Job) -> None:
+        raise StorageError("disk_full", "The disk is full.")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "save", full)
+        bench.submit(priority=Priority.API)
+        bench.scheduler.cancel("talk.mp3", Cause.GONE)
+    bench.journal.catch_up()
+    assert bench.names() == ["talk.mp3"]
