@@ -180,7 +180,8 @@ class Transcribed(Frozen):
 class Done(Frozen):
     """The whole file is finished, in so many ``chunks``.
 
-    ``notes``: what was done worse than asked, and why. ``turns``: who speaks when, if that was asked for and found; ``diarization``: by what.
+    ``notes``: what was done worse than asked, and why. ``turns``: who speaks when, if that was
+    asked for and found; ``diarization``: by what.
     """
 
     kind: Literal["done"] = "done"

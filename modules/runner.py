@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import Clock, iso
@@ -348,7 +349,10 @@ class Runner:
         self.trouble.note(error)
         current = self._interrupted(job, run)
         if current:
-            self._wait(current, f"waiting: {error}", HOLD_S)
+            now = iso(self._clock.utc_now())
+            # Why it waits; one that is given up keeps the reason for that, to be explained.
+            told = None if current.given_up else _info(error, current.attempt_number, now, HOLD_S)
+            self._wait(current, f"waiting: {error}", HOLD_S, error=told or current.error)
 
     def _is_wanted(self, job: Job) -> bool:
         """Whether nobody has cancelled the running job."""
@@ -366,9 +370,9 @@ class Runner:
             job.name, lambda j: j.close_attempt("interrupted", now, ran_s)
         )
 
-    def _wait(self, job: Job, why: str, wait_s: float) -> None:
+    def _wait(self, job: Job, why: str, wait_s: float, **changes: Any) -> None:
         not_before = self._clock.monotonic() + wait_s
-        self._scheduler.release(job.name, Status.WAITING, why, not_before=not_before)
+        self._scheduler.release(job.name, Status.WAITING, why, not_before=not_before, **changes)
 
 
 def _is_open(job: Job) -> bool:

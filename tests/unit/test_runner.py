@@ -308,7 +308,9 @@ def test_trouble_with_the_folder_never_counts(
             bench.tick()
         assert len(bench.processor.orders) == 1, "nothing is started while the disk is full"
     job = bench.job()
-    assert (job.status, job.attempt_number, job.error) == (Status.WAITING, 1, None)
+    assert (job.status, job.attempt_number) == (Status.WAITING, 1)
+    assert job.error is not None, "who asks is told why it waits"
+    assert job.error.retry_after == HOLD_S
     for _ in range(6):
         bench.clock.advance(HOLD_S)
         bench.tick()
@@ -325,6 +327,11 @@ def test_one_unreadable_file_does_not_hold_up_the_others(bench: Bench) -> None:
     bench.tick()
     assert bench.files.is_done("good.mp3")
     assert bench.job("bad.mp3").attempt_number == 1
+    assert bench.state("bad.mp3")["error"]["code"] == "storage_error", "why it waits"
+    assert bench.state("bad.mp3")["status"] == "processing"
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    assert bench.files.is_done("bad.mp3")
 
 
 def test_a_full_disk_while_publishing_loses_nothing(
