@@ -194,6 +194,7 @@ STRANGERS_NAMES = [
     "evil.example", "evil.example:8000", "EVIL.example.", "localhost.evil.example",
     "127.0.0.1.evil.example", "1.2.3", "evillocal.example", "evil.notlocal",
     "sub.office.example.com", "office.example.com.evil.example", "home.arpa", "evil.local.example",
+    "evil.notlocalhost", "evil.milan", "evil.notinternal", "evilhome.arpa",
 ]  # fmt: skip
 NO_NAMES = [
     " ", ".", "..", ":", ":8000", "localhost:x", "localhost:800000", "localhost:-1", "local host",

@@ -1,0 +1,140 @@
+"""What the program said and did, and what it must not say or do after that."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from modules.clock import Clock
+from modules.events import Event
+from modules.job import Job, Priority, Settings, Status
+from tests.simulation.violation import Violation
+
+
+class Ledger:
+    """Hears every transition of every job, and what the worker is asked to do."""
+
+    def __init__(self, clock: Clock, max_attempts: int, tell: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._max_attempts = max_attempts
+        self._tell = tell
+        self._jobs: dict[str, Job] = {}
+        self._places: dict[str, tuple[Priority, int]] = {}
+        self._next_place = 0
+        #: Failures of the worker's by the bytes that it had: no more may ever be counted.
+        self._caused: Counter[str] = Counter()
+        #: Chunks that the program took, by name, bytes and settings: they are safe.
+        self._delivered: dict[tuple[str, str, str], int] = {}
+        #: How often a recording killed the machine before its first chunk.
+        self._kills: Counter[str] = Counter()
+        self._run: tuple[str, str] | None = None
+        self._gained = False
+        self.surprised = False
+
+    def jobs(self) -> list[Job]:
+        """Every job that is to be done, as it was told last."""
+        return list(self._jobs.values())
+
+    def new_life(self, looks_open: Callable[[Job], bool] = lambda job: False) -> None:
+        """The program died: what it will say begins anew.
+
+        ``looks_open``: whether an attempt that had ended could not be written down any more.
+        """
+        for job in self._jobs.values():
+            if job.source and looks_open(job):
+                self._caused[job.source.fingerprint] += 1
+        if self._run and not self._gained:
+            self._caused[self._run[1]] += 1
+        self._run = None
+        self._jobs.clear()
+        self._places.clear()
+
+    def void(self, name: str) -> None:
+        """Somebody changed the file or asked for another text: work on it may begin anew."""
+        for key in [key for key in self._delivered if key[0] == name]:
+            del self._delivered[key]
+        self._kills.pop(name, None)
+
+    # --- the queue ---
+
+    def hear(self, event: Event) -> None:
+        job = event.job
+        self._check_attempts(job)
+        if event.kind != "transition":
+            return
+        self._tell(f"{job.status} {job.name!a} {_in_short(job)}".rstrip())
+        before = self._jobs.get(job.name)
+        # One that runs may be promoted.
+        if job.status is Status.RUNNING and not (before and before.status is Status.RUNNING):
+            self._check_order(job)
+        if job.status is not Status.RUNNING and self._run and self._run[0] == job.name:
+            self._run = None
+        if job.finished:
+            self._jobs.pop(job.name, None)
+            self._places.pop(job.name, None)
+            return
+        place = self._places.get(job.name)
+        if place is None or place[0] is not job.priority:
+            self._next_place += 1
+            self._places[job.name] = (job.priority, self._next_place)
+        self._jobs[job.name] = job
+
+    def _check_order(self, job: Job) -> None:
+        """First in, first out; what was ordered before what was found."""
+        now = self._clock.monotonic()
+        own = self._places.get(job.name)
+        if own is None:
+            raise Violation("order", f"{job.name!r} runs and was never taken in")
+        for other in self._jobs.values():
+            is_due = other.status is Status.QUEUED or (
+                other.status is Status.WAITING and other.not_before <= now
+            )
+            if other.name != job.name and is_due and self._places[other.name] < own:
+                raise Violation("order", f"{job.name!r} runs before {other.name!r}")
+
+    def _check_attempts(self, job: Job) -> None:
+        failed = sum(attempt.status == "failed" for attempt in job.attempts)
+        if failed > self._max_attempts:
+            raise Violation("attempts", f"{job.name!r} has {failed} failed attempts")
+        if failed and (job.source is None or failed > self._caused[job.source.fingerprint]):
+            raise Violation(
+                "attempts", f"{job.name!r} is blamed for what it did not do: {job.error}"
+            )
+        if job.error and job.error.code == "unexpected_error" and not self.surprised:
+            raise Violation("surprise", f"{job.name!r}: {job.error.message}")
+
+    # --- the worker ---
+
+    def begins(self, name: str, print_: str, settings: Settings, first: int) -> None:
+        """The worker is asked to begin at a chunk."""
+        self._run, self._gained = (name, print_), False
+        safe = self._delivered.get(_key(name, print_, settings), 0)
+        if first < safe:
+            raise Violation("work", f"{name!r} begins at chunk {first}, though {safe} were safe")
+
+    def took(self, name: str, print_: str, settings: Settings, index: int) -> None:
+        """The program took a chunk, and answered that it is safe."""
+        self._gained = True
+        self._delivered[_key(name, print_, settings)] = index + 1
+
+    def counts(self, print_: str) -> None:
+        """The worker fails in a way that is the file's own fault."""
+        self._caused[print_] += 1
+
+    def kills(self, name: str) -> None:
+        """A recording takes the machine down before anything of it was done."""
+        self._kills[name] += 1
+        if self._kills[name] > self._max_attempts:
+            raise Violation("attempts", f"{name!r} killed the machine {self._kills[name]} times")
+
+    def was_blamed(self, print_: str) -> bool:
+        return self._caused[print_] > 0
+
+
+def _in_short(job: Job) -> str:
+    tried = " ".join(attempt.status for attempt in job.attempts)
+    return f"{tried} {job.error.code}" if job.error else tried
+
+
+def _key(name: str, print_: str, settings: Settings) -> tuple[str, str, str]:
+    return name, print_, settings.model_dump_json()

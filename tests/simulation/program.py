@@ -1,0 +1,115 @@
+"""The daemon without its threads, its HTTP server and its child: the simulation drives it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import sys
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from modules import daemon, runner, watcher
+from modules.config import Config
+from modules.daemon import Daemon
+from modules.events import Event
+from modules.folder_events import Hint
+from modules.job import Job
+from modules.stability import FileSample
+from tests.disk import Died
+from tests.fakes import FakeClock
+from tests.simulation.worker import Worker
+
+
+class Owner:
+    """Stands for the lock and the owner's note, which have tests of their own."""
+
+    def beat(self) -> None:
+        """Nothing to write."""
+
+
+class Program(Daemon):
+    """One life of the daemon: the objects and wires are the real ones."""
+
+    def __init__(
+        self, config: Config, clock: FakeClock, worker: Worker,
+        hear: Callable[[Event], None], writes: Callable[[Path], bool],
+    ) -> None:  # fmt: skip
+        self.worker = worker
+        with patch.object(daemon, "AudioProcessor", lambda config, clock: worker):
+            super().__init__(config, clock)
+        self.events.hooks.append(hear)
+        self.watcher._arrivals._ask_writer = writes
+
+    def _build_services(self) -> None:
+        """None: register, callbacks and what clients see follow from events alone."""
+        self.intake.settled = self._settled
+
+    def _settled(self, job: Job) -> None:
+        """A job of an earlier life whose end nobody heard of."""
+
+    def begin(self) -> None:
+        """As at start, before any thread runs. Raises StorageError."""
+        self.files.prepare()
+        self.intake.recover()
+        self._obey_pause_flag()
+
+    def run_once(self) -> None:
+        self.runner.tick()
+
+    def look(self) -> None:
+        self.watcher.tick()
+
+    def beat(self) -> None:
+        """The small duties; the watcher is never further behind than they are."""
+        self.watcher.tick()
+        self._tick(Owner())  # type: ignore[arg-type]
+
+    def tell(self, hint: Hint) -> None:
+        self.watcher._tell(hint)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.scheduler.jobs() and not self.watcher.health().settling_files
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Everything that would differ from run to run follows from the seed."""
+    dice = random.Random(f"{seed} ids")
+    sample_of = FileSample.of
+
+    def sample(stat: Any) -> FileSample:
+        # The time of the last change is the kernel's own; ours tell versions apart as well.
+        found = sample_of(stat)
+        return FileSample(found.size, found.mtime_ns, 0, found.inode, found.device)
+
+    def ignored(what: Any) -> None:
+        # What a dead process leaves behind is taken apart; nobody is there to hear of it.
+        if not isinstance(what.exc_value, Died):
+            complain(what)
+
+    complain = sys.unraisablehook
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(warnings.catch_warnings())
+        # A process that dies closes no files.
+        warnings.simplefilter("ignore", ResourceWarning)
+        for place, name, ours in (
+            (sys, "unraisablehook", ignored),
+            (uuid, "uuid4", lambda: uuid.UUID(int=dice.getrandbits(128), version=4)),
+            (FileSample, "of", staticmethod(sample)),
+            (runner, "_IDLE_TICK_S", 0),
+            (watcher, "leases_tell", lambda root: seed % 2 == 0),
+        ):
+            patches.enter_context(patch.object(place, name, ours))
+        patches.enter_context(patch("secrets.token_hex", lambda size: dice.randbytes(size).hex()))
+        try:
+            yield
+        finally:
+            logging.disable(before)

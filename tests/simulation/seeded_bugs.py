@@ -1,0 +1,132 @@
+"""Bugs put in on purpose: a simulation that does not find them finds nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules import file_manager
+from modules.atomic import storage_errors, to_json
+from modules.file_manager import FileManager, Found
+from modules.intake import Intake
+from modules.job import Job
+from modules.job_run import JobRun
+from modules.runner import Runner
+from modules.scheduler import Scheduler
+from modules.sidecars import RESULT, sidecar_name
+
+
+@dataclass(frozen=True)
+class Bug:
+    """``put_in`` makes the program wrong; the simulation must break one of ``invariants``."""
+
+    put_in: Callable[[pytest.MonkeyPatch], None]
+    invariants: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        return self.put_in.__name__
+
+
+def publishes_without_another_look(patch: pytest.MonkeyPatch) -> None:
+    real = Runner._publish
+
+    def publish(self: Runner, *arguments: Any) -> None:
+        with patch.context() as blind:
+            blind.setattr(Runner, "_checked", lambda s, job, **_: s._scheduler.get(job.name))
+            real(self, *arguments)
+
+    patch.setattr(Runner, "_publish", publish)
+
+
+def takes_the_last_first(patch: pytest.MonkeyPatch) -> None:
+    real = Scheduler.__init__
+
+    def init(self: Scheduler, *arguments: Any) -> None:
+        real(self, *arguments)
+        self._sequence = itertools.count(10**9, -1)
+
+    patch.setattr(Scheduler, "__init__", init)
+
+
+def forgets_what_had_yielded(patch: pytest.MonkeyPatch) -> None:
+    real = Intake._revives
+
+    def revives(self: Intake, found: Found) -> bool:
+        yielded = [a for a in found.job.attempts if a.status == "interrupted"]
+        return real(self, found) and not yielded
+
+    patch.setattr(Intake, "_revives", revives)
+
+
+def blames_the_file_for_the_disk(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Runner, "_hold", Runner._fail)
+
+
+def drops_the_state_before_the_result(patch: pytest.MonkeyPatch) -> None:
+    real = FileManager.publish
+
+    def publish(self: FileManager, job: Job, *arguments: Any) -> None:
+        self.drop_state(job.name)
+        real(self, job, *arguments)
+
+    patch.setattr(FileManager, "publish", publish)
+
+
+def writes_the_result_before_the_texts(patch: pytest.MonkeyPatch) -> None:
+    real = FileManager.publish
+
+    def publish(
+        self: FileManager, job: Job, segments: Any, result: dict[str, Any], *rest: Any
+    ) -> None:
+        path = self.shared / sidecar_name(job.name, RESULT)
+        file_manager.write_whole(path, to_json(result))
+        real(self, job, segments, result, *rest)
+
+    patch.setattr(FileManager, "publish", publish)
+
+
+def writes_in_place(patch: pytest.MonkeyPatch) -> None:
+    def write(path: Path, content: bytes) -> None:
+        with storage_errors(path), open(path, "wb") as file:
+            file.write(content)
+
+    patch.setattr(file_manager, "write_whole", write)
+
+
+def begins_before_the_attempt_is_written(patch: pytest.MonkeyPatch) -> None:
+    real = JobRun.on_accepted
+
+    def on_accepted(self: JobRun) -> None:
+        with patch.context() as silent:
+            silent.setattr(FileManager, "save", lambda *_: None)
+            real(self)
+
+    patch.setattr(JobRun, "on_accepted", on_accepted)
+
+
+def believes_an_empty_mount_point(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(FileManager, "_require_share", lambda self: None)
+
+
+def leaves_temporary_files(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(file_manager, "TEMPORARY_PREFIX", "never")
+
+
+BUGS = (
+    Bug(publishes_without_another_look, frozenset({"stale", "result"})),
+    Bug(takes_the_last_first, frozenset({"order"})),
+    Bug(forgets_what_had_yielded, frozenset({"work", "litter"})),
+    Bug(blames_the_file_for_the_disk, frozenset({"attempts"})),
+    Bug(drops_the_state_before_the_result, frozenset({"work"})),
+    Bug(writes_the_result_before_the_texts, frozenset({"result"})),
+    Bug(writes_in_place, frozenset({"torn"})),
+    Bug(begins_before_the_attempt_is_written, frozenset({"attempts"})),
+    Bug(believes_an_empty_mount_point, frozenset({"absence", "forgotten", "litter"})),
+    Bug(leaves_temporary_files, frozenset({"litter"})),
+)
