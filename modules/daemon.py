@@ -50,12 +50,14 @@ _COMPLAINT_S = 60.0
 
 
 class Daemon:
-    """The whole service. ``run`` returns when a signal or ``stop`` asked it to."""
+    """The whole service, once. ``run`` returns when a signal or ``stop`` asked it to."""
 
     def __init__(self, config: Config, clock: Clock, first_run: FirstRun | None = None) -> None:
         self._config = config
         self._clock = clock
         self._stopping = threading.Event()
+        self._replaced = False
+        self._state_is: tuple[int, int] | None = None
         self.files = FileManager(config.shared_directory, config.manual_directory, clock)
         self.events = Events()
         self.scheduler = Scheduler(clock, self._on_change, self._on_progress)
@@ -149,8 +151,11 @@ class Daemon:
             troubles={kind: kind in report["troubles"] for kind in KINDS},
         )
 
-    def run(self) -> None:
-        """Serve until stopped. Raises LockHeldError, StorageError, ModelError, TranscriberError."""
+    def run(self) -> bool:
+        """Serve until stopped. Answers whether to begin anew, as another folder lies there now.
+
+        Raises LockHeldError, StorageError, ModelError, TranscriberError.
+        """
         previous = self._take_signals()
         try:
             self._run()
@@ -158,6 +163,7 @@ class Daemon:
             for number, handler in previous.items():
                 signal.signal(number, handler)
         log.info("Stopped")
+        return self._replaced
 
     def _run(self) -> None:
         self.files.prepare()
@@ -169,6 +175,7 @@ class Daemon:
         )
         ignore_lease_signals()
         with Ownership(self._config, self._clock, "daemon") as owner:
+            self._state_is = self._state_identity()
             self.uploads.prepare()
             server = self._serve()
             self._warn_if_open()
@@ -214,6 +221,12 @@ class Daemon:
         try:
             if not self.watcher.available:
                 return
+            if self._state_identity() not in (None, self._state_is):
+                # Mounted since, with an earlier life in it that must not pass for leftovers.
+                log.warning("Another folder lies at %s now", self._config.shared_directory)
+                self._replaced = True
+                self.stop()
+                return
             if self._is_due("heartbeat", HEARTBEAT_S):
                 self._restore_state_folder()
                 owner.beat()
@@ -235,8 +248,17 @@ class Daemon:
         missing, self._state_missing = self._state_missing, not self.files.state.is_dir()
         if missing and self._state_missing:
             self.files.prepare()
+            self._state_is = self._state_identity()
         elif self._state_missing:
             self.watcher.poke()
+
+    def _state_identity(self) -> tuple[int, int] | None:
+        """Which folder of ours lies in the share; None if there is none to be seen."""
+        try:
+            found = self.files.state.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _obey_pause_flag(self) -> None:
         wanted = self.files.pause_flag.exists()

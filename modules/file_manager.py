@@ -335,23 +335,38 @@ class FileManager:
         """One recording in ``manual/``, or None if it is not there."""
         return manual.failure(self.manual, name) if self.is_in_manual(name) else None
 
-    def bring_back(self, name: str) -> None:
+    def bring_back(self, name: str, ordered: Job | None = None) -> None:
         """Move a recording from ``manual/`` back into the share, without what was made from it.
 
-        Its settings come along; where the share has some for it already, those hold. Raises
-        TranscriberError if it is not there or the name is taken, StorageError.
+        Its settings come along; where the share has some for it already, those hold. ``ordered``:
+        the new job, saved before the recording is there, so that no crash parts the two. A repeat
+        goes on where the last one was interrupted. Raises TranscriberError if it is not there or
+        the name is taken, StorageError.
         """
         if not self.is_in_manual(name):
             raise TranscriberError("file_not_found", f"There is no file {name!r} in manual/.")
         self._require_share()
-        taken = self._is_taken(self.shared / name)
-        if taken or not manual.bring_back(self.manual, self.shared, name):
-            raise TranscriberError(
-                "name_taken",
-                f"The shared folder has a file {name!r} already.",
-                remedy="Rename or delete that one first.",
-            )
+        if self._is_taken(self.path(name)) and not self._is_returned(name):
+            raise _name_taken(name)
+        if ordered:
+            with storage_errors(self.path(name)):
+                self.path(name).parent.mkdir(parents=True, exist_ok=True)
+            self.save(ordered)
+        if not manual.bring_back(self.manual, self.shared, name):
+            if ordered:
+                self.drop_in_progress(name)
+            raise _name_taken(name)
         self._delete_under(self.manual, name, ())
+
+    def _is_returned(self, name: str) -> bool:
+        return self.is_there(name) and manual.is_returned(self.manual, self.shared, name)
+
+    def end_return(self, name: str) -> None:
+        """Remove from ``manual/`` what an interrupted return left. Raises StorageError."""
+        manual.end_return(self.manual, self.shared, name)
+        if not self._is_taken(self.manual / name):
+            for suffix in (CHECKPOINT, ERROR_TEXT, IN_PROGRESS):
+                remove(self.manual / sidecar_name(name, suffix))
 
     def delete(self, name: str, planned: Sequence[str]) -> list[str]:
         """Delete a recording, here and in ``manual/``, with every file that was made from it.
@@ -457,10 +472,7 @@ class FileManager:
         """Remove what an earlier life of a recording left, here and in ``manual/``."""
         self.drop_state(name)
         remove(self.shared / sidecar_name(name, ERROR_TEXT))
-        manual.end_return(self.manual, self.shared, name)
-        if not self._is_taken(self.manual / name):
-            for suffix in (CHECKPOINT, ERROR_TEXT, IN_PROGRESS):
-                remove(self.manual / sidecar_name(name, suffix))
+        self.end_return(name)
 
     def set_aside(self, name: str) -> None:
         """Move a ``.in_progress`` without a recording, and its checkpoint, to ``manual/``."""
@@ -473,6 +485,14 @@ class FileManager:
             return self.path(name).lstat().st_mtime
         except OSError:
             return 0.0
+
+
+def _name_taken(name: str) -> TranscriberError:
+    return TranscriberError(
+        "name_taken",
+        f"The shared folder has a file {name!r} already.",
+        remedy="Rename or delete that one first.",
+    )
 
 
 def _has_real_folders(root: Path, name: str) -> bool:

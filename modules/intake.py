@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import uuid
@@ -237,8 +238,23 @@ class Intake:
             job_id = known.job_id if known else None
             # Its settings are looked at where they lie; wrong, it stays where it is.
             fresh = self._ordered(self._order_again(name, client), job_id, in_manual=True)
-            self._files.bring_back(name)
-            return self._put_in(fresh)
+            try:
+                self._files.bring_back(name, None if known else fresh)
+            except StorageError:
+                if not self._came_back(name):
+                    raise
+            self.orphans.pop(name, None)
+            kept = self._put_in(fresh)
+            self._files.end_return(name)  # what is left to do after an interruption
+            return kept
+
+    def _came_back(self, name: str) -> bool:
+        """Whether an interrupted return has the recording in the share; or its state goes again."""
+        with contextlib.suppress(StorageError):
+            if self._files.is_there(name):
+                return True
+            self._files.drop_in_progress(name)
+        return False
 
     def _order_again(self, name: str, client: str | None) -> Order:
         """A file that was only found gets the settings of today, which may have been mended."""
@@ -308,6 +324,8 @@ class Intake:
         return settings.model_copy(update={"model_size": configured})
 
     def _revive(self, job: Job) -> None:
+        if not job.given_up:  # or it may be on its way there, and was copied already
+            self._files.end_return(job.name)
         job = job.evolve(settings=self._trusted(job.settings))
         last = job.attempts[-1] if job.attempts else None
         if last and last.status == "processing":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import filecmp
 import os
 import secrets
 import shutil
@@ -12,7 +11,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from modules.atomic import (
     TEMPORARY_PREFIX,
@@ -35,6 +34,8 @@ from modules.sidecars import (
     sidecar_name,
 )
 
+_PIECE_BYTES = 2**20
+
 
 def move(
     shared: Path,
@@ -52,7 +53,7 @@ def move(
     """
     with storage_errors(shared / name):
         target = moved_before(manual, name, str(state["job_id"]))
-        if target and not filecmp.cmp(shared / name, manual / target, shallow=False):
+        if target and not _are_equal(shared / name, manual / target):
             target = None
         target = target or free_name(manual, name)
     folder = (manual / target).parent
@@ -108,8 +109,7 @@ def failure(manual: Path, name: str) -> Failure | None:
 
 def _read(path: Path) -> bytes:
     """A file's content, but not that of a link's target. Raises OSError."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with open(os.open(path, flags), "rb") as file:
+    with _opened(path) as file:
         return file.read()
 
 
@@ -155,6 +155,8 @@ def _facts(path: Path) -> os.stat_result | None:
 
 
 def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
+    if end_return(manual, shared, name):
+        return True
     with storage_errors(shared / name):
         try:
             # A link does not replace what somebody may be putting there at this very moment.
@@ -169,12 +171,27 @@ def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
     return True
 
 
-def end_return(manual: Path, shared: Path, name: str) -> None:
-    """Unlink here what is the very same file there: a return came as far as the link."""
-    gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
-    with storage_errors(manual / name), gone:
-        if os.path.samestat((manual / name).lstat(), (shared / name).lstat()):
-            os.unlink(manual / name)
+def end_return(manual: Path, shared: Path, name: str) -> bool:
+    """Unlink here what is there as well; False, with nothing done, if it is not. StorageError."""
+    if not is_returned(manual, shared, name):
+        return False
+    remove(manual / name)
+    return True
+
+
+def is_returned(manual: Path, shared: Path, name: str) -> bool:
+    """Whether a recording is in both places: its return came as far as the link or the copy.
+
+    A copy keeps the file's time; who lays the same recording there again has another one.
+    """
+    with storage_errors(manual / name):
+        here, there = _facts(manual / name), _facts(shared / name)
+        if here is None or there is None:
+            return False
+        if os.path.samestat(here, there):
+            return here.st_nlink > 1  # with one name alone, both folders are the same
+        known = (here.st_mtime_ns, here.st_size) == (there.st_mtime_ns, there.st_size)
+        return known and _are_equal(manual / name, shared / name)
 
 
 def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
@@ -229,7 +246,7 @@ def _take_along(shared: Path, manual: Path, name: str, wanted: str) -> bool:
         if not is_regular(shared / name):
             return False
         # An earlier move may have come as far as the copy.
-        copied = target.is_file() and filecmp.cmp(shared / name, target, shallow=False)
+        copied = target.is_file() and _are_equal(shared / name, target)
         target = target if copied else manual / free_name(manual, wanted)
     _transfer(shared / name, target)
     return True
@@ -239,7 +256,7 @@ def _transfer(source: Path, target: Path) -> None:
     """Rename or, across volumes, copy, sync, verify, then unlink. Never over another file."""
     with storage_errors(source):
         if is_taken(target):
-            if not filecmp.cmp(source, target, shallow=False):
+            if not _are_equal(source, target):
                 raise FileExistsError(errno.EEXIST, "the name is taken", str(target))
             os.unlink(source)  # an earlier move came as far as the copy
             return
@@ -260,7 +277,7 @@ def _copy_over(source: Path, target: Path) -> None:
         shutil.copy2(source, copy)
         with open(copy, "rb") as copied:
             os.fsync(copied.fileno())
-        if not filecmp.cmp(source, copy, shallow=False):
+        if not _are_equal(source, copy):
             raise StorageError(
                 "copy_failed", f"The copy of {source} in {target.parent} is not the same."
             )
@@ -271,3 +288,20 @@ def _copy_over(source: Path, target: Path) -> None:
             copy.unlink()
         raise
     os.unlink(source)
+
+
+def _are_equal(left: Path, right: Path) -> bool:
+    """Whether two regular files have the same bytes. Unlike filecmp, it looks each time."""
+    facts = [_facts(path) for path in (left, right)]
+    if not all(each and stat.S_ISREG(each.st_mode) for each in facts):
+        return False
+    with _opened(left) as one, _opened(right) as other:
+        while piece := one.read(_PIECE_BYTES):
+            if piece != other.read(_PIECE_BYTES):
+                return False
+        return not other.read(1)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A file, but not a link's target; whatever it is, opening it does not wait."""
+    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")

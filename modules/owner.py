@@ -73,8 +73,11 @@ class Ownership:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(StorageError):
-            remove(note_path(self._config))
+        note = read_note(self._config)
+        # Another's may lie there, if the share was mounted meanwhile.
+        if note and (note.get("host"), note.get("pid")) == (socket.gethostname(), os.getpid()):
+            with contextlib.suppress(StorageError):
+                remove(note_path(self._config))
         self._lock.release()
 
     def beat(self) -> None:

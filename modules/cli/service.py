@@ -13,10 +13,11 @@ from modules.logger import setup_logging
 
 
 def run(options: Namespace) -> int:
-    """Serve until a signal asks for the end."""
+    """Serve until a signal asks for the end; anew where the share was mounted meanwhile."""
     config = load_config(options.config, os.environ)
     setup_logging(config.logging.level)
     sample = options.first_run_sample
     first_run = FirstRun(sample, config.shared_directory) if sample else None
-    Daemon(config, SystemClock(), first_run).run()
+    while Daemon(config, SystemClock(), first_run).run():
+        first_run = None
     return 0

@@ -192,6 +192,31 @@ def test_an_unmounted_share_is_waited_for_and_its_mount_point_left_alone(
         check_text(daemon, "late.mp3", content)
 
 
+def test_a_share_that_is_mounted_after_the_start_is_taken_up_where_it_was(tmp_path: Path) -> None:
+    """As after a boot that was slow to mount: the folder holds an earlier life."""
+    backing, shared = tmp_path / "backing", tmp_path / "shared"
+    for folder in (backing, shared):
+        folder.mkdir()
+    daemon = ScriptedDaemon(tmp_path)
+    with mounted(shared, "--bind", backing):
+        with daemon:
+            content = daemon.drop("slow.mp3", 12)
+            daemon.order("slow.mp3")
+            daemon.wait_for_position("slow.mp3", 50)
+            state = daemon.in_progress("slow.mp3")
+            assert state is not None
+            daemon.kill()
+        unmount(shared)
+        with daemon:
+            mount(shared, "--bind", backing)
+            daemon.wait_for_log("Another folder lies at", SOON_S)
+            check_text(daemon, "slow.mp3", content)
+            result = daemon.result("slow.mp3")
+            assert result is not None
+            assert result["job_id"] == state["job_id"], "the order was forgotten"
+            assert "going on from the checkpoint" in daemon.log, "it began from nothing"
+
+
 class WildClock(ScriptedDaemon):
     """The wall clock is years ahead or behind, another way at each look."""
 
