@@ -30,7 +30,8 @@ run: $(VENV)/.installed $(MODEL) ## install what is missing, then watch shared/ 
 	@exec $(PY) transcriber.py run --first-run-sample $(SAMPLE)
 
 test: $(VENV)/.installed-dev $(MODEL) lint ## everything that must hold: lint, types, tests
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --ignore tests/acceptance
+	$(PY) -m pytest tests/acceptance
 	@$(PY) -m tests.audit || test $$? -eq $(NOT_ASKED)
 
 lint: $(VENV)/.installed-dev ## style, types, the direction of imports, dangerous calls
@@ -44,7 +45,7 @@ audit: $(VENV)/.installed-dev ## ask whether a pinned package has a known weakne
 	@$(PY) -m tests.audit $(ARGS)
 
 soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million steps, a thousand kills (hours)
-	TRANSCRIBER_SOAK=1 $(PY) -m pytest --timeout=14400 tests/simulation \
+	TRANSCRIBER_SOAK=1 $(PY) -m pytest --timeout=14400 tests/simulation tests/failpoints \
 		tests/integration/test_kills.py tests/integration/test_masses.py \
 		tests/integration/test_disk_full.py tests/acceptance/test_kills_real.py
 

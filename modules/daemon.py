@@ -57,7 +57,7 @@ class Daemon:
         self._clock = clock
         self._stopping = threading.Event()
         self._replaced = False
-        self._state_is: tuple[int, int] | None = None
+        self._share_is: tuple[int, int] | None = None
         self.files = FileManager(config.shared_directory, config.manual_directory, clock)
         self.events = Events()
         self.scheduler = Scheduler(clock, self._on_change, self._on_progress)
@@ -87,7 +87,6 @@ class Daemon:
         self._build_services()
         self._first_run = first_run
         self._due: dict[str, float] = {}
-        self._state_missing = False
         self._started = clock.monotonic()
 
     def _build_services(self) -> None:
@@ -175,7 +174,7 @@ class Daemon:
         )
         ignore_lease_signals()
         with Ownership(self._config, self._clock, "daemon") as owner:
-            self._state_is = self._state_identity()
+            self._share_is = self._share_now()
             self.uploads.prepare()
             server = self._serve()
             self._warn_if_open()
@@ -221,14 +220,18 @@ class Daemon:
         try:
             if not self.watcher.available:
                 return
-            if self._state_identity() not in (None, self._state_is):
+            lies_there = self._share_now()
+            self._share_is = self._share_is or lies_there
+            if lies_there and lies_there != self._share_is:
                 # Mounted since, with an earlier life in it that must not pass for leftovers.
                 log.warning("Another folder lies at %s now", self._config.shared_directory)
                 self._replaced = True
                 self.stop()
                 return
             if self._is_due("heartbeat", HEARTBEAT_S):
-                self._restore_state_folder()
+                if not self.files.state.is_dir():
+                    self.watcher.poke()  # it finds out whether it was deleted
+                    return
                 owner.beat()
                 self.journal.catch_up()
             self._obey_pause_flag()
@@ -240,25 +243,13 @@ class Daemon:
             if self._is_due("complaint", _COMPLAINT_S):
                 log.warning("The shared folder cannot be used just now: %s", error)
 
-    def _restore_state_folder(self) -> None:
-        """Make our folder anew if somebody deleted it, but never inside an empty mount point.
-
-        It is what tells the two apart, so a rescan that finds recordings there must come between.
-        """
-        missing, self._state_missing = self._state_missing, not self.files.state.is_dir()
-        if missing and self._state_missing:
-            self.files.prepare()
-            self._state_is = self._state_identity()
-        elif self._state_missing:
-            self.watcher.poke()
-
-    def _state_identity(self) -> tuple[int, int] | None:
-        """Which folder of ours lies in the share; None if there is none to be seen."""
+    def _share_now(self) -> tuple[int, int] | None:
+        """Which folder lies at the share's path; None unless it is one of ours."""
         try:
-            found = self.files.state.stat()
+            found = self._config.shared_directory.stat()
+            return (found.st_dev, found.st_ino) if self.files.state.is_dir() else None
         except OSError:
             return None
-        return found.st_dev, found.st_ino
 
     def _obey_pause_flag(self) -> None:
         wanted = self.files.pause_flag.exists()

@@ -66,6 +66,8 @@ class FileManager:
         #: While this file exists nothing is started; so a pause survives a restart.
         self.pause_flag = self.state / "paused"
         self._clock = clock
+        #: Folders in the share that might not be read at start; "." is the share itself.
+        self._passed_by: set[str] = set()
 
     def prepare(self) -> None:
         """Create the folders that must be there. Raises StorageError."""
@@ -335,6 +337,10 @@ class FileManager:
         """One recording in ``manual/``, or None if it is not there."""
         return manual.failure(self.manual, name) if self.is_in_manual(name) else None
 
+    def failed_state(self, name: str) -> dict[str, Any]:
+        """The state of a recording in ``manual/``, empty if it has none. Raises StorageError."""
+        return manual.state_of(self.manual, name) if self.is_in_manual(name) else {}
+
     def bring_back(self, name: str, ordered: Job | None = None) -> None:
         """Move a recording from ``manual/`` back into the share, without what was made from it.
 
@@ -412,7 +418,7 @@ class FileManager:
                 remove(left)
         for folder in self._folders(recursive):
             if folder and not self._may_be_read(folder):
-                log.warning("%s may not be read and is passed by", folder)
+                self._pass_by(PermissionError(errno.EACCES, "denied", str(self.path(folder))))
                 continue
             for entry in self._entries(folder):
                 if entry.startswith(TEMPORARY_PREFIX):
@@ -420,6 +426,21 @@ class FileManager:
                 elif entry.endswith(IN_PROGRESS) and not entry.startswith("."):
                     found += self._recover_one(f"{folder}/{entry}" if folder else entry)
         return found
+
+    def overlooked(self, name: str) -> list[Found]:
+        """The state of a recording whose folder might not be read at start. Raises StorageError."""
+        if self._passed_by.isdisjoint(folder.as_posix() for folder in Path(name).parents):
+            return []
+        return self._recover_one(sidecar_name(name, IN_PROGRESS))
+
+    def _pass_by(self, error: OSError) -> None:
+        """What may not be read is passed by; a disk that does not answer is no empty folder."""
+        path = Path(error.filename or self.shared)
+        if not isinstance(error, PermissionError):
+            with storage_errors(path):
+                raise error
+        log.warning("%s may not be read and is passed by", path)
+        self._passed_by.add(path.relative_to(self.shared).as_posix())
 
     def _may_be_read(self, folder: str) -> bool:
         """By trying: ``os.access`` takes a disk that does not answer for a no, too."""
@@ -435,7 +456,7 @@ class FileManager:
     def _folders(self, recursive: bool) -> Iterator[str]:
         yield ""
         if recursive:
-            for folder, subfolders, _ in os.walk(self.shared, onerror=_unless_denied):
+            for folder, subfolders, _ in os.walk(self.shared, onerror=self._pass_by):
                 relative = os.path.relpath(folder, self.shared)
                 prefix = "" if relative == "." else f"{relative}/"
                 subfolders[:] = [
@@ -512,10 +533,3 @@ def _is_file_under(root: Path, name: str) -> bool:
     """Raises StorageError if that cannot be told."""
     with storage_errors(root / name):
         return _has_real_folders(root, name) and manual.is_regular(root / name)
-
-
-def _unless_denied(error: OSError) -> None:
-    """What may not be read is passed by; a disk that does not answer is no empty folder."""
-    if not isinstance(error, PermissionError):
-        with storage_errors(Path(error.filename or "")):
-            raise error

@@ -118,7 +118,7 @@ class Intake:
         name = order.name
         self.check_name(name)
         with self._ordering:
-            known = self._scheduler.get(name)
+            known = self._known(name)
             if known is None and not order.force and self._has_text(name):
                 return None
             if not self._files.is_there(name):
@@ -134,6 +134,14 @@ class Intake:
                 return Taken(self._join(order, known), "joined")
             superseding = self._take_over(self._ordered(order), Cause.SUPERSEDED)
             return Taken(superseding, "superseded")
+
+    def _known(self, name: str) -> Job | None:
+        """The job of a file; it may have been overlooked at start."""
+        if self._scheduler.get(name) is None:
+            for found in self._files.overlooked(name):
+                if self._revives(found):
+                    self._revive(found.job)
+        return self._scheduler.get(name)
 
     def check_name(self, name: str) -> None:
         """Raises TranscriberError if no recording that is looked at can have this name."""
@@ -258,9 +266,9 @@ class Intake:
 
     def _order_again(self, name: str, client: str | None) -> Order:
         """A file that was only found gets the settings of today, which may have been mended."""
-        failure = self._files.failure(name)
+        state = self._files.failed_state(name)
         try:
-            before = job_from_json(name, failure.state) if failure else None
+            before = job_from_json(name, state) if state else None
         except TranscriberError:
             before = None
         if before is None or before.priority is not Priority.API:
@@ -383,7 +391,7 @@ class Intake:
         try:
             # Not while an order puts the same file in: its state would be taken for a leftover.
             with self._ordering:
-                if self._scheduler.get(name) or self._files.is_done(name):
+                if self._known(name) or self._files.is_done(name):
                     return
                 # What may lie about is of an earlier life; our own jobs are all in the queue.
                 self._files.drop_leftovers(name)

@@ -97,14 +97,27 @@ def failure(manual: Path, name: str) -> Failure | None:
     """What is known of one recording there; None if it is gone."""
     state: dict[str, Any] = {}
     explanation = None
-    with contextlib.suppress(OSError, TranscriberError):
-        state = parse_json(_read(manual / sidecar_name(name, IN_PROGRESS)), name)
+    with contextlib.suppress(StorageError):
+        state = state_of(manual, name)
     with contextlib.suppress(OSError):
         explanation = _read(manual / sidecar_name(name, ERROR_TEXT)).decode("utf-8", "replace")
     try:
         return Failure(name, (manual / name).lstat().st_size, state, explanation)
     except OSError:
         return None
+
+
+def state_of(manual: Path, name: str) -> dict[str, Any]:
+    """The ``.in_progress`` of a recording there; empty if there is none that makes sense.
+
+    Raises StorageError if it cannot be read just now.
+    """
+    path = manual / sidecar_name(name, IN_PROGRESS)
+    with storage_errors(path):
+        try:
+            return parse_json(_read(path), name) if is_regular(path) else {}
+        except TranscriberError:
+            return {}
 
 
 def _read(path: Path) -> bytes:

@@ -36,15 +36,17 @@ class SharePresence:
         """Raises OSError for an empty mount point: it looks like a share with all files deleted.
 
         ``still_known``: files that are as they were; with one of them there, somebody only
-        deleted the state folder.
+        deleted the state folder, and it is made anew.
         """
-        if os.path.isdir(self._root / STATE_FOLDER):
+        marker = self._root / STATE_FOLDER
+        if os.path.isdir(marker):
             self._had_marker = True
         elif self._had_marker:
             if next(iter(still_known), None) is None:
-                raise FileNotFoundError(0, f"its {STATE_FOLDER} folder is missing")
-            log.warning("%s was deleted from %s", STATE_FOLDER, self._root)
-            self._had_marker = False
+                hint = "not mounted, or deleted by hand: then make it anew"
+                raise FileNotFoundError(0, f"its {STATE_FOLDER} folder is missing ({hint})")
+            log.warning("%s was deleted from %s and is made anew", STATE_FOLDER, self._root)
+            marker.mkdir(exist_ok=True)
 
     def note(self, problem: str | None) -> bool:
         """Take the outcome of a rescan; answers whether it came or went, and logs that."""

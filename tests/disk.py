@@ -46,12 +46,16 @@ class Died(BaseException):
 
 
 class Call(NamedTuple):
-    """The ``number``-th call, from 1 on. ``target``: the second path, where there is one."""
+    """The ``number``-th call, from 1 on. ``target``: the second path, where there is one.
+
+    ``changes``: whether it can change anything; not so where a file is opened only to be read.
+    """
 
     number: int
     function: str
     path: str
     target: str = ""
+    changes: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ class Disk:
         if self.dead:
             raise Died(function, path)
         self.count += 1
-        call = Call(self.count, function, path, target)
+        call = Call(self.count, function, path, target, _can_change(function, args))
         if self._keep:
             self.calls.append(call)
         fault = self._asked(call) if self.plan else None
@@ -333,6 +337,15 @@ def _path_of(descriptor: int) -> str:
         return _readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
         return ""
+
+
+def _can_change(function: str, args: tuple[Any, ...]) -> bool:
+    if function != "open":
+        return function in CHANGES
+    how = args[3] if len(args) > 3 else args[1]  # the mode of a _Raw, or the flags of os.open
+    if isinstance(how, str):
+        return not set(how).isdisjoint("wax+")
+    return bool(how & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
 
 
 def _let_go(function: str, opened: Any) -> None:

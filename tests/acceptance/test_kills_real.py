@@ -17,14 +17,14 @@ from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import WORKER, DaemonProcess, resident_mb, text_of
 from tests.footprint import Footprint, quarters
 from tests.kills import GONE_WITHIN_S, Killer, Reader, Target, group_of, is_alive
-from tests.soak import SOAKING, soak
+from tests.soak import SOAKING
 
 pytestmark = pytest.mark.acceptance
 
 SHORT = SAMPLES / "please-hold-ru.wav"
 #: Two chunks and a bit, so that there is something to go on from.
 REPEATED = 5
-KILLS = soak(2, 50)
+KILLS = 50
 #: No more is counted against a file than it was killed; so many it never is.
 ATTEMPTS = 100
 #: From the moment when a file is in the worker's hands, in seconds: most of its time there.
@@ -34,6 +34,7 @@ WARM_UP = 50
 DAEMON_GROWTH_MB = 8.0
 WORKER_GROWTH_MB = 100.0
 
+#: In ``make test``, test_interruptions.py kills the daemon and the worker once each.
 only_in_soak = pytest.mark.skipif(not SOAKING, reason="takes many minutes: make soak")
 
 
@@ -62,6 +63,7 @@ def robust(weights: None, tmp_path: Path) -> Iterator[DaemonProcess]:
         yield daemon
 
 
+@only_in_soak
 @pytest.mark.timeout(300 + 60 * KILLS)
 def test_kills_at_random_lose_double_tear_and_orphan_nothing(
     robust: DaemonProcess, clip: Path, calm: str

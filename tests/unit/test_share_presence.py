@@ -30,3 +30,12 @@ def test_a_folder_that_was_never_ours_is_taken_as_it_is(tmp_path: Path) -> None:
     presence = SharePresence(tmp_path)
     presence.check_marker(())
     assert presence.is_there()
+
+
+def test_a_state_folder_that_was_deleted_by_hand_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / STATE_FOLDER).mkdir()
+    presence = SharePresence(tmp_path)
+    (tmp_path / STATE_FOLDER).rmdir()
+    presence.check_marker(iter(["talk.mp3"]))
+    assert (tmp_path / STATE_FOLDER).is_dir(), "a recording that was there still is"
+    assert presence.is_there()
