@@ -172,6 +172,7 @@ class FileManager:
 
         What somebody else has put there stays as it is. Raises StorageError.
         """
+        self._require_share()
         settings_files.tell(self.shared, file, complaints)
 
     # --- state ---
@@ -500,12 +501,12 @@ class FileManager:
         for suffix in (CHECKPOINT, IN_PROGRESS):
             manual.set_aside(self.shared, self.manual, sidecar_name(name, suffix))
 
-    def mtime_order(self, name: str) -> float:
-        """The recording's file time, for the order at start; 0 if it cannot be told."""
+    def mtime_order(self, job: Job) -> int:
+        """The recording's file time, for the order at start; if need be as it was known before."""
         try:
-            return self.path(name).lstat().st_mtime
+            return self.path(job.name).lstat().st_mtime_ns
         except OSError:
-            return 0.0
+            return job.source.mtime_ns if job.source else 0
 
 
 def _name_taken(name: str) -> TranscriberError:

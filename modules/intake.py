@@ -289,7 +289,7 @@ class Intake:
                 f.job.priority,
                 f.job.created.timestamp()
                 if f.job.priority is Priority.API
-                else self._files.mtime_order(f.job.name),
+                else self._files.mtime_order(f.job),
             )
         )
         for item in found:

@@ -23,6 +23,8 @@ class Journal:
         self._lock = threading.RLock()
         #: Jobs whose last change could not be saved.
         self._behind: set[str] = set()
+        #: Jobs that ended, whose state could not be removed; and whether the checkpoint goes, too.
+        self._ended: dict[str, bool] = {}
 
     def record(self, job: Job) -> None:
         """Save the job as the queue has it. Raises StorageError.
@@ -35,6 +37,7 @@ class Journal:
             if now is None:
                 self._behind.discard(job.name)
                 return
+            self._ended.pop(job.name, None)
             if _is_worth_a_file(now):
                 self._files.save(now)
             else:
@@ -60,6 +63,23 @@ class Journal:
                     self.record_if_possible(job)
                 else:
                     self._behind.discard(name)
+            for name in list(self._ended):
+                self._clear(name)
+
+    def clear(self, name: str, with_checkpoint: bool) -> None:
+        """Remove the state of a job that ended; what cannot be removed now, ``catch_up`` will."""
+        with self._lock:
+            self._ended[name] = with_checkpoint
+            self._clear(name)
+
+    def _clear(self, name: str) -> None:
+        drop = self._files.drop_state if self._ended[name] else self._files.drop_in_progress
+        try:
+            drop(name)
+        except StorageError as error:
+            log.warning("%s: its state could not be removed: %s", name, error)
+            return
+        del self._ended[name]
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:

@@ -262,10 +262,7 @@ class Runner:
             self._journal.record(finished)
             self._files.publish(finished, segments, content, timestamps)
             self._scheduler.release(job.name, Status.COMPLETED, said)
-            if self._config.processing.cleanup_temp_files:
-                self._files.drop_state(job.name)
-            else:
-                self._files.drop_in_progress(job.name)
+            self._journal.clear(job.name, self._config.processing.cleanup_temp_files)
         self.finished[Status.COMPLETED] += 1
 
     def _vanished(self, job: Job) -> None:

@@ -61,6 +61,8 @@ class Ledger:
         job = event.job
         self._check_attempts(job)
         if event.kind != "transition":
+            if job.name in self._jobs:
+                self._jobs[job.name] = job  # which bytes it is about is known by now
             return
         self._tell(f"{job.status} {job.name!a} {_in_short(job)}".rstrip())
         before = self._jobs.get(job.name)
@@ -113,9 +115,14 @@ class Ledger:
             raise Violation("work", f"{name!r} begins at chunk {first}, though {safe} were safe")
 
     def took(self, name: str, print_: str, settings: Settings, index: int) -> None:
-        """The program took a chunk, and answered that it is safe."""
+        """The program took a chunk, and answered that it is safe.
+
+        Not if the file was replaced in the instant when it was looked at: that is found out later.
+        """
         self._gained = True
-        self._delivered[_key(name, print_, settings)] = index + 1
+        job = self._jobs.get(name)
+        if job and job.source and job.source.fingerprint == print_:
+            self._delivered[_key(name, print_, settings)] = index + 1
 
     def counts(self, print_: str) -> None:
         """The worker fails in a way that is the file's own fault."""

@@ -17,7 +17,7 @@ from modules.file_manager import FileManager
 from modules.job import Job
 from modules.outputs import FORMATS
 from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
-from tests.builders import a_chunk, a_job, a_segment
+from tests.builders import SOURCE, a_chunk, a_job, a_segment
 from tests.fakes import FakeClock
 
 LONG = "ы" * 125 + ".mp3"
@@ -367,7 +367,7 @@ def test_a_checkpoint_belongs_to_the_job(files: FileManager) -> None:
     assert files.read_checkpoint(job).position_s == 10.0
     assert files.read_checkpoint(job.evolve(source=None)).position_s == 0.0
     assert files.checkpoint_path("talk.mp3").name == sidecar_name("talk.mp3", CHECKPOINT)
-    assert files.mtime_order("none.mp3") == 0.0
+    assert files.mtime_order(a_job("none.mp3")) == SOURCE.mtime_ns, "as it was known before"
 
 
 def test_a_share_that_cannot_even_be_asked_for_is_trouble_with_the_folder(

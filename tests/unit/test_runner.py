@@ -555,6 +555,23 @@ def test_a_cancellation_at_the_last_moment_publishes_nothing(
     assert not any(name.endswith((".result", ".txt", ".srt")) for name in bench.names())
 
 
+def test_state_that_could_not_be_removed_after_the_result_goes_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(name: str) -> None:
+        raise StorageError("storage_error", "Input/output error.")
+
+    bench.submit()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "drop_state", busy)
+        bench.tick()
+        assert bench.files.is_done("talk.mp3")
+        bench.journal.catch_up()
+    assert "talk.mp3.in_progress" in bench.names()
+    bench.journal.catch_up()
+    assert bench.names() == DONE
+
+
 # --- giving up ---
 
 
