@@ -184,8 +184,11 @@ class Intake:
 
     def _put_in(self, fresh: Job) -> Job:
         kept = self._scheduler.submit(fresh)
-        self._journal.record(kept)
-        return self._begun(kept)
+        try:
+            self._journal.record(kept)
+        finally:  # it is in the queue, and must not stand there for ever as one on its way
+            begun = self._begun(kept)
+        return begun
 
     def _join(self, order: Order, known: Job) -> Job:
         """The order joins the job that its file has; one that has begun keeps its settings."""
@@ -206,9 +209,7 @@ class Intake:
             # First, because it can fail; then nothing is interrupted.
             self._files.drop_state(fresh.name)
             self._scheduler.cancel(fresh.name, cause)
-            kept = self._scheduler.submit(fresh)
-            self._journal.record(kept)
-        return self._begun(kept)
+            return self._put_in(fresh)
 
     def _begun(self, job: Job) -> Job:
         if self.is_whole(job.name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.folder_events import Hint, HintKind
-from modules.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, sidecar_name, stem_of
+from modules.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name, stem_of
 from tests.fakes import FakeClock
 from tests.simulation.folder import Folder, Recording
 from tests.simulation.ledger import Ledger
@@ -228,7 +229,8 @@ class Hand:
         stem = stem_of(self._dice.choice(self._names))
         ending = self._dice.choice((".txt", ".srt", ".jpg"))
         path = self._folder.shared / f"{stem}{ending}"
-        if path.exists() or not path.parent.exists():
+        # A name that a result lists is the program's: who takes it has replaced a text of ours.
+        if path.exists() or not path.parent.exists() or self._is_listed(f"{stem}{ending}"):
             return "no stranger"
         self._serial += 1
         self._folder.strangers[Path(f"{stem}{ending}")] = content = b"a stranger %d" % self._serial
@@ -236,6 +238,10 @@ class Hand:
         return f"a stranger {path.name!a}"
 
     # --- inside ---
+
+    def _is_listed(self, name: str) -> bool:
+        results = self._folder.shared.rglob(f"*{RESULT}")
+        return any(name in json.loads(path.read_bytes())["outputs"] for path in results)
 
     def _is_full(self) -> bool:
         return len(self._folder.recordings) >= MANY

@@ -116,13 +116,16 @@ class Inspector:
         if litter:
             raise Violation("absence", f"{litter} was written into an empty mount point")
 
-    def after_start(self, program: Program) -> None:
-        """No half-written file lies about, and the queue is as it was promised."""
-        for root in (self._folder.shared, self._folder.manual):
-            for folder, _, names in os.walk(root):
-                left = [n for n in names if n.startswith(TEMPORARY_PREFIX)]
-                if left:
-                    raise Violation("litter", f"{left} in {os.path.relpath(folder, root.parent)}")
+    def half_written(self) -> set[str]:
+        """The temporary files that lie about."""
+        roots = (self._folder.shared, self._folder.manual)
+        return {str(path) for root in roots for path in root.rglob(f"{TEMPORARY_PREFIX}*")}
+
+    def after_start(self, program: Program, before: set[str]) -> None:
+        """What was half-written before the start is gone, and the queue is as it was promised."""
+        left = self.half_written() & before
+        if left:
+            raise Violation("litter", f"{sorted(left)} outlived a start")
         places = [
             (job.priority, job.created.timestamp())
             if job.priority is Priority.API

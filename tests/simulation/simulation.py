@@ -283,6 +283,8 @@ class Simulation:
         """Until it succeeds, as whoever supervises the daemon does."""
         for _ in range(200):
             self._ledger.new_life()
+            with self._disk.aside():
+                before = self._inspector.half_written()
             self._starting = True
             try:
                 self._program = Program(
@@ -295,7 +297,7 @@ class Simulation:
                 self._clock.advance(5.0)
             else:
                 with self._disk.aside():
-                    self._inspector.after_start(self._program)
+                    self._inspector.after_start(self._program, before)
                 self._tell("start")
                 self.report.counts["starts"] += 1
                 return

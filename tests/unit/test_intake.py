@@ -525,6 +525,24 @@ def test_equal_wishes_join_and_other_ones_supersede(bench: Bench) -> None:
     assert (other.job.clients, other.job.attempts) == (("three",), ())
 
 
+@pytest.mark.parametrize("wishes", [{}, {"language": "en"}], ids=["new", "superseding"])
+def test_an_order_that_could_not_be_written_down_is_done_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, wishes: dict[str, Any]
+) -> None:
+    def full(job: Job) -> None:
+        raise StorageError("disk_full", "The disk is full.")
+
+    bench.put()
+    bench.intake.is_whole = lambda name: True
+    if wishes:
+        bench.intake.order(Order("talk.mp3"))
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "save", full)
+        with pytest.raises(StorageError):
+            bench.intake.order(Order("talk.mp3", wishes))
+    assert bench.job().status is Status.QUEUED, "it stands there for ever as one on its way"
+
+
 def test_an_id_is_kept_and_cannot_be_taken_twice(bench: Bench) -> None:
     for name in ("a.mp3", "b.mp3"):
         bench.put(name)
