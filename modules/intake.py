@@ -231,7 +231,9 @@ class Intake:
             try:
                 deleted = self._files.delete(name, planned)
             except StorageError:
-                self.look_again(name)  # it has no job any more, and may still be there
+                # It has no job any more, and may still be there, with its state.
+                self._journal.clear(name, with_checkpoint=True)
+                self.look_again(name)
                 raise
         return Removed(tuple(deleted), interrupted, job is not None and not interrupted)
 

@@ -779,3 +779,22 @@ def test_a_removal_that_failed_leaves_a_recording_that_is_not_forgotten(bench: B
         bench.intake.remove("talk.mp3")
     assert bench.scheduler.get("talk.mp3") is None
     assert bench.looked_again == ["talk.mp3"], "it is there, has no job, and gets none any more"
+
+
+def test_the_state_that_a_failed_removal_left_goes_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put()
+    bench.intake.order(Order("talk.mp3"))
+
+    def away(name: str, planned: Any) -> list[str]:
+        raise StorageError("share_unavailable", "It is away.")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files, "delete", away)
+        trouble.setattr(bench.files, "drop_state", lambda name: away(name, ()))
+        with pytest.raises(StorageError):
+            bench.intake.remove("talk.mp3")
+    assert "talk.mp3.in_progress" in bench.names()
+    bench.journal.catch_up()
+    assert bench.names() == ["talk.mp3"]
