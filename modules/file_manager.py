@@ -184,12 +184,14 @@ class FileManager:
 
     def drop_state(self, name: str) -> None:
         """Remove ``.in_progress`` and the checkpoint of a recording."""
+        self._require_share()  # or what is away would pass for removed
         # In this order: whatever is left by a crash in between is found, and removed, at start.
         remove(self.shared / sidecar_name(name, CHECKPOINT))
         remove(self.shared / sidecar_name(name, IN_PROGRESS))
 
     def drop_in_progress(self, name: str) -> None:
         """Remove ``.in_progress`` alone; the checkpoint is kept for whoever wants to look."""
+        self._require_share()
         remove(self.shared / sidecar_name(name, IN_PROGRESS))
 
     def checkpoint_path(self, name: str) -> Path:

@@ -177,10 +177,22 @@ def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
         except FileExistsError:
             return False
         except OSError:  # another volume, or one that knows no links
-            _transfer(manual / name, shared / name)
-            return True
+            return _sent(manual / name, shared / name)
         os.unlink(manual / name)
         sync_folder((shared / name).parent)
+    return True
+
+
+def _sent(source: Path, target: Path) -> bool:
+    """Whether it could be transferred; False if the name is taken, be it just now."""
+    try:
+        _transfer(source, target)
+    except StorageError:
+        with storage_errors(target):
+            theirs = is_taken(target) and not _are_equal(source, target)
+        if theirs:
+            return False
+        raise
     return True
 
 
@@ -294,13 +306,27 @@ def _copy_over(source: Path, target: Path) -> None:
             raise StorageError(
                 "copy_failed", f"The copy of {source} in {target.parent} is not the same."
             )
-        os.rename(copy, target)
+        _name(copy, target)
         sync_folder(target.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             copy.unlink()
         raise
     os.unlink(source)
+
+
+def _name(copy: Path, target: Path) -> None:
+    """Raises FileExistsError if somebody took the name while the copy was made."""
+    try:
+        os.link(copy, target)
+    except FileExistsError:
+        raise
+    except OSError as error:  # a volume that knows no links
+        if is_taken(target):
+            raise FileExistsError(errno.EEXIST, "the name is taken", str(target)) from error
+        os.rename(copy, target)
+    else:
+        os.unlink(copy)
 
 
 def _are_equal(left: Path, right: Path) -> bool:

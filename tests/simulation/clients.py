@@ -79,13 +79,16 @@ class Clients:
     def remove(self, program: Program) -> str:
         name = self._dice.choice(self._names)
         doomed = self._doomed(name)
+        before = [recording.where for recording in doomed]
         self._ledger.void(name)
         try:
             program.intake.remove(name)
         finally:
             self._doomed(name)  # also what came in between
         with self._disk.aside():
-            left = [r.name for r in doomed if self._folder.place_of(r)]
+            # Who drags one to another place meanwhile has it.
+            left = [r.name for r, w in zip(doomed, before, strict=True)
+                    if self._folder.place_of(r) == w]  # fmt: skip
             self._folder.note_absence(name)
         if left:
             raise Violation("removal", f"{name!r} was deleted and is still there")

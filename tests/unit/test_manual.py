@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modules import manual
-from modules.errors import StorageError
+from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.job import ErrorInfo, Job, Status
 from tests.builders import NOON, a_job
@@ -162,12 +162,39 @@ def test_a_copy_that_is_not_the_same_leaves_the_original(
     assert not list(files.manual.glob(".~*")), "half a copy was left"
 
 
+@pytest.mark.parametrize("with_links", [True, False])
+def test_what_somebody_puts_there_while_a_return_is_copied_is_not_replaced(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch, with_links: bool
+) -> None:
+    across_volumes(monkeypatch, files.shared)
+    (files.manual / "talk.mp3").write_bytes(b"given up")
+    real_copy, real_link = manual.shutil.copy2, os.link
+
+    def slowly(source: Path, target: Path) -> None:
+        real_copy(source, target)
+        if Path(source).name == "talk.mp3":
+            (files.shared / "talk.mp3").write_bytes(b"theirs")
+
+    def link(source: Path, target: Path) -> None:
+        if not with_links or Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV if with_links else errno.EPERM, "no link")
+        real_link(source, target)
+
+    monkeypatch.setattr(manual.shutil, "copy2", slowly)
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(TranscriberError, match="already"):
+        files.bring_back("talk.mp3")
+    assert (files.shared / "talk.mp3").read_bytes() == b"theirs"
+    assert (files.manual / "talk.mp3").read_bytes() == b"given up"
+    assert not list(files.shared.glob(".~*")), "half a copy was left"
+
+
 class PowerCutError(BaseException):
     """The machine goes down."""
 
 
 @pytest.mark.parametrize("volumes", [1, 2])
-@pytest.mark.parametrize("cut", range(14))
+@pytest.mark.parametrize("cut", range(18))
 def test_wherever_the_move_is_cut_off_a_repeated_one_ends_the_same(
     files: FileManager, monkeypatch: pytest.MonkeyPatch, volumes: int, cut: int
 ) -> None:
