@@ -81,6 +81,7 @@ class Clients:
         doomed = self._doomed(name)
         before = [recording.where for recording in doomed]
         self._ledger.void(name)
+        self._ledger.asked_to_go(name)
         try:
             program.intake.remove(name)
         finally:

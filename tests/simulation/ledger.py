@@ -55,6 +55,12 @@ class Ledger:
             del self._delivered[key]
         self._kills.pop(name, None)
 
+    def asked_to_go(self, name: str) -> None:
+        """A removal may fail; then nobody writes any more that its attempt ended."""
+        job = self._jobs.get(name)
+        if job and job.source:
+            self._caused[job.source.fingerprint] += 1
+
     # --- the queue ---
 
     def hear(self, event: Event) -> None:
