@@ -189,6 +189,10 @@ class FileManager:
         remove(self.shared / sidecar_name(name, CHECKPOINT))
         remove(self.shared / sidecar_name(name, IN_PROGRESS))
 
+    def drop_checkpoint(self, name: str) -> None:
+        """Remove the checkpoint alone: it is about other bytes."""
+        remove(self.checkpoint_path(name))
+
     def drop_in_progress(self, name: str) -> None:
         """Remove ``.in_progress`` alone; the checkpoint is kept for whoever wants to look."""
         self._require_share()

@@ -264,7 +264,7 @@ class Intake:
         with contextlib.suppress(StorageError):
             if self._files.is_there(name):
                 return True
-            self._files.drop_in_progress(name)
+            self._files.drop_state(name)
         return False
 
     def _order_again(self, name: str, client: str | None) -> Order:
@@ -347,6 +347,8 @@ class Intake:
             log.info("%s: taken up again, %d%% done", job.name, job.progress.percentage)
         else:
             # Copied anew while nobody looked, or never looked at: it must first be whole.
+            with contextlib.suppress(StorageError):
+                self._files.drop_checkpoint(job.name)
             job = job.evolve(
                 source=None, attempts=(), outputs=(), error=None, position_s=0.0,
                 progress=Progress(),

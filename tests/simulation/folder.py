@@ -68,17 +68,24 @@ class Folder:
         return self.had_since(name, -1)
 
     def place_of(self, recording: Recording) -> Path | None:
-        """Where the recording lies now; size and time tell it from all others."""
+        """Where the recording lies now; size and time tell it from all others, or its bytes."""
         if self.is_at(recording, recording.where):
             return recording.where
         for path in self.files():
             if self.is_at(recording, path):
                 recording.where = path
                 return path
+        # Touched while a copy of it was on its way: the copy has the older time.
+        for path in self.files():
+            if path.read_bytes() == recording.content:
+                recording.where = path
+                return path
         return None
 
     def places_of(self, recording: Recording) -> list[Path]:
-        return [path for path in self.files() if self.is_at(recording, path)]
+        found = [path for path in self.files() if self.is_at(recording, path)]
+        place = None if found else self.place_of(recording)
+        return [place] if place else found
 
     @staticmethod
     def is_at(recording: Recording, path: Path) -> bool:

@@ -143,15 +143,21 @@ class Inspector:
         """What the folder says of a job is what the queue says."""
         for job in program.scheduler.jobs():
             told, found = [a.status for a in job.attempts], self._attempts_of(job)
-            if told != found:
+            if told != found and not self._was_dragged_back(job):
                 raise Violation("journal", f"{job.name!r} has {told}, the folder says {found}")
+
+    def _was_dragged_back(self, job: Job) -> bool:
+        """Somebody laid the state out of ``manual/`` over that of a job; its turn mends it."""
+        path = self._folder.real_shared / sidecar_name(job.name, IN_PROGRESS)
+        return path.exists() and "moved_to_manual" in json.loads(path.read_bytes())
 
     def _attempts_of(self, job: Job) -> list[str]:
         path = self._folder.real_shared / sidecar_name(job.name, IN_PROGRESS)
         try:
-            return [attempt["status"] for attempt in json.loads(path.read_bytes())["attempts"]]
+            state = json.loads(path.read_bytes())
         except FileNotFoundError:
             return []
+        return [attempt["status"] for attempt in state["attempts"]]
 
     # --- at the end ---
 

@@ -483,9 +483,12 @@ def test_the_third_crash_is_the_last(bench: Bench) -> None:
 
 def test_a_file_replaced_while_nobody_looked_must_first_be_whole(bench: Bench) -> None:
     bench.put()
-    bench.files.save(bench.save(priority=Priority.API).open_attempt(NOON))
+    begun = bench.save(priority=Priority.API).open_attempt(NOON)
+    bench.files.save(begun)
+    bench.checkpoint(begun, 1)
     bench.put(content=b"other")
     bench.intake.recover()
+    assert not bench.files.checkpoint_path("talk.mp3").exists(), "it is about other bytes"
     job = bench.job()
     assert (job.status, job.source, job.attempts, job.error) == (Status.ARRIVING, None, (), None)
     assert bench.looked_again == ["talk.mp3"], "somebody must tell if it goes away"
