@@ -100,6 +100,7 @@ class Daemon:
         estimates = Estimates(state / "speed.json")
         endings = Endings(config, self.register, estimates, self.callbacks, self.metrics, clock)
         self.intake.settled = endings.settle
+        self.intake.is_same_share = self._is_same_share
         # Who waits is woken after it was noted how the job ended.
         self.events.hooks += [endings.hear, self.waiting.tell]
         self.control = Control(
@@ -220,9 +221,8 @@ class Daemon:
         try:
             if not self.watcher.available:
                 return
-            lies_there = self._share_now()
-            self._share_is = self._share_is or lies_there
-            if lies_there and lies_there != self._share_is:
+            self._share_is = self._share_is or self._share_now()
+            if not self._is_same_share():
                 # Mounted since, with an earlier life in it that must not pass for leftovers.
                 log.warning("Another folder lies at %s now", self._config.shared_directory)
                 self._replaced = True
@@ -250,6 +250,11 @@ class Daemon:
             return (found.st_dev, found.st_ino) if self.files.state.is_dir() else None
         except OSError:
             return None
+
+    def _is_same_share(self) -> bool:
+        """Nothing is concluded while there is none."""
+        now = self._share_now()
+        return now is None or self._share_is in (None, now)
 
     def _obey_pause_flag(self) -> None:
         wanted = self.files.pause_flag.exists()

@@ -74,6 +74,8 @@ class Intake:
         self._ordering = threading.Lock()
         self.is_whole: Callable[[str], bool] = lambda name: False
         self.look_again: Callable[[str], None] = lambda name: None
+        #: False from when another folder was mounted at the share's path, until it is taken up.
+        self.is_same_share: Callable[[], bool] = lambda: True
         #: Told of a job whose end a crash kept from being told.
         self.settled: Callable[[Job], None] = lambda job: None
         #: ``.in_progress`` files whose recording is gone, found at start.
@@ -127,6 +129,7 @@ class Intake:
             self.check_id(order)
             if known is None:
                 fresh = self._ordered(order)
+                self._require_same_share()
                 self._files.drop_leftovers(name)
                 self.orphans.pop(name, None)
                 return Taken(self._put_in(fresh), "queued")
@@ -398,6 +401,7 @@ class Intake:
             with self._ordering:
                 if self._known(name) or self._files.is_done(name):
                     return
+                self._require_same_share()
                 # What may lie about is of an earlier life; our own jobs are all in the queue.
                 self._files.drop_leftovers(name)
                 # The settings beside it are read when its turn comes.
@@ -406,6 +410,11 @@ class Intake:
         except StorageError as error:
             log.warning("%s: looking again: %s", name, error)
             self.look_again(name)
+
+    def _require_same_share(self) -> None:
+        """What lies about in another folder is no leftover. Raises StorageError."""
+        if not self.is_same_share():
+            raise StorageError("share_unavailable", "Another folder was mounted there just now.")
 
     def _new(
         self,

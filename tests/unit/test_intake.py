@@ -226,6 +226,18 @@ def test_a_failing_disk_delays_a_new_file(
     assert "looking again" in caplog.text
 
 
+def test_what_lies_about_in_another_folder_is_no_leftover(bench: Bench) -> None:
+    bench.put()
+    bench.files.save(bench.save())
+    bench.intake.is_same_share = lambda: False
+    bench.whole()
+    with pytest.raises(StorageError):
+        bench.intake.order(Order("talk.mp3"))
+    assert bench.scheduler.get("talk.mp3") is None
+    assert bench.looked_again == ["talk.mp3"]
+    assert "talk.mp3.in_progress" in bench.names(), "its order is forgotten"
+
+
 def test_a_telegram_id_is_only_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         for name in ("123456789_voice.oga", "12.mp3", "1234567890123456.mp3"):
