@@ -146,6 +146,8 @@ class Runner:
         if not (known.surely_same_as(source) if ran else known.same_as(source)):
             self._replaced(job)
             return None
+        if known.mtime_ns == source.mtime_ns:
+            source = known  # read while somebody wrote, a new one would be about no file at all
         return self._scheduler.update(job.name, lambda j: j.evolve(source=source))
 
     def _with_settings(self, job: Job) -> Job | None:
