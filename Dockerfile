@@ -7,7 +7,8 @@ WORKDIR /app
 COPY requirements-uv.lock requirements.lock ./
 RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements-uv.lock \
     && python -m venv --without-pip /opt/venv
-RUN uv pip install --no-cache --require-hashes --no-deps -r requirements.lock
+# Compiled here: the WhisperX process may write nothing, and would compile anew at each start.
+RUN uv pip install --no-cache --require-hashes --no-deps --compile-bytecode -r requirements.lock
 COPY modules/ modules/
 RUN /opt/venv/bin/python -m modules.models base
 

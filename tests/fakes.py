@@ -104,7 +104,8 @@ class FakeProcessor:
                 return self._outcome(None)
             if index < plan.chunks:
                 self._make(request, index, on_chunk, plan)
-        return self._outcome(Done(order=1, chunks=0, duration_s=duration_s, cpu_seconds=1.5))
+        made = max(0, plan.chunks - first)
+        return self._outcome(Done(order=1, chunks=made, duration_s=duration_s, cpu_seconds=1.5))
 
     def _make(
         self, request: Request, index: int, on_chunk: Callable[[Chunk], None], plan: Plan
