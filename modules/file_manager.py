@@ -122,7 +122,10 @@ class FileManager:
 
     def source(self, name: str) -> Source:
         """Size, mtime and fingerprint of a recording. Raises StorageError, also if it is gone."""
-        path = self.path(name)
+        return self._source_at(self.path(name))
+
+    @staticmethod
+    def _source_at(path: Path) -> Source:
         with storage_errors(path):
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(path, flags), "rb") as file:
@@ -137,13 +140,14 @@ class FileManager:
 
     def is_still(self, name: str, source: Source) -> bool:
         """Whether the recording is the file that ``source`` describes."""
-        if not self.is_there(name):
-            return False
-        with storage_errors(self.path(name)):
-            facts = self.path(name).lstat()
+        return self.is_there(name) and self._is_at(self.path(name), source)
+
+    def _is_at(self, path: Path, source: Source) -> bool:
+        with storage_errors(path):
+            facts = path.lstat()
         if facts.st_size != source.size:
             return False
-        return facts.st_mtime_ns == source.mtime_ns or self.source(name).same_as(source)
+        return facts.st_mtime_ns == source.mtime_ns or self._source_at(path).same_as(source)
 
     # --- settings beside recordings ---
 
@@ -326,10 +330,20 @@ class FileManager:
     # --- manual ---
 
     def move_to_manual(self, job: Job, explanation: str) -> Path:
-        """Move a recording and its service files away, with a text that says why."""
+        """Move a recording and its service files away, with a text that says why.
+
+        Raises StorageError, also if another file took its name meanwhile; that one stays.
+        """
         state = job_to_json(job) | {"moved_to_manual": True}
+        source = job.source
         return manual.move(
-            self.shared, self.manual, job.name, self.outputs(job.name), state, explanation
+            self.shared,
+            self.manual,
+            job.name,
+            self.outputs(job.name),
+            state,
+            explanation,
+            is_same=lambda path: source is None or self._is_at(path, source),
         )
 
     def is_in_manual(self, name: str) -> bool:

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -44,12 +44,14 @@ def move(
     outputs: Sequence[str],
     state: dict[str, Any],
     explanation: str,
+    is_same: Callable[[Path], bool],
 ) -> Path:
     """Move a recording, its service files and its texts to ``manual/``, under free names.
 
     ``state`` becomes the ``.in_progress`` there. The explanation is written first and the recording
     goes last: whatever interrupts, the recording is in one of the two places and a repeated move
-    ends the same. Returns where the recording is now. Raises StorageError.
+    ends the same. ``is_same`` tells whether a file is the one that the explanation is about: one
+    that took its name meanwhile goes back. Returns where the recording is now. Raises StorageError.
     """
     with storage_errors(shared / name):
         target = moved_before(manual, name, str(state["job_id"]))
@@ -68,6 +70,12 @@ def move(
     for belonging, wanted in belongings.items():
         _take_along(shared, manual, belonging, wanted)
     _transfer(shared / name, manual / target)
+    # Asked of what was moved, not before: between a look and a move somebody can replace it.
+    if not is_same(manual / target):
+        _transfer(manual / target, shared / name)
+        for suffix in (ERROR_TEXT, IN_PROGRESS):
+            remove(manual / sidecar_name(target, suffix))
+        raise StorageError("file_changed", f"{name} was replaced while it was moved to manual/.")
     remove(shared / sidecar_name(name, IN_PROGRESS))
     return manual / target
 

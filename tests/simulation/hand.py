@@ -151,6 +151,8 @@ class Hand:
             or not name
             or name in old.had
             or self.writes(self._folder.shared / old.name)
+            # A move to another disk was cut short: the copy there belongs to the old name.
+            or len(self._folder.places_of(old)) > 1
         ):
             return "nothing to rename"
         target = self._folder.shared / name

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from modules import manual
+from modules.atomic import write_whole
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
-from modules.job import ErrorInfo, Job, Status
+from modules.job import ErrorInfo, Job, Source, Status
 from tests.builders import NOON, a_job
 from tests.fakes import FakeClock
 
@@ -26,9 +27,10 @@ def files(tmp_path: Path) -> FileManager:
     return made
 
 
-def given_up(name: str = "talk.mp3", job_id: str = "one") -> Job:
+def given_up(name: str = "talk.mp3", job_id: str = "one", source: Source | None = None) -> Job:
     error = ErrorInfo(code="x", message="It broke.", timestamp="t", attempt=1)
-    job = a_job(name, status=Status.RUNNING, job_id=job_id).open_attempt(NOON)
+    job = a_job(name, status=Status.RUNNING, job_id=job_id, source=source)
+    job = job.open_attempt(NOON)
     return job.close_attempt("failed", NOON, 1.0, error).to(Status.FAILED)
 
 
@@ -239,6 +241,25 @@ def test_a_new_recording_of_a_moved_one_is_not_taken_for_it(files: FileManager) 
     files.move_to_manual(given_up(), "")
     assert (files.manual / "talk.mp3").read_bytes() == b"sound"
     assert (files.manual / "talk (2).mp3").read_bytes() == b"other sound"
+
+
+def test_a_recording_that_took_the_name_during_the_move_stays(
+    files: FileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out(files)
+    blamed = files.source("talk.mp3")
+
+    def replaced(path: Path, content: bytes) -> None:
+        write_whole(path, content)
+        (files.shared / "talk.mp3").write_bytes(b"another recording")
+
+    monkeypatch.setattr(manual, "write_whole", replaced)
+    with pytest.raises(StorageError, match="was replaced while it was moved"):
+        files.move_to_manual(given_up(source=blamed), "It did not work.\n")
+    assert (files.shared / "talk.mp3").read_bytes() == b"another recording"
+    assert not {"talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress"} & set(
+        listing(files.manual)
+    )
 
 
 def test_a_result_cannot_carry_other_files_away(files: FileManager, tmp_path: Path) -> None:
