@@ -1,12 +1,14 @@
-"""WhisperX, driven chunk by chunk. Lives in the child process; loads torch and ctranslate2.
+"""WhisperX, driven chunk by chunk. Lives in the child process; loads ctranslate2.
 
 ``whisperx.transcribe`` is sequential and wants the whole recording in memory, so the parts under
-it are used: its ``WhisperModel``, its features, its VAD models, its alignment.
+it are used: the ``WhisperModel`` that its own one adds batches to, and its features, without torch.
+What needs torch (its alignment, its VAD models, its diarization) is imported when first asked for.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 import zlib
@@ -19,7 +21,7 @@ from typing import Any, Literal
 
 import ctranslate2
 import numpy as np
-import whisperx.asr
+from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
@@ -42,10 +44,16 @@ _BEST_OF = 5
 #: Of Whisper's memory of 448 tokens so many may hold prompt and hotwords; as in Whisper itself.
 _PROMPT_TOKENS = 223
 
+#: What ``suppress_numerals`` keeps out, as in whisperx.
+_NUMERAL = re.compile(r"[0-9%$£]")
+
 #: A shorter chunk whose text goes in circles is not cut again, but tried at other temperatures.
 _PART_S = 4.0
 #: The most that is said: fast Russian speech, which Whisper spells in many tokens, has about 12.
 _TOKENS_PER_S, _TOKENS_AT_LEAST = 20, 30
+
+#: Whisper hears 30 s at a time, in samples.
+_WINDOW = 30 * SAMPLE_RATE
 
 Task = Literal["transcribe", "translate"]
 
@@ -159,7 +167,9 @@ class Engine:
                 remedy=f"Use one of {', '.join(sorted(possible))}.",
                 permanent=True,
             )
-        return whisperx.asr.WhisperModel(
+        if self.on_gpu:
+            import torch  # noqa: F401 - brings the CUDA libraries that CTranslate2 looks for
+        return WhisperModel(
             self.spec.path,
             device=self.device,
             compute_type=self.spec.compute_type,
@@ -192,7 +202,7 @@ class Engine:
     def _numerals(self) -> list[int]:
         """Tokens with digits or currency signs in them."""
         tokenizer = self._tokenizer("en", "transcribe")
-        return list(whisperx.asr.find_numeral_symbol_tokens(tokenizer))
+        return [t for t in range(tokenizer.eot) if _NUMERAL.search(tokenizer.decode([t]))]
 
     def _options(
         self, settings: Settings, prompt: list[int], chunks: Sequence[AudioChunk]
@@ -360,11 +370,8 @@ def _plain_tokens(tokenizer: Tokenizer, text: str | None) -> list[int]:
 
 def _features(model: Any, chunk: AudioChunk) -> Any:
     """Log-Mel spectrogram of a chunk, padded to 30 s: float32, shape ``(n_mels, 3000)``."""
-    return whisperx.asr.log_mel_spectrogram(
-        chunk.samples,
-        n_mels=model.feat_kwargs.get("feature_size") or 80,
-        padding=whisperx.asr.N_SAMPLES - len(chunk.samples),
-    ).numpy()
+    silence = _WINDOW - len(chunk.samples)
+    return model.feature_extractor(np.pad(chunk.samples, (0, silence)), padding=0)
 
 
 def compute_types() -> dict[str, tuple[str, ...]]:

@@ -131,7 +131,7 @@ def _failure(order: int, error: Exception) -> Failed:
 
 
 def main() -> None:
-    """Import WhisperX, say so, and take orders."""
+    """Import what each recording needs, say so, and take orders."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--cpu-threads", type=int, required=True)
@@ -149,12 +149,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     began = time.monotonic()
     warnings.filterwarnings("ignore")
-    import torch
-
     import modules.transcription  # noqa: F401 - so that the first file need not wait for it
     from modules.engine import WHISPERX_VERSION, compute_types
 
-    torch.set_num_threads(1)
     outbox.send(
         Ready(
             whisperx_version=WHISPERX_VERSION,

@@ -30,7 +30,7 @@ from tests.scripted_worker import full_text
 #: How long the real worker may take to import its libraries on a busy machine, in seconds.
 IMPORT_S = 120.0
 #: What of them is seen in its memory: by then it has tied its life to its parent's.
-LIBRARY = "libtorch"
+LIBRARY = "libctranslate2"
 REAL_WORKER = "from modules import child\naudio_processor.worker_command = child.worker_command"
 
 

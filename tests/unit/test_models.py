@@ -426,7 +426,7 @@ def test_command_fails_with_the_reason(directory: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     ("size_mb", "available_mb", "fits"),
-    [(139, 2048, True), (139, 1024, False), (2950, 2048, False), (2950, 8192, True)],
+    [(139, 1024, True), (139, 448, False), (2950, 2048, False), (2950, 8192, True)],
 )
 def test_a_model_that_cannot_fit_is_refused_with_the_estimate(
     size_mb: int, available_mb: int, fits: bool
@@ -444,9 +444,9 @@ def test_a_model_that_cannot_fit_is_refused_with_the_estimate(
 def test_weights_on_the_disk_are_weighed_before_they_are_loaded(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "memory_mb", lambda: 500)
+    monkeypatch.setattr(models, "memory_mb", lambda: 256)
     fill(weights.home("tiny.en", directory))
-    with pytest.raises(ModelError, match=r"needs about 0\.9 GB of memory, and there are 0\.5 GB"):
+    with pytest.raises(ModelError, match=r"needs about 0\.3 GB of memory, and there are 0\.2 GB"):
         locate("tiny.en", directory, allow_download=False)
 
 
