@@ -234,6 +234,7 @@ class WhisperxConfig(_Section):
     hotwords: Prompt | None = None
     beam_size: BeamSize = 5
     suppress_numerals: bool = False
+    fast_mode: bool = False
     vad_method: VadMethod = "silero"
     vad_onset: Threshold = 0.5
     vad_offset: Threshold | None = None

@@ -97,6 +97,7 @@ class Settings(Frozen):
     hotwords: str | None = None
     beam_size: int = 5
     suppress_numerals: bool = False
+    fast_mode: bool = False
     vad_method: Literal["silero", "pyannote"] = "silero"
     vad_onset: float = 0.5
     vad_offset: float | None = None

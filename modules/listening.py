@@ -38,12 +38,13 @@ class Listener:
     """The language of a recording: given, or found in its first speech; None while it is not known.
 
     ``asked``: a code, ``auto``, or ``mixed``, where every chunk is asked for itself. ``settled``:
-    what ``auto`` found in an earlier run. ``heard``: (code, probability) of the first speech, also
-    where another language was given.
+    what ``auto`` found in an earlier run. ``fast``: as in ``fast_mode``. ``heard``: (code,
+    probability) of the first speech, also where another language was given.
     """
 
-    def __init__(self, engine: Engine, asked: str, settled: str | None) -> None:
+    def __init__(self, engine: Engine, asked: str, settled: str | None, fast: bool = False) -> None:
         self._engine = engine
+        self._fast = fast
         self._mixed = asked == "mixed"
         self.language: str | None = settled if asked == "auto" else None
         if asked not in ("auto", "mixed"):
@@ -79,7 +80,7 @@ class Listener:
         if not spoken:
             return [(group, None) for group in held]
         alone = _spoken(spoken[0]) if len(spoken) == 1 else None
-        encoded = self._engine.encode(alone or [_joined(spoken)])
+        encoded = self._engine.encode(alone or [_joined(spoken)], self._fast)
         most = max(range(len(alone)), key=lambda i: alone[i].speech_s) if alone else 0
         self.heard = self._engine.detect_language(encoded, most)
         self.language = self.language or self.heard[0]
@@ -105,7 +106,7 @@ class Listener:
         if not len(chunk.samples):
             return
         alive()
-        encoded = self._engine.encode([chunk])
+        encoded = self._engine.encode([chunk], self._fast)
         code, probability = self._engine.detect_language(encoded)
         divisible = len(chunk.speech) > 1 and chunk.speech_s >= _DIVISIBLE_S
         if probability < _CERTAIN and divisible and is_divisible(chunk):

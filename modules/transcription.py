@@ -65,7 +65,9 @@ class Transcription:
         self._engine = engine
         self._inbox = inbox
         self._outbox = outbox
-        self._listener = Listener(engine, order.settings.language, order.settled_language)
+        self._listener = Listener(
+            engine, order.settings.language, order.settled_language, order.settings.fast_mode
+        )
         self._notes: dict[str, None] = {}
         self._position_s = order.start_s
         self._sent = 0

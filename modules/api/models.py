@@ -102,6 +102,7 @@ class SettingsFields(Request):
     hotwords: PromptText | None = None
     beam_size: Beam | None = None
     suppress_numerals: Flag | None = None
+    fast_mode: Flag | None = None
     vad_method: VadMethod | None = None
     vad_onset: Border | None = None
     vad_offset: Border | None = None

@@ -46,6 +46,7 @@ from modules.protocol import (
 from tests.builders import SETTINGS, until
 from tests.daemon_process import MODELS, PROJECT, missing_weights
 from tests.scripted_worker import NOT_MEDIA, recording
+from tests.speech import word_error_rate
 
 E = TypeVar("E", bound=Event)
 SAMPLE = PROJECT / "samples" / "please-hold-ru.wav"
@@ -382,6 +383,16 @@ def test_who_speaks_is_told_if_it_is_asked(
         assert {turn.speaker for turn in done.turns} == {"SPEAKER_00"}, "one woman speaks"
         spoken = sum(chunk.speech_s for chunk in chunks)
         assert sum(t.end - t.start for t in done.turns) == pytest.approx(spoken, rel=0.2)
+
+
+def test_short_pieces_can_be_heard_in_less_time(worker: Worker, kind: Kind) -> None:
+    _, usual, _ = worker.run(kind.short)
+    _, fast, done = worker.run(kind.short, fast_mode=True)
+    assert text(fast)
+    assert isinstance(done, Done)
+    if kind.command[-1] != "tests.scripted_worker":
+        wrong = word_error_rate(text(usual), text(fast))
+        assert wrong < 0.3, f"{text(usual)!r} became {text(fast)!r}"
 
 
 def test_numbers_can_be_had_in_words(worker: Worker, kind: Kind) -> None:
