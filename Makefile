@@ -21,10 +21,10 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint audit soak accuracy lock venv weights clean
+.PHONY: help run test lint audit soak accuracy bench bench-daemon lock venv weights clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z][a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 run: $(VENV)/.installed $(MODEL) ## install what is missing, then watch shared/ (the first time with a sample)
 	@exec $(PY) transcriber.py run --first-run-sample $(SAMPLE)
@@ -51,6 +51,12 @@ soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million 
 
 accuracy: $(VENV)/.installed-dev $(MODEL) ## word error rates, word times, confidence, against whisperx (20 min; ARGS="--limit 3")
 	$(PY) -m benchmarks.accuracy $(if $(ARGS),$(ARGS),--picture docs/confidence.svg)
+
+bench: $(VENV)/.installed-dev $(MODEL) ## the daemon beside the whisperx command and faster-whisper's batches (about 40 min; ARGS="--lengths 10,60")
+	$(PY) -m benchmarks.bench $(if $(ARGS),$(ARGS),--json docs/bench.json --picture docs/bench.svg)
+
+bench-daemon: $(VENV)/.installed-dev $(MODEL) ## what the daemon itself costs: folders of 100,000 files, the queue, idling (about 15 min)
+	$(PY) -m benchmarks.household $(ARGS)
 
 venv: $(VENV)/.installed-dev ## install everything, for development
 

@@ -1,12 +1,13 @@
 """A crowd at the HTTP port while a long recording is transcribed: who waits how long for an answer.
 
     python -m benchmarks.crowd [--seconds 30] [--waiters 200] [--pollers 50] [--no-waiters]
+    python -m benchmarks.crowd --no-waiters --pollers 200 --ask status --every 1
 
 The waiters order the one recording and wait for its text. Meanwhile the pollers each ask ten times
 a second, over a connection that is kept, for the recording's state and for the daemon's in turn.
 Both run in processes of their own. An answer's time counts from the moment it was due to be asked
 for, so a server that stalls is not let off by clients that wait for it. With --no-waiters nobody
-waits, and only the daemon's state is asked for.
+waits, and only the daemon's state is asked for. --ask and --every say what is asked, and how often.
 """
 
 from __future__ import annotations
@@ -48,7 +49,21 @@ class Answers:
     errors: Counter[str] = field(default_factory=Counter)
 
 
-async def _ask(port: int, questions: list[bytes], first_s: float, end_s: float) -> list[Answers]:
+@dataclass(frozen=True)
+class Questions:
+    """What each poller asks for in turn, "status" (of the recording) or "health", and how often."""
+
+    about: tuple[str, ...]
+    every_s: float = EVERY_S
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"/status/{NAME}" if about == "status" else "/health" for about in self.about]
+
+
+async def _ask(
+    port: int, questions: list[bytes], first_s: float, end_s: float, every_s: float
+) -> list[Answers]:
     """One poller; ``first_s`` and ``end_s`` are moments on the monotonic clock."""
     answers = [Answers() for _ in questions]
     reader: asyncio.StreamReader | None = None
@@ -72,7 +87,7 @@ async def _ask(port: int, questions: list[bytes], first_s: float, end_s: float) 
                 writer.close()
             reader = writer = None
         number += 1
-        due = first_s + number * EVERY_S
+        due = first_s + number * every_s
     if writer is not None:
         writer.close()
     return answers
@@ -85,21 +100,23 @@ async def _status_of_answer(reader: asyncio.StreamReader) -> int:
     return int(head.split()[1])
 
 
-def poll(port: int, paths: list[str], pollers: int, seconds: float) -> list[Answers]:
+def poll(port: int, asked: Questions, pollers: int, seconds: float) -> list[Answers]:
     """What all pollers met, for each path."""
-    questions = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in paths]
+    head = "GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    questions = [head.format(path).encode() for path in asked.paths]
+    every_s = asked.every_s
 
     async def crowd() -> list[list[Answers]]:
         began = time.monotonic() + 0.5
         # Not all in the same instant, and not all with the same question first.
         return await asyncio.gather(
             *(
-                _ask(port, questions, began + number * EVERY_S / pollers, began + seconds)
+                _ask(port, questions, began + number * every_s / pollers, began + seconds, every_s)
                 for number in range(pollers)
             )
         )
 
-    together = [Answers() for _ in paths]
+    together = [Answers() for _ in questions]
     for answers in asyncio.run(crowd()):
         for total, one in zip(together, answers, strict=True):
             total.seconds += one.seconds
@@ -135,14 +152,15 @@ def wait(port: int, name: str, waiters: int, seconds: float) -> Counter[str]:
     return Counter(asyncio.run(crowd()))
 
 
-def measure(daemon: DaemonProcess, clip: Clip, waiters: int, pollers: int, seconds: float) -> None:
-    """Let the crowd in while the recording runs, and print what it met."""
+def measure(
+    daemon: DaemonProcess, clip: Clip, waiters: int, pollers: int, seconds: float, asked: Questions
+) -> dict[str, Answers]:
+    """Let the crowd in while the recording runs; print, and return by path, what it met."""
     port = int(daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)").group(1))
     daemon.put(clip.path, NAME)
     daemon.wait_for(lambda: daemon.in_progress(NAME), f"{NAME} began", MODEL_S)
     process = psutil.Process(daemon.pid)
     before_mb, before_cpu = resident_mb([process]), process.cpu_times()
-    paths = [f"/status/{NAME}", "/health"] if waiters else ["/health"]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as pool:
         waiting = pool.submit(wait, port, NAME, waiters, seconds + 5) if waiters else None
@@ -150,7 +168,7 @@ def measure(daemon: DaemonProcess, clip: Clip, waiters: int, pollers: int, secon
             daemon.wait_for(
                 lambda: _connections(process, port) >= waiters, "all wait", WAITERS_BEGIN_S
             )
-        polling = pool.submit(poll, port, paths, pollers, seconds)
+        polling = pool.submit(poll, port, asked, pollers, seconds)
         time.sleep(seconds / 2)
         during_mb = resident_mb([process])
         answers = polling.result(seconds + 60)
@@ -158,7 +176,8 @@ def measure(daemon: DaemonProcess, clip: Clip, waiters: int, pollers: int, secon
         ran_to_the_end = daemon.result(NAME) is None
         waited = waiting.result(seconds + 60) if waiting else Counter()
     used_s = (after_cpu.user + after_cpu.system) - (before_cpu.user + before_cpu.system)
-    _report(dict(zip(paths, answers, strict=True)))
+    met = dict(zip(asked.paths, answers, strict=True))
+    _report(met)
     print(f"The waiters: {dict(waited) or 'none'}.")
     print(
         f"The daemon (without its worker): {before_mb:.0f} MB before, {during_mb:.0f} MB during, "
@@ -166,6 +185,7 @@ def measure(daemon: DaemonProcess, clip: Clip, waiters: int, pollers: int, secon
     )
     if not ran_to_the_end:
         print("The recording was done before the end: take more --minutes.")
+    return met
 
 
 def _connections(process: psutil.Process, port: int) -> int:
@@ -203,15 +223,19 @@ def main() -> None:
     parser.add_argument("--waiters", type=lambda t: _upto(MOST_CLIENTS, t), default=200)
     parser.add_argument("--pollers", type=lambda t: _upto(MOST_CLIENTS, t), default=50)
     parser.add_argument("--no-waiters", action="store_true")
+    parser.add_argument("--ask", nargs="+", choices=("status", "health"), help="default: both")
+    parser.add_argument("--every", type=float, default=EVERY_S, help="seconds between questions")
     options = parser.parse_args()
     require_everything()
     clip = joined(festvox_russian(), options.minutes * 60)
     waiters = 0 if options.no_waiters else options.waiters
     print(f"{clip.duration_s:.0f} s of speech, {waiters} waiters, {options.pollers} pollers.")
+    usual = ("status", "health") if waiters else ("health",)
+    asked = Questions(tuple(options.ask or usual), options.every)
     config = {"api": {"max_waiting": waiters}} if waiters > 250 else None
     with tempfile.TemporaryDirectory() as scratch, DaemonProcess(Path(scratch), config) as daemon:
         daemon.wait_until_warm()
-        measure(daemon, clip, waiters, options.pollers, options.seconds)
+        measure(daemon, clip, waiters, options.pollers, options.seconds, asked)
 
 
 if __name__ == "__main__":

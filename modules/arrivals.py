@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,9 @@ from modules.logger import get_logger
 from modules.stability import FileSample, StabilityRule, StabilityTracker
 
 log = get_logger("Watcher")
+
+#: So many are looked at together. Then those that are whole are told of, and hints are taken.
+BATCH = 500
 
 
 class Sink(Protocol):
@@ -98,9 +102,14 @@ class Arrivals:
             self.expect(name)
 
     def look_at_due(self, is_there: Callable[[], bool]) -> bool:
-        """Look, then tell the sink; false, and nothing told, if the share went away meanwhile."""
+        """Look at up to ``BATCH`` that are due, then tell the sink.
+
+        False, and nothing told, if the share went away meanwhile.
+        """
         ready: list[tuple[str, FileSample | None]] = []
-        while (name := self._tracker.pop_due(self._clock.monotonic())) is not None:
+        # As of now: what was looked at first may be due once more before the last one had its look.
+        now = self._clock.monotonic()
+        for name in itertools.islice(iter(lambda: self._tracker.pop_due(now), None), BATCH):
             try:
                 sample = look(self._root, name)
             except OSError as error:

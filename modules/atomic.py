@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pydantic_core
+
 from modules.errors import StorageError
 
 #: Temporary files are hidden and short, so that they fit where the final name only just does.
@@ -40,7 +42,15 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def to_json(value: Any) -> bytes:
-    """JSON as all our files have it: UTF-8, two-space indent. Odd file names become escapes."""
+    """JSON as all our files have it: UTF-8, two-space indent. Odd file names become escapes.
+
+    Raises ValueError for a number that is not finite.
+    """
+    # The standard library indents in Python: ten times slower, with every token a string in memory.
+    with contextlib.suppress(pydantic_core.PydanticSerializationError):
+        content = pydantic_core.to_json(value, indent=2)
+        if b"NaN" not in content and b"Infinity" not in content:
+            return content + b"\n"
     text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     # Names that are not UTF-8 hold lone surrogates; as \udcXX escapes they survive the round trip.
     return text.encode("utf-8", errors="backslashreplace") + b"\n"

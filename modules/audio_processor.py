@@ -41,6 +41,8 @@ from modules.protocol import (
     Load,
     Loaded,
     ModelSpec,
+    Order,
+    Prepare,
     Ready,
     Started,
     Stop,
@@ -131,6 +133,9 @@ class AudioProcessor:
         self._started_at = float("-inf")
         #: Why processes were replaced, and how often.
         self.restarts: dict[str, int] = {}
+        #: Whether the child failed while it also had the next file in hand, so that either of the
+        #: two may be to blame.
+        self.failed_ahead = False
         self._compute_types: dict[str, tuple[str, ...]] = {}
         self._uncaged: tuple[str, ...] = ()
 
@@ -227,10 +232,12 @@ class AudioProcessor:
         should_stop: Callable[[], bool],
         must_hurry: Callable[[], bool] = lambda: True,
         on_accepted: Callable[[], None] = lambda: None,
+        next_up: Callable[[], Transcribe | None] = lambda: None,
     ) -> Outcome:
         """Have one file transcribed; every chunk is handed over as it is finished, in order.
 
         ``on_accepted`` is called once the model is loaded, just before the file is given to it.
+        ``next_up``, asked once a second, is what will be ordered then: the child makes it ready.
         A stop waits for the chunks in hand; while ``must_hurry`` no longer than the grace time.
         Raises MediaError, StorageError or WorkerError; after a WorkerError the child is gone.
         """
@@ -240,12 +247,16 @@ class AudioProcessor:
         on_accepted()
         self._orders += 1
         order = request.order.model_copy(update={"order": self._orders})
-        run = _Run(self, child, order, request, on_chunk, on_started, should_stop, must_hurry)
+        run = _Run(
+            self, child, order, request, on_chunk, on_started, should_stop, must_hurry, next_up
+        )
         child.busy = True
+        self.failed_ahead = False
         try:
             self._send(child, order)
             done = run.until_ended()
         except WorkerError as error:
+            self.failed_ahead = run.is_ahead and not run.over and error.code != "timeout"
             self._replace(error.code)
             # Where it was asked to stop, nobody waits for its work any more.
             done = None if run.was_asked_to_stop else run.text_without_speakers(error)
@@ -368,7 +379,7 @@ class AudioProcessor:
             self._uncaged = uncaged
             log.warning("WhisperX runs with less protection than it could: %s", "; ".join(uncaged))
 
-    def _send(self, child: Child, order: Transcribe | Load | Stop) -> None:
+    def _send(self, child: Child, order: Order) -> None:
         assert child.process.stdin is not None
         with contextlib.suppress(OSError):  # its death is noticed, and told, by the reader
             child.process.stdin.write(order.model_dump_json().encode() + b"\n")
@@ -404,6 +415,7 @@ class _Run:
         on_started: Callable[[Started], None],
         should_stop: Callable[[], bool],
         must_hurry: Callable[[], bool],
+        next_up: Callable[[], Transcribe | None],
     ) -> None:
         self._processor = processor
         self._child = child
@@ -413,11 +425,13 @@ class _Run:
         self._on_started = on_started
         self._should_stop = should_stop
         self._must_hurry = must_hurry
+        self._next_up = next_up
+        self._prepared: Transcribe | None = None
         self._clock = processor._clock
         self._limits = processor._config.processing
         self._factor = slowness(order.model.name)
         self._began = self._alive_at = self._clock.monotonic()
-        self._weighed_at = self._began
+        self._weighed_at = self._began - _MEMORY_EVERY_S
         self._duration_s: float | None = None
         self._position_s = order.start_s
         self._heard = 0
@@ -434,8 +448,14 @@ class _Run:
     def was_asked_to_stop(self) -> bool:
         return self._stop_sent_at is not None
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the child was given the next file, too."""
+        return self._prepared is not None
+
     def until_ended(self) -> Done | None:
         """Hear the child out. None if it stopped as asked."""
+        self._look_around()
         while True:
             event = self._processor._next_event(
                 self._child, self._silence_deadline, "showed no progress"
@@ -512,6 +532,7 @@ class _Run:
         if now - self._weighed_at >= _MEMORY_EVERY_S:
             self._weighed_at = now
             self._weigh()
+            self._prepare()
         spent = self._spent_s + now - self._began
         if spent > self.budget_s:
             raise WorkerError(
@@ -519,6 +540,12 @@ class _Run:
                 f"Transcription took longer than the {self.budget_s:.0f} s that it may take.",
                 remedy="Raise processing.timeout_seconds, or use a smaller whisperx.model_size.",
             )
+
+    def _prepare(self) -> None:
+        following = self._next_up() if self._stop_sent_at is None else None
+        if following and following != self._prepared:
+            self._prepared = following
+            self._processor._send(self._child, Prepare(next=following))
 
     def _weigh(self) -> None:
         """Before the machine runs out of memory, and others suffer with it."""

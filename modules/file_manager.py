@@ -275,9 +275,11 @@ class FileManager:
     def _shares_stem(self, name: str, stem: str) -> bool:
         folder = self.path(name).parent
         prefix = name.rpartition("/")[0]
+        start = stem.rpartition("/")[2]  # seen at a glance, be there 100,000 others
         with storage_errors(folder):
-            beside = (f"{prefix}/{entry}" if prefix else entry for entry in os.listdir(folder))
-            return any(b != name and stem_of(b) == stem and is_recording(b) for b in beside)
+            alike = [entry for entry in os.listdir(folder) if entry.startswith(start)]
+        beside = (f"{prefix}/{entry}" if prefix else entry for entry in alike)
+        return any(b != name and stem_of(b) == stem and is_recording(b) for b in beside)
 
     def _free_output(self, name: str, form: str, ours: set[str], shared_stem: bool) -> str:
         for candidate in itertools.islice(output_names(name, form), int(shared_stem), None):

@@ -44,10 +44,11 @@ def is_recording(name: str) -> bool:
     stands nowhere else. Our own files never are: none ends in a media extension.
     """
     folder, slash, last = name.rpartition("/")
-    # An empty folder before a slash is an absolute path.
-    if (slash and not is_visible_folder(folder)) or not _is_possible(name):
+    # First, as it is cheap: most names in a share are of texts, and a rescan asks about each.
+    if _extension(last) not in MEDIA_EXTENSIONS or _is_ignored(last):
         return False
-    return not _is_ignored(last) and _extension(last) in MEDIA_EXTENSIONS
+    # An empty folder before a slash is an absolute path.
+    return not (slash and not is_visible_folder(folder)) and _is_possible(name)
 
 
 def is_visible_folder(name: str) -> bool:

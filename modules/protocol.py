@@ -108,7 +108,18 @@ class Stop(Frozen):
     order: int
 
 
-Order = Transcribe | Load | Stop
+class Prepare(Frozen):
+    """What is likely to be ordered next, to be made ready while the last pieces of this one run.
+
+    ``next`` is that order but for its number. Nothing is answered, and nothing is lost if another
+    order comes.
+    """
+
+    op: Literal["prepare"] = "prepare"
+    next: Transcribe
+
+
+Order = Transcribe | Load | Stop | Prepare
 ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="op")])
 
 

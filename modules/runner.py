@@ -17,11 +17,12 @@ from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.job_run import JobRun
 from modules.journal import Journal
 from modules.logger import get_logger
+from modules.protocol import Transcribe
 from modules.results import final_segments, result_json
 from modules.scheduler import Scheduler, StopReason
 from modules.settings_files import SettingsError
 from modules.trouble import HOLD_S, SettingsTrouble, Trouble
-from modules.worker_order import model_of
+from modules.worker_order import model_of, request_for
 
 log = get_logger("Runner")
 
@@ -58,6 +59,8 @@ class Runner:
         self._thread = threading.Thread(target=self.run, name="runner")
         #: What is in the way of all work just now.
         self.trouble = Trouble(clock, files.check_writable)
+        #: Files whose worker died while it had the next one in hand: they get it for themselves.
+        self._alone: set[str] = set()
         self._settings = SettingsTrouble(config, files, clock, lambda: processor.compute_types)
         #: Files by how they ended, since the start.
         self.finished = {Status.COMPLETED: 0, Status.FAILED: 0}
@@ -131,6 +134,8 @@ class Runner:
                 run.close()
             if self._scheduler.running_name == job.name:
                 self._put_back(job, "interrupted", run)
+            if self._scheduler.get(job.name) is None:
+                self._alone.discard(job.name)
 
     def _checked(self, job: Job, ran: bool = False) -> Job | None:
         """The job, with the identity of its file known; None if it is settled or was cancelled.
@@ -200,6 +205,7 @@ class Runner:
             should_stop=self._must_stop,
             must_hurry=lambda: self._scheduler.stop_reason() in _NO_PATIENCE,
             on_accepted=lambda: self._accepted(run),
+            next_up=lambda: self._next_up(job.name),
         )
         if outcome.done is None:
             self._put_back(job, str(self._scheduler.stop_reason() or "interrupted"), run)
@@ -211,6 +217,21 @@ class Runner:
         self._tend_settings()
         return self._scheduler.stop_reason() is not None
 
+    def _next_up(self, running: str) -> Transcribe | None:
+        """What will be ordered after this one, to be made ready; None if that is not certain."""
+        job = self._scheduler.next_up()
+        if running in self._alone or job is None:
+            return None
+        try:
+            if self._files.has_begun(job):
+                return None
+            ordered = job.priority is Priority.API
+            settings = job.settings if ordered else self._settings.settings_for(job.name)
+            spec = model_of(settings, self._config)
+        except TranscriberError:
+            return None  # told when it is its turn
+        return request_for(self._files.path(job.name), settings, spec, self._config).order
+
     def _accepted(self, run: JobRun) -> None:
         run.on_accepted()
         self.trouble.is_over()
@@ -220,6 +241,9 @@ class Runner:
     def _went_wrong(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
         """Find out who is to blame: the file, or what it stands on."""
         current = self._scheduler.get(job.name) or job
+        if run and run.began and self._may_be_the_next_ones(job.name, error):
+            self._put_back(job, f"once more, alone: {error}", run)
+            return
         # A worker that dies while it loads its model was not given the file yet.
         of_model = isinstance(error, ModelError) or not (error.permanent or (run and run.began))
         every_file = current.settings.matches(self._config.default_settings())
@@ -227,6 +251,14 @@ class Runner:
             self._hold(current, error, run)
             return
         self._blame(current, error, run)
+
+    def _may_be_the_next_ones(self, name: str, error: TranscriberError) -> bool:
+        """Whether the worker had the next file in hand when it failed; once for each file."""
+        ahead = isinstance(error, WorkerError) and self._processor.failed_ahead
+        if not ahead or name in self._alone:
+            return False
+        self._alone.add(name)
+        return True
 
     def _blame(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
         """Count it as the file's own failure, unless nobody can judge just now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import operator
 import threading
 from collections.abc import Callable
 from enum import StrEnum
@@ -91,13 +92,30 @@ class Scheduler:
             job = self._jobs.get(name)
             if job is None:
                 return None
-            own = _place(job)
-            return sum(_place(other) < own for other in self._jobs.values())
+            if job.status is Status.RUNNING:
+                return 0
+            own, current = _turn(job), self._current()
+            overtaken = current is not None and _turn(current) > own
+            return overtaken + sum(_turn(other) < own for other in self._jobs.values())
 
     def jobs(self) -> list[Job]:
         """All jobs that are still to be done: the running one, then in the order of the queue."""
         with self._changed:
-            return sorted(self._jobs.values(), key=_place)
+            current = self._current()
+            waiting = sorted((j for j in self._jobs.values() if j is not current), key=_turn)
+        return [current, *waiting] if current else waiting
+
+    def next_up(self) -> Job | None:
+        """What would be taken if the running job ended now."""
+        now = self._clock.monotonic()
+        with self._changed:
+            due = (
+                job
+                for job in self._jobs.values()
+                if job.status is Status.QUEUED
+                or (job.status is Status.WAITING and job.not_before <= now)
+            )
+            return None if self._paused or self._stopping else min(due, key=_turn, default=None)
 
     def stop_reason(self) -> StopReason | None:
         """Why the running job must stop at its next chunk; None if it may go on."""
@@ -304,8 +322,8 @@ class Scheduler:
         self._on_change(job)
 
 
-def _place(job: Job) -> tuple[bool, int, int]:
-    return (job.status is not Status.RUNNING, job.priority, job.sequence)
+#: The order of the queue; asked of every job of a long one, so not a function of our own.
+_turn = operator.attrgetter("priority", "sequence")
 
 
 def _at_stage(job: Job, stage: Stage) -> Progress:

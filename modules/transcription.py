@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +56,12 @@ class Transcription:
         diarize: Callable[..., Diarized | None],
         inbox: Inbox,
         outbox: Outbox,
+        work_ahead: Callable[[], None] = lambda: None,
     ) -> None:
         self._order = order
+        self._work_ahead = work_ahead
+        self._recording: Recording | None = None
+        self._groups: Iterator[tuple[list[AudioChunk], Any]] | None = None
         self._diarize = diarize
         self._detect = detector(order.settings, engine.device)
         self._settings = order.settings
@@ -73,10 +76,32 @@ class Transcription:
         self._sent = 0
         self._told_at = time.monotonic()
 
+    def prepare(self) -> None:
+        """Open the recording and hear its first speech, so that ``run`` need not.
+
+        While its order has no number it gives no sign of life. Raises TranscriberError.
+        """
+        self._recording = self._open()
+        try:
+            groups = self._heard(self._recording)
+            self._groups = itertools.chain(list(itertools.islice(groups, 1)), groups)
+        except BaseException:
+            self.close()
+            raise
+
+    def number(self, order: int) -> None:
+        """What was prepared is ordered now, by this number."""
+        self._order = self._order.model_copy(update={"order": order})
+
+    def close(self) -> None:
+        """Let go of the file, if it was opened and never run."""
+        if self._recording:
+            self._recording.close()
+
     def run(self) -> None:
         """Raises TranscriberError; sends ``done``, or ``stopped`` if the parent asked to stop."""
         began_cpu = time.process_time()
-        with self._open() as recording:
+        with self._recording or self._open() as recording:
             self._outbox.send(
                 Started(
                     order=self._order.order,
@@ -142,22 +167,16 @@ class Transcription:
         self._sign_of_life()
         return not self._inbox.stopped(self._order.order)
 
-    def _open(self) -> AbstractContextManager[Recording]:
+    def _open(self) -> Recording:
         limits = Limits(max_duration_s=self._order.max_duration_s)
         return open_recording(Path(os.fsdecode(self._order.path)), limits)
 
     def _transcribe(self, recording: Recording) -> bool:
         """Send every chunk, in order. False if the parent asked to stop before the end."""
-        mixed = self._settings.language == "mixed"
-        blocks = recording.blocks(self._order.start_s)
-        cutting = CUTTING if mixed else Cutting()
-        stream = chunks(self._alive(blocks), self._detect, self._order.start_s, cutting)
-        batched = self._engine.on_gpu and not mixed
-        groups = _batches(stream, self._order.batch_size if batched else 1)
         running: deque[tuple[list[AudioChunk], Future[list[Finished]]]] = deque()
         stopped = False
         with ThreadPoolExecutor(self._engine.streams, thread_name_prefix="stream") as pool:
-            for group, encoded in self._listener.heard_first(groups):
+            for group, encoded in self._groups or self._heard(recording):
                 if self._inbox.stopped(self._order.order):
                     stopped = True
                     break
@@ -169,8 +188,19 @@ class Transcription:
                 while running and running[-1][1].cancel():
                     running.pop()
             while running:
+                self._work_ahead()
                 self._hand_over(*running.popleft(), recording)
         return not stopped
+
+    def _heard(self, recording: Recording) -> Iterator[tuple[list[AudioChunk], Any]]:
+        """Groups of chunks for the model, in order, with the encoder's output where it is known."""
+        mixed = self._settings.language == "mixed"
+        blocks = recording.blocks(self._order.start_s)
+        cutting = CUTTING if mixed else Cutting()
+        stream = chunks(self._alive(blocks), self._detect, self._order.start_s, cutting)
+        batched = self._engine.on_gpu and not mixed
+        groups = _batches(stream, self._order.batch_size if batched else 1)
+        return self._listener.heard_first(groups)
 
     def _alive(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         """The recording's blocks, with a sign of life now and then: decoding is progress too."""
@@ -181,7 +211,7 @@ class Transcription:
     def _sign_of_life(self) -> None:
         """At most once a second."""
         now = time.monotonic()
-        if now - self._told_at > _TELL_S:
+        if self._order.order and now - self._told_at > _TELL_S:
             self._told_at = now
             self._outbox.send(Alive())
 

@@ -32,7 +32,8 @@ log = get_logger("Watcher")
 #: How often to rescan while there are no events to rely on, or no folder.
 DEGRADED_RESCAN_S = 5.0
 
-#: Rescans are this many times their own cost apart; those that somebody asked for, this many.
+#: Rescans are this many times their own cost apart, twice that where events do their work already;
+#: those that somebody asked for, this many.
 RESCAN_COST_FACTOR = 100.0
 ASKED_COST_FACTOR = 10.0
 ASKED_GAP_S = 0.1
@@ -235,9 +236,11 @@ class Watcher:
             self._arrivals.start_over()
 
     def _pause_s(self, problem: str | None) -> float:
-        degraded = problem is not None or (self._events is not None and not self._events.works)
+        works = self._events is not None and self._events.works
+        degraded = problem is not None or (self._events is not None and not works)
         usual_s = min(self._rescan_s, DEGRADED_RESCAN_S) if degraded else self._rescan_s
-        return max(usual_s, RESCAN_COST_FACTOR * self._rescan_cost_s)
+        factor = 2 * RESCAN_COST_FACTOR if works else RESCAN_COST_FACTOR
+        return max(usual_s, factor * self._rescan_cost_s)
 
     def _find_root(self) -> None:
         """Raises OSError if the root is not there. Then events first, so that nothing falls

@@ -39,11 +39,16 @@ from modules.protocol import (  # noqa: E402
     Ready,
     Transcribe,
 )
+from modules.worker_ahead import Ahead  # noqa: E402
 from modules.worker_pipes import Inbox, Outbox  # noqa: E402
 
 if TYPE_CHECKING:
     from modules.diarization import Diarized, Diarizer
     from modules.engine import Engine
+    from modules.transcription import Transcription
+
+#: What was made ready and is not ordered is let go after that, as it holds its file open.
+_LET_GO_S = 5.0
 
 
 class Worker:
@@ -56,25 +61,39 @@ class Worker:
         self._models = models
         self._engine: Engine | None = None
         self._diarizer: Diarizer | None = None
+        self._ahead = Ahead()
 
     def run(self) -> None:
         """Work until the parent goes away."""
         while True:
-            order = self._inbox.next()
+            order = self._inbox.next(_LET_GO_S)
+            if order is None:
+                self._ahead.drop()
+                continue
             number = order.order if isinstance(order, Transcribe) else 0
             try:
                 engine = self._engine_for(order.model)
                 if isinstance(order, Transcribe):
-                    from modules.transcription import Transcription
-
-                    Transcription(order, engine, self._diarize, self._inbox, self._outbox).run()
+                    made = self._ahead.take(order) or self._transcription(order, engine)
+                    made.run()
             except Exception as error:  # noqa: BLE001 - the process boundary: told, then next
                 self._outbox.send(_failure(number, error))
+
+    def _transcription(self, order: Transcribe, engine: Engine) -> Transcription:
+        from modules.transcription import Transcription
+
+        def work_ahead() -> None:
+            following = self._inbox.next_up
+            if following and following.model == engine.spec:
+                self._ahead.begin(following, lambda it: self._transcription(it, engine))
+
+        return Transcription(order, engine, self._diarize, self._inbox, self._outbox, work_ahead)
 
     def _engine_for(self, spec: ModelSpec) -> Engine:
         if self._engine is None or self._engine.spec != spec:
             from modules.engine import Engine
 
+            self._ahead.drop()
             self._engine = None  # let the old weights go before the new ones come
             try:
                 self._engine = Engine(spec, self._cpu_threads, self._models / "align")

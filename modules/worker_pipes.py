@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 
-from modules.protocol import ORDERS, Event, Load, Stop, Transcribe
+from modules.protocol import ORDERS, Event, Load, Prepare, Stop, Transcribe
 
 
 class Outbox:
@@ -29,10 +29,16 @@ class Inbox:
     def __init__(self, descriptor: int) -> None:
         self._orders: queue.Queue[Transcribe | Load] = queue.Queue()
         self._stopped = 0
+        #: What is likely to be ordered next, as the parent said last.
+        self.next_up: Transcribe | None = None
         threading.Thread(target=self._read, args=(descriptor,), name="orders", daemon=True).start()
 
-    def next(self) -> Transcribe | Load:
-        return self._orders.get()
+    def next(self, timeout_s: float | None = None) -> Transcribe | Load | None:
+        """The next order; None if none comes in time."""
+        try:
+            return self._orders.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
 
     def stopped(self, order: int) -> bool:
         """True once the parent asked to stop this order."""
@@ -44,6 +50,8 @@ class Inbox:
                 order = ORDERS.validate_json(line)
                 if isinstance(order, Stop):
                     self._stopped = max(self._stopped, order.order)
+                elif isinstance(order, Prepare):
+                    self.next_up = order.next
                 else:
                     self._orders.put(order)
         # The parent closed the pipe or is dead; nobody is left to work for.

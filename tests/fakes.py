@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from modules.audio_processor import Outcome
 from modules.clock import Clock
-from modules.protocol import Chunk, Done, Loaded, ModelSpec, Segment, Started
+from modules.protocol import Chunk, Done, Loaded, ModelSpec, Segment, Started, Transcribe
 from modules.worker_order import Request
 
 
@@ -42,6 +42,8 @@ class Plan:
     before: Callable[[int], None] = lambda index: None
     #: How long a chunk takes by the clock, where that is a fake one.
     chunk_s: float = 1.0
+    #: Whether the error comes while the worker has the next file in hand, if there is one.
+    fails_ahead: bool = False
 
 
 @dataclass
@@ -59,6 +61,8 @@ class FakeProcessor:
     closed: bool = False
     tended: int = 0
     restarts: dict[str, int] = field(default_factory=dict)
+    prepared: list[Transcribe | None] = field(default_factory=list)
+    failed_ahead: bool = False
     pid: int | None = 4711
     model_loaded: str | None = "faster-whisper-base"
     compute_types: dict[str, tuple[str, ...]] = field(
@@ -87,12 +91,16 @@ class FakeProcessor:
         should_stop: Callable[[], bool],
         must_hurry: Callable[[], bool] = lambda: True,
         on_accepted: Callable[[], None] = lambda: None,
+        next_up: Callable[[], Transcribe | None] = lambda: None,
     ) -> Outcome:
         self.orders.append(request)
         plan = self.plans.pop(0) if self.plans else Plan()
         if should_stop():
             return self._outcome(None)
         on_accepted()
+        following = next_up()
+        self.prepared.append(following)
+        self.failed_ahead = plan.fails_ahead and following is not None
         duration_s = plan.chunks * 10.0
         on_started(Started(order=1, duration_s=duration_s, format="fake", codec="none"))
         first = round(request.order.start_s / 10)

@@ -56,6 +56,7 @@ from modules.protocol import (  # noqa: E402
     Load,
     Loaded,
     ModelSpec,
+    Prepare,
     Ready,
     Segment,
     Started,
@@ -110,7 +111,7 @@ class Line:
             order = ORDERS.validate_json(line)
             if isinstance(order, Stop):
                 self.stopped = max(self.stopped, order.order)
-            else:
+            elif not isinstance(order, Prepare):
                 self.orders.put(order)
         os._exit(0)
 

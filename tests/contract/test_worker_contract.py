@@ -35,6 +35,8 @@ from modules.protocol import (
     Load,
     Loaded,
     ModelSpec,
+    Order,
+    Prepare,
     Ready,
     Started,
     Stop,
@@ -163,7 +165,7 @@ class Worker:
             with contextlib.suppress(OSError):
                 pipe.close()
 
-    def say(self, order: Transcribe | Load | Stop) -> None:
+    def say(self, order: Order) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(order.model_dump_json().encode() + b"\n")
         self.process.stdin.flush()
@@ -192,19 +194,27 @@ class Worker:
         **settings: Any,
     ) -> int:
         self._orders += 1
-        self.say(
-            Transcribe(
-                order=self._orders,
-                path=bytes(path),
-                model=self.kind.spec,
-                settings=SETTINGS.model_copy(update=settings),
-                settled_language=settled_language,
-                batch_size=8,
-                start_s=start_s,
-                max_duration_s=3600,
-            )
-        )
+        wanted = self.order_for(path, start_s, settled_language, **settings)
+        self.say(wanted.model_copy(update={"order": self._orders}))
         return self._orders
+
+    def order_for(
+        self,
+        path: Path,
+        start_s: float = 0.0,
+        settled_language: str | None = None,
+        **settings: Any,
+    ) -> Transcribe:
+        return Transcribe(
+            order=0,
+            path=bytes(path),
+            model=self.kind.spec,
+            settings=SETTINGS.model_copy(update=settings),
+            settled_language=settled_language,
+            batch_size=8,
+            start_s=start_s,
+            max_duration_s=3600,
+        )
 
     def run(
         self, path: Path, start_s: float = 0.0, **more: Any
@@ -383,6 +393,55 @@ def test_who_speaks_is_told_if_it_is_asked(
         assert {turn.speaker for turn in done.turns} == {"SPEAKER_00"}, "one woman speaks"
         spoken = sum(chunk.speech_s for chunk in chunks)
         assert sum(t.end - t.start for t in done.turns) == pytest.approx(spoken, rel=0.2)
+
+
+def copy_of(recording: Path, folder: Path) -> Path:
+    path = folder / f"next{recording.suffix}"
+    path.write_bytes(recording.read_bytes())
+    return path
+
+
+@pytest.mark.parametrize("change", ["none", "another order", "replaced", "gone"])
+def test_what_was_made_ready_changes_no_text(
+    worker: Worker, kind: Kind, tmp_path: Path, change: str
+) -> None:
+    path = copy_of(kind.short, tmp_path)
+    _, plain, _ = worker.run(path)
+    number = worker.order(kind.short)
+    worker.say(Prepare(next=worker.order_for(path)))
+    while not isinstance(event := worker.hear(kind.event_s), Done):
+        assert event.order == number, "nothing is said of what is only made ready"
+    if change == "another order":
+        path = kind.short
+        _, plain, _ = worker.run(path)
+    elif change == "replaced":
+        fresh = tmp_path / "fresh"
+        fresh.write_bytes(kind.long.read_bytes())
+        os.replace(fresh, path)
+        _, plain, _ = worker.run(kind.long)
+    elif change == "gone":
+        path.unlink()
+        worker.order(path)
+        assert isinstance(worker.hear(kind.event_s), Failed)
+        return
+    _, prepared, _ = worker.run(path)
+    assert [c.segments for c in prepared] == [c.segments for c in plain]
+
+
+def test_what_is_made_ready_and_never_ordered_is_let_go(
+    worker: Worker, kind: Kind, tmp_path: Path
+) -> None:
+    path = copy_of(kind.short, tmp_path)
+    worker.order(kind.short)
+    worker.say(Prepare(next=worker.order_for(path)))
+    while not isinstance(worker.hear(kind.event_s), Done):
+        pass
+    files = psutil.Process(worker.process.pid)
+    until(
+        lambda: str(path) not in [file.path for file in files.open_files()],
+        "the file is held open for ever",
+        20,
+    )
 
 
 def test_short_pieces_can_be_heard_in_less_time(worker: Worker, kind: Kind) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from modules.audio_processor import Outcome
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.job import Settings
-from modules.protocol import Chunk, Segment, Started
+from modules.protocol import Chunk, Segment, Started, Transcribe
 from modules.worker_order import Request
 from tests.disk import Died, Disk
 from tests.fakes import FakeClock, FakeProcessor, Plan
@@ -73,6 +73,7 @@ class Worker(FakeProcessor):
         should_stop: Callable[[], bool],
         must_hurry: Callable[[], bool] = lambda: True,
         on_accepted: Callable[[], None] = lambda: None,
+        next_up: Callable[[], Transcribe | None] = lambda: None,
     ) -> Outcome:
         name, content = self._read(request)
         settings, print_ = request.order.settings, fingerprint(content)
@@ -88,7 +89,9 @@ class Worker(FakeProcessor):
 
         try:
             self._load(plan)
-            return super().process(request, taken, on_started, should_stop, must_hurry, on_accepted)
+            return super().process(
+                request, taken, on_started, should_stop, must_hurry, on_accepted, next_up
+            )
         except TranscriberError as error:
             if error is plan.error and self._counts(error, settings, plan):
                 self._ledger.counts(print_)

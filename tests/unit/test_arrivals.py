@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.arrivals import Arrivals
+from modules.arrivals import BATCH, Arrivals
 from modules.stability import FileSample, StabilityRule
 from tests.fakes import FakeClock
 
@@ -37,3 +37,41 @@ def test_a_file_that_nobody_saw_is_told_as_gone_to_who_asked(
     arrivals.expect("talk.mp3")
     arrivals.look_at_due(lambda: True)
     assert witness.told == told, "it is told once"
+
+
+class SlowClock(FakeClock):
+    """Every question for the time takes some, and there are not too many."""
+
+    def monotonic(self) -> float:
+        self.advance(0.001)
+        assert super().monotonic() < 100, "the files are looked at for ever"
+        return super().monotonic()
+
+
+def test_a_heap_of_files_that_takes_long_to_look_at_is_handed_over_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """A look at all of them takes longer than it takes the first to be due once more."""
+    names = [f"{number:04}.mp3" for number in range(4 * BATCH)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"sound")
+    witness, clock = Witness(), SlowClock()
+    arrivals = Arrivals(tmp_path, witness, clock, StabilityRule(0.1, 0.2), lambda path: False)
+    for name in names:
+        arrivals.expect(name)
+    calls = 0
+    while arrivals.settling:
+        assert arrivals.look_at_due(lambda: True)
+        calls += 1
+        assert calls < 1000, f"{arrivals.settling} of {len(names)} files were not handed over"
+    assert sorted(witness.told) == [f"whole {name}" for name in names]
+
+
+def test_hints_have_their_turn_before_a_heap_of_files_is_looked_at(tmp_path: Path) -> None:
+    witness, clock = Witness(), FakeClock()
+    arrivals = Arrivals(tmp_path, witness, clock, StabilityRule(0.1, 0.2), lambda path: None)
+    for number in range(3 * BATCH):
+        arrivals.forget(f"{number:04}.mp3")
+    arrivals.look_at_due(lambda: True)
+    assert len(witness.told) == BATCH
+    assert arrivals.next_due() == clock.monotonic(), "the rest is due at once"

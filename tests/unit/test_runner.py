@@ -233,6 +233,43 @@ def test_worker_errors_are_counted_and_backed_off_twice_as_long(bench: Bench) ->
     assert bench.runner.finished[Status.FAILED] == 1
 
 
+def test_what_comes_next_is_told_while_a_file_runs(bench: Bench) -> None:
+    bench.submit("one.mp3")
+    bench.submit("two.mp3")
+    bench.put("two.mp3.settings.yaml", b"language: en\n")
+    bench.tick()
+    bench.tick()
+    told, nothing = bench.processor.prepared
+    assert told is not None
+    assert told.settings.language == "en"
+    second = bench.processor.orders[1].order
+    assert told == second, "it would be made ready for another order"
+    assert nothing is None
+
+
+@pytest.mark.parametrize("why", ["wrong settings", "a retry"])
+def test_what_comes_next_is_not_told_where_it_is_not_certain(bench: Bench, why: str) -> None:
+    bench.submit("one.mp3")
+    bench.submit("two.mp3")
+    if why == "wrong settings":
+        bench.put("two.mp3.settings.yaml", b"langage: en\n")
+    else:
+        bench.files.checkpoint_path("two.mp3").write_bytes(b"")
+    bench.tick()
+    assert bench.processor.prepared == [None]
+
+
+def test_a_worker_that_dies_with_two_files_in_hand_is_held_against_neither(bench: Bench) -> None:
+    bench.submit("one.mp3")
+    bench.submit("two.mp3")
+    bench.plan(Plan(error=BROKEN, fails_ahead=True), Plan(error=BROKEN, fails_ahead=True))
+    bench.tick()
+    assert [a.status for a in bench.job("one.mp3").attempts] == ["interrupted"]
+    bench.tick()
+    assert bench.processor.prepared[1] is None, "the second time it has the worker for itself"
+    assert [a.status for a in bench.job("one.mp3").attempts][-1] == "failed"
+
+
 def test_each_attempt_goes_on_from_the_checkpoint(bench: Bench) -> None:
     bench.plan(Plan(error=BROKEN, error_after=2), Plan(error=BROKEN, error_after=0), Plan())
     bench.submit()

@@ -34,10 +34,23 @@ def taken(scheduler: Scheduler) -> str | None:
 
 def run_all(scheduler: Scheduler) -> list[str]:
     order = []
-    while name := taken(scheduler):
+    while name := _next_and_taken(scheduler):
         order.append(name)
         scheduler.release(name, Status.COMPLETED, "done")
     return order
+
+
+def _next_and_taken(scheduler: Scheduler) -> str | None:
+    told = scheduler.next_up()
+    name = taken(scheduler)
+    assert name == (told.name if told else None)
+    return name
+
+
+def test_nothing_is_next_while_the_queue_is_paused(scheduler: Scheduler) -> None:
+    scheduler.submit(a_job("a"))
+    scheduler.pause()
+    assert scheduler.next_up() is None
 
 
 def test_orders_go_first_and_each_kind_in_its_order(scheduler: Scheduler) -> None:

@@ -1,0 +1,78 @@
+"""The next recording, opened and heard so far that its text can begin at once. In the child."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modules.protocol import Transcribe
+
+if TYPE_CHECKING:
+    from modules.transcription import Transcription
+
+Facts = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Made:
+    """``facts``: of the file, before it was opened."""
+
+    order: Transcribe
+    facts: Facts | None
+    transcription: Transcription
+    future: Future[None]
+
+
+class Ahead:
+    """Holds one recording at most. Its thread runs beside the streams of the one before it."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+        self._made: _Made | None = None
+
+    def begin(self, order: Transcribe, make: Callable[[Transcribe], Transcription]) -> None:
+        """Make it ready, if that has not begun already."""
+        if self._made and self._made.order == order:
+            return
+        self.drop()
+        made = make(order)
+        facts = _facts(order.path)
+        self._made = _Made(order, facts, made, self._pool.submit(made.prepare))
+
+    def take(self, order: Transcribe) -> Transcription | None:
+        """What was made ready for this very order and these very bytes, or None.
+
+        Waits until it is ready. Raises what went wrong with it.
+        """
+        made = self._made
+        if made is None or made.future.cancel() or not _is_for(made, order):
+            self.drop()
+            return None
+        self._made = None
+        made.transcription.number(order.order)
+        made.future.result()
+        return made.transcription
+
+    def drop(self) -> None:
+        """Let go of what was made ready, now or as soon as its thread comes back."""
+        made, self._made = self._made, None
+        if made:
+            made.future.cancel()
+            made.future.add_done_callback(lambda done: made.transcription.close())
+
+
+def _is_for(made: _Made, order: Transcribe) -> bool:
+    same = made.order == order.model_copy(update={"order": made.order.order})
+    return same and made.facts is not None and made.facts == _facts(order.path)
+
+
+def _facts(path: bytes) -> Facts | None:
+    """What changes whenever the bytes under a name do; None if they cannot be looked at."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,0 +1,124 @@
+"""What was made ready is used for the order and the bytes that it is about, and for no others."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modules.errors import MediaError
+from modules.protocol import ModelSpec, Transcribe
+from modules.worker_ahead import Ahead
+from modules.worker_order import request_for
+from tests.builders import SETTINGS, a_config, until
+
+SPEC = ModelSpec(name="base", path="/models/base", device="cpu", compute_type="int8")
+
+
+class FakeTranscription:
+    """Only what ``Ahead`` uses of one."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.error = error
+        self.begun = threading.Event()
+        self.closed = False
+        self.ordered_as = 0
+
+    def prepare(self) -> None:
+        self.begun.set()
+        assert self.may_go_on.wait(10)
+        if self.error:
+            raise self.error
+
+    def number(self, order: int) -> None:
+        self.ordered_as = order
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Bench:
+    def __init__(self, root: Path) -> None:
+        self.config = a_config(root)
+        self.path = root / "next.mp3"
+        self.path.write_bytes(b"sound")
+        self.made: list[FakeTranscription] = []
+        self.ahead = Ahead()
+
+    def order(self, number: int = 0, path: Path | None = None) -> Transcribe:
+        request = request_for(path or self.path, SETTINGS, SPEC, self.config)
+        return request.order.model_copy(update={"order": number})
+
+    def begin(self, made: FakeTranscription | None = None, path: Path | None = None) -> None:
+        def make(order: Transcribe) -> FakeTranscription:
+            self.made.append(made or FakeTranscription())
+            return self.made[-1]
+
+        self.ahead.begin(self.order(path=path), make)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    for each in made.made:
+        each.may_go_on.set()
+    made.ahead._pool.shutdown()
+
+
+def test_it_is_begun_once_and_taken_by_its_order(bench: Bench) -> None:
+    bench.begin()
+    bench.begin()
+    (made,) = bench.made
+    assert made.begun.wait(10)
+    assert bench.ahead.take(bench.order(7)) is made  # type: ignore[comparison-overlap]
+    assert made.ordered_as == 7
+    assert not made.closed
+    assert bench.ahead.take(bench.order(8)) is None, "it was taken"
+
+
+def test_what_went_wrong_is_raised_for_its_order(bench: Bench) -> None:
+    bench.begin(FakeTranscription(MediaError("not_media", "This is no recording.")))
+    assert bench.made[0].begun.wait(10)
+    with pytest.raises(MediaError):
+        bench.ahead.take(bench.order(7))
+
+
+@pytest.mark.parametrize("change", ["another order", "replaced", "written to", "gone"])
+def test_it_is_let_go_where_it_is_not_what_is_ordered(
+    bench: Bench, tmp_path: Path, change: str
+) -> None:
+    bench.begin()
+    (made,) = bench.made
+    assert made.begun.wait(10)
+    order = bench.order(7)
+    if change == "another order":
+        order = bench.order(7, tmp_path / "another.mp3")
+    elif change == "replaced":
+        (tmp_path / "fresh").write_bytes(b"noise")
+        os.replace(tmp_path / "fresh", bench.path)
+    elif change == "written to":
+        before = bench.path.stat()
+        bench.path.write_bytes(b"noise")
+        os.utime(bench.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    else:
+        bench.path.unlink()
+    assert bench.ahead.take(order) is None
+    until(lambda: made.closed, "its file was held open")
+
+
+def test_an_order_does_not_wait_for_one_that_was_not_begun(bench: Bench, tmp_path: Path) -> None:
+    """The thread is stuck in a recording that nobody wants any more."""
+    stuck = FakeTranscription()
+    stuck.may_go_on.clear()
+    bench.begin(stuck, tmp_path / "stuck.mp3")
+    assert stuck.begun.wait(10)
+    bench.begin()
+    assert bench.ahead.take(bench.order(7)) is None
+    stuck.may_go_on.set()
+    until(lambda: stuck.closed, "its file was held open")
