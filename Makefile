@@ -21,7 +21,7 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint audit soak accuracy bench bench-daemon lock venv weights clean
+.PHONY: profile help run test lint audit soak accuracy bench bench-daemon lock venv weights clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -48,6 +48,9 @@ soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million 
 	TRANSCRIBER_SOAK=1 $(PY) -m pytest --timeout=14400 tests/simulation tests/failpoints \
 		tests/integration/test_kills.py tests/integration/test_masses.py \
 		tests/integration/test_disk_full.py tests/acceptance/test_kills_real.py
+
+profile: $(VENV)/.installed-dev $(MODEL) ## where a second of a job goes (2 min; ARGS="--lengths 60 --fast")
+	$(PY) -m benchmarks.profile $(ARGS)
 
 accuracy: $(VENV)/.installed-dev $(MODEL) ## word error rates, word times, confidence, against whisperx (20 min; ARGS="--limit 3")
 	$(PY) -m benchmarks.accuracy $(if $(ARGS),$(ARGS),--picture docs/confidence.svg)

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from modules.audio_processor import Outcome
 from modules.clock import SystemClock
+from modules.config import Config
 from modules.file_manager import FileManager
 from modules.job import Priority, Status
 from modules.journal import Journal
@@ -145,7 +145,9 @@ class Talker(FakeProcessor):
 def bookkeeping(root: Path, hours: float) -> Bookkeeping:
     """Carry one recording through; to be called in a process of its own, for the memory's sake."""
     talker = Talker(round(hours * 3600 / CHUNK_S))
-    runner, files = _world(root, talker)
+    runner, files, submit = runner_over(a_config(root), talker)
+    files.path(NAME).write_bytes(b"sound")
+    submit(NAME)
     runner.tick()
     publishing_s = time.perf_counter() - talker.ended
     if runner.finished[Status.COMPLETED] != 1:
@@ -166,21 +168,26 @@ def bookkeeping(root: Path, hours: float) -> Bookkeeping:
     )
 
 
-def _world(root: Path, talker: Talker) -> tuple[Runner, FileManager]:
-    config = a_config(root)
+def runner_over(
+    config: Config, worker: FakeProcessor
+) -> tuple[Runner, FileManager, Callable[[str], None]]:
+    """A runner with such a worker, its files, and what orders one of them."""
     a_model(config.models_directory)
     clock = SystemClock()
     files = FileManager(config.shared_directory, config.manual_directory, clock)
     files.prepare()
-    (files.shared / NAME).write_bytes(b"sound")
     journal: Journal
     scheduler = Scheduler(clock, lambda job: journal.record_if_possible(job))
     journal = Journal(files, scheduler.get)
-    worker: Any = talker
-    runner = Runner(config, scheduler, worker, files, journal, clock, look_again=lambda name: None)
+    runner = Runner(
+        config, scheduler, worker, files, journal, clock, look_again=lambda name: None  # type: ignore[arg-type]
+    )  # fmt: skip
     settings = config.default_settings()
-    scheduler.submit(a_job(NAME, source=None, settings=settings, priority=Priority.API))
-    return runner, files
+
+    def submit(name: str) -> None:
+        scheduler.submit(a_job(name, source=None, settings=settings, priority=Priority.API))
+
+    return runner, files, submit
 
 
 def _written() -> int:

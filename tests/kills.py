@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import psutil
 
+from modules.names import is_recording
 from tests.daemon_process import DaemonProcess
 
 Target = Literal["daemon", "worker", "group"]
@@ -51,11 +52,17 @@ class Killer:
     def strike(self, target: Target, within_s: float = 0.4, busy: bool = False) -> None:
         """Wait for a worker, let a random time pass, and kill; an ended daemon is waited for.
 
-        ``busy``: wait until a file is in the worker's hands, and not only until it runs.
+        ``busy``: wait until a file is in the worker's hands, and not only until it runs; where
+        all of them were done meanwhile it has none.
         """
         while True:
             if busy:
-                self._daemon.wait_for(self._is_busy, "a worker got a file", WORKER_WITHIN_S, 0.01)
+                self._daemon.wait_for(
+                    lambda: self._is_busy() or self._is_all_done(),
+                    "a worker got a file",
+                    WORKER_WITHIN_S,
+                    0.01,
+                )
             worker = self._daemon.wait_for(self._child, "a worker runs", WORKER_WITHIN_S, 0.01)
             time.sleep(self._rng.uniform(0, within_s))  # the moment is what is tried out
             victims = self._victims(target, worker)
@@ -89,6 +96,10 @@ class Killer:
         states = (self._daemon.in_progress(name.removesuffix(".in_progress")) for name in names)
         opened = (state["attempts"][-1:] for state in states if state)
         return any(attempt[0]["status"] == "processing" for attempt in opened if attempt)
+
+    def _is_all_done(self) -> bool:
+        names = set(os.listdir(self._daemon.shared))
+        return not any(is_recording(n) and f"{n}.result" not in names for n in names)
 
     def _child(self) -> psutil.Process | None:
         pid = self._child_pid()
