@@ -28,7 +28,7 @@ class FirstRun:
             return
         write_whole(target, self._sample.read_bytes())
         log.info("A sample was put into the shared folder: %s", target)
-        log.info("The first transcript takes about half a minute, as the model must be loaded")
+        log.info("The first transcript takes a little longer, as the model must be loaded")
 
     def show_when_done(self, files: FileManager) -> None:
         """Print the transcript once it is there."""

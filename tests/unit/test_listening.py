@@ -23,7 +23,7 @@ class Ears:
         self.multilingual = multilingual
         self.encoded: list[list[AudioChunk]] = []
 
-    def encode(self, chunks: list[AudioChunk]) -> Any:
+    def encode(self, chunks: list[AudioChunk], fast: bool = False) -> Any:
         self.encoded.append(list(chunks))
         return list(chunks)
 
