@@ -29,7 +29,7 @@ class Inbox:
     def __init__(self, descriptor: int) -> None:
         self._orders: queue.Queue[Transcribe | Load] = queue.Queue()
         self._stopped = 0
-        #: What is likely to be ordered next, as the parent said last.
+        #: What is likely to be ordered next, as the parent said since its last order.
         self.next_up: Transcribe | None = None
         threading.Thread(target=self._read, args=(descriptor,), name="orders", daemon=True).start()
 
@@ -53,6 +53,7 @@ class Inbox:
                 elif isinstance(order, Prepare):
                     self.next_up = order.next
                 else:
+                    self.next_up = None  # or what was ordered just now would be made ready again
                     self._orders.put(order)
         # The parent closed the pipe or is dead; nobody is left to work for.
         os._exit(0)
