@@ -134,9 +134,12 @@ def test_a_pause_outlives_a_restart(daemon: ScriptedDaemon) -> None:
     daemon.wait_for_position("slow.mp3", 10)
     flag.touch()
     daemon.wait_for_log(r"slow\.mp3: queued \(paused\)", SOON_S)
-    state = daemon.in_progress("slow.mp3")
-    assert state is not None
-    assert (state["progress_info"]["stage"], state["current_attempt"]) == ("queued", 1)
+
+    def queued() -> dict[str, Any] | None:  # the log has it a moment before the folder
+        state = daemon.in_progress("slow.mp3") or {}
+        return state if state.get("progress_info", {}).get("stage") == "queued" else None
+
+    assert daemon.wait_for(queued, "the folder says so too", SOON_S)["current_attempt"] == 1
     assert daemon.health()["paused"] is True
     daemon.stop()
     daemon.start()
