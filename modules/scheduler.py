@@ -11,7 +11,7 @@ import itertools
 import math
 import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -107,15 +107,10 @@ class Scheduler:
 
     def next_up(self) -> Job | None:
         """What would be taken if the running job ended now."""
-        now = self._clock.monotonic()
         with self._changed:
-            due = (
-                job
-                for job in self._jobs.values()
-                if job.status is Status.QUEUED
-                or (job.status is Status.WAITING and job.not_before <= now)
-            )
-            return None if self._paused or self._stopping else min(due, key=_turn, default=None)
+            if self._paused or self._stopping:
+                return None
+            return min(self._due(), key=_turn, default=None)
 
     def stop_reason(self) -> StopReason | None:
         """Why the running job must stop at its next chunk; None if it may go on."""
@@ -288,9 +283,13 @@ class Scheduler:
         return found
 
     def _ready(self, priority: Priority) -> bool:
+        return any(job.priority is priority for job in self._due())
+
+    def _due(self) -> Iterator[Job]:
+        """Those that could be taken now, in no order."""
         now = self._clock.monotonic()
-        due = (j for j in self._jobs.values() if j.priority is priority and j.not_before <= now)
-        return any(job.status in (Status.QUEUED, Status.WAITING) for job in due)
+        ready = (j for j in self._jobs.values() if j.status in (Status.QUEUED, Status.WAITING))
+        return (job for job in ready if job.not_before <= now)
 
     def _next_retry(self) -> float:
         times = (j.not_before for j in self._jobs.values() if j.status is Status.WAITING)
