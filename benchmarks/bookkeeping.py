@@ -62,7 +62,7 @@ def chunk_line(index: int) -> bytes:
     step = CHUNK_S / WORDS
     words = [
         Word(
-            word=f" {_word(index * WORDS + n)}{'.' if (n + 1) % SENTENCE_WORDS == 0 else ''}",
+            word=_word(index * WORDS + n, n % SENTENCE_WORDS),
             start=round(start + n * step, 3),
             end=round(start + (n + 0.9) * step, 3),
             confidence=round(0.5 + n % 50 / 100, 3),
@@ -83,8 +83,10 @@ def chunk_line(index: int) -> bytes:
     return chunk.model_dump_json(exclude_none=True).encode()
 
 
-def _word(number: int) -> str:
-    return "".join(_SYLLABLES[number * 7919 >> shift & 15] for shift in (0, 4, 8))
+def _word(number: int, place: int) -> str:
+    """A word at this place of its sentence."""
+    word = "".join(_SYLLABLES[number * 7919 >> shift & 15] for shift in (0, 4, 8))
+    return f" {word}." if place == SENTENCE_WORDS - 1 else f" {word if place else word.title()}"
 
 
 def _segment(words: list[Word]) -> Segment:

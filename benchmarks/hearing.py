@@ -65,7 +65,7 @@ class OwnWorker:
             on_started=lambda started: None,
             should_stop=lambda: False,
         )
-        return segments_of(chunks)
+        return list(segments_of(chunks))
 
 
 def words_of(segments: Sequence[Segment], language: Language) -> list[HeardWord]:

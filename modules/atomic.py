@@ -7,7 +7,7 @@ import errno
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,17 +56,21 @@ def to_json(value: Any) -> bytes:
     return text.encode("utf-8", errors="backslashreplace") + b"\n"
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it survives a crash at any instant. Raises StorageError."""
+def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Write a file, or its pieces, so that it survives a crash at any instant.
+
+    Raises StorageError, and whatever making a piece raises.
+    """
+    pieces = (content,) if isinstance(content, bytes) else content
     temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
     with storage_errors(path):
         try:
             with open(temporary, "xb") as file:
-                file.write(content)
+                file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise

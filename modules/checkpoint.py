@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,22 +25,39 @@ class Header(Frozen):
     source: Source
 
 
+class Chunks:
+    """Finished chunks, in order, packed: every look at them makes them anew, one by one.
+
+    As objects those of ten hours would take 70 MB; packed they take a few.
+    """
+
+    def __init__(self, chunks: Iterable[Chunk] = ()) -> None:
+        self._packed: list[bytes] = []
+        #: Seconds of the recording that are covered.
+        self.position_s = 0.0
+        #: The language of the first speech, as ``auto`` settled it.
+        self.language: str | None = None
+        for chunk in chunks:
+            self.append(chunk)
+
+    def append(self, chunk: Chunk) -> None:
+        self._packed.append(zlib.compress(chunk.model_dump_json(exclude_none=True).encode()))
+        self.position_s = chunk.position_s
+        self.language = self.language or chunk.language
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return (Chunk.model_validate_json(zlib.decompress(packed)) for packed in self._packed)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """All finished chunks, in order. ``size``: bytes of the file that are sound."""
+    """What is done of a recording. ``size``: bytes of the file that are sound."""
 
-    chunks: tuple[Chunk, ...] = ()
-    size: int = field(default=0, compare=False)
-
-    @property
-    def position_s(self) -> float:
-        """Seconds of the recording that are covered."""
-        return self.chunks[-1].position_s if self.chunks else 0.0
-
-    @property
-    def language(self) -> str | None:
-        """The language of the first speech, as ``auto`` settled it."""
-        return next((chunk.language for chunk in self.chunks if chunk.language), None)
+    chunks: Chunks = field(default_factory=Chunks)
+    size: int = 0
 
 
 def read(path: Path, header: Header) -> Checkpoint:
@@ -47,28 +67,32 @@ def read(path: Path, header: Header) -> Checkpoint:
     """
     with storage_errors(path):
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                return _read(file, header)
         except FileNotFoundError:
             return Checkpoint()
-    lines = content.split(b"\n")[:-1]
-    try:
-        if not lines or not _belongs(lines[0], header):
-            return Checkpoint()
-    except ValidationError:
+
+
+def _read(lines: Iterable[bytes], header: Header) -> Checkpoint:
+    whole = itertools.takewhile(lambda line: line.endswith(b"\n"), lines)
+    first = next(whole, b"")
+    if not _belongs(first, header):
         return Checkpoint()
-    chunks: list[Chunk] = []
-    size = len(lines[0]) + 1
-    for line in lines[1:]:
+    chunks, size = Chunks(), len(first)
+    for line in whole:
         try:
             chunks.append(Chunk.model_validate_json(line))
         except ValidationError:
             break
-        size += len(line) + 1
-    return Checkpoint(tuple(chunks), size)
+        size += len(line)
+    return Checkpoint(chunks, size)
 
 
 def _belongs(line: bytes, header: Header) -> bool:
-    found = Header.model_validate_json(line)
+    try:
+        found = Header.model_validate_json(line)
+    except ValidationError:
+        return False
     return found.settings.matches(header.settings) and found.source.same_as(header.source)
 
 

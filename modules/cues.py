@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from modules.phrases import LINE_CHARS, Unit, border, joint, units, width
+from modules.phrases import JOIN_PAUSE_S, LINE_CHARS, Unit, border, joint, units, width
 from modules.protocol import Segment
 
 #: How long a cue may and should stay on the screen, and how many characters a second are readable.
@@ -25,6 +25,10 @@ _A_CUE = 4.0
 #: A sentence should not lose so few characters, or keep so few, when it is cut.
 _SCRAP_CHARS = 16
 _SCRAP = 12.0
+#: After so many words a long pause at the end of a sentence ends a stretch that is set by itself,
+#: so that the sums over its words need not be held for all of ten hours. After four times as many
+#: either of the two does.
+_STRETCH_WORDS = 500
 
 
 @dataclass(frozen=True)
@@ -50,23 +54,43 @@ class Cue:
 
 
 def cues(
-    segments: Sequence[Segment], duration_s: float = math.inf, names: bool = False
-) -> list[Cue]:
+    segments: Iterable[Segment], duration_s: float = math.inf, names: bool = False
+) -> Iterator[Cue]:
     """All that is said, each word once, in order, in cues that never overlap.
 
     A cue has at most two lines of ``LINE_CHARS`` and lasts ``SHORTEST_S`` to ``LONGEST_S``. Where
     it is too fast to read it stays on in the silence after it, but not beyond ``duration_s``.
     With ``names`` the text tells who speaks wherever that changes.
     """
-    spoken = units(segments, names)
-    track = _Track(spoken, duration_s)
-    bounds = _cheapest(len(spoken), track.furthest, track.cost)
-    texts = [track.lines(i, j) for i, j in itertools.pairwise(bounds)]
-    times = _shown(track, bounds, texts, duration_s)
-    return [
-        Cue(start / 1000, end / 1000, lines)
-        for (start, end), lines in zip(times, texts, strict=True)
-    ]
+    free_ms = 0
+    for spoken, following_s in _stretches(units(segments, names)):
+        limit_s = duration_s if following_s is None else following_s
+        track = _Track(spoken, limit_s)
+        bounds = _cheapest(len(spoken), track.furthest, track.cost)
+        texts = [track.lines(i, j) for i, j in itertools.pairwise(bounds)]
+        times = _shown(track, bounds, texts, limit_s, free_ms)
+        for (start, end), lines in zip(times, texts, strict=True):
+            yield Cue(start / 1000, end / 1000, lines)
+        free_ms = times[-1][1]
+
+
+def _stretches(spoken: Iterable[Unit]) -> Iterator[tuple[list[Unit], float | None]]:
+    """Stretches of words with the start of what follows each, None after the last."""
+    stretch: list[Unit] = []
+    for unit in spoken:
+        if len(stretch) >= _STRETCH_WORDS and _ends(stretch, unit):
+            yield stretch, unit.start
+            stretch = []
+        stretch.append(unit)
+    if stretch:
+        yield stretch, None
+
+
+def _ends(stretch: Sequence[Unit], following: Unit) -> bool:
+    last = stretch[-1]
+    signs = (following.start - last.end > JOIN_PAUSE_S, border(last, following) == 0)
+    enough = any if len(stretch) >= 4 * _STRETCH_WORDS else all
+    return not last.is_name and enough(signs)
 
 
 class _Track:
@@ -189,16 +213,18 @@ def _cheapest(
 
 
 def _shown(
-    track: _Track, bounds: Sequence[int], texts: Sequence[tuple[Line, ...]], duration_s: float
+    track: _Track,
+    bounds: Sequence[int],
+    texts: Sequence[tuple[Line, ...]],
+    limit_s: float,
+    free_ms: int,
 ) -> list[tuple[int, int]]:
-    """When each cue comes and goes, in milliseconds."""
+    """When each cue comes and goes, in milliseconds; none before ``free_ms``."""
     times: list[tuple[int, int]] = []
     starts = [round(track.spoken[i].start * 1000) for i in bounds[:-1]]
-    if not starts:
-        return []
-    limit = max(duration_s * 1000, starts[-1] + 1)
+    limit = max(limit_s * 1000, starts[-1] + 1)
     for index, wanted in enumerate(starts):
-        start = max(wanted, times[-1][1]) if times else wanted
+        start = max(wanted, times[-1][1] if times else free_ms)
         said = round(track.spoken[bounds[index + 1] - 1].end * 1000)
         columns = sum(width(line.text) for line in texts[index]) + len(texts[index]) - 1
         readable = start + max(SHORTEST_S, columns / CHARS_PER_S) * 1000

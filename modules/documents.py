@@ -6,7 +6,7 @@ import io
 import itertools
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -34,27 +34,32 @@ _NO_DATE = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Segments that one speaker says; ``name`` where another one begins to speak."""
+    """Segments that one speaker says, without words; ``name`` where another one begins to speak."""
 
     name: str | None
     segments: tuple[Segment, ...]
 
 
-def paragraphs(segments: Sequence[Segment]) -> list[Paragraph]:
+def paragraphs(segments: Iterable[Segment]) -> Iterator[Paragraph]:
     """All segments, parted at changes of speaker and, at ends of sentences, by pauses."""
-    groups: list[list[Segment]] = []
+    before = None
+    for group in _groups(segments):
+        now = group[0].speaker
+        yield Paragraph(speaker_name(now) if now and now != before else None, tuple(group))
+        before = now
+
+
+def _groups(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
+    group: list[Segment] = []
     length = 0
     for segment in segments:
-        if not groups or _parts(groups[-1][-1], segment, length):
-            groups.append([])
-            length = 0
-        groups[-1].append(segment)
+        if group and _parts(group[-1], segment, length):
+            yield group
+            group, length = [], 0
+        group.append(segment.model_copy(update={"words": ()}))
         length += len(segment.text) + 1
-    speakers = [None, *(group[0].speaker for group in groups)]
-    return [
-        Paragraph(speaker_name(now) if now and now != before else None, tuple(group))
-        for (before, now), group in zip(itertools.pairwise(speakers), groups, strict=True)
-    ]
+    if group:
+        yield group
 
 
 def _parts(before: Segment, after: Segment, length: int) -> bool:
@@ -65,7 +70,7 @@ def _parts(before: Segment, after: Segment, length: int) -> bool:
     return enough and ends_sentence(before.text.rpartition(" ")[2])
 
 
-def plain_text(segments: Sequence[Segment], timestamps: bool = False) -> str:
+def plain_text(segments: Iterable[Segment], timestamps: bool = False) -> str:
     """Paragraphs with an empty line between them or, with times, one line a segment."""
     if timestamps:
         return "".join(
@@ -89,7 +94,7 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
-def docx(segments: Sequence[Segment], title: str = "") -> bytes:
+def docx(segments: Iterable[Segment], title: str = "") -> bytes:
     """A document for Word: the same segments and title always give the same bytes.
 
     Every paragraph begins with its time; doubtful segments, those with flags, are in italics.

@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.job import FINGERPRINT_BYTES, Job, Settings, Source
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER, is_recording, is_visible_folder
-from modules.outputs import render
+from modules.outputs import render, with_segments
 from modules.protocol import Segment
 from modules.settings_files import Stated
 from modules.sidecars import (
@@ -290,11 +290,11 @@ class FileManager:
     def publish(
         self,
         job: Job,
-        segments: Sequence[Segment],
+        segments: Iterable[Segment],
         result: dict[str, Any],
         timestamps: bool,
     ) -> None:
-        """Write the texts and then the ``.result``, each whole.
+        """Write the texts and then the ``.result``, each whole; ``segments`` go into all of them.
 
         ``result["outputs"]`` were planned and saved with the job before, so that a crash between
         two of them leaves nothing that the next run takes for somebody else's. A text that cannot
@@ -316,7 +316,8 @@ class FileManager:
                 name = self._name_for(job.name, output, content, ours)
                 result["outputs"][result["outputs"].index(output)] = name
                 write_whole(self.shared / name, content)
-        write_whole(self.shared / sidecar_name(job.name, RESULT), to_json(result))
+        whole = with_segments(result, segments)
+        write_whole(self.shared / sidecar_name(job.name, RESULT), whole)
 
     def _name_for(self, name: str, planned: str, content: bytes, ours: Sequence[str]) -> str:
         """The planned name, or another where somebody has taken it since it was planned.

@@ -343,7 +343,7 @@ class Intake:
         job = job.evolve(settings=self._trusted(job.settings))
         last = job.attempts[-1] if job.attempts else None
         if last and last.status == "processing":
-            done_s = self._files.read_checkpoint(job).position_s
+            done_s = self._files.read_checkpoint(job).chunks.position_s
             job = self._judged(job, gained=done_s > last.start_position_seconds)
         untouched = job.source is not None and self._files.is_still(job.name, job.source)
         if untouched:

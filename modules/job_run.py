@@ -35,16 +35,17 @@ class JobRun:
         self._journal = journal
         self._clock = clock
         self._sound: Checkpoint = files.read_checkpoint(job)
+        self._resumed_at_s = self._sound.chunks.position_s
         self._writer: Writer | None = None
         self._duration_s: float | None = None
         self._began: float | None = None
         #: All finished chunks, those of earlier runs included.
-        self.chunks = list(self._sound.chunks)
+        self.chunks = self._sound.chunks
 
     @property
     def resumed_at_s(self) -> float:
         """Seconds of audio that earlier runs have done."""
-        return self._sound.position_s
+        return self._resumed_at_s
 
     @property
     def began(self) -> bool:
@@ -66,15 +67,15 @@ class JobRun:
             settings,
             spec,
             self._config,
-            start_s=self._sound.position_s,
-            settled_language=self._sound.language if settings.language == "auto" else None,
+            start_s=self._resumed_at_s,
+            settled_language=self.chunks.language if settings.language == "auto" else None,
             spent_s=spent,
         )
 
     def on_accepted(self) -> None:
         """The attempt is written down before it begins. Raises StorageError."""
         self._began = self._clock.monotonic()
-        position_s = self._sound.position_s
+        position_s = self._resumed_at_s
         # Together, or who cancels the job now would find its checkpoint left behind.
         with self._journal.quiet():
             accepted = self._change(

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 from modules.parts import part, places, whole
 from modules.protocol import Chunk, Segment
 from modules.segments import PAUSE_S, best_cut, ends_sentence, is_too_long
 
 
-def segments_of(chunks: Sequence[Chunk]) -> list[Segment]:
+def segments_of(chunks: Iterable[Chunk]) -> Iterator[Segment]:
     """The segments of all chunks, in order.
 
     A chunk ends where somebody draws breath, which need not be where a sentence ends.
     """
-    found: list[Segment] = []
-    for chunk in chunks:
-        segments = list(chunk.segments)
-        if found and segments and _goes_on(found[-1], segments[0]):
-            found += _in_size(whole(found.pop(), segments.pop(0)))
-        found += segments
-    return found
+    last: list[Segment] = []
+    for segments in (chunk.segments for chunk in chunks if chunk.segments):
+        if last and _goes_on(last[0], segments[0]):
+            segments = (*_in_size(whole(last.pop(), segments[0])), *segments[1:])
+        yield from last
+        yield from segments[:-1]
+        last = [segments[-1]]
+    yield from last
 
 
 def _goes_on(before: Segment, after: Segment) -> bool:

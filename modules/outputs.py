@@ -2,47 +2,52 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from modules.atomic import to_json
 from modules.documents import docx, plain_text
 from modules.parts import joined_text
 from modules.phrases import speaker_name
 from modules.protocol import Segment
 from modules.subtitles import subtitles
 
+#: In a string its quotes would be escaped, so it stands for what it says.
+_NO_SEGMENTS = b'"segments": []'
+
 FORMATS = ("txt", "srt", "vtt", "tsv", "json", "docx")
 
 
 def render(
     form: str,
-    segments: Sequence[Segment],
+    segments: Iterable[Segment],
     timestamps: bool = False,
     duration_s: float = math.inf,
     title: str = "",
 ) -> bytes:
     """The transcript of a recording of ``duration_s`` seconds as a file in one of ``FORMATS``.
 
+    ``segments`` are gone through several times.
     ``timestamps`` puts times into the txt, ``title`` stands above the docx. All but docx is UTF-8;
-    half characters, which it cannot hold, become question marks.
+    half characters, which it cannot hold, become question marks, and in json escapes.
     """
     if form == "docx":
         return docx(segments, title)
+    if form == "json":
+        return b"".join(with_segments({"text": full_text(segments), "segments": []}, segments))
     return _text(form, segments, timestamps, duration_s).encode("utf-8", errors="replace")
 
 
-def _text(form: str, segments: Sequence[Segment], timestamps: bool, duration_s: float) -> str:
+def _text(form: str, segments: Iterable[Segment], timestamps: bool, duration_s: float) -> str:
     if form == "txt":
         return plain_text(segments, timestamps)
     if form == "tsv":
         return _tsv(segments)
-    if form == "json":
-        return _json(segments)
     return subtitles(segments, form, duration_s)
 
 
-def _tsv(segments: Sequence[Segment]) -> str:
+def _tsv(segments: Iterable[Segment]) -> str:
     """With a column for who speaks only if that is known of any segment."""
     named = any(segment.speaker for segment in segments)
     rows = [["start", "end", *(["speaker"] if named else []), "text"]]
@@ -53,12 +58,23 @@ def _tsv(segments: Sequence[Segment]) -> str:
     return "".join("\t".join(row) + "\n" for row in rows)
 
 
-def _json(segments: Sequence[Segment]) -> str:
-    content = {
-        "text": full_text(segments),
-        "segments": [{"id": i, **segment_json(s)} for i, s in enumerate(segments)],
-    }
-    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+def with_segments(content: Mapping[str, Any], segments: Iterable[Segment]) -> Iterator[bytes]:
+    """JSON in pieces: ``content`` as it is, with the segments in its one empty ``"segments": []``.
+
+    The words of ten hours need not be in memory together. Raises ValueError for a number that is
+    not finite.
+    """
+    frame = to_json(content)
+    before, empty, after = frame.partition(_NO_SEGMENTS)
+    assert empty, "nothing says where the segments belong"
+    indent = b"\n" + b" " * (len(before) - before.rfind(b"\n") - 1)
+    yield before + empty[:-1]
+    begun = False
+    for number, segment in enumerate(segments):
+        piece = b"\n" + to_json({"id": number, **segment_json(segment)}).rstrip()
+        yield b"," * begun + piece.replace(b"\n", indent + b"  ")
+        begun = True
+    yield indent * begun + empty[-1:] + after
 
 
 def segment_json(segment: Segment) -> dict[str, object]:
@@ -67,6 +83,6 @@ def segment_json(segment: Segment) -> dict[str, object]:
     return segment.model_dump(exclude_none=True, exclude=unknown)
 
 
-def full_text(segments: Sequence[Segment]) -> str:
+def full_text(segments: Iterable[Segment]) -> str:
     """All segments in one line of text."""
-    return joined_text([segment.text for segment in segments])
+    return joined_text(segment.text for segment in segments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from unicodedata import east_asian_width
 
@@ -86,13 +86,13 @@ def _worse(choose: Any, *figures: float | None) -> float | None:
     return choose(known) if known else None
 
 
-def joined_text(texts: Sequence[str]) -> str:
+def joined_text(texts: Iterable[str]) -> str:
     """Texts in one line, with spaces between them where their scripts have any."""
-    line = ""
+    line: list[str] = []
     for text in filter(None, texts):
-        bare = not line or spaceless(line[-1]) or spaceless(text[0])
-        line += text if bare else f" {text}"
-    return line
+        bare = not line or spaceless(line[-1][-1]) or spaceless(text[0])
+        line.append(text if bare else f" {text}")
+    return "".join(line)
 
 
 def spaceless(sign: str) -> bool:

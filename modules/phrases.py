@@ -10,7 +10,7 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from modules.parts import places, spaceless
@@ -76,19 +76,21 @@ def width(text: str) -> int:
     return len(text) + sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
 
 
-def units(segments: Sequence[Segment], names: bool = False) -> list[Unit]:
+def units(segments: Iterable[Segment], names: bool = False) -> Iterator[Unit]:
     """All that is said, in order, with starts that never run back.
 
     With ``names`` a unit that tells the speaker stands wherever another one begins.
     """
-    found: list[Unit] = []
+    last: Unit | None = None
     earliest = 0.0
     for unit in itertools.chain.from_iterable(map(_of_segment, segments)):
         start = max(unit.start, earliest) if math.isfinite(unit.start) else earliest
         end = max(unit.end, start) if math.isfinite(unit.end) else start
-        _add(found, replace(unit, start=start, end=end), names)
+        *done, last = _after(last, replace(unit, start=start, end=end), names)
+        yield from done
         earliest = start
-    return found
+    if last:
+        yield last
 
 
 def border(before: Unit, after: Unit) -> float:
@@ -125,17 +127,17 @@ def _grammar(before: Unit, after: Unit) -> float:
     return 6.0 if after.text.lower().strip(_PUNCTUATION) in _LEADS else 9.0
 
 
-def _add(found: list[Unit], unit: Unit, names: bool) -> None:
-    before = found[-1] if found else None
+def _after(before: Unit | None, unit: Unit, names: bool) -> list[Unit]:
+    """The two of them, as one if they are one word, else with a name between them if one is due."""
     same = before is not None and before.speaker == unit.speaker
     if before and same and _one_word(before, unit):
-        found[-1] = replace(before, text=before.text + unit.text, end=max(before.end, unit.end))
-        return
+        return [replace(before, text=before.text + unit.text, end=max(before.end, unit.end))]
+    found = [before] if before else []
     if names and unit.speaker and not same:
         name = f"{speaker_name(unit.speaker)}:"
         found.append(Unit(name, unit.start, unit.start, True, unit.speaker, is_name=True))
         unit = replace(unit, space=True)
-    found.append(unit)
+    return [*found, unit]
 
 
 def _one_word(before: Unit, after: Unit) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,8 @@ from pydantic import ValidationError
 from modules.clock import iso
 from modules.job import Job
 from modules.joining import segments_of
-from modules.outputs import full_text, segment_json
-from modules.protocol import Chunk, Segment, Turn
-from modules.segments import mean_confidence
+from modules.parts import joined_text
+from modules.protocol import Chunk, Dropped, Segment, Turn
 from modules.speakers import with_speakers
 
 #: Above this probability, speech that contradicts a language that was given is worth a note.
@@ -44,9 +43,18 @@ class RunFacts:
     diarization: str | None = None
 
 
-def final_segments(chunks: Sequence[Chunk], facts: RunFacts) -> list[Segment]:
-    """The segments of a finished recording, in order, with their speakers where those are known."""
-    return with_speakers(segments_of(chunks), facts.turns)
+@dataclass(frozen=True)
+class Transcript:
+    """The segments of a finished recording, in order, with their speakers where those are known.
+
+    Each look makes them anew from the chunks, one by one: memory must not grow with the recording.
+    """
+
+    chunks: Iterable[Chunk]
+    turns: Sequence[Turn] = ()
+
+    def __iter__(self) -> Iterator[Segment]:
+        return with_speakers(segments_of(self.chunks), self.turns)
 
 
 def segments_from(result: Mapping[str, Any]) -> list[Segment]:
@@ -61,18 +69,14 @@ def segments_from(result: Mapping[str, Any]) -> list[Segment]:
 
 
 def result_json(
-    job: Job,
-    chunks: Sequence[Chunk],
-    segments: Sequence[Segment],
-    facts: RunFacts,
-    outputs: Sequence[str],
-    now: datetime,
+    job: Job, transcript: Transcript, facts: RunFacts, outputs: Sequence[str], now: datetime
 ) -> dict[str, Any]:
-    """The content of ``NAME.result``; ``segments`` are the ``final_segments`` of the chunks.
+    """The content of ``NAME.result`` but for the segments, which ``with_segments`` puts in.
 
     Keys whose value is not known are absent.
     """
     attempts = job.attempts
+    tally = _Tally.of(transcript)
     return {
         "filename": job.name,
         "job_id": job.job_id,
@@ -83,11 +87,8 @@ def result_json(
         "settings": job.settings.model_dump(),
         "source": job.source.model_dump() if job.source else {},
         "outputs": list(outputs),
-        "transcription": {
-            "text": full_text(segments),
-            "segments": [{"id": i, **segment_json(s)} for i, s in enumerate(segments)],
-        },
-        "metadata": _metadata(job, chunks, segments, facts),
+        "transcription": {"text": joined_text(tally.texts), "segments": []},
+        "metadata": _metadata(job, tally, facts),
         "processing_stats": {
             "total_attempts": job.attempt_number,
             "memory_peak_mb": facts.memory_peak_mb,
@@ -96,31 +97,91 @@ def result_json(
     }
 
 
-def _metadata(
-    job: Job, chunks: Sequence[Chunk], segments: Sequence[Segment], facts: RunFacts
-) -> dict[str, Any]:
-    words = [word for segment in segments for word in segment.words]
-    heard = next((c for c in chunks if c.detected_language), None)
-    spoken = _languages(chunks, segments)
-    dropped = [dropped.model_dump() for chunk in chunks for dropped in chunk.dropped]
+@dataclass
+class _Tally:
+    """What chunks and segments add up to, counted in one pass over each."""
+
+    heard: Chunk | None = None
+    alignment: str | None = None
+    #: Milliseconds spoken in each language.
+    spoken: Counter[str] = field(default_factory=Counter)
+    dropped: list[Dropped] = field(default_factory=list)
+    speech_s: float = 0.0
+    transcribed_s: float = 0.0
+    texts: list[str] = field(default_factory=list)
+    words: int = 0
+    segments: int = 0
+    confidence: float = 0.0
+    confident: int = 0
+    speakers: set[str] = field(default_factory=set)
+    temperatures: set[float] = field(default_factory=set)
+    doubtful: int = 0
+    doubtful_s: float = 0.0
+    flags: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, transcript: Transcript) -> _Tally:
+        tally = cls()
+        for chunk in transcript.chunks:
+            tally._add_chunk(chunk)
+        for segment in transcript:
+            tally._add_segment(segment)
+        return tally
+
+    @property
+    def languages(self) -> list[str]:
+        """What it was transcribed in, the most spoken first."""
+        return [language for language, _ in self.spoken.most_common()]
+
+    def _add_chunk(self, chunk: Chunk) -> None:
+        if self.heard is None and chunk.detected_language:
+            self.heard = chunk
+        self.alignment = self.alignment or chunk.alignment
+        self.dropped += chunk.dropped
+        self.speech_s += chunk.speech_s
+        self.transcribed_s += chunk.speech_s if chunk.segments else 0.0
+        for segment in chunk.segments:
+            language = segment.language or chunk.language
+            if language:
+                self.spoken[language] += round(1000 * (segment.end - segment.start))
+
+    def _add_segment(self, segment: Segment) -> None:
+        self.segments += 1
+        self.texts.append(segment.text)
+        self.words += len(segment.text.split())
+        known = [word.confidence for word in segment.words if word.confidence is not None]
+        self.confidence += sum(known)
+        self.confident += len(known)
+        if segment.speaker:
+            self.speakers.add(segment.speaker)
+        if segment.temperature is not None:
+            self.temperatures.add(segment.temperature)
+        if segment.flags:
+            self.doubtful += 1
+            self.doubtful_s += segment.end - segment.start
+            self.flags.update(segment.flags)
+
+
+def _metadata(job: Job, tally: _Tally, facts: RunFacts) -> dict[str, Any]:
+    heard, spoken = tally.heard, tally.languages
     known = {
         "duration_seconds": round(facts.duration_s, 3),
-        "confidence": mean_confidence(words),
+        "confidence": round(tally.confidence / tally.confident, 4) if tally.confident else None,
         "language": spoken[0] if spoken else None,
         "language_detected": heard.detected_language if heard else None,
         "language_probability": heard.language_probability if heard else None,
         "languages": sorted(spoken) if len(spoken) > 1 else None,
-        "alignment": next((c.alignment for c in chunks if c.alignment), None),
+        "alignment": tally.alignment,
         "diarization": facts.diarization,
-        "speakers": sorted({s.speaker for s in segments if s.speaker}) or None,
-        "speech_seconds": round(sum(c.speech_s for c in chunks), 3),
-        "transcribed_seconds": round(sum(c.speech_s for c in chunks if c.segments), 3),
-        "flagged_seconds": round(sum(s.end - s.start for s in segments if s.flags), 3),
-        "word_count": sum(len(segment.text.split()) for segment in segments),
-        "segment_count": len(segments),
-        "dropped": dropped or None,
-        "notes": [*facts.notes, *_notes(job, chunks, segments, heard)],
-        "settings_used": _settings_used(job, segments, facts, spoken),
+        "speakers": sorted(tally.speakers) or None,
+        "speech_seconds": round(tally.speech_s, 3),
+        "transcribed_seconds": round(tally.transcribed_s, 3),
+        "flagged_seconds": round(tally.doubtful_s, 3),
+        "word_count": tally.words,
+        "segment_count": tally.segments,
+        "dropped": [dropped.model_dump() for dropped in tally.dropped] or None,
+        "notes": [*facts.notes, *_notes(job, tally)],
+        "settings_used": _settings_used(job, tally, facts),
         "whisperx_version": facts.whisperx_version,
         "model_info": {
             "name": facts.model_name,
@@ -131,58 +192,41 @@ def _metadata(
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _languages(chunks: Sequence[Chunk], segments: Sequence[Segment]) -> list[str]:
-    """What it was transcribed in, the most spoken first."""
-    spoken: Counter[str] = Counter()
-    for chunk in chunks:
-        for segment in chunk.segments:
-            language = segment.language or chunk.language
-            if language:
-                spoken[language] += round(1000 * (segment.end - segment.start))
-    return [language for language, _ in spoken.most_common()]
-
-
-def _settings_used(
-    job: Job, segments: Sequence[Segment], facts: RunFacts, spoken: Sequence[str]
-) -> dict[str, Any]:
+def _settings_used(job: Job, tally: _Tally, facts: RunFacts) -> dict[str, Any]:
     """What was really done, where a setting leaves it open or could not be followed."""
-    temperatures = {s.temperature for s in segments if s.temperature is not None}
     known = {
         "model_size": facts.model_name,
         "device": facts.device,
         "compute_type": facts.compute_type,
-        "languages": list(spoken) or None,
-        "temperatures": sorted(temperatures) or None,
+        "languages": tally.languages or None,
+        "temperatures": sorted(tally.temperatures) or None,
     }
-    translated = job.settings.task == "translate" and set(spoken) != {"en"}
+    translated = job.settings.task == "translate" and set(tally.spoken) != {"en"}
     asked: dict[str, Any] = {
         "task": "translate" if translated else "transcribe",
         "vad_method": job.settings.vad_method,
     }
-    if 0.0 in temperatures:
+    if 0.0 in tally.temperatures:
         asked["beam_size"] = job.settings.beam_size
     return asked | {key: value for key, value in known.items() if value is not None}
 
 
-def _notes(
-    job: Job, chunks: Sequence[Chunk], segments: Sequence[Segment], heard: Chunk | None
-) -> Iterator[str]:
-    if not segments:
-        speech_s = sum(chunk.speech_s for chunk in chunks)
-        found = f"; {speech_s:.1f} s sounded like it" if speech_s else ""
+def _notes(job: Job, tally: _Tally) -> Iterator[str]:
+    if not tally.segments:
+        found = f"; {tally.speech_s:.1f} s sounded like it" if tally.speech_s else ""
         yield f"no speech was found{found}"
-    doubtful = [segment for segment in segments if segment.flags]
-    if doubtful:
-        why = ", ".join(sorted({flag for segment in doubtful for flag in segment.flags}))
-        seconds = sum(segment.end - segment.start for segment in doubtful)
-        yield f"doubtful: {len(doubtful)} of {len(segments)} segments, {seconds:.1f} s ({why})"
-    dropped = sum(len(chunk.dropped) for chunk in chunks)
-    if dropped:
-        yield f"dropped: {dropped} pieces of text that nobody said, see metadata.dropped"
-    asked, probability = job.settings.language, heard.language_probability if heard else None
+    if tally.doubtful:
+        why = ", ".join(sorted(tally.flags))
+        share = f"{tally.doubtful} of {tally.segments} segments, {tally.doubtful_s:.1f} s"
+        yield f"doubtful: {share} ({why})"
+    if tally.dropped:
+        pieces = f"{len(tally.dropped)} pieces of text that nobody said"
+        yield f"dropped: {pieces}, see metadata.dropped"
+    heard, asked = tally.heard, job.settings.language
+    probability = heard.language_probability if heard else None
     if asked in ("auto", "mixed") or not heard or not probability or probability < _CERTAIN:
         return
-    if segments and heard.detected_language != asked:
+    if tally.segments and heard.detected_language != asked:
         yield (
             f"language: {asked} was set, but the speech sounds like "
             f"{heard.detected_language} ({probability:.0%})"

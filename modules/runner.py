@@ -18,7 +18,7 @@ from modules.job_run import JobRun
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.protocol import Transcribe
-from modules.results import final_segments, result_json
+from modules.results import Transcript, result_json
 from modules.scheduler import Scheduler, StopReason
 from modules.settings_files import SettingsError
 from modules.trouble import HOLD_S, SettingsTrouble, Trouble
@@ -286,15 +286,15 @@ class Runner:
         if finished is None:
             return  # cancelled meanwhile
         now = self._clock.utc_now()
-        segments = final_segments(run.chunks, outcome.facts)
-        content = result_json(finished, run.chunks, segments, outcome.facts, outputs, now)
+        transcript = Transcript(run.chunks, outcome.facts.turns)
+        content = result_json(finished, transcript, outcome.facts, outputs, now)
         timestamps = self._config.output.txt_timestamps
         said = f"{outcome.done.duration_s:.1f} s of audio in {run.ran_s:.1f} s"
         with self._journal.quiet():
             if not self._is_wanted(job):
                 return  # cancelled, and its files removed, a moment ago
             self._journal.record(finished)
-            self._files.publish(finished, segments, content, timestamps)
+            self._files.publish(finished, transcript, content, timestamps)
             self._scheduler.release(job.name, Status.COMPLETED, said)
             self._journal.clear(job.name, self._config.processing.cleanup_temp_files)
         self.finished[Status.COMPLETED] += 1

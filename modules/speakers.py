@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from modules.parts import part, places
 from modules.protocol import Segment, Turn, Word
@@ -16,16 +16,16 @@ NEAR_S = 1.0
 PAUSE_S = 0.3
 
 
-def with_speakers(segments: Sequence[Segment], turns: Sequence[Turn]) -> list[Segment]:
+def with_speakers(segments: Iterable[Segment], turns: Sequence[Turn]) -> Iterator[Segment]:
     """The segments with the speakers of ``turns``, cut between words where the speaker changes.
 
     Words, text and order stay; a part's times and confidence are those of its words. Without turns
     the segments come back as they are.
     """
     if not turns:
-        return list(segments)
+        return iter(segments)
     spoken = _Turns(turns)
-    return [part for segment in segments for part in _parts(segment, spoken)]
+    return (part for segment in segments for part in _parts(segment, spoken))
 
 
 class _Turns:

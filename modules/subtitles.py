@@ -6,7 +6,7 @@ import html
 import io
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import pysubs2
 from pysubs2.formats.subrip import SubripFormat
@@ -17,7 +17,7 @@ from modules.phrases import speaker_name
 from modules.protocol import Segment
 
 
-def subtitles(segments: Sequence[Segment], form: str, duration_s: float = math.inf) -> str:
+def subtitles(segments: Iterable[Segment], form: str, duration_s: float = math.inf) -> str:
     """A whole ``srt`` or ``vtt``. Who speaks is a voice tag in vtt, and in srt stands in the text
     wherever the speaker changes."""
     file = pysubs2.SSAFile()

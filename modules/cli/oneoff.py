@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from modules.atomic import to_json, write_whole
+from modules.atomic import write_whole
 from modules.audio_processor import AudioProcessor, Outcome
+from modules.checkpoint import Chunks
 from modules.cli.progress import Meter
 from modules.cli.targets import RESULT_FORMAT, Target, refuse_existing
 from modules.clock import Clock
 from modules.config import Config
 from modules.file_manager import FileManager
 from modules.job import Job, Priority
-from modules.outputs import render
-from modules.protocol import Chunk, Segment, Started
-from modules.results import final_segments, result_json
+from modules.outputs import render, with_segments
+from modules.protocol import Chunk, Started
+from modules.results import Transcript, result_json
 from modules.sidecars import stem_of
 from modules.worker_order import model_of, request_for
 
@@ -82,18 +84,21 @@ class OneOff:
         texts = [path.name for form, path in target.outputs.items() if form != RESULT_FORMAT]
         now = self._clock.utc_now()
         job = run.job.close_attempt("completed", now, outcome.ran_s)
-        segments = final_segments(run.chunks, facts)
-        result = result_json(job, run.chunks, segments, facts, texts, now)
+        transcript = Transcript(run.chunks, facts.turns)
+        result = result_json(job, transcript, facts, texts, now)
         for form, path in target.outputs.items():
             if not self._overwrite:
                 refuse_existing(path)  # it was free when we began
-            write_whole(path, self._content(form, result, segments))
-        said = f"{facts.duration_s:.1f} s of audio in {outcome.ran_s:.1f} s"
+            write_whole(path, self._content(form, result, transcript))
+        said = _("{audio:.1f} s of audio in {work:.1f} s")
+        said = said.format(audio=facts.duration_s, work=outcome.ran_s)
         return "; ".join([said, *result["metadata"]["notes"]])
 
-    def _content(self, form: str, result: dict[str, Any], segments: Sequence[Segment]) -> bytes:
+    def _content(
+        self, form: str, result: dict[str, Any], segments: Transcript
+    ) -> bytes | Iterable[bytes]:
         if form == RESULT_FORMAT:
-            return to_json(result)
+            return with_segments(result, segments)
         timestamps = self._config.output.txt_timestamps
         title = stem_of(result["filename"]).rpartition("/")[2]
         return render(form, segments, timestamps, result["duration_seconds"], title)
@@ -104,7 +109,7 @@ class _Run:
 
     def __init__(self, job: Job, clock: Clock, meter: Meter) -> None:
         self.job = job
-        self.chunks: list[Chunk] = []
+        self.chunks = Chunks()
         self._clock = clock
         self._meter = meter
         self._duration_s: float | None = None

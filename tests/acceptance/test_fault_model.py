@@ -15,8 +15,9 @@ import pytest
 
 from modules.chunking import SAMPLE_RATE, AudioChunk
 from modules.clock import SystemClock
+from modules.outputs import with_segments
 from modules.protocol import Chunk, Done, Load, Loaded, ModelSpec, Ready
-from modules.results import RunFacts, final_segments, result_json
+from modules.results import RunFacts, Transcript, result_json
 from tests.acceptance.recordings import SAMPLES, silence
 from tests.builders import NOON, SETTINGS, a_job
 from tests.contract.test_worker_contract import Kind, Worker, real
@@ -76,9 +77,9 @@ def result_of(chunks: Sequence[Chunk], done: Done, language: str) -> dict[str, A
     job = a_job(settings=SETTINGS.model_copy(update={"language": language}))
     job = job.open_attempt(NOON).close_attempt("completed", NOON, 1.0)
     facts = RunFacts(done.duration_s, done.notes, "3", "faster-whisper-base", 139, 1.0, 900, 1.0)
-    segments = final_segments(chunks, facts)
-    content = result_json(job, chunks, segments, facts, (), SystemClock().utc_now())
-    made: dict[str, Any] = json.loads(json.dumps(content, allow_nan=False))
+    transcript = Transcript(chunks)
+    content = result_json(job, transcript, facts, (), SystemClock().utc_now())
+    made: dict[str, Any] = json.loads(b"".join(with_segments(content, transcript)))
     return made
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.atomic import to_json
+from modules.atomic import to_json, write_whole
 
 NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
 LEAVES = st.none() | st.booleans() | NUMBERS | st.text(st.characters(exclude_categories=["Cs"]))
@@ -45,6 +47,17 @@ def test_a_name_that_is_not_utf_8_survives() -> None:
     content = to_json({"filename": name, "duration_seconds": 1.5})
     assert json.loads(content) == {"filename": name, "duration_seconds": 1.5}
     assert b'"filename": "\\udcff\\udcfe.mp3"' in content
+
+
+def test_a_piece_that_cannot_be_made_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"new"
+        raise ValueError("not finite")
+
+    write_whole(tmp_path / "talk.result", [b"o", b"ld"])
+    with pytest.raises(ValueError, match="not finite"):
+        write_whole(tmp_path / "talk.result", pieces())
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

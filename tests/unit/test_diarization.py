@@ -204,7 +204,7 @@ HELLO = said(
 
 
 def test_a_segment_is_cut_where_the_speaker_changes() -> None:
-    parts = with_speakers([HELLO], turns((0.0, 1.2, "A"), (1.5, 3.0, "B")))
+    parts = list(with_speakers([HELLO], turns((0.0, 1.2, "A"), (1.5, 3.0, "B"))))
 
     assert [(p.text, p.speaker, p.start, p.end) for p in parts] == [
         ("Hello there!", "A", 0.0, 1.0),
@@ -218,7 +218,7 @@ def test_a_segment_is_cut_where_the_speaker_changes() -> None:
 def test_text_without_spaces_is_cut_at_the_words_place() -> None:
     segment = said("你好再见", [("你好", 0.0, 1.0), ("再见", 1.5, 2.5)])
 
-    parts = with_speakers([segment], turns((0.0, 1.2, "A"), (1.2, 3.0, "B")))
+    parts = list(with_speakers([segment], turns((0.0, 1.2, "A"), (1.2, 3.0, "B"))))
 
     assert [part.text for part in parts] == ["你好", "再见"]
 
@@ -279,7 +279,7 @@ def test_words_without_times_stay_with_the_word_before() -> None:
     )
     segment = Segment(start=0.0, end=3.0, text="Hello 7 Bye", words=words)
 
-    parts = with_speakers([segment], turns((0.0, 1.5, "A"), (1.6, 3.0, "B")))
+    parts = list(with_speakers([segment], turns((0.0, 1.5, "A"), (1.6, 3.0, "B"))))
 
     assert [(part.text, part.start, part.end) for part in parts] == [
         ("Hello 7", 0.0, 1.0),
@@ -288,4 +288,4 @@ def test_words_without_times_stay_with_the_word_before() -> None:
 
 
 def test_without_turns_nothing_changes() -> None:
-    assert with_speakers([HELLO], []) == [HELLO]
+    assert list(with_speakers([HELLO], [])) == [HELLO]

@@ -45,7 +45,7 @@ def test_long_paragraphs_end_at_shorter_pauses() -> None:
     assert len(lengths) > 1
     assert all(1000 < length < 1200 for length in lengths[:-1])
     breathless = [s.model_copy(update={"end": s.end + 0.5}) for s in often]
-    assert len(paragraphs(breathless)) == 1
+    assert len(list(paragraphs(breathless))) == 1
 
 
 def test_another_speaker_begins_a_paragraph_and_is_named() -> None:

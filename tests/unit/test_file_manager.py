@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ from modules.atomic import TEMPORARY_PREFIX, to_json
 from modules.errors import StorageError
 from modules.file_manager import FileManager
 from modules.job import Job
-from modules.outputs import FORMATS
+from modules.outputs import FORMATS, segment_json
 from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
 from tests.builders import SOURCE, a_chunk, a_job, a_segment
 from tests.fakes import FakeClock
@@ -187,16 +188,19 @@ def publish(files: FileManager, job: Job) -> dict[str, Any]:
         "filename": job.name,
         "outputs": list(job.outputs),
         "duration_seconds": 1.0,
+        "transcription": {"text": "Привет.", "segments": []},
         "metadata": {},
     }
-    files.publish(job, [a_segment(0, 1, "Привет.")], result, timestamps=False)
+    segment = a_segment(0, 1, "Привет.")
+    files.publish(job, [segment], result, timestamps=False)
+    result["transcription"]["segments"] = [{"id": 0, **segment_json(segment)}]
     return result
 
 
 def test_what_is_published_can_be_read(files: FileManager) -> None:
     job = a_job(outputs=("talk.txt", "talk.srt"))
     result = publish(files, job)
-    assert files.read_result("talk.mp3") == result
+    assert files.read_result("talk.mp3") == json.loads(to_json(result))
     assert (files.shared / "talk.txt").read_text("utf-8") == "Привет.\n"
     assert "Привет." in (files.shared / "talk.srt").read_text("utf-8")
     assert sorted(os.listdir(files.shared)) == [
@@ -364,8 +368,8 @@ def test_a_checkpoint_belongs_to_the_job(files: FileManager) -> None:
     writer = files.open_checkpoint(job, files.read_checkpoint(job))
     writer.append(a_chunk(0))
     writer.close()
-    assert files.read_checkpoint(job).position_s == 10.0
-    assert files.read_checkpoint(job.evolve(source=None)).position_s == 0.0
+    assert files.read_checkpoint(job).chunks.position_s == 10.0
+    assert files.read_checkpoint(job.evolve(source=None)).chunks.position_s == 0.0
     assert files.checkpoint_path("talk.mp3").name == sidecar_name("talk.mp3", CHECKPOINT)
     assert files.mtime_order(a_job("none.mp3")) == SOURCE.mtime_ns, "as it was known before"
 

@@ -35,7 +35,7 @@ def texts(*chunks: Chunk) -> list[str]:
 def test_a_sentence_that_goes_on_in_the_next_chunk_is_one_segment() -> None:
     first = chunk(said("Добрый день.", 0), said("Мы поехали в", 1))
     second = chunk(said("Москву на неделю.", 2.4), said("Потом вернулись.", 4))
-    found = segments_of((first, second))
+    found = list(segments_of((first, second)))
     assert [s.text for s in found] == [
         "Добрый день.", "Мы поехали в Москву на неделю.", "Потом вернулись.",
     ]  # fmt: skip
@@ -55,13 +55,13 @@ def test_what_has_ended_is_left_alone(before: str, after: str, gap: float) -> No
 def test_another_language_begins_another_sentence() -> None:
     russian = said("мы поехали", 0).model_copy(update={"language": "ru"})
     english = said("and came back", 0.9).model_copy(update={"language": "en"})
-    assert len(segments_of((chunk(russian), chunk(english)))) == 2
+    assert len(list(segments_of((chunk(russian), chunk(english))))) == 2
 
 
 def test_a_sentence_that_grows_too_long_is_cut_at_its_best_place() -> None:
     first = said("мы долго ехали по дороге в большой город", 0, each=1)
     second = said("где живут друзья, а потом ещё дальше на север.", 8.1, each=1)
-    found = segments_of((chunk(first), chunk(second)))
+    found = list(segments_of((chunk(first), chunk(second))))
     assert " ".join(s.text for s in found) == f"{first.text} {second.text}"
     assert all(s.end - s.start <= MAX_SEGMENT_S for s in found)
     assert found[0].text.endswith("друзья,")
@@ -133,7 +133,7 @@ def test_no_word_is_lost_and_none_is_moved(plan: list[list[tuple[str, float]]]) 
             now = made[-1].end
         chunks.append(chunk(*made))
     before = [word for c in chunks for s in c.segments for word in s.words]
-    found = segments_of(chunks)
+    found = list(segments_of(chunks))
     assert [word for segment in found for word in segment.words] == before
     assert " ".join(s.text for s in found) == " ".join(w.word for w in before)
     times = [time for segment in found for time in (segment.start, segment.end)]

@@ -27,7 +27,8 @@ from modules.api.openai_format import (
     model_size,
 )
 from modules.config import MODEL_SIZES
-from modules.results import RunFacts, result_json
+from modules.outputs import with_segments
+from modules.results import RunFacts, Transcript, result_json
 from tests.builders import NOON, a_chunk, a_job, a_segment, a_word
 
 TEXT = "Привет, мир. Как дела?"
@@ -49,7 +50,9 @@ def a_result(**transcription: Any) -> dict[str, Any]:
         ),
     )
     facts = RunFacts(32.1, (), "3.8", "base", 142, 1.0, 900, 2.0)
-    result = json.loads(json.dumps(result_json(a_job(), [chunk], chunk.segments, facts, [], NOON)))
+    transcript = Transcript([chunk])
+    content = result_json(a_job(), transcript, facts, [], NOON)
+    result = json.loads(b"".join(with_segments(content, transcript)))
     result["transcription"] |= transcription
     return dict(result)
 

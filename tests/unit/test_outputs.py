@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import docx
 import pytest
 
-from modules.outputs import FORMATS, full_text, render
+from modules.atomic import to_json
+from modules.outputs import FORMATS, full_text, render, segment_json, with_segments
+from modules.protocol import Segment
 from tests.builders import a_segment
 from tests.subtitle_checks import check_subtitles
 
@@ -79,6 +82,17 @@ def test_json_holds_what_is_known() -> None:
     known = TWO[0].model_copy(update={"speaker": "SPEAKER_00", "flags": ("filler",)})
     (segment,) = json.loads(render("json", [known]))["segments"]
     assert (segment["speaker"], segment["flags"]) == ("SPEAKER_00", ["filler"])
+
+
+@pytest.mark.parametrize("segments", [[], TWO[:1], TWO])
+def test_pieces_are_the_json_that_the_whole_would_be(segments: list[Segment]) -> None:
+    text = 'He said: "segments": [] and left.'
+    content: dict[str, Any] = {"filename": text, "transcription": {"text": text, "segments": []}}
+    pieces = b"".join(with_segments(content, iter(segments)))
+    content["transcription"]["segments"] = [
+        {"id": number, **segment_json(segment)} for number, segment in enumerate(segments)
+    ]
+    assert pieces == to_json(content)
 
 
 def test_docx_has_the_title() -> None:

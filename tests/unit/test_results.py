@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from modules.atomic import to_json
 from modules.job import Job
 from modules.joining import segments_of
+from modules.outputs import with_segments
 from modules.protocol import Chunk, Dropped, Turn
-from modules.results import RunFacts, final_segments, result_json
+from modules.results import RunFacts, Transcript, result_json
 from tests.builders import NOON, SETTINGS, SOURCE, a_chunk, a_job, a_segment, a_word
 
 FACTS = RunFacts(
@@ -32,10 +32,9 @@ def finished() -> Job:
 
 
 def made(*chunks: Chunk, job: Job | None = None) -> dict[str, object]:
-    segments = final_segments(chunks, FACTS)
-    made: dict[str, object] = json.loads(
-        to_json(result_json(job or finished(), chunks, segments, FACTS, ("talk.txt",), NOON))
-    )
+    transcript = Transcript(chunks)
+    content = result_json(job or finished(), transcript, FACTS, ("talk.txt",), NOON)
+    made: dict[str, object] = json.loads(b"".join(with_segments(content, transcript)))
     return made
 
 
@@ -154,7 +153,7 @@ def test_speech_without_words_is_told_from_silence() -> None:
 def test_the_settings_that_were_really_used_are_told() -> None:
     facts = replace(FACTS, device="cpu", compute_type="int8_float32")
     job = finished().evolve(settings=SETTINGS.model_copy(update={"compute_type": "auto"}))
-    content = result_json(job, (spoken(),), (), facts, (), NOON)
+    content = result_json(job, Transcript((spoken(),)), facts, (), NOON)
     assert content["settings"]["compute_type"] == "auto"
     assert content["metadata"]["settings_used"] == {
         "task": "transcribe", "vad_method": "silero",
@@ -166,10 +165,9 @@ def test_the_settings_that_were_really_used_are_told() -> None:
 def test_speakers_are_told_where_they_are_known() -> None:
     turns = (Turn(start=0, end=0.55, speaker="SPEAKER_00"), Turn(start=0.55, end=2, speaker="B"))
     facts = replace(FACTS, turns=turns, diarization="embedded")
-    chunks = (spoken(),)
-    segments = final_segments(chunks, facts)
-    assert [(s.text, s.speaker) for s in segments] == [("Привет,", "SPEAKER_00"), ("мир.", "B")]
-    metadata = result_json(finished(), chunks, segments, facts, (), NOON)["metadata"]
+    transcript = Transcript((spoken(),), turns)
+    assert [(s.text, s.speaker) for s in transcript] == [("Привет,", "SPEAKER_00"), ("мир.", "B")]
+    metadata = result_json(finished(), transcript, facts, (), NOON)["metadata"]
     assert (metadata["speakers"], metadata["diarization"]) == (["B", "SPEAKER_00"], "embedded")
 
 
@@ -188,5 +186,5 @@ def test_several_languages_are_listed() -> None:
 
 
 def test_a_recording_without_chunks_has_a_result() -> None:
-    assert segments_of([]) == []
+    assert list(segments_of([])) == []
     assert made()["transcription"] == {"text": "", "segments": []}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modules import cues as cues_module
 from modules.cues import Cue, cues
 from modules.phrases import speaker_name, units, width
 from modules.protocol import Segment, Word
@@ -36,11 +37,11 @@ def checked(segments: list[Segment], duration_s: float = math.inf) -> list[Cue]:
     for form in ("srt", "vtt"):
         written = subtitles(segments, form, duration_s)
         assert not check_subtitles(written, form, segments, duration_s), written
-    return cues(segments, duration_s)
+    return list(cues(segments, duration_s))
 
 
 def test_nothing_said_is_nothing_shown() -> None:
-    assert cues([]) == cues([a_segment(0.0, 1.0, "  ")]) == []
+    assert list(cues([])) == list(cues([a_segment(0.0, 1.0, "  ")])) == []
 
 
 def test_a_sentence_that_fits_is_one_cue() -> None:
@@ -218,9 +219,33 @@ def test_whatever_is_said_the_files_keep_the_rules(drawn: list[Any], endless: bo
 @given(SEGMENTS)
 def test_cues_follow_each_other(drawn: list[Any]) -> None:
     segments, end = built(drawn)
-    found = cues(segments, end)
+    found = list(cues(segments, end))
     assert all(cue.start < cue.end for cue in found)
     assert all(before.end <= after.start for before, after in itertools.pairwise(found))
+
+
+def test_a_long_talk_is_set_as_if_all_of_it_were_weighed_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sentence = "Сегодня мы говорим о погоде, потому что лето совсем близко и все едут к морю."
+    pauses = [0.3, 1.2, 0.1, 4.0, 0.8, 9.0]
+    segments: list[Segment] = []
+    for number in range(120):
+        start = segments[-1].end + pauses[number % len(pauses)] if segments else 0.0
+        segments.append(said(sentence, round(start, 3), 0.2 + number % 3 / 10))
+    monkeypatch.setattr(cues_module, "_STRETCH_WORDS", 10**9)
+    together = checked(segments)
+    monkeypatch.setattr(cues_module, "_STRETCH_WORDS", 20)
+    assert checked(segments) == together
+
+
+@given(SEGMENTS, st.booleans())
+def test_cues_of_short_stretches_follow_each_other(drawn: list[Any], endless: bool) -> None:
+    segments, end = built(drawn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cues_module, "_STRETCH_WORDS", 1)
+        found = cues(segments, math.inf if endless else end)
+        assert all(before.end <= after.start for before, after in itertools.pairwise(found))
 
 
 # --- the checker can fail ---
