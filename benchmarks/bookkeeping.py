@@ -20,10 +20,10 @@ from modules.config import Config
 from modules.file_manager import FileManager
 from modules.job import Priority, Status
 from modules.journal import Journal
-from modules.protocol import Chunk, Done, Segment, Started, Transcribe, Word, parse_event
+from modules.protocol import Chunk, Done, Segment, Started, Word, parse_event
 from modules.runner import Runner
 from modules.scheduler import Scheduler
-from modules.worker_order import Request
+from modules.worker_order import Handlers, Request
 from tests.builders import a_config, a_job, a_model
 from tests.fakes import FakeProcessor
 
@@ -116,26 +116,17 @@ class Talker(FakeProcessor):
         self.before_mb = self.chunks_mb = 0.0
         self.ended = 0.0
 
-    def process(
-        self,
-        request: Request,
-        on_chunk: Callable[[Chunk], None],
-        on_started: Callable[[Started], None],
-        should_stop: Callable[[], bool],
-        must_hurry: Callable[[], bool] = lambda: True,
-        on_accepted: Callable[[], None] = lambda: None,
-        next_up: Callable[[], Transcribe | None] = lambda: None,
-    ) -> Outcome:
+    def process(self, request: Request, handlers: Handlers) -> Outcome:
         """Hand over one chunk after the other, and note what that cost."""
-        on_accepted()
+        handlers.on_accepted()
         duration_s = self._count * CHUNK_S
-        on_started(Started(order=1, duration_s=duration_s, format="mp3", codec="mp3"))
+        handlers.on_started(Started(order=1, duration_s=duration_s, format="mp3", codec="mp3"))
         self.before_mb, written = _resident_mb(), _written()
         for index in range(self._count):
             chunk = parse_event(chunk_line(index))
             assert isinstance(chunk, Chunk)
             began = time.perf_counter()
-            on_chunk(chunk)
+            handlers.on_chunk(chunk)
             self.seconds.append(time.perf_counter() - began)
         self.written = _written() - written
         self.chunks_mb = _resident_mb() - self.before_mb

@@ -13,7 +13,7 @@ from modules.clock import SystemClock
 from modules.config import Config
 from modules.protocol import Chunk, Segment, Word
 from modules.results import segments_of
-from modules.worker_order import model_of, request_for
+from modules.worker_order import Handlers, model_of, request_for
 from tests.daemon_process import MODELS
 from tests.speech import Language
 
@@ -61,9 +61,7 @@ class OwnWorker:
         chunks: list[Chunk] = []
         self._processor.process(
             request_for(recording, settings, model_of(settings, self._config), self._config),
-            on_chunk=chunks.append,
-            on_started=lambda started: None,
-            should_stop=lambda: False,
+            Handlers(on_chunk=chunks.append),
         )
         return list(segments_of(chunks))
 

@@ -26,8 +26,8 @@ from benchmarks.measure import require_everything, table
 from modules.audio_processor import Outcome
 from modules.child import worker_environment
 from modules.clock import SystemClock
-from modules.protocol import Chunk, Done, Event, ModelSpec, Started, Transcribe
-from modules.worker_order import Request
+from modules.protocol import Chunk, Done, Event, ModelSpec
+from modules.worker_order import Handlers, Request
 from tests.builders import a_config
 from tests.daemon_process import MODELS
 from tests.fakes import FakeProcessor
@@ -101,21 +101,12 @@ class InProcess(FakeProcessor):
             lambda *words: watch.timed("find speech", detector(*words)),
         )
 
-    def process(
-        self,
-        request: Request,
-        on_chunk: Callable[[Chunk], None],
-        on_started: Callable[[Started], None],
-        should_stop: Callable[[], bool],
-        must_hurry: Callable[[], bool] = lambda: True,
-        on_accepted: Callable[[], None] = lambda: None,
-        next_up: Callable[[], Transcribe | None] = lambda: None,
-    ) -> Outcome:
+    def process(self, request: Request, handlers: Handlers) -> Outcome:
         """One recording, as the child would do it."""
         from modules.transcription import Transcription
 
-        self._watch.timed("checkpoint", on_accepted)()
-        self._on_chunk = self._watch.timed("checkpoint", on_chunk)
+        self._watch.timed("checkpoint", handlers.on_accepted)()
+        self._on_chunk = self._watch.timed("checkpoint", handlers.on_chunk)
         order = request.order.model_copy(update={"order": 1})
         inbox: Any = _NobodyStops()
         Transcription(order, self._engine, lambda *what: None, inbox, self).run()  # type: ignore[arg-type]

@@ -31,10 +31,10 @@ from modules.child import (
 )
 from modules.clock import Clock
 from modules.config import Config
-from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
+from modules.errors import WorkerError
 from modules.logger import get_logger
+from modules.order_run import OrderRun, error_of, slowness
 from modules.protocol import (
-    Chunk,
     Done,
     Event,
     Failed,
@@ -42,39 +42,19 @@ from modules.protocol import (
     Loaded,
     ModelSpec,
     Order,
-    Prepare,
     Ready,
-    Started,
-    Stop,
-    Stopped,
-    Transcribe,
-    Transcribed,
 )
 from modules.results import RunFacts
-from modules.worker_order import Request
+from modules.worker_order import Handlers, Request
 
 log = get_logger("AudioProcessor")
 
-#: How often the parent looks at clocks and memory while the child is busy, in seconds.
+#: How often the parent looks at clocks while the child is busy, in seconds.
 _TICK_S = 0.25
-_MEMORY_EVERY_S = 1.0
-#: How much larger than just after loading its model a child may be between jobs, and how much
-#: more than that during one, where a recording may need it for a moment.
+#: How much larger than just after loading its model a child may be between jobs.
 _GROWTH = 1.25
-_MEMORY_IN_A_JOB = 2.0
 #: A child that dies between jobs is started anew at most this often.
 _RESTART_GAP_S = 30.0
-#: How much longer than Whisper base a model may take, in all and between signs of life.
-_SLOWNESS = {"tiny": 0.6, "base": 1.0, "small": 3.0, "medium": 8.0, "large": 16.0, "turbo": 8.0}
-#: Seconds of work per second of audio that Whisper base is allowed; it needs 0.05 on two cores.
-_BUDGET_PER_SECOND = 1.0
-
-
-def slowness(model_size: str) -> float:
-    """How much slower than Whisper base a model is, roughly; an unknown one counts as large."""
-    name = Path(model_size).name
-    known = (factor for part, factor in _SLOWNESS.items() if part in name)
-    return max(known, default=_SLOWNESS["large"])
 
 
 @dataclass
@@ -178,7 +158,7 @@ class AudioProcessor:
             self._start()
         child = self._child
         if child and not child.busy and child.spec != spec:
-            self._send(child, Load(model=spec))
+            self.send(child, Load(model=spec))
             child.spec, child.loaded = spec, None
 
     def tend(self) -> None:
@@ -193,18 +173,18 @@ class AudioProcessor:
             while (event := child.events.get_nowait()) is not None:
                 self._note(child, event)
             # Its end of the pipe is closed: dead, or as good as.
-            self._replace("died")
+            self.replace("died")
             return
         if child.process.poll() is not None:
-            self._replace("died")
+            self.replace("died")
             return
         idle_s = self._config.processing.worker_idle_seconds
         if idle_s and child.loaded and self._clock.monotonic() - child.idle_since > idle_s:
             log.info("WhisperX was idle for %.0f s, letting its memory go", idle_s)
             self._wanted = None
             self.close()
-        elif self.memory_mb > self._allowance_mb(child):
-            self._replace("memory")
+        elif self.memory_mb > self.allowance_mb(child):
+            self.replace("memory")
 
     def close(self, grace_s: float = TERM_GRACE_S) -> None:
         """End the child and everything it started; it is gone and reaped on return."""
@@ -224,46 +204,34 @@ class AudioProcessor:
 
     # --- work ---
 
-    def process(
-        self,
-        request: Request,
-        on_chunk: Callable[[Chunk], None],
-        on_started: Callable[[Started], None],
-        should_stop: Callable[[], bool],
-        must_hurry: Callable[[], bool] = lambda: True,
-        on_accepted: Callable[[], None] = lambda: None,
-        next_up: Callable[[], Transcribe | None] = lambda: None,
-    ) -> Outcome:
+    def process(self, request: Request, handlers: Handlers) -> Outcome:
         """Have one file transcribed; every chunk is handed over as it is finished, in order.
 
-        ``on_accepted`` is called once the model is loaded, just before the file is given to it.
-        ``next_up``, asked once a second, is what will be ordered then: the child makes it ready.
-        A stop waits for the chunks in hand; while ``must_hurry`` no longer than the grace time.
+        A stop waits for the chunks in hand; while the handlers hurry no longer than the grace time.
         Raises MediaError, StorageError or WorkerError; after a WorkerError the child is gone.
         """
-        child = self._ready_child(request.order.model, should_stop)
+        child = self._ready_child(request.order.model, handlers.should_stop)
         if child is None:
             return self._outcome(None, None, 0.0)
-        on_accepted()
+        handlers.on_accepted()
         self._orders += 1
         order = request.order.model_copy(update={"order": self._orders})
-        run = _Run(
-            self, child, order, request, on_chunk, on_started, should_stop, must_hurry, next_up
-        )
+        limits = self._config.processing
+        run = OrderRun(self, child, order, request.spent_s, handlers, limits, self._clock)
         child.busy = True
         self.failed_ahead = False
         try:
-            self._send(child, order)
+            self.send(child, order)
             done = run.until_ended()
         except WorkerError as error:
             self.failed_ahead = run.is_ahead and not run.over and error.code != "timeout"
-            self._replace(error.code)
+            self.replace(error.code)
             # Where it was asked to stop, nobody waits for its work any more.
             done = None if run.was_asked_to_stop else run.text_without_speakers(error)
         except BaseException:
             # Whatever the caller's handlers raised, the child is in the middle of a file.
             if not run.over:
-                self._replace("abandoned")
+                self.replace("abandoned")
             raise
         finally:
             child.busy = False
@@ -281,7 +249,7 @@ class AudioProcessor:
             memory_peak_mb=child.memory_peak_mb if child else 0,
         )
 
-    def _allowance_mb(self, child: Child) -> float:
+    def allowance_mb(self, child: Child) -> float:
         """What the child may hold between jobs; a large model needs more from the beginning."""
         return max(self._config.processing.worker_memory_mb, _GROWTH * child.rest_mb)
 
@@ -320,12 +288,12 @@ class AudioProcessor:
         while child.loaded is None:
             if should_stop():
                 return None
-            event = self._next_event(child, deadline, "did not load its model")
+            event = self.next_event(child, deadline, "did not load its model")
             if isinstance(event, Failed):
                 child.spec = None
-                error = _error_of(event)
+                error = error_of(event)
                 if isinstance(error, WorkerError):
-                    self._replace(error.code)
+                    self.replace(error.code)
                 raise error
             if event is not None and child.loaded is None:
                 self._check_deadline(deadline, "did not load its model")
@@ -333,12 +301,12 @@ class AudioProcessor:
 
     def _check_deadline(self, deadline: float, failing: str) -> None:
         if self._clock.monotonic() > deadline:
-            self._replace("hung")
+            self.replace("hung")
             raise WorkerError(
                 "worker_hung", f"The WhisperX process {failing} in time and was ended."
             )
 
-    def _next_event(self, child: Child, deadline: float, failing: str) -> Event | None:
+    def next_event(self, child: Child, deadline: float, failing: str) -> Event | None:
         """The next event; None after a tick. Raises WorkerError on death or past the deadline."""
         event: Event | None
         dead = child.process.poll() is not None
@@ -351,7 +319,7 @@ class AudioProcessor:
             event = None  # a process that it started holds its pipe open
         if event is None:
             error = death_of(child)
-            self._replace(error.code)
+            self.replace(error.code)
             raise error
         self._note(child, event)
         return event
@@ -379,7 +347,7 @@ class AudioProcessor:
             self._uncaged = uncaged
             log.warning("WhisperX runs with less protection than it could: %s", "; ".join(uncaged))
 
-    def _send(self, child: Child, order: Order) -> None:
+    def send(self, child: Child, order: Order) -> None:
         assert child.process.stdin is not None
         with contextlib.suppress(OSError):  # its death is noticed, and told, by the reader
             child.process.stdin.write(order.model_dump_json().encode() + b"\n")
@@ -387,9 +355,9 @@ class AudioProcessor:
 
     def _discard_if_dead(self) -> None:
         if self._child and self._child.process.poll() is not None:
-            self._replace("died")
+            self.replace("died")
 
-    def _replace(self, reason: str) -> None:
+    def replace(self, reason: str) -> None:
         """End the child; the next one is started when it is wanted."""
         if self._child is None:
             return
@@ -400,181 +368,3 @@ class AudioProcessor:
         log.warning("Replacing the WhisperX process (%s)", reason)
         # Who hangs is deaf to TERM too: waiting for an answer would only make it later.
         self.close(0.0 if reason == "hung" else TERM_GRACE_S)
-
-
-class _Run:
-    """One order in the child's hands, with its deadlines."""
-
-    def __init__(
-        self,
-        processor: AudioProcessor,
-        child: Child,
-        order: Transcribe,
-        request: Request,
-        on_chunk: Callable[[Chunk], None],
-        on_started: Callable[[Started], None],
-        should_stop: Callable[[], bool],
-        must_hurry: Callable[[], bool],
-        next_up: Callable[[], Transcribe | None],
-    ) -> None:
-        self._processor = processor
-        self._child = child
-        self._order = order
-        self._spent_s = request.spent_s
-        self._on_chunk = on_chunk
-        self._on_started = on_started
-        self._should_stop = should_stop
-        self._must_hurry = must_hurry
-        self._next_up = next_up
-        self._prepared: Transcribe | None = None
-        self._clock = processor._clock
-        self._limits = processor._config.processing
-        self._factor = slowness(order.model.name)
-        self._began = self._alive_at = self._clock.monotonic()
-        self._weighed_at = self._began - _MEMORY_EVERY_S
-        self._duration_s: float | None = None
-        self._position_s = order.start_s
-        self._heard = 0
-        self._stop_sent_at: float | None = None
-        self._transcribed: Transcribed | None = None
-        self.over = False
-
-    @property
-    def ran_s(self) -> float:
-        """Seconds since the child got the file."""
-        return self._clock.monotonic() - self._began
-
-    @property
-    def was_asked_to_stop(self) -> bool:
-        return self._stop_sent_at is not None
-
-    @property
-    def is_ahead(self) -> bool:
-        """Whether the child was given the next file, too."""
-        return self._prepared is not None
-
-    def until_ended(self) -> Done | None:
-        """Hear the child out. None if it stopped as asked."""
-        self._look_around()
-        while True:
-            event = self._processor._next_event(
-                self._child, self._silence_deadline, "showed no progress"
-            )
-            if event is not None:
-                self._alive_at = self._clock.monotonic()
-            ended = self._handle(event)
-            if ended:
-                self.over = True
-                return ended if isinstance(ended, Done) else None
-            self._look_around()
-            if self._stop_overdue:
-                # What it held in flight is done again; the rest stands in the checkpoint.
-                self._processor._replace("slow to stop")
-                self.over = True
-                return None
-
-    @property
-    def _silence_deadline(self) -> float:
-        return self._alive_at + self._limits.worker_hang_seconds * max(1.0, self._factor)
-
-    def _handle(self, event: Event | None) -> Done | Stopped | None:
-        if isinstance(event, Transcribed) and event.order == self._order.order:
-            self._check_count(event.chunks)
-            self._transcribed = event
-        elif isinstance(event, Started) and event.order == self._order.order:
-            self._duration_s = event.duration_s
-            self._on_started(event)
-        elif isinstance(event, Chunk) and event.order == self._order.order:
-            self._heard += 1
-            self._check_count(event.number)
-            if event.position_s < self._position_s:
-                raise WorkerError("whisperx_failed", "The WhisperX process lost its place.")
-            self._position_s = event.position_s
-            self._on_chunk(event)
-        elif isinstance(event, Failed) and event.order == self._order.order:
-            self.over = True
-            raise _error_of(event)
-        elif isinstance(event, Done) and event.order == self._order.order:
-            self._check_count(event.chunks)
-            return event
-        elif isinstance(event, Stopped) and event.order == self._order.order:
-            return event
-        return None
-
-    def _check_count(self, told: int) -> None:
-        """A line that was torn may have been a chunk, whose text would be missing."""
-        if told != self._heard:
-            raise WorkerError(
-                "whisperx_failed",
-                f"The WhisperX process told of {told} pieces, and {self._heard} came.",
-            )
-
-    def text_without_speakers(self, error: WorkerError) -> Done:
-        """What is there when the child failed over the speakers; raises the error if text lacks."""
-        if self._transcribed is None:
-            raise error
-        log.warning("The text is there, but not who speaks: %s", error)
-        note = f"diarization: failed, speakers are not told apart ({error})"
-        return Done(
-            order=self._order.order,
-            chunks=self._transcribed.chunks,
-            duration_s=self._transcribed.duration_s,
-            notes=(*self._transcribed.notes, note),
-        )
-
-    def _look_around(self) -> None:
-        now = self._clock.monotonic()
-        # Who speaks is found from the beginning each time, so only those who hurry may stop it.
-        may_stop = self._transcribed is None or self._must_hurry()
-        if self._stop_sent_at is None and may_stop and self._should_stop():
-            self._processor._send(self._child, Stop(order=self._order.order))
-            self._stop_sent_at = now
-        if now - self._weighed_at >= _MEMORY_EVERY_S:
-            self._weighed_at = now
-            self._weigh()
-            self._prepare()
-        spent = self._spent_s + now - self._began
-        if spent > self.budget_s:
-            raise WorkerError(
-                "timeout",
-                f"Transcription took longer than the {self.budget_s:.0f} s that it may take.",
-                remedy="Raise processing.timeout_seconds, or use a smaller whisperx.model_size.",
-            )
-
-    def _prepare(self) -> None:
-        following = self._next_up() if self._stop_sent_at is None else None
-        if following and following != self._prepared:
-            self._prepared = following
-            self._processor._send(self._child, Prepare(next=following))
-
-    def _weigh(self) -> None:
-        """Before the machine runs out of memory, and others suffer with it."""
-        memory = resident_mb(self._child.process.pid)
-        self._child.memory_peak_mb = max(self._child.memory_peak_mb, memory)
-        limit = _MEMORY_IN_A_JOB * self._processor._allowance_mb(self._child)
-        if memory > limit:
-            raise WorkerError(
-                "out_of_memory",
-                f"WhisperX took {memory} MB of memory for this recording, more than the "
-                f"{limit:.0f} that it may take, and was ended.",
-                remedy="Raise processing.worker_memory_mb, or use a smaller whisperx.model_size.",
-            )
-
-    @property
-    def _stop_overdue(self) -> bool:
-        if self._stop_sent_at is None or not self._must_hurry():
-            return False
-        waited = self._clock.monotonic() - self._stop_sent_at
-        return waited > self._limits.stop_grace_seconds
-
-    @property
-    def budget_s(self) -> float:
-        """Seconds that the whole attempt may run."""
-        by_length = (self._duration_s or 0.0) * _BUDGET_PER_SECOND * self._factor
-        return max(self._limits.timeout_seconds, by_length)
-
-
-def _error_of(event: Failed) -> TranscriberError:
-    kinds = {"media": MediaError, "model": ModelError, "storage": StorageError}
-    kind = kinds.get(event.fault, WorkerError)
-    return kind(event.code, event.message, details=event.details, permanent=event.permanent)

@@ -22,7 +22,7 @@ from modules.results import Transcript, result_json
 from modules.scheduler import Scheduler, StopReason
 from modules.settings_files import SettingsError
 from modules.trouble import HOLD_S, SettingsTrouble, Trouble
-from modules.worker_order import model_of, request_for
+from modules.worker_order import Handlers, model_of, request_for
 
 log = get_logger("Runner")
 
@@ -200,12 +200,14 @@ class Runner:
             log.info("%s: going on from the checkpoint at %.1f s", job.name, run.resumed_at_s)
         outcome = self._processor.process(
             run.request(model_of(job.settings, self._config)),
-            on_chunk=run.on_chunk,
-            on_started=run.on_started,
-            should_stop=self._must_stop,
-            must_hurry=lambda: self._scheduler.stop_reason() in _NO_PATIENCE,
-            on_accepted=lambda: self._accepted(run),
-            next_up=lambda: self._next_up(job.name),
+            Handlers(
+                on_chunk=run.on_chunk,
+                should_stop=self._must_stop,
+                on_accepted=lambda: self._accepted(run),
+                on_started=run.on_started,
+                must_hurry=lambda: self._scheduler.stop_reason() in _NO_PATIENCE,
+                next_up=lambda: self._next_up(job.name),
+            ),
         )
         if outcome.done is None:
             self._put_back(job, str(self._scheduler.stop_reason() or "interrupted"), run)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from modules.config import Config
 from modules.job import Settings
 from modules.models import locate, prepare
-from modules.protocol import ModelSpec, Transcribe
+from modules.protocol import Chunk, ModelSpec, Started, Transcribe
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,28 @@ class Request:
 
     order: Transcribe
     spent_s: float = 0.0
+
+
+def _nothing(*_told: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """Whom to tell of an order's progress, and whom to ask whether it shall go on."""
+
+    #: Each finished chunk, in order.
+    on_chunk: Callable[[Chunk], None]
+    #: Asked several times a second.
+    should_stop: Callable[[], bool] = lambda: False
+    #: The model is loaded; the file is given to it when this returns.
+    on_accepted: Callable[[], None] = _nothing
+    #: The file is open.
+    on_started: Callable[[Started], None] = _nothing
+    #: Whether somebody waits for the stop.
+    must_hurry: Callable[[], bool] = lambda: True
+    #: Asked once a second: what will be ordered then, for the child to make ready.
+    next_up: Callable[[], Transcribe | None] = lambda: None
 
 
 def model_of(settings: Settings, config: Config) -> ModelSpec:

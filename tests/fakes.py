@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from modules.audio_processor import Outcome
 from modules.clock import Clock
 from modules.protocol import Chunk, Done, Loaded, ModelSpec, Segment, Started, Transcribe
-from modules.worker_order import Request
+from modules.worker_order import Handlers, Request
 
 
 class FakeClock:
@@ -83,35 +83,26 @@ class FakeProcessor:
     def close(self) -> None:
         self.closed = True
 
-    def process(
-        self,
-        request: Request,
-        on_chunk: Callable[[Chunk], None],
-        on_started: Callable[[Started], None],
-        should_stop: Callable[[], bool],
-        must_hurry: Callable[[], bool] = lambda: True,
-        on_accepted: Callable[[], None] = lambda: None,
-        next_up: Callable[[], Transcribe | None] = lambda: None,
-    ) -> Outcome:
+    def process(self, request: Request, handlers: Handlers) -> Outcome:
         self.orders.append(request)
         plan = self.plans.pop(0) if self.plans else Plan()
-        if should_stop():
+        if handlers.should_stop():
             return self._outcome(None)
-        on_accepted()
-        following = next_up()
+        handlers.on_accepted()
+        following = handlers.next_up()
         self.prepared.append(following)
         self.failed_ahead = plan.fails_ahead and following is not None
         duration_s = plan.chunks * 10.0
-        on_started(Started(order=1, duration_s=duration_s, format="fake", codec="none"))
+        handlers.on_started(Started(order=1, duration_s=duration_s, format="fake", codec="none"))
         first = round(request.order.start_s / 10)
         for index in range(first, plan.chunks + 1):
             if plan.error and index - first == plan.error_after:
                 raise plan.error
             plan.before(index)
-            if should_stop():
+            if handlers.should_stop():
                 return self._outcome(None)
             if index < plan.chunks:
-                self._make(request, index, on_chunk, plan)
+                self._make(request, index, handlers.on_chunk, plan)
         made = max(0, plan.chunks - first)
         return self._outcome(Done(order=1, chunks=made, duration_s=duration_s, cpu_seconds=1.5))
 

@@ -22,7 +22,7 @@ from modules.outputs import render, with_segments
 from modules.protocol import Chunk, Started
 from modules.results import Transcript, result_json
 from modules.sidecars import stem_of
-from modules.worker_order import model_of, request_for
+from modules.worker_order import Handlers, model_of, request_for
 
 
 class OneOff:
@@ -58,10 +58,12 @@ class OneOff:
             meter.loading(settings.model_size)
         outcome = self._processor.process(
             request_for(path, settings, model, self._config),
-            on_chunk=run.on_chunk,
-            on_started=run.on_started,
-            should_stop=self._should_stop,
-            on_accepted=run.on_accepted,
+            Handlers(
+                on_chunk=run.on_chunk,
+                should_stop=self._should_stop,
+                on_accepted=run.on_accepted,
+                on_started=run.on_started,
+            ),
         )
         if outcome.done is None:
             return None

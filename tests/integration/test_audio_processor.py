@@ -22,7 +22,7 @@ from modules.clock import SystemClock
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.job import Settings
 from modules.protocol import Chunk, Done, ModelSpec, Started, Transcribe
-from modules.worker_order import Request
+from modules.worker_order import Handlers, Request
 from tests.builders import SETTINGS, a_config, until
 from tests.scripted_worker import CHUNK_S, recording, text_of
 
@@ -64,10 +64,12 @@ class Bench:
         )  # fmt: skip
         return self.processor.process(
             Request(order, spent_s),
-            on_chunk=on_chunk or self.chunks.append,
-            on_started=self.started.append,
-            should_stop=lambda: self.stop,
-            must_hurry=lambda: must_hurry,
+            Handlers(
+                on_chunk=on_chunk or self.chunks.append,
+                should_stop=lambda: self.stop,
+                on_started=self.started.append,
+                must_hurry=lambda: must_hurry,
+            ),
         )
 
     def fails(self, name: str, kind: type[TranscriberError], **more: Any) -> TranscriberError:

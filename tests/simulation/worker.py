@@ -6,14 +6,15 @@ import hashlib
 import os
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
 from modules.audio_processor import Outcome
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.job import Settings
-from modules.protocol import Chunk, Segment, Started, Transcribe
-from modules.worker_order import Request
+from modules.protocol import Chunk, Segment
+from modules.worker_order import Handlers, Request
 from tests.disk import Died, Disk
 from tests.fakes import FakeClock, FakeProcessor, Plan
 from tests.simulation.folder import Folder, fingerprint
@@ -65,16 +66,7 @@ class Worker(FakeProcessor):
         self._meanwhile = meanwhile
         self._text: list[str] = []
 
-    def process(
-        self,
-        request: Request,
-        on_chunk: Callable[[Chunk], None],
-        on_started: Callable[[Started], None],
-        should_stop: Callable[[], bool],
-        must_hurry: Callable[[], bool] = lambda: True,
-        on_accepted: Callable[[], None] = lambda: None,
-        next_up: Callable[[], Transcribe | None] = lambda: None,
-    ) -> Outcome:
+    def process(self, request: Request, handlers: Handlers) -> Outcome:
         name, content = self._read(request)
         settings, print_ = request.order.settings, fingerprint(content)
         self._text = text_of(content, settings)
@@ -84,14 +76,12 @@ class Worker(FakeProcessor):
         self.plans = [plan]
 
         def taken(chunk: Chunk) -> None:
-            on_chunk(chunk)
+            handlers.on_chunk(chunk)
             self._ledger.took(name, print_, settings, round(chunk.start_s / 10))
 
         try:
             self._load(plan)
-            return super().process(
-                request, taken, on_started, should_stop, must_hurry, on_accepted, next_up
-            )
+            return super().process(request, replace(handlers, on_chunk=taken))
         except TranscriberError as error:
             if error is plan.error and self._counts(error, settings, plan):
                 self._ledger.counts(print_)

@@ -18,7 +18,7 @@ from modules.cli.targets import plan
 from modules.config import Config
 from modules.errors import MediaError, ModelError, TranscriberError
 from modules.protocol import Chunk, Done, Loaded, Segment, Started
-from modules.worker_order import Request
+from modules.worker_order import Handlers, Request
 from tests.fakes import FakeClock
 
 SEGMENT = Segment(start=0.0, end=2.0, text="Добрый день.")
@@ -33,24 +33,19 @@ class FakeProcessor(AudioProcessor):
         self.error: TranscriberError = MediaError("not_media", "This is not media.")
         self.before_chunk: Callable[[], None] = lambda: None
 
-    def process(
-        self,
-        request: Request,
-        on_chunk: Callable[[Chunk], None],
-        on_started: Callable[[Started], None],
-        should_stop: Callable[[], bool],
-        on_accepted: Callable[[], None] = lambda: None,
-    ) -> Outcome:
+    def process(self, request: Request, handlers: Handlers) -> Outcome:
         self.requests.append(request)
         if b"bad" in request.order.path:
             raise self.error
-        on_accepted()
-        on_started(Started(order=1, duration_s=20.0, format="wav", codec="pcm"))
+        handlers.on_accepted()
+        handlers.on_started(Started(order=1, duration_s=20.0, format="wav", codec="pcm"))
         for start_s in (0.0, 10.0):
             self.before_chunk()
-            if should_stop():
+            if handlers.should_stop():
                 return self._outcome(None, None, 1.0)
-            on_chunk(Chunk(order=1, start_s=start_s, position_s=start_s + 10, segments=(SEGMENT,)))
+            position_s = start_s + 10
+            chunk = Chunk(order=1, start_s=start_s, position_s=position_s, segments=(SEGMENT,))
+            handlers.on_chunk(chunk)
         return Outcome(
             done=Done(order=1, chunks=2, duration_s=20.0, notes=("a note",)),
             ran_s=1.5,
