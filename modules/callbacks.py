@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,15 @@ class Callbacks:
     ``check`` and ``notify`` may be called from any thread, ``tick`` from one at a time.
     """
 
-    def __init__(self, folder: Path, config: CallbacksConfig, clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: CallbacksConfig,
+        clock: Clock,
+        on_end: Callable[[str], None] = lambda outcome: None,
+    ) -> None:
         self._folder = folder
+        self._on_end = on_end
         self._config = config
         self._clock = clock
         self._waiting: dict[str, _Message] = {}
@@ -315,6 +323,7 @@ class Callbacks:
         if message.over:
             remove(path)
             self._forget(message)
+            self._on_end("delivered")
             return
         write_whole(path, message.content())
         if message.attempts < self._config.max_attempts:
@@ -330,6 +339,7 @@ class Callbacks:
         sync_folder(failed)
         _keep_latest(failed, FAILED_KEPT)
         self._forget(message)
+        self._on_end("given_up")
         log.error(
             "Callback %s is given up after %d attempts and kept in %s: %s",
             message,

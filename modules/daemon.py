@@ -93,9 +93,10 @@ class Daemon:
         """What clients use, and what follows from events."""
         config, clock, state = self._config, self._clock, self.files.state
         self.register = Register(state / "jobs.sqlite")
-        self.callbacks = Callbacks(state / "callbacks", config.callbacks, clock)
         self.waiting = Waiting(clock, config.api.max_waiting)
         self.metrics = Metrics(self._observe)
+        folder = state / "callbacks"
+        self.callbacks = Callbacks(folder, config.callbacks, clock, self.metrics.callback)
         self.uploads = Uploads(state / "uploads", config.shared_directory)
         estimates = Estimates(state / "speed.json")
         endings = Endings(config, self.register, estimates, self.callbacks, self.metrics, clock)

@@ -207,8 +207,9 @@ class Job:
 
     @property
     def attempt_number(self) -> int:
-        """The attempt that runs now, or that would run next: failures so far plus one."""
-        return 1 + sum(attempt.status == "failed" for attempt in self.attempts)
+        """The attempt that runs now, or would run next; the last one if there is no next."""
+        failures = sum(attempt.status == "failed" for attempt in self.attempts)
+        return failures if self.given_up else failures + 1
 
     @property
     def finished(self) -> bool:

@@ -24,6 +24,7 @@ from modules.job import Stage
 
 #: Every way a job is counted to end; a deleted or superseded one is a cancelled one.
 ENDS = ("completed", "failed", "cancelled")
+_CALLBACK_ENDS = ("delivered", "given_up")
 #: Anything else is "other": a client may put any word there, and each would be a series for good.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -100,6 +101,8 @@ class Metrics:
         """A series that appears with its first event hides that event from ``rate()``."""
         for end in ENDS:
             self._jobs.labels(end)
+        for outcome in _CALLBACK_ENDS:
+            self._callbacks.labels(outcome)
         for stage in get_args(Stage):
             self._stages.labels(stage)
 
@@ -125,7 +128,7 @@ class Metrics:
             self._requests.labels(known, route, str(status)).observe(seconds)
 
     def callback(self, outcome: str) -> None:
-        """A callback came to an end. ``outcome``: one of a few fixed words."""
+        """A callback came to an end: ``delivered``, or ``given_up``."""
         self._callbacks.labels(outcome).inc()
 
     def render(self) -> tuple[bytes, str]:

@@ -245,6 +245,19 @@ def test_message_survives_a_restart(receiver: Receiver, folder: Path, clock: Fak
     assert waiting(folder) == []
 
 
+def test_the_figures_tell_how_callbacks_end(
+    receiver: Receiver, folder: Path, clock: FakeClock
+) -> None:
+    ends: list[str] = []
+    config = CallbacksConfig(allow_private=True, max_attempts=1)
+    sender = Callbacks(folder, config, clock, ends.append)
+    receiver.statuses = [200, 500]
+    for _ in range(2):
+        sender.notify(receiver.url("/done"), PAYLOAD)
+        sender.tick()
+    assert ends == ["delivered", "given_up"]
+
+
 def test_of_those_that_are_given_up_the_latest_are_kept(
     receiver: Receiver, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,7 +98,8 @@ def test_a_failed_attempt_is_counted() -> None:
     assert (job.attempt_number, job.given_up) == (2, False)
     second = job.open_attempt(NOON)
     assert [a.attempt_number for a in second.attempts] == [1, 2]
-    assert second.close_attempt("failed", NOON, 1.0, error(None)).given_up
+    last = second.close_attempt("failed", NOON, 1.0, error(None))
+    assert (last.attempt_number, last.given_up) == (2, True), "there is no third one"
 
 
 def test_closing_without_an_open_attempt_changes_nothing() -> None:
