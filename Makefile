@@ -21,7 +21,7 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: profile help run test lint audit soak accuracy bench bench-daemon lock venv weights clean
+.PHONY: help run test lint audit soak accuracy profile bench bench-daemon image-check venv weights lock messages clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -61,6 +61,9 @@ bench: $(VENV)/.installed-dev $(MODEL) ## the daemon beside the whisperx command
 bench-daemon: $(VENV)/.installed-dev $(MODEL) ## what the daemon itself costs: folders of 100,000 files, the queue, idling (about 15 min)
 	$(PY) -m benchmarks.household $(ARGS)
 
+image-check: $(VENV)/.installed-dev ## the Dockerfile's steps in a chroot, then the daemon from there (root; ARGS=--stand-in)
+	$(PY) -m tests.deployment.container $(ARGS)
+
 venv: $(VENV)/.installed-dev ## install everything, for development
 
 weights: $(VENV)/.installed ## put Whisper base into models/ and verify it
@@ -71,11 +74,21 @@ lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) requirements-uv.in -o requirements-uv.lock
 
+messages: $(VENV)/.installed-dev ## bring the translations of the command line up to date, and compile them
+	mkdir -p build
+	$(BABEL) extract --no-location --keyword noted --output build/$(DOMAIN).pot modules/cli transcriber.py
+	$(BABEL) update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100 \
+		--domain $(DOMAIN) --input-file build/$(DOMAIN).pot --output-dir modules/locale
+	$(BABEL) compile --statistics --domain $(DOMAIN) --directory modules/locale
+
 clean: ## remove what can be made again; never shared/ or manual/
 	rm -rf $(VENV) models build .cache .mypy_cache .ruff_cache .import_linter_cache \
 		.pytest_cache .hypothesis .schemathesis *.egg-info
 	find . \( -path ./shared -o -path ./manual -o -path ./.git \) -prune \
 		-o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+BABEL  := $(VENV)/bin/pybabel --quiet
+DOMAIN := transcriber
 
 # What bandit reads. Not the tests: they assert, and hold keys that open nothing.
 WATCHED := modules transcriber.py docs benchmarks samples tests/audit.py

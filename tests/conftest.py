@@ -17,6 +17,9 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
+# What the program says is tested in English, whatever language this machine speaks.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 #: What a test started and ended may need this long to be gone, in seconds.
 GONE_WITHIN_S = 5.0
 

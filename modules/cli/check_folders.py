@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from gettext import gettext as _
 from pathlib import Path
 
 import psutil
@@ -20,44 +21,49 @@ _NETWORK = ("nfs", "cifs", "smb", "9p", "fuse", "virtiofs", "afs", "ceph", "glus
 
 def check_folders(config: Config) -> Iterator[Finding]:
     """The shared and the manual folder must be writable; the models' need not be."""
-    yield _writable("shared folder", config.shared_directory)
-    yield _writable("manual folder", config.manual_directory)
-    models = config.models_directory
+    yield _writable(_("shared folder"), config.shared_directory)
+    yield _writable(_("manual folder"), config.manual_directory)
+    models, subject = config.models_directory, _("models folder")
     if models.is_dir() and why_unwritable(models):
         if why_unreadable(models):
-            yield problem("models folder", f"{models} cannot be read", "Check who owns it.")
+            seen = _("{folder} cannot be read")
+            yield problem(subject, seen.format(folder=models), _("Check who owns it."))
         else:
-            yield ok("models folder", f"{models} can be read but not written, which is enough")
+            seen = _("{folder} can be read but not written, which is enough")
+            yield ok(subject, seen.format(folder=models))
     else:
-        yield _writable("models folder", models)
+        yield _writable(subject, models)
 
 
 def _writable(subject: str, folder: Path) -> Finding:
     if os.path.lexists(folder) and not folder.is_dir():
-        return problem(subject, f"{folder} is not a folder", "Move it away, or choose another one.")
+        seen = _("{folder} is not a folder").format(folder=folder)
+        return problem(subject, seen, _("Move it away, or choose another one."))
     if not folder.is_dir():
         return _absent(subject, folder)
     why = why_unreadable(folder) or why_unwritable(folder)
     if why:
-        return problem(subject, f"{folder}: {why}", "Check who owns it and how it is mounted.")
-    return ok(subject, f"{folder} can be read and written")
+        return problem(subject, f"{folder}: {why}", _("Check who owns it and how it is mounted."))
+    return ok(subject, _("{folder} can be read and written").format(folder=folder))
 
 
 def _absent(subject: str, folder: Path) -> Finding:
     parent = next(p for p in folder.parents if os.path.lexists(p))
-    why = why_unwritable(parent) if parent.is_dir() else f"{parent} is not a folder"
+    no_folder = _("{folder} is not a folder").format(folder=parent)
+    why = why_unwritable(parent) if parent.is_dir() else no_folder
     if why:
-        seen = f"{folder} is not there and cannot be created: {why}"
-        return problem(subject, seen, "Create it, or choose another one in the configuration.")
-    seen = f"{folder} is not there; the service will create it"
-    return warning(subject, seen, "If it is a mounted one, mount it first.")
+        seen = _("{folder} is not there and cannot be created: {why}")
+        remedy = _("Create it, or choose another one in the configuration.")
+        return problem(subject, seen.format(folder=folder, why=why), remedy)
+    seen = _("{folder} is not there; the service will create it").format(folder=folder)
+    return warning(subject, seen, _("If it is a mounted one, mount it first."))
 
 
 def why_unreadable(folder: Path) -> str | None:
     try:
         os.listdir(folder)
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        return _("cannot be read ({why})").format(why=error.strerror)
     return None
 
 
@@ -70,7 +76,7 @@ def why_unwritable(folder: Path) -> str | None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return f"cannot be written ({error.strerror})"
+        return _("cannot be written ({why})").format(why=error.strerror)
     return None
 
 
@@ -80,19 +86,20 @@ def check_file_systems(config: Config) -> Iterator[Finding]:
     if not (shared.is_dir() and manual.is_dir()):
         return
     if shared.stat().st_dev == manual.stat().st_dev:
-        yield ok("file systems", "shared and manual are on the same one")
+        yield ok(_("file systems"), _("shared and manual are on the same one"))
     else:
-        seen = "shared and manual are on different ones; failed files are copied, then removed"
-        yield ok("file systems", seen)
+        seen = _("shared and manual are on different ones; failed files are copied, then removed")
+        yield ok(_("file systems"), seen)
     kind = _kind(shared)
     if not kind.startswith(_NETWORK):
         return
-    wishes = [] if config.processing.lock_file else ["set processing.lock_file to a local path"]
-    wishes += ["set watch.events: false if files are noticed late"] if config.watch.events else []
-    remedy = f"Best {' and '.join(wishes)}." if wishes else ""
-    yield warning(
-        "file systems", f"the shared folder is on {kind}, a network's or a host's", remedy
-    )
+    remedies = []
+    if not config.processing.lock_file:
+        remedies.append(_("Best set processing.lock_file to a local path."))
+    if config.watch.events:
+        remedies.append(_("Set watch.events: false if files are noticed late."))
+    seen = _("the shared folder is on {kind}, a network's or a host's").format(kind=kind)
+    yield warning(_("file systems"), seen, " ".join(remedies))
 
 
 def _kind(folder: Path) -> str:
@@ -109,8 +116,8 @@ def check_disk(config: Config) -> Iterator[Finding]:
             continue
         seen_devices.add(folder.stat().st_dev)
         free_mb = shutil.disk_usage(folder).free // 2**20
-        seen = f"{free_mb} MB for {folder}"
+        seen = _("{free} MB for {folder}").format(free=free_mb, folder=folder)
         if free_mb < _LOW_DISK_MB:
-            yield warning("free disk", seen, "Make room: files wait while the disk is full.")
+            yield warning(_("free disk"), seen, _("Make room: files wait while the disk is full."))
         else:
-            yield ok("free disk", seen)
+            yield ok(_("free disk"), seen)

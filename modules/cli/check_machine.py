@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import os
 from collections.abc import Iterator
+from gettext import gettext as _
 from pathlib import Path
 
 import psutil
@@ -26,20 +27,23 @@ def check_memory() -> Iterator[Finding]:
     limits = [limit for path in _CGROUPS if (limit := _number(path))]
     allowed_mb = min([total_mb, *(limit // 2**20 for limit in limits)])
     free_mb = psutil.virtual_memory().available // 2**20
-    seen = f"{allowed_mb} MB, of which the machine has {min(free_mb, allowed_mb)} MB free"
+    seen = _("{allowed} MB, of which the machine has {free} MB free")
+    seen = seen.format(allowed=allowed_mb, free=min(free_mb, allowed_mb))
     if allowed_mb < _MEMORY_MB:
-        yield warning("memory", seen, "Give it 2 GB, or use a smaller whisperx.model_size.")
+        yield warning(_("memory"), seen, _("Give it 2 GB, or use a smaller whisperx.model_size."))
     else:
-        yield ok("memory", seen)
+        yield ok(_("memory"), seen)
 
 
 def check_cores(config: Config) -> Iterator[Finding]:
     cores, threads = len(os.sched_getaffinity(0)), config.whisperx.cpu_threads
-    seen = f"{cores} usable, whisperx.cpu_threads is {threads}"
+    seen = _("{cores} usable, whisperx.cpu_threads is {threads}")
+    seen = seen.format(cores=cores, threads=threads)
     if threads > cores:
-        yield warning("cores", seen, f"Set whisperx.cpu_threads to {cores}: more is slower.")
+        remedy = _("Set whisperx.cpu_threads to {cores}: more is slower.").format(cores=cores)
+        yield warning(_("cores"), seen, remedy)
     else:
-        yield ok("cores", seen)
+        yield ok(_("cores"), seen)
 
 
 def check_gpu(config: Config) -> Iterator[Finding]:
@@ -47,10 +51,11 @@ def check_gpu(config: Config) -> Iterator[Finding]:
     if config.whisperx.device != "cuda":
         return
     if ctypes.util.find_library("cuda"):
-        yield ok("GPU", "NVIDIA's driver is here")
+        yield ok(_("GPU"), _("NVIDIA's driver is here"))
     else:
-        remedy = "Install the driver, or set whisperx.device: cpu."
-        yield problem("GPU", "whisperx.device is cuda, and NVIDIA's driver is not here", remedy)
+        seen = _("whisperx.device is cuda, and NVIDIA's driver is not here")
+        remedy = _("Install the driver, or set whisperx.device: cpu.")
+        yield problem(_("GPU"), seen, remedy)
 
 
 # --- file system events -----------------------------------------------------------------------
@@ -58,21 +63,25 @@ def check_gpu(config: Config) -> Iterator[Finding]:
 
 def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:
     """The limits of this user against the rough use of all that can be seen."""
+    subject = _("file events")
     if not config.watch.events:
-        yield ok("file events", "switched off (watch.events); the folder is read now and then")
+        yield ok(subject, _("switched off (watch.events); the folder is read now and then"))
         return
     limits = {name: _number(root / f"max_user_{name}") for name in ("instances", "watches")}
     if None in limits.values():
-        yield warning("file events", "inotify is not here; the folder is read now and then")
+        yield warning(subject, _("inotify is not here; the folder is read now and then"))
         return
     used = dict(zip(("instances", "watches"), _inotify_use(), strict=True))
-    seen = ", ".join(f"{used[name]} of {limit} {name} used" for name, limit in limits.items())
+    told = _("{used} of {limit} {name} used")
+    seen = ", ".join(
+        told.format(used=used[name], limit=limit, name=name) for name, limit in limits.items()
+    )
     scarce = [name for name, limit in limits.items() if limit and used[name] >= 0.9 * limit]
     if scarce:
-        settings = " and ".join(f"fs.inotify.max_user_{name}" for name in scarce)
-        yield warning("file events", seen, f"Raise {settings} with sysctl.")
+        settings = ", ".join(f"fs.inotify.max_user_{name}" for name in scarce)
+        yield warning(subject, seen, _("Raise {settings} with sysctl.").format(settings=settings))
     else:
-        yield ok("file events", seen)
+        yield ok(subject, seen)
 
 
 def _number(path: Path) -> int | None:

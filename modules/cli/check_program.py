@@ -6,19 +6,22 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterator
+from gettext import gettext as _
+from gettext import ngettext
 from importlib import metadata
 from pathlib import Path
 
 from modules.cli.findings import Finding, ok, problem, warning
+from modules.cli.language import noted
 
 _LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
 _PYTHON = ((3, 11), (3, 13))
 #: The names under which the packages of ``requirements.in`` are imported.
 _NEEDED = (
     "whisperx", "torch", "torchaudio", "av", "ctranslate2", "faster_whisper", "watchdog", "yaml",
-    "psutil", "filelock", "pydantic", "flask", "waitress", "rich", "pysubs2",
+    "psutil", "filelock", "pydantic", "flask", "waitress", "rich", "pysubs2", "shtab",
 )  # fmt: skip
-_INSTALL = "Run `make venv`, or `pip install -r requirements.lock`."
+_INSTALL = noted("Run `make venv`, or `pip install -r requirements.lock`.")
 #: A few names are enough to see what is amiss.
 _NAMED = 5
 
@@ -26,28 +29,34 @@ _NAMED = 5
 def check_python() -> Iterator[Finding]:
     version = sys.version.split()[0]
     if _PYTHON[0] <= sys.version_info[:2] <= _PYTHON[1]:
-        yield ok("Python", f"{version} ({sys.executable})")
+        yield ok(_("Python"), f"{version} ({sys.executable})")
     else:
-        yield problem("Python", f"{version} is not 3.11, 3.12 or 3.13", "Install one of those.")
+        seen = _("{version} is not 3.11, 3.12 or 3.13").format(version=version)
+        yield problem(_("Python"), seen, _("Install one of those."))
 
 
 def check_packages(lock: Path = _LOCK) -> Iterator[Finding]:
     """Every needed package can be found; the versions are those of the lock, where it is there."""
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        yield problem("packages", f"not installed: {', '.join(missing)}", _INSTALL)
+        seen = _("not installed: {packages}").format(packages=", ".join(missing))
+        yield problem(_("packages"), seen, _(_INSTALL))
     if not lock.is_file():
         if not missing:
-            yield ok("packages", "all that are needed are here; no requirements.lock to compare")
+            seen = _("all that are needed are here; no requirements.lock to compare")
+            yield ok(_("packages"), seen)
         return
     locked = locked_versions(lock.read_text(encoding="utf-8"))
     differing = [line for name, version in locked.items() if (line := _difference(name, version))]
     if differing:
-        more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
-        shown = ", ".join(differing[:_NAMED]) + more
-        yield warning("packages", f"not as in requirements.lock: {shown}", _INSTALL)
+        shown = ", ".join(differing[:_NAMED])
+        if (more := len(differing) - _NAMED) > 0:
+            shown += " " + ngettext("and {n} more", "and {n} more", more).format(n=more)
+        seen = _("not as in requirements.lock: {packages}").format(packages=shown)
+        yield warning(_("packages"), seen, _(_INSTALL))
     elif not missing:
-        yield ok("packages", f"{len(locked)} are here, with the versions of requirements.lock")
+        seen = _("{n} are here, with the versions of requirements.lock").format(n=len(locked))
+        yield ok(_("packages"), seen)
 
 
 def locked_versions(text: str) -> dict[str, str]:
@@ -60,16 +69,17 @@ def _difference(name: str, version: str) -> str | None:
         # What follows a plus sign names a build of the same version, such as 2.8.0+cpu.
         installed = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return f"{name} is not installed"
+        return _("{name} is not installed").format(name=name)
     same = installed.partition("+")[0] == version.partition("+")[0]
-    return None if same else f"{name} {installed} instead of {version}"
+    told = _("{name} {installed} instead of {version}")
+    return None if same else told.format(name=name, installed=installed, version=version)
 
 
 def check_assets(vad_method: str | None) -> Iterator[Finding]:
     """The small models that come inside packages. ``vad_method``: as configured, if it is known."""
     yield _asset("silero", "faster_whisper", "silero*.onnx", vad_method in ("silero", None))
     yield _asset("pyannote", "whisperx", "pytorch_model.bin", vad_method == "pyannote")
-    mel = _asset("mel filters", "whisperx", "mel_filters.npz", needed=True)
+    mel = _asset(_("mel filters"), "whisperx", "mel_filters.npz", needed=True)
     if mel.remedy:
         yield mel
 
@@ -79,7 +89,9 @@ def _asset(subject: str, package: str, pattern: str, needed: bool) -> Finding:
     places = list(spec.submodule_search_locations or ()) if spec else []
     found = [path for place in places for path in Path(place, "assets").glob(pattern)]
     if found and found[0].stat().st_size > 0:
-        return ok(subject, f"{found[0].name} is inside the package {package}")
-    remedy = f"Install {package} anew: `pip install --force-reinstall {package}`."
-    seen = f"{pattern} is not inside the package {package}"
+        seen = _("{file} is inside the package {package}")
+        return ok(subject, seen.format(file=found[0].name, package=package))
+    remedy = _("Install {package} anew: `pip install --force-reinstall {package}`.")
+    remedy = remedy.format(package=package)
+    seen = _("{file} is not inside the package {package}").format(file=pattern, package=package)
     return problem(subject, seen, remedy) if needed else warning(subject, seen, remedy)

@@ -10,16 +10,24 @@ import sys
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from gettext import gettext as _
+from gettext import ngettext
 from typing import TYPE_CHECKING
 
 from modules.cli import check_program
 from modules.cli.findings import Finding, Level, ok, problem
+from modules.cli.language import noted
 
 if TYPE_CHECKING:
     from modules.config import Config
 
 _COLOURS = {Level.OK: "32", Level.WARNING: "33", Level.PROBLEM: "31"}
-_SUBJECT_WIDTH = 14
+_LEVELS = {
+    Level.OK: noted("ok"),
+    Level.WARNING: noted("warning"),
+    Level.PROBLEM: noted("problem"),
+}
+_LEVEL_WIDTH, _SUBJECT_WIDTH = 8, 14
 
 
 def run(options: Namespace) -> int:
@@ -30,7 +38,7 @@ def run(options: Namespace) -> int:
         print(line(finding, coloured=_is_coloured()), flush=True)
     problems, warnings = counted[Level.PROBLEM], counted[Level.WARNING]
     print()
-    print(f"{_number(problems, 'problem')}, {_number(warnings, 'warning')}.")
+    print(f"{_problems(problems)}, {_warnings(warnings)}.")
     return 1 if problems else 0
 
 
@@ -42,18 +50,19 @@ def examine(options: Namespace) -> Iterator[Finding]:
         from modules.cli.session import configured
         from modules.errors import ConfigError
     except ImportError as error:
-        yield problem("program", f"cannot be loaded: {error}", "Install the packages first.")
+        seen = _("cannot be loaded: {error}").format(error=error)
+        yield problem(_("program"), seen, _("Install the packages first."))
         return
     try:
         config = configured(options)
     except ConfigError as error:
         yield from check_program.check_assets(None)
         for complaint in error.problems:
-            yield problem("configuration", complaint)
-        remedy = "Mend it and run this again: folders, model and API were not looked at."
-        yield problem("configuration", "cannot be used", remedy)
+            yield problem(_("configuration"), complaint)
+        remedy = _("Mend it and run this again: folders, model and API were not looked at.")
+        yield problem(_("configuration"), _("cannot be used"), remedy)
         return
-    yield ok("configuration", "valid")
+    yield ok(_("configuration"), _("valid"))
     yield from check_program.check_assets(config.whisperx.vad_method)
     for check in _checks():
         yield from _guarded(check, config)
@@ -83,12 +92,12 @@ def _guarded(check: Callable[[Config], Iterator[Finding]], config: Config) -> It
     try:
         yield from check(config)
     except OSError as error:
-        yield problem("system", f"could not be examined: {error}")
+        yield problem(_("system"), _("could not be examined: {error}").format(error=error))
 
 
 def line(finding: Finding, coloured: bool = False) -> str:
     """``problem  model  what was seen – what to do``."""
-    level = finding.level.ljust(8)
+    level = _(_LEVELS[finding.level]).ljust(_LEVEL_WIDTH)
     if coloured:
         level = f"\x1b[{_COLOURS[finding.level]}m{level}\x1b[0m"
     remedy = f" – {finding.remedy}" if finding.remedy else ""
@@ -99,5 +108,11 @@ def _is_coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+def _problems(count: int) -> str:
+    told = ngettext("{n} problem", "{n} problems", count).format(n=count)
+    return told if count else _("no problems")
+
+
+def _warnings(count: int) -> str:
+    told = ngettext("{n} warning", "{n} warnings", count).format(n=count)
+    return told if count else _("no warnings")

@@ -7,147 +7,185 @@ there at once.
 from __future__ import annotations
 
 import argparse
-from argparse import Namespace
+import importlib
+import math
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
 from modules import __version__
+from modules.cli import help_texts
 
-_EXIT_CODES = """\
-exit codes:
-  0   all is well                    74  a folder cannot be used
-  1   it failed, wholly or in part   75  another transcriber is running
-  2   the command line is wrong      78  the configuration is wrong
-  69  a model is missing             130 stopped with Ctrl-C
-"""
-
-_MAIN = f"""\
-examples:
-  transcriber.py                      run the service: watch the shared folder
-  transcriber.py doctor               is everything in place?
-  transcriber.py status               what is done, what is waiting, what failed
-  transcriber.py transcribe talk.mp3  one file, here and now, without the service
-  transcriber.py COMMAND --help       more on a command
-
-Without a command the service runs. Every command reads config.yaml beside this program;
---config, given before the command, names another one.
-
-{_EXIT_CODES}"""
-
-_TRANSCRIBE = """\
-examples:
-  transcriber.py transcribe talk.mp3                talk.txt and talk.srt beside it
-  transcriber.py transcribe *.mp4 -f srt -o subs/   subtitles only, into a folder
-  transcriber.py transcribe talk.mp3 --language en --model small
-  transcriber.py transcribe talk.mp3 -f txt,json    several formats
-
-Nothing is ever written over a file unless --overwrite is given. While the service runs it holds
-the lock, and this command says so and ends with 75: copy the file into the shared folder then.
-Files that lie in the shared folder are the service's work: use `submit` to have one done first.
-Ctrl-C ends it; what was written by then stays.
-"""
-
-_SUBMIT = """\
-examples:
-  transcriber.py submit talk.mp3           a file in the shared folder, by its name
-  transcriber.py submit shared/talk.mp3    or by its path
-
-The file goes before all those that were merely found in the folder. It must lie in the shared
-folder already. If no service runs, the order is kept and carried out at the next start.
-"""
-
-_STATUS = """\
-examples:
-  transcriber.py status          a table of the shared folder and of the files that failed
-  transcriber.py status --json   the same for programs
-
-It reads the folder alone, so it works with and without the service. The states:
-  pending     found, nothing done yet          completed   the text is there
-  queued      ordered, or waits to go on       error       given up on
-  processing  the model has it                 manual      failed and moved to the manual folder
-"""
-
-_DOCTOR = """\
-Each line begins with ok, warning or problem. A warning leaves the program working; a problem does
-not, and the exit code is 1. Nothing is changed, and it may run beside the service.
-"""
-
-_PAUSE = """\
-The file in hand stops after its current piece and later goes on from there. New files and orders
-are still accepted. The pause outlives a restart; `transcriber.py resume` ends it.
-"""
+#: Between two looks of ``status --watch``, in seconds.
+_INTERVAL_S = 1.0
+_SHORTEST_S = 0.1
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> ArgumentParser:
     """The whole command line; ``options.command(options)`` runs what was asked for."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="transcriber.py",
-        description="Turns recordings that are dropped into a folder into text, with WhisperX.",
-        epilog=_MAIN,
+        description=_("Turns recordings that are dropped into a folder into text, with WhisperX."),
+        epilog=f"{_(help_texts.MAIN)}\n{_(help_texts.EXIT_CODES)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"audio-transcriber {__version__}")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="default: config.yaml")
-    parser.set_defaults(command=_run, first_run_sample=None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"audio-transcriber {__version__}",
+        help=_("show the version and exit"),
+    )
+    config = parser.add_argument(
+        "--config", type=Path, metavar=_("FILE"), help=_("default: config.yaml")
+    )
+    _completes(config, "file")
+    parser.set_defaults(command=_command("service"), first_run_sample=None)
+    commands = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"))
     _add_run(commands)
     _add_transcribe(commands)
     _add_submit(commands)
     _add_status(commands)
-    _add(commands, "doctor", "check that everything is in place", _DOCTOR, _doctor)
-    _add(commands, "pause", "start no further file until `resume`", _PAUSE, _pause)
-    _add(commands, "resume", "go on after `pause`", "", _resume)
+    _add_queue(commands)
+    _add_retry(commands)
+    _add_delete(commands)
+    _add_small_ones(commands)
+    _add_completion(commands)
     return parser
 
 
-def _add(commands: Any, name: str, purpose: str, epilog: str, command: Any) -> Any:
+def _command(module: str, function: str = "run") -> Callable[[Namespace], int]:
+    """What runs a command; its module is imported when that is called."""
+
+    def run(options: Namespace) -> int:
+        found: Callable[[Namespace], int] = getattr(
+            importlib.import_module(f"modules.cli.{module}"), function
+        )
+        return found(options)
+
+    return run
+
+
+def _add(
+    commands: Any, name: str, purpose: str, epilog: str, command: Callable[[Namespace], int]
+) -> Any:
     added = commands.add_parser(
         name,
         help=purpose,
         description=f"{purpose[0].upper()}{purpose[1:]}.",
-        epilog=epilog,
+        epilog=_(epilog) if epilog else "",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     added.set_defaults(command=command)
     return added
 
 
+def _completes(action: Any, what: str) -> None:
+    """What the shell offers for an argument; see ``completion``."""
+    action.offers = what
+
+
 def _add_run(commands: Any) -> None:
-    run = _add(commands, "run", "watch the shared folder (this is the default)", "", _run)
-    run.add_argument(
-        "--first-run-sample", type=Path, metavar="FILE",
-        help="put this recording into a shared folder that was never used, and print its text",
-    )  # fmt: skip
+    purpose = _("watch the shared folder (this is the default)")
+    run = _add(commands, "run", purpose, "", _command("service"))
+    sample = run.add_argument(
+        "--first-run-sample",
+        type=Path,
+        metavar=_("FILE"),
+        help=_("put this recording into a shared folder that was never used, and print its text"),
+    )
+    _completes(sample, "file")
 
 
 def _add_transcribe(commands: Any) -> None:
-    purpose = "turn files into text here and now, without the service"
-    command = _add(commands, "transcribe", purpose, _TRANSCRIBE, _transcribe)
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    purpose = _("turn files into text here and now, without the service")
+    command = _add(commands, "transcribe", purpose, help_texts.TRANSCRIBE, _command("transcribe"))
+    _completes(command.add_argument("files", nargs="+", type=Path, metavar=_("FILE")), "file")
+    output = command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar=_("DIR"),
+        help=_("where the texts go; default: beside FILE"),
+    )
+    _completes(output, "directory")
     command.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="where the texts go; default: beside FILE"
+        "-f",
+        "--format",
+        dest="formats",
+        type=_formats,
+        action="extend",
+        metavar=_("FORMAT"),
+        help=_(
+            "txt, srt, vtt, tsv, json, docx, or result for the service's own file with everything "
+            "in it; several by commas or by repeating; default: output.formats of the configuration"
+        ),
+    )
+    command.add_argument("--language", metavar=_("CODE"), help=_("such as ru or en; auto; mixed"))
+    command.add_argument(
+        "--model", metavar=_("SIZE"), help=_("such as base or small, or a ./folder")
     )
     command.add_argument(
-        "-f", "--format", dest="formats", type=_formats, action="extend", metavar="FORMAT",
-        help="txt, srt, vtt, tsv, json, docx, or result for the service's own file with everything "
-        "in it; several by commas or by repeating; default: output.formats of the configuration",
-    )  # fmt: skip
-    command.add_argument("--language", metavar="CODE", help="such as ru or en; auto; mixed")
-    command.add_argument("--model", metavar="SIZE", help="such as base or small, or a ./folder")
-    command.add_argument(
-        "--overwrite", action="store_true", help="write over files that are there already"
+        "--overwrite", action="store_true", help=_("write over files that are there already")
     )
 
 
 def _add_submit(commands: Any) -> None:
-    purpose = "have files of the shared folder done before the others"
-    command = _add(commands, "submit", purpose, _SUBMIT, _submit)
-    command.add_argument("files", nargs="+", metavar="FILE")
+    purpose = _("have files of the shared folder done before the others")
+    command = _add(commands, "submit", purpose, help_texts.SUBMIT, _command("submit"))
+    _completes(command.add_argument("files", nargs="+", metavar=_("FILE")), "shared")
 
 
 def _add_status(commands: Any) -> None:
-    command = _add(commands, "status", "show what is done, waiting and failed", _STATUS, _status)
-    command.add_argument("--json", action="store_true", help="for programs")
+    purpose = _("show what is done, waiting and failed")
+    command = _add(commands, "status", purpose, help_texts.STATUS, _command("status"))
+    kind = command.add_mutually_exclusive_group()
+    kind.add_argument("--json", action="store_true", help=_("for programs"))
+    kind.add_argument("--watch", action="store_true", help=_("go on showing it, until Ctrl-C"))
+    command.add_argument(
+        "--interval",
+        type=_interval,
+        default=_INTERVAL_S,
+        metavar=_("SECONDS"),
+        help=_("with --watch: between two looks (%(default)g)"),
+    )
+
+
+def _add_queue(commands: Any) -> None:
+    purpose = _("show what waits, in which order, and for how long")
+    command = _add(commands, "queue", purpose, help_texts.QUEUE, _command("queue"))
+    command.add_argument("--json", action="store_true", help=_("for programs"))
+
+
+def _add_retry(commands: Any) -> None:
+    purpose = _("bring files that failed back from the manual folder")
+    command = _add(commands, "retry", purpose, help_texts.RETRY, _command("retry"))
+    _completes(command.add_argument("files", nargs="+", metavar=_("NAME")), "manual")
+
+
+def _add_delete(commands: Any) -> None:
+    purpose = _("delete recordings and every file made from them")
+    command = _add(commands, "delete", purpose, help_texts.DELETE, _command("delete"))
+    _completes(command.add_argument("files", nargs="+", metavar=_("NAME")), "both")
+    command.add_argument("-y", "--yes", action="store_true", help=_("do not ask"))
+
+
+def _add_small_ones(commands: Any) -> None:
+    purpose = _("check that everything is in place")
+    _add(commands, "doctor", purpose, help_texts.DOCTOR, _command("doctor"))
+    purpose = _("start no further file until `resume`")
+    _add(commands, "pause", purpose, help_texts.PAUSE, _command("pause", "pause"))
+    _add(commands, "resume", _("go on after `pause`"), "", _command("pause", "resume"))
+
+
+def _add_completion(commands: Any) -> None:
+    from modules.cli.completion import SHELLS, called
+
+    purpose = _("print a script that completes commands by Tab")
+    command = _add(commands, "completion", purpose, "", _command("completion"))
+    command.epilog = _(help_texts.COMPLETION).format(**called())
+    command.add_argument("shell", choices=SHELLS, metavar=_("SHELL"), help=", ".join(SHELLS))
 
 
 def _formats(text: str) -> list[str]:
@@ -157,50 +195,17 @@ def _formats(text: str) -> list[str]:
     formats = [word.strip().lower() for word in text.split(",")]
     for form in formats:
         if form not in known:
-            raise argparse.ArgumentTypeError(f"{form!r} is none of {', '.join(known)}")
+            told = _("{format!r} is none of {known}").format(format=form, known=", ".join(known))
+            raise argparse.ArgumentTypeError(told)
     return formats
 
 
-# --- the commands -----------------------------------------------------------------------------
-
-
-def _run(options: Namespace) -> int:
-    from modules.cli import service
-
-    return service.run(options)
-
-
-def _transcribe(options: Namespace) -> int:
-    from modules.cli import transcribe
-
-    return transcribe.run(options)
-
-
-def _submit(options: Namespace) -> int:
-    from modules.cli import submit
-
-    return submit.run(options)
-
-
-def _status(options: Namespace) -> int:
-    from modules.cli import status
-
-    return status.run(options)
-
-
-def _doctor(options: Namespace) -> int:
-    from modules.cli import doctor
-
-    return doctor.run(options)
-
-
-def _pause(options: Namespace) -> int:
-    from modules.cli import pause
-
-    return pause.pause(options)
-
-
-def _resume(options: Namespace) -> int:
-    from modules.cli import pause
-
-    return pause.resume(options)
+def _interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not _SHORTEST_S <= seconds <= 3600:
+        told = _("must be a number of seconds, from {least} to 3600")
+        raise argparse.ArgumentTypeError(told.format(least=_SHORTEST_S))
+    return seconds

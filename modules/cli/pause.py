@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from gettext import gettext as _
 
 from modules.atomic import remove, storage_errors, write_whole
-from modules.cli.presence import find_owner
+from modules.cli.presence import daemon_runs
 from modules.cli.session import configured, require_share, say
 from modules.clock import SystemClock
 from modules.config import Config
@@ -18,16 +19,16 @@ def pause(options: Namespace) -> int:
     require_share(config)
     flag = _files(config).pause_flag
     if flag.exists():
-        say("The queue is paused already. `transcriber.py resume` lets it go on.")
+        say(_("The queue is paused already. `transcriber.py resume` lets it go on."))
         return 0
     with storage_errors(flag.parent):
         flag.parent.mkdir(exist_ok=True)
     write_whole(flag, b"")
-    if _daemon_runs(config):
-        say("Paused. The file in hand stops after its current piece and later goes on from there.")
+    if daemon_runs(config, SystemClock()):
+        say(_("Paused. The file in hand stops after its current piece, to go on from there later."))
     else:
-        say("Paused. No daemon runs; when it is started it will start no file.")
-    say("`transcriber.py resume` lets it go on.")
+        say(_("Paused. No daemon runs; when it is started it will start no file."))
+    say(_("`transcriber.py resume` lets it go on."))
     return 0
 
 
@@ -36,18 +37,13 @@ def resume(options: Namespace) -> int:
     config = configured(options)
     require_share(config)
     if not remove(_files(config).pause_flag):
-        say("The queue was not paused.")
-    elif _daemon_runs(config):
-        say("Going on.")
+        say(_("The queue was not paused."))
+    elif daemon_runs(config, SystemClock()):
+        say(_("Going on."))
     else:
-        say("No longer paused. No daemon runs; `transcriber.py run` starts it.")
+        say(_("No longer paused. No daemon runs; `transcriber.py run` starts it."))
     return 0
 
 
 def _files(config: Config) -> FileManager:
     return FileManager(config.shared_directory, config.manual_directory, SystemClock())
-
-
-def _daemon_runs(config: Config) -> bool:
-    owner = find_owner(config, SystemClock())
-    return owner is not None and owner.is_daemon

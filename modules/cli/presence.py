@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from gettext import gettext as _
 
+from modules.cli.language import noted
 from modules.cli.session import local_time, parse_time
 from modules.clock import Clock
 from modules.config import Config
 from modules.owner import holder, is_elsewhere_and_alive, read_note
+
+#: By the role in the owner's note.
+_RUNS = {
+    "daemon": noted("The daemon runs"),
+    "transcribe command": noted("The transcribe command runs"),
+    "retry command": noted("The retry command runs"),
+    "delete command": noted("The delete command runs"),
+}
 
 
 @dataclass(frozen=True)
@@ -26,9 +36,10 @@ class Owner:
 
     def __str__(self) -> str:
         facts = [f"PID {self.pid}"] if self.pid else []
-        facts += [f"on {self.host}"] if self.host else []
-        facts += [f"since {local_time(self.since)}"] if self.since else []
-        return f"The {self.role} runs" + (f" ({', '.join(facts)})." if facts else ".")
+        facts += [_("on {host}").format(host=self.host)] if self.host else []
+        facts += [_("since {time}").format(time=local_time(self.since))] if self.since else []
+        told = _(_RUNS[self.role]) if self.role in _RUNS else f"The {self.role} runs"
+        return told + (f" ({', '.join(facts)})." if facts else ".")
 
 
 def find_owner(config: Config, clock: Clock) -> Owner | None:
@@ -44,3 +55,8 @@ def find_owner(config: Config, clock: Clock) -> Owner | None:
         host=str(host) if host else None,
         since=parse_time(note.get("since")),
     )
+
+
+def daemon_runs(config: Config, clock: Clock) -> bool:
+    owner = find_owner(config, clock)
+    return owner is not None and owner.is_daemon

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from gettext import gettext as _
 from typing import Protocol
 
 from rich.console import Console
@@ -47,7 +48,7 @@ class _Lines:
         self._told = 0
 
     def loading(self, model: str) -> None:
-        self._tell(f"loading the model {model}")
+        self._tell(_("loading the model {model}").format(model=model))
 
     def at(self, position_s: float, duration_s: float | None, fraction: float) -> None:
         percent = int(fraction * 100) // _STEP * _STEP
@@ -70,11 +71,13 @@ class _Bar:
         self._task = progress.add_task(name, total=None, position="")
 
     def loading(self, model: str) -> None:
-        self._progress.update(self._task, position=f"loading the model {model}")
+        told = _("loading the model {model}").format(model=model)
+        self._progress.update(self._task, position=told)
 
     def at(self, position_s: float, duration_s: float | None, fraction: float) -> None:
-        of = f" of {length(duration_s)}" if duration_s else ""
-        shown = f"{length(position_s)}{of}"
+        shown = length(position_s)
+        if duration_s:
+            shown = _("{done} of {all}").format(done=shown, all=length(duration_s))
         self._progress.update(self._task, total=1.0, completed=fraction, position=shown)
 
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 
-from modules.clock import SystemClock
+from modules.cli.clerk import Clerk
+from modules.clock import Clock, SystemClock
+from modules.config import Config
 from modules.config_loader import load_config
 from modules.daemon import Daemon
+from modules.errors import TranscriberError
 from modules.first_run import FirstRun
-from modules.logger import setup_logging
+from modules.logger import get_logger, setup_logging
+from modules.owner import Ownership
+
+log = get_logger("Clerk")
+
+_COMPLAINT_S = 60.0
 
 
 def run(options: Namespace) -> int:
@@ -18,6 +26,24 @@ def run(options: Namespace) -> int:
     setup_logging(config.logging.level)
     sample = options.first_run_sample
     first_run = FirstRun(sample, config.shared_directory) if sample else None
-    while Daemon(config, SystemClock(), first_run).run():
+    while Service(config, SystemClock(), first_run).run():
         first_run = None
     return 0
+
+
+class Service(Daemon):
+    """The daemon, which also does what the command line asks of it through the folder."""
+
+    def __init__(self, config: Config, clock: Clock, first_run: FirstRun | None = None) -> None:
+        super().__init__(config, clock, first_run)
+        self._clerk = Clerk(config.shared_directory, self.control, self.scheduler, clock)
+
+    def _tick(self, owner: Ownership) -> None:
+        super()._tick(owner)
+        if not self.watcher.available or self._replaced:
+            return
+        try:
+            self._clerk.attend()
+        except TranscriberError as error:
+            if self._is_due("complaint", _COMPLAINT_S):
+                log.warning("The shared folder cannot be used just now: %s", error)

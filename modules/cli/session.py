@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from datetime import datetime
+from gettext import gettext as _
 
 from modules.config import Config
 from modules.config_loader import load_config
@@ -29,8 +30,8 @@ def require_share(config: Config) -> None:
     if not config.shared_directory.is_dir():
         raise StorageError(
             "share_unavailable",
-            f"There is no shared folder {config.shared_directory}.",
-            remedy="Check shared_directory and that it is mounted; the service creates it.",
+            _("There is no shared folder {folder}.").format(folder=config.shared_directory),
+            remedy=_("Check shared_directory and that it is mounted; the service creates it."),
         )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from pathlib import Path
+from gettext import gettext as _
 
 from modules import orders
+from modules.cli.names_given import name_in_share
 from modules.cli.presence import find_owner
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
@@ -32,34 +33,14 @@ def run(options: Namespace) -> int:
             failed += 1
             continue
         if files.is_done(name):
-            say(f"{name}: its text is there already.")
+            say(_("{name}: its text is there already.").format(name=name))
             continue
         orders.place(config.shared_directory, name, clock)
-        say(f"{name}: ordered.")
+        say(_("{name}: ordered.").format(name=name))
         placed += 1
     if placed:
         _say_when(config, files)
     return 1 if failed else 0
-
-
-def name_in_share(text: str, config: Config) -> str:
-    """A bare name, a path relative to the share, or any path into it, as a name in the share.
-
-    Raises TranscriberError if it points outside.
-    """
-    shared = Path(os.path.realpath(config.shared_directory))
-    inside = Path(os.path.normpath(shared / text))
-    # A link may be a part of the way; the last part is the file itself and is not followed.
-    outside = Path(os.path.realpath(os.path.dirname(os.path.abspath(text))), os.path.basename(text))
-    within = [path for path in (inside, outside) if path.is_relative_to(shared)]
-    found = next((path for path in within if os.path.lexists(path)), None)
-    if found or (within and not os.path.lexists(text)):
-        return (found or within[0]).relative_to(shared).as_posix()
-    raise TranscriberError(
-        "not_in_share",
-        f"It does not lie in the shared folder {config.shared_directory}.",
-        remedy="Copy it there, or use `transcriber.py transcribe`.",
-    )
 
 
 def _check(name: str, config: Config) -> None:
@@ -67,31 +48,36 @@ def _check(name: str, config: Config) -> None:
     if look(config.shared_directory, name) is None:
         raise _absent(name, config)
     if not is_recording(name):
-        raise TranscriberError("not_a_recording", "This is not the name of a recording.")
+        message = _("This is not the name of a recording.")
+        raise TranscriberError("not_a_recording", message)
     if "/" in name and not config.watch.recursive:
         raise TranscriberError(
             "subfolder",
-            "It lies in a subfolder, and the service does not look into those.",
-            remedy="Move it up, or set watch.recursive: true.",
+            _("It lies in a subfolder, and the service does not look into those."),
+            remedy=_("Move it up, or set watch.recursive: true."),
         )
 
 
 def _absent(name: str, config: Config) -> TranscriberError:
     if os.path.lexists(config.shared_directory / name):
-        message = "This is no regular file; folders and links are not taken."
+        message = _("This is no regular file; folders and links are not taken.")
         return TranscriberError("not_a_file", message)
     if os.path.lexists(config.manual_directory / name):
-        message = f"It failed before and lies in {config.manual_directory}."
-        return TranscriberError("in_manual", message, remedy="Move it back: it starts afresh.")
-    message = f"There is no such file in the shared folder {config.shared_directory}."
-    return TranscriberError("file_not_found", message)
+        message = _("It failed before and lies in {folder}.")
+        return TranscriberError(
+            "in_manual",
+            message.format(folder=config.manual_directory),
+            remedy=_("`transcriber.py retry` brings it back."),
+        )
+    message = _("There is no such file in the shared folder {folder}.")
+    return TranscriberError("file_not_found", message.format(folder=config.shared_directory))
 
 
 def _say_when(config: Config, files: FileManager) -> None:
     owner = find_owner(config, SystemClock())
     if owner is None or not owner.is_daemon:
-        say("No daemon runs; it begins when the service is next started (`transcriber.py run`).")
+        say(_("No daemon runs; it begins when the service is next started (`transcriber.py run`)."))
     elif files.pause_flag.exists():
-        say("The queue is paused; it begins after `transcriber.py resume`.")
+        say(_("The queue is paused; it begins after `transcriber.py resume`."))
     else:
-        say("The daemon runs and takes it next, after orders that were given before.")
+        say(_("The daemon runs and takes it next, after orders that were given before."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from gettext import gettext as _
 from pathlib import Path
 
 from modules.errors import TranscriberError
@@ -55,7 +56,7 @@ def _target(
 ) -> Target:
     """Named by the stem, as players look for it; by the full name where two share a stem."""
     if not recording.is_file():
-        message = "This is no file." if recording.exists() else "There is no such file."
+        message = _("This is no file.") if recording.exists() else _("There is no such file.")
         raise TranscriberError("file_not_found", message)
     base = recording.name if _shares_stem(recording, chosen, folder) else stem_of(recording.name)
     outputs = {}
@@ -86,8 +87,9 @@ def _names_in(folder: Path) -> list[str]:
 def _refuse_taken(target: Target, promised: set[Path], overwrite: bool) -> None:
     for path in target.outputs.values():
         if path in promised:
-            message = f"{path.name} is already being written for another of these files."
-            raise TranscriberError("name_taken", message, remedy="Do them one by one.")
+            message = _("{name} is already being written for another of these files.")
+            message = message.format(name=path.name)
+            raise TranscriberError("name_taken", message, remedy=_("Do them one by one."))
         if not overwrite:
             refuse_existing(path)
 
@@ -97,6 +99,6 @@ def refuse_existing(path: Path) -> None:
     if os.path.lexists(path):
         raise TranscriberError(
             "file_exists",
-            f"{path} is there already.",
-            remedy="Move it away, choose another folder with -o, or use --overwrite.",
+            _("{path} is there already.").format(path=path),
+            remedy=_("Move it away, choose another folder with -o, or use --overwrite."),
         )

@@ -6,6 +6,7 @@ import contextlib
 import os
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from gettext import gettext as _
 from pathlib import Path
 
 from modules.atomic import storage_errors
@@ -99,7 +100,8 @@ def do_all(one_off: OneOff, targets: Sequence[Target], interruption: Interruptio
             failed = 1
             complain(f"{target.name}: {error}")
         if told is None or interruption.number is not None:
-            complain(f"stopped; {target.name} is not done" if told is None else "stopped")
+            undone = _("stopped; {name} is not done").format(name=target.name)
+            complain(undone if told is None else _("stopped"))
             return interruption.exit_code
         if told:
             written = ", ".join(_shown(path) for path in target.outputs.values())

@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from modules import orders
+from modules.cli import rows as row_module
 from modules.cli import sidecar_reader
-from modules.cli.folder_report import Report, Row, State, report
+from modules.cli.folder_report import Report, Reporter, report
 from modules.cli.presence import Owner
+from modules.cli.rows import Row, State
 from modules.cli.session import length
-from modules.cli.status import as_json, plain_table, summary
+from modules.cli.status import as_json
+from modules.cli.tables import plain_table
+from modules.cli.words import summary
 from modules.config import Config
 from modules.file_manager import FileManager
 from modules.job import ErrorInfo, Job, Priority, Progress, Status
@@ -203,6 +207,46 @@ def test_subfolders_are_looked_into_only_where_the_service_does(tmp_path: Path) 
         assert [row.name for row in found.rows] == (["sub/talk.mp3"] if recursive else [])
 
 
+# --- looking again and again ------------------------------------------------------------------
+
+
+def test_what_did_not_change_is_not_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    really = row_module.read_result
+
+    def counted(path: Path) -> dict[str, Any] | None:
+        read.append(path.name)
+        return really(path)
+
+    monkeypatch.setattr(row_module, "read_result", counted)
+    for name in ("a.mp3", "b.mp3"):
+        desk.add(name)
+        desk.finish(name)
+    reporter = Reporter(desk.config, desk.files)
+    first = reporter.look()
+    assert reporter.look() == first
+    assert sorted(read) == ["a.mp3.result", "b.mp3.result"]
+    desk.add("a.mp3", b"other sound")
+    assert {row.name: row.state for row in reporter.look().rows} == {
+        "a.mp3": State.PENDING,
+        "b.mp3": State.COMPLETED,
+    }
+    assert read[2:] == ["a.mp3.result"]
+    result = desk.finish("b.mp3")
+    result.write_text(result.read_text().replace('"word_count": 12', '"word_count": 1234'))
+    assert [row.words for row in reporter.look().rows if row.name == "b.mp3"] == [1234]
+
+
+def test_what_went_is_forgotten(desk: Desk) -> None:
+    path = desk.add("a.mp3")
+    result = desk.finish("a.mp3")
+    reporter = Reporter(desk.config, desk.files)
+    assert len(reporter.look().rows) == 1
+    path.unlink()
+    result.unlink()
+    assert reporter.look().rows == []
+
+
 # --- how it is shown --------------------------------------------------------------------------
 
 
@@ -225,8 +269,9 @@ def test_json_leaves_out_what_is_not_known() -> None:
 
 
 def test_columns_are_aligned() -> None:
+    head = ("NAME", "STATE", "LENGTH", "LANG", "WORDS", "WHEN", "")
     rows = [("long name.mp3", "pending", "1:05", "", "7", "", "why"), ("a", "b", "c", *"defg")]
-    lines = plain_table(rows)
+    lines = plain_table(head, rows, right=(2, 4))
     assert lines[0].startswith("NAME")
     assert len({line.index(word) for line, word in zip(lines[1:], ("why", "g"), strict=True)}) == 1
 

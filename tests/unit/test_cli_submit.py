@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modules.cli.submit import _check, name_in_share
+from modules.cli.names_given import name_in_either, name_in_manual, name_in_share
+from modules.cli.submit import _check
 from modules.config import Config
 from modules.errors import TranscriberError
 
@@ -71,3 +72,23 @@ def test_what_the_service_would_not_take_is_refused(config: Config, name: str, w
 
 def test_a_recording_in_the_share_is_taken(config: Config) -> None:
     _check("talk.mp3", config)
+
+
+# --- names for retry and delete ---------------------------------------------------------------
+
+
+def test_a_failed_recording_is_named_by_its_name_or_its_path(config: Config) -> None:
+    (config.manual_directory / "bad.mp3").write_bytes(b"x")
+    for text in ("bad.mp3", "manual/bad.mp3", str(config.manual_directory / "bad.mp3")):
+        assert name_in_manual(text, config) == "bad.mp3"
+        assert name_in_either(text, config) == "bad.mp3"
+    with pytest.raises(TranscriberError, match="does not lie in the manual folder"):
+        name_in_manual("shared/talk.mp3", config)
+
+
+def test_what_is_in_neither_folder_is_refused(config: Config) -> None:
+    assert name_in_either("shared/talk.mp3", config) == "talk.mp3"
+    assert name_in_either("gone.mp3", config) == "gone.mp3"
+    for text in ("elsewhere.mp3", "/etc/passwd"):
+        with pytest.raises(TranscriberError, match="neither"):
+            name_in_either(text, config)

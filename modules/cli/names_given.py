@@ -1,0 +1,62 @@
+"""Which recording somebody means: a name, or a path into the shared or the manual folder."""
+
+from __future__ import annotations
+
+import os
+from gettext import gettext as _
+from pathlib import Path
+
+from modules.config import Config
+from modules.errors import TranscriberError
+
+
+def name_in_share(text: str, config: Config) -> str:
+    """A bare name, a path relative to the share, or any path into it, as a name in the share.
+
+    Raises TranscriberError if it points outside.
+    """
+    name = _name_in(config.shared_directory, text)
+    if name is not None:
+        return name
+    raise TranscriberError(
+        "not_in_share",
+        _("It does not lie in the shared folder {folder}.").format(folder=config.shared_directory),
+        remedy=_("Copy it there, or use `transcriber.py transcribe`."),
+    )
+
+
+def name_in_manual(text: str, config: Config) -> str:
+    """The same for ``manual/``. Raises TranscriberError if it points outside."""
+    name = _name_in(config.manual_directory, text)
+    if name is not None:
+        return name
+    told = _("It does not lie in the manual folder {folder}.")
+    raise TranscriberError("not_in_manual", told.format(folder=config.manual_directory))
+
+
+def name_in_either(text: str, config: Config) -> str:
+    """A recording of the shared folder or, if it is only there, of ``manual/``.
+
+    Raises TranscriberError if it points outside of both.
+    """
+    shared, manual = config.shared_directory, config.manual_directory
+    names = [(root, _name_in(root, text)) for root in (shared, manual)]
+    there = [name for root, name in names if name is not None and os.path.lexists(root / name)]
+    possible = there or [name for _root, name in names if name is not None]
+    if possible:
+        return possible[0]
+    told = _("It lies neither in {shared} nor in {manual}.")
+    raise TranscriberError("not_in_share", told.format(shared=shared, manual=manual))
+
+
+def _name_in(folder: Path, text: str) -> str | None:
+    """The name that a text means in a folder, be there such a file or not; None if outside."""
+    root = Path(os.path.realpath(folder))
+    inside = Path(os.path.normpath(root / text))
+    # A link may be a part of the way; the last part is the file itself and is not followed.
+    outside = Path(os.path.realpath(os.path.dirname(os.path.abspath(text))), os.path.basename(text))
+    within = [path for path in (inside, outside) if path.is_relative_to(root) and path != root]
+    found = next((path for path in within if os.path.lexists(path)), None)
+    if found or (within and not os.path.lexists(text)):
+        return (found or within[0]).relative_to(root).as_posix()
+    return None
