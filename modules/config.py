@@ -11,10 +11,22 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
 from modules.job import Settings
 from modules.languages import LANGUAGE_CODES, LANGUAGES
@@ -48,13 +60,27 @@ HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 # --- kinds of value ---------------------------------------------------------------------------
 
 
-def _between(low: float, high: float) -> AfterValidator:
-    def check(value: float) -> float:
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low:.12g} and {high:.12g}")
-        return value
+@dataclass(frozen=True)
+class _between:  # noqa: N801 # reads as the function that it stands for
+    """Holds a number between two limits, and says so in the JSON schema."""
 
-    return AfterValidator(check)
+    low: float
+    high: float
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "minimum": self.low, "maximum": self.high}
+
+    def _check(self, value: float) -> float:
+        if not self.low <= value <= self.high:
+            raise ValueError(f"must be between {self.low:.12g} and {self.high:.12g}")
+        return value
 
 
 def _one_task(value: int) -> int:
@@ -151,10 +177,21 @@ def _path(value: object, info: ValidationInfo) -> Path:
     return Path(os.path.abspath(os.path.join(base, os.path.expanduser(value))))
 
 
+def _words(*words: str, besides: str) -> WithJsonSchema:
+    """What a JSON schema tells editors of a text that a function judges: words, or a pattern."""
+    return WithJsonSchema({"type": "string", "anyOf": [{"enum": words}, {"pattern": besides}]})
+
+
 FilePath = Annotated[Path, BeforeValidator(_path)]
 Text = Annotated[str, AfterValidator(_filled)]
-ModelSize = Annotated[str, AfterValidator(_filled), AfterValidator(_model_size)]
-Language = Annotated[str, AfterValidator(_language)]
+ModelSize = Annotated[
+    str, AfterValidator(_filled), AfterValidator(_model_size), _words(*MODEL_SIZES, besides="/")
+]
+Language = Annotated[
+    str,
+    AfterValidator(_language),
+    _words("auto", "mixed", *sorted(LANGUAGE_CODES), besides="[A-Z]"),
+]
 Temperature = Annotated[float, _between(0, 1)]
 ComputeType = Literal[
     "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16",
@@ -173,7 +210,13 @@ Secret = Annotated[str, AfterValidator(_secret)]
 RateLimit = Annotated[str, AfterValidator(_rate)]
 Url = Annotated[str, AfterValidator(_url)]
 HostName = Annotated[str, AfterValidator(_host_name)]
-Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+Level = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+    BeforeValidator(_upper),
+    _words("DEBUG", "INFO", "WARNING", "ERROR", besides="[a-z]"),
+]
+#: Not "one of [1]": the refusal tells why.
+OneTask = Annotated[int, AfterValidator(_one_task), WithJsonSchema({"type": "integer", "const": 1})]
 
 
 def _distinct(formats: tuple[Format, ...]) -> tuple[Format, ...]:
@@ -203,8 +246,8 @@ class ApiConfig(_Section):
 
     host: Text = "127.0.0.1"
     port: Annotated[int, _between(0, 65535)] = 8000
-    workers: Annotated[int, AfterValidator(_one_task)] = 1
-    max_concurrent_tasks: Annotated[int, AfterValidator(_one_task)] = 1
+    workers: OneTask = 1
+    max_concurrent_tasks: OneTask = 1
     key: Secret | None = None
     user: Text | None = None
     password: Secret | None = None
