@@ -240,10 +240,9 @@ class Act:
         for word in self._words:
             if late != word.startswith("late"):
                 continue
-            word = word.removeprefix("late")
-            name, after = re.fullmatch(r"([a-z]*)(\d*)", word).groups() if word else ("", "")
-            trick = _TRICKS.get(name)
-            if trick and (late or self._sent == int(after or 0)):
+            found = re.fullmatch(r"([a-z]*)(\d*)", word.removeprefix("late"))
+            trick = _TRICKS.get(found[1]) if found else None  # "m4a" is none
+            if found and trick and (late or self._sent == int(found[2] or 0)):
                 trick(self._line)
 
 
