@@ -208,8 +208,11 @@ class Job:
     @property
     def attempt_number(self) -> int:
         """The attempt that runs now, or would run next; the last one if there is no next."""
-        failures = sum(attempt.status == "failed" for attempt in self.attempts)
-        return failures if self.given_up else failures + 1
+        return self._failures if self.given_up else self._failures + 1
+
+    @property
+    def _failures(self) -> int:
+        return sum(attempt.status == "failed" for attempt in self.attempts)
 
     @property
     def finished(self) -> bool:
@@ -248,7 +251,7 @@ class Job:
 
     def open_attempt(self, now: datetime) -> Job:
         """Begin the next attempt, or reopen the one that was interrupted. The status stays."""
-        number = self.attempt_number
+        number = self._failures + 1
         closed = [a for a in self.attempts if a.attempt_number != number]
         previous = next((a for a in self.attempts if a.attempt_number == number), None)
         attempt = Attempt(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Generator, Iterator
@@ -16,6 +17,9 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
+
+# Who starts the tests in the background of a shell has it ignored, and so would every child.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What the program says is tested in English, whatever language this machine speaks.
 os.environ["LC_ALL"] = "C.UTF-8"

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from modules.atomic import remove, storage_errors, to_json, write_whole
-from modules.cli.errands import ANSWER, BELIEVED_S, ERRAND, folder
+from modules.cli.errands import ANSWER, BELIEVED_S, ERRAND, folder, removal
 from modules.clock import Clock
 from modules.control import Control
 from modules.errors import StorageError, TranscriberError
-from modules.intake import Removed
 from modules.logger import get_logger
 from modules.scheduler import Scheduler
 from modules.sidecars import parse_json
@@ -103,15 +102,6 @@ class Clerk:
             self._control.retry(name, None)
             return {}
         raise TranscriberError("unknown_errand", f"This version knows no {action!r}.")
-
-
-def removal(removed: Removed) -> dict[str, Any]:
-    """What was deleted, in the words of the API."""
-    return {
-        "deleted_files": list(removed.deleted),
-        "processing_interrupted": removed.interrupted,
-        "removed_from_queue": removed.dequeued,
-    }
 
 
 def _refusal(error: TranscriberError) -> dict[str, Any]:

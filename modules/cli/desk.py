@@ -10,18 +10,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from gettext import gettext as _
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from modules import orders
 from modules.cli import errands
-from modules.cli.clerk import removal
 from modules.cli.language import noted
 from modules.cli.presence import daemon_runs
 from modules.clock import Clock
 from modules.config import Config
-from modules.daemon import Daemon
 from modules.errors import LockHeldError, StorageError, TranscriberError
 from modules.owner import Ownership
+
+if TYPE_CHECKING:
+    from modules.daemon import Daemon
 
 
 class Desk(Protocol):
@@ -109,11 +110,13 @@ class _Acting:
 
     def delete(self, name: str) -> dict[str, Any]:
         self._owner.beat()
-        return removal(self._daemon.control.delete(name))
+        return errands.removal(self._daemon.control.delete(name))
 
 
 @contextlib.contextmanager
 def _acting(config: Config, clock: Clock, role: str) -> Iterator[Desk]:
+    from modules.daemon import Daemon  # takes a second, and is only needed where none runs
+
     with Ownership(config, clock, role) as owner:
         daemon = Daemon(config, clock)
         try:

@@ -18,6 +18,7 @@ from typing import Any
 from modules.atomic import remove, storage_errors, to_json, write_whole
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
+from modules.intake import Removed
 from modules.names import STATE_FOLDER
 from modules.sidecars import parse_json
 
@@ -33,6 +34,15 @@ _ALIVE_EVERY_S = 1.0
 
 def folder(shared: Path) -> Path:
     return shared / STATE_FOLDER / "errands"
+
+
+def removal(removed: Removed) -> dict[str, Any]:
+    """What was deleted, in the words of the API."""
+    return {
+        "deleted_files": list(removed.deleted),
+        "processing_interrupted": removed.interrupted,
+        "removed_from_queue": removed.dequeued,
+    }
 
 
 def ask(

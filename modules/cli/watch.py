@@ -1,7 +1,6 @@
 """``status --watch``: the folder as it changes. A table on a terminal, a line per change elsewhere.
 
-It reads the folder alone, and rests nine times as long as a look took, so that a folder of any size
-costs little.
+It reads the folder alone, and rests so long between two looks that no folder costs much.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from modules.config import Config
 from modules.estimates import Estimates
 from modules.file_manager import FileManager
 
-#: Resting so many times as long as looking took keeps the cost at a tenth of a core.
+#: Resting so many times as long as looking took of a core keeps the cost at a tenth of one.
 _REST = 9.0
 #: Who holds the lock is found out by trying it, which is not worth doing each second.
 _OWNER_EVERY_S = 5.0
@@ -66,10 +65,11 @@ def run(config: Config, clock: Clock, interval_s: float) -> int:
 
 def _show_for_ever(looker: Looker, screen: Screen, clock: Clock, interval_s: float) -> NoReturn:
     while True:
-        began = clock.monotonic()
+        began, worked = clock.monotonic(), time.process_time()
         screen.show(looker.look())
-        took_s = clock.monotonic() - began
-        time.sleep(max(interval_s - took_s, _REST * took_s))
+        took_s, cpu_s = clock.monotonic() - began, time.process_time() - worked
+        # As long as it took at least: a slow share has others to serve, too.
+        time.sleep(max(interval_s - took_s, took_s, _REST * cpu_s))
 
 
 class Looker:

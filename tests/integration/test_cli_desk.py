@@ -337,7 +337,8 @@ class Terminal:
         self._end, other = pty.openpty()
         fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 80, 0, 0))
         os.set_blocking(self._end, False)
-        clean = {k: v for k, v in place.environment().items() if k not in ("NO_COLOR", "COLUMNS")}
+        ours = place.environment().items()
+        clean = {k: v for k, v in ours if k not in ("NO_COLOR", "COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             place.command(*words),
             cwd=PROJECT,
