@@ -40,6 +40,8 @@ mkdir -p "$root/opt/audio-transcriber/.venv" "$root/opt/audio-transcriber/models
 mount --bind "$4" "$root/opt/audio-transcriber/models"
 # Its Python may lie in somebody's home, where the service cannot go.
 mount --bind "$6" "$root/opt/python"
+echo /opt/python/lib >"$root/etc/ld.so.conf.d/00-python.conf"
+chroot "$root" /sbin/ldconfig
 mkdir "$root/mnt/venv/upper" "$root/mnt/venv/work" "$root/mnt/venv/upper/bin"
 sed "s#^home = .*#home = /opt/python/bin#" "$3/pyvenv.cfg" >"$root/mnt/venv/upper/pyvenv.cfg"
 ln -s /opt/python/bin/python3 "$root/mnt/venv/upper/bin/python"

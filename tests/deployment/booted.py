@@ -6,6 +6,7 @@ is left alone, and tests are skipped.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -21,7 +22,10 @@ from tests.builders import until
 from tests.daemon_process import MODELS, PROJECT
 from tests.deployment.tools import TOOLS, run
 
+#: Whoever runs the tests need not have the programs of root at hand.
+ROOTS_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BOOT_S = 30.0
+GONE_WITHIN_S = 3.0
 _NAMESPACES = "--pid --mount --uts --ipc --net --cgroup --fork --kill-child"
 
 
@@ -78,7 +82,8 @@ class Machine:
     def do(self, *words: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command in the machine."""
         inside = ["--mount", "--pid", "--uts", "--ipc", "--net", "--root", "--wd"]
-        return run(["nsenter", "--target", str(self._first), *inside, *words], timeout_s=timeout_s)
+        command = ["nsenter", "--target", str(self._first), *inside, *words]
+        return run(command, timeout_s=timeout_s, env={"PATH": ROOTS_PATH})
 
     def must(self, *words: str, timeout_s: float = 60.0) -> str:
         """The same, for what has to succeed; returns what it said."""
@@ -114,9 +119,22 @@ def refuse_where_it_cannot_be() -> None:
 
 
 def _remove_groups() -> None:
-    """The control groups that it made, which nothing is in any more."""
-    for top in ("init.scope", "system.slice"):
-        for folder in Path("/sys/fs/cgroup").glob(f"**/{top}"):
-            groups = sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True)
-            for group in (*groups, folder):
-                subprocess.run(["rmdir", str(group)], check=False, stderr=subprocess.DEVNULL)
+    """The control groups that it made. What was in them may need a moment to be gone."""
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while (groups := _groups()) and time.monotonic() < deadline:
+        for group in groups:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        time.sleep(0.05)
+
+
+def _groups() -> list[Path]:
+    """The inner ones first."""
+    tops = [
+        folder
+        for hierarchy in Path("/sys/fs").glob("cgroup/*")
+        for folder in (hierarchy / "init.scope", hierarchy / "system.slice")
+        if folder.is_dir()
+    ]
+    inner = [path for top in tops for path in top.rglob("*") if path.is_dir()]
+    return sorted((*tops, *inner), reverse=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.builders import until
 from tests.deployment.tools import DEPLOY, environment, run, tool
 from tests.http_reply import Reply
+from tests.scripted_daemon import ScriptedDaemon
 
 SOON_S = 20.0
 #: What Debian's nginx.conf has around a site, for one that nobody but us is to see.
@@ -38,6 +39,10 @@ http {{
     include {root}/site.conf;
 }}
 """
+
+
+def port_of(daemon: ScriptedDaemon) -> int:
+    return int(daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1))
 
 
 def free_port() -> int:
