@@ -4,6 +4,7 @@
 # $1: an empty folder; $2: the project; $3: the virtual environment; $4: the models; $5: the
 # programs that deploy/get-tools fetched; $6: the prefix of the Python below the environment.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 root=$1/root
 mount --make-rprivate /
 mount -t tmpfs none "$1"

@@ -72,8 +72,9 @@ class Machine:
         deadline = time.monotonic() + BOOT_S
         assert self._process is not None
         while self._process.poll() is None and time.monotonic() < deadline:
-            children = psutil.Process(self._process.pid).children()
-            self._first = children[0].pid if children else None
+            with contextlib.suppress(psutil.NoSuchProcess):  # it gave up, and its log says why
+                children = psutil.Process(self._process.pid).children()
+                self._first = children[0].pid if children else None
             if self._first and "running" in self.do("systemctl", "is-system-running").stdout:
                 return
             time.sleep(0.1)
