@@ -30,15 +30,15 @@ TIMEOUT_S = 8 * 3600.0
 HEADINGS = ("recording", "wall", "CPU", "a minute of sound", "peak PSS", "daemon", "its child")
 
 
-def measured(daemon: DaemonProcess, minutes: int) -> tuple[str, ...]:
-    """A row of the table: a recording of so many minutes."""
+def measured(daemon: DaemonProcess, number: int, minutes: int) -> tuple[str, ...]:
+    """A row of the table: the daemon's recording of that number, so many minutes long."""
     clip = read_prose(60 * minutes)
     everything = partial(tree, daemon.pid)
     parts = (everything, lambda: tree(daemon.pid)[:1], lambda: tree(daemon.pid)[1:])
     whole, alone, child = (PeakMemory(part, proportional_mb, PSS_SAMPLE_S) for part in parts)
     began_s = cpu_s(everything())
     with whole, alone, child:
-        wall_s = seconds_to_results(daemon, {f"{minutes}.wav": clip.path}, TIMEOUT_S)
+        wall_s = seconds_to_results(daemon, {f"{number}.wav": clip.path}, TIMEOUT_S)
         used_s = cpu_s(everything()) - began_s
     return (
         f"{clip.duration_s / 60:.1f} min",
@@ -58,8 +58,8 @@ def main() -> None:
     rows: list[tuple[str, ...]] = [HEADINGS]
     with tempfile.TemporaryDirectory() as scratch, DaemonProcess(Path(scratch)) as daemon:
         daemon.wait_until_warm()
-        for minutes in wanted:
-            rows.append(measured(daemon, minutes))
+        for number, minutes in enumerate(wanted):
+            rows.append(measured(daemon, number, minutes))
             print("  ".join(rows[-1]), flush=True)
     print(f"\n{table(rows)}")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from modules.allocator import tunables
 from modules.config import Config
 from modules.config_loader import ENVIRONMENT
 from modules.errors import WorkerError
@@ -63,24 +64,13 @@ def worker_command(config: Config) -> list[str]:
     return [*command, "--online"] if config.whisperx.allow_download else command
 
 
-#: The encoder asks for the same 70 MB again and again. Left alone, glibc gives them back each time,
-#: and the kernel clears them anew, page by page: a fifth of the time of a short recording.
-_MEMORY = {
-    "hugetlb": 1,
-    "mmap_threshold": 2**30,
-    "trim_threshold": 2**30,
-    "top_pad": 2**26,
-    "arena_max": 2,
-}
-
-
 def worker_environment(config: Config) -> dict[str, str]:
     """The child's environment: bounded threads and memory, no telemetry or hub, no secrets."""
     environment = {
         # What configures the daemon is not for the child; keys and passwords are among it.
         **{key: value for key, value in os.environ.items() if key not in ENVIRONMENT},
         "OMP_NUM_THREADS": "1",
-        "GLIBC_TUNABLES": ":".join(f"glibc.malloc.{name}={n}" for name, n in _MEMORY.items()),
+        "GLIBC_TUNABLES": tunables(),
         "TOKENIZERS_PARALLELISM": "false",
         "PYANNOTE_METRICS_ENABLED": "0",
         "HF_HUB_DISABLE_TELEMETRY": "1",

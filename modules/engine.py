@@ -57,6 +57,14 @@ _TOKENS_PER_S, _TOKENS_AT_LEAST = 20, 30
 _WINDOW = int(MAX_CHUNK_S * SAMPLE_RATE)
 _SHORT_WINDOW = _WINDOW // 2
 
+#: CTranslate2 unpacks the decoder's weights for each token of a batch, however many texts it has:
+#: three take four fifths of the time. Each takes 80 MB, in a wider model several times that.
+_TOGETHER, _NARROW = 3, 512
+#: Urgent recordings and signs of life wait for a batch: it should not take longer, in seconds.
+_BATCH_S = 12.0
+#: From this length on chunks may be decoded for the same number of tokens, as many as there are.
+_JOINS_S = (448 / 2 - _TOKENS_AT_LEAST) / _TOKENS_PER_S
+
 Task = Literal["transcribe", "translate"]
 
 
@@ -90,6 +98,8 @@ class Engine:
         self._tokenizers: dict[tuple[str, Task], Tokenizer] = {}
         self._sampling = threading.Lock()
         self._aligner = Aligner(align_directory, self.device)
+        #: How many chunks a stream should take at once, going by what the last ones took.
+        self.together = 1
         self.load_seconds = round(time.monotonic() - started, 3)
 
     @property
@@ -121,13 +131,17 @@ class Engine:
 
         ``alive`` is called before each further try, as a doubtful chunk takes long.
         """
-        encoded = self.encode(chunks, how.settings.fast_mode) if encoded is None else encoded
+        began = time.monotonic()
+        if encoded is None:
+            encoded = self.encode(chunks, how.settings.fast_mode, alive)
         task = self.task(how)
         tokenizer = self._tokenizer(how.language, task)
         generated = self._generate(chunks, encoded, tokenizer, how.settings, alive)
         frames = [max(1, len(chunk.samples) // 160) for chunk in chunks]
         tokens = [one.tokens for one in generated]
         aligned = self._model.find_alignment(tokenizer, tokens, encoded, frames)
+        most = _TOGETHER if encoded.shape[-1] <= _NARROW else 1
+        self.together = max(1, min(most, int(_BATCH_S * len(chunks) / (time.monotonic() - began))))
         spoken = how.language if task == "transcribe" else None
         return [
             self._in_parts(chunk, how, alive)
@@ -148,12 +162,28 @@ class Engine:
             [self.transcribe([part], how, alive=alive)[0] for part in halves(chunk)]
         )
 
-    def encode(self, chunks: Sequence[AudioChunk], fast: bool = False) -> Any:
+    def encode(
+        self,
+        chunks: Sequence[AudioChunk],
+        fast: bool = False,
+        alive: Callable[[], None] = lambda: None,
+    ) -> Any:
         """The encoder's output for a batch of chunks; ``fast`` as in ``fast_mode``."""
         window = self._window(chunks, fast)
-        return self._model.encode(
-            np.stack([_features(self._model, chunk, window) for chunk in chunks])
-        )
+        features = [_features(self._model, chunk, window) for chunk in chunks]
+        if self.on_gpu or len(chunks) == 1:
+            return self._model.encode(np.stack(features))
+        # A core gains little from a batch here, and each further chunk would take 100 MB.
+        encoded = []
+        for one in features:
+            alive()
+            encoded.append(np.array(self._model.encode(one[np.newaxis])))
+        return ctranslate2.StorageView.from_array(np.concatenate(encoded))
+
+    def joins(self, chunk: AudioChunk, fast: bool = False) -> bool:
+        """Whether a chunk's text is the same in a batch with others that join."""
+        least = _SHORT_WINDOW if fast else int(_JOINS_S * SAMPLE_RATE)
+        return self.on_gpu or len(chunk.samples) > least or not len(chunk.samples)
 
     def _window(self, chunks: Sequence[AudioChunk], fast: bool) -> int:
         """How much Whisper hears at a time, in samples: 30 s, as it was trained, or half of it.

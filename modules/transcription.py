@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules import allocator
+from modules.batching import batches, fair_share
 from modules.chunk_text import ChunkText
 from modules.chunking import AudioChunk, Cutting, Samples, chunks
 from modules.diarization import Diarized
@@ -146,6 +148,7 @@ class Transcription:
             )
         )
         asked = self._settings
+        allocator.give_back()  # there is room for both, but not on every machine
         try:
             found = self._diarize(
                 self._engine,
@@ -198,9 +201,19 @@ class Transcription:
         blocks = recording.blocks(self._order.start_s)
         cutting = CUTTING if mixed else Cutting()
         stream = chunks(self._alive(blocks), self._detect, self._order.start_s, cutting)
-        batched = self._engine.on_gpu and not mixed
-        groups = _batches(stream, self._order.batch_size if batched else 1)
+        groups = batches(
+            stream,
+            lambda chunk: self._together(recording, chunk),
+            lambda chunk: not mixed and self._engine.joins(chunk, self._settings.fast_mode),
+        )
         return self._listener.heard_first(groups)
+
+    def _together(self, recording: Recording, chunk: AudioChunk) -> int:
+        """How many chunks go through the model at once, from this one on."""
+        if self._engine.on_gpu:
+            return self._order.batch_size
+        left_s = recording.duration_s and recording.duration_s - chunk.start_s
+        return fair_share(left_s, self._engine.streams, self._engine.together)
 
     def _alive(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         """The recording's blocks, with a sign of life now and then: decoding is progress too."""
@@ -272,8 +285,3 @@ class Transcription:
 
 def _ready(running: deque[tuple[list[AudioChunk], Future[list[Finished]]]]) -> bool:
     return running[0][1].done()
-
-
-def _batches(stream: Iterator[AudioChunk], size: int) -> Iterator[list[AudioChunk]]:
-    while group := list(itertools.islice(stream, size)):
-        yield group

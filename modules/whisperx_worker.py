@@ -30,7 +30,7 @@ def _die_with_parent(parent: int) -> None:
 if __name__ == "__main__":  # before the imports: on a busy machine they take seconds
     _die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
-from modules import cage  # noqa: E402
+from modules import allocator, cage  # noqa: E402
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
 from modules.protocol import (  # noqa: E402
     Failed,
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from modules.engine import Engine
     from modules.transcription import Transcription
 
-#: What was made ready and is not ordered is let go after that, as it holds its file open.
-_LET_GO_S = 5.0
+#: After that what was made ready is let go, as it holds its file open, and so is spare memory.
+_IDLE_S = 5.0
 
 
 class Worker:
@@ -66,9 +66,10 @@ class Worker:
     def run(self) -> None:
         """Work until the parent goes away."""
         while True:
-            order = self._inbox.next(_LET_GO_S)
+            order = self._inbox.next(_IDLE_S)
             if order is None:
                 self._ahead.drop()
+                allocator.give_back()
                 continue
             number = order.order if isinstance(order, Transcribe) else 0
             try:
