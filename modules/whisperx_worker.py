@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import math
 import os
 import signal
 import sys
@@ -47,8 +48,11 @@ if TYPE_CHECKING:
     from modules.engine import Engine
     from modules.transcription import Transcription
 
-#: After that what was made ready is let go, as it holds its file open, and so is spare memory.
+#: After that what was made ready is let go, as it holds its file open.
 _IDLE_S = 5.0
+#: Memory that a long recording took is given back then; what a short one takes is less than that
+#: share of what was there before, and kept, or the next would take a quarter longer.
+_SWOLLEN = 1.5
 
 
 class Worker:
@@ -62,6 +66,8 @@ class Worker:
         self._engine: Engine | None = None
         self._diarizer: Diarizer | None = None
         self._ahead = Ahead()
+        #: Resident memory with the model and before its first work, in MiB.
+        self._rest_mb = math.inf
 
     def run(self) -> None:
         """Work until the parent goes away."""
@@ -69,7 +75,8 @@ class Worker:
             order = self._inbox.next(_IDLE_S)
             if order is None:
                 self._ahead.drop()
-                allocator.give_back()
+                if allocator.resident_mb() > _SWOLLEN * self._rest_mb:
+                    allocator.give_back()
                 continue
             number = order.order if isinstance(order, Transcribe) else 0
             try:
@@ -106,6 +113,7 @@ class Worker:
                     f"The model {spec.name} cannot be loaded: {error}.",
                     remedy="Run `python transcriber.py doctor`; it says what to do.",
                 ) from error
+            self._rest_mb = allocator.resident_mb()
             self._outbox.send(
                 Loaded(
                     name=spec.name,

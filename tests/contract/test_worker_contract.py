@@ -77,14 +77,14 @@ class Kind:
     not_media: Path
 
 
-def joined(target: Path) -> Path:
+def joined(target: Path, repeats: int = REPEATS, pause_s: float = PAUSE_S) -> Path:
     """The sample again and again, with pauses, as a file of its own."""
     with wave.open(str(SAMPLE)) as source:
         parameters, frames = source.getparams(), source.readframes(source.getnframes())
-    silence = bytes(round(PAUSE_S * parameters.framerate) * parameters.sampwidth)
+    silence = bytes(round(pause_s * parameters.framerate) * parameters.sampwidth)
     with wave.open(str(target), "wb") as file:
         file.setparams(parameters)
-        file.writeframes((frames + silence * parameters.nchannels) * REPEATS)
+        file.writeframes((frames + silence * parameters.nchannels) * repeats)
     return target
 
 
