@@ -54,6 +54,7 @@ from benchmarks.measure import (
     cpu_s,
     cpu_s_of_ended,
     proportional_mb,
+    require_bytecode,
     require_everything,
     seconds_to_results,
     started_besides,
@@ -252,6 +253,7 @@ def main() -> None:
     """Measure and print."""
     options = _options()
     require_everything()
+    require_bytecode(("torch", "transformers", "whisperx"))
     began, load = time.monotonic(), os.getloadavg()
     if options.messages and not knows_fast_mode():
         print("whisperx.fast_mode is not known to this version: it is left out.")

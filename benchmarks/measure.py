@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import re
 import resource
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +29,24 @@ def require_everything() -> None:
     for reason in (missing_weights(), unavailable()):
         if reason is not None:
             raise SystemExit(reason)
+
+
+def require_bytecode(packages: Sequence[str]) -> None:
+    """End the program where Python would compile a package anew at each start: uv does not compile
+    unless told to, and with PYTHONDONTWRITEBYTECODE it stays so. It costs the command 13 s a call.
+    """
+    for name in packages:
+        spec = importlib.util.find_spec(name)
+        if (
+            spec
+            and spec.origin
+            and not Path(importlib.util.cache_from_source(spec.origin)).exists()
+        ):
+            folder = Path(spec.origin).parents[1]
+            raise SystemExit(
+                f"{name} is not compiled, so each start would take longer than it must. "
+                f"Compile what is installed first: {sys.executable} -m compileall -q {folder}"
+            )
 
 
 class PeakMemory:

@@ -304,7 +304,7 @@ class ProcessingConfig(_Section):
     worker_idle_seconds: Annotated[float, _between(0, 604800)] = 0.0
     worker_hang_seconds: Annotated[float, _between(0.1, 86400)] = 55.0
     worker_start_seconds: Annotated[float, _between(0.1, 86400)] = 180.0
-    stop_grace_seconds: Annotated[float, _between(0, 3600)] = 5.0
+    stop_grace_seconds: Annotated[float, _between(0, 3600)] = 8.0
 
     def backoff_s(self, failures: int) -> float:
         """Seconds between so many failures and the next attempt: twice as long each time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ from benchmarks.measure import (
     cpu_s,
     cpu_s_of_ended,
     proportional_mb,
+    require_bytecode,
     started_besides,
     tree,
 )
@@ -327,3 +329,16 @@ def test_memory_that_cannot_be_read_fails_the_measurement() -> None:
 
     with pytest.raises(PermissionError, match="smaps_rollup"), PeakMemory(list, forbidden):
         pass
+
+
+def test_a_package_that_is_compiled_at_each_start_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "site" / "slow_package"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(folder.parent)
+    with pytest.raises(SystemExit, match=f"slow_package is not compiled.*-q {folder.parent}$"):
+        require_bytecode(["slow_package"])
+    py_compile.compile(str(folder / "__init__.py"))
+    require_bytecode(["slow_package"])
