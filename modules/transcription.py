@@ -176,24 +176,18 @@ class Transcription:
 
     def _transcribe(self, recording: Recording) -> bool:
         """Send every chunk, in order. False if the parent asked to stop before the end."""
-        running: deque[tuple[list[AudioChunk], Future[list[Finished]]]] = deque()
-        stopped = False
+        running: deque[tuple[list[AudioChunk], Future[list[Finished] | None]]] = deque()
         with ThreadPoolExecutor(self._engine.streams, thread_name_prefix="stream") as pool:
             for group, encoded in self._groups or self._heard(recording):
-                if self._inbox.stopped(self._order.order):
-                    stopped = True
-                    break
                 running.append((group, pool.submit(self._finish, group, encoded)))
                 while running and (len(running) > self._engine.streams + _AHEAD or _ready(running)):
-                    self._hand_over(*running.popleft(), recording)
-            if stopped:
-                # Those that no stream has begun are left for the next run.
-                while running and running[-1][1].cancel():
-                    running.pop()
+                    if not self._hand_over(*running.popleft(), recording):
+                        return False
             while running:
                 self._work_ahead()
-                self._hand_over(*running.popleft(), recording)
-        return not stopped
+                if not self._hand_over(*running.popleft(), recording):
+                    return False
+        return True
 
     def _heard(self, recording: Recording) -> Iterator[tuple[list[AudioChunk], Any]]:
         """Groups of chunks for the model, in order, with the encoder's output where it is known."""
@@ -228,8 +222,13 @@ class Transcription:
             self._told_at = now
             self._outbox.send(Alive())
 
-    def _finish(self, group: list[AudioChunk], encoded: Any) -> list[Finished]:
-        """The texts of a group of chunks; silent ones have none. Runs in a stream's thread."""
+    def _finish(self, group: list[AudioChunk], encoded: Any) -> list[Finished] | None:
+        """The texts of a group of chunks; silent ones have none. Runs in a stream's thread.
+
+        None if the parent asked to stop before it began: then none of the later ones begins.
+        """
+        if self._inbox.stopped(self._order.order):
+            return None
         spoken = [chunk for chunk in group if len(chunk.samples)]
         if self._listener.language is None:
             return [self._by_languages(chunk) for chunk in group]
@@ -258,9 +257,16 @@ class Transcription:
         return Finished(ChunkText.joined(texts), language, language or None, probability)
 
     def _hand_over(
-        self, group: list[AudioChunk], finished: Future[list[Finished]], recording: Recording
-    ) -> None:
-        for chunk, result in zip(group, finished.result(), strict=True):
+        self,
+        group: list[AudioChunk],
+        finished: Future[list[Finished] | None],
+        recording: Recording,
+    ) -> bool:
+        """Send the group's texts. False if it was left for the next run."""
+        results = finished.result()
+        if results is None:
+            return False
+        for chunk, result in zip(group, results, strict=True):
             if result.text.note:
                 self._notes[result.text.note] = None
             self._position_s = chunk.position_s
@@ -281,7 +287,8 @@ class Transcription:
                     read_fraction=recording.read_fraction,
                 )
             )
+        return True
 
 
-def _ready(running: deque[tuple[list[AudioChunk], Future[list[Finished]]]]) -> bool:
+def _ready(running: deque[tuple[list[AudioChunk], Future[list[Finished] | None]]]) -> bool:
     return running[0][1].done()
