@@ -18,11 +18,7 @@ PROJECT = Path(__file__).parents[2]
 WORKS = """
 import json, resource, threading
 import numpy as np
-from modules.allocator import give_back
-
-def resident():
-    words = open("/proc/self/statm").read().split()
-    return int(words[1]) * resource.getpagesize() / 2**20
+from modules.allocator import give_back, resident_mb
 
 def piece():
     np.empty(70 * 2**20, dtype=np.uint8).fill(1)
@@ -34,14 +30,14 @@ def work():
         piece()
     found["faults"] = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-found = {"before": resident()}
+found = {"before": resident_mb()}
 for _ in range(2):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-found["kept"] = resident()
+found["kept"] = resident_mb()
 give_back()
-found["rest"] = resident()
+found["rest"] = resident_mb()
 print(json.dumps(found))
 """
 
