@@ -12,7 +12,8 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -59,7 +60,9 @@ _SHORT_WINDOW = _WINDOW // 2
 
 #: CTranslate2 unpacks the decoder's weights for each token of a batch, however many texts it has:
 #: three take four fifths of the time. Each takes 80 MB, in a wider model several times that.
-_TOGETHER, _NARROW = 3, 512
+_TOGETHER = 3
+#: What memory is spent on in a model up to this wide (base), and not in a wider one.
+_NARROW = 512
 #: Urgent recordings and signs of life wait for a batch: it should not take longer, in seconds.
 _BATCH_S = 12.0
 #: From this length on chunks may be decoded for the same number of tokens, as many as there are.
@@ -95,6 +98,13 @@ class Engine:
         self.streams = 1 if self.on_gpu else cpu_threads
         self._cpu_threads = cpu_threads
         self._model = self._load(streams=self.streams, threads=1)
+        self._narrow = self._width() <= _NARROW
+        #: The same with all cores for a chunk: the encoder is faster so, the decoder slower.
+        self._broad = self._model
+        if self.streams > 1 and self._narrow:
+            self._broad = self._load(streams=1, threads=cpu_threads)
+        #: The threads that have work for the model just now.
+        self._inside: set[int] = set()
         self._tokenizers: dict[tuple[str, Task], Tokenizer] = {}
         self._sampling = threading.Lock()
         self._aligner = Aligner(align_directory, self.device)
@@ -131,6 +141,16 @@ class Engine:
 
         ``alive`` is called before each further try, as a doubtful chunk takes long.
         """
+        with self._at_work():
+            return self._transcribe(chunks, how, encoded, alive)
+
+    def _transcribe(
+        self,
+        chunks: Sequence[AudioChunk],
+        how: Decoding,
+        encoded: Any,
+        alive: Callable[[], None],
+    ) -> list[ChunkText]:
         began = time.monotonic()
         if encoded is None:
             encoded = self.encode(chunks, how.settings.fast_mode, alive)
@@ -140,7 +160,7 @@ class Engine:
         frames = [max(1, len(chunk.samples) // 160) for chunk in chunks]
         tokens = [one.tokens for one in generated]
         aligned = self._model.find_alignment(tokenizer, tokens, encoded, frames)
-        most = _TOGETHER if encoded.shape[-1] <= _NARROW else 1
+        most = _TOGETHER if self._narrow else 1
         self.together = max(1, min(most, int(_BATCH_S * len(chunks) / (time.monotonic() - began))))
         spoken = how.language if task == "transcribe" else None
         return [
@@ -171,14 +191,31 @@ class Engine:
         """The encoder's output for a batch of chunks; ``fast`` as in ``fast_mode``."""
         window = self._window(chunks, fast)
         features = [_features(self._model, chunk, window) for chunk in chunks]
-        if self.on_gpu or len(chunks) == 1:
-            return self._model.encode(np.stack(features))
-        # A core gains little from a batch here, and each further chunk would take 100 MB.
-        encoded = []
-        for one in features:
-            alive()
-            encoded.append(np.array(self._model.encode(one[np.newaxis])))
-        return ctranslate2.StorageView.from_array(np.concatenate(encoded))
+        with self._at_work():
+            if self.on_gpu or len(chunks) == 1:
+                return self._encoder().encode(np.stack(features))
+            # A core gains little from a batch here, and each further chunk would take 100 MB.
+            encoded = []
+            for one in features:
+                alive()
+                encoded.append(np.array(self._encoder().encode(one[np.newaxis])))
+            return ctranslate2.StorageView.from_array(np.concatenate(encoded))
+
+    def _encoder(self) -> Any:
+        """The model with all cores in it if nobody else needs them, else the one of a stream."""
+        return self._broad if self._inside == {threading.get_ident()} else self._model
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        me = threading.get_ident()
+        if me in self._inside:
+            yield
+            return
+        self._inside.add(me)
+        try:
+            yield
+        finally:
+            self._inside.remove(me)
 
     def joins(self, chunk: AudioChunk, fast: bool = False) -> bool:
         """Whether a chunk's text is the same in a batch with others that join."""
@@ -220,6 +257,11 @@ class Engine:
             num_workers=streams,
             local_files_only=True,
         )
+
+    def _width(self) -> int:
+        """How many numbers the model has for each moment: 512 in base, 768 in small."""
+        bands = self._model.feature_extractor.mel_filters.shape[0]
+        return int(self._model.encode(np.zeros((1, bands, 100), dtype=np.float32)).shape[-1])
 
     def _tokenizer(self, language: str, task: Task) -> Tokenizer:
         if (language, task) not in self._tokenizers:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _IDLE_S = 5.0
 #: Memory that a long recording took is given back then; what a short one takes is less than that
 #: share of what was there before, and kept, or the next would take a quarter longer.
-_SWOLLEN = 1.5
+_SWOLLEN = 1.25
 
 
 class Worker:
