@@ -60,6 +60,9 @@ class Access:
         if path in OPEN_PATHS or not self.required:
             return True
         given = {k: v for k, v in headers.items() if k in ("authorization", "x-api-key")}
+        # Schemes are the same in any case (RFC 9110, 11.1), which MultiAuth does not know.
+        scheme, space, rest = given.get("authorization", "").partition(" ")
+        given |= {"authorization": f"{scheme.title()} {rest}"} if space else {}
         with app.test_request_context(headers=given):
             wrapped = self._any.login_required(lambda: "")
             answer: Any = wrapped()
