@@ -38,7 +38,7 @@ from benchmarks.accuracy_tables import (
 )
 from benchmarks.figures import Heard, clusters_of, shares_of, times_of, word_errors
 from benchmarks.hearing import HeardWord, OwnWorker, words_of
-from benchmarks.measure import require_everything
+from benchmarks.measure import end_in_order, require_everything
 from benchmarks.scores import Comparison
 from benchmarks.speech_sets import LANGUAGES, Sizes, SpeechSet, speech_sets
 from benchmarks.spoken import spoken
@@ -95,6 +95,7 @@ def _progress(who: str, what: str, recordings: int, began: float) -> None:
 def main() -> None:
     """Measure and print."""
     options = _options()
+    end_in_order()
     require_everything()
     began = time.monotonic()
     sizes = Sizes(options.prompts, options.sentences, options.minutes, options.limit)

@@ -53,6 +53,7 @@ from benchmarks.measure import (
     PeakMemory,
     cpu_s,
     cpu_s_of_ended,
+    end_in_order,
     proportional_mb,
     require_bytecode,
     require_everything,
@@ -252,6 +253,7 @@ def knows_fast_mode() -> bool:
 def main() -> None:
     """Measure and print."""
     options = _options()
+    end_in_order()
     require_everything()
     require_bytecode(("torch", "transformers", "whisperx"))
     began, load = time.monotonic(), os.getloadavg()

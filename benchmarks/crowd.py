@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.measure import require_everything, table
+from benchmarks.measure import end_in_order, require_everything, table
 from tests.daemon_process import DaemonProcess, resident_mb
 from tests.speech import Clip, festvox_russian, joined
 
@@ -226,6 +226,7 @@ def main() -> None:
     parser.add_argument("--ask", nargs="+", choices=("status", "health"), help="default: both")
     parser.add_argument("--every", type=float, default=EVERY_S, help="seconds between questions")
     options = parser.parse_args()
+    end_in_order()
     require_everything()
     clip = joined(festvox_russian(), options.minutes * 60)
     waiters = 0 if options.no_waiters else options.waiters

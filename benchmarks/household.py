@@ -25,7 +25,7 @@ from typing import ParamSpec, TypeVar
 from benchmarks import crowd
 from benchmarks.bookkeeping import Bookkeeping, bookkeeping
 from benchmarks.folders import Folder, fill, whole_periods, with_daemon
-from benchmarks.measure import table
+from benchmarks.measure import end_in_order, table
 from benchmarks.queueing import Operation, operations
 from benchmarks.rescans import Rescans, rescans
 from tests.daemon_process import DaemonProcess, missing_weights
@@ -204,6 +204,7 @@ def _status(root: Path, seconds: int) -> float | None:
 def main() -> None:
     """Measure and print."""
     options = _options()
+    end_in_order()
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         figures = measure(options, Path(scratch))
     print(report(figures))

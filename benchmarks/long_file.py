@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import PeakMemory, require_everything, table, tree
+from benchmarks.measure import PeakMemory, end_in_order, require_everything, table, tree
 from tests.daemon_process import DaemonProcess, text_of
 from tests.speech import Clip, asterisk_prompts, festvox_russian, joined, word_error_rate
 
@@ -127,6 +127,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=30)
     minutes = parser.parse_args().minutes
+    end_in_order()
     require_everything()
     clip = joined(festvox_russian(), minutes * 60)
     urgent = joined(asterisk_prompts("ru", wideband=True), URGENT_S)

@@ -18,6 +18,7 @@ from benchmarks.measure import (
     PSS_SAMPLE_S,
     PeakMemory,
     cpu_s,
+    end_in_order,
     proportional_mb,
     require_everything,
     seconds_to_results,
@@ -54,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", default="10,600", help="default: 10,600")
     wanted = [int(part) for part in parser.parse_args().minutes.split(",")]
+    end_in_order()
     require_everything()
     rows: list[tuple[str, ...]] = [HEADINGS]
     with tempfile.TemporaryDirectory() as scratch, DaemonProcess(Path(scratch)) as daemon:

@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.bench import read_prose
 from benchmarks.bookkeeping import runner_over
-from benchmarks.measure import require_everything, table
+from benchmarks.measure import end_in_order, require_everything, table
 from modules.audio_processor import Outcome
 from modules.child import worker_environment
 from modules.clock import SystemClock
@@ -166,6 +166,7 @@ def main() -> None:
     parser.add_argument("--lengths", default="10,600", help="seconds of read prose, by commas")
     parser.add_argument("--fast", action="store_true", help="with whisperx.fast_mode")
     options = parser.parse_args()
+    end_in_order()
     require_everything()
     for seconds in map(int, options.lengths.split(",")):
         with tempfile.TemporaryDirectory() as scratch:

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import require_everything, table
+from benchmarks.measure import end_in_order, require_everything, table
 from tests.acceptance.scores import total_word_error_rate
 from tests.daemon_process import DaemonProcess, text_of
 from tests.speech import Clip, Language, asterisk_prompts, festvox_russian, joined
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="of prose; 0 for none")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[0.0, 0.1])
     options = parser.parse_args()
+    end_in_order()
     require_everything()
     sets = _sets(options.prompts, options.minutes)
     figures = {t: measure(t, sets) for t in options.temperatures}

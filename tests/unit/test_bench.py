@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import py_compile
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ from benchmarks.measure import (
     started_besides,
     tree,
 )
-from tests.daemon_process import resident_mb
+from tests.daemon_process import PROJECT, resident_mb
 
 #: Ten units of fifty words: enough for an interval.
 FIFTIES: Units = ((5, 50),) * 10
@@ -342,3 +343,23 @@ def test_a_package_that_is_compiled_at_each_start_is_not_measured(
         require_bytecode(["slow_package"])
     py_compile.compile(str(folder / "__init__.py"))
     require_bytecode(["slow_package"])
+
+
+def test_a_benchmark_that_is_told_to_end_closes_what_it_opened(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    program = f"""
+import contextlib, pathlib, signal
+from benchmarks.measure import end_in_order
+end_in_order()
+with contextlib.ExitStack() as opened:
+    opened.callback(pathlib.Path({os.fspath(closed)!r}).touch)
+    print("open", flush=True)
+    signal.pause()
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"open\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert closed.exists()
