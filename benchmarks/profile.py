@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.bench import read_prose
 from benchmarks.bookkeeping import runner_over
 from benchmarks.measure import end_in_order, require_everything, table
+from modules import allocator
 from modules.audio_processor import Outcome
 from modules.child import worker_environment
 from modules.clock import SystemClock
@@ -166,6 +167,7 @@ def main() -> None:
     parser.add_argument("--lengths", default="10,600", help="seconds of read prose, by commas")
     parser.add_argument("--fast", action="store_true", help="with whisperx.fast_mode")
     options = parser.parse_args()
+    allocator.configure()
     end_in_order()
     require_everything()
     for seconds in map(int, options.lengths.split(",")):
@@ -181,7 +183,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if _MARK not in os.environ:  # the allocator's settings are read when a process starts
+    if _MARK not in os.environ:  # OpenMP reads its settings when a process starts
         with tempfile.TemporaryDirectory() as folder:
             wanted = worker_environment(a_config(Path(folder)))
         words = [sys.executable, "-m", "benchmarks.profile", *sys.argv[1:]]

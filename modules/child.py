@@ -18,7 +18,6 @@ from pathlib import Path
 
 import psutil
 
-from modules.allocator import tunables
 from modules.config import Config
 from modules.config_loader import ENVIRONMENT
 from modules.errors import WorkerError
@@ -70,7 +69,6 @@ def worker_environment(config: Config) -> dict[str, str]:
         # What configures the daemon is not for the child; keys and passwords are among it.
         **{key: value for key, value in os.environ.items() if key not in ENVIRONMENT},
         "OMP_NUM_THREADS": "1",
-        "GLIBC_TUNABLES": tunables(),
         "TOKENIZERS_PARALLELISM": "false",
         "PYANNOTE_METRICS_ENABLED": "0",
         "HF_HUB_DISABLE_TELEMETRY": "1",

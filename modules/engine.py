@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
-from modules import doubts
+from modules import allocator, doubts
 from modules.alignment import Aligner
 from modules.chunk_text import ChunkText, judged
 from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
@@ -97,12 +97,13 @@ class Engine:
         #: One single-threaded stream per core is faster than threads inside one chunk.
         self.streams = 1 if self.on_gpu else cpu_threads
         self._cpu_threads = cpu_threads
-        self._model = self._load(streams=self.streams, threads=1)
-        self._narrow = self._width() <= _NARROW
-        #: The same with all cores for a chunk: the encoder is faster so, the decoder slower.
-        self._broad = self._model
-        if self.streams > 1 and self._narrow:
-            self._broad = self._load(streams=1, threads=cpu_threads)
+        with allocator.loading():
+            self._model = self._load(streams=self.streams, threads=1)
+            self._narrow = self._width() <= _NARROW
+            #: The same with all cores for a chunk: the encoder is faster so, the decoder slower.
+            self._broad = self._model
+            if self.streams > 1 and self._narrow:
+                self._broad = self._load(streams=1, threads=cpu_threads)
         #: The threads that have work for the model just now.
         self._inside: set[int] = set()
         self._tokenizers: dict[tuple[str, Task], Tokenizer] = {}
@@ -157,9 +158,7 @@ class Engine:
         task = self.task(how)
         tokenizer = self._tokenizer(how.language, task)
         generated = self._generate(chunks, encoded, tokenizer, how.settings, alive)
-        frames = [max(1, len(chunk.samples) // 160) for chunk in chunks]
-        tokens = [one.tokens for one in generated]
-        aligned = self._model.find_alignment(tokenizer, tokens, encoded, frames)
+        timings = self._timings(chunks, generated, tokenizer, encoded)
         most = _TOGETHER if self._narrow else 1
         self.together = max(1, min(most, int(_BATCH_S * len(chunks) / (time.monotonic() - began))))
         spoken = how.language if task == "transcribe" else None
@@ -167,9 +166,7 @@ class Engine:
             self._in_parts(chunk, how, alive)
             if is_for_parts(chunk, one.figures)
             else self._text_of(chunk, one.figures, words, spoken, alive)
-            for chunk, one, words in zip(
-                chunks, generated, aligned or [[]] * len(chunks), strict=True
-            )
+            for chunk, one, words in zip(chunks, generated, timings, strict=True)
         ]
 
     def _in_parts(self, chunk: AudioChunk, how: Decoding, alive: Callable[[], None]) -> ChunkText:
@@ -395,7 +392,8 @@ class Engine:
         """
         with self._sampling:
             ctranslate2.set_random_seed(zlib.crc32(chunk.samples.tobytes()) or 1)
-            fresh = self._load(streams=1, threads=self._cpu_threads)
+            with allocator.loading():
+                fresh = self._load(streams=1, threads=self._cpu_threads)
             return fresh.model.generate(
                 fresh.encode(np.stack([_features(fresh, chunk, _WINDOW)])),
                 [prompt],
@@ -407,6 +405,26 @@ class Engine:
             )[0]
 
     # --- text ---
+
+    def _timings(
+        self,
+        chunks: Sequence[AudioChunk],
+        generated: Sequence[Generated],
+        tokenizer: Tokenizer,
+        encoded: Any,
+    ) -> list[list[dict[str, Any]]]:
+        """The words of each chunk with their times, from the attention; see faster-whisper."""
+        tokens = [one.tokens for one in generated]
+        frames = [max(1, len(chunk.samples) // 160) for chunk in chunks]
+        find = partial(self._model.find_alignment, tokenizer)
+        if self.on_gpu:
+            return list(find(tokens, encoded, frames))
+        # In a batch the probabilities of all tokens would take 60 MB more for each further chunk.
+        rows = np.split(np.asarray(encoded), len(chunks))
+        return [
+            find([its_tokens], ctranslate2.StorageView.from_array(row), [its_frames])[0]
+            for its_tokens, row, its_frames in zip(tokens, rows, frames, strict=True)
+        ]
 
     def _text_of(
         self,

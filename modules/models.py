@@ -7,7 +7,6 @@ libraries. ``python -m modules.models base`` puts Whisper base in place.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +14,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import psutil
-
-from modules.config import MODEL_SIZES
+from modules.config import MODEL_SIZES, WhisperxConfig
 from modules.config_loader import PROJECT_ROOT
 from modules.errors import ModelError
+from modules.machine import memory_limit
+from modules.memory_needs import expected_mb, least_mb
 from modules.weights import (
     MODEL_FILES,
     PACKAGED,
@@ -34,7 +33,8 @@ from modules.weights import (
 )
 
 __all__ = [
-    "REPOSITORIES", "ModelSource", "Origin", "assemble", "available", "locate", "prepare", "verify",
+    "REPOSITORIES", "ModelSource", "Origin", "assemble", "available", "locate", "needed_mb",
+    "prepare", "verify",
 ]  # fmt: skip
 
 #: Sizes whose conversion Systran does not host under its usual name.
@@ -51,13 +51,6 @@ _ELSEWHERE = {
 REPOSITORIES = {
     size: _ELSEWHERE.get(size, f"Systran/faster-whisper-{size}") for size in MODEL_SIZES
 }
-
-
-#: Whisper base, 139 MiB of weights: 0.5 GB with two streams at work (measured, int8).
-_LIBRARIES_MB = 300
-_MODEL_FACTOR = 1.5
-#: The limit of a container, as control groups of version 2 show it inside; "max" for none.
-_GROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 class Origin(StrEnum):
@@ -87,7 +80,9 @@ class ModelSource:
     @property
     def size_mb(self) -> int | None:
         """The weights in MiB, or None before they are here."""
-        return round((self.folder / WEIGHTS).stat().st_size / 2**20) if self.folder else None
+        folders = [self.folder] if self.folder else installed_parts(self.size)
+        files = [path for folder in folders for path in folder.glob(f"{WEIGHTS}*")]
+        return round(sum(path.stat().st_size for path in files) / 2**20) if files else None
 
 
 def _in_directory(size: str, models_directory: Path) -> Path | None:
@@ -144,28 +139,32 @@ def locate(model_size: str, models_directory: Path, allow_download: bool) -> Mod
     machine. Cheap: files are only hashed when a folder that we filled has changed since.
     """
     source = _found(model_size, models_directory, allow_download)
-    check_fits(source.name, source.size_mb, memory_mb())
+    check_fits(source.name, source.size_mb, memory_limit().mb)
     return source
-
-
-def memory_mb() -> int:
-    """What this machine has in MiB, or what the control group that we are in may use of it."""
-    found = psutil.virtual_memory().total
-    with contextlib.suppress(OSError, ValueError):
-        found = min(found, int(_GROUP_LIMIT.read_text()))
-    return int(found / 2**20)
 
 
 def check_fits(name: str, size_mb: int | None, available_mb: int) -> None:
     """Raises ModelError, with the estimate, if so large a model cannot work in so little memory."""
-    needed_mb = _LIBRARIES_MB + _MODEL_FACTOR * (size_mb or 0)
-    if needed_mb > available_mb:
+    least = least_mb(size_mb) if size_mb else 0
+    if least > available_mb:
         raise ModelError(
             "model_too_large",
-            f"The Whisper model {name} needs about {needed_mb / 1024:.1f} GB of memory, and there "
-            f"are {available_mb / 1024:.1f} GB.",
+            f"The Whisper model {name} needs at least {least} MB of memory, and {available_mb} MB "
+            "may be used.",
             remedy="Use a smaller whisperx.model_size, or give it more memory.",
         )
+
+
+def needed_mb(source: ModelSource, whisperx: WhisperxConfig) -> int | None:
+    """The most that the program takes with this configuration, by estimate; see ``memory_needs``.
+
+    None on a graphics card, which has a memory of its own, or before the weights are here.
+    """
+    if whisperx.device == "cuda" or source.size_mb is None:
+        return None
+    return expected_mb(
+        source.size_mb, whisperx.compute_type, whisperx.cpu_threads, whisperx.diarize
+    )
 
 
 def _found(model_size: str, models_directory: Path, allow_download: bool) -> ModelSource:

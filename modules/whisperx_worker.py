@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 
 #: After that what was made ready is let go, as it holds its file open.
 _IDLE_S = 5.0
-#: Memory that a long recording took is given back then; what a short one takes is less than that
-#: share of what was there before, and kept, or the next would take a quarter longer.
-_SWOLLEN = 1.25
+#: Memory that a long recording took is given back then. What a short one takes is kept, or the next
+#: would take a quarter longer: less than that share of what the model takes.
+_KEPT_SHARE = 0.75
 
 
 class Worker:
@@ -66,8 +66,8 @@ class Worker:
         self._engine: Engine | None = None
         self._diarizer: Diarizer | None = None
         self._ahead = Ahead()
-        #: Resident memory with the model and before its first work, in MiB.
-        self._rest_mb = math.inf
+        #: From this much resident memory on some is given back, in MiB; and what is kept of it.
+        self._swollen_mb = self._kept_mb = math.inf
 
     def run(self) -> None:
         """Work until the parent goes away."""
@@ -75,8 +75,7 @@ class Worker:
             order = self._inbox.next(_IDLE_S)
             if order is None:
                 self._ahead.drop()
-                if allocator.resident_mb() > _SWOLLEN * self._rest_mb:
-                    allocator.give_back()
+                self._give_back()
                 continue
             number = order.order if isinstance(order, Transcribe) else 0
             try:
@@ -86,6 +85,14 @@ class Worker:
                     made.run()
             except Exception as error:  # noqa: BLE001 - the process boundary: told, then next
                 self._outbox.send(_failure(number, error))
+
+    def _give_back(self) -> None:
+        """Memory that only a long recording needs."""
+        if allocator.resident_mb() > self._swollen_mb:
+            allocator.give_back()
+            left_mb = allocator.resident_mb()
+            if left_mb > self._swollen_mb:  # models that were loaded since, for speakers or words
+                self._swollen_mb = left_mb + self._kept_mb
 
     def _transcription(self, order: Transcribe, engine: Engine) -> Transcription:
         from modules.transcription import Transcription
@@ -113,7 +120,9 @@ class Worker:
                     f"The model {spec.name} cannot be loaded: {error}.",
                     remedy="Run `python transcriber.py doctor`; it says what to do.",
                 ) from error
-            self._rest_mb = allocator.resident_mb()
+            loaded_mb = allocator.resident_mb()
+            self._kept_mb = _KEPT_SHARE * loaded_mb
+            self._swollen_mb = loaded_mb + self._kept_mb
             self._outbox.send(
                 Loaded(
                     name=spec.name,
@@ -166,6 +175,7 @@ def main() -> None:
     parser.add_argument("--models-directory", type=Path, required=True)
     parser.add_argument("--online", action="store_true")
     options = parser.parse_args()
+    allocator.configure()
     # Before the first thread: on Linux each has a niceness and rights of its own, its starter's.
     missing = cage.enter(options.online)
     # Libraries print to standard output; only events may go to the parent's pipe.

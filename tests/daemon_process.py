@@ -50,8 +50,9 @@ class DaemonProcess:
     """``transcriber.py run`` on ``shared`` and ``manual`` under ``root``.
 
     ``config`` goes over the shipped defaults, section by section. ``prefix`` is a command that
-    runs it, such as ``unshare``; it must become the daemon, not its parent. Used as a context
-    manager it starts on entry and stops, or is killed, on leaving.
+    runs it, such as ``unshare``; it must become the daemon, not its parent. ``variables`` go over
+    the environment. ``project`` is the checkout that it is run from. Used as a context manager it
+    starts on entry and stops, or is killed, on leaving.
     """
 
     def __init__(
@@ -59,8 +60,12 @@ class DaemonProcess:
         root: Path,
         config: Mapping[str, Mapping[str, object]] | None = None,
         prefix: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+        project: Path = PROJECT,
     ) -> None:
         self.root = root
+        self._project = project
+        self._variables = dict(variables or {})
         self.shared = root / "shared"
         self.manual = root / "manual"
         self.config_file = root / "config.yaml"
@@ -112,7 +117,7 @@ class DaemonProcess:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
-                cwd=PROJECT,
+                cwd=self._project,
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -150,13 +155,14 @@ class DaemonProcess:
 
     def command(self, *arguments: str) -> list[str]:
         """``transcriber.py`` with this configuration."""
-        program = str(PROJECT / "transcriber.py")
+        program = str(self._project / "transcriber.py")
         return [sys.executable, program, "--config", str(self.config_file), *arguments]
 
     def environment(self) -> dict[str, str]:
         """Ours, without what would override the configuration."""
         ours = {*ENVIRONMENT, "CONFIG_PATH"}
-        return {key: value for key, value in os.environ.items() if key not in ours}
+        inherited = {key: value for key, value in os.environ.items() if key not in ours}
+        return inherited | self._variables
 
     # --- processes ---
 
@@ -291,7 +297,7 @@ class DaemonProcess:
         """Order a recording of the shared folder with the command; returns what it said."""
         done = subprocess.run(
             self.command("submit", str(self.shared / name)),
-            cwd=PROJECT,
+            cwd=self._project,
             env=self.environment(),
             capture_output=True,
             text=True,

@@ -12,25 +12,35 @@ import psutil
 
 from modules.cli.findings import Finding, ok, problem, warning
 from modules.config import Config
+from modules.errors import ModelError
+from modules.machine import memory_limit, processor
+from modules.models import locate, needed_mb
 
-#: What the program promises to stay within; a machine that is sold as 2 GB shows a bit less.
-_MEMORY_MB = 1900
 _INOTIFY = Path("/proc/sys/fs/inotify")
-_CGROUPS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 
-def check_memory() -> Iterator[Finding]:
-    total_mb = psutil.virtual_memory().total // 2**20
-    limits = [limit for path in _CGROUPS if (limit := _number(path))]
-    allowed_mb = min([total_mb, *(limit // 2**20 for limit in limits)])
-    free_mb = psutil.virtual_memory().available // 2**20
+def check_processor() -> Iterator[Finding]:
+    """What decides how fast it is, and how much memory it takes."""
+    yield ok(_("processor"), str(processor()))
+
+
+def check_memory(config: Config) -> Iterator[Finding]:
+    """What may be used, against what the configured model is expected to take."""
+    limit = memory_limit()
+    free_mb = min(psutil.virtual_memory().available // 2**20, limit.mb)
     seen = _("{allowed} MB, of which the machine has {free} MB free")
-    seen = seen.format(allowed=allowed_mb, free=min(free_mb, allowed_mb))
-    if allowed_mb < _MEMORY_MB:
-        yield warning(_("memory"), seen, _("Give it 2 GB, or use a smaller whisperx.model_size."))
+    seen = seen.format(allowed=limit.mb, free=free_mb)
+    try:
+        whisperx = config.whisperx
+        source = locate(whisperx.model_size, config.models_directory, whisperx.allow_download)
+    except ModelError:
+        source = None  # the model has a line of its own
+    needed = needed_mb(source, whisperx) if source else None
+    if source and needed:
+        takes = _("{model} takes up to about {needed} MB")
+        seen = f"{seen}; {takes.format(model=source.name, needed=needed)}"
+    if needed and needed > limit.mb:
+        yield warning(_("memory"), seen, _("Give it more, or use a smaller whisperx.model_size."))
     else:
         yield ok(_("memory"), seen)
 

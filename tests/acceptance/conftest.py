@@ -63,7 +63,6 @@ class LongRun:
     percentages: list[float] = field(default_factory=list)
     stages: set[str] = field(default_factory=set)
     daemon_mb: float = 0.0
-    together_mb: float = 0.0
 
     @property
     def text(self) -> str:
@@ -86,9 +85,8 @@ def undisturbed(russian_daemon: DaemonProcess, long_clip: Clip) -> LongRun:
         if seen.percentages[-1:] != [state["progress_info"]["percentage"]]:
             seen.percentages.append(state["progress_info"]["percentage"])
         if seen.looks % MEMORY_EVERY == 0:
-            own_mb, worker_mb = russian_daemon.memory_mb()
+            own_mb, _ = russian_daemon.memory_mb()
             seen.daemon_mb = max(seen.daemon_mb, own_mb)
-            seen.together_mb = max(seen.together_mb, own_mb + worker_mb)
         return None
 
     seen.result = russian_daemon.wait_for(look, f"the result of {name}", poll_s=0.005)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from modules.chunking import SAMPLE_RATE, AudioChunk, Samples
 from modules.media import Limits, open_recording
-from modules.protocol import Load, Loaded, ModelSpec, Ready
+from modules.protocol import ModelSpec
 from tests.acceptance.recordings import SAMPLES
-from tests.builders import SETTINGS, until
-from tests.contract.test_worker_contract import Worker, joined, real
+from tests.builders import SETTINGS
+from tests.contract.test_worker_contract import real
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore")]
 
-#: Of the first part, with pauses: three minutes.
-REPEATS = 24
 PARTS = ("please-hold-ru.wav", "queue-ru.mp4", "please-hold-en.flac")
 
 
@@ -145,37 +140,3 @@ def test_the_encoder_takes_all_cores_when_nobody_else_needs_them(
     assert np.array_equal(alone, beside), "a text depends on what else is done"
     assert np.array_equal(alone, np.array(engine.encode(chunks[:1])))
     assert taken[-1] == "broad", "whoever was there before is counted for ever"
-
-
-# --- the memory that batches take ---
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[Worker]:
-    kind = real(tmp_path)
-    started = Worker(kind)
-    try:
-        started.expect(Ready, kind.start_s)
-        started.say(Load(model=kind.spec))
-        started.expect(Loaded, kind.start_s)
-        yield started
-    finally:
-        started.end()
-
-
-def test_what_a_long_recording_took_is_given_back_and_what_a_short_one_took_is_kept(
-    worker: Worker, tmp_path: Path
-) -> None:
-    process = psutil.Process(worker.process.pid)
-
-    def resident_mb() -> float:
-        return float(process.memory_info().rss / 2**20)
-
-    worker.run(SAMPLES / PARTS[0], language="ru")
-    kept_mb = resident_mb()
-    time.sleep(7)  # longer than it waits with that
-    assert resident_mb() > 0.95 * kept_mb
-    worker.run(joined(tmp_path / "long.wav", REPEATS, pause_s=1), language="ru")
-    swollen_mb = resident_mb()
-    assert swollen_mb > 1.25 * kept_mb, "it went a chunk at a time, or this is too short to tell"
-    until(lambda: resident_mb() < kept_mb, "it is kept for ever", 20)

@@ -13,8 +13,8 @@ from tests.speech import Clip, word_error_rate
 
 pytestmark = pytest.mark.acceptance
 
+#: Resident. What everything takes together is held in test_memory.
 DAEMON_MB = 80
-TOGETHER_MB = 1800
 
 
 def test_the_percentage_moves_and_the_state_is_always_whole(undisturbed: LongRun) -> None:
@@ -33,10 +33,9 @@ def test_four_minutes_are_heard_to_their_end(undisturbed: LongRun, long_clip: Cl
     assert last["end"] > long_clip.duration_s - 10
 
 
-def test_daemon_and_worker_together_stay_under_their_limit(undisturbed: LongRun) -> None:
-    print(f"daemon {undisturbed.daemon_mb:.0f} MB, together {undisturbed.together_mb:.0f} MB")
-    assert undisturbed.daemon_mb < DAEMON_MB
-    assert undisturbed.together_mb < TOGETHER_MB
+def test_the_daemon_stays_small_while_it_works(undisturbed: LongRun) -> None:
+    print(f"daemon {undisturbed.daemon_mb:.0f} MB")
+    assert 0 < undisturbed.daemon_mb < DAEMON_MB
 
 
 def test_the_daemon_alone_is_small(weights: None, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from modules import models
 from modules.cli import check_folders, check_machine, check_program, check_service
 from modules.cli.doctor import line
 from modules.cli.findings import Finding, Level, problem
 from modules.config import Config
+from modules.machine import MemoryLimit, processor
 from modules.weights import home
 
 
@@ -129,11 +132,34 @@ def test_more_threads_than_cores_are_a_warning(tmp_path: Path) -> None:
     assert _levels(check_machine.check_cores(config)) == [expected]
 
 
-def test_little_memory_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = tmp_path / "memory.max"
-    monkeypatch.setattr(check_machine, "_CGROUPS", (limit,))
-    limit.write_text(str(2**30))
-    assert _levels(check_machine.check_memory()) == [Level.WARNING]
+@pytest.mark.parametrize(("allowed_mb", "level"), [(2048, Level.OK), (700, Level.WARNING)])
+def test_too_little_memory_for_the_model_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed_mb: int, level: Level
+) -> None:
+    limit = MemoryLimit(allowed_mb, "The limit of the container or service")
+    for module in (check_machine, models):
+        monkeypatch.setattr(module, "memory_limit", lambda: limit)
+    folder = home("base", tmp_path / "models")
+    folder.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
+        (folder / name).write_text("{}")
+    with (folder / "model.bin").open("wb") as file:
+        file.truncate(139 * 2**20)  # no disk is used
+    [found] = check_machine.check_memory(_config(tmp_path))
+    assert found.level is level
+    assert re.search(
+        rf"{allowed_mb} MB, .* faster-whisper-base takes up to about \d+ MB", found.seen
+    )
+
+
+def test_memory_is_told_where_the_model_is_missing(tmp_path: Path) -> None:
+    config = _config(tmp_path, whisperx={"model_size": "small"})
+    assert _levels(check_machine.check_memory(config)) == [Level.OK]
+
+
+def test_the_processor_is_told() -> None:
+    [found] = check_machine.check_processor()
+    assert found.seen == str(processor())
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,21 @@ import os
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
 
 from modules import models, weights
-from modules.config import MODEL_SIZES
+from modules.config import MODEL_SIZES, WhisperxConfig
 from modules.errors import ModelError
-from modules.models import ModelSource, Origin, available, check_fits, locate, prepare
+from modules.machine import MemoryLimit
+from modules.models import (
+    ModelSource,
+    Origin,
+    available,
+    check_fits,
+    locate,
+    needed_mb,
+    prepare,
+)
 from modules.weights import PACKAGED, Packaged, assemble, missing_files, verify
 
 CONTENT = {
@@ -205,7 +213,7 @@ def test_source_knows_its_name_and_size(tmp_path: Path) -> None:
     assert ModelSource("base", Origin.DIRECTORY, folder).name == "faster-whisper-base"
     assert ModelSource("base", Origin.DIRECTORY, folder).size_mb == 138
     assert ModelSource(str(folder), Origin.FOLDER, folder).name == "mine"
-    assert ModelSource("base", Origin.PARTS, None).size_mb is None
+    assert ModelSource("small", Origin.DOWNLOAD, None).size_mb is None
 
 
 # --- checking -----------------------------------------------------------------------------------
@@ -437,25 +445,28 @@ def test_a_model_that_cannot_fit_is_refused_with_the_estimate(
     with pytest.raises(ModelError) as refused:
         check_fits("large-v3", size_mb, available_mb)
     assert refused.value.code == "model_too_large"
-    assert f"there are {available_mb / 1024:.1f} GB" in str(refused.value)
+    assert f"and {available_mb} MB may be used" in str(refused.value)
     assert "Use a smaller whisperx.model_size" in str(refused.value)
 
 
 def test_weights_on_the_disk_are_weighed_before_they_are_loaded(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "memory_mb", lambda: 256)
-    fill(weights.home("tiny.en", directory))
-    with pytest.raises(ModelError, match=r"needs about 0\.3 GB of memory, and there are 0\.2 GB"):
+    monkeypatch.setattr(models, "memory_limit", lambda: MemoryLimit(256, "This machine"))
+    folder = fill(weights.home("tiny.en", directory))
+    with (folder / "model.bin").open("ab") as file:
+        file.truncate(72 * 2**20)  # no disk is used
+    with pytest.raises(
+        ModelError, match=r"needs at least \d+ MB of memory, and 256 MB may be used"
+    ):
         locate("tiny.en", directory, allow_download=False)
 
 
-@pytest.mark.parametrize(("told", "expected_mb"), [("104857600\n", 100), ("max\n", None)])
-def test_the_limit_of_a_container_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, expected_mb: int | None
-) -> None:
-    limit = tmp_path / "memory.max"
-    limit.write_text(told)
-    monkeypatch.setattr(models, "_GROUP_LIMIT", limit)
-    machine_mb = psutil.virtual_memory().total // 2**20
-    assert models.memory_mb() == (expected_mb or machine_mb)
+def test_what_is_needed_is_known_before_packages_are_joined(base_packages: Path) -> None:
+    with (base_packages / "model.bin.part1").open("ab") as file:
+        file.truncate(139 * 2**20)  # no disk is used
+    source = ModelSource("base", Origin.PARTS, None)
+    assert source.size_mb == 139
+    assert (needed_mb(source, WhisperxConfig()) or 0) > 500
+    assert needed_mb(source, WhisperxConfig(device="cuda")) is None
+    assert needed_mb(ModelSource("small", Origin.DOWNLOAD, None), WhisperxConfig()) is None

@@ -1,0 +1,39 @@
+"""The estimate of memory, held against what was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from modules.memory_needs import expected_mb, least_mb
+
+#: The daemon's own, which the figures below do not hold.
+DAEMON_MB = 60
+
+
+@pytest.mark.parametrize(
+    ("weights_mb", "compute_type", "measured_mb"),
+    # Random weights in the shapes of tiny, small, medium, turbo, large-v3: see decision 21.
+    [(72, "int8", 582), (461, "int8", 795), (1456, "int8", 1895), (1542, "int8", 1646),
+     (2942, "int8", 3350), (72, "float32", 888), (139, "float32", 1333), (461, "float32", 2116)],
+)  # fmt: skip
+def test_it_is_near_to_what_was_measured(
+    weights_mb: int, compute_type: str, measured_mb: int
+) -> None:
+    expected = expected_mb(weights_mb, compute_type, streams=2) - DAEMON_MB
+    assert 0.9 * measured_mb < expected < 1.5 * measured_mb
+
+
+def test_more_streams_and_speakers_take_more() -> None:
+    alone = expected_mb(139, "int8", streams=1)
+    assert alone < expected_mb(139, "int8", streams=2) < expected_mb(139, "int8", streams=4)
+    assert expected_mb(139, "int8", streams=1, diarize=True) > alone + 300
+
+
+@pytest.mark.parametrize("weights_mb", [72, 139, 461, 2942])
+@pytest.mark.parametrize("streams", [1, 2, 8])
+def test_what_works_at_all_is_less_than_what_is_expected(weights_mb: int, streams: int) -> None:
+    assert least_mb(weights_mb) <= expected_mb(weights_mb, "int8", streams)
+
+
+def test_the_default_stays_within_the_promise_of_2_gb() -> None:
+    assert expected_mb(139, "int8", streams=2, diarize=True) < 1700
