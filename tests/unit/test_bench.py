@@ -40,6 +40,7 @@ from benchmarks.measure import (
     started_besides,
     tree,
 )
+from benchmarks.turns import interval
 from tests.daemon_process import PROJECT, resident_mb
 
 #: Ten units of fifty words: enough for an interval.
@@ -363,3 +364,13 @@ with contextlib.ExitStack() as opened:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 128 + signal.SIGTERM
     assert closed.exists()
+
+
+def test_an_interval_holds_the_median_and_narrows_with_more_turns() -> None:
+    few, many = [0.9, 1.0, 1.1, 1.2], [0.9, 1.0, 1.1, 1.2] * 10
+    widths = [most - least for least, most in (interval(few), interval(many))]
+    assert interval([1.0] * 5) == (1.0, 1.0)
+    least, most = interval(many)
+    assert 0.9 < least <= 1.05 <= most < 1.2
+    assert widths[1] < widths[0]
+    assert interval(few) == interval(few), "it depends on chance"
