@@ -30,8 +30,8 @@ run: $(VENV)/.installed $(MODEL) ## install what is missing, then watch shared/ 
 	@exec $(PY) transcriber.py run --first-run-sample $(SAMPLE)
 
 test: $(VENV)/.installed-dev $(MODEL) lint ## everything that must hold: lint, types, tests
-	$(PY) -m pytest -n 2 --dist loadfile --ignore tests/acceptance
-	$(PY) -m pytest tests/acceptance
+	$(PY) -m pytest -n 4 $(BY_FILE) --ignore tests/acceptance
+	$(PY) -m pytest -n 2 $(BY_FILE) tests/acceptance
 	@$(PY) -m tests.audit || test $$? -eq $(NOT_ASKED)
 
 lint: $(VENV)/.installed-dev ## style, types, the direction of imports, dangerous calls
@@ -87,6 +87,10 @@ clean: ## remove what can be made again; never shared/ or manual/
 		.pytest_cache .hypothesis .schemathesis *.egg-info
 	find . \( -path ./shared -o -path ./manual -o -path ./.git \) -prune \
 		-o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Most tests wait, so more processes than cores keep the cores busy; the model wants two for itself.
+# In the order of their names, as the long files come early so and the short ones fill the end.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 BABEL  := $(VENV)/bin/pybabel --quiet
 DOMAIN := transcriber

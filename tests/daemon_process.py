@@ -279,7 +279,9 @@ class DaemonProcess:
 
         def moved() -> bool | None:
             there = (self.manual / name).exists() and state.exists()
-            return (there and not (self.shared / name).exists()) or None
+            # The move ends with the state in the share; before that it still looks at the file.
+            left = (name, f"{name}.in_progress")
+            return (there and not any((self.shared / n).exists() for n in left)) or None
 
         self.wait_for(moved, f"{name} came to manual/", timeout_s)
         content: dict[str, Any] = json.loads(state.read_bytes())
