@@ -16,7 +16,7 @@ _FACTORS = {"int8": _INT8, "int8_float32": _INT8, "int8_float16": _INT8, "int16"
 _STREAM_MB, _STREAM_PER_WEIGHTS = 150, 0.27
 #: Files up to this size are of models whose weights are loaded twice if there are two streams, and
 #: that decode several chunks at a time, which takes so much more for each stream.
-_NARROW_MB, _TOGETHER_MB = 200, 80
+_NARROW_MB, _TOGETHER_MB = 200, 120
 #: torch and the network that tells voices apart.
 _DIARIZATION_MB = 550
 
