@@ -88,8 +88,8 @@ clean: ## remove what can be made again; never shared/ or manual/
 	find . \( -path ./shared -o -path ./manual -o -path ./.git \) -prune \
 		-o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Most tests wait, so more processes than cores keep the cores busy; the model wants two for itself.
-# In the order of their names, as the long files come early so and the short ones fill the end.
+# Most tests wait, so more processes than cores keep the cores busy; fewer where the model works.
+# Files start in the order of their names: by the number of their tests, the longest would be last.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 BABEL  := $(VENV)/bin/pybabel --quiet

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from modules import allocator
 from modules.chunking import SAMPLE_RATE, AudioChunk
 from modules.errors import WorkerError
 from modules.protocol import Word
@@ -55,9 +56,10 @@ class Aligner:
         # grouped here by ``sentences`` anyway.
         alignment.nltk_load = lambda resource: _OneSentence()
         if language not in self._models:
-            self._models[language] = alignment.load_align_model(
-                language, self._device, model_name=str(folder), model_cache_only=True
-            )
+            with allocator.loading():
+                self._models[language] = alignment.load_align_model(
+                    language, self._device, model_name=str(folder), model_cache_only=True
+                )
         model, metadata = self._models[language]
         seconds = len(chunk.samples) / SAMPLE_RATE
         asked = [{"text": joined(words), "start": 0.0, "end": seconds}]

@@ -35,9 +35,9 @@ _loading = threading.Lock()
 def configure() -> None:
     """Prepare this process for work. Call before its first thread starts.
 
-    Huge pages are off whatever the machine's default is: MKL allocates 10 to 50 times what a
-    packed weight needs and touches little of it, which is 0.3 GB in small pages and 1.2 GB in huge
-    ones for Whisper base. They gain no speed here (docs/decisions/0021).
+    Huge pages are off whatever the machine's default is: MKL allocates 5 to 50 times what a
+    packed weight needs and writes to little of it: 0.3 GB of pages of 4 KiB, 1.2 GB of huge ones
+    for Whisper base. They gain no speed (docs/decisions/0021).
     """
     libc = _libc()
     if hasattr(libc, "prctl"):

@@ -155,7 +155,8 @@ class Diarizer:
             # What the folder lacks would be asked of the hub, five times, with pauses between.
             before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
             try:
-                self._pipeline = DiarizationPipeline(str(self._directory), device=self._device)
+                with allocator.loading():
+                    self._pipeline = DiarizationPipeline(str(self._directory), device=self._device)
             finally:
                 constants.HF_HUB_OFFLINE = before
         return self._pipeline

@@ -89,7 +89,7 @@ def _library(machine: str, facts: Mapping[str, str], environ: Mapping[str, str])
 def memory_limit(cgroup: Path = _CGROUP, root: Path = _CGROUP_ROOT) -> MemoryLimit:
     """The least of what the machine has and what each control group around us allows."""
     machine_mb = psutil.virtual_memory().total // 2**20
-    limits = [limit // 2**20 for path in _limits(cgroup, root) if (limit := _number(path))]
+    limits = [limit // 2**20 for path in _limits(cgroup, root) if (limit := number_in(path))]
     least = min(limits, default=machine_mb)
     if least < machine_mb:
         return MemoryLimit(least, "The limit of the container or service")
@@ -120,7 +120,7 @@ def _limits(cgroup: Path, root: Path) -> Iterator[Path]:
                 break
 
 
-def _number(path: Path) -> int | None:
+def number_in(path: Path) -> int | None:
     """The number in a file of the kernel's; None where there is none, as in ``max``."""
     try:
         return int(path.read_text())

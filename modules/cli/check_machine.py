@@ -13,7 +13,7 @@ import psutil
 from modules.cli.findings import Finding, ok, problem, warning
 from modules.config import Config
 from modules.errors import ModelError
-from modules.machine import memory_limit, processor
+from modules.machine import memory_limit, number_in, processor
 from modules.models import locate, needed_mb
 
 _INOTIFY = Path("/proc/sys/fs/inotify")
@@ -77,7 +77,7 @@ def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:
     if not config.watch.events:
         yield ok(subject, _("switched off (watch.events); the folder is read now and then"))
         return
-    limits = {name: _number(root / f"max_user_{name}") for name in ("instances", "watches")}
+    limits = {name: number_in(root / f"max_user_{name}") for name in ("instances", "watches")}
     if None in limits.values():
         yield warning(subject, _("inotify is not here; the folder is read now and then"))
         return
@@ -92,14 +92,6 @@ def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:
         yield warning(subject, seen, _("Raise {settings} with sysctl.").format(settings=settings))
     else:
         yield ok(subject, seen)
-
-
-def _number(path: Path) -> int | None:
-    """The number in a file of the kernel's; None where there is none, as in ``max``."""
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
 
 
 def _inotify_use() -> tuple[int, int]:

@@ -12,10 +12,13 @@ DAEMON_MB = 60
 
 @pytest.mark.parametrize(
     ("weights_mb", "compute_type", "measured_mb"),
-    # Base in ten hours of speech, and random weights in the shapes of tiny, small, medium, turbo and
-    # large-v3: see decision 21.
-    [(139, "int8", 913), (72, "int8", 582), (461, "int8", 795), (1456, "int8", 1895), (1542, "int8", 1646),
-     (2942, "int8", 3350), (72, "float32", 888), (139, "float32", 1333), (461, "float32", 2116)],
+    # Base in ten hours of speech, and random weights in the shapes of tiny, small, medium, turbo
+    # and large-v3: see decision 21.
+    [
+        (139, "int8", 913), (72, "int8", 582), (461, "int8", 795), (1456, "int8", 1895),
+        (1542, "int8", 1646), (2942, "int8", 3350), (72, "float32", 888), (139, "float32", 1333),
+        (461, "float32", 2116),
+    ],
 )  # fmt: skip
 def test_it_is_near_to_what_was_measured(
     weights_mb: int, compute_type: str, measured_mb: int
