@@ -19,13 +19,10 @@ from typing import Any
 
 _PR_SET_THP_DISABLE = 41
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
-#: Nothing that work needs is given back. A second arena could not hold a piece of over 64 MB.
-_WORKING = {
-    _ARENA_MAX: 1,
-    _MMAP_THRESHOLD: 2**30,
-    _TRIM_THRESHOLD: 2**30,
-    _TOP_PAD: 2**26,
-}
+#: A second arena could not hold a piece of over 64 MB.
+_ALWAYS = {_ARENA_MAX: 1}
+#: Nothing that work needs is given back.
+_WORKING = {_MMAP_THRESHOLD: 2**30, _TRIM_THRESHOLD: 2**30, _TOP_PAD: 2**26}
 #: Every larger piece is a mapping of its own, which ends when it is freed.
 _LOADING = {_MMAP_THRESHOLD: 2**17, _TRIM_THRESHOLD: 2**17, _TOP_PAD: 2**17}
 
@@ -33,8 +30,9 @@ _loading = threading.Lock()
 
 
 def configure() -> None:
-    """Prepare this process for work. Call before its first thread starts.
+    """Prepare this process for loading its first model. Call before its first thread starts.
 
+    Room at the end of the heap would take the copies of loading, so there is none before.
     Huge pages are off whatever the machine's default is: MKL allocates 5 to 50 times what a
     packed weight needs and writes to little of it: 0.3 GB of pages of 4 KiB, 1.2 GB of huge ones
     for Whisper base. They gain no speed (docs/decisions/0021).
@@ -42,7 +40,7 @@ def configure() -> None:
     libc = _libc()
     if hasattr(libc, "prctl"):
         libc.prctl(_PR_SET_THP_DISABLE, 1, 0, 0, 0)
-    _apply(_WORKING)
+    _apply(_ALWAYS | _LOADING)
 
 
 @contextlib.contextmanager
