@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 _PR_SET_THP_DISABLE = 41
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8
-#: A second arena could not hold a piece of over 64 MB.
-_ALWAYS = {_ARENA_MAX: 1}
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, -4, -8
+#: A second arena could not hold a piece of over 64 MB. Before glibc 2.35 the threshold may not be
+#: above 32 MB, so it is the number of mappings that is changed.
+_ALWAYS = {_ARENA_MAX: 1, _MMAP_THRESHOLD: 2**17}
 #: Nothing that work needs is given back.
-_WORKING = {_MMAP_THRESHOLD: 2**30, _TRIM_THRESHOLD: 2**30, _TOP_PAD: 2**26}
-#: Every larger piece is a mapping of its own, which ends when it is freed.
-_LOADING = {_MMAP_THRESHOLD: 2**17, _TRIM_THRESHOLD: 2**17, _TOP_PAD: 2**17}
+_WORKING = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2**30, _TOP_PAD: 2**26}
+#: Every piece above the threshold is a mapping of its own, which ends when it is freed.
+_LOADING = {_MMAP_MAX: 2**16, _TRIM_THRESHOLD: 2**17, _TOP_PAD: 2**17}
 
 _loading = threading.Lock()
 

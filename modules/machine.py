@@ -81,9 +81,10 @@ def _facts(cpuinfo: Path) -> dict[str, str]:
 def _library(machine: str, facts: Mapping[str, str], environ: Mapping[str, str]) -> str:
     if machine not in ("x86_64", "AMD64"):
         return "OpenBLAS and Ruy" if machine in ("aarch64", "arm64") else "unknown"
-    asked = environ.get("CT2_USE_MKL")
-    mkl = asked in _TRUE if asked else facts.get("vendor_id") == "GenuineIntel"
-    return "MKL" if mkl else "oneDNN"
+    asked, vendor = environ.get("CT2_USE_MKL"), facts.get("vendor_id")
+    if not (asked or vendor):
+        return "unknown"
+    return "MKL" if (asked in _TRUE if asked else vendor == "GenuineIntel") else "oneDNN"
 
 
 def memory_limit(cgroup: Path = _CGROUP, root: Path = _CGROUP_ROOT) -> MemoryLimit:

@@ -11,7 +11,9 @@ from __future__ import annotations
 _PROGRAM_MB = 60 + 190
 #: What weights take in memory, as a multiple of their file, which holds 16 bits a number.
 _INT8, _INT16, _FLOAT32 = 0.5, 1.0, 2.7
-_FACTORS = {"int8": _INT8, "int8_float32": _INT8, "int8_float16": _INT8, "int16": _INT16}
+_FACTORS = {
+    "auto": _INT8, "int8": _INT8, "int8_float32": _INT8, "int8_float16": _INT8, "int16": _INT16,
+}  # fmt: skip
 #: What one stream works with: a part that every model needs, and one that grows with the weights.
 _STREAM_MB, _STREAM_PER_WEIGHTS = 150, 0.27
 #: Files up to this size are of models whose weights are loaded twice if there are two streams, and

@@ -29,6 +29,7 @@ from modules.weights import (
     home,
     installed_parts,
     missing_files,
+    part_files,
     verify,
 )
 
@@ -51,6 +52,10 @@ _ELSEWHERE = {
 REPOSITORIES = {
     size: _ELSEWHERE.get(size, f"Systran/faster-whisper-{size}") for size in MODEL_SIZES
 }
+
+
+#: Where NVIDIA's driver has a card.
+_CARD = Path("/dev/nvidiactl")
 
 
 class Origin(StrEnum):
@@ -79,10 +84,12 @@ class ModelSource:
 
     @property
     def size_mb(self) -> int | None:
-        """The weights in MiB, or None before they are here."""
-        folders = [self.folder] if self.folder else installed_parts(self.size)
-        files = [path for folder in folders for path in folder.glob(f"{WEIGHTS}*")]
-        return round(sum(path.stat().st_size for path in files) / 2**20) if files else None
+        """The weights in MiB, or None while they are not here."""
+        files = [self.folder / WEIGHTS] if self.folder else part_files(self.size)
+        try:
+            return round(sum(path.stat().st_size for path in files) / 2**20) if files else None
+        except OSError:
+            return None
 
 
 def _in_directory(size: str, models_directory: Path) -> Path | None:
@@ -160,11 +167,11 @@ def needed_mb(source: ModelSource, whisperx: WhisperxConfig) -> int | None:
 
     None on a graphics card, which has a memory of its own, or before the weights are here.
     """
-    if whisperx.device == "cuda" or source.size_mb is None:
+    on_card = whisperx.device == "cuda" or (whisperx.device == "auto" and _CARD.exists())
+    weights_mb = source.size_mb
+    if on_card or weights_mb is None:
         return None
-    return expected_mb(
-        source.size_mb, whisperx.compute_type, whisperx.cpu_threads, whisperx.diarize
-    )
+    return expected_mb(weights_mb, whisperx.compute_type, whisperx.cpu_threads, whisperx.diarize)
 
 
 def _found(model_size: str, models_directory: Path, allow_download: bool) -> ModelSource:

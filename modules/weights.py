@@ -108,6 +108,14 @@ def installed_parts(size: str) -> list[Path]:
     return folders if len(folders) == len(packaged.parts) else []
 
 
+def part_files(size: str) -> list[Path]:
+    """The files that ``model.bin`` is made of in installed packages; empty unless all are there."""
+    parts = installed_parts(size)
+    if len(parts) == 1:
+        return [parts[0] / WEIGHTS]
+    return [part / f"{WEIGHTS}.part{number}" for number, part in enumerate(parts, 1)]
+
+
 # --- checking ---------------------------------------------------------------------------------
 
 
@@ -225,9 +233,7 @@ def _fill(folder: Path, size: str, parts: list[Path]) -> None:
     os.chmod(folder, 0o755)  # nosec B103 # as above
     problems = []
     for name, known in PACKAGED[size].sums.items():
-        sources = [parts[0] / name]
-        if name == WEIGHTS and len(parts) > 1:
-            sources = [part / f"{name}.part{number}" for number, part in enumerate(parts, 1)]
+        sources = part_files(size) if name == WEIGHTS else [parts[0] / name]
         actual = _join(sources, folder / name)
         if actual != known:
             problems.append(f"{name}: SHA-256 is {actual}, should be {known}")

@@ -90,9 +90,9 @@ class Worker:
         """Memory that only a long recording needs."""
         if allocator.resident_mb() > self._swollen_mb:
             allocator.give_back()
+            # Models for speakers or words may have been loaded since.
             left_mb = allocator.resident_mb()
-            if left_mb > self._swollen_mb:  # models that were loaded since, for speakers or words
-                self._swollen_mb = left_mb + self._kept_mb
+            self._swollen_mb = max(self._swollen_mb, left_mb + self._kept_mb)
 
     def _transcription(self, order: Transcribe, engine: Engine) -> Transcription:
         from modules.transcription import Transcription

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def figures(how: str, **environment: str) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-c", WORKS, how],
         cwd=PROJECT,
-        env={"PYTHONPATH": str(PROJECT), **environment},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -102,4 +103,6 @@ def test_what_work_needs_is_kept_until_it_is_given_back(found: dict[str, float])
 def test_no_huge_pages_are_used_even_where_they_are_asked_for() -> None:
     """As on a machine whose default is to use them everywhere."""
     asked = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    if figures("as it comes", **asked)["huge"] == 0:
+        pytest.skip("this machine has no huge pages to give")
     assert figures("configured", **asked)["huge"] == 0

@@ -51,6 +51,7 @@ def test_what_a_machine_does_not_tell_is_unknown(tmp_path: Path) -> None:
     found = processor(tmp_path / "none", {}, "riscv64")
     assert (found.instruction_set, found.library) == ("unknown", "unknown")
     assert found.name
+    assert processor(tmp_path / "none", {}, "x86_64").library == "unknown"
 
 
 # --- memory -----------------------------------------------------------------------------------

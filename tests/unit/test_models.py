@@ -214,6 +214,10 @@ def test_source_knows_its_name_and_size(tmp_path: Path) -> None:
     assert ModelSource("base", Origin.DIRECTORY, folder).size_mb == 138
     assert ModelSource(str(folder), Origin.FOLDER, folder).name == "mine"
     assert ModelSource("small", Origin.DOWNLOAD, None).size_mb is None
+    (folder / "model.bin.bak").write_bytes((folder / "model.bin").read_bytes())
+    assert ModelSource("base", Origin.DIRECTORY, folder).size_mb == 138, "a copy is counted too"
+    (folder / "model.bin").unlink()
+    assert ModelSource("base", Origin.DIRECTORY, folder).size_mb is None, "it may vanish"
 
 
 # --- checking -----------------------------------------------------------------------------------
@@ -462,11 +466,17 @@ def test_weights_on_the_disk_are_weighed_before_they_are_loaded(
         locate("tiny.en", directory, allow_download=False)
 
 
-def test_what_is_needed_is_known_before_packages_are_joined(base_packages: Path) -> None:
+def test_what_is_needed_is_known_before_packages_are_joined(
+    base_packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (base_packages / "model.bin.part1").open("ab") as file:
         file.truncate(139 * 2**20)  # no disk is used
     source = ModelSource("base", Origin.PARTS, None)
     assert source.size_mb == 139
     assert (needed_mb(source, WhisperxConfig()) or 0) > 500
     assert needed_mb(source, WhisperxConfig(device="cuda")) is None
+    monkeypatch.setattr(models, "_CARD", Path("/dev/null"))
+    assert needed_mb(source, WhisperxConfig(device="auto")) is None
+    monkeypatch.setattr(models, "_CARD", Path("/nowhere"))
+    assert needed_mb(source, WhisperxConfig(device="auto")) == needed_mb(source, WhisperxConfig())
     assert needed_mb(ModelSource("small", Origin.DOWNLOAD, None), WhisperxConfig()) is None
