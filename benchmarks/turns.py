@@ -43,8 +43,8 @@ def interval(ratios: Sequence[float]) -> tuple[float, float]:
 def compared(daemons: dict[str, DaemonProcess], seconds: int, turns: int) -> tuple[str, ...]:
     """A row of the table: a recording of so many seconds, so many times by each daemon."""
     clip = read_prose(seconds)
-    goes = {who: [] for who in daemons}  # type: dict[str, list[tuple[float, float, float]]]
-    texts = {who: set() for who in daemons}  # type: dict[str, set[str]]
+    goes: dict[str, list[tuple[float, float, float]]] = {who: [] for who in daemons}
+    texts: dict[str, set[str]] = {who: set() for who in daemons}
     for turn in range(-1, turns):  # the first is not counted: buffers are filled, files cached
         for who in list(daemons)[:: 1 if turn % 2 else -1]:
             taken, [text] = by_daemon(daemons[who], {f"{seconds}-{turn}.wav": clip.path})
