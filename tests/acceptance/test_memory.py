@@ -70,9 +70,8 @@ def own_mb(pid: int | None) -> float:
 def test_it_stays_within_its_limits_from_start_to_rest(
     daemon: DaemonProcess, library: str, long_clip: Clip
 ) -> None:
-    now_mb = lambda: proportional_mb(tree(daemon.pid))  # noqa: E731 - a look, five times
     child = daemon.worker_pid()
-    idle_mb = now_mb()
+    idle_mb = proportional_mb(tree(daemon.pid))
     clip_mb = peak_mb(daemon, daemon.put(SAMPLES / CLIP))
     taken_mb = own_mb(child)
     time.sleep(REST_S)
@@ -80,7 +79,7 @@ def test_it_stays_within_its_limits_from_start_to_rest(
     long_mb = peak_mb(daemon, daemon.put(long_clip.path, "long.wav"))
     swollen_mb = own_mb(child)
     time.sleep(REST_S)
-    rest_mb, left_mb = now_mb(), own_mb(child)
+    rest_mb, left_mb = proportional_mb(tree(daemon.pid)), own_mb(child)
     (daemon.shared / f"{SPEAKERS}.settings.yaml").write_text("diarize: true\nlanguage: en\n")
     speakers_mb = peak_mb(daemon, daemon.put(SAMPLES / SPEAKERS))
     print(
