@@ -14,8 +14,8 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from modules import PROJECT_ROOT
 from modules.child import (
     TERM_GRACE_S,
     Child,
@@ -263,7 +263,7 @@ class AudioProcessor:
             stderr=subprocess.PIPE,
             start_new_session=True,
             env=worker_environment(self._config) | {"TMPDIR": str(scratch)},
-            cwd=Path(__file__).resolve().parent.parent,
+            cwd=PROJECT_ROOT,
         )
         child = Child(process, queue.Queue(), scratch, self._clock.monotonic())
         child.idle_since = self._started_at = child.started_at

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from modules import PROJECT_ROOT
 from modules.config import (
     MODEL_SIZES,
     Config,
@@ -31,7 +32,6 @@ from modules.job import Settings
 
 __all__ = ["ENVIRONMENT", "Config", "check_settings", "config_path", "load_config"]
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "LOG_LEVEL": ("logging", "level"),

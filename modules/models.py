@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from modules import PROJECT_ROOT
 from modules.config import MODEL_SIZES, WhisperxConfig
-from modules.config_loader import PROJECT_ROOT
 from modules.errors import ModelError
 from modules.machine import memory_limit
 from modules.memory_needs import expected_mb, least_mb

@@ -11,10 +11,11 @@ from gettext import ngettext
 from importlib import metadata
 from pathlib import Path
 
+from modules import PROJECT_ROOT
 from modules.cli.findings import Finding, ok, problem, warning
 from modules.cli.language import noted
 
-_LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
+_LOCK = PROJECT_ROOT / "requirements.lock"
 _PYTHON = ((3, 11), (3, 13))
 #: The names under which the packages of ``requirements.in`` are imported.
 _NEEDED = (

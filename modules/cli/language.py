@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import gettext
 from collections.abc import Mapping
-from pathlib import Path
+
+from modules import PROJECT_ROOT
 
 DOMAIN = "transcriber"
 #: ``LANGUAGE/LC_MESSAGES/transcriber.po``, and what ``make messages`` compiles from it.
-CATALOGUES = Path(__file__).resolve().parents[1] / "locale"
+CATALOGUES = PROJECT_ROOT / "modules" / "locale"
 #: In this order, the first that is set. Only then LANGUAGE has a say, as with other programs.
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 

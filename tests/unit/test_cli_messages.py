@@ -251,7 +251,10 @@ def test_the_last_line_in_russian() -> None:
 
 
 @pytest.mark.usefixtures("russian")
-def test_help_is_russian_with_the_words_of_argparse(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_is_russian_with_the_words_of_argparse(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["transcriber.py"])
     for command in ("", "run", "transcribe", "submit", "status", "queue", "retry", "delete",
                     "doctor", "pause", "resume", "completion"):  # fmt: skip
         with pytest.raises(SystemExit):

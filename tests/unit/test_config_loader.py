@@ -9,10 +9,10 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from modules import PROJECT_ROOT
 from modules.config import Config, WhisperxConfig, settings_conflicts
 from modules.config_loader import (
     ENVIRONMENT,
-    PROJECT_ROOT,
     check_settings,
     config_path,
     load_config,
