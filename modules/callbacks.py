@@ -25,7 +25,6 @@ import urllib3.exceptions
 from urllib3.connection import HTTPConnection
 
 from modules import __version__
-from modules.atomic import remove, storage_errors, sync_folder, to_json, write_whole
 from modules.clock import Clock, iso
 from modules.config import CallbacksConfig
 from modules.errors import StorageError, TranscriberError
@@ -43,7 +42,14 @@ from modules.receivers import (
     signature,
     taken_apart,
 )
-from modules.sidecars import parse_json
+from modules.storage.atomic import (
+    parse_json,
+    remove,
+    storage_errors,
+    sync_folder,
+    to_json,
+    write_whole,
+)
 
 log = get_logger("Callbacks")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from modules.atomic import storage_errors
 from modules.errors import StorageError
 from modules.job import Frozen, Settings, Source
 from modules.protocol import Chunk
+from modules.storage.atomic import storage_errors
 
 
 class Header(Frozen):

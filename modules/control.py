@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modules.atomic import remove, write_whole
 from modules.callbacks import Callbacks
 from modules.clock import Clock, iso
 from modules.config import Config, settings_conflicts
@@ -23,6 +22,7 @@ from modules.names import is_recording
 from modules.register import Register
 from modules.scheduler import Scheduler
 from modules.sidecars import job_to_json
+from modules.storage.atomic import remove, write_whole
 from modules.trouble import impossible_on
 from modules.waiting import Gone, Waiting, code_of
 

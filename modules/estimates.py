@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
-from modules.atomic import to_json, write_whole
 from modules.errors import StorageError
 from modules.job import Frozen, Job, Settings, Status
 from modules.logger import get_logger
+from modules.storage.atomic import to_json, write_whole
 
 log = get_logger("Estimates")
 

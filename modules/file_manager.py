@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from modules import checkpoint, manual, settings_files
-from modules.atomic import TEMPORARY_PREFIX, remove, storage_errors, to_json, write_whole
 from modules.clock import Clock
 from modules.errors import StorageError, TranscriberError
 from modules.job import FINGERPRINT_BYTES, Job, Settings, Source
@@ -35,10 +34,18 @@ from modules.sidecars import (
     job_to_json,
     output_names,
     own_outputs,
-    parse_json,
     recording_of,
     sidecar_name,
     stem_of,
+)
+from modules.storage import transfer
+from modules.storage.atomic import (
+    TEMPORARY_PREFIX,
+    parse_json,
+    remove,
+    storage_errors,
+    to_json,
+    write_whole,
 )
 
 log = get_logger("FileManager")
@@ -118,7 +125,7 @@ class FileManager:
     def _is_taken(path: Path) -> bool:
         """Whether anything has this name. Raises StorageError if that cannot be told."""
         with storage_errors(path):
-            return manual.is_taken(path)
+            return transfer.is_taken(path)
 
     def source(self, name: str) -> Source:
         """Size, mtime and fingerprint of a recording. Raises StorageError, also if it is gone."""
@@ -556,4 +563,4 @@ def _holds(path: Path, content: bytes) -> bool:
 def _is_file_under(root: Path, name: str) -> bool:
     """Raises StorageError if that cannot be told."""
     with storage_errors(root / name):
-        return _has_real_folders(root, name) and manual.is_regular(root / name)
+        return _has_real_folders(root, name) and transfer.is_regular(root / name)

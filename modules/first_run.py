@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modules.atomic import write_whole
 from modules.file_manager import FileManager
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER
+from modules.storage.atomic import write_whole
 
 log = get_logger("FirstRun")
 

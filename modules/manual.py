@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import secrets
-import shutil
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from modules.atomic import (
-    TEMPORARY_PREFIX,
+from modules.errors import StorageError, TranscriberError
+from modules.names import is_recording
+from modules.settings_files import SETTINGS
+from modules.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
+from modules.storage.atomic import (
+    parse_json,
     remove,
     storage_errors,
     sync_folder,
     to_json,
     write_whole,
 )
-from modules.errors import StorageError, TranscriberError
-from modules.names import is_recording
-from modules.settings_files import SETTINGS
-from modules.sidecars import (
-    CHECKPOINT,
-    ERROR_TEXT,
-    IN_PROGRESS,
-    NAME_MAX,
-    RESULT,
-    parse_json,
-    sidecar_name,
+from modules.storage.transfer import (
+    _are_equal,
+    _facts,
+    _opened,
+    _take_along,
+    _transfer,
+    free_name,
+    is_regular,
+    is_taken,
+    names_like,
 )
-
-_PIECE_BYTES = 2**20
 
 
 def move(
@@ -152,29 +149,6 @@ def bring_back(manual: Path, shared: Path, name: str) -> bool:
     return False
 
 
-def is_regular(path: Path) -> bool:
-    """Whether a file is there, and no link: its target must not be copied to another volume.
-
-    Raises OSError if that cannot be told; nothing is left behind for that.
-    """
-    facts = _facts(path)
-    return facts is not None and stat.S_ISREG(facts.st_mode)
-
-
-def is_taken(path: Path) -> bool:
-    """Whether anything has this name. ``os.path.lexists`` says no to an I/O error, too."""
-    return _facts(path) is not None
-
-
-def _facts(path: Path) -> os.stat_result | None:
-    try:
-        return path.lstat()
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-            return None
-        raise
-
-
 def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
     if end_return(manual, shared, name):
         return True
@@ -247,108 +221,5 @@ def moved_before(manual: Path, name: str, job_id: str) -> str | None:
     return None
 
 
-def free_name(folder: Path, name: str) -> str:
-    """``talk.mp3``, or ``talk (2).mp3`` where that is taken."""
-    return next(n for n in names_like(name) if not is_taken(folder / n))
-
-
-def names_like(name: str) -> Iterator[str]:
-    """``talk.mp3``, ``talk (2).mp3`` and so on; each fits into a file system."""
-    yield name
-    folder, slash, base = name.rpartition("/")
-    stem, extension = os.path.splitext(base)
-    number = 2
-    while True:
-        ending = f" ({number}){extension}"
-        room = NAME_MAX - len(os.fsencode(ending))
-        cut = stem
-        if len(os.fsencode(stem)) > room:
-            cut = os.fsencode(stem)[:room].decode("utf-8", errors="ignore")
-        yield folder + slash + cut + ending
-        number += 1
-
-
 def _renamed(output: str, name: str, target: str) -> str:
     return target + output[len(name) :] if output.startswith(name) else output
-
-
-def _take_along(shared: Path, manual: Path, name: str, wanted: str) -> bool:
-    """Move what belongs to a recording under a name that is free; False if it is not there."""
-    target = manual / wanted
-    with storage_errors(target):
-        if not is_regular(shared / name):
-            return False
-        # An earlier move may have come as far as the copy.
-        copied = target.is_file() and _are_equal(shared / name, target)
-        target = target if copied else manual / free_name(manual, wanted)
-    _transfer(shared / name, target)
-    return True
-
-
-def _transfer(source: Path, target: Path) -> None:
-    """Rename or, across volumes, copy, sync, verify, then unlink. Never over another file."""
-    with storage_errors(source):
-        if is_taken(target):
-            if not _are_equal(source, target):
-                raise FileExistsError(errno.EEXIST, "the name is taken", str(target))
-            os.unlink(source)  # an earlier move came as far as the copy
-            return
-        try:
-            os.rename(source, target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            _copy_over(source, target)
-        sync_folder(target.parent)
-        sync_folder(source.parent)
-
-
-def _copy_over(source: Path, target: Path) -> None:
-    """The copy gets its name once it is whole, so that a crash leaves no half of a recording."""
-    copy = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
-    try:
-        shutil.copy2(source, copy)
-        with open(copy, "rb") as copied:
-            os.fsync(copied.fileno())
-        if not _are_equal(source, copy):
-            raise StorageError(
-                "copy_failed", f"The copy of {source} in {target.parent} is not the same."
-            )
-        _name(copy, target)
-        sync_folder(target.parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            copy.unlink()
-        raise
-    os.unlink(source)
-
-
-def _name(copy: Path, target: Path) -> None:
-    """Raises FileExistsError if somebody took the name while the copy was made."""
-    try:
-        os.link(copy, target)
-    except FileExistsError:
-        raise
-    except OSError as error:  # a volume that knows no links
-        if is_taken(target):
-            raise FileExistsError(errno.EEXIST, "the name is taken", str(target)) from error
-        os.rename(copy, target)
-    else:
-        os.unlink(copy)
-
-
-def _are_equal(left: Path, right: Path) -> bool:
-    """Whether two regular files have the same bytes. Unlike filecmp, it looks each time."""
-    facts = [_facts(path) for path in (left, right)]
-    if not all(each and stat.S_ISREG(each.st_mode) for each in facts):
-        return False
-    with _opened(left) as one, _opened(right) as other:
-        while piece := one.read(_PIECE_BYTES):
-            if piece != other.read(_PIECE_BYTES):
-                return False
-        return not other.read(1)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    """A file, but not a link's target; whatever it is, opening it does not wait."""
-    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")

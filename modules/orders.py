@@ -10,13 +10,12 @@ import os
 import secrets
 from pathlib import Path
 
-from modules.atomic import remove, storage_errors, to_json, write_whole
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
 from modules.intake import Intake, Order
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER
-from modules.sidecars import parse_json
+from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
 
 log = get_logger("Orders")
 

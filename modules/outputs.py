@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from modules.atomic import to_json
 from modules.documents import docx, plain_text
 from modules.parts import joined_text
 from modules.phrases import speaker_name
 from modules.protocol import Segment
+from modules.storage.atomic import to_json
 from modules.subtitles import subtitles
 
 #: In a string its quotes would be escaped, so it stands for what it says.

@@ -13,12 +13,11 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from modules.atomic import remove, to_json, write_whole
 from modules.clock import Clock, iso
 from modules.config import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
 from modules.names import STATE_FOLDER
-from modules.sidecars import parse_json
+from modules.storage.atomic import parse_json, remove, to_json, write_whole
 
 #: How often the owner says that it lives, and after how long its note is no longer believed.
 HEARTBEAT_S = 10.0

@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.atomic import remove, storage_errors, write_whole
 from modules.config import settings_conflicts
 from modules.config_loader import check_settings
 from modules.errors import TranscriberError
 from modules.explanations import SETTINGS_NOTICE, explain_settings
 from modules.job import Settings
 from modules.sidecars import ERROR_TEXT, sidecar_name
+from modules.storage.atomic import remove, storage_errors, write_whole
 
 #: The settings of one recording, beside it.
 SETTINGS = ".settings.yaml"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,13 +14,12 @@ from modules.config import WhisperxConfig
 from modules.errors import TranscriberError
 from modules.job import Attempt, ErrorInfo, Job, Priority, Progress, Settings, Source, Status
 from modules.outputs import FORMATS
+from modules.storage.transfer import NAME_MAX
 
 IN_PROGRESS = ".in_progress"
 RESULT = ".result"
 CHECKPOINT = ".checkpoint"
 ERROR_TEXT = ".error.txt"
-#: Bytes in a file name that every common file system allows.
-NAME_MAX = 255
 
 
 def sidecar_name(name: str, suffix: str) -> str:
@@ -153,15 +151,4 @@ def moment(text: str) -> datetime:
 def _finite(number: Any) -> float:
     if not math.isfinite(value := float(number)):
         raise ValueError(f"{number} is not a finite number")
-    return value
-
-
-def parse_json(content: bytes, what: str) -> dict[str, Any]:
-    """A JSON object out of one of our files. Raises TranscriberError if it is none."""
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as problem:
-        raise TranscriberError("corrupt_sidecar", f"{what}: {problem}") from problem
-    if not isinstance(value, dict):
-        raise TranscriberError("corrupt_sidecar", f"{what}: not a JSON object")
     return value

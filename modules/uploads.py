@@ -9,9 +9,9 @@ import secrets
 from pathlib import Path
 from typing import IO
 
-from modules.atomic import TEMPORARY_PREFIX, remove, storage_errors, sync_folder
 from modules.errors import TranscriberError
-from modules.manual import names_like
+from modules.storage.atomic import TEMPORARY_PREFIX, remove, storage_errors, sync_folder
+from modules.storage.transfer import names_like
 
 
 class Uploads:

@@ -15,7 +15,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from modules.errors import TranscriberError
 from modules.names import is_recording
-from modules.sidecars import NAME_MAX
+from modules.storage.transfer import NAME_MAX
 from modules.uploads import Uploads
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -28,8 +28,8 @@ from waitress.task import ErrorTask
 from waitress.utilities import Error
 
 from modules.api import openai_format
-from modules.atomic import TEMPORARY_PREFIX, to_json
 from modules.logger import get_logger
+from modules.storage.atomic import TEMPORARY_PREFIX, to_json
 
 log = get_logger("Api")
 

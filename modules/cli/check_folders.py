@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from modules.atomic import TEMPORARY_PREFIX
 from modules.cli.findings import Finding, ok, problem, warning
 from modules.config import Config
+from modules.storage.atomic import TEMPORARY_PREFIX
 
 _LOW_DISK_MB = 500
 _NETWORK = ("nfs", "cifs", "smb", "9p", "fuse", "virtiofs", "afs", "ceph", "glusterfs")

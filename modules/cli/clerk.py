@@ -11,14 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modules.atomic import remove, storage_errors, to_json, write_whole
 from modules.cli.errands import ANSWER, BELIEVED_S, ERRAND, folder, removal
 from modules.clock import Clock
 from modules.control import Control
 from modules.errors import StorageError, TranscriberError
 from modules.logger import get_logger
 from modules.scheduler import Scheduler
-from modules.sidecars import parse_json
+from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
 
 log = get_logger("Clerk")
 

@@ -15,12 +15,11 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from modules.atomic import remove, storage_errors, to_json, write_whole
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
 from modules.intake import Removed
 from modules.names import STATE_FOLDER
-from modules.sidecars import parse_json
+from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
 
 ERRAND, ANSWER = ".json", ".answer"
 #: How long an answer is waited for, and after how long an errand is not carried out any more: it

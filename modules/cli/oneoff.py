@@ -9,7 +9,6 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from modules.atomic import write_whole
 from modules.audio_processor import AudioProcessor, Outcome
 from modules.checkpoint import Chunks
 from modules.cli.progress import Meter
@@ -22,6 +21,7 @@ from modules.outputs import render, with_segments
 from modules.protocol import Chunk, Started
 from modules.results import Transcript, result_json
 from modules.sidecars import stem_of
+from modules.storage.atomic import write_whole
 from modules.worker_order import Handlers, model_of, request_for
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from argparse import Namespace
 from gettext import gettext as _
 
-from modules.atomic import remove, storage_errors, write_whole
 from modules.cli.presence import daemon_runs
 from modules.cli.session import configured, require_share, say
 from modules.clock import SystemClock
 from modules.config import Config
 from modules.file_manager import FileManager
+from modules.storage.atomic import remove, storage_errors, write_whole
 
 
 def pause(options: Namespace) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from typing import Any
 
-from modules.atomic import storage_errors
 from modules.cli import errands, tables, words
 from modules.cli.folder_report import report
 from modules.cli.outlook import Waiting, outlook
@@ -20,6 +19,7 @@ from modules.config import Config
 from modules.errors import TranscriberError
 from modules.estimates import Estimates
 from modules.file_manager import FileManager
+from modules.storage.atomic import storage_errors
 
 #: The folder tells nearly the same, so it is not waited for long.
 _PATIENCE_S = 5.0

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import TranscriberError
-from modules.sidecars import ERROR_TEXT, IN_PROGRESS, parse_json, sidecar_name
+from modules.sidecars import ERROR_TEXT, IN_PROGRESS, sidecar_name
+from modules.storage.atomic import parse_json
 
 _EDGE_BYTES = 8192
 #: How the keys around the transcript begin in our files. JSON escapes line breaks inside of texts,

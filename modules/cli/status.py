@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from typing import Any
 
-from modules.atomic import storage_errors
 from modules.cli import tables, words
 from modules.cli.folder_report import Report, report
 from modules.cli.presence import Owner, find_owner
@@ -16,6 +15,7 @@ from modules.cli.rows import Row
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.clock import SystemClock, iso
 from modules.file_manager import FileManager
+from modules.storage.atomic import storage_errors
 
 
 def run(options: Namespace) -> int:

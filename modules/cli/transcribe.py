@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from gettext import gettext as _
 from pathlib import Path
 
-from modules.atomic import storage_errors
 from modules.audio_processor import AudioProcessor
 from modules.cli.interruption import Interruption
 from modules.cli.oneoff import OneOff
@@ -20,6 +19,7 @@ from modules.clock import Clock, SystemClock
 from modules.config import Config
 from modules.errors import ConfigError, ModelError, StorageError, TranscriberError
 from modules.owner import HEARTBEAT_S, Ownership
+from modules.storage.atomic import storage_errors
 
 #: The options that stand in for an environment variable, which goes before the file.
 _OVERRIDES = {"WHISPERX_LANGUAGE": "--language", "WHISPERX_MODEL_SIZE": "--model"}

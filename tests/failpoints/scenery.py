@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from modules.atomic import TEMPORARY_PREFIX
 from modules.file_manager import FileManager
 from modules.job import ErrorInfo, Job, Priority
+from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import a_chunk, a_job
 from tests.failpoints.world import World
 

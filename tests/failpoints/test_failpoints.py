@@ -30,7 +30,7 @@ from typing import NamedTuple
 import pytest
 
 from modules import runner
-from modules.atomic import TEMPORARY_PREFIX
+from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.disk import WRITES, Call, Fault
 from tests.failpoints.stories import STORIES
 from tests.failpoints.verdict import compare, faults_at, named

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules import orders
-from modules.atomic import TEMPORARY_PREFIX
 from modules.callbacks import Callbacks
 from modules.config import Config
 from modules.errors import StorageError, TranscriberError
@@ -23,6 +22,7 @@ from modules.job import Job, Status
 from modules.journal import Journal
 from modules.runner import Runner
 from modules.scheduler import Scheduler, StopReason
+from modules.storage.atomic import TEMPORARY_PREFIX
 from modules.uploads import Uploads
 from modules.watcher import Watcher
 from tests.builders import a_config, a_model

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.atomic import TEMPORARY_PREFIX
+from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.daemon_process import text_of
 from tests.kills import Reader
 from tests.mounts import mount, mounted, unmount, with_limit_on_inotify

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from modules.atomic import to_json
 from modules.job import Priority
 from modules.sidecars import job_to_json
+from modules.storage.atomic import to_json
 from tests.builders import SETTINGS, SOURCE, a_job
 from tests.daemon_process import text_of
 from tests.mounts import mount, mounted, unmount, with_limit_on_inotify

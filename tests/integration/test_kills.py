@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from modules import orders
-from modules.atomic import TEMPORARY_PREFIX
+from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import until
 from tests.daemon_process import text_of
 from tests.kills import GONE_WITHIN_S, Killer, Reader, Target, group_of, is_alive, within

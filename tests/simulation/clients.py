@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modules import orders
-from modules.atomic import remove, write_whole
 from modules.errors import TranscriberError
 from modules.intake import Order
+from modules.storage.atomic import remove, write_whole
 from tests.disk import Disk
 from tests.fakes import FakeClock
 from tests.simulation.folder import Folder, Recording

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from modules.atomic import TEMPORARY_PREFIX
 from modules.job import Job, Priority, Settings, Source, Status
 from modules.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
+from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.simulation.folder import Folder, Recording, fingerprint
 from tests.simulation.ledger import Ledger
 from tests.simulation.program import Program

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from modules import file_manager
-from modules.atomic import storage_errors, to_json
 from modules.file_manager import FileManager, Found
 from modules.intake import Intake
 from modules.job import Job
@@ -19,6 +18,7 @@ from modules.job_run import JobRun
 from modules.runner import Runner
 from modules.scheduler import Scheduler
 from modules.sidecars import RESULT, sidecar_name
+from modules.storage.atomic import storage_errors, to_json
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import errno
 import random
 from collections.abc import Callable
 
-from modules.atomic import TEMPORARY_PREFIX
 from modules.clock import Clock
+from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.disk import CHANGES, Call, Fault
 
 _FULL = frozenset({"write", "mkdir", "sendfile", "link"})

@@ -7,9 +7,9 @@ import math
 
 import pytest
 
-from modules.atomic import to_json
 from modules.outputs import render
 from modules.protocol import Chunk, parse_event
+from modules.storage.atomic import to_json
 from tests.builders import a_chunk, a_segment, a_word
 
 

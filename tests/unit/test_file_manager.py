@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from modules import atomic, file_manager
-from modules.atomic import TEMPORARY_PREFIX, to_json
+from modules import file_manager
 from modules.errors import StorageError
 from modules.file_manager import FileManager
 from modules.job import Job
 from modules.outputs import FORMATS, segment_json
 from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
+from modules.storage import atomic
+from modules.storage.atomic import TEMPORARY_PREFIX, to_json
 from tests.builders import SOURCE, a_chunk, a_job, a_segment
 from tests.fakes import FakeClock
 

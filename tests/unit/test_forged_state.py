@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from modules.atomic import to_json
 from modules.errors import TranscriberError
 from modules.file_manager import FileManager
 from modules.intake import Intake
@@ -16,6 +15,7 @@ from modules.job import Job, Priority
 from modules.journal import Journal
 from modules.scheduler import Scheduler
 from modules.sidecars import job_from_json, job_to_json
+from modules.storage.atomic import to_json
 from tests.builders import a_config, a_job
 from tests.fakes import FakeClock
 

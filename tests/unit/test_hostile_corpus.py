@@ -15,7 +15,7 @@ import pytest
 from modules.errors import MediaError
 from modules.media import SAMPLE_RATE, Limits, open_recording
 from modules.names import is_recording
-from modules.sidecars import NAME_MAX
+from modules.storage.transfer import NAME_MAX
 from tests.hostile.case import Case, Ending
 from tests.hostile.corpus import corpus
 from tests.hostile.sound import beep

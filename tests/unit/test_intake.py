@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from modules.atomic import to_json
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.folder_scan import look
@@ -23,6 +22,7 @@ from modules.journal import Journal
 from modules.scheduler import Scheduler
 from modules.sidecars import job_to_json
 from modules.stability import FileSample
+from modules.storage.atomic import to_json
 from tests.builders import NOON, a_chunk, a_config, a_job
 from tests.fakes import FakeClock
 

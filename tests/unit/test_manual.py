@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from modules import manual
-from modules.atomic import write_whole
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.job import ErrorInfo, Job, Source, Status
+from modules.storage.atomic import write_whole
 from tests.builders import NOON, a_job
 from tests.fakes import FakeClock
 

@@ -9,9 +9,9 @@ from typing import Any
 import docx
 import pytest
 
-from modules.atomic import to_json
 from modules.outputs import FORMATS, full_text, render, segment_json, with_segments
 from modules.protocol import Segment
+from modules.storage.atomic import to_json
 from tests.builders import a_segment
 from tests.subtitle_checks import check_subtitles
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.atomic import to_json
 from modules.clock import iso
 from modules.errors import TranscriberError
 from modules.job import ErrorInfo, Job, Priority, Progress, Status
@@ -23,11 +22,11 @@ from modules.sidecars import (
     job_to_json,
     output_names,
     own_outputs,
-    parse_json,
     recording_of,
     sidecar_name,
     stem_of,
 )
+from modules.storage.atomic import parse_json, to_json
 from tests.builders import NOON, a_job
 
 SUFFIXES = (IN_PROGRESS, RESULT, CHECKPOINT, ERROR_TEXT)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pydantic_core
 
-from modules.errors import StorageError
+from modules.errors import StorageError, TranscriberError
 
 #: Temporary files are hidden and short, so that they fit where the final name only just does.
 TEMPORARY_PREFIX = ".~transcriber-"
@@ -99,3 +99,14 @@ def remove(path: Path) -> bool:
                 return False  # no folder can hold it
             raise
     return True
+
+
+def parse_json(content: bytes, what: str) -> dict[str, Any]:
+    """A JSON object out of one of our files. Raises TranscriberError if it is none."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as problem:
+        raise TranscriberError("corrupt_sidecar", f"{what}: {problem}") from problem
+    if not isinstance(value, dict):
+        raise TranscriberError("corrupt_sidecar", f"{what}: not a JSON object")
+    return value
