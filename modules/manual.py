@@ -22,15 +22,15 @@ from modules.storage.atomic import (
     write_whole,
 )
 from modules.storage.transfer import (
-    _are_equal,
-    _facts,
-    _opened,
-    _take_along,
-    _transfer,
+    are_equal,
+    facts_of,
     free_name,
     is_regular,
     is_taken,
     names_like,
+    opened,
+    take_along,
+    transfer,
 )
 
 
@@ -52,7 +52,7 @@ def move(
     """
     with storage_errors(shared / name):
         target = moved_before(manual, name, str(state["job_id"]))
-        if target and not _are_equal(shared / name, manual / target):
+        if target and not are_equal(shared / name, manual / target):
             target = None
         target = target or free_name(manual, name)
     folder = (manual / target).parent
@@ -65,11 +65,11 @@ def move(
     for suffix in (CHECKPOINT, RESULT, SETTINGS):
         belongings[sidecar_name(name, suffix)] = sidecar_name(target, suffix)
     for belonging, wanted in belongings.items():
-        _take_along(shared, manual, belonging, wanted)
-    _transfer(shared / name, manual / target)
+        take_along(shared, manual, belonging, wanted)
+    transfer(shared / name, manual / target)
     # Asked of what was moved, not before: between a look and a move somebody can replace it.
     if not is_same(manual / target):
-        _transfer(manual / target, shared / name)
+        transfer(manual / target, shared / name)
         for suffix in (ERROR_TEXT, IN_PROGRESS):
             remove(manual / sidecar_name(target, suffix))
         raise StorageError("file_changed", f"{name} was replaced while it was moved to manual/.")
@@ -127,7 +127,7 @@ def state_of(manual: Path, name: str) -> dict[str, Any]:
 
 def _read(path: Path) -> bytes:
     """A file's content, but not that of a link's target. Raises OSError."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return file.read()
 
 
@@ -141,11 +141,11 @@ def bring_back(manual: Path, shared: Path, name: str) -> bool:
         (shared / name).parent.mkdir(parents=True, exist_ok=True)
         lent = is_regular(manual / own) and not is_taken(shared / own)
     if lent:
-        _transfer(manual / own, shared / own)
+        transfer(manual / own, shared / own)
     if _bring_recording(manual, shared, name):
         return True
     if lent:
-        _transfer(shared / own, manual / own)
+        transfer(shared / own, manual / own)
     return False
 
 
@@ -168,10 +168,10 @@ def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
 def _sent(source: Path, target: Path) -> bool:
     """Whether it could be transferred; False if the name is taken, be it just now."""
     try:
-        _transfer(source, target)
+        transfer(source, target)
     except StorageError:
         with storage_errors(target):
-            theirs = is_taken(target) and not _are_equal(source, target)
+            theirs = is_taken(target) and not are_equal(source, target)
         if theirs:
             return False
         raise
@@ -192,13 +192,13 @@ def is_returned(manual: Path, shared: Path, name: str) -> bool:
     A copy keeps the file's time; who lays the same recording there again has another one.
     """
     with storage_errors(manual / name):
-        here, there = _facts(manual / name), _facts(shared / name)
+        here, there = facts_of(manual / name), facts_of(shared / name)
         if here is None or there is None:
             return False
         if os.path.samestat(here, there):
             return here.st_nlink > 1  # with one name alone, both folders are the same
         known = (here.st_mtime_ns, here.st_size) == (there.st_mtime_ns, there.st_size)
-        return known and _are_equal(manual / name, shared / name)
+        return known and are_equal(manual / name, shared / name)
 
 
 def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
@@ -206,7 +206,7 @@ def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
     with storage_errors(manual / sidecar):
         target = manual / free_name(manual, sidecar)
         target.parent.mkdir(parents=True, exist_ok=True)
-    return target if _take_along(shared, manual, sidecar, sidecar) else None
+    return target if take_along(shared, manual, sidecar, sidecar) else None
 
 
 def moved_before(manual: Path, name: str, job_id: str) -> str | None:

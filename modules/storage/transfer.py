@@ -27,16 +27,16 @@ def is_regular(path: Path) -> bool:
 
     Raises OSError if that cannot be told; nothing is left behind for that.
     """
-    facts = _facts(path)
+    facts = facts_of(path)
     return facts is not None and stat.S_ISREG(facts.st_mode)
 
 
 def is_taken(path: Path) -> bool:
     """Whether anything has this name. ``os.path.lexists`` says no to an I/O error, too."""
-    return _facts(path) is not None
+    return facts_of(path) is not None
 
 
-def _facts(path: Path) -> os.stat_result | None:
+def facts_of(path: Path) -> os.stat_result | None:
     try:
         return path.lstat()
     except OSError as error:
@@ -66,24 +66,24 @@ def names_like(name: str) -> Iterator[str]:
         number += 1
 
 
-def _take_along(shared: Path, manual: Path, name: str, wanted: str) -> bool:
+def take_along(shared: Path, manual: Path, name: str, wanted: str) -> bool:
     """Move what belongs to a recording under a name that is free; False if it is not there."""
     target = manual / wanted
     with storage_errors(target):
         if not is_regular(shared / name):
             return False
         # An earlier move may have come as far as the copy.
-        copied = target.is_file() and _are_equal(shared / name, target)
+        copied = target.is_file() and are_equal(shared / name, target)
         target = target if copied else manual / free_name(manual, wanted)
-    _transfer(shared / name, target)
+    transfer(shared / name, target)
     return True
 
 
-def _transfer(source: Path, target: Path) -> None:
+def transfer(source: Path, target: Path) -> None:
     """Rename or, across volumes, copy, sync, verify, then unlink. Never over another file."""
     with storage_errors(source):
         if is_taken(target):
-            if not _are_equal(source, target):
+            if not are_equal(source, target):
                 raise FileExistsError(errno.EEXIST, "the name is taken", str(target))
             os.unlink(source)  # an earlier move came as far as the copy
             return
@@ -104,11 +104,11 @@ def _copy_over(source: Path, target: Path) -> None:
         shutil.copy2(source, copy)
         with open(copy, "rb") as copied:
             os.fsync(copied.fileno())
-        if not _are_equal(source, copy):
+        if not are_equal(source, copy):
             raise StorageError(
                 "copy_failed", f"The copy of {source} in {target.parent} is not the same."
             )
-        _name(copy, target)
+        _give_name(copy, target)
         sync_folder(target.parent)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -117,7 +117,7 @@ def _copy_over(source: Path, target: Path) -> None:
     os.unlink(source)
 
 
-def _name(copy: Path, target: Path) -> None:
+def _give_name(copy: Path, target: Path) -> None:
     """Raises FileExistsError if somebody took the name while the copy was made."""
     try:
         os.link(copy, target)
@@ -131,18 +131,18 @@ def _name(copy: Path, target: Path) -> None:
         os.unlink(copy)
 
 
-def _are_equal(left: Path, right: Path) -> bool:
+def are_equal(left: Path, right: Path) -> bool:
     """Whether two regular files have the same bytes. Unlike filecmp, it looks each time."""
-    facts = [_facts(path) for path in (left, right)]
+    facts = [facts_of(path) for path in (left, right)]
     if not all(each and stat.S_ISREG(each.st_mode) for each in facts):
         return False
-    with _opened(left) as one, _opened(right) as other:
+    with opened(left) as one, opened(right) as other:
         while piece := one.read(_PIECE_BYTES):
             if piece != other.read(_PIECE_BYTES):
                 return False
         return not other.read(1)
 
 
-def _opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes]:
     """A file, but not a link's target; whatever it is, opening it does not wait."""
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")

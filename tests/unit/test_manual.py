@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -149,14 +150,14 @@ def test_a_copy_that_is_not_the_same_leaves_the_original(
 ) -> None:
     across_volumes(monkeypatch, files.shared)
     lay_out(files)
-    real = manual.shutil.copy2
+    real = shutil.copy2
 
     def spoil(source: Path, target: Path) -> None:
         real(source, target)
         if Path(source).name == "talk.mp3":
             target.write_bytes(b"s0und")
 
-    monkeypatch.setattr(manual.shutil, "copy2", spoil)
+    monkeypatch.setattr(shutil, "copy2", spoil)
     with pytest.raises(StorageError, match="not the same"):
         files.move_to_manual(given_up(), "")
     assert (files.shared / "talk.mp3").read_bytes() == b"sound"
@@ -170,7 +171,7 @@ def test_what_somebody_puts_there_while_a_return_is_copied_is_not_replaced(
 ) -> None:
     across_volumes(monkeypatch, files.shared)
     (files.manual / "talk.mp3").write_bytes(b"given up")
-    real_copy, real_link = manual.shutil.copy2, os.link
+    real_copy, real_link = shutil.copy2, os.link
 
     def slowly(source: Path, target: Path) -> None:
         real_copy(source, target)
@@ -182,7 +183,7 @@ def test_what_somebody_puts_there_while_a_return_is_copied_is_not_replaced(
             raise OSError(errno.EXDEV if with_links else errno.EPERM, "no link")
         real_link(source, target)
 
-    monkeypatch.setattr(manual.shutil, "copy2", slowly)
+    monkeypatch.setattr(shutil, "copy2", slowly)
     monkeypatch.setattr(os, "link", link)
     with pytest.raises(TranscriberError, match="already"):
         files.bring_back("talk.mp3")
