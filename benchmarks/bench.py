@@ -63,7 +63,7 @@ from benchmarks.measure import (
     tree,
 )
 from benchmarks.whisperx_command import PROGRAM, WhisperxCommand
-from modules.config import WhisperxConfig
+from modules.config.schema import WhisperxConfig
 from tests.daemon_process import MODELS, PROJECT, DaemonError, DaemonProcess, text_of
 from tests.speech import Clip, festvox_russian, joined, spread
 

@@ -16,7 +16,7 @@ import psutil
 
 from modules.audio_processor import Outcome
 from modules.clock import SystemClock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.file_manager import FileManager
 from modules.job import Priority, Status
 from modules.journal import Journal

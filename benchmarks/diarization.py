@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from modules.config.settings import Settings
 from modules.diarization import Diarized, Diarizer
-from modules.job import Settings
 from modules.protocol import Turn
 from tests import speech
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from modules.clock import SystemClock
-from modules.config import Config, WatchConfig
+from modules.config.schema import Config, WatchConfig
 from modules.file_manager import FileManager
 from modules.watcher import RESCAN_COST_FACTOR
 from tests.builders import SETTINGS

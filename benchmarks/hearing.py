@@ -10,7 +10,7 @@ from types import TracebackType
 from benchmarks.spoken import spoken
 from modules.audio_processor import AudioProcessor
 from modules.clock import SystemClock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.protocol import Chunk, Segment, Word
 from modules.results import segments_of
 from modules.worker_order import Handlers, model_of, request_for

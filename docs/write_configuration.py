@@ -16,10 +16,10 @@ from typing import Any
 import yaml
 
 from modules.api.models import SettingsFields
-from modules.config import Config
-from modules.config_loader import ENVIRONMENT
-from modules.job import Settings
-from modules.languages import LANGUAGES
+from modules.config.languages import LANGUAGES
+from modules.config.loader import ENVIRONMENT
+from modules.config.schema import Config
+from modules.config.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEMPLATE = PROJECT / "docs" / "configuration.template.md"

@@ -30,7 +30,7 @@ from modules.child import (
     worker_environment,
 )
 from modules.clock import Clock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import WorkerError
 from modules.logger import get_logger
 from modules.order_run import OrderRun, error_of, slowness

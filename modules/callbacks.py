@@ -26,7 +26,7 @@ from urllib3.connection import HTTPConnection
 
 from modules import __version__
 from modules.clock import Clock, iso
-from modules.config import CallbacksConfig
+from modules.config.schema import CallbacksConfig
 from modules.errors import StorageError, TranscriberError
 from modules.logger import get_logger
 from modules.receivers import (

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from modules.config.settings import Frozen, Settings
 from modules.errors import StorageError
-from modules.job import Frozen, Settings, Source
+from modules.job import Source
 from modules.protocol import Chunk
 from modules.storage.atomic import storage_errors
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import psutil
 
-from modules.config import Config
-from modules.config_loader import ENVIRONMENT
+from modules.config.loader import ENVIRONMENT
+from modules.config.schema import Config
 from modules.errors import WorkerError
 from modules.logger import get_logger
 from modules.protocol import Event, Loaded, ModelSpec, Ready, parse_event

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from modules.callbacks import Callbacks
 from modules.clock import Clock, iso
-from modules.config import Config, settings_conflicts
+from modules.config.rules import impossible_on, settings_conflicts
+from modules.config.schema import Config
 from modules.errors import ModelError, TranscriberError
 from modules.estimates import Estimates
 from modules.file_manager import FileManager
@@ -23,7 +24,6 @@ from modules.register import Register
 from modules.scheduler import Scheduler
 from modules.sidecars import job_to_json
 from modules.storage.atomic import remove, write_whole
-from modules.trouble import impossible_on
 from modules.waiting import Gone, Waiting, code_of
 
 _WORDS = {

@@ -15,7 +15,7 @@ from modules.api.services import Services
 from modules.audio_processor import AudioProcessor
 from modules.callbacks import Callbacks
 from modules.clock import Clock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.control import Control
 from modules.endings import Endings
 from modules.errors import TranscriberError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modules.callbacks import Callbacks
 from modules.clock import Clock, iso
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import StorageError
 from modules.estimates import Estimates
 from modules.events import Event

@@ -30,9 +30,9 @@ from modules import allocator, doubts
 from modules.alignment import Aligner
 from modules.chunk_text import ChunkText, judged
 from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
+from modules.config.settings import Settings
 from modules.doubts import Figures
 from modules.errors import ModelError
-from modules.job import Settings
 from modules.protocol import ModelSpec, Word
 from modules.segments import sentences
 from modules.word_times import snapped, word_of

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
+from modules.config.settings import Frozen, Settings
 from modules.errors import StorageError
-from modules.job import Frozen, Job, Settings, Status
+from modules.job import Job, Status
 from modules.logger import get_logger
 from modules.storage.atomic import to_json, write_whole
 

@@ -18,8 +18,9 @@ from typing import Any
 
 from modules import checkpoint, manual, settings_files
 from modules.clock import Clock
+from modules.config.settings import Settings
 from modules.errors import StorageError, TranscriberError
-from modules.job import FINGERPRINT_BYTES, Job, Settings, Source
+from modules.job import FINGERPRINT_BYTES, Job, Source
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER, is_recording, is_visible_folder
 from modules.outputs import render, with_segments

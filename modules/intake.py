@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from modules.clock import Clock, iso
-from modules.config import Config
+from modules.config.schema import Config
+from modules.config.settings import Settings
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager, Found
-from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Settings, Status
+from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.names import is_recording

@@ -6,15 +6,15 @@ is not in ``TRANSITIONS``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from modules.clock import iso
+from modules.config.settings import Frozen, Settings
 
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
@@ -74,45 +74,6 @@ class Priority(IntEnum):
     @classmethod
     def from_label(cls, label: str) -> Priority:
         return cls.API if label == "api_request" else cls.SCAN
-
-
-class Frozen(BaseModel):
-    """Base of the values that go into sidecar files: frozen, finite numbers only."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=()
-    )
-
-
-class Settings(Frozen):
-    """What a transcription is made with."""
-
-    model_size: str
-    language: str
-    temperature: float
-    compute_type: str
-    device: str
-    task: Literal["transcribe", "translate"] = "transcribe"
-    initial_prompt: str | None = None
-    hotwords: str | None = None
-    beam_size: int = 5
-    suppress_numerals: bool = False
-    fast_mode: bool = False
-    vad_method: Literal["silero", "pyannote"] = "silero"
-    vad_onset: float = 0.5
-    vad_offset: float | None = None
-    diarize: bool = False
-    min_speakers: int | None = None
-    max_speakers: int | None = None
-    debug: bool = False
-
-    def agrees_with(self, wishes: Mapping[str, Any]) -> bool:
-        """Whether every setting that a request states is what this has; ``debug`` never counts."""
-        return all(getattr(self, k) == v for k, v in wishes.items() if k != "debug")
-
-    def matches(self, other: Settings) -> bool:
-        """Equal but for ``debug``, which changes no transcript."""
-        return self.model_copy(update={"debug": other.debug}) == other
 
 
 #: What a fingerprint covers at each end of a file.

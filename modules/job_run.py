@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from modules.checkpoint import Checkpoint, Writer
 from modules.clock import Clock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.file_manager import FileManager
 from modules.job import Job, Progress
 from modules.journal import Journal

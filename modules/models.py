@@ -15,7 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from modules import PROJECT_ROOT
-from modules.config import MODEL_SIZES, WhisperxConfig
+from modules.config.schema import WhisperxConfig
+from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError
 from modules.machine import memory_limit
 from modules.memory_needs import expected_mb, least_mb

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from modules.child import Child, resident_mb
 from modules.clock import Clock
-from modules.config import ProcessingConfig
+from modules.config.schema import ProcessingConfig
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.logger import get_logger
 from modules.protocol import (

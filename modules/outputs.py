@@ -16,8 +16,6 @@ from modules.subtitles import subtitles
 #: In a string its quotes would be escaped, so it stands for what it says.
 _NO_SEGMENTS = b'"segments": []'
 
-FORMATS = ("txt", "srt", "vtt", "tsv", "json", "docx")
-
 
 def render(
     form: str,

@@ -14,7 +14,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from modules.clock import Clock, iso
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
 from modules.names import STATE_FOLDER
 from modules.storage.atomic import parse_json, remove, to_json, write_whole

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from modules.job import Frozen, Settings
+from modules.config.settings import Frozen, Settings
 
 #: Why a text is doubtful: it goes in circles, the model was unsure of it, the model heard no
 #: speech, it is a line that Whisper is known to invent, or its words lie where nobody speaks.

@@ -9,7 +9,7 @@ from typing import Any
 
 from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import Clock, iso
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
 from modules.explanations import explain
 from modules.file_manager import FileManager

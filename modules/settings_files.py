@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.config import settings_conflicts
-from modules.config_loader import check_settings
+from modules.config.recording_settings import check_settings
+from modules.config.rules import settings_conflicts
+from modules.config.settings import Settings
 from modules.errors import TranscriberError
 from modules.explanations import SETTINGS_NOTICE, explain_settings
-from modules.job import Settings
 from modules.sidecars import ERROR_TEXT, sidecar_name
 from modules.storage.atomic import remove, storage_errors, write_whole
 

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modules.clock import iso
-from modules.config import WhisperxConfig
+from modules.config.schema import WhisperxConfig
+from modules.config.settings import Settings
+from modules.config.types import FORMATS
 from modules.errors import TranscriberError
-from modules.job import Attempt, ErrorInfo, Job, Priority, Progress, Settings, Source, Status
-from modules.outputs import FORMATS
+from modules.job import Attempt, ErrorInfo, Job, Priority, Progress, Source, Status
 from modules.storage.transfer import NAME_MAX
 
 IN_PROGRESS = ".in_progress"

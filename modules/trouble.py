@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal
 
 from modules.clock import Clock
-from modules.config import Config, Conflict
+from modules.config.rules import Conflict, impossible_on
+from modules.config.schema import Config
+from modules.config.settings import Settings
 from modules.errors import ModelError, StorageError, TranscriberError
 from modules.file_manager import FileManager
-from modules.job import Settings
 from modules.logger import get_logger
 from modules.models import locate
 from modules.settings_files import SettingsError, files_for
@@ -200,19 +201,3 @@ class SettingsTrouble:
                 self._files.tell_of_settings(file, list(dict.fromkeys(lines)))
             except StorageError as error:
                 log.warning("%s: what is wrong with it could not be written: %s", file, error)
-
-
-def impossible_on(
-    settings: Settings, compute_types: Mapping[str, tuple[str, ...]]
-) -> list[Conflict]:
-    """What a machine cannot do: ``compute_types`` by device, empty while they are not known."""
-    device, wanted = settings.device, settings.compute_type
-    if not compute_types or device == "auto":
-        return []
-    if device not in compute_types:
-        return [(("device",), f"this machine has no {device}; use cpu")]
-    possible = (*compute_types[device], "default", "auto")
-    if wanted in possible:
-        return []
-    line = f"does not work on {device} here; use one of {', '.join(possible)}, got {wanted!r}"
-    return [(("compute_type", "device"), line)]

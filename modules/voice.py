@@ -9,7 +9,7 @@ from typing import Any
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from modules.chunking import SAMPLE_RATE, Samples, SpeechDetector
-from modules.job import Settings
+from modules.config.settings import Settings
 
 #: Shorter pauses are part of speech, shorter speech is a click; in milliseconds.
 _MIN_PAUSE_MS, _MIN_SPEECH_MS = 160, 100

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.config import Config
-from modules.job import Settings
+from modules.config.schema import Config
+from modules.config.settings import Settings
 from modules.models import locate, prepare
 from modules.protocol import Chunk, ModelSpec, Started, Transcribe
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from modules.config import Config
-from modules.job import Job, Priority, Settings, Source, Status
+from modules.config.schema import Config
+from modules.config.settings import Settings
+from modules.job import Job, Priority, Source, Status
 from modules.protocol import Chunk, Segment, Word
 
 T = TypeVar("T")

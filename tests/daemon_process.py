@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import psutil
 import yaml
 
-from modules.config_loader import ENVIRONMENT
+from modules.config.loader import ENVIRONMENT
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from flask import Response
 
-from modules.config import Config
+from modules.config.schema import Config
 from modules.control import Accepted, JobError, Text, View
 from modules.errors import StorageError, TranscriberError
 from modules.job import Priority

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from modules.config import (
+from modules.config.languages import LANGUAGE_CODES
+from modules.config.types import (
+    FORMATS,
     MAX_SPEAKERS,
     MODEL_SIZES,
     PROMPT_CHARS,
@@ -23,8 +25,6 @@ from modules.config import (
     VadMethod,
 )
 from modules.job import JOB_ID_PATTERN
-from modules.languages import LANGUAGE_CODES
-from modules.outputs import FORMATS
 
 #: Longer names cannot be in any folder.
 NAME_CHARS = 4096

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modules.config import MODEL_SIZES, nearest
+from modules.config.languages import LANGUAGES
+from modules.config.types import MODEL_SIZES, nearest
 from modules.doubts import compression_ratio
-from modules.languages import LANGUAGES
 from modules.outputs import full_text, render
 from modules.protocol import Segment, Word
 

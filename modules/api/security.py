@@ -22,7 +22,8 @@ from secure import (
 )
 
 from modules.api.gatekeeper import Refusal, refusal
-from modules.config import HOST_NAME, ApiConfig
+from modules.config.schema import ApiConfig
+from modules.config.types import HOST_NAME
 
 #: Monitoring must reach it, whatever is configured.
 OPEN_PATHS = frozenset({"/health"})

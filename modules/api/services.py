@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modules.config import Config
+from modules.config.schema import Config
 from modules.control import Control
 from modules.events import Events
 from modules.metrics import Metrics

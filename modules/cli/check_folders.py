@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from modules.cli.findings import Finding, ok, problem, warning
-from modules.config import Config
+from modules.config.schema import Config
 from modules.storage.atomic import TEMPORARY_PREFIX
 
 _LOW_DISK_MB = 500

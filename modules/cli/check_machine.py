@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from modules.cli.findings import Finding, ok, problem, warning
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import ModelError
 from modules.machine import memory_limit, number_in, processor
 from modules.models import locate, needed_mb

@@ -10,7 +10,7 @@ from gettext import gettext as _
 from modules.cli.findings import Finding, ok, problem, warning
 from modules.cli.presence import find_owner
 from modules.clock import SystemClock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import ModelError
 from modules.file_manager import FileManager
 from modules.models import Origin, locate, verify

@@ -13,7 +13,7 @@ from modules.cli.desk import Desk, open_desk, refusal
 from modules.cli.names_given import name_in_either
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 
 #: More names than this are counted, not listed.

@@ -17,7 +17,7 @@ from modules.cli import errands
 from modules.cli.language import noted
 from modules.cli.presence import daemon_runs
 from modules.clock import Clock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
 from modules.owner import Ownership
 

@@ -19,7 +19,7 @@ from modules.cli.findings import Finding, Level, ok, problem
 from modules.cli.language import noted
 
 if TYPE_CHECKING:
-    from modules.config import Config
+    from modules.config.schema import Config
 
 _COLOURS = {Level.OK: "32", Level.WARNING: "33", Level.PROBLEM: "31"}
 _LEVELS = {

@@ -21,7 +21,7 @@ from modules.cli.rows import (
     working_row,
 )
 from modules.cli.sidecar_reader import read_state
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.file_manager import FileManager
 from modules.folder_scan import Scan, scan

@@ -6,7 +6,7 @@ import os
 from gettext import gettext as _
 from pathlib import Path
 
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import TranscriberError
 
 

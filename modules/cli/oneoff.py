@@ -14,7 +14,7 @@ from modules.checkpoint import Chunks
 from modules.cli.progress import Meter
 from modules.cli.targets import RESULT_FORMAT, Target, refuse_existing
 from modules.clock import Clock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.file_manager import FileManager
 from modules.job import Job, Priority
 from modules.outputs import render, with_segments

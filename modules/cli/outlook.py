@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modules.cli.rows import Row, State
+from modules.config.settings import Settings
 from modules.estimates import Estimates
-from modules.job import Job, Settings
+from modules.job import Job
 
 _OPEN = (State.PROCESSING, State.QUEUED, State.PENDING)
 

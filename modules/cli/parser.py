@@ -189,7 +189,7 @@ def _add_completion(commands: Any) -> None:
 
 
 def _formats(text: str) -> list[str]:
-    from modules.outputs import FORMATS
+    from modules.config.types import FORMATS
 
     known = [*FORMATS, "result"]
     formats = [word.strip().lower() for word in text.split(",")]

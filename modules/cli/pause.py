@@ -8,7 +8,7 @@ from gettext import gettext as _
 from modules.cli.presence import daemon_runs
 from modules.cli.session import configured, require_share, say
 from modules.clock import SystemClock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.file_manager import FileManager
 from modules.storage.atomic import remove, storage_errors, write_whole
 

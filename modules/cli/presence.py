@@ -9,7 +9,7 @@ from gettext import gettext as _
 from modules.cli.language import noted
 from modules.cli.session import local_time, parse_time
 from modules.clock import Clock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.owner import holder, is_elsewhere_and_alive, read_note
 
 #: By the role in the owner's note.

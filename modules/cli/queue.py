@@ -15,7 +15,7 @@ from modules.cli.presence import daemon_runs
 from modules.cli.session import complain, configured, require_share, say
 from modules.cli.status import row_json
 from modules.clock import Clock, SystemClock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.estimates import Estimates
 from modules.file_manager import FileManager

@@ -7,8 +7,8 @@ from argparse import Namespace
 
 from modules.cli.clerk import Clerk
 from modules.clock import Clock, SystemClock
-from modules.config import Config
-from modules.config_loader import load_config
+from modules.config.loader import load_config
+from modules.config.schema import Config
 from modules.daemon import Daemon
 from modules.errors import TranscriberError
 from modules.first_run import FirstRun

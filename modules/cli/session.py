@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from gettext import gettext as _
 
-from modules.config import Config
-from modules.config_loader import load_config
+from modules.config.loader import load_config
+from modules.config.schema import Config
 from modules.errors import StorageError
 from modules.logger import one_line, setup_logging
 

@@ -11,7 +11,7 @@ from modules.cli.names_given import name_in_share
 from modules.cli.presence import find_owner
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.file_manager import FileManager
 from modules.folder_scan import look

@@ -16,7 +16,7 @@ from modules.cli.progress import meter
 from modules.cli.session import complain, configured, say
 from modules.cli.targets import Target, plan
 from modules.clock import Clock, SystemClock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import ConfigError, ModelError, StorageError, TranscriberError
 from modules.owner import HEARTBEAT_S, Ownership
 from modules.storage.atomic import storage_errors

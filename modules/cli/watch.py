@@ -23,7 +23,7 @@ from modules.cli.presence import Owner, find_owner
 from modules.cli.rows import Row
 from modules.cli.session import say
 from modules.clock import Clock
-from modules.config import Config
+from modules.config.schema import Config
 from modules.estimates import Estimates
 from modules.file_manager import FileManager
 

@@ -12,7 +12,7 @@ from random import Random
 import psutil
 import pytest
 
-from modules.config import ProcessingConfig
+from modules.config.schema import ProcessingConfig
 from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import WORKER, DaemonProcess, resident_mb, text_of
 from tests.footprint import Footprint, quarters

@@ -24,7 +24,7 @@ import psutil
 import pytest
 
 from modules.child import worker_command, worker_environment
-from modules.config import Config
+from modules.config.schema import Config
 from modules.models import locate, prepare
 from modules.protocol import (
     Alive,

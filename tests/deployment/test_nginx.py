@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modules.config import ApiConfig
+from modules.config.schema import ApiConfig
 from tests.builders import until
 from tests.deployment.front import SOON_S, Front, port_of
 from tests.deployment.names import NameServer

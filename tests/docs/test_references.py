@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modules.cli.parser import build_parser
-from modules.config import Config
+from modules.config.schema import Config
 from tests.docs import pages
 
 #: Folders of the repository; a piece of code that begins with one names a file of it.

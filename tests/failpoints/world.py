@@ -14,7 +14,7 @@ from pathlib import Path
 
 from modules import orders
 from modules.callbacks import Callbacks
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.intake import Intake

@@ -19,8 +19,8 @@ import pytest
 from modules import audio_processor, child
 from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import SystemClock
+from modules.config.settings import Settings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.job import Settings
 from modules.protocol import Chunk, Done, ModelSpec, Started, Transcribe
 from modules.worker_order import Handlers, Request
 from tests.builders import SETTINGS, a_config, until

@@ -26,7 +26,7 @@ from standardwebhooks import Webhook
 from modules import __version__, callbacks
 from modules.callbacks import Callbacks
 from modules.clock import SystemClock
-from modules.config import CallbacksConfig
+from modules.config.schema import CallbacksConfig
 from modules.errors import StorageError, TranscriberError
 from modules.receivers import is_public
 from tests.builders import until

@@ -25,7 +25,7 @@ from modules.cli import desk, session
 from modules.cli.desk import open_desk
 from modules.cli.errands import folder
 from modules.clock import SystemClock
-from modules.config_loader import load_config
+from modules.config.loader import load_config
 from modules.errors import LockHeldError, TranscriberError
 from modules.owner import Ownership
 from tests.builders import until

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from modules.clock import Clock
+from modules.config.settings import Settings
 from modules.events import Event
-from modules.job import Job, Priority, Settings, Status
+from modules.job import Job, Priority, Status
 from tests.simulation.violation import Violation
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from modules import daemon, runner, watcher
-from modules.config import Config
+from modules.config.schema import Config
 from modules.daemon import Daemon
 from modules.events import Event
 from modules.folder_events import Hint

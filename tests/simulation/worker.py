@@ -11,8 +11,8 @@ from enum import Enum
 from pathlib import Path
 
 from modules.audio_processor import Outcome
+from modules.config.settings import Settings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.job import Settings
 from modules.protocol import Chunk, Segment
 from modules.worker_order import Handlers, Request
 from tests.disk import Died, Disk

@@ -15,7 +15,7 @@ from modules import models
 from modules.cli import check_folders, check_machine, check_program, check_service
 from modules.cli.doctor import line
 from modules.cli.findings import Finding, Level, problem
-from modules.config import Config
+from modules.config.schema import Config
 from modules.machine import MemoryLimit, processor
 from modules.weights import home
 

@@ -15,7 +15,7 @@ from modules.cli import transcribe
 from modules.cli.interruption import Interruption
 from modules.cli.oneoff import OneOff
 from modules.cli.targets import plan
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import MediaError, ModelError, TranscriberError
 from modules.protocol import Chunk, Done, Loaded, Segment, Started
 from modules.worker_order import Handlers, Request

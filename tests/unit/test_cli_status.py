@@ -20,7 +20,7 @@ from modules.cli.session import length
 from modules.cli.status import as_json
 from modules.cli.tables import plain_table
 from modules.cli.words import summary
-from modules.config import Config
+from modules.config.schema import Config
 from modules.file_manager import FileManager
 from modules.job import ErrorInfo, Job, Priority, Progress, Status
 from tests.fakes import FakeClock

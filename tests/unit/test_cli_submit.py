@@ -8,7 +8,7 @@ import pytest
 
 from modules.cli.names_given import name_in_either, name_in_manual, name_in_share
 from modules.cli.submit import _check
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import TranscriberError
 
 

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from docs import write_configuration
-from modules.config import Config
-from modules.config_loader import ENVIRONMENT, load_config
+from modules.config.loader import ENVIRONMENT, load_config
+from modules.config.schema import Config
+from modules.config.settings import Settings
 from modules.errors import ConfigError
-from modules.job import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHIPPED = PROJECT / "config.yaml"

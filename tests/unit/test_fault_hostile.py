@@ -13,7 +13,7 @@ import av
 import pytest
 
 from modules.api.security import Access
-from modules.config import ApiConfig
+from modules.config.schema import ApiConfig
 from modules.errors import MediaError
 from modules.folder_scan import look, scan
 from modules.media import Limits, open_recording

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from modules import file_manager
+from modules.config.types import FORMATS
 from modules.errors import StorageError
 from modules.file_manager import FileManager
 from modules.job import Job
-from modules.outputs import FORMATS, segment_json
+from modules.outputs import segment_json
 from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
 from modules.storage import atomic
 from modules.storage.atomic import TEMPORARY_PREFIX, to_json

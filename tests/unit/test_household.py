@@ -13,7 +13,7 @@ from benchmarks.household import Figures, Goal, goals, report
 from benchmarks.queueing import operations
 from benchmarks.rescans import rescans
 from modules.clock import SystemClock
-from modules.config import WatchConfig
+from modules.config.schema import WatchConfig
 from modules.file_manager import FileManager
 from modules.protocol import Chunk, parse_event
 from modules.watcher import RESCAN_COST_FACTOR

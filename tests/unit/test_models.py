@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from modules import models, weights
-from modules.config import MODEL_SIZES, WhisperxConfig
+from modules.config.schema import WhisperxConfig
+from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError
 from modules.machine import MemoryLimit
 from modules.models import (

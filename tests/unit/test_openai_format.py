@@ -26,7 +26,7 @@ from modules.api.openai_format import (
     error,
     model_size,
 )
-from modules.config import MODEL_SIZES
+from modules.config.types import MODEL_SIZES
 from modules.outputs import with_segments
 from modules.results import RunFacts, Transcript, result_json
 from tests.builders import NOON, a_chunk, a_job, a_segment, a_word

@@ -9,7 +9,8 @@ from typing import Any
 import docx
 import pytest
 
-from modules.outputs import FORMATS, full_text, render, segment_json, with_segments
+from modules.config.types import FORMATS
+from modules.outputs import full_text, render, segment_json, with_segments
 from modules.protocol import Segment
 from modules.storage.atomic import to_json
 from tests.builders import a_segment

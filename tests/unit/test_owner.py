@@ -17,7 +17,7 @@ import pytest
 
 from modules import owner
 from modules.clock import iso
-from modules.config import Config
+from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError
 from modules.owner import Ownership, foreign_whisperx, holder, lock_path, note_path, read_note
 from tests.builders import a_config, until

@@ -10,7 +10,7 @@ from flask import Flask
 
 from modules.api.gatekeeper import Refusal
 from modules.api.security import Access, Door, limit_rate, secure_headers
-from modules.config import ApiConfig
+from modules.config.schema import ApiConfig
 
 
 def an_app(config: ApiConfig) -> Flask:

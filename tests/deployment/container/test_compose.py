@@ -13,7 +13,7 @@ import yaml
 
 from modules import child, watcher
 from modules.api import server
-from modules.config import Config
+from modules.config.schema import Config
 from tests.deployment.container.dockerfile import PROJECT, read
 from tests.deployment.container.programs import program, run
 

@@ -10,16 +10,13 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from modules import PROJECT_ROOT
-from modules.config import Config, WhisperxConfig, settings_conflicts
-from modules.config_loader import (
-    ENVIRONMENT,
-    check_settings,
-    config_path,
-    load_config,
-)
+from modules.config.languages import LANGUAGE_CODES
+from modules.config.loader import ENVIRONMENT, config_path, load_config
+from modules.config.recording_settings import check_settings
+from modules.config.rules import settings_conflicts
+from modules.config.schema import Config, WhisperxConfig
+from modules.config.settings import Settings
 from modules.errors import ConfigError
-from modules.job import Settings
-from modules.languages import LANGUAGE_CODES
 
 
 class Folder:
@@ -101,7 +98,7 @@ def test_named_file_must_exist(tmp_path: Path, by_argument: bool) -> None:
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modules.config_loader.PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr("modules.config.schema.loader.PROJECT_ROOT", tmp_path)
     config = load_config(None, {})
     assert (config.api.port, config.shared_directory) == (8000, tmp_path / "shared")
 

@@ -1,0 +1,147 @@
+"""``config.yaml`` and the environment to one frozen object, or every complaint at once.
+
+``load_config`` is the door for the configuration, ``check_settings`` the one for settings that lie
+beside recordings; the tree that they fill stands in ``config.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from modules import PROJECT_ROOT
+from modules.config.messages import SECRETS, Key, Problem, dotted, sentence
+from modules.config.recording_settings import check_settings
+from modules.config.rules import Conflict, access_conflicts, directory_conflicts, settings_conflicts
+from modules.config.schema import Config
+from modules.config.yaml_reader import read
+from modules.errors import ConfigError
+
+__all__ = ["ENVIRONMENT", "Config", "check_settings", "config_path", "load_config"]
+
+
+ENVIRONMENT: dict[str, tuple[str, ...]] = {
+    "LOG_LEVEL": ("logging", "level"),
+    "WHISPERX_MODEL_SIZE": ("whisperx", "model_size"),
+    "WHISPERX_LANGUAGE": ("whisperx", "language"),
+    "WHISPERX_DEVICE": ("whisperx", "device"),
+    "WHISPERX_COMPUTE_TYPE": ("whisperx", "compute_type"),
+    "SHARED_DIRECTORY": ("shared_directory",),
+    "MANUAL_DIRECTORY": ("manual_directory",),
+    "API_HOST": ("api", "host"),
+    "API_PORT": ("api", "port"),
+    "API_KEY": ("api", "key"),
+    "API_USER": ("api", "user"),
+    "API_PASSWORD": ("api", "password"),
+    "CALLBACK_SECRET": ("callbacks", "secret"),
+}
+
+
+# --- from validation errors to lines for people -----------------------------------------------
+
+
+def _problems(tree: object, base: Path, variables: Mapping[Key, str]) -> list[Problem]:
+    """Every complaint about a tree; ``variables`` names the environment's part of it."""
+    try:
+        Config.model_validate(tree, context={"base": base})
+    except ValidationError as failure:
+        return [
+            (error["loc"], f"{variables.get(error['loc']) or dotted(error['loc'])}: "
+             f"{sentence(error)}")
+            for error in failure.errors()
+        ]  # fmt: skip
+    return []
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+# --- settings beside recordings ---------------------------------------------------------------
+
+
+# --- the environment --------------------------------------------------------------------------
+
+
+def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[Key, str]]:
+    """The overrides as a tree, and which variable each key came from. Empty means not set."""
+    tree: dict[str, Any] = {}
+    variables: dict[Key, str] = {}
+    for variable, key in ENVIRONMENT.items():
+        text = environ.get(variable, "").strip()
+        # A secret that is set to nothing is a slip that would leave the door open.
+        if text or (variable in environ and key[-1] in SECRETS):
+            number = key == ("api", "port") and re.fullmatch(r"[+-]?[0-9]{1,18}", text)
+            _put(tree, key, int(text) if number else text)
+            variables[key] = variable
+    return tree, variables
+
+
+def _put(tree: dict[str, Any], key: tuple[str, ...], value: object) -> None:
+    for part in key[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[key[-1]] = value
+
+
+def _without(tree: object, bad: Iterable[Key]) -> dict[str, Any]:
+    """The tree less the keys complained about, so that the rest can be judged together."""
+    dropped = {key[:2] for key in bad}
+    kept: dict[str, Any] = {}
+    for name, value in tree.items() if isinstance(tree, dict) else ():
+        if (name,) in dropped:
+            continue
+        if isinstance(value, dict):
+            value = {k: v for k, v in value.items() if (name, k) not in dropped}
+        kept[name] = value
+    return kept
+
+
+def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    both = {**low, **high}
+    for name in low.keys() & high.keys():
+        if isinstance(low[name], dict) and isinstance(high[name], dict):
+            both[name] = {**low[name], **high[name]}
+    return both
+
+
+def config_path(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """The file to read, and whether somebody named it: such a one must exist."""
+    named = path or environ.get("CONFIG_PATH", "").strip()
+    return Path(os.path.abspath(named or PROJECT_ROOT / "config.yaml")), bool(named)
+
+
+def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> list[str]:
+    """What is wrong between keys; silent about keys that were already complained about."""
+    prefixed: list[tuple[str, Conflict]] = [("", c) for c in directory_conflicts(config)]
+    prefixed += [("", c) for c in access_conflicts(config)]
+    prefixed += [("whisperx.", c) for c in settings_conflicts(config.whisperx)]
+    lines = []
+    for prefix, (names, line) in prefixed:
+        keys = [prefix + name for name in names]
+        if bad.isdisjoint(keys):
+            variable = variables.get(tuple(keys[0].split(".")))
+            lines.append(f"{variable or keys[0]}: {line}")
+    return lines
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """``path`` (``--config``), else CONFIG_PATH, else ``config.yaml`` beside ``transcriber.py``.
+
+    The environment goes before the file. Raises ConfigError with every problem in both.
+    """
+    file, named = config_path(path, environ)
+    tree, lines = read(file) if named or os.path.lexists(file) else ({}, [])
+    extra, variables = _from_environment(environ)
+    problems = _problems(tree, file.parent, {}) + _problems(extra, file.parent, variables)
+    bad = [key for key, _ in problems]
+    merged = _merged(_without(tree, bad), _without(extra, bad))
+    config = Config.model_validate(merged, context={"base": file.parent})
+    lines += [line for _, line in problems]
+    lines += _conflicts(config, {dotted(key[:2]) for key in bad}, variables)
+    if lines:
+        raise ConfigError(lines)
+    return config

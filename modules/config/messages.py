@@ -1,0 +1,85 @@
+"""What is wrong with a value, in a sentence that names the key, the value and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from modules.config.schema import Config
+from modules.config.types import nearest
+
+#: Keys whose values no message may show.
+SECRETS = frozenset({"key", "password", "secret"})
+
+Key = tuple[str | int, ...]
+
+#: Where a complaint is about, and the line that says it.
+Problem = tuple[Key, str]
+
+_KINDS = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "tuple_type": "must be a list, such as [txt, srt]",
+}
+
+
+def dotted(key: Key) -> str:
+    return ".".join(str(part) for part in key)
+
+
+def shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()  # as it stands in the file
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number with thousands of digits"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fields(section: str | None = None) -> Mapping[str, Any]:
+    """The keys at the top, or those of a section; empty if there is no such section."""
+    if section is None:
+        return Config.model_fields
+    model = Config.model_fields[section].annotation if section in Config.model_fields else None
+    return getattr(model, "model_fields", {})
+
+
+def _unknown(key: Key) -> str:
+    """What to say of a key that does not exist: the closest one here, or its right section."""
+    section, word = (str(key[0]) if len(key) > 1 else None), str(key[-1])
+    homes: list[Key] = [(name, word) for name in _fields() if word in _fields(name)]
+    if section and word in _fields():
+        homes.append((word,))
+    near = difflib.get_close_matches(word.lower(), list(_fields(section)), n=1)
+    meant = homes or [(*key[:-1], name) for name in near]
+    if meant:
+        return f"is not a known key; did you mean {dotted(meant[0])}?"
+    return f"is not a known key; known here: {', '.join(_fields(section))}"
+
+
+def sentence(error: Mapping[str, Any]) -> str:
+    """One pydantic error as ``must be …, got …`` and, where there is one, a remedy."""
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    secret = bool(error["loc"]) and error["loc"][-1] in SECRETS
+    got = "" if secret else f", got {shown(value)}"
+    if kind in ("extra_forbidden", "invalid_key"):
+        return _unknown(error["loc"])
+    if value is None:
+        return "has no value; give it one, or remove the line to use the default"
+    if kind == "model_type":
+        return f"must be a section with keys of its own{got}"
+    if kind == "literal_error":
+        allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
+        return f"must be one of {allowed}{got}{nearest(str(value), allowed.split(', '))}"
+    if kind == "value_error":
+        rule, *hint = context["error"].args
+        return f"{rule}{got}{''.join(hint)}"
+    if kind == "string_type":
+        return f"must be text{got}; put it in quotes"
+    return f"{_KINDS.get(kind, error['msg'])}{got}"

@@ -1,0 +1,78 @@
+"""Settings in a file beside a recording, checked key by key."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import ValidationError
+
+from modules.config.messages import Problem, dotted, sentence, shown
+from modules.config.schema import WhisperxConfig
+from modules.config.settings import Settings
+from modules.config.types import MODEL_SIZES, nearest
+from modules.config.yaml_reader import PlainLoader, parse
+
+#: There are not half as many keys; a file with more is no settings file at all.
+_MOST_KEYS = 50
+
+
+def check_settings(content: bytes) -> tuple[dict[str, Any], list[Problem]]:
+    """What a settings file states, key by key, less what is wrong in it; and every complaint.
+
+    A complaint about the file as a whole has the empty key; then nothing is known of the rest.
+    """
+    try:
+        tree, faults = parse(content.decode("utf-8"), PlainLoader)
+    except UnicodeDecodeError as error:
+        return {}, [((), f"is not UTF-8 text (byte {error.start}); save it as UTF-8")]
+    if not isinstance(tree, dict):
+        return {}, [((), f"must hold keys and values, got {shown(tree)}")]
+    if len(tree) > _MOST_KEYS:
+        return {}, [((), f"holds {len(tree)} keys; there are {len(Settings.model_fields)} in all")]
+    stated, problems = _checked_settings(tree)
+    return stated, [((), fault) for fault in faults] + problems
+
+
+def _checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    fields = Settings.model_fields
+    problems: list[Problem] = [
+        ((str(key),), f"{_shortened(key)}: {_unknown_setting(str(key))}")
+        for key in tree
+        if key not in fields
+    ]
+    known = {key: value for key, value in tree.items() if key in fields}
+    size = known.get("model_size")
+    if isinstance(size, str) and size not in MODEL_SIZES:
+        problems.append((("model_size",), f"model_size: {_no_size(size)}"))
+        del known["model_size"]
+    try:
+        WhisperxConfig.model_validate(known)
+    except ValidationError as failure:
+        for error in failure.errors():
+            problems.append((error["loc"], f"{dotted(error['loc'])}: {sentence(error)}"))
+            known.pop(str(error["loc"][0]), None)
+    return WhisperxConfig.model_validate(known).model_dump(include=set(known)), problems
+
+
+def _no_size(size: str) -> str:
+    """A path is refused: who writes to the share must not choose what else is read."""
+    if "/" in size:
+        return f"a path can only be set in the configuration, got {shown(size)}"
+    return f"must be one of {', '.join(MODEL_SIZES)}, got {shown(size)}{nearest(size, MODEL_SIZES)}"
+
+
+def _unknown_setting(word: str) -> str:
+    if word in WhisperxConfig.model_fields:
+        return "can only be set in the configuration"
+    if word == "whisperx":
+        return "is not a known key here; write the keys below it without it, at the top"
+    near = difflib.get_close_matches(word.lower()[:60], list(Settings.model_fields), n=1)
+    if near:
+        return f"is not a known key; did you mean {near[0]}?"
+    return f"is not a known key; known here: {', '.join(Settings.model_fields)}"
+
+
+def _shortened(key: object) -> str:
+    text = str(key)
+    return text if len(text) <= 60 and text.isprintable() else shown(text)

@@ -1,0 +1,86 @@
+"""Which values cannot go together."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from modules.config.schema import Config, WhisperxConfig
+from modules.config.settings import Settings
+from modules.config.types import MODEL_SIZES
+
+#: Trained without translation; they answer in the language of the speech.
+_NO_TRANSLATION = frozenset({"large-v3-turbo", "turbo"})
+
+#: The sizes that know Cantonese, the one language that came late.
+_CANTONESE = re.compile(r"^large$|large-v3|turbo")
+
+#: The names of the keys at odds, the one to blame first, and the line that says why.
+Conflict = tuple[tuple[str, ...], str]
+
+
+def access_conflicts(config: Config) -> list[Conflict]:
+    """Half of a name and a password lets nobody in, or everybody."""
+    api = config.api
+    if (api.user is None) == (api.password is None):
+        return []
+    names = ("api.user", "api.password") if api.user is None else ("api.password", "api.user")
+    return [(names, "is needed too: api.user and api.password are set together or not at all")]
+
+
+def settings_conflicts(settings: Settings | WhisperxConfig) -> list[Conflict]:
+    """Settings that are right one by one and cannot work together."""
+    found: list[Conflict] = []
+    if settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
+        line = f"the model {settings.model_size} cannot translate; use base, small or medium"
+        found.append((("task", "model_size"), line))
+    if settings.vad_offset is not None and settings.vad_offset > settings.vad_onset:
+        line = f"must not be above vad_onset ({settings.vad_onset:g}), got {settings.vad_offset:g}"
+        found.append((("vad_offset", "vad_onset"), line))
+    least, most = settings.min_speakers, settings.max_speakers
+    if least is not None and most is not None and least > most:
+        line = f"must not be above max_speakers ({most}), got {least}"
+        found.append((("min_speakers", "max_speakers"), line))
+    size, language, compute = settings.model_size, settings.language, settings.compute_type
+    if settings.device == "cpu" and compute in ("float16", "int8_float16"):
+        line = f"{compute} needs a GPU; use int8 on device cpu"
+        found.append((("compute_type", "device"), line))
+    known, english = size in MODEL_SIZES, size.endswith(".en")
+    if known and english and language not in ("en", "auto", "mixed"):
+        line = f"the model {size} knows English only, got {language!r}; use en, or another model"
+        found.append((("language", "model_size"), line))
+    if known and not english and language == "yue" and not _CANTONESE.search(size):
+        line = f"yue is known to large-v3 and turbo only, not to the model {size}"
+        found.append((("language", "model_size"), line))
+    return found
+
+
+def directory_conflicts(config: Config) -> list[Conflict]:
+    """Folders that are right one by one and would feed each other."""
+    shared = Path(os.path.realpath(config.shared_directory))
+    manual = Path(os.path.realpath(config.manual_directory))
+    if shared == manual:
+        line = f"must not be the shared_directory too, got {shared} for both"
+    elif config.watch.recursive and manual.is_relative_to(shared):
+        line = f"must not lie inside shared_directory while watch.recursive is on, got {manual}"
+    else:
+        return []
+    return [(("manual_directory", "shared_directory"), line)]
+
+
+def impossible_on(
+    settings: Settings, compute_types: Mapping[str, tuple[str, ...]]
+) -> list[Conflict]:
+    """What a machine cannot do: ``compute_types`` by device, empty while they are not known."""
+    device, wanted = settings.device, settings.compute_type
+    if not compute_types or device == "auto":
+        return []
+    if device not in compute_types:
+        return [(("device",), f"this machine has no {device}; use cpu")]
+    possible = (*compute_types[device], "default", "auto")
+    if wanted in possible:
+        return []
+    line = f"does not work on {device} here; use one of {', '.join(possible)}, got {wanted!r}"
+    return [(("compute_type", "device"), line)]

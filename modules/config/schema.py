@@ -1,0 +1,191 @@
+"""The configuration as one frozen tree: keys, defaults and limits.
+
+``config.yaml`` at the root shows the same to people; ``config_loader`` fills the tree. What a
+validator refuses it says as ``ValueError(rule)`` or ``ValueError(rule, hint)``: the loader puts
+the value between the two.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
+
+from modules.config.settings import Settings
+from modules.config.types import (
+    BeamSize,
+    ComputeType,
+    Device,
+    FilePath,
+    Format,
+    HostName,
+    Language,
+    Level,
+    ModelSize,
+    OneTask,
+    Prompt,
+    RateLimit,
+    Secret,
+    Speakers,
+    Task,
+    Temperature,
+    Text,
+    Threshold,
+    Url,
+    VadMethod,
+    between,
+    distinct,
+    names,
+)
+
+# --- kinds of value ---------------------------------------------------------------------------
+
+
+# --- the tree ---------------------------------------------------------------------------------
+
+
+class _Section(BaseModel):
+    """Frozen, no unknown keys, no conversions (``"8000"`` is not a port), finite numbers only."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+
+
+class ApiConfig(_Section):
+    """Where the control API listens; port 0 means any free one."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, between(0, 65535)] = 8000
+    workers: OneTask = 1
+    max_concurrent_tasks: OneTask = 1
+    key: Secret | None = None
+    user: Text | None = None
+    password: Secret | None = None
+    search_attempts: Annotated[int, between(1, 100)] = 5
+    search_interval_seconds: Annotated[float, between(0, 60)] = 1.0
+    wait_seconds: Annotated[float, between(0, 86400)] = 1800.0
+    max_waiting: Annotated[int, between(0, 2000)] = 250
+    max_listeners: Annotated[int, between(0, 500)] = 50
+    max_upload_mb: Annotated[int, between(1, 1048576)] = 4096
+    request_timeout_seconds: Annotated[float, between(1, 3600)] = 60.0
+    rate_limit: RateLimit | None = None
+    trusted_hosts: Annotated[tuple[HostName, ...], Field(strict=False), BeforeValidator(names)] = ()
+
+
+class WhisperxConfig(_Section):
+    """What a transcription is made with when the request does not say."""
+
+    model_size: ModelSize = "base"
+    language: Language = "ru"
+    temperature: Temperature = 0.0
+    compute_type: ComputeType = "int8"
+    device: Device = "cpu"
+    task: Task = "transcribe"
+    initial_prompt: Prompt | None = None
+    hotwords: Prompt | None = None
+    beam_size: BeamSize = 5
+    suppress_numerals: bool = False
+    fast_mode: bool = False
+    vad_method: VadMethod = "silero"
+    vad_onset: Threshold = 0.5
+    vad_offset: Threshold | None = None
+    diarize: bool = False
+    min_speakers: Speakers | None = None
+    max_speakers: Speakers | None = None
+    debug: bool = False
+    cpu_threads: Annotated[int, between(1, 64)] = 2
+    batch_size: Annotated[int, between(1, 64)] = 8
+    allow_download: bool = False
+
+
+class ProcessingConfig(_Section):
+    """Attempts, limits, and the care of the WhisperX process."""
+
+    max_retry_attempts: Annotated[int, between(1, 100)] = 3
+    retry_backoff_seconds: Annotated[float, between(0, 86400)] = 30.0
+    timeout_seconds: Annotated[float, between(1, 604800)] = 3600.0
+    cleanup_temp_files: bool = True
+    lock_file: FilePath | None = None
+    stale_hours: Annotated[float, between(0, 87600)] = 24.0
+    max_duration_hours: Annotated[float, between(0.01, 1000)] = 24.0
+    worker_memory_mb: Annotated[int, between(256, 1048576)] = 1700
+    worker_idle_seconds: Annotated[float, between(0, 604800)] = 0.0
+    worker_hang_seconds: Annotated[float, between(0.1, 86400)] = 55.0
+    worker_start_seconds: Annotated[float, between(0.1, 86400)] = 180.0
+    stop_grace_seconds: Annotated[float, between(0, 3600)] = 8.0
+
+    def backoff_s(self, failures: int) -> float:
+        """Seconds between so many failures and the next attempt: twice as long each time."""
+        return self.retry_backoff_seconds * 2.0 ** (min(failures, self.max_retry_attempts) - 1)
+
+
+class CallbacksConfig(_Section):
+    """Who is told by HTTP when a recording is done."""
+
+    url: Url | None = None
+    secret: Secret | None = None
+    allow_private: bool = False
+    max_attempts: Annotated[int, between(1, 50)] = 8
+    timeout_seconds: Annotated[float, between(0.1, 300)] = 10.0
+
+
+class WatchConfig(_Section):
+    """How recordings are found, and when one counts as whole."""
+
+    recursive: bool = False
+    events: bool = True
+    rescan_seconds: Annotated[float, between(0.1, 86400)] = 30.0
+    settle_seconds: Annotated[float, between(0, 3600)] = 0.3
+    stable_seconds: Annotated[float, between(0.1, 3600)] = 3.0
+
+
+class OutputConfig(_Section):
+    """What is written beside the ``.result``."""
+
+    formats: Annotated[tuple[Format, ...], Field(strict=False), AfterValidator(distinct)] = (
+        "txt",
+        "srt",
+    )
+    txt_timestamps: bool = False
+
+
+class LoggingConfig(_Section):
+    """How much the log says."""
+
+    level: Level = "INFO"
+
+
+class Config(_Section):
+    """The whole configuration; every path in it is absolute."""
+
+    api: ApiConfig = ApiConfig()
+    shared_directory: FilePath = Path("shared")
+    manual_directory: FilePath = Path("manual")
+    models_directory: FilePath = Path("models")
+    whisperx: WhisperxConfig = WhisperxConfig()
+    processing: ProcessingConfig = ProcessingConfig()
+    watch: WatchConfig = WatchConfig()
+    output: OutputConfig = OutputConfig()
+    callbacks: CallbacksConfig = CallbacksConfig()
+    logging: LoggingConfig = LoggingConfig()
+
+    def default_settings(self) -> Settings:
+        """What a job gets when nobody asked for anything else."""
+        chosen = self.whisperx.model_dump(include=set(Settings.model_fields))
+        return Settings.model_validate(chosen)
+
+
+# --- what no single key can tell --------------------------------------------------------------

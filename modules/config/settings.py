@@ -1,0 +1,47 @@
+"""The settings that a recording may have of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Frozen(BaseModel):
+    """Base of the values that go into sidecar files: frozen, finite numbers only."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+class Settings(Frozen):
+    """What a transcription is made with."""
+
+    model_size: str
+    language: str
+    temperature: float
+    compute_type: str
+    device: str
+    task: Literal["transcribe", "translate"] = "transcribe"
+    initial_prompt: str | None = None
+    hotwords: str | None = None
+    beam_size: int = 5
+    suppress_numerals: bool = False
+    fast_mode: bool = False
+    vad_method: Literal["silero", "pyannote"] = "silero"
+    vad_onset: float = 0.5
+    vad_offset: float | None = None
+    diarize: bool = False
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    debug: bool = False
+
+    def agrees_with(self, wishes: Mapping[str, Any]) -> bool:
+        """Whether every setting that a request states is what this has; ``debug`` never counts."""
+        return all(getattr(self, k) == v for k, v in wishes.items() if k != "debug")
+
+    def matches(self, other: Settings) -> bool:
+        """Equal but for ``debug``, which changes no transcript."""
+        return self.model_copy(update={"debug": other.debug}) == other

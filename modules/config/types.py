@@ -1,0 +1,226 @@
+"""The types of configuration values: what each accepts, and what it says of one it refuses."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
+
+from modules.config.languages import LANGUAGE_CODES, LANGUAGES
+
+MODEL_SIZES = (
+    "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en",
+    "large", "large-v1", "large-v2", "large-v3", "large-v3-turbo", "turbo",
+    "distil-small.en", "distil-medium.en", "distil-large-v2", "distil-large-v3",
+    "distil-large-v3.5",
+)  # fmt: skip
+
+#: Whisper takes 224 tokens of prompt; more characters than this cannot fit.
+PROMPT_CHARS = 2000
+
+#: More voices than this cannot be told apart by their sound.
+MAX_SPEAKERS = 20
+
+#: In lower case, without a final dot; networks of containers have names with underscores.
+HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+
+
+@dataclass(frozen=True)
+class between:  # noqa: N801 # reads as the function that it stands for
+    """Holds a number between two limits, and says so in the JSON schema."""
+
+    low: float
+    high: float
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "minimum": self.low, "maximum": self.high}
+
+    def _check(self, value: float) -> float:
+        if not self.low <= value <= self.high:
+            raise ValueError(f"must be between {self.low:.12g} and {self.high:.12g}")
+        return value
+
+
+def _one_task(value: int) -> int:
+    if value != 1:
+        raise ValueError("must be 1, because one machine runs one task at a time")
+    return value
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """``; did you mean WORD?`` for the closest of the words whatever their case, or nothing."""
+    spelled = {known.lower(): known for known in words}
+    # 0.7, because at the usual 0.6 the word "gpu" is taken for "cpu".
+    close = difflib.get_close_matches(word.lower(), list(spelled), n=1, cutoff=0.7)
+    return f"; did you mean {spelled[close[0]]}?" if close else ""
+
+
+def _model_size(value: str, info: ValidationInfo) -> str:
+    """One of Whisper's names as it is; a path, told by its slash, as an absolute one."""
+    if value in MODEL_SIZES:
+        return value
+    if "/" in value:
+        return str(_path(value, info))
+    rule = f"must be one of {', '.join(MODEL_SIZES)}, or a path with a slash in it"
+    raise ValueError(rule, nearest(value, MODEL_SIZES))
+
+
+def _language(value: str) -> str:
+    code = value.lower()
+    if code in LANGUAGE_CODES or code in ("auto", "mixed"):
+        return code
+    named = next((c for c, name in LANGUAGES.items() if name == code), None)
+    hint = f"; did you mean {named}?" if named else nearest(code, sorted(LANGUAGE_CODES))
+    raise ValueError("must be auto, mixed or a Whisper language code such as ru", hint)
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _prompt(value: str) -> str:
+    if not value.strip() or len(value) > PROMPT_CHARS:
+        raise ValueError(f"must have 1 to {PROMPT_CHARS} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text; half of a character is in it") from None
+    return value
+
+
+def _secret(value: str) -> str:
+    """Not shown in the complaint: it may be a real one with a slip in it."""
+    if not value.strip():
+        raise ValueError("must not be empty; remove the line to do without")
+    return value
+
+
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", value):
+        raise ValueError("must be a number of requests and a span such as 120/minute")
+    return value
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", value):
+        raise ValueError("must be an address that begins with http:// or https://")
+    return value
+
+
+def _host_name(value: str) -> str:
+    name = value.lower().removesuffix(".")
+    if not HOST_NAME.fullmatch(name):
+        raise ValueError("must be a name such as office.example.com, without http:// or a port")
+    return name
+
+
+def names(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list, such as [office.example.com]")
+    return value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _path(value: object, info: ValidationInfo) -> Path:
+    """An absolute path; a relative one counts from the folder of the configuration."""
+    if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
+        raise ValueError("must be the path of a file or folder")
+    base = (info.context or {}).get("base", Path.cwd())
+    # abspath, not resolve: a symbolic link keeps the name that its owner knows.
+    return Path(os.path.abspath(os.path.join(base, os.path.expanduser(value))))
+
+
+def _words(*words: str, besides: str) -> WithJsonSchema:
+    """What a JSON schema tells editors of a text that a function judges: words, or a pattern."""
+    return WithJsonSchema({"type": "string", "anyOf": [{"enum": words}, {"pattern": besides}]})
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+
+Text = Annotated[str, AfterValidator(_filled)]
+
+ModelSize = Annotated[
+    str, AfterValidator(_filled), AfterValidator(_model_size), _words(*MODEL_SIZES, besides="/")
+]
+
+Language = Annotated[
+    str,
+    AfterValidator(_language),
+    _words("auto", "mixed", *sorted(LANGUAGE_CODES), besides="[A-Z]"),
+]
+
+Temperature = Annotated[float, between(0, 1)]
+
+ComputeType = Literal[
+    "int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16",
+    "float16", "bfloat16", "float32", "default", "auto",
+]  # fmt: skip
+
+Device = Literal["cpu", "cuda", "auto"]
+
+Task = Literal["transcribe", "translate"]
+
+Prompt = Annotated[str, AfterValidator(_prompt)]
+
+BeamSize = Annotated[int, between(1, 20)]
+
+VadMethod = Literal["silero", "pyannote"]
+
+#: A probability that makes sense as a border: at 0 or 1 everything or nothing would be speech.
+Threshold = Annotated[float, between(0.01, 0.99)]
+
+Speakers = Annotated[int, between(1, MAX_SPEAKERS)]
+
+Format = Literal["txt", "srt", "vtt", "tsv", "json", "docx"]
+
+Secret = Annotated[str, AfterValidator(_secret)]
+
+RateLimit = Annotated[str, AfterValidator(_rate)]
+
+Url = Annotated[str, AfterValidator(_url)]
+
+HostName = Annotated[str, AfterValidator(_host_name)]
+
+Level = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+    BeforeValidator(_upper),
+    _words("DEBUG", "INFO", "WARNING", "ERROR", besides="[a-z]"),
+]
+
+#: Not "one of [1]": the refusal tells why.
+OneTask = Annotated[int, AfterValidator(_one_task), WithJsonSchema({"type": "integer", "const": 1})]
+
+
+def distinct(formats: tuple[Format, ...]) -> tuple[Format, ...]:
+    if len(set(formats)) < len(formats):
+        raise ValueError("must name each format once")
+    return formats
+
+
+FORMATS = ("txt", "srt", "vtt", "tsv", "json", "docx")
