@@ -18,11 +18,11 @@ from modules.audio_processor import Outcome
 from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.file_manager import FileManager
-from modules.job import Priority, Status
+from modules.jobs.job import Priority, Status
+from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
 from modules.protocol import Chunk, Done, Segment, Started, Word, parse_event
 from modules.runner import Runner
-from modules.scheduler import Scheduler
 from modules.worker_order import Handlers, Request
 from tests.builders import a_config, a_job, a_model
 from tests.fakes import FakeProcessor

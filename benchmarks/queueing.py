@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from modules.clock import SystemClock
-from modules.job import Cause, Job, Priority, Status
-from modules.scheduler import Scheduler
+from modules.jobs.job import Cause, Job, Priority, Status
+from modules.jobs.scheduler import Scheduler
 from tests.builders import a_job
 
 #: How often each operation is done; those that look at every job less often.

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from modules.config.settings import Frozen, Settings
 from modules.errors import StorageError
-from modules.job import Source
+from modules.jobs.source import Source
 from modules.protocol import Chunk
 from modules.storage.atomic import storage_errors
 

@@ -19,13 +19,15 @@ from modules.config.schema import Config
 from modules.control import Control
 from modules.endings import Endings
 from modules.errors import TranscriberError
-from modules.estimates import Estimates
-from modules.events import Events
 from modules.file_manager import FileManager
 from modules.first_run import FirstRun
 from modules.health import KINDS, Health
 from modules.intake import Intake
-from modules.job import Job
+from modules.jobs.estimates import Estimates
+from modules.jobs.events import Events
+from modules.jobs.index import Register
+from modules.jobs.job import Job
+from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.machine import memory_limit, processor
@@ -33,9 +35,7 @@ from modules.metrics import Metrics, Observation
 from modules.models import ModelSource, locate, needed_mb
 from modules.open_writers import ignore_lease_signals
 from modules.owner import HEARTBEAT_S, Ownership
-from modules.register import Register
 from modules.runner import Runner
-from modules.scheduler import Scheduler
 from modules.uploads import Uploads
 from modules.waiting import Waiting
 from modules.watcher import Watcher

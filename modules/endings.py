@@ -6,12 +6,12 @@ from modules.callbacks import Callbacks
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import StorageError
-from modules.estimates import Estimates
-from modules.events import Event
-from modules.job import Cause, Job, Priority, Status
+from modules.jobs.estimates import Estimates
+from modules.jobs.events import Event
+from modules.jobs.index import Register
+from modules.jobs.job import Cause, Job, Priority, Status
 from modules.logger import get_logger
 from modules.metrics import Metrics
-from modules.register import Register
 
 log = get_logger("Endings")
 

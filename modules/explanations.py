@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from modules.job import ErrorInfo, Job
+from modules.jobs.job import ErrorInfo, Job
 
 #: For failures whose own message does not say what to do.
 _REMEDIES = {

@@ -20,7 +20,8 @@ from modules import checkpoint, manual, settings_files
 from modules.clock import Clock
 from modules.config.settings import Settings
 from modules.errors import StorageError, TranscriberError
-from modules.job import FINGERPRINT_BYTES, Job, Source
+from modules.jobs.job import Job
+from modules.jobs.source import FINGERPRINT_BYTES, Source
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER, is_recording, is_visible_folder
 from modules.outputs import render, with_segments

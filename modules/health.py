@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 
 from modules.audio_processor import AudioProcessor
+from modules.jobs.scheduler import Scheduler
 from modules.runner import Runner
-from modules.scheduler import Scheduler
 from modules.watcher import Watcher
 
 #: What can be in the way: of every file, the folder's events, the worker.

@@ -15,11 +15,11 @@ from modules.config.schema import Config
 from modules.config.settings import Settings
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager, Found
-from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Status
+from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
+from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.names import is_recording
-from modules.scheduler import Scheduler
 from modules.sidecars import job_from_json, moment
 from modules.stability import FileSample
 

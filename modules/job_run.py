@@ -8,11 +8,11 @@ from modules.checkpoint import Checkpoint, Writer
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.file_manager import FileManager
-from modules.job import Job, Progress
+from modules.jobs.job import Job, Progress
+from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
 from modules.outputs import segment_json
 from modules.protocol import Chunk, ModelSpec, Started
-from modules.scheduler import Scheduler
 from modules.worker_order import Request, request_for
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from modules.errors import StorageError
 from modules.file_manager import FileManager
-from modules.job import Job, Priority, Status
+from modules.jobs.job import Job, Priority, Status
 from modules.logger import get_logger
 
 log = get_logger("FileManager")

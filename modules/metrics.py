@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from modules import __version__
-from modules.job import Stage
+from modules.jobs.job import Stage
 
 #: Every way a job is counted to end; a deleted or superseded one is a cancelled one.
 ENDS = ("completed", "failed", "cancelled")

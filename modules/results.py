@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modules.clock import iso
-from modules.job import Job
+from modules.jobs.job import Job
 from modules.joining import segments_of
 from modules.parts import joined_text
 from modules.protocol import Chunk, Dropped, Segment, Turn

@@ -13,13 +13,13 @@ from modules.config.schema import Config
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
 from modules.explanations import explain
 from modules.file_manager import FileManager
-from modules.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.job_run import JobRun
+from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
+from modules.jobs.scheduler import Scheduler, StopReason
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.protocol import Transcribe
 from modules.results import Transcript, result_json
-from modules.scheduler import Scheduler, StopReason
 from modules.settings_files import SettingsError
 from modules.trouble import HOLD_S, SettingsTrouble, Trouble
 from modules.worker_order import Handlers, model_of, request_for

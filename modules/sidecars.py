@@ -14,7 +14,8 @@ from modules.config.schema import WhisperxConfig
 from modules.config.settings import Settings
 from modules.config.types import FORMATS
 from modules.errors import TranscriberError
-from modules.job import Attempt, ErrorInfo, Job, Priority, Progress, Source, Status
+from modules.jobs.job import Attempt, ErrorInfo, Job, Priority, Progress, Status
+from modules.jobs.source import Source
 from modules.storage.transfer import NAME_MAX
 
 IN_PROGRESS = ".in_progress"

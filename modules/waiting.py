@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 from modules.clock import Clock
-from modules.events import Event
-from modules.job import Cause, Job, Status
+from modules.jobs.events import Event
+from modules.jobs.job import Cause, Job, Status
 
 #: How often somebody who waits looks whether the client is still there, in seconds.
 LOOK_S = 1.0

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from modules.config.schema import Config
 from modules.config.settings import Settings
-from modules.job import Job, Priority, Source, Status
+from modules.jobs.job import Job, Priority, Status
+from modules.jobs.source import Source
 from modules.protocol import Chunk, Segment, Word
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from flask import Response
 from modules.config.schema import Config
 from modules.control import Accepted, JobError, Text, View
 from modules.errors import StorageError, TranscriberError
-from modules.job import Priority
+from modules.jobs.job import Priority
 from modules.outputs import render
 from modules.results import segments_from
 from modules.sidecars import stem_of

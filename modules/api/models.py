@@ -24,7 +24,7 @@ from modules.config.types import (
     Threshold,
     VadMethod,
 )
-from modules.job import JOB_ID_PATTERN
+from modules.jobs.job import JOB_ID_PATTERN
 
 #: Longer names cannot be in any folder.
 NAME_CHARS = 4096

@@ -14,8 +14,8 @@ from modules.api.services import Services
 from modules.api.stream import stream
 from modules.control import Accepted, Text
 from modules.errors import TranscriberError
-from modules.events import Event
 from modules.intake import Order
+from modules.jobs.events import Event
 from modules.waiting import Gone
 
 _ORDERS = Tag(name="orders", description="Ask for a text, and get it")

@@ -8,7 +8,7 @@ from typing import Any
 
 from modules.config.schema import Config
 from modules.control import Control
-from modules.events import Events
+from modules.jobs.events import Events
 from modules.metrics import Metrics
 from modules.uploads import Uploads
 from modules.waiting import Waiting

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from modules.events import Event, Events
+from modules.jobs.events import Event, Events
 from modules.waiting import LOOK_S, Gone
 
 #: A line now and then keeps proxies from closing a silent connection.

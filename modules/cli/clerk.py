@@ -15,8 +15,8 @@ from modules.cli.errands import ANSWER, BELIEVED_S, ERRAND, folder, removal
 from modules.clock import Clock
 from modules.control import Control
 from modules.errors import StorageError, TranscriberError
+from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
-from modules.scheduler import Scheduler
 from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
 
 log = get_logger("Clerk")

@@ -16,7 +16,7 @@ from modules.cli.targets import RESULT_FORMAT, Target, refuse_existing
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.file_manager import FileManager
-from modules.job import Job, Priority
+from modules.jobs.job import Job, Priority
 from modules.outputs import render, with_segments
 from modules.protocol import Chunk, Started
 from modules.results import Transcript, result_json

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from modules.cli.rows import Row, State
 from modules.config.settings import Settings
-from modules.estimates import Estimates
-from modules.job import Job
+from modules.jobs.estimates import Estimates
+from modules.jobs.job import Job
 
 _OPEN = (State.PROCESSING, State.QUEUED, State.PENDING)
 

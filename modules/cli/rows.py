@@ -14,7 +14,8 @@ from modules.cli.session import parse_time
 from modules.cli.sidecar_reader import read_reason, read_result, read_state
 from modules.errors import TranscriberError
 from modules.file_manager import FileManager
-from modules.job import Job, Priority, Source
+from modules.jobs.job import Job, Priority
+from modules.jobs.source import Source
 from modules.sidecars import IN_PROGRESS, RESULT, job_from_json, recording_of, sidecar_name
 from modules.stability import FileSample
 

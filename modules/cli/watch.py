@@ -24,8 +24,8 @@ from modules.cli.rows import Row
 from modules.cli.session import say
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.estimates import Estimates
 from modules.file_manager import FileManager
+from modules.jobs.estimates import Estimates
 
 #: Resting so many times as long as looking took of a core keeps the cost at a tenth of one.
 _REST = 9.0

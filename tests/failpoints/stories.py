@@ -8,7 +8,7 @@ import functools
 from modules import orders
 from modules.errors import StorageError, TranscriberError, WorkerError
 from modules.intake import Order
-from modules.job import Status
+from modules.jobs.job import Status
 from tests.failpoints import scenery
 from tests.failpoints.scenery import OTHER, OWN, RECEIVER, RESULT, TALK
 from tests.failpoints.world import SOUND, Life, Story, World

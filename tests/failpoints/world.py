@@ -18,10 +18,10 @@ from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.intake import Intake
-from modules.job import Job, Status
+from modules.jobs.job import Job, Status
+from modules.jobs.scheduler import Scheduler, StopReason
 from modules.journal import Journal
 from modules.runner import Runner
-from modules.scheduler import Scheduler, StopReason
 from modules.storage.atomic import TEMPORARY_PREFIX
 from modules.uploads import Uploads
 from modules.watcher import Watcher

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from modules.job import Priority
+from modules.jobs.job import Priority
 from modules.sidecars import job_to_json
 from modules.storage.atomic import to_json
 from tests.builders import SETTINGS, SOURCE, a_job

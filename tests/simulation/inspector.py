@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from modules.config.settings import Settings
-from modules.job import Job, Priority, Source, Status
+from modules.jobs.job import Job, Priority, Status
+from modules.jobs.source import Source
 from modules.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.simulation.folder import Folder, Recording, fingerprint

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from modules.clock import Clock
 from modules.config.settings import Settings
-from modules.events import Event
-from modules.job import Job, Priority, Status
+from modules.jobs.events import Event
+from modules.jobs.job import Job, Priority, Status
 from tests.simulation.violation import Violation
 
 

@@ -16,9 +16,9 @@ from unittest.mock import patch
 from modules import daemon, runner, watcher
 from modules.config.schema import Config
 from modules.daemon import Daemon
-from modules.events import Event
 from modules.folder_events import Hint
-from modules.job import Job
+from modules.jobs.events import Event
+from modules.jobs.job import Job
 from modules.stability import FileSample
 from tests.disk import Died
 from tests.fakes import FakeClock

@@ -13,10 +13,10 @@ import pytest
 from modules import file_manager
 from modules.file_manager import FileManager, Found
 from modules.intake import Intake
-from modules.job import Job
 from modules.job_run import JobRun
+from modules.jobs.job import Job
+from modules.jobs.scheduler import Scheduler
 from modules.runner import Runner
-from modules.scheduler import Scheduler
 from modules.sidecars import RESULT, sidecar_name
 from modules.storage.atomic import storage_errors, to_json
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.errors import TranscriberError
-from modules.events import Event
+from modules.jobs.events import Event
 from modules.owner import HEARTBEAT_S
 from tests.builders import a_config, a_model
 from tests.disk import Call, Died, Disk, Fault

@@ -10,8 +10,8 @@ from modules.cli.outlook import Waiting, outlook
 from modules.cli.queue import _told
 from modules.cli.rows import Row, State
 from modules.cli.words import duration
-from modules.estimates import Estimates
-from modules.job import Job, Progress
+from modules.jobs.estimates import Estimates
+from modules.jobs.job import Job, Progress
 from tests.builders import NOON, SETTINGS, SOURCE, a_job
 
 #: Ten seconds of audio a second, and 100 bytes of mp3 a second of audio.

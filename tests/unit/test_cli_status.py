@@ -22,7 +22,7 @@ from modules.cli.tables import plain_table
 from modules.cli.words import summary
 from modules.config.schema import Config
 from modules.file_manager import FileManager
-from modules.job import ErrorInfo, Job, Priority, Progress, Status
+from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
 from tests.fakes import FakeClock
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from modules.clock import iso
 from modules.explanations import explain
-from modules.job import ErrorInfo, Job
+from modules.jobs.job import ErrorInfo, Job
 from tests.builders import NOON, a_job
 
 

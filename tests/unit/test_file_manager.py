@@ -15,7 +15,7 @@ from modules import file_manager
 from modules.config.types import FORMATS
 from modules.errors import StorageError
 from modules.file_manager import FileManager
-from modules.job import Job
+from modules.jobs.job import Job
 from modules.outputs import segment_json
 from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
 from modules.storage import atomic

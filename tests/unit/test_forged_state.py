@@ -11,9 +11,9 @@ import pytest
 from modules.errors import TranscriberError
 from modules.file_manager import FileManager
 from modules.intake import Intake
-from modules.job import Job, Priority
+from modules.jobs.job import Job, Priority
+from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
-from modules.scheduler import Scheduler
 from modules.sidecars import job_from_json, job_to_json
 from modules.storage.atomic import to_json
 from tests.builders import a_config, a_job

@@ -11,7 +11,7 @@ import pytest
 
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
 from modules.health import Health
-from modules.scheduler import Scheduler
+from modules.jobs.scheduler import Scheduler
 from modules.trouble import Trouble
 from modules.watcher import WatchHealth
 from tests.builders import a_job

@@ -17,9 +17,9 @@ from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.folder_scan import look
 from modules.intake import Intake, Order
-from modules.job import Cause, ErrorInfo, Job, Priority, Status
+from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Status
+from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
-from modules.scheduler import Scheduler
 from modules.sidecars import job_to_json
 from modules.stability import FileSample
 from modules.storage.atomic import to_json

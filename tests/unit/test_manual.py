@@ -15,7 +15,8 @@ import pytest
 from modules import manual
 from modules.errors import StorageError, TranscriberError
 from modules.file_manager import FileManager
-from modules.job import ErrorInfo, Job, Source, Status
+from modules.jobs.job import ErrorInfo, Job, Status
+from modules.jobs.source import Source
 from modules.storage.atomic import write_whole
 from tests.builders import NOON, a_job
 from tests.fakes import FakeClock

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from modules.job import Cause, Status
-from modules.scheduler import StopReason
+from modules.jobs.job import Cause, Status
+from modules.jobs.scheduler import StopReason
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGE = PROJECT / "docs" / "operations.md"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from modules.job import Job
+from modules.jobs.job import Job
 from modules.joining import segments_of
 from modules.outputs import with_segments
 from modules.protocol import Chunk, Dropped, Turn

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modules.clock import iso
 from modules.errors import TranscriberError
-from modules.job import ErrorInfo, Job, Priority, Progress, Status
+from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
 from modules.sidecars import (
     CHECKPOINT,
     ERROR_TEXT,

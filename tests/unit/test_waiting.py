@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from modules.clock import SystemClock
-from modules.events import BACKLOG, KEPT, Event, Events
-from modules.job import Cause, Job, Status
+from modules.jobs.events import BACKLOG, KEPT, Event, Events
+from modules.jobs.job import Cause, Job, Status
 from modules.waiting import Waiting, code_of
 from tests.builders import a_job, until
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.estimates import Estimates
-from modules.job import Source, Status
+from modules.jobs.estimates import Estimates
+from modules.jobs.job import Status
+from modules.jobs.source import Source
 from tests.builders import SETTINGS, SOURCE, a_job
 
 NUMBERS = st.floats() | st.sampled_from([0.0, 1e-300, 5.0, 60.0, 1e300])

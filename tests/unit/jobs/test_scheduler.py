@@ -11,8 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from modules.job import Cause, Job, Priority, Progress, Status
-from modules.scheduler import Scheduler, StopReason
+from modules.jobs.job import Cause, Job, Priority, Progress, Status
+from modules.jobs.scheduler import Scheduler, StopReason
 from tests.builders import NOON, a_job, until
 from tests.fakes import FakeClock
 

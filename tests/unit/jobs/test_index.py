@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from modules.register import Entry, Register
+from modules.jobs.index import Entry, Register
 from tests.fakes import FakeClock
 
 NOON = "2024-01-01T12:00:00.000Z"

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from modules.config.settings import Frozen, Settings
 from modules.errors import StorageError
-from modules.job import Job, Status
+from modules.jobs.job import Job, Status
 from modules.logger import get_logger
 from modules.storage.atomic import to_json, write_whole
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from modules.job import Job
+from modules.jobs.job import Job
 
 #: So many of the latest events are kept, for a listener that comes back after a gap.
 KEPT = 1000

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from modules.clock import Clock
-from modules.job import Cause, Job, Priority, Progress, Stage, Status
+from modules.jobs.job import Cause, Job, Priority, Progress, Stage, Status
 from modules.logger import get_logger
 
 log = get_logger("Scheduler")

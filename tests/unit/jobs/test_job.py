@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modules.clock import iso
-from modules.job import TRANSITIONS, Attempt, ErrorInfo, Job, Priority, Source, Status
+from modules.jobs.job import TRANSITIONS, Attempt, ErrorInfo, Job, Priority, Status
+from modules.jobs.source import Source
 from tests.builders import NOON, SETTINGS, SOURCE, a_job
 
 LEGAL = {

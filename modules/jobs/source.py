@@ -1,0 +1,30 @@
+"""Which file a job is about: its size, its time and a hash of its content."""
+
+from __future__ import annotations
+
+from modules.config.settings import Frozen
+
+#: What a fingerprint covers at each end of a file.
+FINGERPRINT_BYTES = 2**20
+
+
+class Source(Frozen):
+    """Which bytes a job is about. ``fingerprint``: SHA-256 of size, first and last MiB."""
+
+    size: int
+    mtime_ns: int
+    fingerprint: str
+
+    def same_as(self, other: Source) -> bool:
+        """The same file if size and mtime are; if only mtime differs, the fingerprint decides."""
+        if self.size != other.size:
+            return False
+        return self.mtime_ns == other.mtime_ns or self.fingerprint == other.fingerprint
+
+    def surely_same_as(self, other: Source) -> bool:
+        """The same file, and no byte was written: for one that is in hand.
+
+        A preallocated file may be filled in its middle, where the fingerprint does not look.
+        """
+        covered = self.size <= 2 * FINGERPRINT_BYTES
+        return self.same_as(other) and (covered or self.mtime_ns == other.mtime_ns)
