@@ -21,8 +21,9 @@ from modules.file_manager import FileManager
 from modules.jobs.job import Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
-from modules.protocol import Chunk, Done, Segment, Started, Word, parse_event
+from modules.protocol import Done, Started, parse_event
 from modules.runner import Runner
+from modules.transcript.model import Chunk, Segment, Word
 from modules.worker_order import Handlers, Request
 from tests.builders import a_config, a_job, a_model
 from tests.fakes import FakeProcessor

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from modules.config.settings import Settings
 from modules.diarization import Diarized, Diarizer
-from modules.protocol import Turn
+from modules.transcript.model import Turn
 from tests import speech
 
 RATE_HZ = speech.RATE_HZ

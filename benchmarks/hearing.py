@@ -11,8 +11,8 @@ from benchmarks.spoken import spoken
 from modules.audio_processor import AudioProcessor
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.protocol import Chunk, Segment, Word
-from modules.results import segments_of
+from modules.transcript.model import Chunk, Segment, Word
+from modules.transcript.transcript import segments_of
 from modules.worker_order import Handlers, model_of, request_for
 from tests.daemon_process import MODELS
 from tests.speech import Language

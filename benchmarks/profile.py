@@ -27,7 +27,8 @@ from modules import allocator
 from modules.audio_processor import Outcome
 from modules.child import worker_environment
 from modules.clock import SystemClock
-from modules.protocol import Chunk, Done, Event, ModelSpec
+from modules.protocol import Done, Event, ModelSpec
+from modules.transcript.model import Chunk
 from modules.worker_order import Handlers, Request
 from tests.builders import a_config
 from tests.daemon_process import MODELS

@@ -9,8 +9,8 @@ from typing import Any
 from modules import allocator
 from modules.chunking import SAMPLE_RATE, AudioChunk
 from modules.errors import WorkerError
-from modules.protocol import Word
-from modules.segments import joined
+from modules.transcript.model import Word
+from modules.transcript.sentences import joined
 
 
 class Aligner:

@@ -44,7 +44,7 @@ from modules.protocol import (
     Order,
     Ready,
 )
-from modules.results import RunFacts
+from modules.transcript.model import RunFacts
 from modules.worker_order import Handlers, Request
 
 log = get_logger("AudioProcessor")

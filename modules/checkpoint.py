@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from modules.config.settings import Frozen, Settings
 from modules.errors import StorageError
 from modules.jobs.source import Source
-from modules.protocol import Chunk
 from modules.storage.atomic import storage_errors
+from modules.transcript.model import Chunk
 
 
 class Header(Frozen):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modules.phrases import JOIN_PAUSE_S, LINE_CHARS, Unit, border, joint, units, width
-from modules.protocol import Segment
+from modules.transcript.model import Segment
 
 #: How long a cue may and should stay on the screen, and how many characters a second are readable.
 LONGEST_S = 7.0

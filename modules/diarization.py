@@ -20,7 +20,7 @@ import numpy as np
 from modules import allocator
 from modules.chunking import SAMPLE_RATE, Samples, SpeechDetector, chunks
 from modules.errors import ModelError
-from modules.protocol import Turn
+from modules.transcript.model import Turn
 
 if TYPE_CHECKING:
     from modules.clustering import Floats, Speech

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from modules.parts import joined_text
 from modules.phrases import speaker_name
-from modules.protocol import Segment
-from modules.segments import ends_sentence
+from modules.transcript.model import Segment
+from modules.transcript.sentences import ends_sentence
+from modules.transcript.slicing import joined_text
 
 if TYPE_CHECKING:
     from docx.document import Document

@@ -26,16 +26,18 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
-from modules import allocator, doubts
+from modules import allocator
 from modules.alignment import Aligner
-from modules.chunk_text import ChunkText, judged
 from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
 from modules.config.settings import Settings
-from modules.doubts import Figures
 from modules.errors import ModelError
-from modules.protocol import ModelSpec, Word
-from modules.segments import sentences
-from modules.word_times import snapped, word_of
+from modules.protocol import ModelSpec
+from modules.transcript import quality
+from modules.transcript.chunk_text import ChunkText, judged
+from modules.transcript.model import Word
+from modules.transcript.quality import Figures
+from modules.transcript.sentences import sentences
+from modules.transcript.word_times import snapped, word_of
 
 WHISPERX_VERSION = version("whisperx")
 _PREPENDED = "\"'“¿([{-"
@@ -347,7 +349,7 @@ class Engine:
         prompt = self._prompt(tokenizer, bare if doubtful.figures.circles else settings)
         options = self._options(settings, prompt, [chunk])
         tried = [doubtful]
-        for temperature in doubts.temperatures(doubtful.figures):
+        for temperature in quality.temperatures(doubtful.figures):
             alive()
             try:
                 result = self._sampled(chunk, prompt, temperature, options)
@@ -356,7 +358,7 @@ class Engine:
             tried.append(self._generated(tokenizer, result, prompt, temperature, options))
             if not (tried[-1].figures.circles or tried[-1].figures.unsure):
                 return tried[-1]
-        return tried[doubts.best([one.figures for one in tried])]
+        return tried[quality.best([one.figures for one in tried])]
 
     def _generated(
         self,

@@ -25,7 +25,6 @@ from modules.jobs.source import FINGERPRINT_BYTES, Source
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER, is_recording, is_visible_folder
 from modules.outputs import render, with_segments
-from modules.protocol import Segment
 from modules.settings_files import Stated
 from modules.sidecars import (
     CHECKPOINT,
@@ -49,6 +48,7 @@ from modules.storage.atomic import (
     to_json,
     write_whole,
 )
+from modules.transcript.model import Segment
 
 log = get_logger("FileManager")
 

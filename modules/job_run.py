@@ -12,7 +12,8 @@ from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
 from modules.outputs import segment_json
-from modules.protocol import Chunk, ModelSpec, Started
+from modules.protocol import ModelSpec, Started
+from modules.transcript.model import Chunk
 from modules.worker_order import Request, request_for
 
 

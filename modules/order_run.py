@@ -11,7 +11,6 @@ from modules.config.schema import ProcessingConfig
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.logger import get_logger
 from modules.protocol import (
-    Chunk,
     Done,
     Event,
     Failed,
@@ -23,6 +22,7 @@ from modules.protocol import (
     Transcribe,
     Transcribed,
 )
+from modules.transcript.model import Chunk
 from modules.worker_order import Handlers
 
 log = get_logger("AudioProcessor")

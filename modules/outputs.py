@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from modules.documents import docx, plain_text
-from modules.parts import joined_text
 from modules.phrases import speaker_name
-from modules.protocol import Segment
 from modules.storage.atomic import to_json
 from modules.subtitles import subtitles
+from modules.transcript.model import Segment
+from modules.transcript.slicing import joined_text
 
 #: In a string its quotes would be escaped, so it stands for what it says.
 _NO_SEGMENTS = b'"segments": []'

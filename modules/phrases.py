@@ -13,9 +13,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from modules.parts import places, spaceless
-from modules.protocol import Segment, Word
-from modules.segments import INITIALS, ends_sentence
+from modules.transcript.model import Segment, Word
+from modules.transcript.sentences import INITIALS, ends_sentence
+from modules.transcript.slicing import places, spaceless
 
 #: What broadcasters allow a line of subtitles; a wide sign takes two.
 LINE_CHARS = 42

@@ -2,70 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from modules.clock import iso
 from modules.jobs.job import Job
-from modules.joining import segments_of
-from modules.parts import joined_text
-from modules.protocol import Chunk, Dropped, Segment, Turn
-from modules.speakers import with_speakers
+from modules.transcript.model import Chunk, Dropped, RunFacts, Segment
+from modules.transcript.slicing import joined_text
+from modules.transcript.transcript import Transcript
 
 #: Above this probability, speech that contradicts a language that was given is worth a note.
 _CERTAIN = 0.7
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What the worker told of the run that finished a job.
-
-    ``turns``: who speaks when, by the method that ``diarization`` names.
-    """
-
-    duration_s: float
-    notes: tuple[str, ...]
-    whisperx_version: str
-    model_name: str
-    model_size_mb: int
-    model_load_s: float
-    memory_peak_mb: int
-    cpu_s: float
-    device: str | None = None
-    compute_type: str | None = None
-    turns: tuple[Turn, ...] = ()
-    diarization: str | None = None
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """The segments of a finished recording, in order, with their speakers where those are known.
-
-    Each look makes them anew from the chunks, one by one: memory must not grow with the recording.
-    """
-
-    chunks: Iterable[Chunk]
-    turns: Sequence[Turn] = ()
-
-    def __iter__(self) -> Iterator[Segment]:
-        return with_speakers(segments_of(self.chunks), self.turns)
-
-
-def segments_from(result: Mapping[str, Any]) -> list[Segment]:
-    """The segments of a ``.result``; anybody may have edited it, so what makes no sense is out."""
-    found = []
-    transcription = result.get("transcription")
-    listed = transcription.get("segments") if isinstance(transcription, dict) else None
-    for raw in listed if isinstance(listed, list) else ():
-        with contextlib.suppress(ValidationError):
-            found.append(Segment.model_validate(raw))
-    return found
 
 
 def result_json(

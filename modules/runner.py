@@ -19,8 +19,9 @@ from modules.jobs.scheduler import Scheduler, StopReason
 from modules.journal import Journal
 from modules.logger import get_logger
 from modules.protocol import Transcribe
-from modules.results import Transcript, result_json
+from modules.results import result_json
 from modules.settings_files import SettingsError
+from modules.transcript.transcript import Transcript
 from modules.trouble import HOLD_S, SettingsTrouble, Trouble
 from modules.worker_order import Handlers, model_of, request_for
 

@@ -14,7 +14,7 @@ from pysubs2.formats.webvtt import WebVTTFormat
 
 from modules.cues import Cue, cues
 from modules.phrases import speaker_name
-from modules.protocol import Segment
+from modules.transcript.model import Segment
 
 
 def subtitles(segments: Iterable[Segment], form: str, duration_s: float = math.inf) -> str:

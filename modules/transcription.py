@@ -14,21 +14,15 @@ from typing import Any
 
 from modules import allocator
 from modules.batching import batches, fair_share
-from modules.chunk_text import ChunkText
 from modules.chunking import AudioChunk, Cutting, Samples, chunks
 from modules.diarization import Diarized
 from modules.engine import Decoding, Engine
 from modules.listening import CUTTING, Listener
-from modules.media import Limits, Recording, open_recording
-from modules.protocol import (
-    Alive,
-    Chunk,
-    Done,
-    Started,
-    Stopped,
-    Transcribe,
-    Transcribed,
-)
+from modules.media import Recording, open_recording
+from modules.media_decode import Limits
+from modules.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
+from modules.transcript.chunk_text import ChunkText
+from modules.transcript.model import Chunk
 from modules.voice import detector
 from modules.worker_pipes import Inbox, Outbox
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from modules.config.schema import Config
 from modules.config.settings import Settings
 from modules.models import locate, prepare
-from modules.protocol import Chunk, ModelSpec, Started, Transcribe
+from modules.protocol import ModelSpec, Started, Transcribe
+from modules.transcript.model import Chunk
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from modules.config.schema import Config
 from modules.config.settings import Settings
 from modules.jobs.job import Job, Priority, Status
 from modules.jobs.source import Source
-from modules.protocol import Chunk, Segment, Word
+from modules.transcript.model import Chunk, Segment, Word
 
 T = TypeVar("T")
 SETTINGS = Settings(

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from modules.audio_processor import Outcome
 from modules.clock import Clock
-from modules.protocol import Chunk, Done, Loaded, ModelSpec, Segment, Started, Transcribe
+from modules.protocol import Done, Loaded, ModelSpec, Started, Transcribe
+from modules.transcript.model import Chunk, Segment
 from modules.worker_order import Handlers, Request
 
 

@@ -49,7 +49,6 @@ if __name__ == "__main__":  # before what takes long to import on a busy machine
 from modules.protocol import (  # noqa: E402
     ORDERS,
     Alive,
-    Chunk,
     Done,
     Event,
     Failed,
@@ -58,15 +57,13 @@ from modules.protocol import (  # noqa: E402
     ModelSpec,
     Prepare,
     Ready,
-    Segment,
     Started,
     Stop,
     Stopped,
     Transcribe,
     Transcribed,
-    Turn,
-    Word,
 )
+from modules.transcript.model import Chunk, Segment, Turn, Word  # noqa: E402
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 100

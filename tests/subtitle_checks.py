@@ -18,7 +18,7 @@ from pysubs2.formats.subrip import SubripFormat
 from pysubs2.formats.webvtt import WebVTTFormat
 
 from modules.phrases import speaker_name, width
-from modules.protocol import Segment, Word
+from modules.transcript.model import Segment, Word
 
 LINES = 2
 LINE_CHARS = 42

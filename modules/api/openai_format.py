@@ -8,9 +8,9 @@ from typing import Any
 
 from modules.config.languages import LANGUAGES
 from modules.config.types import MODEL_SIZES, nearest
-from modules.doubts import compression_ratio
 from modules.outputs import full_text, render
-from modules.protocol import Segment, Word
+from modules.transcript.model import Segment, Word
+from modules.transcript.quality import compression_ratio
 
 #: All of OpenAI's endpoints begin with it.
 PREFIX = "/v1/"

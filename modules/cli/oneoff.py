@@ -18,10 +18,12 @@ from modules.config.schema import Config
 from modules.file_manager import FileManager
 from modules.jobs.job import Job, Priority
 from modules.outputs import render, with_segments
-from modules.protocol import Chunk, Started
-from modules.results import Transcript, result_json
+from modules.protocol import Started
+from modules.results import result_json
 from modules.sidecars import stem_of
 from modules.storage.atomic import write_whole
+from modules.transcript.model import Chunk
+from modules.transcript.transcript import Transcript
 from modules.worker_order import Handlers, model_of, request_for
 
 

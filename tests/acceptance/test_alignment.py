@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from modules.chunking import SAMPLE_RATE, AudioChunk
-from modules.protocol import Word
+from modules.transcript.model import Word
 
 pytestmark = [
     pytest.mark.acceptance,

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from modules.chunking import SAMPLE_RATE, AudioChunk, Samples
-from modules.media import Limits, open_recording
+from modules.media import open_recording
+from modules.media_decode import Limits
 from modules.protocol import ModelSpec
 from tests.acceptance.recordings import SAMPLES
 from tests.builders import SETTINGS

@@ -16,8 +16,10 @@ import pytest
 from modules.chunking import SAMPLE_RATE, AudioChunk
 from modules.clock import SystemClock
 from modules.outputs import with_segments
-from modules.protocol import Chunk, Done, Load, Loaded, ModelSpec, Ready
-from modules.results import RunFacts, Transcript, result_json
+from modules.protocol import Done, Load, Loaded, ModelSpec, Ready
+from modules.results import result_json
+from modules.transcript.model import Chunk, RunFacts
+from modules.transcript.transcript import Transcript
 from tests.acceptance.recordings import SAMPLES, silence
 from tests.builders import NOON, SETTINGS, a_job
 from tests.contract.test_worker_contract import Kind, Worker, real
@@ -204,7 +206,7 @@ def test_a_text_that_goes_in_circles_ends_and_is_flagged(
     from modules.engine import Decoding, Engine
 
     # One further try in place of five: each costs seconds.
-    monkeypatch.setattr("modules.doubts.temperatures", lambda figures: [0.2])
+    monkeypatch.setattr("modules.transcript.quality.temperatures", lambda figures: [0.2])
     engine = Engine(spec, 1, tmp_path)
     real_load = engine._load
     endless: list[Endless] = []

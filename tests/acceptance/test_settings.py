@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from modules.results import segments_from
+from modules.transcript.transcript import segments_from
 from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import DaemonProcess, text_of
 from tests.speech import word_error_rate

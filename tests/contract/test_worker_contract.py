@@ -28,7 +28,6 @@ from modules.config.schema import Config
 from modules.models import locate, prepare
 from modules.protocol import (
     Alive,
-    Chunk,
     Done,
     Event,
     Failed,
@@ -45,6 +44,7 @@ from modules.protocol import (
     Transcribed,
     parse_event,
 )
+from modules.transcript.model import Chunk
 from tests.builders import SETTINGS, until
 from tests.daemon_process import MODELS, PROJECT, missing_weights
 from tests.scripted_worker import NOT_MEDIA, recording

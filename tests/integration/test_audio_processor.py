@@ -21,7 +21,8 @@ from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import SystemClock
 from modules.config.settings import Settings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.protocol import Chunk, Done, ModelSpec, Started, Transcribe
+from modules.protocol import Done, ModelSpec, Started, Transcribe
+from modules.transcript.model import Chunk
 from modules.worker_order import Handlers, Request
 from tests.builders import SETTINGS, a_config, until
 from tests.scripted_worker import CHUNK_S, recording, text_of

@@ -15,7 +15,7 @@ import pytest
 
 from modules import child
 from modules.errors import WorkerError
-from modules.protocol import Chunk
+from modules.transcript.model import Chunk
 from tests.builders import until
 from tests.daemon_process import text_of
 from tests.integration.test_audio_processor import HANG_S, bench_in

@@ -13,7 +13,7 @@ from pathlib import Path
 from modules.audio_processor import Outcome
 from modules.config.settings import Settings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.protocol import Chunk, Segment
+from modules.transcript.model import Chunk, Segment
 from modules.worker_order import Handlers, Request
 from tests.disk import Died, Disk
 from tests.fakes import FakeClock, FakeProcessor, Plan

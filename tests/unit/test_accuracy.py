@@ -15,7 +15,7 @@ from benchmarks.phones import SpokenWord, class_of, moved, sounds_of, spoken_wor
 from benchmarks.scores import Interval, aligned, blocks, compared, rate, units_of
 from benchmarks.speech_sets import Recording, SpeechSet
 from benchmarks.spoken import spoken
-from modules.protocol import Segment, Word
+from modules.transcript.model import Segment, Word
 from tests.speech import Language, Phone
 
 # --- alignment and bootstrap ---------------------------------------------------------------------

@@ -17,7 +17,8 @@ from modules.cli.oneoff import OneOff
 from modules.cli.targets import plan
 from modules.config.schema import Config
 from modules.errors import MediaError, ModelError, TranscriberError
-from modules.protocol import Chunk, Done, Loaded, Segment, Started
+from modules.protocol import Done, Loaded, Started
+from modules.transcript.model import Chunk, Segment
 from modules.worker_order import Handlers, Request
 from tests.fakes import FakeClock
 

@@ -11,8 +11,8 @@ import pytest
 
 from modules.clustering import Floats, Speech, timeline, voices_of
 from modules.diarization import Diarized, Diarizer, joined, named, windows
-from modules.protocol import Segment, Turn, Word
-from modules.speakers import with_speakers
+from modules.transcript.model import Segment, Turn, Word
+from modules.transcript.speakers import with_speakers
 
 SIZE = 192
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modules.documents import clock, docx, paragraphs, plain_text
-from modules.protocol import Segment
+from modules.transcript.model import Segment
 from tests.builders import a_segment
 
 TWO = [a_segment(0.0, 2.5, "Привет, мир."), a_segment(3.0, 4.0, "Как дела?")]

@@ -16,7 +16,8 @@ from modules.api.security import Access
 from modules.config.schema import ApiConfig
 from modules.errors import MediaError
 from modules.folder_scan import look, scan
-from modules.media import Limits, open_recording
+from modules.media import open_recording
+from modules.media_decode import Limits
 from tests.unit.test_media import PLAYLISTS, OpenWatch, make, written
 from tests.unit.test_security import an_app, basic
 

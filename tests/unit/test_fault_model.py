@@ -8,8 +8,9 @@ import math
 import pytest
 
 from modules.outputs import render
-from modules.protocol import Chunk, parse_event
+from modules.protocol import parse_event
 from modules.storage.atomic import to_json
+from modules.transcript.model import Chunk
 from tests.builders import a_chunk, a_segment, a_word
 
 

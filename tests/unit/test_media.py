@@ -21,8 +21,10 @@ import pytest
 
 from modules import media_source
 from modules.errors import MediaError, StorageError
-from modules.media import SAMPLE_RATE, Limits, Recording, Samples, open_recording
+from modules.media import Recording, open_recording
+from modules.media_decode import Limits
 from modules.media_errors import describe
+from modules.media_mixer import SAMPLE_RATE, Samples
 from modules.media_probe import _CONTAINERS
 from tests.hostile.bombs import bombs, silent_flac
 

@@ -28,7 +28,9 @@ from modules.api.openai_format import (
 )
 from modules.config.types import MODEL_SIZES
 from modules.outputs import with_segments
-from modules.results import RunFacts, Transcript, result_json
+from modules.results import result_json
+from modules.transcript.model import RunFacts
+from modules.transcript.transcript import Transcript
 from tests.builders import NOON, a_chunk, a_job, a_segment, a_word
 
 TEXT = "Привет, мир. Как дела?"

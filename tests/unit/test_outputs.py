@@ -11,8 +11,8 @@ import pytest
 
 from modules.config.types import FORMATS
 from modules.outputs import full_text, render, segment_json, with_segments
-from modules.protocol import Segment
 from modules.storage.atomic import to_json
+from modules.transcript.model import Segment
 from tests.builders import a_segment
 from tests.subtitle_checks import check_subtitles
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from modules.jobs.job import Job
-from modules.joining import segments_of
 from modules.outputs import with_segments
-from modules.protocol import Chunk, Dropped, Turn
-from modules.results import RunFacts, Transcript, result_json
+from modules.results import result_json
+from modules.transcript.model import Chunk, Dropped, RunFacts, Turn
+from modules.transcript.transcript import Transcript, segments_of
 from tests.builders import NOON, SETTINGS, SOURCE, a_chunk, a_job, a_segment, a_word
 
 FACTS = RunFacts(

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from modules.parts import part, places, whole
-from modules.protocol import Chunk, Segment
-from modules.segments import PAUSE_S, best_cut, ends_sentence, is_too_long
+from pydantic import ValidationError
+
+from modules.transcript.model import Chunk, Segment, Turn
+from modules.transcript.sentences import PAUSE_S, best_cut, ends_sentence, is_too_long
+from modules.transcript.slicing import part, places, whole
+from modules.transcript.speakers import with_speakers
 
 
 def segments_of(chunks: Iterable[Chunk]) -> Iterator[Segment]:
@@ -48,3 +54,28 @@ def _in_size(segment: Segment) -> list[Segment]:
     cut = best_cut(segment.words)
     halves = part(segment, begins, 0, cut), part(segment, begins, cut, len(begins))
     return [piece for half in halves for piece in _in_size(half)]
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The segments of a finished recording, in order, with their speakers where those are known.
+
+    Each look makes them anew from the chunks, one by one: memory must not grow with the recording.
+    """
+
+    chunks: Iterable[Chunk]
+    turns: Sequence[Turn] = ()
+
+    def __iter__(self) -> Iterator[Segment]:
+        return with_speakers(segments_of(self.chunks), self.turns)
+
+
+def segments_from(result: Mapping[str, Any]) -> list[Segment]:
+    """The segments of a ``.result``; anybody may have edited it, so what makes no sense is out."""
+    found = []
+    transcription = result.get("transcription")
+    listed = transcription.get("segments") if isinstance(transcription, dict) else None
+    for raw in listed if isinstance(listed, list) else ():
+        with contextlib.suppress(ValidationError):
+            found.append(Segment.model_validate(raw))
+    return found

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from unicodedata import east_asian_width
 
-from modules.protocol import Segment
-from modules.segments import mean_confidence
+from modules.transcript.model import Segment
+from modules.transcript.sentences import mean_confidence
 
 
 def places(segment: Segment) -> list[int]:

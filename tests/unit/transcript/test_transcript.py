@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.joining import segments_of
-from modules.parts import joined_text, part, places, whole
-from modules.protocol import Chunk, Segment, Word
-from modules.segments import MAX_SEGMENT_CHARS, MAX_SEGMENT_S
+from modules.transcript.model import Chunk, Segment, Word
+from modules.transcript.sentences import MAX_SEGMENT_CHARS, MAX_SEGMENT_S
+from modules.transcript.slicing import joined_text, part, places, whole
+from modules.transcript.transcript import segments_of
 from tests.builders import a_chunk
 
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modules.protocol import Flag, Word
+from modules.transcript.model import Flag, Word
 
 #: OpenAI's own limits, from the recipe in ``whisper/transcribe.py``.
 MAX_COMPRESSION_RATIO = 2.4

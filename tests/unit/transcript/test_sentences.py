@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.protocol import Segment, Word
-from modules.segments import (
+from modules.transcript.model import Segment, Word
+from modules.transcript.sentences import (
     MAX_SEGMENT_CHARS,
     MAX_SEGMENT_S,
     ends_sentence,
@@ -17,7 +17,7 @@ from modules.segments import (
     mean_confidence,
     sentences,
 )
-from modules.word_times import clean_words, word_of
+from modules.transcript.word_times import clean_words, word_of
 from tests.builders import a_word
 
 

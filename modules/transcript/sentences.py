@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from modules.protocol import Segment, Word
-from modules.word_times import clean_words
+from modules.transcript.model import Segment, Word
+from modules.transcript.word_times import clean_words
 
 #: A longer silence between two words ends a segment even without punctuation.
 PAUSE_S = 1.0

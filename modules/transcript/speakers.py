@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from modules.parts import part, places
-from modules.protocol import Segment, Turn, Word
+from modules.transcript.model import Segment, Turn, Word
+from modules.transcript.slicing import part, places
 
 #: A word outside all turns belongs to the nearest one up to this far away.
 NEAR_S = 1.0

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules import doubts
-from modules.doubts import Figures
-from modules.protocol import Flag
+from modules.transcript import quality
+from modules.transcript.model import Flag
+from modules.transcript.quality import Figures
 from tests.builders import a_word
 
 SURE = Figures("Добрый день, чем могу помочь?", 0.0, avg_logprob=-0.2, no_speech_prob=0.05)
@@ -29,9 +29,9 @@ HEARD_IN_NOTHING = [
 
 @pytest.mark.parametrize("line", HEARD_IN_NOTHING)
 def test_lines_that_only_subtitles_have_are_dropped_however_sure_the_model_is(line: str) -> None:
-    found = doubts.flags(SURE, line, WORDS, SPEECH)
+    found = quality.flags(SURE, line, WORDS, SPEECH)
     assert "filler" in found
-    assert doubts.is_invented(line, found, SURE)
+    assert quality.is_invented(line, found, SURE)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_lines_that_only_subtitles_have_are_dropped_however_sure_the_model_is(li
     ],
 )  # fmt: skip
 def test_what_people_say_is_never_dropped_on_one_witness(line: str) -> None:
-    found = doubts.flags(SURE, line, WORDS, SPEECH)
-    assert not doubts.is_invented(line, found, SURE)
+    found = quality.flags(SURE, line, WORDS, SPEECH)
+    assert not quality.is_invented(line, found, SURE)
     assert found == ()
 
 
@@ -56,19 +56,19 @@ def test_what_people_say_is_never_dropped_on_one_witness(line: str) -> None:
     "line", ["Спасибо за просмотр!", "Thank you.", "Bye. Bye.", "Продолжение следует..."]
 )
 def test_a_polite_line_stays_if_it_was_said_and_goes_if_nobody_spoke(line: str) -> None:
-    assert doubts.flags(SURE, line, WORDS, SPEECH) == ()
+    assert quality.flags(SURE, line, WORDS, SPEECH) == ()
     silent = replace(SURE, avg_logprob=-1.2, no_speech_prob=0.9)
-    assert doubts.is_invented(line, doubts.flags(silent, line, WORDS, SPEECH), silent)
-    away = doubts.flags(SURE, line, WORDS, ((20.0, 30.0),))
+    assert quality.is_invented(line, quality.flags(silent, line, WORDS, SPEECH), silent)
+    away = quality.flags(SURE, line, WORDS, ((20.0, 30.0),))
     assert away == ("outside_speech", "filler")
-    assert doubts.is_invented(line, away, SURE)
+    assert quality.is_invented(line, away, SURE)
     unsure = replace(SURE, avg_logprob=-1.2)
-    mumbled = doubts.flags(unsure, line, WORDS, SPEECH)
+    mumbled = quality.flags(unsure, line, WORDS, SPEECH)
     assert mumbled == ("low_probability", "filler")
-    assert not doubts.is_invented(line, mumbled, unsure), "one witness only makes it doubtful"
+    assert not quality.is_invented(line, mumbled, unsure), "one witness only makes it doubtful"
     odd = replace(SURE, no_speech_prob=0.93)
-    assert doubts.flags(odd, line, WORDS, SPEECH) == ("no_speech", "filler")
-    assert not doubts.is_invented(line, ("no_speech", "filler"), odd), "it is sure of its text"
+    assert quality.flags(odd, line, WORDS, SPEECH) == ("no_speech", "filler")
+    assert not quality.is_invented(line, ("no_speech", "filler"), odd), "it is sure of its text"
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_a_polite_line_stays_if_it_was_said_and_goes_if_nobody_spoke(line: str) 
     ],
 )
 def test_what_is_doubtful_is_flagged_and_kept(figures: Figures, flag: Flag) -> None:
-    found = doubts.flags(figures, "Добрый день", WORDS, SPEECH)
+    found = quality.flags(figures, "Добрый день", WORDS, SPEECH)
     assert flag in found
-    assert not doubts.is_invented("Добрый день", found, figures)
+    assert not quality.is_invented("Добрый день", found, figures)
 
 
 def test_words_where_nobody_speaks_are_flagged() -> None:
-    assert doubts.flags(SURE, "Добрый день", WORDS, ((1.75, 3.0),)) == ()
-    assert doubts.flags(SURE, "Добрый день", WORDS, ((5.0, 6.0),)) == ("outside_speech",)
-    assert doubts.flags(SURE, "Добрый день", (a_word("а"),), ()) == (), "nothing is known of it"
+    assert quality.flags(SURE, "Добрый день", WORDS, ((1.75, 3.0),)) == ()
+    assert quality.flags(SURE, "Добрый день", WORDS, ((5.0, 6.0),)) == ("outside_speech",)
+    assert quality.flags(SURE, "Добрый день", (a_word("а"),), ()) == (), "nothing is known of it"
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ def test_words_where_nobody_speaks_are_flagged() -> None:
     ],
 )  # fmt: skip
 def test_going_in_circles(text: str, loops: bool) -> None:
-    assert doubts.has_loop(text.split()) is loops
+    assert quality.has_loop(text.split()) is loops
 
 
 @given(st.lists(st.sampled_from("абвгд"), max_size=30))
 def test_a_text_without_repeats_has_no_loop(words: list[str]) -> None:
     distinct = [f"{word}{i}" for i, word in enumerate(words)]
-    assert not doubts.has_loop(distinct)
-    assert doubts.has_loop([*distinct, *["раз", "два"] * 4])
+    assert not quality.has_loop(distinct)
+    assert quality.has_loop([*distinct, *["раз", "два"] * 4])
 
 
 @pytest.mark.parametrize(
@@ -130,19 +130,19 @@ def test_another_temperature_is_tried_as_in_whispers_recipe(
 
 def test_the_temperatures_that_are_tried() -> None:
     loop = replace(SURE, text="слово " * 60)
-    assert doubts.temperatures(loop) == [0.2, 0.4, 0.6, 0.8, 1.0]
-    assert doubts.temperatures(replace(loop, temperature=0.4)) == [0.6, 0.8, 1.0]
-    assert doubts.temperatures(replace(loop, temperature=0.5)) == [0.6, 0.8, 1.0]
-    assert doubts.temperatures(replace(loop, temperature=1.0)) == []
-    assert doubts.temperatures(replace(SURE, avg_logprob=-2.0)) == [0.2]
+    assert quality.temperatures(loop) == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert quality.temperatures(replace(loop, temperature=0.4)) == [0.6, 0.8, 1.0]
+    assert quality.temperatures(replace(loop, temperature=0.5)) == [0.6, 0.8, 1.0]
+    assert quality.temperatures(replace(loop, temperature=1.0)) == []
+    assert quality.temperatures(replace(SURE, avg_logprob=-2.0)) == [0.2]
 
 
 def test_of_doubtful_texts_the_likeliest_straight_one_is_kept() -> None:
     loop = replace(SURE, text="слово " * 60, avg_logprob=-0.1)
     unsure, worse = replace(SURE, avg_logprob=-1.5), replace(SURE, avg_logprob=-2.5)
-    assert doubts.best([loop, worse, unsure]) == 2
-    assert doubts.best([replace(loop, avg_logprob=-0.9), loop]) == 1
-    assert doubts.best([replace(worse, avg_logprob=None), worse]) == 1
+    assert quality.best([loop, worse, unsure]) == 2
+    assert quality.best([replace(loop, avg_logprob=-0.9), loop]) == 1
+    assert quality.best([replace(worse, avg_logprob=None), worse]) == 1
 
 
 def test_a_text_that_fills_its_room_overflows_unless_it_goes_in_circles() -> None:
@@ -151,6 +151,6 @@ def test_a_text_that_fills_its_room_overflows_unless_it_goes_in_circles() -> Non
 
 
 def test_compression_ratio_is_whispers() -> None:
-    assert doubts.compression_ratio("") == 0
-    assert doubts.compression_ratio("раз два три") < 1
-    assert doubts.compression_ratio("раз два три " * 30) > doubts.MAX_COMPRESSION_RATIO
+    assert quality.compression_ratio("") == 0
+    assert quality.compression_ratio("раз два три") < 1
+    assert quality.compression_ratio("раз два три " * 30) > quality.MAX_COMPRESSION_RATIO

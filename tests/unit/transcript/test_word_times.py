@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.protocol import Word
-from modules.word_times import snapped
+from modules.transcript.model import Word
+from modules.transcript.word_times import snapped
 from tests.builders import a_word
 
 SPEECH = ((1.0, 2.0), (4.0, 5.0))

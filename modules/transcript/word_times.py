@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modules.protocol import Word
+from modules.transcript.model import Word
 
 #: Whisper's attention looks ahead: words seem to begin and end this much too early, in seconds.
 _AHEAD_S = 0.035

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from modules import doubts
-from modules.doubts import Figures
-from modules.protocol import Dropped, Segment
+from modules.transcript import quality
+from modules.transcript.model import Dropped, Segment
+from modules.transcript.quality import Figures
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def judged(
     """The segments with Whisper's figures and their flags, and those that nobody said."""
     kept, dropped = [], []
     for segment in segments:
-        flags = doubts.flags(figures, segment.text, segment.words, speech)
-        if doubts.is_invented(segment.text, flags, figures):
+        flags = quality.flags(figures, segment.text, segment.words, speech)
+        if quality.is_invented(segment.text, flags, figures):
             dropped.append(
                 Dropped(start=segment.start, end=segment.end, text=segment.text, flags=flags)
             )
