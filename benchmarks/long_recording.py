@@ -29,7 +29,7 @@ from benchmarks.measure import (
     table,
     tree,
 )
-from modules.machine import processor
+from modules.machine.processor import processor
 from tests.daemon_process import DaemonProcess
 
 TIMEOUT_S = 8 * 3600.0

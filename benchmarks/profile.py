@@ -23,10 +23,10 @@ from typing import Any
 from benchmarks.bench import read_prose
 from benchmarks.bookkeeping import runner_over
 from benchmarks.measure import end_in_order, require_everything, table
-from modules import allocator
 from modules.audio_processor import Outcome
 from modules.child import worker_environment
 from modules.clock import SystemClock
+from modules.machine import allocator
 from modules.protocol import Done, Event, ModelSpec
 from modules.transcript.model import Chunk
 from modules.worker_order import Handlers, Request

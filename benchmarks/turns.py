@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.bench import by_daemon, read_prose
 from benchmarks.measure import end_in_order, require_everything, table
-from modules.machine import processor
+from modules.machine.processor import processor
 from tests.daemon_process import PROJECT, DaemonProcess
 
 _RESAMPLES = 2000

@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from modules import allocator
 from modules.chunking import SAMPLE_RATE, AudioChunk
 from modules.errors import WorkerError
+from modules.machine import allocator
 from modules.transcript.model import Word
 from modules.transcript.sentences import joined
 

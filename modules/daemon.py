@@ -30,7 +30,7 @@ from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
 from modules.logger import get_logger
-from modules.machine import memory_limit, processor
+from modules.machine.processor import memory_limit, processor
 from modules.metrics import Metrics, Observation
 from modules.models import ModelSource, locate, needed_mb
 from modules.open_writers import ignore_lease_signals

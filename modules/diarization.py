@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modules import allocator
 from modules.chunking import SAMPLE_RATE, Samples, SpeechDetector, chunks
 from modules.errors import ModelError
+from modules.machine import allocator
 from modules.transcript.model import Turn
 
 if TYPE_CHECKING:

@@ -26,11 +26,11 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
-from modules import allocator
 from modules.alignment import Aligner
 from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
 from modules.config.settings import Settings
 from modules.errors import ModelError
+from modules.machine import allocator
 from modules.protocol import ModelSpec
 from modules.transcript import quality
 from modules.transcript.chunk_text import ChunkText, judged

@@ -18,7 +18,7 @@ from modules import PROJECT_ROOT
 from modules.config.schema import WhisperxConfig
 from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError
-from modules.machine import memory_limit
+from modules.machine.processor import memory_limit
 from modules.memory_needs import expected_mb, least_mb
 from modules.weights import (
     MODEL_FILES,

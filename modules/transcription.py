@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules import allocator
 from modules.batching import batches, fair_share
 from modules.chunking import AudioChunk, Cutting, Samples, chunks
 from modules.diarization import Diarized
 from modules.engine import Decoding, Engine
 from modules.listening import CUTTING, Listener
+from modules.machine import allocator
 from modules.media import Recording, open_recording
 from modules.media_decode import Limits
 from modules.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed

@@ -31,8 +31,9 @@ def _die_with_parent(parent: int) -> None:
 if __name__ == "__main__":  # before the imports: on a busy machine they take seconds
     _die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
-from modules import allocator, cage  # noqa: E402
+from modules import cage  # noqa: E402
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
+from modules.machine import allocator  # noqa: E402
 from modules.protocol import (  # noqa: E402
     Failed,
     Loaded,

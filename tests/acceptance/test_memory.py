@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from benchmarks.measure import PSS_SAMPLE_S, PeakMemory, proportional_mb, tree
-from modules.machine import processor
+from modules.machine.processor import processor
 from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import MODELS, DaemonProcess
 from tests.speech import Clip

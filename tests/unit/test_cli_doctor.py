@@ -16,7 +16,7 @@ from modules.cli import check_folders, check_machine, check_program, check_servi
 from modules.cli.doctor import line
 from modules.cli.findings import Finding, Level, problem
 from modules.config.schema import Config
-from modules.machine import MemoryLimit, processor
+from modules.machine.processor import MemoryLimit, processor
 from modules.weights import home
 
 

@@ -14,7 +14,7 @@ from modules import models, weights
 from modules.config.schema import WhisperxConfig
 from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError
-from modules.machine import MemoryLimit
+from modules.machine.processor import MemoryLimit
 from modules.models import (
     ModelSource,
     Origin,

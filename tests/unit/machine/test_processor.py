@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modules.machine import MemoryLimit, memory_limit, processor
+from modules.machine.processor import MemoryLimit, memory_limit, processor
 
 TOTAL_MB = psutil.virtual_memory().total // 2**20
 

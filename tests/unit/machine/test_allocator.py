@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 #: As the encoder does: 70 MB again and again, in a thread that is not the first; and as loading
 #: does: the same in copies that are freed out of order.
 WORKS = """
