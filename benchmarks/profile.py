@@ -27,8 +27,9 @@ from modules.audio_processor import Outcome
 from modules.child import worker_environment
 from modules.clock import SystemClock
 from modules.machine import allocator
-from modules.protocol import Done, Event, ModelSpec
+from modules.protocol import Done, Event
 from modules.transcript.model import Chunk
+from modules.weights.files import ModelSpec
 from modules.worker_order import Handlers, Request
 from tests.builders import a_config
 from tests.daemon_process import MODELS

@@ -34,17 +34,9 @@ from modules.config.schema import Config
 from modules.errors import WorkerError
 from modules.logger import get_logger
 from modules.order_run import OrderRun, error_of, slowness
-from modules.protocol import (
-    Done,
-    Event,
-    Failed,
-    Load,
-    Loaded,
-    ModelSpec,
-    Order,
-    Ready,
-)
+from modules.protocol import Done, Event, Failed, Load, Loaded, Order, Ready
 from modules.transcript.model import RunFacts
+from modules.weights.files import ModelSpec
 from modules.worker_order import Handlers, Request
 
 log = get_logger("AudioProcessor")

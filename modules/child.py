@@ -22,7 +22,8 @@ from modules.config.loader import ENVIRONMENT
 from modules.config.schema import Config
 from modules.errors import WorkerError
 from modules.logger import get_logger
-from modules.protocol import Event, Loaded, ModelSpec, Ready, parse_event
+from modules.protocol import Event, Loaded, Ready, parse_event
+from modules.weights.files import ModelSpec
 
 log = get_logger("AudioProcessor")
 

@@ -20,11 +20,11 @@ from modules.jobs.index import Register
 from modules.jobs.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.manual import Failure
-from modules.models import locate
 from modules.names import is_recording
 from modules.sidecars import job_to_json
 from modules.storage.atomic import remove, write_whole
 from modules.waiting import Gone, Waiting, code_of
+from modules.weights.locate import locate
 
 _WORDS = {
     "failed": ("The recording could not be transcribed.", "See manual/ for what to try."),

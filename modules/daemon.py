@@ -32,13 +32,13 @@ from modules.journal import Journal
 from modules.logger import get_logger
 from modules.machine.processor import memory_limit, processor
 from modules.metrics import Metrics, Observation
-from modules.models import ModelSource, locate, needed_mb
 from modules.open_writers import ignore_lease_signals
 from modules.owner import HEARTBEAT_S, Ownership
 from modules.runner import Runner
 from modules.uploads import Uploads
 from modules.waiting import Waiting
 from modules.watcher import Watcher
+from modules.weights.locate import ModelSource, locate, needed_mb
 
 log = get_logger("Daemon")
 

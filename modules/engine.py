@@ -31,13 +31,13 @@ from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_di
 from modules.config.settings import Settings
 from modules.errors import ModelError
 from modules.machine import allocator
-from modules.protocol import ModelSpec
 from modules.transcript import quality
 from modules.transcript.chunk_text import ChunkText, judged
 from modules.transcript.model import Word
 from modules.transcript.quality import Figures
 from modules.transcript.sentences import sentences
 from modules.transcript.word_times import snapped, word_of
+from modules.weights.files import ModelSpec
 
 WHISPERX_VERSION = version("whisperx")
 _PREPENDED = "\"'“¿([{-"

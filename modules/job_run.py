@@ -12,8 +12,9 @@ from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
 from modules.outputs import segment_json
-from modules.protocol import ModelSpec, Started
+from modules.protocol import Started
 from modules.transcript.model import Chunk
+from modules.weights.files import ModelSpec
 from modules.worker_order import Request, request_for
 
 

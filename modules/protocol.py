@@ -11,15 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from modules.config.settings import Frozen, Settings
 from modules.transcript.model import Chunk, Turn
-
-
-class ModelSpec(Frozen):
-    """Which weights to hold in memory, and how. ``path`` is a folder with a CTranslate2 model."""
-
-    name: str
-    path: str
-    device: str
-    compute_type: str
+from modules.weights.files import ModelSpec
 
 
 class Transcribe(Frozen):

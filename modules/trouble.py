@@ -15,8 +15,8 @@ from modules.config.settings import Settings
 from modules.errors import ModelError, StorageError, TranscriberError
 from modules.file_manager import FileManager
 from modules.logger import get_logger
-from modules.models import locate
 from modules.settings_files import SettingsError, files_for
+from modules.weights.locate import locate
 
 log = get_logger("Runner")
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from modules.config.schema import Config
 from modules.config.settings import Settings
-from modules.models import locate, prepare
-from modules.protocol import ModelSpec, Started, Transcribe
+from modules.protocol import Started, Transcribe
 from modules.transcript.model import Chunk
+from modules.weights.files import ModelSpec
+from modules.weights.locate import locate
+from modules.weights.store import prepare
 
 
 @dataclass(frozen=True)

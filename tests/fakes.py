@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from modules.audio_processor import Outcome
 from modules.clock import Clock
-from modules.protocol import Done, Loaded, ModelSpec, Started, Transcribe
+from modules.protocol import Done, Loaded, Started, Transcribe
 from modules.transcript.model import Chunk, Segment
+from modules.weights.files import ModelSpec
 from modules.worker_order import Handlers, Request
 
 

@@ -54,7 +54,6 @@ from modules.protocol import (  # noqa: E402
     Failed,
     Load,
     Loaded,
-    ModelSpec,
     Prepare,
     Ready,
     Started,
@@ -64,6 +63,7 @@ from modules.protocol import (  # noqa: E402
     Transcribed,
 )
 from modules.transcript.model import Chunk, Segment, Turn, Word  # noqa: E402
+from modules.weights.files import ModelSpec  # noqa: E402
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 100

@@ -14,7 +14,7 @@ from modules.cli.findings import Finding, ok, problem, warning
 from modules.config.schema import Config
 from modules.errors import ModelError
 from modules.machine.processor import memory_limit, number_in, processor
-from modules.models import locate, needed_mb
+from modules.weights.locate import locate, needed_mb
 
 _INOTIFY = Path("/proc/sys/fs/inotify")
 

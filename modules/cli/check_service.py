@@ -13,9 +13,9 @@ from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import ModelError
 from modules.file_manager import FileManager
-from modules.models import Origin, locate
 from modules.owner import foreign_whisperx
-from modules.weights import verify
+from modules.weights.files import verify
+from modules.weights.locate import Origin, locate
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -15,7 +15,7 @@ import pytest
 from modules.chunking import SAMPLE_RATE, AudioChunk, Samples
 from modules.media import open_recording
 from modules.media_decode import Limits
-from modules.protocol import ModelSpec
+from modules.weights.files import ModelSpec
 from tests.acceptance.recordings import SAMPLES
 from tests.builders import SETTINGS
 from tests.contract.test_worker_contract import real

@@ -16,10 +16,11 @@ import pytest
 from modules.chunking import SAMPLE_RATE, AudioChunk
 from modules.clock import SystemClock
 from modules.outputs import with_segments
-from modules.protocol import Done, Load, Loaded, ModelSpec, Ready
+from modules.protocol import Done, Load, Loaded, Ready
 from modules.results import result_json
 from modules.transcript.model import Chunk, RunFacts
 from modules.transcript.transcript import Transcript
+from modules.weights.files import ModelSpec
 from tests.acceptance.recordings import SAMPLES, silence
 from tests.builders import NOON, SETTINGS, a_job
 from tests.contract.test_worker_contract import Kind, Worker, real

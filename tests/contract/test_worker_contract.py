@@ -25,7 +25,6 @@ import pytest
 
 from modules.child import worker_command, worker_environment
 from modules.config.schema import Config
-from modules.models import locate, prepare
 from modules.protocol import (
     Alive,
     Done,
@@ -33,7 +32,6 @@ from modules.protocol import (
     Failed,
     Load,
     Loaded,
-    ModelSpec,
     Order,
     Prepare,
     Ready,
@@ -45,6 +43,9 @@ from modules.protocol import (
     parse_event,
 )
 from modules.transcript.model import Chunk
+from modules.weights.files import ModelSpec
+from modules.weights.locate import locate
+from modules.weights.store import prepare
 from tests.builders import SETTINGS, until
 from tests.daemon_process import MODELS, PROJECT, missing_weights
 from tests.scripted_worker import NOT_MEDIA, recording

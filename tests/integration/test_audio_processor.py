@@ -21,8 +21,9 @@ from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import SystemClock
 from modules.config.settings import Settings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.protocol import Done, ModelSpec, Started, Transcribe
+from modules.protocol import Done, Started, Transcribe
 from modules.transcript.model import Chunk
+from modules.weights.files import ModelSpec
 from modules.worker_order import Handlers, Request
 from tests.builders import SETTINGS, a_config, until
 from tests.scripted_worker import CHUNK_S, recording, text_of

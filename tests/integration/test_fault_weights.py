@@ -22,8 +22,9 @@ NO_NETWORK = ("unshare", "--map-root-user", "--net")
 #: ``transcriber.py`` on a machine where no package holds weights.
 PROGRAM = """
 import sys
-from modules import models, weights
-models.installed_parts = weights.installed_parts = lambda size: ()
+from modules.weights import assemble, files, locate, store
+for each in (assemble, files, locate, store):
+    each.installed_parts = lambda size: ()
 import transcriber
 sys.exit(transcriber.main(sys.argv[1:]))
 """

@@ -10,7 +10,7 @@ import pytest
 from modules.clock import SystemClock
 from modules.daemon import Daemon
 from modules.machine.processor import MemoryLimit, processor
-from modules.models import ModelSource, Origin
+from modules.weights.locate import ModelSource, Origin
 from tests.builders import a_config
 
 

@@ -23,9 +23,9 @@ from modules.file_manager import FileManager
 from modules.jobs.job import Cause, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
-from modules.models import ModelSource
 from modules.runner import Runner
 from modules.trouble import HOLD_S
+from modules.weights.locate import ModelSource
 from tests.builders import a_config, a_job, a_model, until
 from tests.fakes import FakeClock, FakeProcessor, Plan
 

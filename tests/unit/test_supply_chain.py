@@ -16,7 +16,8 @@ import huggingface_hub
 import pytest
 
 from modules.errors import ModelError
-from modules.models import ModelSource, Origin, prepare
+from modules.weights.locate import ModelSource, Origin
+from modules.weights.store import prepare
 from tests import audit
 
 PROJECT = Path(__file__).resolve().parents[2]

