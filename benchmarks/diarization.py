@@ -183,7 +183,7 @@ def diarized(
     diarizer: Diarizer, spoken: Dialogue, count: int | None = None
 ) -> tuple[Diarized, float]:
     """What the diarizer finds, and the processor time that it takes, in seconds."""
-    from modules.voice import detector
+    from modules.audio.vad import detector
 
     settings = Settings(
         model_size="base", language="auto", temperature=0, compute_type="int8", device="cpu"

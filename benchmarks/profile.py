@@ -80,7 +80,8 @@ class InProcess(FakeProcessor):
 
     def __init__(self, spec: ModelSpec, watch: Stopwatch) -> None:
         super().__init__(SystemClock())
-        from modules import media, transcription
+        from modules import transcription
+        from modules.audio import recording
         from modules.engine import Engine
 
         self._watch = watch
@@ -96,7 +97,7 @@ class InProcess(FakeProcessor):
         ):
             setattr(owner, name, watch.timed(stage, getattr(owner, name)))
         model.model = _Timed(model.model, watch)
-        setattr(media.Recording, "blocks", watch.iterated("decode", media.Recording.blocks))  # noqa: B010
+        setattr(recording.Recording, "blocks", watch.iterated("decode", recording.Recording.blocks))  # noqa: B010
         detector = transcription.detector
         setattr(  # noqa: B010
             transcription,

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from modules.chunking import SAMPLE_RATE, AudioChunk
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.errors import WorkerError
 from modules.machine import allocator
 from modules.transcript.model import Word

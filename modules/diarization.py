@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modules.chunking import SAMPLE_RATE, Samples, SpeechDetector, chunks
+from modules.audio.chunking import SAMPLE_RATE, Samples, SpeechDetector, chunks
 from modules.errors import ModelError
 from modules.machine import allocator
 from modules.transcript.model import Turn

@@ -27,7 +27,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
 from modules.alignment import Aligner
-from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
+from modules.audio.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
 from modules.config.settings import Settings
 from modules.errors import ModelError
 from modules.machine import allocator

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modules.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, Cutting, halves, is_divisible
+from modules.audio.chunking import (
+    MAX_CHUNK_S,
+    SAMPLE_RATE,
+    AudioChunk,
+    Cutting,
+    halves,
+    is_divisible,
+)
 
 if TYPE_CHECKING:
     from modules.engine import Engine

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.batching import batches, fair_share
-from modules.chunking import AudioChunk, Cutting, Samples, chunks
+from modules.audio.batching import batches, fair_share
+from modules.audio.chunking import AudioChunk, Cutting, Samples, chunks
+from modules.audio.decoder import Limits
+from modules.audio.recording import Recording, open_recording
+from modules.audio.vad import detector
 from modules.diarization import Diarized
 from modules.engine import Decoding, Engine
 from modules.listening import CUTTING, Listener
 from modules.machine import allocator
-from modules.media import Recording, open_recording
-from modules.media_decode import Limits
 from modules.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
 from modules.transcript.chunk_text import ChunkText
 from modules.transcript.model import Chunk
-from modules.voice import detector
 from modules.worker_pipes import Inbox, Outbox
 
 #: How often a sign of life is given, at most.

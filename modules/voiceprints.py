@@ -22,7 +22,7 @@ import torch
 import torchaudio.compliance.kaldi as kaldi
 from torch.nn import functional
 
-from modules.chunking import SAMPLE_RATE, Samples
+from modules.audio.chunking import SAMPLE_RATE, Samples
 from modules.errors import ModelError
 
 FILE_NAME = "campplus_cn_en_common.pt"

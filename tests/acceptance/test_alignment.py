@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modules.chunking import SAMPLE_RATE, AudioChunk
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.transcript.model import Word
 
 pytestmark = [

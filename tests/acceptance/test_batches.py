@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modules.chunking import SAMPLE_RATE, AudioChunk, Samples
-from modules.media import open_recording
-from modules.media_decode import Limits
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk, Samples
+from modules.audio.decoder import Limits
+from modules.audio.recording import open_recording
 from modules.weights.files import ModelSpec
 from tests.acceptance.recordings import SAMPLES
 from tests.builders import SETTINGS

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modules.chunking import SAMPLE_RATE, AudioChunk
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.clock import SystemClock
 from modules.outputs import with_segments
 from modules.protocol import Done, Load, Loaded, Ready

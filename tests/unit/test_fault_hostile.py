@@ -13,12 +13,12 @@ import av
 import pytest
 
 from modules.api.security import Access
+from modules.audio.decoder import Limits
+from modules.audio.recording import open_recording
 from modules.config.schema import ApiConfig
 from modules.errors import MediaError
 from modules.folder_scan import look, scan
-from modules.media import open_recording
-from modules.media_decode import Limits
-from tests.unit.test_media import PLAYLISTS, OpenWatch, make, written
+from tests.unit.audio.test_recording import PLAYLISTS, OpenWatch, make, written
 from tests.unit.test_security import an_app, basic
 
 BOTH = ("format_whitelist", "protocol_whitelist")
@@ -33,7 +33,7 @@ def without(monkeypatch: pytest.MonkeyPatch, walls: tuple[str, ...]) -> None:
         left = {name: value for name, value in container_options.items() if name not in walls}
         return real(*words, container_options=left, **more)
 
-    monkeypatch.setattr("modules.media_probe.av.open", opened)
+    monkeypatch.setattr("modules.audio.probe.av.open", opened)
 
 
 def opens_another_file(folder: Path, kind: str, form: str) -> bool:

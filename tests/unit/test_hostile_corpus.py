@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from modules.audio.decoder import Limits
+from modules.audio.recording import open_recording
+from modules.audio.resampler import SAMPLE_RATE
 from modules.errors import MediaError
-from modules.media import open_recording
-from modules.media_decode import Limits
-from modules.media_mixer import SAMPLE_RATE
 from modules.names import is_recording
 from modules.storage.transfer import NAME_MAX
 from tests.hostile.case import Case, Ending

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modules.chunking import SAMPLE_RATE, AudioChunk
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.listening import Listener
 
 Group = list[AudioChunk]

@@ -13,11 +13,11 @@ from types import TracebackType
 
 import numpy as np
 
-from modules.media_decode import Decoding, Facts, Limits
-from modules.media_errors import empty_file
-from modules.media_mixer import SAMPLE_RATE, Samples
-from modules.media_probe import opened, probe, sound_track
-from modules.media_source import Source
+from modules.audio.decoder import Decoding, Facts, Limits
+from modules.audio.errors import empty_file
+from modules.audio.probe import opened, probe, sound_track
+from modules.audio.resampler import SAMPLE_RATE, Samples
+from modules.audio.source import Source
 
 __all__ = ["SAMPLE_RATE", "Limits", "Recording", "Samples", "open_recording"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from modules.audio.source import Source
 from modules.errors import MediaError
-from modules.media_source import Source
 
 RESEND = "Play the file on a computer to check it; if it plays, export it again as MP3 or WAV."
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.chunking import (
+from modules.audio.chunking import (
     MAX_CHUNK_S,
     SAMPLE_RATE,
     AudioChunk,

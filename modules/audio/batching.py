@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from modules.chunking import MAX_CHUNK_S, AudioChunk
+from modules.audio.chunking import MAX_CHUNK_S, AudioChunk
 
 
 def batches(

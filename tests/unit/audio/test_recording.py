@@ -19,16 +19,16 @@ import av
 import numpy as np
 import pytest
 
-from modules import media_source
+from modules.audio import source as media_source
+from modules.audio.decoder import Limits
+from modules.audio.errors import describe
+from modules.audio.probe import _CONTAINERS
+from modules.audio.recording import Recording, open_recording
+from modules.audio.resampler import SAMPLE_RATE, Samples
 from modules.errors import MediaError, StorageError
-from modules.media import Recording, open_recording
-from modules.media_decode import Limits
-from modules.media_errors import describe
-from modules.media_mixer import SAMPLE_RATE, Samples
-from modules.media_probe import _CONTAINERS
 from tests.hostile.bombs import bombs, silent_flac
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LIMITS = Limits()
 #: name: codec, rate, layout, options, with a film beside it
 KINDS: dict[str, tuple[str, int, str, dict[str, str], bool]] = {

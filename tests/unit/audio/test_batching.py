@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.batching import batches, fair_share
-from modules.chunking import MAX_CHUNK_S, AudioChunk
+from modules.audio.batching import batches, fair_share
+from modules.audio.chunking import MAX_CHUNK_S, AudioChunk
 
 
 def chunk(number: int) -> AudioChunk:

@@ -13,7 +13,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from modules.media_errors import (
+from modules.audio.errors import (
     bad_sample_rate,
     clock_time,
     inflated,
@@ -22,8 +22,8 @@ from modules.media_errors import (
     too_long,
     too_many_channels,
 )
-from modules.media_mixer import SAMPLE_RATE, MonoMixer, Samples
-from modules.media_source import Source
+from modules.audio.resampler import SAMPLE_RATE, MonoMixer, Samples
+from modules.audio.source import Source
 
 #: Containers whose timestamps are kept by clock and not derived from byte counts: only there does
 #: a jump forward mean that sound is missing.

@@ -12,10 +12,10 @@ from av.codec import Codec
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 
-from modules import media_errors
+from modules.audio import errors
+from modules.audio.decoder import BYTES_PER_S_MIN, Decoding, Facts, Limits, check_shape, longest_s
+from modules.audio.source import BUFFER_BYTES, Source
 from modules.errors import MediaError
-from modules.media_decode import BYTES_PER_S_MIN, Decoding, Facts, Limits, check_shape, longest_s
-from modules.media_source import BUFFER_BYTES, Source
 
 #: Containers of recordings. What is not here is never read: playlists (hls, concat, dash) would
 #: open other files, picture and subtitle formats hold no sound.
@@ -45,7 +45,7 @@ def probe(source: Source, limits: Limits) -> Facts:
         check_shape(codec.sample_rate, codec.channels, limits)
         duration_s = _credible(_container_duration_s(container), source, stream)
         if duration_s is not None and duration_s > limits.max_duration_s:
-            raise media_errors.too_long(duration_s, limits.max_duration_s)
+            raise errors.too_long(duration_s, limits.max_duration_s)
         facts = Facts(
             duration_s=duration_s,
             sound_s=_sound_end_s(container, stream, source),
@@ -72,9 +72,9 @@ def _try_out(decoding: Decoding, facts: Facts, source: Source) -> None:
             break
     details = f"{decoding.corrupt} of the first {decoding.packets} packets are damaged"
     if loose and decoding.corrupt > decoding.packets * _TRIAL_FAILED_MAX:
-        raise media_errors.not_media(source, details)
+        raise errors.not_media(source, details)
     if not frames:
-        raise media_errors.no_sound_decoded(details)
+        raise errors.no_sound_decoded(details)
 
 
 def opened(source: Source) -> InputContainer:
@@ -95,7 +95,7 @@ def opened(source: Source) -> InputContainer:
         )
     except (av.FFmpegError, OSError, ValueError) as error:
         source.raise_failure()
-        raise media_errors.not_media(source, str(error)) from error
+        raise errors.not_media(source, str(error)) from error
 
 
 def sound_track(container: InputContainer, source: Source) -> AudioStream:
@@ -104,15 +104,15 @@ def sound_track(container: InputContainer, source: Source) -> AudioStream:
     source.single_track = len(container.streams) == 1
     # To FFmpeg a Russian text can be raw GSM: each of its letters begins with the byte 0xD0.
     # And a recording in a ZIP archive that could not be made smaller is plain to see there.
-    if container.format.name in _LOOSE and media_errors.is_no_sound(source.peek(4096)):
-        raise media_errors.not_media(source)
+    if container.format.name in _LOOSE and errors.is_no_sound(source.peek(4096)):
+        raise errors.not_media(source)
     stream = container.streams.best("audio")
     if not isinstance(stream, AudioStream):
         raise _no_stream(container, source)
     if stream.codec_context is None:
-        raise media_errors.unsupported_codec(_codec_name(container))
+        raise errors.unsupported_codec(_codec_name(container))
     if stream.codec_tag in _DRM_TAGS:
-        raise media_errors.encrypted()
+        raise errors.encrypted()
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
@@ -124,11 +124,11 @@ def _no_stream(container: InputContainer, source: Source) -> MediaError:
     """Why FFmpeg names no sound track: there is none, or none that it found any sense in."""
     # A broadcast names its tracks in a table with a checksum, which noise does not have.
     loose = container.format.name in _LOOSE - {"mpegts"}
-    if loose or media_errors.is_unfinished(source):
-        return media_errors.not_media(source)
+    if loose or errors.is_unfinished(source):
+        return errors.not_media(source)
     if container.streams.audio:
-        return media_errors.no_sound_decoded("the sound track names no rate or no channels")
-    return media_errors.no_audio() if container.streams.video else media_errors.not_media(source)
+        return errors.no_sound_decoded("the sound track names no rate or no channels")
+    return errors.no_audio() if container.streams.video else errors.not_media(source)
 
 
 def _codec_name(container: InputContainer) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
-from modules.chunking import SAMPLE_RATE, Samples, SpeechDetector
+from modules.audio.chunking import SAMPLE_RATE, Samples, SpeechDetector
 from modules.config.settings import Settings
 
 #: Shorter pauses are part of speech, shorter speech is a click; in milliseconds.
