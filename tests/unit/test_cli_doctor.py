@@ -16,7 +16,7 @@ from modules.cli.doctor import line
 from modules.cli.findings import Finding, Level, problem
 from modules.config.schema import Config
 from modules.machine.processor import MemoryLimit, processor
-from modules.weights import store
+from modules.weights import locate
 from modules.weights.files import home
 
 
@@ -137,7 +137,7 @@ def test_too_little_memory_for_the_model_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed_mb: int, level: Level
 ) -> None:
     limit = MemoryLimit(allowed_mb, "The limit of the container or service")
-    for module in (check_machine, store):
+    for module in (check_machine, locate):
         monkeypatch.setattr(module, "memory_limit", lambda: limit)
     folder = home("base", tmp_path / "models")
     folder.mkdir(parents=True)

@@ -797,7 +797,7 @@ def test_nothing_is_written_to_stderr(tmp_path: Path) -> None:
     data = make(tmp_path, "tone.aac").read_bytes()
     path = written(tmp_path, data[:9_000] + bytes(3_000) + data[12_000:])
     code = (
-        "import sys; from pathlib import Path; from modules.media import *\n"
+        "import sys; from pathlib import Path; from modules.audio.recording import *\n"
         "with open_recording(Path(sys.argv[1]), Limits()) as r:\n"
         "    print(sum(map(len, r.blocks())), bool(r.partial))"
     )

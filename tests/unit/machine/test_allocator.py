@@ -16,8 +16,8 @@ PROJECT = Path(__file__).parents[3]
 #: does: the same in copies that are freed out of order.
 WORKS = """
 import contextlib, json, resource, sys, threading
-from modules import allocator
-from modules.allocator import give_back, resident_mb
+from modules.machine import allocator
+from modules.machine.allocator import give_back, resident_mb
 
 loading = contextlib.nullcontext
 if sys.argv[1] == "configured":
