@@ -24,7 +24,7 @@ from modules.jobs.job import Job
 from modules.jobs.source import FINGERPRINT_BYTES, Source
 from modules.logger import get_logger
 from modules.names import STATE_FOLDER, is_recording, is_visible_folder
-from modules.outputs import render, with_segments
+from modules.outputs.render import render, with_segments
 from modules.settings_files import Stated
 from modules.sidecars import (
     CHECKPOINT,

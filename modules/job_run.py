@@ -11,7 +11,7 @@ from modules.file_manager import FileManager
 from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
 from modules.journal import Journal
-from modules.outputs import segment_json
+from modules.outputs.render import segment_json
 from modules.protocol import Started
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec

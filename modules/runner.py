@@ -18,8 +18,8 @@ from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler, StopReason
 from modules.journal import Journal
 from modules.logger import get_logger
+from modules.outputs.result import result_json
 from modules.protocol import Transcribe
-from modules.results import result_json
 from modules.settings_files import SettingsError
 from modules.transcript.transcript import Transcript
 from modules.trouble import HOLD_S, SettingsTrouble, Trouble

@@ -17,7 +17,7 @@ import pysubs2
 from pysubs2.formats.subrip import SubripFormat
 from pysubs2.formats.webvtt import WebVTTFormat
 
-from modules.phrases import speaker_name, width
+from modules.outputs.line_breaks import speaker_name, width
 from modules.transcript.model import Segment, Word
 
 LINES = 2

@@ -15,7 +15,7 @@ from modules.config.schema import Config
 from modules.control import Accepted, JobError, Text, View
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Priority
-from modules.outputs import render
+from modules.outputs.render import render
 from modules.sidecars import stem_of
 from modules.transcript.transcript import segments_from
 

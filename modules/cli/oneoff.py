@@ -17,9 +17,9 @@ from modules.clock import Clock
 from modules.config.schema import Config
 from modules.file_manager import FileManager
 from modules.jobs.job import Job, Priority
-from modules.outputs import render, with_segments
+from modules.outputs.render import render, with_segments
+from modules.outputs.result import result_json
 from modules.protocol import Started
-from modules.results import result_json
 from modules.sidecars import stem_of
 from modules.storage.atomic import write_whole
 from modules.transcript.model import Chunk

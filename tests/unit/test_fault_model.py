@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from modules.outputs import render
+from modules.outputs.render import render
 from modules.protocol import parse_event
 from modules.storage.atomic import to_json
 from modules.transcript.model import Chunk

@@ -16,7 +16,7 @@ from modules.config.types import FORMATS
 from modules.errors import StorageError
 from modules.file_manager import FileManager
 from modules.jobs.job import Job
-from modules.outputs import segment_json
+from modules.outputs.render import segment_json
 from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
 from modules.storage import atomic
 from modules.storage.atomic import TEMPORARY_PREFIX, to_json

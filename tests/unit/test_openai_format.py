@@ -27,8 +27,8 @@ from modules.api.openai_format import (
     model_size,
 )
 from modules.config.types import MODEL_SIZES
-from modules.outputs import with_segments
-from modules.results import result_json
+from modules.outputs.render import with_segments
+from modules.outputs.result import result_json
 from modules.transcript.model import RunFacts
 from modules.transcript.transcript import Transcript
 from tests.builders import NOON, a_chunk, a_job, a_segment, a_word

@@ -12,8 +12,8 @@ import pysubs2
 from pysubs2.formats.subrip import SubripFormat
 from pysubs2.formats.webvtt import WebVTTFormat
 
-from modules.cues import Cue, cues
-from modules.phrases import speaker_name
+from modules.outputs.cues import Cue, cues
+from modules.outputs.line_breaks import speaker_name
 from modules.transcript.model import Segment
 
 

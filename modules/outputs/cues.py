@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from modules.phrases import JOIN_PAUSE_S, LINE_CHARS, Unit, border, joint, units, width
+from modules.outputs.line_breaks import JOIN_PAUSE_S, LINE_CHARS, Unit, border, joint, units, width
 from modules.transcript.model import Segment
 
 #: How long a cue may and should stay on the screen, and how many characters a second are readable.

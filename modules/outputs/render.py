@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from modules.documents import docx, plain_text
-from modules.phrases import speaker_name
+from modules.outputs.documents import docx, plain_text
+from modules.outputs.line_breaks import speaker_name
+from modules.outputs.subtitles import subtitles
 from modules.storage.atomic import to_json
-from modules.subtitles import subtitles
 from modules.transcript.model import Segment
 from modules.transcript.slicing import joined_text
 

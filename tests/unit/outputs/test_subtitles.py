@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules import cues as cues_module
-from modules.cues import Cue, cues
-from modules.phrases import speaker_name, units, width
-from modules.subtitles import subtitles
+from modules.outputs import cues as cues_module
+from modules.outputs.cues import Cue, cues
+from modules.outputs.line_breaks import speaker_name, units, width
+from modules.outputs.subtitles import subtitles
 from modules.transcript.model import Segment, Word
 from tests.builders import a_segment, a_word
 from tests.subtitle_checks import check_subtitles, read

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from modules.clock import iso
 from modules.jobs.job import Job
-from modules.transcript.model import Chunk, Dropped, RunFacts, Segment
+from modules.outputs.statistics import Tally
+from modules.transcript.model import RunFacts
 from modules.transcript.slicing import joined_text
 from modules.transcript.transcript import Transcript
 
@@ -26,7 +25,7 @@ def result_json(
     Keys whose value is not known are absent.
     """
     attempts = job.attempts
-    tally = _Tally.of(transcript)
+    tally = Tally.of(transcript)
     return {
         "filename": job.name,
         "job_id": job.job_id,
@@ -47,72 +46,7 @@ def result_json(
     }
 
 
-@dataclass
-class _Tally:
-    """What chunks and segments add up to, counted in one pass over each."""
-
-    heard: Chunk | None = None
-    alignment: str | None = None
-    #: Milliseconds spoken in each language.
-    spoken: Counter[str] = field(default_factory=Counter)
-    dropped: list[Dropped] = field(default_factory=list)
-    speech_s: float = 0.0
-    transcribed_s: float = 0.0
-    texts: list[str] = field(default_factory=list)
-    words: int = 0
-    segments: int = 0
-    confidence: float = 0.0
-    confident: int = 0
-    speakers: set[str] = field(default_factory=set)
-    temperatures: set[float] = field(default_factory=set)
-    doubtful: int = 0
-    doubtful_s: float = 0.0
-    flags: set[str] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, transcript: Transcript) -> _Tally:
-        tally = cls()
-        for chunk in transcript.chunks:
-            tally._add_chunk(chunk)
-        for segment in transcript:
-            tally._add_segment(segment)
-        return tally
-
-    @property
-    def languages(self) -> list[str]:
-        """What it was transcribed in, the most spoken first."""
-        return [language for language, _ in self.spoken.most_common()]
-
-    def _add_chunk(self, chunk: Chunk) -> None:
-        if self.heard is None and chunk.detected_language:
-            self.heard = chunk
-        self.alignment = self.alignment or chunk.alignment
-        self.dropped += chunk.dropped
-        self.speech_s += chunk.speech_s
-        self.transcribed_s += chunk.speech_s if chunk.segments else 0.0
-        for segment in chunk.segments:
-            language = segment.language or chunk.language
-            if language:
-                self.spoken[language] += round(1000 * (segment.end - segment.start))
-
-    def _add_segment(self, segment: Segment) -> None:
-        self.segments += 1
-        self.texts.append(segment.text)
-        self.words += len(segment.text.split())
-        known = [word.confidence for word in segment.words if word.confidence is not None]
-        self.confidence += sum(known)
-        self.confident += len(known)
-        if segment.speaker:
-            self.speakers.add(segment.speaker)
-        if segment.temperature is not None:
-            self.temperatures.add(segment.temperature)
-        if segment.flags:
-            self.doubtful += 1
-            self.doubtful_s += segment.end - segment.start
-            self.flags.update(segment.flags)
-
-
-def _metadata(job: Job, tally: _Tally, facts: RunFacts) -> dict[str, Any]:
+def _metadata(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
     heard, spoken = tally.heard, tally.languages
     known = {
         "duration_seconds": round(facts.duration_s, 3),
@@ -142,7 +76,7 @@ def _metadata(job: Job, tally: _Tally, facts: RunFacts) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _settings_used(job: Job, tally: _Tally, facts: RunFacts) -> dict[str, Any]:
+def _settings_used(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
     """What was really done, where a setting leaves it open or could not be followed."""
     known = {
         "model_size": facts.model_name,
@@ -161,7 +95,7 @@ def _settings_used(job: Job, tally: _Tally, facts: RunFacts) -> dict[str, Any]:
     return asked | {key: value for key, value in known.items() if value is not None}
 
 
-def _notes(job: Job, tally: _Tally) -> Iterator[str]:
+def _notes(job: Job, tally: Tally) -> Iterator[str]:
     if not tally.segments:
         found = f"; {tally.speech_s:.1f} s sounded like it" if tally.speech_s else ""
         yield f"no speech was found{found}"

@@ -12,7 +12,7 @@ from docx.document import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.documents import clock, docx, paragraphs, plain_text
+from modules.outputs.documents import clock, docx, paragraphs, plain_text
 from modules.transcript.model import Segment
 from tests.builders import a_segment
 

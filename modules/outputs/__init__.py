@@ -1,0 +1,4 @@
+"""What is published: txt, srt, vtt, tsv, json, docx and ``.result``.
+
+Open ``render.py`` first.
+"""
