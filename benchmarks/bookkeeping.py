@@ -17,11 +17,11 @@ import psutil
 from modules.audio_processor import Outcome
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.file_manager import FileManager
 from modules.jobs.job import Priority, Status
 from modules.jobs.scheduler import Scheduler
-from modules.journal import Journal
 from modules.protocol import Done, Started, parse_event
+from modules.recordings.state_writer import Journal
+from modules.recordings.store import FileManager
 from modules.runner import Runner
 from modules.transcript.model import Chunk, Segment, Word
 from modules.worker_order import Handlers, Request

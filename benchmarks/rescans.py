@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modules.clock import SystemClock
 from modules.folder_scan import scan
-from modules.names import is_recording, is_visible_folder
+from modules.recordings.names import is_recording, is_visible_folder
 from modules.stability import FileSample
 from modules.watcher import RESCAN_COST_FACTOR, Watcher
 

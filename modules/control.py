@@ -13,15 +13,15 @@ from modules.clock import Clock, iso
 from modules.config.rules import impossible_on, settings_conflicts
 from modules.config.schema import Config
 from modules.errors import ModelError, TranscriberError
-from modules.file_manager import FileManager
 from modules.intake import Intake, Order, Removed, Taken
 from modules.jobs.estimates import Estimates
 from modules.jobs.index import Register
 from modules.jobs.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
-from modules.manual import Failure
-from modules.names import is_recording
-from modules.sidecars import job_to_json
+from modules.recordings.manual import Failure
+from modules.recordings.names import is_recording
+from modules.recordings.state import job_to_json
+from modules.recordings.store import FileManager
 from modules.storage.atomic import remove, write_whole
 from modules.waiting import Gone, Waiting, code_of
 from modules.weights.locate import locate

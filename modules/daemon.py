@@ -19,7 +19,6 @@ from modules.config.schema import Config
 from modules.control import Control
 from modules.endings import Endings
 from modules.errors import TranscriberError
-from modules.file_manager import FileManager
 from modules.first_run import FirstRun
 from modules.health import KINDS, Health
 from modules.intake import Intake
@@ -28,14 +27,15 @@ from modules.jobs.events import Events
 from modules.jobs.index import Register
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
-from modules.journal import Journal
 from modules.logger import get_logger
 from modules.machine.processor import memory_limit, processor
 from modules.metrics import Metrics, Observation
 from modules.open_writers import ignore_lease_signals
-from modules.owner import HEARTBEAT_S, Ownership
+from modules.recordings.lock import HEARTBEAT_S, Ownership
+from modules.recordings.state_writer import Journal
+from modules.recordings.store import FileManager
+from modules.recordings.uploads import Uploads
 from modules.runner import Runner
-from modules.uploads import Uploads
 from modules.waiting import Waiting
 from modules.watcher import Watcher
 from modules.weights.locate import ModelSource, locate, needed_mb

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modules.file_manager import FileManager
 from modules.logger import get_logger
-from modules.names import STATE_FOLDER
+from modules.recordings.names import STATE_FOLDER
+from modules.recordings.store import FileManager
 from modules.storage.atomic import write_whole
 
 log = get_logger("FirstRun")

@@ -29,7 +29,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from modules.logger import get_logger
-from modules.names import is_recording
+from modules.recordings.names import is_recording
 
 log = get_logger("Watcher")
 

@@ -14,13 +14,13 @@ from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.config.settings import Settings
 from modules.errors import StorageError, TranscriberError
-from modules.file_manager import FileManager, Found
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler
-from modules.journal import Journal
 from modules.logger import get_logger
-from modules.names import is_recording
-from modules.sidecars import job_from_json, moment
+from modules.recordings.names import is_recording
+from modules.recordings.state import job_from_json, moment
+from modules.recordings.state_writer import Journal
+from modules.recordings.store import FileManager, Found
 from modules.stability import FileSample
 
 log = get_logger("Intake")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modules.checkpoint import Checkpoint, Writer
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.file_manager import FileManager
 from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
-from modules.journal import Journal
 from modules.outputs.render import segment_json
 from modules.protocol import Started
+from modules.recordings.checkpoint import Checkpoint, Writer
+from modules.recordings.state_writer import Journal
+from modules.recordings.store import FileManager
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
 from modules.worker_order import Request, request_for

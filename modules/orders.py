@@ -14,7 +14,7 @@ from modules.clock import Clock, iso
 from modules.errors import TranscriberError
 from modules.intake import Intake, Order
 from modules.logger import get_logger
-from modules.names import STATE_FOLDER
+from modules.recordings.names import STATE_FOLDER
 from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
 
 log = get_logger("Orders")

@@ -13,9 +13,9 @@ from modules.config.rules import Conflict, impossible_on
 from modules.config.schema import Config
 from modules.config.settings import Settings
 from modules.errors import ModelError, StorageError, TranscriberError
-from modules.file_manager import FileManager
 from modules.logger import get_logger
-from modules.settings_files import SettingsError, files_for
+from modules.recordings.settings_files import SettingsError, files_for
+from modules.recordings.store import FileManager
 from modules.weights.locate import locate
 
 log = get_logger("Runner")

@@ -20,9 +20,9 @@ from modules.clock import Clock
 from modules.folder_events import FolderEvents, Hint, HintKind
 from modules.folder_scan import Scan, scan
 from modules.logger import get_logger
-from modules.names import is_recording, is_visible_folder
 from modules.open_writers import has_writer, leases_tell
-from modules.share_presence import SharePresence
+from modules.recordings.names import is_recording, is_visible_folder
+from modules.recordings.share_presence import SharePresence
 from modules.stability import StabilityRule
 
 __all__ = ["Sink", "WatchHealth", "Watcher"]

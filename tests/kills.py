@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import psutil
 
-from modules.names import is_recording
+from modules.recordings.names import is_recording
 from tests.daemon_process import DaemonProcess
 
 Target = Literal["daemon", "worker", "group"]

@@ -16,7 +16,7 @@ from modules.control import Accepted, JobError, Text, View
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Priority
 from modules.outputs.render import render
-from modules.sidecars import stem_of
+from modules.recordings.sidecars import stem_of
 from modules.transcript.transcript import segments_from
 
 #: Error codes to HTTP statuses; what is not here is 500, or 503 where the folder is at fault.

@@ -14,9 +14,9 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from modules.errors import TranscriberError
-from modules.names import is_recording
+from modules.recordings.names import is_recording
+from modules.recordings.uploads import Uploads
 from modules.storage.transfer import NAME_MAX
-from modules.uploads import Uploads
 
 Model = TypeVar("Model", bound=BaseModel)
 

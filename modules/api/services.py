@@ -10,7 +10,7 @@ from modules.config.schema import Config
 from modules.control import Control
 from modules.jobs.events import Events
 from modules.metrics import Metrics
-from modules.uploads import Uploads
+from modules.recordings.uploads import Uploads
 from modules.waiting import Waiting
 
 

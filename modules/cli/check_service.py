@@ -12,8 +12,8 @@ from modules.cli.presence import find_owner
 from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import ModelError
-from modules.file_manager import FileManager
-from modules.owner import foreign_whisperx
+from modules.recordings.lock import foreign_whisperx
+from modules.recordings.store import FileManager
 from modules.weights.files import verify
 from modules.weights.locate import Origin, locate
 

@@ -96,7 +96,7 @@ _transcriber_in() {{
 
 
 def _helper(shell: str) -> str:
-    from modules.names import MEDIA_EXTENSIONS
+    from modules.recordings.names import MEDIA_EXTENSIONS
 
     endings = sorted(MEDIA_EXTENSIONS)
     if shell == "bash":

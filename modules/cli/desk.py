@@ -19,7 +19,7 @@ from modules.cli.presence import daemon_runs
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
-from modules.owner import Ownership
+from modules.recordings.lock import Ownership
 
 if TYPE_CHECKING:
     from modules.daemon import Daemon

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from modules.audio_processor import AudioProcessor, Outcome
-from modules.checkpoint import Chunks
 from modules.cli.progress import Meter
 from modules.cli.targets import RESULT_FORMAT, Target, refuse_existing
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.file_manager import FileManager
 from modules.jobs.job import Job, Priority
 from modules.outputs.render import render, with_segments
 from modules.outputs.result import result_json
 from modules.protocol import Started
-from modules.sidecars import stem_of
+from modules.recordings.checkpoint import Chunks
+from modules.recordings.sidecars import stem_of
+from modules.recordings.store import FileManager
 from modules.storage.atomic import write_whole
 from modules.transcript.model import Chunk
 from modules.transcript.transcript import Transcript

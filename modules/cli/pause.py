@@ -9,7 +9,7 @@ from modules.cli.presence import daemon_runs
 from modules.cli.session import configured, require_share, say
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.file_manager import FileManager
+from modules.recordings.store import FileManager
 from modules.storage.atomic import remove, storage_errors, write_whole
 
 

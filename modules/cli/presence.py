@@ -10,7 +10,7 @@ from modules.cli.language import noted
 from modules.cli.session import local_time, parse_time
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.owner import holder, is_elsewhere_and_alive, read_note
+from modules.recordings.lock import holder, is_elsewhere_and_alive, read_note
 
 #: By the role in the owner's note.
 _RUNS = {

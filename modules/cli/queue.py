@@ -17,8 +17,8 @@ from modules.cli.status import row_json
 from modules.clock import Clock, SystemClock
 from modules.config.schema import Config
 from modules.errors import TranscriberError
-from modules.file_manager import FileManager
 from modules.jobs.estimates import Estimates
+from modules.recordings.store import FileManager
 from modules.storage.atomic import storage_errors
 
 #: The folder tells nearly the same, so it is not waited for long.

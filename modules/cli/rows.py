@@ -13,10 +13,11 @@ from modules.cli.language import noted
 from modules.cli.session import parse_time
 from modules.cli.sidecar_reader import read_reason, read_result, read_state
 from modules.errors import TranscriberError
-from modules.file_manager import FileManager
 from modules.jobs.job import Job, Priority
 from modules.jobs.source import Source
-from modules.sidecars import IN_PROGRESS, RESULT, job_from_json, recording_of, sidecar_name
+from modules.recordings.sidecars import IN_PROGRESS, RESULT, recording_of, sidecar_name
+from modules.recordings.state import job_from_json
+from modules.recordings.store import FileManager
 from modules.stability import FileSample
 
 

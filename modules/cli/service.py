@@ -13,7 +13,7 @@ from modules.daemon import Daemon
 from modules.errors import TranscriberError
 from modules.first_run import FirstRun
 from modules.logger import get_logger, setup_logging
-from modules.owner import Ownership
+from modules.recordings.lock import Ownership
 
 log = get_logger("Clerk")
 

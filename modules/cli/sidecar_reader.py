@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import TranscriberError
-from modules.sidecars import ERROR_TEXT, IN_PROGRESS, sidecar_name
+from modules.recordings.sidecars import ERROR_TEXT, IN_PROGRESS, sidecar_name
 from modules.storage.atomic import parse_json
 
 _EDGE_BYTES = 8192

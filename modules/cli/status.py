@@ -14,7 +14,7 @@ from modules.cli.presence import Owner, find_owner
 from modules.cli.rows import Row
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.clock import SystemClock, iso
-from modules.file_manager import FileManager
+from modules.recordings.store import FileManager
 from modules.storage.atomic import storage_errors
 
 

@@ -13,9 +13,9 @@ from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import TranscriberError
-from modules.file_manager import FileManager
 from modules.folder_scan import look
-from modules.names import is_recording
+from modules.recordings.names import is_recording
+from modules.recordings.store import FileManager
 
 
 def run(options: Namespace) -> int:

@@ -9,8 +9,8 @@ from gettext import gettext as _
 from pathlib import Path
 
 from modules.errors import TranscriberError
-from modules.names import is_recording
-from modules.sidecars import RESULT, sidecar_name, stem_of
+from modules.recordings.names import is_recording
+from modules.recordings.sidecars import RESULT, sidecar_name, stem_of
 
 #: The format that stands for the service's own file with everything in it.
 RESULT_FORMAT = RESULT.removeprefix(".")

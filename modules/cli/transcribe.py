@@ -18,7 +18,7 @@ from modules.cli.targets import Target, plan
 from modules.clock import Clock, SystemClock
 from modules.config.schema import Config
 from modules.errors import ConfigError, ModelError, StorageError, TranscriberError
-from modules.owner import HEARTBEAT_S, Ownership
+from modules.recordings.lock import HEARTBEAT_S, Ownership
 from modules.storage.atomic import storage_errors
 
 #: The options that stand in for an environment variable, which goes before the file.

@@ -24,8 +24,8 @@ from modules.cli.rows import Row
 from modules.cli.session import say
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.file_manager import FileManager
 from modules.jobs.estimates import Estimates
+from modules.recordings.store import FileManager
 
 #: Resting so many times as long as looking took of a core keeps the cost at a tenth of one.
 _REST = 9.0

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from modules.sidecars import ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
+from modules.recordings.sidecars import ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
 from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import MODELS, PROJECT, DaemonProcess, _json_or_none, text_of
 from tests.hostile.case import Case, Ending

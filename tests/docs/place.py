@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote
 
-from modules.names import is_recording
+from modules.recordings.names import is_recording
 from tests.builders import a_model
 from tests.daemon_process import MODELS, DaemonProcess, missing_weights
 from tests.docs import commands, pages

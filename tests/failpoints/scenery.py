@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from modules.file_manager import FileManager
 from modules.jobs.job import ErrorInfo, Job, Priority
+from modules.recordings.store import FileManager
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import a_chunk, a_job
 from tests.failpoints.world import World

@@ -16,14 +16,14 @@ from modules import orders
 from modules.callbacks import Callbacks
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
-from modules.file_manager import FileManager
 from modules.intake import Intake
 from modules.jobs.job import Job, Status
 from modules.jobs.scheduler import Scheduler, StopReason
-from modules.journal import Journal
+from modules.recordings.state_writer import Journal
+from modules.recordings.store import FileManager
+from modules.recordings.uploads import Uploads
 from modules.runner import Runner
 from modules.storage.atomic import TEMPORARY_PREFIX
-from modules.uploads import Uploads
 from modules.watcher import Watcher
 from tests.builders import a_config, a_model
 from tests.disk import Call, Died, Disk, Fault

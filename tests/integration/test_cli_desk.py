@@ -27,7 +27,7 @@ from modules.cli.errands import folder
 from modules.clock import SystemClock
 from modules.config.loader import load_config
 from modules.errors import LockHeldError, TranscriberError
-from modules.owner import Ownership
+from modules.recordings.lock import Ownership
 from tests.builders import until
 from tests.daemon_process import POLL_S, PROJECT
 from tests.scripted_daemon import SOON_S, ScriptedDaemon

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modules.jobs.job import Priority
-from modules.sidecars import job_to_json
+from modules.recordings.state import job_to_json
 from modules.storage.atomic import to_json
 from tests.builders import SETTINGS, SOURCE, a_job
 from tests.daemon_process import text_of

@@ -19,7 +19,7 @@ import pytest
 from modules.child import worker_command, worker_environment
 from modules.clock import SystemClock, iso
 from modules.errors import LockHeldError
-from modules.owner import Ownership, note_path
+from modules.recordings.lock import Ownership, note_path
 from tests.builders import a_config, until
 from tests.daemon_process import PROJECT, text_of
 from tests.integration.test_fault_worker import OtherDaemon

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from modules.names import STATE_FOLDER
-from modules.sidecars import RESULT, sidecar_name
+from modules.recordings.names import STATE_FOLDER
+from modules.recordings.sidecars import RESULT, sidecar_name
 from tests.daemon_process import PROJECT, text_of
 from tests.mounts import bound_by_permissions, mount, mounted
 from tests.scripted_daemon import SOON_S, ScriptedDaemon

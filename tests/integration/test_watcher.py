@@ -23,8 +23,8 @@ from watchdog.observers.api import BaseObserver, EventEmitter
 from modules import folder_events
 from modules import watcher as watcher_module
 from modules.clock import SystemClock
-from modules.names import STATE_FOLDER
 from modules.open_writers import ignore_lease_signals, leases_tell
+from modules.recordings.names import STATE_FOLDER
 from modules.stability import FileSample
 from modules.watcher import Watcher
 from tests.fakes import FakeClock

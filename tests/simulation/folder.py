@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modules.names import STATE_FOLDER
+from modules.recordings.names import STATE_FOLDER
 
 
 @dataclass

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.folder_events import Hint, HintKind
-from modules.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name, stem_of
+from modules.recordings.sidecars import (
+    CHECKPOINT,
+    ERROR_TEXT,
+    IN_PROGRESS,
+    RESULT,
+    sidecar_name,
+    stem_of,
+)
 from tests.fakes import FakeClock
 from tests.simulation.folder import Folder, Recording
 from tests.simulation.ledger import Ledger

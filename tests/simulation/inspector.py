@@ -10,7 +10,7 @@ from typing import Any
 from modules.config.settings import Settings
 from modules.jobs.job import Job, Priority, Status
 from modules.jobs.source import Source
-from modules.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
+from modules.recordings.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.simulation.folder import Folder, Recording, fingerprint
 from tests.simulation.ledger import Ledger

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from modules import file_manager
-from modules.file_manager import FileManager, Found
 from modules.intake import Intake
 from modules.job_run import JobRun
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
+from modules.recordings import store
+from modules.recordings.sidecars import RESULT, sidecar_name
+from modules.recordings.store import FileManager, Found
 from modules.runner import Runner
-from modules.sidecars import RESULT, sidecar_name
 from modules.storage.atomic import storage_errors, to_json
 
 
@@ -85,7 +85,7 @@ def writes_the_result_before_the_texts(patch: pytest.MonkeyPatch) -> None:
         self: FileManager, job: Job, segments: Any, result: dict[str, Any], *rest: Any
     ) -> None:
         path = self.shared / sidecar_name(job.name, RESULT)
-        file_manager.write_whole(path, to_json(result))
+        store.write_whole(path, to_json(result))
         real(self, job, segments, result, *rest)
 
     patch.setattr(FileManager, "publish", publish)
@@ -96,7 +96,7 @@ def writes_in_place(patch: pytest.MonkeyPatch) -> None:
         with storage_errors(path), open(path, "wb") as file:
             file.write(content)
 
-    patch.setattr(file_manager, "write_whole", write)
+    patch.setattr(store, "write_whole", write)
 
 
 def begins_before_the_attempt_is_written(patch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def believes_an_empty_mount_point(patch: pytest.MonkeyPatch) -> None:
 
 
 def leaves_temporary_files(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(file_manager, "TEMPORARY_PREFIX", "never")
+    patch.setattr(store, "TEMPORARY_PREFIX", "never")
 
 
 BUGS = (

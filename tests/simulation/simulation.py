@@ -24,7 +24,7 @@ from pathlib import Path
 
 from modules.errors import TranscriberError
 from modules.jobs.events import Event
-from modules.owner import HEARTBEAT_S
+from modules.recordings.lock import HEARTBEAT_S
 from tests.builders import a_config, a_model
 from tests.disk import Call, Died, Disk, Fault
 from tests.fakes import FakeClock

@@ -21,8 +21,8 @@ from modules.cli.status import as_json
 from modules.cli.tables import plain_table
 from modules.cli.words import summary
 from modules.config.schema import Config
-from modules.file_manager import FileManager
 from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
+from modules.recordings.store import FileManager
 from tests.fakes import FakeClock
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from modules.errors import TranscriberError
-from modules.file_manager import FileManager
 from modules.intake import Intake
 from modules.jobs.job import Job, Priority
 from modules.jobs.scheduler import Scheduler
-from modules.journal import Journal
-from modules.sidecars import job_from_json, job_to_json
+from modules.recordings.state import job_from_json, job_to_json
+from modules.recordings.state_writer import Journal
+from modules.recordings.store import FileManager
 from modules.storage.atomic import to_json
 from tests.builders import a_config, a_job
 from tests.fakes import FakeClock

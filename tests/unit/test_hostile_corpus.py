@@ -16,7 +16,7 @@ from modules.audio.decoder import Limits
 from modules.audio.recording import open_recording
 from modules.audio.resampler import SAMPLE_RATE
 from modules.errors import MediaError
-from modules.names import is_recording
+from modules.recordings.names import is_recording
 from modules.storage.transfer import NAME_MAX
 from tests.hostile.case import Case, Ending
 from tests.hostile.corpus import corpus

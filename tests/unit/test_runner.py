@@ -19,10 +19,10 @@ from modules.errors import (
     TranscriberError,
     WorkerError,
 )
-from modules.file_manager import FileManager
 from modules.jobs.job import Cause, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
-from modules.journal import Journal
+from modules.recordings.state_writer import Journal
+from modules.recordings.store import FileManager
 from modules.runner import Runner
 from modules.trouble import HOLD_S
 from modules.weights.locate import ModelSource

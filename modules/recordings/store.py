@@ -16,29 +16,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules import checkpoint, manual, settings_files
 from modules.clock import Clock
 from modules.config.settings import Settings
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Job
 from modules.jobs.source import FINGERPRINT_BYTES, Source
 from modules.logger import get_logger
-from modules.names import STATE_FOLDER, is_recording, is_visible_folder
 from modules.outputs.render import render, with_segments
-from modules.settings_files import Stated
-from modules.sidecars import (
+from modules.recordings import checkpoint, manual, manual_return, settings_files
+from modules.recordings.names import STATE_FOLDER, is_recording, is_visible_folder
+from modules.recordings.settings_files import Stated
+from modules.recordings.sidecars import (
     CHECKPOINT,
     ERROR_TEXT,
     IN_PROGRESS,
     RESULT,
-    job_from_json,
-    job_to_json,
     output_names,
     own_outputs,
     recording_of,
     sidecar_name,
     stem_of,
 )
+from modules.recordings.state import job_from_json, job_to_json
 from modules.storage import transfer
 from modules.storage.atomic import (
     TEMPORARY_PREFIX,
@@ -391,18 +390,18 @@ class FileManager:
             with storage_errors(self.path(name)):
                 self.path(name).parent.mkdir(parents=True, exist_ok=True)
             self.save(ordered)
-        if not manual.bring_back(self.manual, self.shared, name):
+        if not manual_return.bring_back(self.manual, self.shared, name):
             if ordered:
                 self.drop_in_progress(name)
             raise _name_taken(name)
         self._delete_under(self.manual, name, ())
 
     def _is_returned(self, name: str) -> bool:
-        return self.is_there(name) and manual.is_returned(self.manual, self.shared, name)
+        return self.is_there(name) and manual_return.is_returned(self.manual, self.shared, name)
 
     def end_return(self, name: str) -> None:
         """Remove from ``manual/`` what an interrupted return left. Raises StorageError."""
-        manual.end_return(self.manual, self.shared, name)
+        manual_return.end_return(self.manual, self.shared, name)
         if not self._is_taken(self.manual / name):
             for suffix in (CHECKPOINT, ERROR_TEXT, IN_PROGRESS):
                 remove(self.manual / sidecar_name(name, suffix))
@@ -531,7 +530,7 @@ class FileManager:
     def set_aside(self, name: str) -> None:
         """Move a ``.in_progress`` without a recording, and its checkpoint, to ``manual/``."""
         for suffix in (CHECKPOINT, IN_PROGRESS):
-            manual.set_aside(self.shared, self.manual, sidecar_name(name, suffix))
+            manual_return.set_aside(self.shared, self.manual, sidecar_name(name, suffix))
 
     def mtime_order(self, job: Job) -> int:
         """The recording's file time, for the order at start; if need be as it was known before."""

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from modules import file_manager
 from modules.config.types import FORMATS
 from modules.errors import StorageError
-from modules.file_manager import FileManager
 from modules.jobs.job import Job
 from modules.outputs.render import segment_json
-from modules.sidecars import CHECKPOINT, job_to_json, sidecar_name
+from modules.recordings import store
+from modules.recordings.sidecars import CHECKPOINT, sidecar_name
+from modules.recordings.state import job_to_json
+from modules.recordings.store import FileManager
 from modules.storage import atomic
 from modules.storage.atomic import TEMPORARY_PREFIX, to_json
 from tests.builders import SOURCE, a_chunk, a_job, a_segment
@@ -213,14 +214,14 @@ def test_what_is_published_can_be_read(files: FileManager) -> None:
 def test_a_text_that_cannot_be_made_never_costs_the_transcript(
     files: FileManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = file_manager.render
+    real = store.render
 
     def render(form: str, *rest: Any) -> bytes:
         if form == "docx":
             raise RuntimeError("no template")
         return real(form, *rest)
 
-    monkeypatch.setattr(file_manager, "render", render)
+    monkeypatch.setattr(store, "render", render)
     publish(files, a_job(outputs=("talk.docx", "talk.txt")))
     result = files.read_result("talk.mp3") or {}
     assert result["outputs"] == ["talk.txt"]

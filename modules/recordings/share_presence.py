@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modules.logger import get_logger
-from modules.names import STATE_FOLDER
+from modules.recordings.names import STATE_FOLDER
 
 log = get_logger("Watcher")
 

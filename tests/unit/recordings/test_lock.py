@@ -15,15 +15,22 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modules import owner
 from modules.clock import iso
 from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError
-from modules.owner import Ownership, foreign_whisperx, holder, lock_path, note_path, read_note
+from modules.recordings import lock
+from modules.recordings.lock import (
+    Ownership,
+    foreign_whisperx,
+    holder,
+    lock_path,
+    note_path,
+    read_note,
+)
 from tests.builders import a_config, until
 from tests.fakes import FakeClock
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 HOLDER = """
 import sys
 from pathlib import Path
@@ -191,4 +198,4 @@ def test_a_foreign_whisperx_refuses_the_start(config: Config, clock: FakeClock) 
     ],
 )
 def test_which_command_lines_run_whisperx(words: list[str], found: bool) -> None:
-    assert owner._is_whisperx(words) is found
+    assert lock._is_whisperx(words) is found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from modules.clock import iso
-from modules.explanations import explain
 from modules.jobs.job import ErrorInfo, Job
+from modules.recordings.explanations import explain
 from tests.builders import NOON, a_job
 
 

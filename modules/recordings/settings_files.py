@@ -20,8 +20,8 @@ from modules.config.recording_settings import check_settings
 from modules.config.rules import settings_conflicts
 from modules.config.settings import Settings
 from modules.errors import TranscriberError
-from modules.explanations import SETTINGS_NOTICE, explain_settings
-from modules.sidecars import ERROR_TEXT, sidecar_name
+from modules.recordings.explanations import SETTINGS_NOTICE, explain_settings
+from modules.recordings.sidecars import ERROR_TEXT, sidecar_name
 from modules.storage.atomic import remove, storage_errors, write_whole
 
 #: The settings of one recording, beside it.

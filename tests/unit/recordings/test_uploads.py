@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modules.errors import TranscriberError
-from modules.uploads import Uploads
+from modules.recordings.uploads import Uploads
 
 
 @pytest.fixture

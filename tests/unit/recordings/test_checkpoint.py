@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.checkpoint import Checkpoint, Chunks, Header, Writer, read
 from modules.errors import StorageError
+from modules.recordings.checkpoint import Checkpoint, Chunks, Header, Writer, read
 from tests.builders import SETTINGS, SOURCE, a_chunk
 
 HEADER = Header(settings=SETTINGS, source=SOURCE)

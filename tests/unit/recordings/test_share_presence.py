@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modules.names import STATE_FOLDER
-from modules.share_presence import SharePresence
+from modules.recordings.names import STATE_FOLDER
+from modules.recordings.share_presence import SharePresence
 
 
 def test_a_share_that_goes_before_the_first_rescan_is_missed(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 
 from modules.errors import StorageError
-from modules.file_manager import FileManager
 from modules.jobs.job import Job, Priority, Status
 from modules.logger import get_logger
+from modules.recordings.store import FileManager
 
 log = get_logger("FileManager")
 

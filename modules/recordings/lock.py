@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
-from modules.names import STATE_FOLDER
+from modules.recordings.names import STATE_FOLDER
 from modules.storage.atomic import parse_json, remove, to_json, write_whole
 
 #: How often the owner says that it lives, and after how long its note is no longer believed.

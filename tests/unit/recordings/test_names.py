@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modules.names import is_recording, is_visible_folder
+from modules.recordings.names import is_recording, is_visible_folder
 
 
 @pytest.mark.parametrize(

@@ -13,19 +13,18 @@ from hypothesis import strategies as st
 from modules.clock import iso
 from modules.errors import TranscriberError
 from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
-from modules.sidecars import (
+from modules.recordings.sidecars import (
     CHECKPOINT,
     ERROR_TEXT,
     IN_PROGRESS,
     RESULT,
-    job_from_json,
-    job_to_json,
     output_names,
     own_outputs,
     recording_of,
     sidecar_name,
     stem_of,
 )
+from modules.recordings.state import job_from_json, job_to_json
 from modules.storage.atomic import parse_json, to_json
 from tests.builders import NOON, a_job
 

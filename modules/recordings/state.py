@@ -1,88 +1,19 @@
-"""The files beside a recording: their names, and ``.in_progress`` to and from a job."""
+"""``.in_progress``: a job as JSON, and back."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from modules.clock import iso
 from modules.config.schema import WhisperxConfig
 from modules.config.settings import Settings
-from modules.config.types import FORMATS
 from modules.errors import TranscriberError
 from modules.jobs.job import Attempt, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.source import Source
-from modules.storage.transfer import NAME_MAX
-
-IN_PROGRESS = ".in_progress"
-RESULT = ".result"
-CHECKPOINT = ".checkpoint"
-ERROR_TEXT = ".error.txt"
-
-
-def sidecar_name(name: str, suffix: str) -> str:
-    """The sidecar of a recording; both are paths relative to the share.
-
-    The checkpoint is hidden. A name that would grow past the limit of the file system is cut and
-    gets a hash; the file then holds the original name inside.
-    """
-    folder, _, base = name.rpartition("/")
-    head = "." if suffix == CHECKPOINT else ""
-    if len(os.fsencode(head + base + suffix)) > NAME_MAX:
-        digest = hashlib.sha256(os.fsencode(base)).hexdigest()[:16]
-        room = NAME_MAX - len(os.fsencode(head + suffix)) - len(digest) - 1
-        base = os.fsencode(base)[:room].decode("utf-8", errors="ignore") + "~" + digest
-    sidecar = head + base + suffix
-    return f"{folder}/{sidecar}" if folder else sidecar
-
-
-def recording_of(sidecar: str, content: Mapping[str, Any]) -> str:
-    """The recording that a ``.in_progress`` or ``.result`` belongs to.
-
-    Its own name tells, unless it was cut; then the name inside does.
-    """
-    for suffix in (IN_PROGRESS, RESULT):
-        if sidecar.endswith(suffix):
-            inside = content.get("filename")
-            if isinstance(inside, str) and _fits(inside, suffix, sidecar):
-                return inside
-            return sidecar.removesuffix(suffix)
-    raise ValueError(f"{sidecar} is no sidecar")
-
-
-def _fits(name: str, suffix: str, sidecar: str) -> bool:
-    try:
-        return sidecar_name(name, suffix) == sidecar
-    except UnicodeEncodeError:
-        return False  # no file system has such a name
-
-
-def own_outputs(name: str, listed: Iterable[Any]) -> tuple[str, ...]:
-    """Those of the listed texts that could have been written for a recording, by their names."""
-    return tuple(
-        output
-        for output in listed
-        if isinstance(output, str)
-        and (form := output.rpartition(".")[2]) in FORMATS
-        and output in output_names(name, form)
-    )
-
-
-def output_names(name: str, form: str) -> Iterator[str]:
-    """What the text of a recording may be called, the best first: by the stem, by its full name."""
-    for base in (stem_of(name), name, *(f"{name} ({n})" for n in range(2, 99))):
-        yield sidecar_name(base, f".{form}")
-
-
-def stem_of(name: str) -> str:
-    """``talk`` for ``talk.mp4``, with its folder."""
-    folder, _, base = name.rpartition("/")
-    stem = os.path.splitext(base)[0]
-    return f"{folder}/{stem}" if folder else stem
+from modules.recordings.sidecars import CHECKPOINT, IN_PROGRESS, own_outputs, sidecar_name
 
 
 def job_to_json(job: Job) -> dict[str, Any]:

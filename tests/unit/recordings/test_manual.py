@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from modules import manual
 from modules.errors import StorageError, TranscriberError
-from modules.file_manager import FileManager
 from modules.jobs.job import ErrorInfo, Job, Status
 from modules.jobs.source import Source
+from modules.recordings import manual, manual_return
+from modules.recordings.store import FileManager
 from modules.storage.atomic import write_whole
 from tests.builders import NOON, a_job
 from tests.fakes import FakeClock
@@ -328,7 +328,7 @@ def test_settings_stay_where_the_recording_stays(files: FileManager) -> None:
     (files.manual / "talk.mp3").write_bytes(b"sound")
     (files.manual / OWN).write_text("beam_size: 3")
     (files.shared / "talk.mp3").write_bytes(b"another")
-    assert not manual.bring_back(files.manual, files.shared, "talk.mp3")
+    assert not manual_return.bring_back(files.manual, files.shared, "talk.mp3")
     assert listing(files.shared) == ["talk.mp3"]
     assert listing(files.manual) == ["talk.mp3", OWN]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from modules.explanations import SETTINGS_EXAMPLE
-from modules.settings_files import SettingsError, files_for, own_files, stated, tell
+from modules.recordings.explanations import SETTINGS_EXAMPLE
+from modules.recordings.settings_files import SettingsError, files_for, own_files, stated, tell
 from tests.builders import SETTINGS
 
 LONG = "ы" * 125 + ".mp3"
