@@ -82,7 +82,7 @@ class InProcess(FakeProcessor):
         super().__init__(SystemClock())
         from modules import transcription
         from modules.audio import recording
-        from modules.engine import Engine
+        from modules.engines.whisperx.engine import Engine
 
         self._watch = watch
         self._engine = Engine(spec, 1, MODELS / "align")

@@ -18,8 +18,8 @@ from modules.audio.decoder import Limits
 from modules.audio.recording import Recording, open_recording
 from modules.audio.vad import detector
 from modules.diarization import Diarized
-from modules.engine import Decoding, Engine
-from modules.listening import CUTTING, Listener
+from modules.engines.language_detection import CUTTING, Listener
+from modules.engines.whisperx.engine import Decoding, Engine
 from modules.machine import allocator
 from modules.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
 from modules.transcript.chunk_text import ChunkText

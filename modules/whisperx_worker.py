@@ -41,7 +41,7 @@ from modules.worker_pipes import Inbox, Outbox  # noqa: E402
 
 if TYPE_CHECKING:
     from modules.diarization import Diarized, Diarizer
-    from modules.engine import Engine
+    from modules.engines.whisperx.engine import Engine
     from modules.transcription import Transcription
 
 #: After that what was made ready is let go, as it holds its file open.
@@ -102,7 +102,7 @@ class Worker:
 
     def _engine_for(self, spec: ModelSpec) -> Engine:
         if self._engine is None or self._engine.spec != spec:
-            from modules.engine import Engine
+            from modules.engines.whisperx.engine import Engine
 
             self._ahead.drop()
             self._engine = None  # let the old weights go before the new ones come
@@ -184,7 +184,7 @@ def main() -> None:
     began = time.monotonic()
     warnings.filterwarnings("ignore")
     import modules.transcription  # noqa: F401 - so that the first file need not wait for it
-    from modules.engine import WHISPERX_VERSION, compute_types
+    from modules.engines.whisperx.engine import WHISPERX_VERSION, compute_types
 
     outbox.send(
         Ready(

@@ -37,7 +37,7 @@ def align_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Wav2Vec2Processor,
     )
 
-    import modules.engine  # noqa: F401
+    import modules.engines.whisperx.engine  # noqa: F401
 
     directory = tmp_path_factory.mktemp("align")
     folder = directory / "ru"
@@ -74,7 +74,7 @@ def chunk() -> AudioChunk:
 
 
 def test_a_model_on_the_disk_times_the_words(align_directory: Path) -> None:
-    from modules.alignment import Aligner
+    from modules.engines.whisperx.alignment import Aligner
 
     words, source, note = Aligner(align_directory, "cpu").refine(spoken_words(), chunk(), "ru")
 
@@ -88,7 +88,7 @@ def test_a_model_on_the_disk_times_the_words(align_directory: Path) -> None:
 def test_a_language_without_a_model_keeps_attention_times_and_says_so(
     align_directory: Path,
 ) -> None:
-    from modules.alignment import Aligner
+    from modules.engines.whisperx.alignment import Aligner
 
     words, source, note = Aligner(align_directory, "cpu").refine(spoken_words(), chunk(), "en")
 
@@ -99,7 +99,7 @@ def test_a_language_without_a_model_keeps_attention_times_and_says_so(
 
 
 def test_a_broken_model_never_costs_the_text(tmp_path: Path) -> None:
-    from modules.alignment import Aligner
+    from modules.engines.whisperx.alignment import Aligner
 
     (tmp_path / "ru").mkdir()
     (tmp_path / "ru" / "config.json").write_text("not json")

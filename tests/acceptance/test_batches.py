@@ -29,14 +29,14 @@ PARTS = ("please-hold-ru.wav", "queue-ru.mp4", "please-hold-en.flac")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
     # The threads that these libraries start and keep are there before a test is watched for leaks.
     os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
-    import modules.engine  # noqa: F401
+    import modules.engines.whisperx.engine  # noqa: F401
 
     return real(tmp_path_factory.mktemp("real")).spec
 
 
 @pytest.fixture
 def engine(spec: ModelSpec, tmp_path: Path) -> Any:
-    from modules.engine import Engine
+    from modules.engines.whisperx.engine import Engine
 
     return Engine(spec, 2, tmp_path)
 
@@ -63,7 +63,7 @@ def chunks() -> list[AudioChunk]:
 def test_a_text_does_not_depend_on_its_batch(
     engine: Any, chunks: list[AudioChunk], settings: dict[str, Any]
 ) -> None:
-    from modules.engine import Decoding
+    from modules.engines.whisperx.engine import Decoding
 
     how = Decoding("ru", SETTINGS.model_copy(update=settings))
     joining = [chunk for chunk in chunks if engine.joins(chunk, how.settings.fast_mode)]
@@ -90,14 +90,14 @@ def test_what_is_heard_with_less_room_stands_alone(engine: Any) -> None:
 def test_a_stream_takes_more_at_once_when_that_goes_fast(
     engine: Any, chunks: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modules.engine import Decoding
+    from modules.engines.whisperx.engine import Decoding
 
     how = Decoding("ru", SETTINGS)
     assert engine.together == 1, "nobody knows how fast it is"
     engine.transcribe(chunks[:1], how)
     assert 1 <= engine.together <= 3
     for batch_s, expected in ((3600.0, 3), (0.001, 1)):
-        monkeypatch.setattr("modules.engine._BATCH_S", batch_s)
+        monkeypatch.setattr("modules.engines.whisperx.engine._BATCH_S", batch_s)
         engine.transcribe(chunks[:1], how)
         assert engine.together == expected
 
@@ -105,10 +105,10 @@ def test_a_stream_takes_more_at_once_when_that_goes_fast(
 def test_a_wide_model_saves_memory(
     spec: ModelSpec, tmp_path: Path, chunks: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modules.engine import Decoding, Engine
+    from modules.engines.whisperx.engine import Decoding, Engine
 
-    monkeypatch.setattr("modules.engine._NARROW", 256)
-    monkeypatch.setattr("modules.engine._BATCH_S", 3600.0)
+    monkeypatch.setattr("modules.engines.whisperx.engine._NARROW", 256)
+    monkeypatch.setattr("modules.engines.whisperx.engine._BATCH_S", 3600.0)
     engine = Engine(spec, 2, tmp_path)
     engine.transcribe(chunks[:1], Decoding("ru", SETTINGS))
     assert engine.together == 1
@@ -118,7 +118,7 @@ def test_a_wide_model_saves_memory(
 def test_the_encoder_takes_all_cores_when_nobody_else_needs_them(
     engine: Any, chunks: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modules.engine import Decoding
+    from modules.engines.whisperx.engine import Decoding
 
     taken = []
     for name, model in (("broad", engine._broad), ("stream", engine._model)):

@@ -196,7 +196,7 @@ class Endless:
 def spec(kind: Kind) -> ModelSpec:
     # The threads that these libraries start and keep are there before a test is watched for leaks.
     os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
-    import modules.engine  # noqa: F401
+    import modules.engines.whisperx.engine  # noqa: F401
 
     return kind.spec
 
@@ -204,7 +204,7 @@ def spec(kind: Kind) -> ModelSpec:
 def test_a_text_that_goes_in_circles_ends_and_is_flagged(
     spec: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modules.engine import Decoding, Engine
+    from modules.engines.whisperx.engine import Decoding, Engine
 
     # One further try in place of five: each costs seconds.
     monkeypatch.setattr("modules.transcript.quality.temperatures", lambda figures: [0.2])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
-from modules.listening import Listener
+from modules.engines.language_detection import Listener
 
 Group = list[AudioChunk]
 

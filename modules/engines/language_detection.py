@@ -18,7 +18,7 @@ from modules.audio.chunking import (
 )
 
 if TYPE_CHECKING:
-    from modules.engine import Engine
+    from modules.engines.whisperx.engine import Engine
 
 #: So much speech tells a language well; if there is less in the first minute, that must do.
 _ENOUGH_S, _PATIENCE_S = 10.0, 60.0

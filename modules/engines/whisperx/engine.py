@@ -26,9 +26,9 @@ from faster_whisper import WhisperModel
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
-from modules.alignment import Aligner
 from modules.audio.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
 from modules.config.settings import Settings
+from modules.engines.whisperx.alignment import Aligner
 from modules.errors import ModelError
 from modules.machine import allocator
 from modules.transcript import quality
