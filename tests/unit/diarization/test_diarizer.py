@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modules.clustering import Floats, Speech, timeline, voices_of
-from modules.diarization import Diarized, Diarizer, joined, named, windows
+from modules.diarization.clustering import Floats, Speech, timeline, voices_of
+from modules.diarization.diarizer import Diarized, Diarizer
+from modules.diarization.turns import joined, named, windows
 from modules.transcript.model import Segment, Turn, Word
 from modules.transcript.speakers import with_speakers
 

@@ -23,18 +23,10 @@ from modules.machine import allocator
 from modules.transcript.model import Turn
 
 if TYPE_CHECKING:
-    from modules.clustering import Floats, Speech
-    from modules.voiceprints import Voiceprints
+    from modules.diarization.clustering import Floats, Speech
+    from modules.diarization.embeddings import Voiceprints
+from modules.diarization.turns import joined, named, windows
 
-#: What speaks of one voice: a window, and how far the next one is.
-WINDOW_S = 1.5
-HOP_S = 0.75
-#: A shorter stretch says nothing of a voice; its neighbours decide.
-LEAST_SPEECH_S = 0.3
-#: A speaker's turn goes on over a pause up to this.
-PAUSE_S = 0.5
-#: A shorter turn amid one other speaker's is taken for a slip.
-FLICKER_S = 0.5
 #: Windows that go through the network together: half a second of work on one thread.
 _BATCH = 8
 
@@ -114,7 +106,7 @@ class Diarizer:
         return self._voices
 
     def _loaded(self) -> Voiceprints:
-        from modules.voiceprints import Voiceprints, weights
+        from modules.diarization.embeddings import Voiceprints, weights
 
         path = weights(self._directory)
         if path is None:
@@ -176,7 +168,7 @@ def diarize(
     The number of speakers is given if both bounds are the same, found within them otherwise.
     Raises Stopped once ``alive`` returns False.
     """
-    from modules.clustering import timeline, voices_of
+    from modules.diarization.clustering import timeline, voices_of
 
     stretches, embeddings = _embedded(_watched(blocks, alive), detect, voices, alive, threads)
     speakers = voices_of(embeddings, min_speakers or 1, max_speakers)
@@ -192,7 +184,7 @@ def _embedded(
     threads: int,
 ) -> tuple[list[Speech], Floats]:
     """The stretches of speech, and the voice of each of their windows: shape (windows, 192)."""
-    from modules.clustering import Speech
+    from modules.diarization.clustering import Speech
 
     stretches: list[Speech] = []
     parts: list[Floats] = [np.zeros((0, 192), dtype=np.float32)]
@@ -225,52 +217,6 @@ def _voices_of_spans(
     for made in pool.map(lambda batch: voices.embed(frames, batch), batches):
         _go_on(alive)
         yield made
-
-
-def windows(begin: int, end: int) -> list[tuple[int, int]]:
-    """Windows in samples that cover a stretch; the whole stretch if it is shorter than one."""
-    size, hop = int(WINDOW_S * SAMPLE_RATE), int(HOP_S * SAMPLE_RATE)
-    if end - begin < int(LEAST_SPEECH_S * SAMPLE_RATE):
-        return []
-    if end - begin <= size:
-        return [(begin, end)]
-    starts = [*range(begin, end - size, hop), end - size]
-    return [(start, start + size) for start in starts]
-
-
-def joined(spoken: Sequence[tuple[float, float, int]]) -> list[tuple[float, float, str]]:
-    """Stretches in order, those of one speaker joined over short pauses, slips taken out."""
-    merged = _bridged(spoken)
-    for index in range(1, len(merged) - 1):
-        before, it, after = merged[index - 1 : index + 2]
-        amid = it[0] - before[1] <= PAUSE_S and after[0] - it[1] <= PAUSE_S
-        if amid and it[1] - it[0] < FLICKER_S and before[2] == after[2]:
-            merged[index] = (it[0], it[1], before[2])
-    return [(start, end, str(speaker)) for start, end, speaker in _bridged(merged)]
-
-
-def _bridged(spoken: Sequence[tuple[float, float, int]]) -> list[tuple[float, float, int]]:
-    merged: list[tuple[float, float, int]] = []
-    for start, end, speaker in spoken:
-        if merged and merged[-1][2] == speaker and start - merged[-1][1] <= PAUSE_S:
-            merged[-1] = (merged[-1][0], end, speaker)
-        else:
-            merged.append((start, end, speaker))
-    return merged
-
-
-def named(spoken: Sequence[tuple[float, float, str]]) -> list[Turn]:
-    """Turns sorted by start; SPEAKER_00 is whoever speaks first, SPEAKER_01 the next one."""
-    names: dict[str, str] = {}
-    return [
-        Turn(
-            start=round(start, 3),
-            end=round(end, 3),
-            speaker=names.setdefault(speaker, f"SPEAKER_{len(names):02d}"),
-        )
-        for start, end, speaker in sorted(spoken)
-        if end > start
-    ]
 
 
 def _watched(blocks: Iterator[Samples], alive: Alive) -> Iterator[Samples]:

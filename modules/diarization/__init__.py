@@ -1,0 +1,4 @@
+"""Who speaks when. Only the child imports it.
+
+Open ``diarizer.py`` first.
+"""
