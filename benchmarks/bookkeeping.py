@@ -14,17 +14,16 @@ from pathlib import Path
 
 import psutil
 
-from modules.audio_processor import Outcome
 from modules.clock import SystemClock
 from modules.config.schema import Config
+from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.protocol import Done, Started, parse_event
 from modules.jobs.job import Priority, Status
 from modules.jobs.scheduler import Scheduler
-from modules.protocol import Done, Started, parse_event
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
 from modules.runner import Runner
 from modules.transcript.model import Chunk, Segment, Word
-from modules.worker_order import Handlers, Request
 from tests.builders import a_config, a_job, a_model
 from tests.fakes import FakeProcessor
 

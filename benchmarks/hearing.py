@@ -8,12 +8,13 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.spoken import spoken
-from modules.audio_processor import AudioProcessor
 from modules.clock import SystemClock
 from modules.config.schema import Config
+from modules.executors.base import Handlers
+from modules.executors.local.executor import AudioProcessor
+from modules.executors.tasks import model_of, request_for
 from modules.transcript.model import Chunk, Segment, Word
 from modules.transcript.transcript import segments_of
-from modules.worker_order import Handlers, model_of, request_for
 from tests.daemon_process import MODELS
 from tests.speech import Language
 

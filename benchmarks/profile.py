@@ -23,14 +23,13 @@ from typing import Any
 from benchmarks.bench import read_prose
 from benchmarks.bookkeeping import runner_over
 from benchmarks.measure import end_in_order, require_everything, table
-from modules.audio_processor import Outcome
-from modules.child import worker_environment
 from modules.clock import SystemClock
+from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.local.process import worker_environment
+from modules.executors.protocol import Done, Event
 from modules.machine import allocator
-from modules.protocol import Done, Event
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
-from modules.worker_order import Handlers, Request
 from tests.builders import a_config
 from tests.daemon_process import MODELS
 from tests.fakes import FakeProcessor

@@ -12,13 +12,13 @@ from modules.api.app import create_app
 from modules.api.security import Access, Door
 from modules.api.server import Server
 from modules.api.services import Services
-from modules.audio_processor import AudioProcessor
 from modules.callbacks import Callbacks
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.control import Control
 from modules.endings import Endings
 from modules.errors import TranscriberError
+from modules.executors.local.executor import AudioProcessor
 from modules.first_run import FirstRun
 from modules.health import KINDS, Health
 from modules.intake import Intake

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from modules.audio_processor import AudioProcessor
+from modules.executors.local.executor import AudioProcessor
 from modules.jobs.scheduler import Scheduler
 from modules.runner import Runner
 from modules.watcher import Watcher

@@ -6,16 +6,17 @@ from collections.abc import Callable
 
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.executors.base import Request
+from modules.executors.protocol import Started
+from modules.executors.tasks import request_for
 from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
 from modules.outputs.render import segment_json
-from modules.protocol import Started
 from modules.recordings.checkpoint import Checkpoint, Writer
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
-from modules.worker_order import Request, request_for
 
 
 class JobRun:

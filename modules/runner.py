@@ -7,23 +7,24 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
+from modules.executors.base import Handlers, Outcome
+from modules.executors.local.executor import AudioProcessor
+from modules.executors.protocol import Transcribe
+from modules.executors.tasks import model_of, request_for
 from modules.job_run import JobRun
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler, StopReason
 from modules.logger import get_logger
 from modules.outputs.result import result_json
-from modules.protocol import Transcribe
 from modules.recordings.explanations import explain
 from modules.recordings.settings_files import SettingsError
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
 from modules.transcript.transcript import Transcript
 from modules.trouble import HOLD_S, SettingsTrouble, Trouble
-from modules.worker_order import Handlers, model_of, request_for
 
 log = get_logger("Runner")
 

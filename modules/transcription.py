@@ -20,8 +20,8 @@ from modules.audio.vad import detector
 from modules.diarization.diarizer import Diarized
 from modules.engines.language_detection import CUTTING, Listener
 from modules.engines.whisperx.engine import Decoding, Engine
+from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
 from modules.machine import allocator
-from modules.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
 from modules.transcript.chunk_text import ChunkText
 from modules.transcript.model import Chunk
 from modules.worker_pipes import Inbox, Outbox

@@ -33,8 +33,8 @@ if __name__ == "__main__":  # before the imports: on a busy machine they take se
 
 from modules import cage  # noqa: E402
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
+from modules.executors.protocol import Failed, Loaded, Ready, Transcribe  # noqa: E402
 from modules.machine import allocator  # noqa: E402
-from modules.protocol import Failed, Loaded, Ready, Transcribe  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 from modules.worker_ahead import Ahead  # noqa: E402
 from modules.worker_pipes import Inbox, Outbox  # noqa: E402

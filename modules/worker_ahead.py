@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modules.protocol import Transcribe
+from modules.executors.protocol import Transcribe
 
 if TYPE_CHECKING:
     from modules.transcription import Transcription

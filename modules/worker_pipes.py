@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 
-from modules.protocol import ORDERS, Event, Load, Prepare, Stop, Transcribe
+from modules.executors.protocol import ORDERS, Event, Load, Prepare, Stop, Transcribe
 
 
 class Outbox:

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from modules.audio_processor import Outcome
 from modules.clock import Clock
-from modules.protocol import Done, Loaded, Started, Transcribe
+from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.protocol import Done, Loaded, Started, Transcribe
 from modules.transcript.model import Chunk, Segment
 from modules.weights.files import ModelSpec
-from modules.worker_order import Handlers, Request
 
 
 class FakeClock:

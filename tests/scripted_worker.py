@@ -46,7 +46,7 @@ if __name__ == "__main__":  # before what takes long to import on a busy machine
     if os.getppid() != int(sys.argv[sys.argv.index("--parent") + 1]):
         os._exit(0)
 
-from modules.protocol import (  # noqa: E402
+from modules.executors.protocol import (  # noqa: E402
     ORDERS,
     Alive,
     Done,

@@ -9,22 +9,23 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from modules.audio_processor import AudioProcessor, Outcome
 from modules.cli.progress import Meter
 from modules.cli.targets import RESULT_FORMAT, Target, refuse_existing
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.executors.base import Handlers, Outcome
+from modules.executors.local.executor import AudioProcessor
+from modules.executors.protocol import Started
+from modules.executors.tasks import model_of, request_for
 from modules.jobs.job import Job, Priority
 from modules.outputs.render import render, with_segments
 from modules.outputs.result import result_json
-from modules.protocol import Started
 from modules.recordings.checkpoint import Chunks
 from modules.recordings.sidecars import stem_of
 from modules.recordings.store import FileManager
 from modules.storage.atomic import write_whole
 from modules.transcript.model import Chunk
 from modules.transcript.transcript import Transcript
-from modules.worker_order import Handlers, model_of, request_for
 
 
 class OneOff:

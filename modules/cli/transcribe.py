@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from gettext import gettext as _
 from pathlib import Path
 
-from modules.audio_processor import AudioProcessor
 from modules.cli.interruption import Interruption
 from modules.cli.oneoff import OneOff
 from modules.cli.progress import meter
@@ -18,6 +17,7 @@ from modules.cli.targets import Target, plan
 from modules.clock import Clock, SystemClock
 from modules.config.schema import Config
 from modules.errors import ConfigError, ModelError, StorageError, TranscriberError
+from modules.executors.local.executor import AudioProcessor
 from modules.recordings.lock import HEARTBEAT_S, Ownership
 from modules.storage.atomic import storage_errors
 

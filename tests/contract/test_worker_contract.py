@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from modules.child import worker_command, worker_environment
 from modules.config.schema import Config
-from modules.protocol import (
+from modules.executors.local.process import worker_command, worker_environment
+from modules.executors.protocol import (
     Alive,
     Done,
     Event,

@@ -16,15 +16,15 @@ from typing import Any
 import psutil
 import pytest
 
-from modules import audio_processor, child
-from modules.audio_processor import AudioProcessor, Outcome
 from modules.clock import SystemClock
 from modules.config.settings import Settings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.protocol import Done, Started, Transcribe
+from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.local import executor, process
+from modules.executors.local.executor import AudioProcessor
+from modules.executors.protocol import Done, Started, Transcribe
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
-from modules.worker_order import Handlers, Request
 from tests.builders import SETTINGS, a_config, until
 from tests.scripted_worker import CHUNK_S, recording, text_of
 
@@ -95,8 +95,8 @@ def bench_in(root: Path, **processing: Any) -> Iterator[Bench]:
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """How long TERM is waited for, and a reader; nothing that a test should wait for in full."""
-    monkeypatch.setattr(child, "TERM_GRACE_S", 0.5)
-    monkeypatch.setattr(audio_processor, "TERM_GRACE_S", 0.5)
+    monkeypatch.setattr(process, "TERM_GRACE_S", 0.5)
+    monkeypatch.setattr(executor, "TERM_GRACE_S", 0.5)
 
 
 @pytest.fixture
@@ -483,12 +483,12 @@ def test_a_child_that_takes_far_too_much_is_ended_in_the_middle(tmp_path: Path) 
 def test_a_large_model_may_rest_in_more_than_the_usual_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio_processor, "resident_mb", lambda pid: 5000)
+    monkeypatch.setattr(executor, "resident_mb", lambda pid: 5000)
     with bench_in(tmp_path, worker_memory_mb=256) as bench:
         bench.process()
         bench.processor.tend()
         assert bench.processor.restarts == {}
-        monkeypatch.setattr(audio_processor, "resident_mb", lambda pid: 12600)
+        monkeypatch.setattr(executor, "resident_mb", lambda pid: 12600)
         bench.processor.tend()
         assert bench.processor.restarts == {"memory": 1}
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from modules.child import worker_command, worker_environment
 from modules.clock import SystemClock, iso
 from modules.errors import LockHeldError
+from modules.executors.local.process import worker_command, worker_environment
 from modules.recordings.lock import Ownership, note_path
 from tests.builders import a_config, until
 from tests.daemon_process import PROJECT, text_of

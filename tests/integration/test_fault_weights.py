@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.child import worker_environment
+from modules.executors.local.process import worker_environment
 from tests.builders import a_config
 from tests.daemon_process import PROJECT
 

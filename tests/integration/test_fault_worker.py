@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modules import child
 from modules.errors import WorkerError
+from modules.executors.local import process
 from modules.transcript.model import Chunk
 from tests.builders import until
 from tests.daemon_process import text_of
@@ -88,14 +88,14 @@ def test_a_worker_that_the_kernel_ends_for_want_of_memory_is_told_with_what_to_d
 ) -> None:
     enter = ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(tight / "cgroup.procs")]
     worker = f"[*{enter!r}, sys.executable, '-m', 'tests.scripted_worker']"
-    before = child.oom_kills()
+    before = process.oom_kills()
     with OtherDaemon(tmp_path, f"audio_processor.worker_command = lambda config: {worker}") as one:
         one.drop("fat.mp3")
         state = one.wait_until_in_manual("fat.mp3", 60)
         content = one.drop("talk.mp3")
         assert text_of(one.wait_for_result("talk.mp3", SOON_S)) == full_text(content)
         assert restarts(one, "out_of_memory") == 3
-    assert child.oom_kills() >= before + 3, "it was not the kernel that ended it"
+    assert process.oom_kills() >= before + 3, "it was not the kernel that ended it"
     assert state["error"]["code"] == "out_of_memory"
     explained = (one.manual / "fat.mp3.error.txt").read_text("utf-8")
     assert "Memory ran out" in explained
@@ -108,8 +108,8 @@ def test_the_kernels_own_count_tells_who_killed(
 ) -> None:
     """Where no control group can be made, the count is a made-up one."""
     counts = iter([7])
-    monkeypatch.setattr("modules.audio_processor.oom_kills", lambda: next(counts, 7))
-    monkeypatch.setattr(child, "oom_kills", lambda: 7 + kills)
+    monkeypatch.setattr("modules.executors.local.executor.oom_kills", lambda: next(counts, 7))
+    monkeypatch.setattr(process, "oom_kills", lambda: 7 + kills)
     with bench_in(tmp_path) as bench:
         assert bench.fails("killself.mp3", WorkerError).code == code
 
@@ -203,5 +203,5 @@ def test_a_worker_that_can_run_no_line_of_its_own_is_ended_all_the_same(tmp_path
         took_s = time.monotonic() - stopped[-1]
         assert not psutil.pid_exists(pid), "it was not reaped"
         # Its last line of life, a tick of the parent's clock, and the time between TERM and KILL.
-        assert HANG_S <= took_s < HANG_S + 1 + child.TERM_GRACE_S + GONE_WITHIN_S
+        assert HANG_S <= took_s < HANG_S + 1 + process.TERM_GRACE_S + GONE_WITHIN_S
         assert bench.process().done is not None

@@ -10,11 +10,10 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from modules.audio_processor import Outcome
 from modules.config.settings import Settings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
+from modules.executors.base import Handlers, Outcome, Request
 from modules.transcript.model import Chunk, Segment
-from modules.worker_order import Handlers, Request
 from tests.disk import Died, Disk
 from tests.fakes import FakeClock, FakeProcessor, Plan
 from tests.simulation.folder import Folder, fingerprint

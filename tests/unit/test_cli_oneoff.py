@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from modules.audio_processor import AudioProcessor, Outcome
 from modules.cli import transcribe
 from modules.cli.interruption import Interruption
 from modules.cli.oneoff import OneOff
 from modules.cli.targets import plan
 from modules.config.schema import Config
 from modules.errors import MediaError, ModelError, TranscriberError
-from modules.protocol import Done, Loaded, Started
+from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.local.executor import AudioProcessor
+from modules.executors.protocol import Done, Loaded, Started
 from modules.transcript.model import Chunk, Segment
-from modules.worker_order import Handlers, Request
 from tests.fakes import FakeClock
 
 SEGMENT = Segment(start=0.0, end=2.0, text="Добрый день.")

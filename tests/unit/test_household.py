@@ -14,7 +14,7 @@ from benchmarks.queueing import operations
 from benchmarks.rescans import rescans
 from modules.clock import SystemClock
 from modules.config.schema import WatchConfig
-from modules.protocol import parse_event
+from modules.executors.protocol import parse_event
 from modules.recordings.store import FileManager
 from modules.transcript.model import Chunk
 from modules.watcher import RESCAN_COST_FACTOR

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from modules import runner as runner_module
-from modules import worker_order
 from modules.errors import (
     MediaError,
     ModelError,
@@ -19,6 +18,7 @@ from modules.errors import (
     TranscriberError,
     WorkerError,
 )
+from modules.executors import tasks
 from modules.jobs.job import Cause, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import Journal
@@ -664,7 +664,7 @@ def test_a_model_that_is_missing_for_every_file_blames_none(
 ) -> None:
     bench.submit()
     with monkeypatch.context() as trouble:
-        trouble.setattr(worker_order, "locate", no_model)
+        trouble.setattr(tasks, "locate", no_model)
         for _ in range(5):
             bench.tick()
             bench.clock.advance(HOLD_S)
@@ -678,9 +678,9 @@ def test_a_model_that_is_missing_for_every_file_blames_none(
 def test_a_model_that_only_one_order_asks_for_is_its_own_fault(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = worker_order.locate
+    real = tasks.locate
     monkeypatch.setattr(
-        worker_order,
+        tasks,
         "locate",
         lambda size, *rest: no_model() if size == "small" else real(size, *rest),
     )

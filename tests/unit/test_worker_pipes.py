@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from modules.protocol import Prepare, Transcribe
+from modules.executors.protocol import Prepare, Transcribe
 from modules.weights.files import ModelSpec
 from tests.builders import SETTINGS
 from tests.daemon_process import PROJECT

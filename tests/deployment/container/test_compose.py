@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from modules import child, watcher
+from modules import watcher
 from modules.api import server
 from modules.config.schema import Config
+from modules.executors.local import process
 from tests.deployment.container.dockerfile import PROJECT, read
 from tests.deployment.container.programs import program, run
 
@@ -174,7 +175,7 @@ def test_the_limits_are_those_that_the_program_promises() -> None:
 def test_the_engine_waits_longer_than_the_daemon_does() -> None:
     """The times of the steps in ``Daemon._run``, one after the other."""
     config = Config()
-    runner_s = config.processing.stop_grace_seconds + child.TERM_GRACE_S
+    runner_s = config.processing.stop_grace_seconds + process.TERM_GRACE_S
     server_s = server.STOP_S + server._FLUSH_S
     longest_s = watcher.STOP_TIMEOUT_S + runner_s + server_s + config.callbacks.timeout_seconds + 1
     for name in OURS:

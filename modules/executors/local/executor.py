@@ -13,10 +13,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from modules import PROJECT_ROOT
-from modules.child import (
+from modules.clock import Clock
+from modules.config.schema import Config
+from modules.errors import WorkerError
+from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.local.process import (
     TERM_GRACE_S,
     Child,
     death_of,
@@ -29,15 +32,10 @@ from modules.child import (
     worker_command,
     worker_environment,
 )
-from modules.clock import Clock
-from modules.config.schema import Config
-from modules.errors import WorkerError
+from modules.executors.local.run_monitor import OrderRun, error_of, slowness
+from modules.executors.protocol import Done, Event, Failed, Load, Loaded, Order, Ready
 from modules.logger import get_logger
-from modules.order_run import OrderRun, error_of, slowness
-from modules.protocol import Done, Event, Failed, Load, Loaded, Order, Ready
-from modules.transcript.model import RunFacts
 from modules.weights.files import ModelSpec
-from modules.worker_order import Handlers, Request
 
 log = get_logger("AudioProcessor")
 
@@ -48,37 +46,6 @@ _TICK_S = 0.25
 _GROWTH = 2.5
 #: A child that dies between jobs is started anew at most this often.
 _RESTART_GAP_S = 30.0
-
-
-@dataclass
-class Outcome:
-    """How a run ended without an error. ``done`` is None if it was stopped at a chunk's end."""
-
-    done: Done | None
-    ran_s: float
-    loaded: Loaded | None
-    whisperx_version: str
-    memory_peak_mb: int
-
-    @property
-    def facts(self) -> RunFacts:
-        """What the result tells of a run that came to its end."""
-        assert self.done is not None
-        assert self.loaded is not None
-        return RunFacts(
-            duration_s=self.done.duration_s,
-            notes=self.done.notes,
-            whisperx_version=self.whisperx_version,
-            model_name=self.loaded.name,
-            model_size_mb=self.loaded.size_mb,
-            model_load_s=self.loaded.seconds,
-            memory_peak_mb=self.memory_peak_mb,
-            cpu_s=self.done.cpu_seconds,
-            device=self.loaded.device,
-            compute_type=self.loaded.compute_type,
-            turns=self.done.turns,
-            diarization=self.done.diarization,
-        )
 
 
 class AudioProcessor:

@@ -21,8 +21,8 @@ import psutil
 from modules.config.loader import ENVIRONMENT
 from modules.config.schema import Config
 from modules.errors import WorkerError
+from modules.executors.protocol import Event, Loaded, Ready, parse_event
 from modules.logger import get_logger
-from modules.protocol import Event, Loaded, Ready, parse_event
 from modules.weights.files import ModelSpec
 
 log = get_logger("AudioProcessor")

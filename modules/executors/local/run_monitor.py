@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from modules.child import Child, resident_mb
 from modules.clock import Clock
 from modules.config.schema import ProcessingConfig
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.logger import get_logger
-from modules.protocol import (
+from modules.executors.base import Handlers
+from modules.executors.local.process import Child, resident_mb
+from modules.executors.protocol import (
     Done,
     Event,
     Failed,
@@ -22,8 +22,8 @@ from modules.protocol import (
     Transcribe,
     Transcribed,
 )
+from modules.logger import get_logger
 from modules.transcript.model import Chunk
-from modules.worker_order import Handlers
 
 log = get_logger("AudioProcessor")
 

@@ -1,0 +1,4 @@
+"""One child process on this machine.
+
+Open ``executor.py`` first.
+"""
