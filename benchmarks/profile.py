@@ -79,9 +79,9 @@ class InProcess(FakeProcessor):
 
     def __init__(self, spec: ModelSpec, watch: Stopwatch) -> None:
         super().__init__(SystemClock())
-        from modules import transcription
         from modules.audio import recording
         from modules.engines.whisperx.engine import Engine
+        from modules.worker import transcription
 
         self._watch = watch
         self._engine = Engine(spec, 1, MODELS / "align")
@@ -106,7 +106,7 @@ class InProcess(FakeProcessor):
 
     def process(self, request: Request, handlers: Handlers) -> Outcome:
         """One recording, as the child would do it."""
-        from modules.transcription import Transcription
+        from modules.worker.transcription import Transcription
 
         self._watch.timed("checkpoint", handlers.on_accepted)()
         self._on_chunk = self._watch.timed("checkpoint", handlers.on_chunk)

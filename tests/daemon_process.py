@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 PROJECT = Path(__file__).resolve().parent.parent
 MODELS = Path(os.environ.get("TRANSCRIBER_TEST_MODELS") or PROJECT / "models")
-WORKER = "modules.whisperx_worker"
+WORKER = "modules.worker.main"
 POLL_S = 0.05
 START_S = 60.0
 STOP_S = 30.0

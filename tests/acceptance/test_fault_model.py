@@ -165,7 +165,7 @@ def test_nothing_is_forked_off_a_model(
     later = [line for line in told if float(line[1]) > loaded_at[pid] and int(line[2]) == pid]
     assert later == [], "and nothing else is started by it either"
     command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    assert b"modules.whisperx_worker" in command, "it is a program of its own, not a copy"
+    assert b"modules.worker.main" in command, "it is a program of its own, not a copy"
 
 
 # --- a model that never ends ---------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from modules import cage
+from modules.worker import sandbox
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -142,7 +142,7 @@ def test_it_signals_nobody_outside(caged: dict[str, Any]) -> None:
 
 def _landlock_version() -> int:
     try:
-        return cage.landlock_version()
+        return sandbox.landlock_version()
     except OSError:
         return 0
 

@@ -17,8 +17,8 @@ ENGINES = ("ctranslate2", "faster_whisper", "onnxruntime", "av", "numpy")
 @pytest.mark.parametrize(
     ("module", "left_out"),
     [
-        ("modules.transcription", HEAVY),
-        ("modules.whisperx_worker", HEAVY + ENGINES),
+        ("modules.worker.transcription", HEAVY),
+        ("modules.worker.main", HEAVY + ENGINES),
         ("modules.daemon", HEAVY + ENGINES),
     ],
 )

@@ -58,7 +58,7 @@ class Child:
 
 def worker_command(config: Config) -> list[str]:
     """The command line of the real child, but for ``--parent``."""
-    command = [sys.executable, "-m", "modules.whisperx_worker"]
+    command = [sys.executable, "-m", "modules.worker.main"]
     command += ["--cpu-threads", str(config.whisperx.cpu_threads)]
     command += ["--models-directory", str(config.models_directory)]
     return [*command, "--online"] if config.whisperx.allow_download else command

@@ -132,7 +132,7 @@ class Confined:
         for process in psutil.Process(self._process.pid).children(recursive=True):
             try:
                 held = process.memory_info().rss // 10**6
-                kind = "worker" if "modules.whisperx_worker" in process.cmdline() else "daemon"
+                kind = "worker" if "modules.worker.main" in process.cmdline() else "daemon"
             except psutil.Error:
                 continue
             now["all"] += held

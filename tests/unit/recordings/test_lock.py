@@ -190,7 +190,7 @@ def test_a_foreign_whisperx_refuses_the_start(config: Config, clock: FakeClock) 
         (["vim", "whisperx"], False),
         (["grep", "-r", "whisperx"], False),
         (["tail", "-f", "/var/log/whisperx"], False),
-        (["python", "-m", "modules.whisperx_worker"], False),
+        (["python", "-m", "modules.worker.main"], False),
         (["python", "-m", "pip", "install", "whisperx"], False),
         (["python", "-m"], False),
         (["python"], False),

@@ -1,6 +1,6 @@
 """The child process: holds the model, transcribes one file at a time, chunk by chunk.
 
-Started by ``audio_processor`` as ``python -m modules.whisperx_worker``. Orders come in on standard
+Started by ``audio_processor`` as ``python -m modules.worker.main``. Orders come in on standard
 input, events go out on what was standard output; see ``protocol``. It dies with its parent.
 """
 
@@ -31,18 +31,18 @@ def _die_with_parent(parent: int) -> None:
 if __name__ == "__main__":  # before the imports: on a busy machine they take seconds
     _die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
-from modules import cage  # noqa: E402
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
 from modules.executors.protocol import Failed, Loaded, Ready, Transcribe  # noqa: E402
 from modules.machine import allocator  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
-from modules.worker_ahead import Ahead  # noqa: E402
-from modules.worker_pipes import Inbox, Outbox  # noqa: E402
+from modules.worker import sandbox  # noqa: E402
+from modules.worker.pipes import Inbox, Outbox  # noqa: E402
+from modules.worker.prefetch import Ahead  # noqa: E402
 
 if TYPE_CHECKING:
     from modules.diarization.diarizer import Diarized, Diarizer
     from modules.engines.whisperx.engine import Engine
-    from modules.transcription import Transcription
+    from modules.worker.transcription import Transcription
 
 #: After that what was made ready is let go, as it holds its file open.
 _IDLE_S = 5.0
@@ -91,7 +91,7 @@ class Worker:
             self._swollen_mb = max(self._swollen_mb, left_mb + self._kept_mb)
 
     def _transcription(self, order: Transcribe, engine: Engine) -> Transcription:
-        from modules.transcription import Transcription
+        from modules.worker.transcription import Transcription
 
         def work_ahead() -> None:
             following = self._inbox.next_up
@@ -173,7 +173,7 @@ def main() -> None:
     options = parser.parse_args()
     allocator.configure()
     # Before the first thread: on Linux each has a niceness and rights of its own, its starter's.
-    missing = cage.enter(options.online)
+    missing = sandbox.enter(options.online)
     # Libraries print to standard output; only events may go to the parent's pipe.
     outbox = Outbox(os.dup(1))
     os.dup2(2, 1)
@@ -183,7 +183,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     began = time.monotonic()
     warnings.filterwarnings("ignore")
-    import modules.transcription  # noqa: F401 - so that the first file need not wait for it
+    import modules.worker.transcription  # noqa: F401 - so that the first file need not wait for it
     from modules.engines.whisperx.engine import WHISPERX_VERSION, compute_types
 
     outbox.send(

@@ -13,7 +13,7 @@ from modules.errors import MediaError
 from modules.executors.protocol import Transcribe
 from modules.executors.tasks import request_for
 from modules.weights.files import ModelSpec
-from modules.worker_ahead import Ahead
+from modules.worker.prefetch import Ahead
 from tests.builders import SETTINGS, a_config, until
 
 SPEC = ModelSpec(name="base", path="/models/base", device="cpu", compute_type="int8")

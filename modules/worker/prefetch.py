@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from modules.executors.protocol import Transcribe
 
 if TYPE_CHECKING:
-    from modules.transcription import Transcription
+    from modules.worker.transcription import Transcription
 
 Facts = tuple[int, ...]
 

@@ -24,7 +24,7 @@ from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribe
 from modules.machine import allocator
 from modules.transcript.chunk_text import ChunkText
 from modules.transcript.model import Chunk
-from modules.worker_pipes import Inbox, Outbox
+from modules.worker.pipes import Inbox, Outbox
 
 #: How often a sign of life is given, at most.
 _TELL_S = 1.0
