@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.clock import SystemClock
-from modules.folder_scan import scan
 from modules.recordings.names import is_recording, is_visible_folder
-from modules.stability import FileSample
-from modules.watcher import RESCAN_COST_FACTOR, Watcher
+from modules.watching.scan import scan
+from modules.watching.stability import FileSample
+from modules.watching.watcher import RESCAN_COST_FACTOR, Watcher
 
 WARM_SCANS = 5
 RESCAN_S = 60.0

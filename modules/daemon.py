@@ -30,14 +30,14 @@ from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.machine.processor import memory_limit, processor
 from modules.metrics import Metrics, Observation
-from modules.open_writers import ignore_lease_signals
 from modules.recordings.lock import HEARTBEAT_S, Ownership
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
 from modules.recordings.uploads import Uploads
 from modules.runner import Runner
 from modules.waiting import Waiting
-from modules.watcher import Watcher
+from modules.watching.open_writers import ignore_lease_signals
+from modules.watching.watcher import Watcher
 from modules.weights.locate import ModelSource, locate, needed_mb
 
 log = get_logger("Daemon")

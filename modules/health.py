@@ -12,7 +12,7 @@ import psutil
 from modules.executors.local.executor import AudioProcessor
 from modules.jobs.scheduler import Scheduler
 from modules.runner import Runner
-from modules.watcher import Watcher
+from modules.watching.watcher import Watcher
 
 #: What can be in the way: of every file, the folder's events, the worker.
 KINDS = ("storage", "share", "model", "worker", "events")

@@ -21,7 +21,7 @@ from modules.recordings.names import is_recording
 from modules.recordings.state import job_from_json, moment
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager, Found
-from modules.stability import FileSample
+from modules.watching.stability import FileSample
 
 log = get_logger("Intake")
 

@@ -23,11 +23,11 @@ from modules.cli.rows import (
 from modules.cli.sidecar_reader import read_state
 from modules.config.schema import Config
 from modules.errors import TranscriberError
-from modules.folder_scan import Scan, scan
 from modules.recordings.names import is_recording, is_visible_folder
 from modules.recordings.sidecars import IN_PROGRESS, RESULT, sidecar_name
 from modules.recordings.store import FileManager
-from modules.stability import FileSample
+from modules.watching.scan import Scan, scan
+from modules.watching.stability import FileSample
 
 _ORDER = {state: place for place, state in enumerate(State)}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)

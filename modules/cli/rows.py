@@ -18,7 +18,7 @@ from modules.jobs.source import Source
 from modules.recordings.sidecars import IN_PROGRESS, RESULT, recording_of, sidecar_name
 from modules.recordings.state import job_from_json
 from modules.recordings.store import FileManager
-from modules.stability import FileSample
+from modules.watching.stability import FileSample
 
 
 class State(StrEnum):

@@ -13,9 +13,9 @@ from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import TranscriberError
-from modules.folder_scan import look
 from modules.recordings.names import is_recording
 from modules.recordings.store import FileManager
+from modules.watching.scan import look
 
 
 def run(options: Namespace) -> int:

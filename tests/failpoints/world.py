@@ -24,7 +24,7 @@ from modules.recordings.store import FileManager
 from modules.recordings.uploads import Uploads
 from modules.runner import Runner
 from modules.storage.atomic import TEMPORARY_PREFIX
-from modules.watcher import Watcher
+from modules.watching.watcher import Watcher
 from tests.builders import a_config, a_model
 from tests.disk import Call, Died, Disk, Fault
 from tests.failpoints.verdict import essence

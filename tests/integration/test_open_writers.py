@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from modules.open_writers import has_writer, ignore_lease_signals, leases_tell
+from modules.watching.open_writers import has_writer, ignore_lease_signals, leases_tell
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
 

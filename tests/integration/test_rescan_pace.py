@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modules.stability import FileSample
-from modules.watcher import RESCAN_COST_FACTOR, Watcher
+from modules.watching.stability import FileSample
+from modules.watching.watcher import RESCAN_COST_FACTOR, Watcher
 from tests.fakes import FakeClock
 
 

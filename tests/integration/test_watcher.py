@@ -20,13 +20,13 @@ import pytest
 from watchdog.events import FileClosedEvent
 from watchdog.observers.api import BaseObserver, EventEmitter
 
-from modules import folder_events
-from modules import watcher as watcher_module
 from modules.clock import SystemClock
-from modules.open_writers import ignore_lease_signals, leases_tell
 from modules.recordings.names import STATE_FOLDER
-from modules.stability import FileSample
-from modules.watcher import Watcher
+from modules.watching import folder_events
+from modules.watching import watcher as watcher_module
+from modules.watching.open_writers import ignore_lease_signals, leases_tell
+from modules.watching.stability import FileSample
+from modules.watching.watcher import Watcher
 from tests.fakes import FakeClock
 
 SETTLE_S = 0.2

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.folder_events import Hint, HintKind
 from modules.recordings.sidecars import (
     CHECKPOINT,
     ERROR_TEXT,
@@ -18,6 +17,7 @@ from modules.recordings.sidecars import (
     sidecar_name,
     stem_of,
 )
+from modules.watching.folder_events import Hint, HintKind
 from tests.fakes import FakeClock
 from tests.simulation.folder import Folder, Recording
 from tests.simulation.ledger import Ledger

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from modules import daemon, runner, watcher
+from modules import daemon, runner
 from modules.config.schema import Config
 from modules.daemon import Daemon
-from modules.folder_events import Hint
 from modules.jobs.events import Event
 from modules.jobs.job import Job
-from modules.stability import FileSample
+from modules.watching import watcher
+from modules.watching.folder_events import Hint
+from modules.watching.stability import FileSample
 from tests.disk import Died
 from tests.fakes import FakeClock
 from tests.simulation.worker import Worker

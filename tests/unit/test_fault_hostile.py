@@ -17,7 +17,7 @@ from modules.audio.decoder import Limits
 from modules.audio.recording import open_recording
 from modules.config.schema import ApiConfig
 from modules.errors import MediaError
-from modules.folder_scan import look, scan
+from modules.watching.scan import look, scan
 from tests.unit.audio.test_recording import PLAYLISTS, OpenWatch, make, written
 from tests.unit.test_security import an_app, basic
 

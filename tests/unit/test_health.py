@@ -13,7 +13,7 @@ from modules.errors import ModelError, StorageError, TranscriberError, WorkerErr
 from modules.health import Health
 from modules.jobs.scheduler import Scheduler
 from modules.trouble import Trouble
-from modules.watcher import WatchHealth
+from modules.watching.watcher import WatchHealth
 from tests.builders import a_job
 from tests.fakes import FakeClock, FakeProcessor
 

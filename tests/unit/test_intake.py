@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from modules.errors import StorageError, TranscriberError
-from modules.folder_scan import look
 from modules.intake import Intake, Order
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_to_json
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
-from modules.stability import FileSample
 from modules.storage.atomic import to_json
+from modules.watching.scan import look
+from modules.watching.stability import FileSample
 from tests.builders import NOON, a_chunk, a_config, a_job
 from tests.fakes import FakeClock
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from modules import watcher
 from modules.api import server
 from modules.config.schema import Config
 from modules.executors.local import process
+from modules.watching import watcher
 from tests.deployment.container.dockerfile import PROJECT, read
 from tests.deployment.container.programs import program, run
 

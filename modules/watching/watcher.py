@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from modules.arrivals import Arrivals, Sink
 from modules.clock import Clock
-from modules.folder_events import FolderEvents, Hint, HintKind
-from modules.folder_scan import Scan, scan
 from modules.logger import get_logger
-from modules.open_writers import has_writer, leases_tell
 from modules.recordings.names import is_recording, is_visible_folder
 from modules.recordings.share_presence import SharePresence
-from modules.stability import StabilityRule
+from modules.watching.arrivals import Arrivals, Sink
+from modules.watching.folder_events import FolderEvents, Hint, HintKind
+from modules.watching.open_writers import has_writer, leases_tell
+from modules.watching.scan import Scan, scan
+from modules.watching.stability import StabilityRule
 
 __all__ = ["Sink", "WatchHealth", "Watcher"]
 

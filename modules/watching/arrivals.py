@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from modules.clock import Clock
-from modules.folder_scan import look
 from modules.logger import get_logger
-from modules.stability import FileSample, StabilityRule, StabilityTracker
+from modules.watching.scan import look
+from modules.watching.stability import FileSample, StabilityRule, StabilityTracker
 
 log = get_logger("Watcher")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modules.stability import FileSample
+from modules.watching.stability import FileSample
 
 
 @dataclass

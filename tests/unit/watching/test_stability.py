@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from modules.stability import (
+from modules.watching.stability import (
     SAMPLES_MIN,
     FileSample,
     StabilityRule,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modules.arrivals import BATCH, Arrivals
-from modules.stability import FileSample, StabilityRule
+from modules.watching.arrivals import BATCH, Arrivals
+from modules.watching.stability import FileSample, StabilityRule
 from tests.fakes import FakeClock
 
 
