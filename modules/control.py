@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modules.callbacks import Callbacks
 from modules.clock import Clock, iso
 from modules.config.rules import impossible_on, settings_conflicts
 from modules.config.schema import Config
+from modules.delivery.webhooks import Callbacks
 from modules.errors import ModelError, TranscriberError
 from modules.intake import Intake, Order, Removed, Taken
 from modules.jobs.estimates import Estimates

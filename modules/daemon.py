@@ -12,10 +12,10 @@ from modules.api.app import create_app
 from modules.api.security import Access, Door
 from modules.api.server import Server
 from modules.api.services import Services
-from modules.callbacks import Callbacks
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.control import Control
+from modules.delivery.webhooks import Callbacks
 from modules.endings import Endings
 from modules.errors import TranscriberError
 from modules.executors.local.executor import AudioProcessor

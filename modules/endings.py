@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from modules.callbacks import Callbacks
 from modules.clock import Clock, iso
 from modules.config.schema import Config
+from modules.delivery.webhooks import Callbacks
 from modules.errors import StorageError
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Event

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules import orders
-from modules.callbacks import Callbacks
 from modules.config.schema import Config
+from modules.delivery.webhooks import Callbacks
 from modules.errors import StorageError, TranscriberError
 from modules.intake import Intake
 from modules.jobs.job import Job, Status

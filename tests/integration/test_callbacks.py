@@ -23,12 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from modules import __version__, callbacks
-from modules.callbacks import Callbacks
+from modules import __version__
 from modules.clock import SystemClock
 from modules.config.schema import CallbacksConfig
+from modules.delivery import webhooks
+from modules.delivery.addresses import is_public
+from modules.delivery.webhooks import Callbacks
 from modules.errors import StorageError, TranscriberError
-from modules.receivers import is_public
 from tests.builders import until
 from tests.fakes import FakeClock
 
@@ -125,7 +126,7 @@ def failed(folder: Path) -> list[dict[str, Any]]:
 
 
 def points_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    monkeypatch.setattr(callbacks, "resolve", lambda host, port: list(addresses))
+    monkeypatch.setattr(webhooks, "resolve", lambda host, port: list(addresses))
 
 
 # --- delivery ---------------------------------------------------------------------------------
@@ -261,7 +262,7 @@ def test_the_figures_tell_how_callbacks_end(
 def test_of_those_that_are_given_up_the_latest_are_kept(
     receiver: Receiver, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks, "FAILED_KEPT", 2)
+    monkeypatch.setattr(webhooks, "FAILED_KEPT", 2)
     receiver.statuses = [500] * 4
     for number in range(4):
         sender = a_sender(folder, clock, max_attempts=1)
@@ -345,7 +346,7 @@ def test_disk_that_refuses_costs_no_second_delivery(
     sender = a_sender(folder, clock)
     sender.notify(receiver.url(), PAYLOAD)
     with monkeypatch.context() as patched:
-        patched.setattr(callbacks, "remove", broken)
+        patched.setattr(webhooks, "remove", broken)
         assert 0 < sender.tick() <= 5
         clock.advance(5)
         assert 0 < sender.tick() <= 5
@@ -452,7 +453,7 @@ def test_thread_survives_a_surprise(
     sender.start()
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(callbacks, "resolve", surprise)
+            patched.setattr(webhooks, "resolve", surprise)
             sender.notify(receiver.url(), PAYLOAD)
             until(lambda: "was surprised" in caplog.text, "the surprise was not logged")
         sender.notify(receiver.url("/next"), PAYLOAD)
@@ -600,7 +601,7 @@ def test_name_is_asked_for_once_and_kept_in_the_header(
         asked.append(host)
         return ["127.0.0.1"] if len(asked) == 1 else ["192.0.2.1"]
 
-    monkeypatch.setattr(callbacks, "resolve", rebinding)
+    monkeypatch.setattr(webhooks, "resolve", rebinding)
     sender = a_sender(folder, clock)
     sender.notify(receiver.url(host="Hooks.Example"), PAYLOAD)
     sender.tick()
@@ -624,7 +625,7 @@ def test_name_without_an_address_is_tried_again(
     def unknown(host: str, port: int) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(callbacks, "resolve", unknown)
+    monkeypatch.setattr(webhooks, "resolve", unknown)
     sender = a_sender(folder, clock)
     sender.notify("https://hooks.example/", PAYLOAD)
     assert sender.tick() == pytest.approx(5)

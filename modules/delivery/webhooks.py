@@ -27,21 +27,18 @@ from urllib3.connection import HTTPConnection
 from modules import __version__
 from modules.clock import Clock, iso
 from modules.config.schema import CallbacksConfig
-from modules.errors import StorageError, TranscriberError
-from modules.logger import get_logger
-from modules.receivers import (
+from modules.delivery.addresses import (
     Receiver,
-    connection_to,
-    cut_after,
-    exchange,
     is_public,
     literal,
     refused_private,
     resolve,
     shown,
-    signature,
     taken_apart,
 )
+from modules.delivery.http_post import connection_to, cut_after, exchange, signature
+from modules.errors import StorageError, TranscriberError
+from modules.logger import get_logger
 from modules.storage.atomic import (
     parse_json,
     remove,
