@@ -22,7 +22,7 @@ from modules.jobs.job import Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
-from modules.runner import Runner
+from modules.runner.runner import Runner
 from modules.transcript.model import Chunk, Segment, Word
 from tests.builders import a_config, a_job, a_model
 from tests.fakes import FakeProcessor

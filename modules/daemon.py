@@ -34,7 +34,7 @@ from modules.recordings.lock import HEARTBEAT_S, Ownership
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
 from modules.recordings.uploads import Uploads
-from modules.runner import Runner
+from modules.runner.runner import Runner
 from modules.waiting import Waiting
 from modules.watching.open_writers import ignore_lease_signals
 from modules.watching.watcher import Watcher

@@ -11,7 +11,7 @@ import psutil
 
 from modules.executors.local.executor import AudioProcessor
 from modules.jobs.scheduler import Scheduler
-from modules.runner import Runner
+from modules.runner.runner import Runner
 from modules.watching.watcher import Watcher
 
 #: What can be in the way: of every file, the folder's events, the worker.

@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import pytest
 
-from modules import runner
+from modules.runner import runner
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.disk import WRITES, Call, Fault
 from tests.failpoints.stories import STORIES

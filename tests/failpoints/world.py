@@ -22,7 +22,7 @@ from modules.jobs.scheduler import Scheduler, StopReason
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
 from modules.recordings.uploads import Uploads
-from modules.runner import Runner
+from modules.runner.runner import Runner
 from modules.storage.atomic import TEMPORARY_PREFIX
 from modules.watching.watcher import Watcher
 from tests.builders import a_config, a_model

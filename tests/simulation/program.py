@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from modules import daemon, runner
+from modules import daemon
 from modules.config.schema import Config
 from modules.daemon import Daemon
 from modules.jobs.events import Event
 from modules.jobs.job import Job
+from modules.runner import runner
 from modules.watching import watcher
 from modules.watching.folder_events import Hint
 from modules.watching.stability import FileSample

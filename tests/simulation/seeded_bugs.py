@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from modules.intake import Intake
-from modules.job_run import JobRun
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.recordings import store
 from modules.recordings.sidecars import RESULT, sidecar_name
 from modules.recordings.store import FileManager, Found
-from modules.runner import Runner
+from modules.runner.job_run import JobRun
+from modules.runner.runner import Runner
 from modules.storage.atomic import storage_errors, to_json
 
 

@@ -12,7 +12,7 @@ import pytest
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
 from modules.health import Health
 from modules.jobs.scheduler import Scheduler
-from modules.trouble import Trouble
+from modules.runner.outage import Trouble
 from modules.watching.watcher import WatchHealth
 from tests.builders import a_job
 from tests.fakes import FakeClock, FakeProcessor

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from modules import runner as runner_module
 from modules.errors import (
     MediaError,
     ModelError,
@@ -23,8 +22,9 @@ from modules.jobs.job import Cause, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
-from modules.runner import Runner
-from modules.trouble import HOLD_S
+from modules.runner import runner as runner_module
+from modules.runner.outage import HOLD_S
+from modules.runner.runner import Runner
 from modules.weights.locate import ModelSource
 from tests.builders import a_config, a_job, a_model, until
 from tests.fakes import FakeClock, FakeProcessor, Plan

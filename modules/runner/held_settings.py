@@ -6,86 +6,19 @@ And settings beside recordings that are wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Literal
 
 from modules.clock import Clock
 from modules.config.rules import Conflict, impossible_on
 from modules.config.schema import Config
 from modules.config.settings import Settings
-from modules.errors import ModelError, StorageError, TranscriberError
+from modules.errors import ModelError, StorageError
 from modules.logger import get_logger
 from modules.recordings.settings_files import SettingsError, files_for
 from modules.recordings.store import FileManager
+from modules.runner.outage import HOLD_S
 from modules.weights.locate import locate
 
 log = get_logger("Runner")
-
-#: How long trouble is left alone before the next try, in seconds.
-HOLD_S = 10.0
-_SHARE_CODES = ("share_unavailable", "file_vanished")
-
-
-class Trouble:
-    """Holds the queue while every file would fail for the same reason.
-
-    ``check_writable`` raises StorageError while the share cannot be used.
-    """
-
-    def __init__(self, clock: Clock, check_writable: Callable[[], None]) -> None:
-        self._clock = clock
-        self._check_writable = check_writable
-        self._error: TranscriberError | None = None
-        self._again_at = 0.0
-
-    @property
-    def reason(self) -> str | None:
-        """What is in the way, in plain words; None while nothing is."""
-        return str(self._error) if self._error else None
-
-    @property
-    def kind(self) -> Literal["share", "storage", "model", "worker"] | None:
-        """What it is about; None while nothing is in the way."""
-        error = self._error
-        if isinstance(error, StorageError):
-            return "share" if error.code in _SHARE_CODES else "storage"
-        if isinstance(error, ModelError):
-            return "model"
-        return "worker" if error else None
-
-    def note(self, error: TranscriberError) -> None:
-        """Take a failure that is not the file's own."""
-        log.error("%s", error)
-        if isinstance(error, StorageError) and self._is_usable():
-            return  # one file cannot be read; the others can
-        self._error = self._error or error
-        self._again_at = self._clock.monotonic() + HOLD_S
-
-    def blocks(self) -> bool:
-        """Whether no file can be done just now. Looks again every ``HOLD_S`` seconds."""
-        if self._error is None:
-            return False
-        if self._clock.monotonic() < self._again_at:
-            return True
-        if not self._is_usable():
-            self._again_at = self._clock.monotonic() + HOLD_S
-            return True
-        if isinstance(self._error, StorageError):
-            self.is_over()
-        return False  # whether a model loads now, only the next file can tell
-
-    def is_over(self) -> None:
-        """A file was taken up, or the share is back."""
-        if self._error is not None:
-            log.info("Going on: what was in the way is mended")
-            self._error = None
-
-    def _is_usable(self) -> bool:
-        try:
-            self._check_writable()
-        except StorageError as error:
-            self._error = error
-            return False
-        return True
 
 
 class SettingsTrouble:

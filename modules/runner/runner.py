@@ -14,7 +14,6 @@ from modules.executors.base import Handlers, Outcome
 from modules.executors.local.executor import AudioProcessor
 from modules.executors.protocol import Transcribe
 from modules.executors.tasks import model_of, request_for
-from modules.job_run import JobRun
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler, StopReason
 from modules.logger import get_logger
@@ -23,8 +22,10 @@ from modules.recordings.explanations import explain
 from modules.recordings.settings_files import SettingsError
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
+from modules.runner.held_settings import SettingsTrouble
+from modules.runner.job_run import JobRun
+from modules.runner.outage import HOLD_S, Trouble
 from modules.transcript.transcript import Transcript
-from modules.trouble import HOLD_S, SettingsTrouble, Trouble
 
 log = get_logger("Runner")
 

@@ -1,0 +1,4 @@
+"""One job from the queue to its published result: runs, failures, outages, retries.
+
+Open ``runner.py`` first.
+"""
