@@ -13,7 +13,7 @@ from modules.config.rules import impossible_on, settings_conflicts
 from modules.config.schema import Config
 from modules.delivery.webhooks import Callbacks
 from modules.errors import ModelError, TranscriberError
-from modules.intake import Intake, Order, Removed, Taken
+from modules.intake.intake import Intake, Order, Removed, Taken
 from modules.jobs.estimates import Estimates
 from modules.jobs.index import Register
 from modules.jobs.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Status

@@ -21,7 +21,7 @@ from modules.errors import TranscriberError
 from modules.executors.local.executor import AudioProcessor
 from modules.first_run import FirstRun
 from modules.health import KINDS, Health
-from modules.intake import Intake
+from modules.intake.intake import Intake
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Events
 from modules.jobs.index import Register

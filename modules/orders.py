@@ -12,7 +12,7 @@ from pathlib import Path
 
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
-from modules.intake import Intake, Order
+from modules.intake.intake import Intake, Order
 from modules.logger import get_logger
 from modules.recordings.names import STATE_FOLDER
 from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole

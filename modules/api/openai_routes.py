@@ -23,7 +23,7 @@ from modules.api.routes import form, gone_of, request_body
 from modules.api.services import Services
 from modules.control import Accepted
 from modules.errors import TranscriberError
-from modules.intake import Order
+from modules.intake.intake import Order
 
 _TAG = Tag(name="openai", description="As OpenAI defines them")
 _AUDIO: dict[str, Any] = {

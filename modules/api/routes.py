@@ -14,7 +14,7 @@ from modules.api.services import Services
 from modules.api.stream import stream
 from modules.control import Accepted, Text
 from modules.errors import TranscriberError
-from modules.intake import Order
+from modules.intake.intake import Order
 from modules.jobs.events import Event
 from modules.waiting import Gone
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
-from modules.intake import Removed
+from modules.intake.intake import Removed
 from modules.recordings.names import STATE_FOLDER
 from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
 

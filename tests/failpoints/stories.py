@@ -7,7 +7,7 @@ import functools
 
 from modules import orders
 from modules.errors import StorageError, TranscriberError, WorkerError
-from modules.intake import Order
+from modules.intake.intake import Order
 from modules.jobs.job import Status
 from tests.failpoints import scenery
 from tests.failpoints.scenery import OTHER, OWN, RECEIVER, RESULT, TALK

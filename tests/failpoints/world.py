@@ -16,7 +16,7 @@ from modules import orders
 from modules.config.schema import Config
 from modules.delivery.webhooks import Callbacks
 from modules.errors import StorageError, TranscriberError
-from modules.intake import Intake
+from modules.intake.intake import Intake
 from modules.jobs.job import Job, Status
 from modules.jobs.scheduler import Scheduler, StopReason
 from modules.recordings.state_writer import Journal

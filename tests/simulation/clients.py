@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modules import orders
 from modules.errors import TranscriberError
-from modules.intake import Order
+from modules.intake.intake import Order
 from modules.storage.atomic import remove, write_whole
 from tests.disk import Disk
 from tests.fakes import FakeClock

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modules.intake import Intake
+from modules.intake.intake import Intake
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.recordings import store

@@ -15,7 +15,7 @@ from modules.cli import errands
 from modules.cli.clerk import Clerk
 from modules.clock import iso
 from modules.errors import TranscriberError
-from modules.intake import Removed
+from modules.intake.intake import Removed
 from tests.builders import a_job
 from tests.fakes import FakeClock
 

@@ -11,7 +11,7 @@ import pytest
 
 from modules import orders
 from modules.errors import StorageError, TranscriberError
-from modules.intake import Order
+from modules.intake.intake import Order
 from tests.fakes import FakeClock
 
 

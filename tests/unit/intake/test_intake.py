@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from modules.errors import StorageError, TranscriberError
-from modules.intake import Intake, Order
+from modules.intake.intake import Intake, Order
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_to_json

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modules.errors import TranscriberError
-from modules.intake import Intake
+from modules.intake.intake import Intake
 from modules.jobs.job import Job, Priority
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_from_json, job_to_json
