@@ -7,16 +7,13 @@ import threading
 from types import FrameType
 from typing import Any
 
-from modules import orders
 from modules.api.app import create_app
 from modules.api.security import Access, Door
 from modules.api.server import Server
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.control import Control
 from modules.delivery.webhooks import Callbacks
-from modules.endings import Endings
 from modules.errors import TranscriberError
 from modules.executors.local.executor import AudioProcessor
 from modules.first_run import FirstRun
@@ -29,13 +26,16 @@ from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.machine.processor import memory_limit, processor
-from modules.metrics import Metrics, Observation
 from modules.recordings.lock import HEARTBEAT_S, Ownership
 from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
 from modules.recordings.uploads import Uploads
 from modules.runner.runner import Runner
-from modules.waiting import Waiting
+from modules.service import folder_orders
+from modules.service.job_events import Endings
+from modules.service.metrics import Metrics, Observation
+from modules.service.service import Control
+from modules.service.waiting import Waiting
 from modules.watching.open_writers import ignore_lease_signals
 from modules.watching.watcher import Watcher
 from modules.weights.locate import ModelSource, locate, needed_mb
@@ -239,7 +239,7 @@ class Daemon:
                 owner.beat()
                 self.journal.catch_up()
             self._obey_pause_flag()
-            orders.carry_out(self._config.shared_directory, self.intake)
+            folder_orders.carry_out(self._config.shared_directory, self.intake)
             if self._first_run:
                 self._first_run.show_when_done(self.files)
             self._set_orphans_aside()

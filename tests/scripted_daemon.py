@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from modules import orders
 from modules.clock import SystemClock
+from modules.service import folder_orders
 from tests.builders import a_model
 from tests.daemon_process import DaemonProcess
 from tests.scripted_worker import recording
@@ -65,7 +65,7 @@ class ScriptedDaemon(DaemonProcess):
         return content
 
     def order(self, name: str) -> None:
-        orders.place(self.shared, name, SystemClock())
+        folder_orders.place(self.shared, name, SystemClock())
 
     def wait_for_position(self, name: str, seconds: float) -> None:
         def there() -> bool:

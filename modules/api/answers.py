@@ -12,11 +12,11 @@ from urllib.parse import quote
 from flask import Response
 
 from modules.config.schema import Config
-from modules.control import Accepted, JobError, Text, View
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Priority
 from modules.outputs.render import render
 from modules.recordings.sidecars import stem_of
+from modules.service.answers import Accepted, JobError, Text, View
 from modules.transcript.transcript import segments_from
 
 #: Error codes to HTTP statuses; what is not here is 500, or 503 where the folder is at fault.

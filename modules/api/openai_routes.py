@@ -21,9 +21,9 @@ from modules.api.openai_format import (
 )
 from modules.api.routes import form, gone_of, request_body
 from modules.api.services import Services
-from modules.control import Accepted
 from modules.errors import TranscriberError
 from modules.intake.intake import Order
+from modules.service.answers import Accepted
 
 _TAG = Tag(name="openai", description="As OpenAI defines them")
 _AUDIO: dict[str, Any] = {

@@ -12,11 +12,11 @@ from flask_openapi3.models.tag import Tag
 from modules.api import answers, forms, models
 from modules.api.services import Services
 from modules.api.stream import stream
-from modules.control import Accepted, Text
 from modules.errors import TranscriberError
 from modules.intake.intake import Order
 from modules.jobs.events import Event
-from modules.waiting import Gone
+from modules.service.answers import Accepted, Text
+from modules.service.waiting import Gone
 
 _ORDERS = Tag(name="orders", description="Ask for a text, and get it")
 _QUEUE = Tag(name="queue", description="What is being done, and stopping it")

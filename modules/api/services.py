@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.config.schema import Config
-from modules.control import Control
 from modules.jobs.events import Events
-from modules.metrics import Metrics
 from modules.recordings.uploads import Uploads
-from modules.waiting import Waiting
+from modules.service.metrics import Metrics
+from modules.service.service import Control
+from modules.service.waiting import Waiting
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from modules.jobs.events import Event, Events
-from modules.waiting import LOOK_S, Gone
+from modules.service.waiting import LOOK_S, Gone
 
 #: A line now and then keeps proxies from closing a silent connection.
 KEEP_ALIVE_S = 15.0

@@ -12,14 +12,13 @@ from collections.abc import Iterator
 from gettext import gettext as _
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modules import orders
-from modules.cli import errands
 from modules.cli.language import noted
 from modules.cli.presence import daemon_runs
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
 from modules.recordings.lock import Ownership
+from modules.service import folder_orders, folder_requests
 
 if TYPE_CHECKING:
     from modules.daemon import Daemon
@@ -87,7 +86,7 @@ class _Asking:
 
     def _ask(self, action: str, name: str) -> dict[str, Any]:
         errand = {"action": action, "filename": name}
-        return errands.ask(
+        return folder_requests.ask(
             self._config.shared_directory,
             errand,
             self._clock,
@@ -110,7 +109,7 @@ class _Acting:
 
     def delete(self, name: str) -> dict[str, Any]:
         self._owner.beat()
-        return errands.removal(self._daemon.control.delete(name))
+        return folder_requests.removal(self._daemon.control.delete(name))
 
 
 @contextlib.contextmanager
@@ -131,7 +130,7 @@ def _acting(config: Config, clock: Clock, role: str) -> Iterator[Desk]:
 def _take_orders_in(daemon: Daemon, config: Config) -> None:
     """So that none is left for a recording that is deleted. Raises StorageError."""
     try:
-        orders.carry_out(config.shared_directory, daemon.intake)
+        folder_orders.carry_out(config.shared_directory, daemon.intake)
     except StorageError:
         raise
     except TranscriberError:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from modules import orders
 from modules.cli.rows import (
     Row,
     State,
@@ -26,6 +25,7 @@ from modules.errors import TranscriberError
 from modules.recordings.names import is_recording, is_visible_folder
 from modules.recordings.sidecars import IN_PROGRESS, RESULT, sidecar_name
 from modules.recordings.store import FileManager
+from modules.service import folder_orders
 from modules.watching.scan import Scan, scan
 from modules.watching.stability import FileSample
 
@@ -163,7 +163,7 @@ def _ordered(shared: Path) -> dict[object, float]:
     """The names in orders that no daemon has carried out yet, and since when they lie there."""
     names = {}
     with contextlib.suppress(OSError):
-        for path in orders.folder(shared).iterdir():
+        for path in folder_orders.folder(shared).iterdir():
             with contextlib.suppress(TranscriberError, OSError):
                 names[(read_state(path) or {}).get("filename")] = path.lstat().st_mtime
     return names

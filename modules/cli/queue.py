@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from typing import Any
 
-from modules.cli import errands, tables, words
+from modules.cli import tables, words
 from modules.cli.folder_report import report
 from modules.cli.outlook import Waiting, outlook
 from modules.cli.presence import daemon_runs
@@ -19,6 +19,7 @@ from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.jobs.estimates import Estimates
 from modules.recordings.store import FileManager
+from modules.service import folder_requests
 from modules.storage.atomic import storage_errors
 
 #: The folder tells nearly the same, so it is not waited for long.
@@ -50,7 +51,7 @@ def run(options: Namespace) -> int:
 def _order(config: Config, clock: Clock) -> list[str]:
     """The daemon's own order; empty, with a word about it, if it does not tell."""
     try:
-        answer = errands.ask(
+        answer = folder_requests.ask(
             config.shared_directory,
             {"action": "queue"},
             clock,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 
-from modules.cli.clerk import Clerk
 from modules.clock import Clock, SystemClock
 from modules.config.loader import load_config
 from modules.config.schema import Config
@@ -14,6 +13,7 @@ from modules.errors import TranscriberError
 from modules.first_run import FirstRun
 from modules.logger import get_logger, setup_logging
 from modules.recordings.lock import Ownership
+from modules.service.folder_responder import Clerk
 
 log = get_logger("Clerk")
 

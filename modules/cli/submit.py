@@ -6,7 +6,6 @@ import os
 from argparse import Namespace
 from gettext import gettext as _
 
-from modules import orders
 from modules.cli.names_given import name_in_share
 from modules.cli.presence import find_owner
 from modules.cli.session import complain, configured, require_share, say
@@ -15,6 +14,7 @@ from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording
 from modules.recordings.store import FileManager
+from modules.service import folder_orders
 from modules.watching.scan import look
 
 
@@ -35,7 +35,7 @@ def run(options: Namespace) -> int:
         if files.is_done(name):
             say(_("{name}: its text is there already.").format(name=name))
             continue
-        orders.place(config.shared_directory, name, clock)
+        folder_orders.place(config.shared_directory, name, clock)
         say(_("{name}: ordered.").format(name=name))
         placed += 1
     if placed:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 
-from modules import orders
 from modules.errors import StorageError, TranscriberError, WorkerError
 from modules.intake.intake import Order
 from modules.jobs.job import Status
+from modules.service import folder_orders
 from tests.failpoints import scenery
 from tests.failpoints.scenery import OTHER, OWN, RECEIVER, RESULT, TALK
 from tests.failpoints.world import SOUND, Life, Story, World
@@ -22,7 +22,7 @@ def force(world: World, life: Life) -> None:
 
 
 def leave_an_order(world: World, life: Life) -> None:
-    orders.place(world.shared, TALK, world.clock)
+    folder_orders.place(world.shared, TALK, world.clock)
 
 
 def bring_back(world: World, life: Life) -> None:

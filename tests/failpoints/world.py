@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from modules import orders
 from modules.config.schema import Config
 from modules.delivery.webhooks import Callbacks
 from modules.errors import StorageError, TranscriberError
@@ -23,6 +22,7 @@ from modules.recordings.state_writer import Journal
 from modules.recordings.store import FileManager
 from modules.recordings.uploads import Uploads
 from modules.runner.runner import Runner
+from modules.service import folder_orders
 from modules.storage.atomic import TEMPORARY_PREFIX
 from modules.watching.watcher import Watcher
 from tests.builders import a_config, a_model
@@ -208,7 +208,7 @@ class Life:
         self._ask()
         self.watcher._tick_safely()
         with contextlib.suppress(OSError, TranscriberError):
-            orders.carry_out(self.world.shared, self.intake)
+            folder_orders.carry_out(self.world.shared, self.intake)
         plan = self.world.story.plan
         plan = Plan(plan.chunks, plan.error, plan.error_after, before=self._before_a_chunk)
         self.world.processor.plans = [plan] * 2

@@ -20,14 +20,14 @@ from pathlib import Path
 import pytest
 
 import transcriber
-from modules import orders
 from modules.cli import desk, session
 from modules.cli.desk import open_desk
-from modules.cli.errands import folder
 from modules.clock import SystemClock
 from modules.config.loader import load_config
 from modules.errors import LockHeldError, TranscriberError
 from modules.recordings.lock import Ownership
+from modules.service import folder_orders
+from modules.service.folder_requests import folder
 from tests.builders import until
 from tests.daemon_process import POLL_S, PROJECT
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
@@ -222,13 +222,13 @@ def test_what_a_killed_daemon_left_is_deleted_with_all_its_files(place: Scripted
         place.kill()
     place.drop("new.mp3")
     for name in ("slow other.mp3", "new.mp3"):
-        orders.place(place.shared, name, SystemClock())
+        folder_orders.place(place.shared, name, SystemClock())
     (place.shared / "slow talk.txt").write_text("mine, and of nobody's result")
     told = call(place, "delete", "--yes", "slow talk.mp3", "new.mp3")
     assert (told.returncode, told.stderr) == (0, "")
     kept = {"slow other.mp3", "slow other.mp3.in_progress", "slow talk.txt"}
     assert everything(place) == kept
-    assert not list(orders.folder(place.shared).iterdir())
+    assert not list(folder_orders.folder(place.shared).iterdir())
 
 
 def test_a_refusal_without_a_daemon_changes_nothing(place: ScriptedDaemon) -> None:
@@ -313,8 +313,8 @@ def test_whoever_else_was_quicker_is_told(
 def test_a_daemon_that_does_not_answer_is_told_and_nothing_is_changed(
     place: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modules.cli.errands.PATIENCE_S", 0.2)
-    monkeypatch.setattr("modules.cli.errands.ask.__defaults__", (0.2,))
+    monkeypatch.setattr("modules.service.folder_requests.PATIENCE_S", 0.2)
+    monkeypatch.setattr("modules.service.folder_requests.ask.__defaults__", (0.2,))
     place.drop("talk.mp3")
     config = load_config(place.config_file, {})
     with (

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from modules import orders
+from modules.service import folder_orders
 from tests.daemon_process import PROJECT, text_of
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text
@@ -110,7 +110,9 @@ def test_an_order_that_lay_there_is_carried_out_at_the_start(tmp_path: Path) -> 
     daemon.order("talk.mp3")
     with daemon:
         check_done(daemon, "talk.mp3", content)
-        daemon.wait_for(lambda: not os.listdir(orders.folder(daemon.shared)), "it was taken away")
+        daemon.wait_for(
+            lambda: not os.listdir(folder_orders.folder(daemon.shared)), "it was taken away"
+        )
 
 
 def test_an_order_survives_a_kill(daemon: ScriptedDaemon) -> None:

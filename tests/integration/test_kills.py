@@ -14,7 +14,7 @@ from random import Random
 
 import pytest
 
-from modules import orders
+from modules.service import folder_orders
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import until
 from tests.daemon_process import text_of
@@ -159,7 +159,7 @@ def _check_files(daemon: KilledDaemon, traffic: Traffic) -> None:
     endings = ("", ".error.txt", ".in_progress")
     assert visible == {f"{name}{ending}" for name in traffic.bad for ending in endings}
     assert not list(daemon.root.rglob(f"{TEMPORARY_PREFIX}*"))
-    assert os.listdir(orders.folder(daemon.shared)) == []
+    assert os.listdir(folder_orders.folder(daemon.shared)) == []
 
 
 def _check_log(daemon: KilledDaemon, traffic: Traffic, killer: Killer) -> None:

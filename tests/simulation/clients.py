@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from modules import orders
 from modules.errors import TranscriberError
 from modules.intake.intake import Order
+from modules.service import folder_orders
 from modules.storage.atomic import remove, write_whole
 from tests.disk import Disk
 from tests.fakes import FakeClock
@@ -70,10 +70,12 @@ class Clients:
         name = self._dice.choice(self._names)
         if not (program.files.shared / name).exists():
             return f"{name!a} is not there to be ordered"
-        client = orders.place(program.files.shared, name, self._clock)
+        client = folder_orders.place(program.files.shared, name, self._clock)
         with self._disk.aside():
             moment = self._clock.utc_now().timestamp()
-            os.utime(orders.folder(program.files.shared) / f"{client}.json", (moment, moment))
+            os.utime(
+                folder_orders.folder(program.files.shared) / f"{client}.json", (moment, moment)
+            )
         return f"leave an order for {name!a}"
 
     def remove(self, program: Program) -> str:

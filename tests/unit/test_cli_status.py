@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from modules import orders
 from modules.cli import rows as row_module
 from modules.cli import sidecar_reader
 from modules.cli.folder_report import Report, Reporter, report
@@ -23,6 +22,7 @@ from modules.cli.words import summary
 from modules.config.schema import Config
 from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
 from modules.recordings.store import FileManager
+from modules.service import folder_orders
 from tests.fakes import FakeClock
 
 
@@ -87,7 +87,7 @@ def test_a_file_alone_is_pending(desk: Desk) -> None:
 
 def test_an_order_that_nobody_has_taken_yet_is_queued(desk: Desk) -> None:
     desk.add("talk.mp3")
-    orders.place(desk.shared, "talk.mp3", desk.clock)
+    folder_orders.place(desk.shared, "talk.mp3", desk.clock)
     assert desk.row("talk.mp3").state is State.QUEUED
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
 
 from modules.clock import Clock, iso
 from modules.config.rules import impossible_on, settings_conflicts
@@ -20,70 +18,21 @@ from modules.jobs.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.manual import Failure
 from modules.recordings.names import is_recording
-from modules.recordings.state import job_to_json
 from modules.recordings.store import FileManager
+from modules.service.answers import (
+    WORDS,
+    Accepted,
+    JobError,
+    State,
+    Text,
+    View,
+    code_of_fate,
+    completed,
+    invalid,
+)
+from modules.service.waiting import Gone, Waiting, code_of
 from modules.storage.atomic import remove, write_whole
-from modules.waiting import Gone, Waiting, code_of
 from modules.weights.locate import locate
-
-_WORDS = {
-    "failed": ("The recording could not be transcribed.", "See manual/ for what to try."),
-    "deleted": ("The recording was deleted.", None),
-    "superseded": ("Somebody ordered this file with other settings.", "Order it again."),
-    "gone": ("The file was deleted or renamed.", "Order it under its new name."),
-}
-
-State = Literal["pending", "processing", "completed", "error", "not_found"]
-
-
-class JobError(TranscriberError):
-    """A job that ended without a text. ``content``: its ``.in_progress``, for debug answers."""
-
-    def __init__(self, code: str, job: Job) -> None:
-        message, remedy = _WORDS[code]
-        if job.error and code == "failed":
-            message = f"{message} {job.error.message}"
-        super().__init__(code, message, remedy=remedy)
-        self.name = job.name
-        self.debug = job.settings.debug
-        self.content = job_to_json(job)
-
-
-@dataclass(frozen=True)
-class View:
-    """Where a file stands, as ``/status`` says it."""
-
-    filename: str
-    status: State
-    job_id: str | None = None
-    current_attempt: int | None = None
-    start_time: str | None = None
-    stage: str | None = None
-    percentage: int | None = None
-    queue_position: int | None = None
-    eta_seconds: float | None = None
-    priority: str | None = None
-    settings: Mapping[str, Any] | None = None
-    error: Mapping[str, Any] | None = None
-    where: str | None = None
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """An order that is on its way. ``client`` names who asked."""
-
-    job: Job
-    how: Literal["started", "queued"]
-    position: int
-    client: str | None = None
-
-
-@dataclass(frozen=True)
-class Text:
-    """A finished transcript: the content of the ``.result``."""
-
-    name: str
-    result: dict[str, Any]
 
 
 class Control:
@@ -163,10 +112,10 @@ class Control:
         settings = base.model_copy(update={**beside, **order.wishes})
         size = settings.model_size
         if "/" in size and size != self._config.whisperx.model_size:
-            raise _invalid("model_size", size, "a path can only be set in the configuration")
+            raise invalid("model_size", size, "a path can only be set in the configuration")
         impossible = impossible_on(settings, self._compute_types())
         for names, line in (*settings_conflicts(settings), *impossible):
-            raise _invalid(names[0], getattr(settings, names[0]), line)
+            raise invalid(names[0], getattr(settings, names[0]), line)
         try:
             locate(size, self._config.models_directory, self._config.whisperx.allow_download)
         except ModelError as error:
@@ -214,7 +163,7 @@ class Control:
         result = self._files.read_result(job.name)
         if result is None or (ended is None and result.get("job_id") != job.job_id):
             entry = self._register.find(job.job_id)
-            raise JobError(_code_of_fate(entry.fate if entry else None), job)
+            raise JobError(code_of_fate(entry.fate if entry else None), job)
         return Text(job.name, result)
 
     def _accepted(self, job: Job, order: Order) -> Accepted:
@@ -287,7 +236,7 @@ class Control:
         there = self._files.is_there(name)
         result = self._files.read_result(name)
         if result and (not there or self._files.is_result_of(name, result)):
-            return _completed(name, result)
+            return completed(name, result)
         if there:
             return View(name, "pending", priority=Priority.SCAN.label)
         failure = self._files.failure(name)
@@ -311,8 +260,8 @@ class Control:
         entry = self._register.find(job_id)
         if entry is None:
             return View(job_id, "not_found")
-        code = _code_of_fate(entry.fate)
-        error = ErrorInfo(code=code, message=_WORDS[code][0], timestamp=entry.when, attempt=1)
+        code = code_of_fate(entry.fate)
+        error = ErrorInfo(code=code, message=WORDS[code][0], timestamp=entry.when, attempt=1)
         return View(entry.name, "not_found", job_id=job_id, error=error.model_dump())
 
     def result(self, key: str) -> Accepted | Text:
@@ -346,8 +295,8 @@ class Control:
     def _lost(self, key: str, name: str | None) -> TranscriberError:
         entry = self._register.latest(name) if name else self._register.find(key)
         if entry and entry.fate and entry.fate != "completed":
-            code = _code_of_fate(entry.fate)
-            message, remedy = _WORDS[code]
+            code = code_of_fate(entry.fate)
+            message, remedy = WORDS[code]
             return TranscriberError(code, message, remedy=remedy)
         return self._not_found(key)
 
@@ -403,24 +352,3 @@ class Control:
         """Take a file back out of ``manual/``. Raises TranscriberError, StorageError."""
         job = self._intake.bring_back(name, client)
         return self._accepted(job, Order(name, client=client))
-
-
-def _completed(name: str, result: Mapping[str, Any]) -> View:
-    return View(
-        filename=name,
-        status="completed",
-        job_id=result.get("job_id"),
-        current_attempt=(result.get("processing_stats") or {}).get("total_attempts"),
-        start_time=result.get("processing_start"),
-        percentage=100,
-        settings=result.get("settings"),
-    )
-
-
-def _code_of_fate(fate: str | None) -> str:
-    return fate if fate in _WORDS else "gone"
-
-
-def _invalid(key: str, value: object, rule: str) -> TranscriberError:
-    got = "" if ", got " in rule else f", got {value!r}"
-    return TranscriberError("invalid_settings", f"{key}: {rule}{got}.")

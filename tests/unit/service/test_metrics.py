@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from modules import __version__
-from modules.metrics import Metrics, Observation
+from modules.service.metrics import Metrics, Observation
 
 CALM = Observation(
     queue_length=3,

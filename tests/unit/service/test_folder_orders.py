@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from modules import orders
 from modules.errors import StorageError, TranscriberError
 from modules.intake.intake import Order
+from modules.service import folder_orders
 from tests.fakes import FakeClock
 
 
@@ -35,17 +35,17 @@ def witness() -> Witness:
 
 
 def carry_out(shared: Path, witness: Witness) -> None:
-    orders.carry_out(shared, witness)  # type: ignore[arg-type]
+    folder_orders.carry_out(shared, witness)  # type: ignore[arg-type]
 
 
 def place(shared: Path, name: str, number: int = 0) -> str:
-    client = orders.place(shared, name, FakeClock())
-    os.utime(orders.folder(shared) / f"{client}.json", (1000 + number, 1000 + number))
+    client = folder_orders.place(shared, name, FakeClock())
+    os.utime(folder_orders.folder(shared) / f"{client}.json", (1000 + number, 1000 + number))
     return client
 
 
 def left(shared: Path) -> list[str]:
-    return sorted(os.listdir(orders.folder(shared)))
+    return sorted(os.listdir(folder_orders.folder(shared)))
 
 
 def test_orders_are_carried_out_once_and_oldest_first(tmp_path: Path, witness: Witness) -> None:
@@ -76,7 +76,7 @@ def test_an_order_that_makes_no_sense_is_dropped(
 ) -> None:
     witness.trouble["None"] = witness.trouble["5"] = TranscriberError("not_a_recording", "No.")
     place(tmp_path, "good.mp3", 5)
-    bad = orders.folder(tmp_path) / "bad.json"
+    bad = folder_orders.folder(tmp_path) / "bad.json"
     bad.write_bytes(content)
     carry_out(tmp_path, witness)
     assert [name for name, _ in witness.taken] == ["good.mp3"]
@@ -106,9 +106,9 @@ def test_an_order_waits_while_the_folder_cannot_be_used(tmp_path: Path, witness:
 
 def test_what_is_no_order_is_left_alone(tmp_path: Path, witness: Witness) -> None:
     place(tmp_path, "talk.mp3")
-    (orders.folder(tmp_path) / "folder.json").mkdir()
-    (orders.folder(tmp_path) / "note.txt").write_bytes(b"")
-    (orders.folder(tmp_path) / "link.json").symlink_to("/etc/passwd")
+    (folder_orders.folder(tmp_path) / "folder.json").mkdir()
+    (folder_orders.folder(tmp_path) / "note.txt").write_bytes(b"")
+    (folder_orders.folder(tmp_path) / "link.json").symlink_to("/etc/passwd")
     carry_out(tmp_path, witness)
     assert [name for name, _ in witness.taken] == ["talk.mp3"]
     assert left(tmp_path) == ["folder.json", "link.json", "note.txt"]
@@ -116,7 +116,9 @@ def test_what_is_no_order_is_left_alone(tmp_path: Path, witness: Witness) -> Non
 
 def test_what_an_order_says(tmp_path: Path) -> None:
     client = place(tmp_path, "talk.mp3")
-    content: dict[str, Any] = json.loads((orders.folder(tmp_path) / f"{client}.json").read_bytes())
+    content: dict[str, Any] = json.loads(
+        (folder_orders.folder(tmp_path) / f"{client}.json").read_bytes()
+    )
     assert content == {
         "filename": "talk.mp3", "client_id": client, "creation_time": "2024-01-01T00:00:00.000Z",
     }  # fmt: skip

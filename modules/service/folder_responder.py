@@ -11,12 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from modules.cli.errands import ANSWER, BELIEVED_S, ERRAND, folder, removal
 from modules.clock import Clock
-from modules.control import Control
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
+from modules.service.folder_requests import ANSWER, BELIEVED_S, ERRAND, folder, removal
+from modules.service.service import Control
 from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
 
 log = get_logger("Clerk")

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from modules.cli import errands
-from modules.cli.clerk import Clerk
 from modules.clock import iso
 from modules.errors import TranscriberError
 from modules.intake.intake import Removed
+from modules.service import folder_requests
+from modules.service.folder_responder import Clerk
 from tests.builders import a_job
 from tests.fakes import FakeClock
 
@@ -47,20 +47,20 @@ class Office:
     """A share with a clerk, who looks whenever somebody who waits sleeps."""
 
     def __init__(self, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.shared, self.place = shared, errands.folder(shared)
+        self.shared, self.place = shared, folder_requests.folder(shared)
         self.clock = FakeClock()
         self.desk = Desk()
         self.clerk = Clerk(shared, self.desk, self.desk, self.clock)  # type: ignore[arg-type]
         self.on_sleep: Callable[[], None] = self.clerk.attend
         (shared / ".transcriber").mkdir(parents=True)
-        monkeypatch.setattr(errands.time, "sleep", self._sleep)
+        monkeypatch.setattr(folder_requests.time, "sleep", self._sleep)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)
         self.on_sleep()
 
     def ask(self, is_alive: bool = True, **errand: str) -> dict[str, Any]:
-        return errands.ask(self.shared, errand, self.clock, lambda: is_alive)
+        return folder_requests.ask(self.shared, errand, self.clock, lambda: is_alive)
 
     def leave(self, name: str, content: bytes | None = None, **errand: str) -> Path:
         self.place.mkdir(exist_ok=True)
@@ -122,7 +122,7 @@ def test_what_nobody_takes_is_taken_back(office: Office, is_alive: bool) -> None
         office.ask(is_alive, action="delete", filename="talk.mp3")
     waited_s = office.clock.monotonic() - began
     # Nobody is there to answer, which is found out soon.
-    assert waited_s <= (errands.PATIENCE_S + 1 if is_alive else 2)
+    assert waited_s <= (folder_requests.PATIENCE_S + 1 if is_alive else 2)
     assert office.left == []
 
 
@@ -148,7 +148,7 @@ def test_what_was_taken_and_not_answered_may_have_been_done(office: Office) -> N
 
 def test_an_answer_at_the_last_moment_counts(office: Office) -> None:
     def late() -> None:
-        office.clock.advance(errands.PATIENCE_S)
+        office.clock.advance(folder_requests.PATIENCE_S)
         office.clerk.attend()
 
     office.on_sleep = late

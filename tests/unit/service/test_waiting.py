@@ -9,7 +9,7 @@ import pytest
 from modules.clock import SystemClock
 from modules.jobs.events import BACKLOG, KEPT, Event, Events
 from modules.jobs.job import Cause, Job, Status
-from modules.waiting import Waiting, code_of
+from modules.service.waiting import Waiting, code_of
 from tests.builders import a_job, until
 
 

@@ -11,7 +11,7 @@ from modules.jobs.events import Event
 from modules.jobs.index import Register
 from modules.jobs.job import Cause, Job, Priority, Status
 from modules.logger import get_logger
-from modules.metrics import Metrics
+from modules.service.metrics import Metrics
 
 log = get_logger("Endings")
 
