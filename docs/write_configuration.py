@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from modules.api.models import SettingsFields
+from modules.api.schemas.requests import SettingsFields
 from modules.config.languages import LANGUAGES
 from modules.config.loader import ENVIRONMENT
 from modules.config.schema import Config

@@ -8,8 +8,9 @@ from types import FrameType
 from typing import Any
 
 from modules.api.app import create_app
-from modules.api.security import Access, Door
-from modules.api.server import Server
+from modules.api.server.access import Access
+from modules.api.server.admission import Door
+from modules.api.server.http_server import Server
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config

@@ -15,11 +15,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import PathConverter
 
 from modules import __version__
-from modules.api import answers, forms, models
-from modules.api.openai_format import PREFIX
-from modules.api.openai_routes import openai_error, speech
-from modules.api.routes import control
-from modules.api.security import limit_rate, secure_headers
+from modules.api import forms, responses
+from modules.api.control.blueprint import control
+from modules.api.headers import limit_rate, secure_headers
+from modules.api.openai.format import PREFIX
+from modules.api.openai.routes import openai_error, speech
+from modules.api.schemas import answers
 from modules.api.services import Services
 from modules.errors import TranscriberError
 from modules.logger import get_logger
@@ -57,7 +58,7 @@ def create_app(services: Services) -> Flask:
         "audio-transcriber",
         info=Info(title="audio-transcriber", version=__version__),
         security_schemes=_SCHEMES if api.key or api.user else {},
-        validation_error_model=models.ErrorAnswer,
+        validation_error_model=answers.ErrorAnswer,
         validation_error_callback=_not_valid,
         doc_ui=False,
         static_folder=None,
@@ -81,7 +82,7 @@ def _show_document(app: OpenAPI) -> None:
     """Plain Flask routes: they are no part of the document."""
 
     def document() -> Response:
-        return answers.as_json(app.api_doc)
+        return responses.as_json(app.api_doc)
 
     def docs() -> Response:
         return Response(_PAGE, content_type="text/html; charset=utf-8")
@@ -117,7 +118,7 @@ def _answer_errors(app: Flask, services: Services) -> None:
     def worded(problem: TranscriberError, status: int | None = None) -> Response:
         if request.path.startswith(PREFIX):
             return openai_error(problem, status)
-        response = answers.error(problem, config=config, debug=config.whisperx.debug)
+        response = responses.error(problem, config=config, debug=config.whisperx.debug)
         response.status_code = status or response.status_code
         return response
 

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
+from modules.api.schemas import requests
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording
 from modules.recordings.uploads import Uploads
+from modules.service.waiting import Gone
 from modules.storage.transfer import NAME_MAX
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -132,3 +134,30 @@ def _only_file(request: FlaskRequest) -> tuple[IO[bytes], str]:
 def _name_of(file: FileStorage) -> str:
     """The last part of the name: some clients send a whole path, of their own system."""
     return (file.filename or "").replace("\\", "/").rpartition("/")[2].strip()
+
+
+def gone_of(environ: dict[str, Any]) -> Gone:
+    """Whether the client of this request has left."""
+    left: Gone = environ.get("waitress.client_disconnected", lambda: False)
+    return left
+
+
+def request_body(content: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The part of the document that says what a body may be."""
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def form(model: type[requests.Request]) -> dict[str, Any]:
+    """A body of a model's fields with the file that comes with them. Forms know no null."""
+    schema = model.model_json_schema()
+    for name, field in schema["properties"].items():
+        kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
+        if len(kinds) == 1:
+            said = {key: field[key] for key in ("title", "description") if key in field}
+            schema["properties"][name] = said | kinds[0]
+    schema["properties"] = {"file": {"type": "string", "format": "binary"}, **schema["properties"]}
+    schema["required"] = ["file", *schema.get("required", [])]
+    # The name decides what the file is taken for.
+    head = {"schema": {"type": "string"}, "example": 'form-data; name="file"; filename="talk.mp3"'}
+    encoding = {"file": {"headers": {"Content-Disposition": head}}}
+    return {"multipart/form-data": {"schema": schema, "encoding": encoding}}

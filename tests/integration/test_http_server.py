@@ -18,9 +18,10 @@ import psutil
 import pytest
 from flask import Flask, Response, request
 
-from modules.api import server as server_module
-from modules.api.gatekeeper import SPOOL_FROM_BYTES, Refusal, refusal
-from modules.api.server import Server
+from modules.api.server import http_server as server_module
+from modules.api.server.http_server import Server
+from modules.api.server.parser import SPOOL_FROM_BYTES
+from modules.api.server.refusals import Refusal, refusal
 from tests.builders import until
 from tests.http_reply import Reply
 

@@ -12,14 +12,14 @@ from typing import Any
 import av
 import pytest
 
-from modules.api.security import Access
+from modules.api.server.access import Access
 from modules.audio.decoder import Limits
 from modules.audio.recording import open_recording
 from modules.config.schema import ApiConfig
 from modules.errors import MediaError
 from modules.watching.scan import look, scan
+from tests.unit.api.test_security import an_app, basic
 from tests.unit.audio.test_recording import PLAYLISTS, OpenWatch, make, written
-from tests.unit.test_security import an_app, basic
 
 BOTH = ("format_whitelist", "protocol_whitelist")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modules.api import server
+from modules.api.server import http_server
 from modules.config.schema import Config
 from modules.executors.local import process
 from modules.watching import watcher
@@ -176,7 +176,7 @@ def test_the_engine_waits_longer_than_the_daemon_does() -> None:
     """The times of the steps in ``Daemon._run``, one after the other."""
     config = Config()
     runner_s = config.processing.stop_grace_seconds + process.TERM_GRACE_S
-    server_s = server.STOP_S + server._FLUSH_S
+    server_s = http_server.STOP_S + http_server._FLUSH_S
     longest_s = watcher.STOP_TIMEOUT_S + runner_s + server_s + config.callbacks.timeout_seconds + 1
     for name in OURS:
         granted_s = int(SERVICES[name]["stop_grace_period"].removesuffix("s"))

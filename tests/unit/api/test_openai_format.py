@@ -19,13 +19,7 @@ from openai.types.audio import (
     TranslationVerbose,
 )
 
-from modules.api.openai_format import (
-    GRANULARITIES,
-    RESPONSE_FORMATS,
-    body,
-    error,
-    model_size,
-)
+from modules.api.openai.format import GRANULARITIES, RESPONSE_FORMATS, body, error, model_size
 from modules.config.types import MODEL_SIZES
 from modules.outputs.render import with_segments
 from modules.outputs.result import result_json

@@ -10,8 +10,9 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
-from modules.api import answers, forms, models
-from modules.api.openai_format import (
+from modules.api import forms, responses
+from modules.api.forms import form, gone_of, request_body
+from modules.api.openai.format import (
     GRANULARITIES,
     PREFIX,
     RESPONSE_FORMATS,
@@ -19,7 +20,7 @@ from modules.api.openai_format import (
     error,
     model_size,
 )
-from modules.api.routes import form, gone_of, request_body
+from modules.api.schemas import requests
 from modules.api.services import Services
 from modules.errors import TranscriberError
 from modules.intake.intake import Order
@@ -39,18 +40,18 @@ _ERROR: dict[str, Any] = {
 }
 
 
-class SpeechRequest(models.Request):
+class SpeechRequest(requests.Request):
     """The fields beside ``file``. What only other models of OpenAI know is let pass."""
 
     model: Annotated[str, Field(max_length=200)] = "whisper-1"
-    language: models.LanguageCode | None = None
-    prompt: Annotated[str, Field(max_length=models.PROMPT_CHARS)] | None = None
+    language: requests.LanguageCode | None = None
+    prompt: Annotated[str, Field(max_length=requests.PROMPT_CHARS)] | None = None
     response_format: Literal[RESPONSE_FORMATS] = "json"  # type: ignore[valid-type]
-    temperature: models.ZeroToOne | None = None
+    temperature: requests.ZeroToOne | None = None
     timestamp_granularities: list[Literal[GRANULARITIES]] = Field(  # type: ignore[valid-type]
         default_factory=list
     )
-    stream: models.Flag = False
+    stream: requests.Flag = False
 
 
 def speech(services: Services) -> APIBlueprint:
@@ -65,7 +66,7 @@ def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str)
     def handle() -> Response:
         with forms.upload(request, services.uploads) as (file, name):
             asked = _asked()
-            order = Order(name, _wishes(asked, task, services), client=answers.new_client())
+            order = Order(name, _wishes(asked, task, services), client=responses.new_client())
             services.control.check(order)
             landed = services.uploads.land(file, name, rename=True)
         return _answer(services, asked, Order(landed, order.wishes, order.client), task)
@@ -122,7 +123,7 @@ def _answer(services: Services, asked: SpeechRequest, order: Order, task: str) -
     content, kind = body(found.result, asked.response_format, granularities, task, temperature)
     services.control.delete(found.name)
     if isinstance(content, dict):
-        return answers.as_json(content)
+        return responses.as_json(content)
     return Response(content.encode("utf-8", errors="replace"), content_type=kind)
 
 
@@ -137,7 +138,7 @@ def _too_late(found: Accepted) -> TranscriberError:
 def openai_error(problem: TranscriberError, status: int | None = None) -> Response:
     """An error in OpenAI's form."""
     if status is None:
-        status = 503 if problem.code == "timeout" else answers.error_status(problem)
+        status = 503 if problem.code == "timeout" else responses.error_status(problem)
     param = problem.message.partition(":")[0] if ": " in problem.message else None
     param = param if param and param.isidentifier() else None
     content = error(str(problem), status, param=param, code=problem.code)

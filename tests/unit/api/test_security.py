@@ -8,8 +8,10 @@ import json
 import pytest
 from flask import Flask
 
-from modules.api.gatekeeper import Refusal
-from modules.api.security import Access, Door, limit_rate, secure_headers
+from modules.api.headers import limit_rate, secure_headers
+from modules.api.server.access import Access
+from modules.api.server.admission import Door
+from modules.api.server.refusals import Refusal
 from modules.config.schema import ApiConfig
 
 

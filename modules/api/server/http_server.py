@@ -16,7 +16,8 @@ from flask import Flask
 from waitress.adjustments import Adjustments
 from waitress.task import ThreadedTaskDispatcher
 
-from modules.api.gatekeeper import Admit, Gate, GatedServer, Refusal
+from modules.api.server.refusals import Admit, Gate, Refusal
+from modules.api.server.server import GatedServer
 from modules.errors import TranscriberError
 from modules.logger import get_logger
 

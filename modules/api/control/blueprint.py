@@ -1,0 +1,22 @@
+"""The control blueprint: each endpoint, with the models it is checked and documented by."""
+
+from __future__ import annotations
+
+from flask_openapi3.blueprint import APIBlueprint
+
+from modules.api.control.health import add_health
+from modules.api.control.manual import add_manual
+from modules.api.control.queue import add_queue
+from modules.api.control.transcribe import add_jobs
+from modules.api.schemas import answers
+from modules.api.services import Services
+
+
+def control(services: Services) -> APIBlueprint:
+    """The blueprint over the services; it words their answers and decides nothing."""
+    blueprint = APIBlueprint("control", __name__, abp_responses=answers.COMMON)
+    add_jobs(blueprint, services)
+    add_queue(blueprint, services)
+    add_manual(blueprint, services)
+    add_health(blueprint, services)
+    return blueprint

@@ -1,0 +1,48 @@
+"""Health and figures over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, redirect
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+
+from modules.api import responses
+from modules.api.schemas import answers
+from modules.api.services import Services
+
+_SERVICE = Tag(name="service", description="How the service is")
+
+
+def add_health(blueprint: APIBlueprint, services: Services) -> None:
+    @blueprint.get(
+        "/health",
+        summary="healthy, degraded or unhealthy, and why",
+        tags=[_SERVICE],
+        responses={200: answers.HealthAnswer, 503: answers.HealthAnswer},
+        # flask_openapi3 takes an empty security= for none at all.
+        openapi_extensions={"security": []},
+    )
+    def health() -> Response:
+        report = services.report_health()
+        return responses.as_json(report, 503 if report["status"] == "unhealthy" else 200)
+
+    @blueprint.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        tags=[_SERVICE],
+        responses={
+            200: {
+                "description": "Prometheus text",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        },
+    )
+    def metrics() -> Response:
+        content, kind = services.metrics.render()
+        return Response(content, content_type=kind)
+
+    @blueprint.get("/", doc_ui=False)
+    def home() -> Any:
+        return redirect("/docs")

@@ -1,0 +1,86 @@
+"""The queue over HTTP: what waits, pause and resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+
+from modules.api import responses
+from modules.api.forms import gone_of
+from modules.api.schemas import answers, requests
+from modules.api.services import Services
+from modules.api.sse import stream
+from modules.errors import TranscriberError
+from modules.jobs.events import Event
+
+_QUEUE = Tag(name="queue", description="What is being done, and stopping it")
+
+
+def add_queue(blueprint: APIBlueprint, services: Services) -> None:
+    desk = services.control
+
+    @blueprint.get(
+        "/queue",
+        summary="What is being done, and what waits",
+        tags=[_QUEUE],
+        responses={200: answers.QueueAnswer},
+    )
+    def queue() -> Response:
+        jobs = [responses.view(view) for view in desk.queue()]
+        return responses.as_json({"paused": desk.paused, "queue_length": len(jobs), "jobs": jobs})
+
+    @blueprint.post(
+        "/pause",
+        summary="Start nothing more; survives a restart",
+        tags=[_QUEUE],
+        responses={200: answers.PausedAnswer},
+    )
+    def pause() -> Response:
+        desk.pause()
+        return responses.as_json({"status": "paused", "message": "Nothing more is started"})
+
+    @blueprint.post(
+        "/resume", summary="Go on", tags=[_QUEUE], responses={200: answers.PausedAnswer}
+    )
+    def resume() -> Response:
+        desk.resume()
+        return responses.as_json({"status": "running", "message": "The queue is going on"})
+
+    @blueprint.get(
+        "/events",
+        summary="Server-sent events: every transition and every step of progress",
+        tags=[_QUEUE],
+        responses={
+            200: {
+                "description": "a stream; each event's data is a status and when it was",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            },
+            429: answers.ErrorAnswer,
+        },
+    )
+    def events(query: requests.EventsQuery) -> Response:
+        if services.events.listeners >= services.config.api.max_listeners:
+            raise TranscriberError(
+                "too_many_listeners",
+                f"{services.events.listeners} clients listen already.",
+                remedy="Ask again later, or raise api.max_listeners.",
+            )
+        gone = gone_of(request.environ)
+        last = request.headers.get("Last-Event-ID", "")
+        after = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else None
+
+        def over() -> bool:
+            return gone() or services.waiting.closing
+
+        def words(event: Event) -> dict[str, Any]:
+            return responses.view(desk.view(event.job)) | {"event": event.kind}
+
+        body: Iterator[bytes] = stream(services.events, after, query.filename, words, over)
+        response = Response(body, content_type="text/event-stream")
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Accel-Buffering"] = "no"
+        return response

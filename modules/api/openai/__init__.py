@@ -1,0 +1,4 @@
+"""Speech to text as OpenAI's API has it.
+
+Open ``routes.py`` first.
+"""

@@ -1,0 +1,4 @@
+"""Requests and answers as pydantic models; the OpenAPI document is made of them.
+
+Open ``requests.py`` first.
+"""

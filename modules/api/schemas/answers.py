@@ -1,0 +1,119 @@
+"""The answers of the API."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """Base of what is answered."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class ErrorAnswer(Answer):
+    """Every error. With ``debug`` also ``error`` and ``debug_info``."""
+
+    status: Literal["error"]
+    error_code: str
+    message: str
+    filename: str | None
+    suggestion: str | None
+    error: dict[str, Any] | None = None
+    debug_info: dict[str, Any] | None = None
+
+
+#: What any endpoint may answer; the server's door answers too.
+COMMON: dict[Any, Any] = dict.fromkeys((400, 401, 403, 413, 422, 429, 431, 503, 507), ErrorAnswer)
+
+
+class AcceptedAnswer(Answer):
+    """An order that is on its way."""
+
+    status: Literal["started", "queued"]
+    message: str
+    filename: str
+    job_id: str
+    client_id: str | None
+    priority: Literal["high", "low"]
+    settings: dict[str, Any]
+    queue_position: int
+
+
+class StatusAnswer(Answer):
+    """Where a file stands; what is not known is null."""
+
+    filename: str
+    job_id: str | None
+    status: Literal["pending", "processing", "completed", "error", "not_found"]
+    current_attempt: int | None
+    start_time: str | None
+    stage: str | None
+    percentage: int | None
+    queue_position: int | None
+    eta_seconds: float | None
+    priority: str | None
+    settings: dict[str, Any] | None
+    error: dict[str, Any] | None
+    where: str | None = Field(description="where a file lies that is no longer in shared/")
+
+
+class ResultAnswer(Answer):
+    """The content of NAME.result; docs/files.md explains every key."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+    filename: str
+    job_id: str
+    duration_seconds: float
+    settings: dict[str, Any]
+    outputs: list[str]
+    transcription: dict[str, Any]
+    metadata: dict[str, Any]
+
+
+class DeletedAnswer(Answer):
+    status: Literal["deleted"]
+    message: str
+    deleted_files: list[str]
+    processing_interrupted: bool
+    removed_from_queue: bool
+
+
+class QueueAnswer(Answer):
+    paused: bool
+    queue_length: int
+    jobs: list[StatusAnswer]
+
+
+class PausedAnswer(Answer):
+    status: Literal["paused", "running"]
+    message: str
+
+
+class FailureAnswer(Answer):
+    filename: str
+    size: int
+    job_id: str | None
+    error: dict[str, Any] | None
+    explanation: str | None
+
+
+class ManualAnswer(Answer):
+    files: list[FailureAnswer]
+
+
+class HealthAnswer(Answer):
+    """How the service is; 503 with ``unhealthy``."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    reasons: list[str]
+    troubles: list[Literal["storage", "share", "model", "worker", "events"]]
+    whisperx_available: bool
+    models_loaded: list[str]
+    memory_usage_mb: int
+    paused: bool
+    queue_length: int
+    processing: str | None

@@ -1,0 +1,64 @@
+"""Who may use the API, how often, and what web pages may do with it and its answers."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth, MultiAuth
+
+from modules.config.schema import ApiConfig
+
+#: Monitoring must reach it, whatever is configured.
+OPEN_PATHS = frozenset({"/health"})
+
+
+class Access:
+    """Keys and passwords, compared in constant time. Without either everybody may come in."""
+
+    def __init__(self, config: ApiConfig) -> None:
+        self._config = config
+        self._basic = HTTPBasicAuth(realm="audio-transcriber")
+        self._key = HTTPTokenAuth(header="X-API-Key")
+        self._bearer = HTTPTokenAuth(scheme="Bearer")
+        self._basic.verify_password(self._is_user)
+        self._key.verify_token(self._is_key)
+        self._bearer.verify_token(self._is_key)
+        self._any = MultiAuth(self._basic, self._bearer, self._key)
+
+    @property
+    def required(self) -> bool:
+        return self._config.key is not None or self._config.user is not None
+
+    def admits(self, app: Flask, path: str, headers: Mapping[str, str]) -> bool:
+        """Before the body is there; ``headers`` with names in lower case."""
+        if path in OPEN_PATHS or not self.required:
+            return True
+        given = {k: v for k, v in headers.items() if k in ("authorization", "x-api-key")}
+        # Schemes are the same in any case (RFC 9110, 11.1), which MultiAuth does not know.
+        scheme, space, rest = given.get("authorization", "").partition(" ")
+        given |= {"authorization": f"{scheme.title()} {rest}"} if space else {}
+        with app.test_request_context(headers=given):
+            wrapped = self._any.login_required(lambda: "")
+            answer: Any = wrapped()
+        return bool(answer == "")
+
+    def _is_key(self, given: str | None) -> bool:
+        return _same(given, self._config.key)
+
+    def _is_user(self, user: str, password: str) -> bool:
+        """The key is a password too, for browsers, which know no other way to send it."""
+        known = _same(user, self._config.user) & _same(password, self._config.password)
+        return known | _same(password, self._config.key)
+
+
+def _same(given: str | None, wanted: str | None) -> bool:
+    # Headers come as Latin-1, and may hold what was UTF-8.
+    if wanted is None:
+        return False
+    raw = (given or "").encode("latin-1", errors="replace")
+    return hmac.compare_digest(raw, wanted.encode()) | hmac.compare_digest(
+        (given or "").encode(errors="replace"), wanted.encode()
+    )

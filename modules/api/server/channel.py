@@ -1,0 +1,134 @@
+"""One connection: errors as JSON, and an answer that arrives though a body was refused."""
+
+from __future__ import annotations
+
+import functools
+import socket
+import threading
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask
+
+from modules.api.openai import format
+from modules.api.server.parser import GatedParser
+from modules.api.server.refusals import answer_to, as_openai
+
+if TYPE_CHECKING:
+    from modules.api.server.server import GatedServer
+
+#: How long, and for how much, we go on reading from a client whose request was refused.
+LINGER_S = 2.0
+
+LINGER_BYTES = 16 * 1024 * 1024
+
+_DISCARD_BYTES = 256 * 1024
+
+
+class JsonErrorTask(ErrorTask):
+    """Answers a refused request."""
+
+    request: Any
+    channel: Any
+    response_headers: list[tuple[str, str]]
+
+    def execute(self) -> None:
+        answer = answer_to(self.request.error)
+        try:
+            phrase = HTTPStatus(answer.status).phrase
+        except ValueError:
+            phrase = "Refused"
+        self.status = f"{answer.status} {phrase}"
+        self.response_headers += [("Content-Type", "application/json"), *answer.headers]
+        self.set_close_on_finish()
+        openai = str(self.request.path).startswith(format.PREFIX)
+        body = as_openai(answer) if openai else answer.body
+        self.content_length = len(body)
+        self.write(b"" if self.request.command == "HEAD" else body)
+        self.channel.linger_when_flushed = True
+
+
+class GatedChannel(HTTPChannel):
+    """A connection. Closing one with unread data in it would destroy the answer on its way to a
+    client that still sends; so after a refusal we say that we are done, and read on for a while.
+    """
+
+    parser_class: Any
+    requests_lock: threading.Lock
+    socket: Any  # None once it is closed
+    _flush_exception: Any
+    _flush_some: Any
+
+    error_task_class = JsonErrorTask
+    linger_when_flushed = False
+    _linger_until: float | None = None
+    _discarded = 0
+
+    def __init__(self, server: GatedServer, *args: Any, **kwargs: Any) -> None:
+        self.parser_class = functools.partial(GatedParser, gate=server.gate)
+        super().__init__(server, *args, **kwargs)
+
+    def received(self, data: bytes) -> bool:
+        with self.requests_lock:
+            refused = bool(self.requests) and self.requests[-1].error is not None
+        return False if refused else bool(super().received(data))
+
+    def readable(self) -> bool:
+        return self._linger_until is not None or bool(super().readable())
+
+    def writable(self) -> bool:
+        if self._linger_until is not None:
+            return time.monotonic() > self._linger_until  # then handle_write closes
+        return bool(super().writable())
+
+    def handle_write(self) -> None:
+        if self._linger_until is not None:
+            self.handle_close()
+        elif self.linger_when_flushed and self.close_when_flushed and not self.will_close:
+            self._flush_exception(self._flush_some)
+            # Sending may have found the client gone, and closed.
+            if self.socket is not None and not self.total_outbufs_len:
+                self._linger()
+        else:
+            super().handle_write()
+
+    def handle_read(self) -> None:
+        if self._linger_until is None:
+            super().handle_read()
+        elif not self._discard():
+            self.handle_close()
+
+    def _linger(self) -> None:
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # the client is gone
+            self.handle_close()
+            return
+        self._linger_until = time.monotonic() + LINGER_S
+
+    def _discard(self) -> bool:
+        """Read all there is; False if there will be no more, or it was enough."""
+        while self._discarded < LINGER_BYTES:
+            try:
+                count = len(self.socket.recv(_DISCARD_BYTES))
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if not count:
+                return False
+            self._discarded += count
+        return False
+
+    def handle_close(self) -> None:
+        super().handle_close()
+        request, self.request = self.request, None
+        if request is not None:
+            request.close()
+
+    def cancel(self) -> None:
+        for request in self.requests:
+            request.close()
+        super().cancel()

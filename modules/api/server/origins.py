@@ -1,0 +1,105 @@
+"""Which pages of the web may use the API: those of its own address."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+from modules.api.server.access import Access
+from modules.api.server.refusals import Refusal, refusal
+from modules.config.schema import ApiConfig
+from modules.config.types import HOST_NAME
+
+_USUAL_PORTS = {"http": 80, "https": 443}
+
+#: ``host[:port]``, as in the Host header.
+_AUTHORITY = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?")
+
+#: Nobody can register a name with such an ending.
+_OWN_ENDINGS = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
+
+
+class Pages:
+    """What pages in somebody's browser may do: the API's own all, those of others nothing.
+
+    A browser sends what a page of any site asks for, a password of HTTP Basic with it, and tells
+    in ``Origin`` whose page it is. Where a site's name leads to our address all of a sudden (DNS
+    rebinding), its page counts as ours, may read the answers, and is known by that name alone.
+    """
+
+    def __init__(self, config: ApiConfig) -> None:
+        self._names = {config.host.lower().removesuffix("."), *config.trusted_hosts}
+        # A page of another site does not know our key, and the browser keeps it from that site.
+        self._any_name = Access(config).required
+
+    def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
+        """Before the body is there; ``headers`` with names in lower case. Holds for /health too:
+        it names recordings, and monitoring sends no Origin.
+        """
+        return self._foreign(headers) or self._unknown(headers)
+
+    def _foreign(self, headers: Mapping[str, str]) -> Refusal | None:
+        origin, host = headers.get("origin"), headers.get("host", "")
+        # Pages cannot send these headers unasked, and we answer no such question (CORS) with yes.
+        bearer = headers.get("authorization", "").lower().startswith("bearer ")
+        if origin is None or bearer or headers.get("x-api-key") or _same_place(origin, host):
+            return None
+        return refusal(
+            403, "cross_site",
+            f"The request comes from a page of another site: Origin is {origin[:200]!r}, "
+            f"Host is {host[:200]!r}.",
+            "Send a key as X-API-Key or as a Bearer token, or no Origin. A proxy has to pass Host "
+            "on as it came.",
+        )  # fmt: skip
+
+    def _unknown(self, headers: Mapping[str, str]) -> Refusal | None:
+        host = headers.get("host")
+        if self._any_name or not host:  # no browser leaves it out
+            return None
+        place = _place(host)
+        if place is None:
+            why = f"The request is not proper HTTP: Host is {host[:200]!r}."
+            return refusal(400, "bad_request", why, "Check the client.")
+        name = place[0]
+        if name in self._names or _is_own(name):
+            return None
+        return refusal(
+            403, "unknown_host",
+            f"The name {name!r} in Host is not known here, and no key is set.",
+            f"Set api.key, or add {name!r} to api.trusted_hosts in config.yaml.",
+        )  # fmt: skip
+
+
+def _place(authority: str) -> tuple[str, int | None] | None:
+    """Host and port of ``host[:port]``: in lower case, without a final dot and brackets."""
+    parts = _AUTHORITY.fullmatch(authority.lower())
+    if parts is None:
+        return None
+    host, port = parts[1], int(parts[2]) if parts[2] else None
+    if host.startswith("["):
+        address = _address(host[1:-1])
+        return (str(address), port) if address and address.version == 6 else None
+    name = host.removesuffix(".")
+    return (name, port) if HOST_NAME.fullmatch(name) else None
+
+
+def _same_place(origin: str, host: str) -> bool:
+    """Host has no scheme, and TLS may end before us: a port left out is that of Origin's."""
+    scheme, _, authority = origin.lower().partition("://")
+    page, ours, usual = _place(authority), _place(host), _USUAL_PORTS.get(scheme)
+    if page is None or ours is None or usual is None:
+        return False
+    return (page[0], page[1] or usual) == (ours[0], ours[1] or usual)
+
+
+def _is_own(name: str) -> bool:
+    """An address, or a name that no stranger can have."""
+    return "." not in name or name.endswith(_OWN_ENDINGS) or _address(name) is not None
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,147 @@
+"""A request as it arrives: decided at its headers, its body spooled to disk and bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from waitress.adjustments import Adjustments
+from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
+from waitress.parser import HTTPRequestParser, ParsingError
+
+from modules.api.server.refusals import Gate, Refusal, RefusedError, refusal
+from modules.logger import get_logger
+from modules.storage.atomic import TEMPORARY_PREFIX
+
+log = get_logger("Api")
+
+
+#: Bodies from this size on are kept in a file.
+SPOOL_FROM_BYTES = 256 * 1024
+
+#: A line of chunked coding, and the headers after the last chunk; waitress itself sets no limit.
+FRAMING_BYTES = 16 * 1024
+
+
+class _SpoolFile(TempfileBasedBuffer):
+    """A body in an unnamed file: gone when it is closed, whatever becomes of us."""
+
+    def __init__(self, folder: Path, from_buffer: Any) -> None:
+        self._folder = folder
+        super().__init__(from_buffer)
+
+    def newfile(self) -> Any:
+        # Where a folder cannot hold unnamed files, it has this name for an instant.
+        return tempfile.TemporaryFile("w+b", dir=self._folder, prefix=TEMPORARY_PREFIX)
+
+
+class _SpooledBuffer(OverflowableBuffer):
+    """As its base, but the file is in our folder, not in the system's."""
+
+    buf: Any
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(SPOOL_FROM_BYTES)
+        self._folder = folder
+
+    def _set_large_buffer(self) -> None:
+        small = self.buf
+        self.buf = _SpoolFile(self._folder, small)
+        if small is not None:
+            small.close()
+        self.overflowed = True
+
+
+class GatedParser(HTTPRequestParser):
+    """Asks the gate once the headers are there, and stops a body that outgrows its limit."""
+
+    # What malformed requests lack, and waitress uses all the same.
+    command: Any = ""
+    path: Any = ""
+    body_rcv: Any
+
+    def __init__(self, adj: Adjustments, gate: Gate) -> None:
+        super().__init__(adj)
+        self._gate = gate
+        self._limit = 0
+        self.began = time.time()
+
+    def received(self, data: bytes) -> int:
+        had_headers = self.headers_finished
+        consumed = self._received(data)
+        if self.headers_finished and not had_headers and not (self.error or self.empty):
+            self._ask()
+        elif self.body_rcv is not None and not self.error:
+            self._check_body()
+        if self.error:
+            # Whatever follows belongs to this request; waitress would read it as the next one.
+            return len(data)
+        if self.body_rcv is None:
+            # waitress would wait for ever for the body that it asked for.
+            self.expect_continue = False
+        return consumed
+
+    def _received(self, data: bytes) -> int:
+        try:
+            return int(super().received(data))
+        except OSError as error:
+            log.error("A request's body could not be kept in %s: %s", self._gate.spool, error)
+            why = "The body of the request cannot be kept just now."
+            self._refuse(refusal(507, "storage_error", why, "Try again later."))
+            return len(data)
+        finally:
+            if self.error:
+                self._drop()
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # a length of 5000 digits, or an address such as http://[
+            raise ParsingError(f"{error}") from error
+        if self.body_rcv is not None:
+            self.body_rcv.buf = _SpooledBuffer(self._gate.spool)
+
+    def _ask(self) -> None:
+        # As the application will see it, or a rule on paths could be got round.
+        path = "/" + self.path.lstrip("/") if self.path.startswith("/") else self.path
+        headers = {name.lower().replace("_", "-"): value for name, value in self.headers.items()}
+        length = None if self.chunked else self.content_length
+        shown = path.encode("latin-1").decode("utf-8", "replace")
+        verdict = self._gate.admit(self.command, shown, headers, length)
+        if isinstance(verdict, Refusal):
+            self._refuse(verdict)
+            return
+        self._limit = verdict
+        if self.content_length > self._limit:
+            self._refuse_size()
+
+    def _check_body(self) -> None:
+        if len(self.body_rcv) > self._limit:
+            self._refuse_size()
+        elif self.chunked and not self.completed:
+            framing = self.body_rcv
+            if max(len(framing.control_line), len(framing.trailer)) > FRAMING_BYTES:
+                why = "The request is not proper HTTP: a chunk's header is too long."
+                self._refuse(refusal(400, "bad_request", why, "Check the client."))
+
+    def _refuse_size(self) -> None:
+        why = f"The body may have at most {self._limit} bytes here."
+        self._refuse(refusal(413, "body_too_large", why, "Send less."))
+
+    def _refuse(self, answer: Refusal) -> None:
+        self.error = RefusedError(answer)
+        self._drop()
+
+    def _drop(self) -> None:
+        self.completed = True
+        # Otherwise waitress says "100 Continue", and forgets that the request is complete.
+        self.expect_continue = False
+        self.close()
+
+    def close(self) -> None:
+        # What a full disk did not take is lost anyhow; the file is closed all the same.
+        with contextlib.suppress(OSError):
+            super().close()

@@ -1,0 +1,96 @@
+"""What waitress lets in: who may send, how much, and where it is kept meanwhile.
+
+waitress takes a whole body before any handler sees the request. Here a request is judged when its
+headers are there, a body is counted while it comes, and a large one waits on the share.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from waitress.server import TcpWSGIServer
+
+from modules.api.server.channel import GatedChannel
+from modules.api.server.refusals import Gate
+from modules.logger import get_logger
+
+log = get_logger("Api")
+
+
+class GatedServer(TcpWSGIServer):
+    """waitress's server over such connections. Other threads may call what needs no loop:
+    ``pull_trigger``, ``close_port``, ``end``, ``flushed``.
+    """
+
+    active_channels: Any
+    trigger: Any
+    socket: Any
+    asyncore: Any
+    _map: Any
+
+    channel_class = GatedChannel
+
+    def __init__(self, gate: Gate, *args: Any, **kwargs: Any) -> None:
+        self.gate = gate
+        self._closing_port = threading.Event()
+        self._ending = threading.Event()
+        self._pulling = threading.Lock()
+        self._closed = False
+        super().__init__(*args, **kwargs)
+
+    def maintenance(self, now: Any) -> None:
+        """Close what stands still: waitress leaves a connection with a running request alone."""
+        super().maintenance(now)
+        cutoff = now - self.adj.channel_timeout
+        for channel in list(self.active_channels.values()):
+            request = channel.request
+            trickles = request and not request.headers_finished and request.began < cutoff
+            # Nobody takes the answer. waitress would wait until the socket can be written to.
+            stuck = channel.total_outbufs_len and channel.last_activity < cutoff
+            if trickles or stuck:
+                channel.handle_close()
+
+    def run(self) -> None:
+        """Serve until ``end`` is asked for, then close everything."""
+        while not self._ending.is_set():
+            if self._closing_port.is_set() and self.accepting:
+                self._close_port()
+            self.asyncore.loop(
+                self.adj.asyncore_loop_timeout, self.adj.asyncore_use_poll, self._map, count=1
+            )
+        self.close_all()
+
+    def pull_trigger(self, thunk: Callable[[], None] | None = None) -> None:
+        with self._pulling:
+            # The number of a closed pipe may be another file's by now.
+            if not self._closed:
+                self.trigger.pull_trigger(thunk)
+
+    def close_port(self) -> None:
+        """Take no more connections; those there are go on."""
+        self._closing_port.set()
+        self.pull_trigger()
+
+    def end(self) -> None:
+        """Let ``run`` return."""
+        self._ending.set()
+        self.pull_trigger()
+
+    def flushed(self) -> bool:
+        """Whether every answer is out."""
+        return not any(c.total_outbufs_len for c in list(self.active_channels.values()))
+
+    def close_all(self) -> None:
+        """Close everything; for the network thread, or where there is none."""
+        with self._pulling:
+            self._closed = True
+        for channel in list(self.active_channels.values()):
+            channel.handle_close()
+        self.close()
+
+    def _close_port(self) -> None:
+        self.del_channel()
+        self.accepting = False
+        self.socket.close()
