@@ -21,7 +21,7 @@ from modules.recordings.lock import Ownership
 from modules.service import folder_orders, folder_requests
 
 if TYPE_CHECKING:
-    from modules.daemon import Daemon
+    from modules.daemon.daemon import Daemon
 
 
 class Desk(Protocol):
@@ -114,7 +114,7 @@ class _Acting:
 
 @contextlib.contextmanager
 def _acting(config: Config, clock: Clock, role: str) -> Iterator[Desk]:
-    from modules.daemon import Daemon  # takes a second, and is only needed where none runs
+    from modules.daemon.daemon import Daemon  # takes a second, and is only needed where none runs
 
     with Ownership(config, clock, role) as owner:
         daemon = Daemon(config, clock)

@@ -8,9 +8,9 @@ from argparse import Namespace
 from modules.clock import Clock, SystemClock
 from modules.config.loader import load_config
 from modules.config.schema import Config
-from modules.daemon import Daemon
+from modules.daemon.daemon import Daemon
+from modules.daemon.first_run import FirstRun
 from modules.errors import TranscriberError
-from modules.first_run import FirstRun
 from modules.logger import get_logger, setup_logging
 from modules.recordings.lock import Ownership
 from modules.service.folder_responder import Clerk

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from modules.health import KINDS
+from modules.daemon.health import KINDS
 from tests.deployment.tools import DEPLOY, run, tool
 from tests.scripted_daemon import ScriptedDaemon
 

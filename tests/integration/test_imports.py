@@ -19,7 +19,7 @@ ENGINES = ("ctranslate2", "faster_whisper", "onnxruntime", "av", "numpy")
     [
         ("modules.worker.transcription", HEAVY),
         ("modules.worker.main", HEAVY + ENGINES),
-        ("modules.daemon", HEAVY + ENGINES),
+        ("modules.daemon.daemon", HEAVY + ENGINES),
     ],
 )
 def test_what_is_not_needed_is_not_imported(module: str, left_out: tuple[str, ...]) -> None:

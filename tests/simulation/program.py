@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from modules import daemon
 from modules.config.schema import Config
-from modules.daemon import Daemon
+from modules.daemon import daemon
+from modules.daemon.daemon import Daemon
 from modules.jobs.events import Event
 from modules.jobs.job import Job
 from modules.runner import runner

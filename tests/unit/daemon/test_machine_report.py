@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modules.clock import SystemClock
-from modules.daemon import Daemon
+from modules.daemon.daemon import Daemon
 from modules.machine.processor import MemoryLimit, processor
 from modules.weights.locate import ModelSource, Origin
 from tests.builders import a_config
@@ -25,7 +25,7 @@ def said(
     daemon = Daemon(a_config(root, whisperx=whisperx), SystemClock())
     with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.INFO):
         limit = MemoryLimit(allowed_mb, "The limit of the container or service")
-        patch.setattr("modules.daemon.memory_limit", lambda: limit)
+        patch.setattr("modules.daemon.daemon.memory_limit", lambda: limit)
         daemon._report_machine(ModelSource("base", Origin.DIRECTORY, folder))
     daemon.register.close()
     return [(record.levelname, record.getMessage()) for record in caplog.records]

@@ -14,11 +14,11 @@ from modules.api.server.http_server import Server
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.daemon.first_run import FirstRun
+from modules.daemon.health import KINDS, Health
 from modules.delivery.webhooks import Callbacks
 from modules.errors import TranscriberError
 from modules.executors.local.executor import AudioProcessor
-from modules.first_run import FirstRun
-from modules.health import KINDS, Health
 from modules.intake.intake import Intake
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Events

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from modules.daemon.health import Health
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
-from modules.health import Health
 from modules.jobs.scheduler import Scheduler
 from modules.runner.outage import Trouble
 from modules.watching.watcher import WatchHealth

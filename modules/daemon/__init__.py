@@ -1,0 +1,4 @@
+"""The daemon process: wiring, signals, start and stop, periodic duties, health.
+
+Open ``wiring.py`` first.
+"""
