@@ -8,8 +8,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from modules.cli import language
 from modules.cli.parser import build_parser
+from modules.cli.terminal import translation
 from modules.errors import ConfigError, LockHeldError, ModelError, StorageError, TranscriberError
 
 #: Exit codes as in sysexits.h.
@@ -25,7 +25,7 @@ EXIT_CODES: tuple[tuple[type[TranscriberError], int], ...] = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     _accept_any_name()
-    language.choose(os.environ)
+    translation.choose(os.environ)
     options = build_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:

@@ -1,5 +1,5 @@
-"""The commands of ``transcriber.py``: one file a command, and what they share.
+"""The command line: commands, checks, the view of the folder, output to the terminal.
 
-Each command is ``run(options) -> exit code``. ``parser`` imports them only when they are called.
-Every message goes through ``gettext``; ``make messages`` keeps the catalogue of translations.
+Open ``parser.py`` first. Each command is ``run(options) -> exit code``, and is imported when it is
+called. Every message goes through ``gettext``; ``make messages`` keeps the translations.
 """

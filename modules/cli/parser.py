@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modules import __version__
-from modules.cli import help_texts
+from modules.cli.terminal import help_texts
 
 #: Between two looks of ``status --watch``, in seconds.
 _INTERVAL_S = 1.0
@@ -180,7 +180,7 @@ def _add_small_ones(commands: Any) -> None:
 
 
 def _add_completion(commands: Any) -> None:
-    from modules.cli.completion import SHELLS, called
+    from modules.cli.commands.completion import SHELLS, called
 
     purpose = _("print a script that completes commands by Tab")
     command = _add(commands, "completion", purpose, "", _command("completion"))

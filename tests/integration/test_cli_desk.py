@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 
 import transcriber
-from modules.cli import desk, session
-from modules.cli.desk import open_desk
+from modules.cli import backend, session
+from modules.cli.backend import open_desk
 from modules.clock import SystemClock
 from modules.config.loader import load_config
 from modules.errors import LockHeldError, TranscriberError
@@ -289,9 +289,9 @@ def test_a_daemon_that_starts_at_the_last_moment_is_asked(
     place: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, answers = load_config(place.config_file, {}), [False]
-    really = desk.daemon_runs
+    really = backend.daemon_runs
     monkeypatch.setattr(
-        desk, "daemon_runs", lambda c, k: answers.pop() if answers else really(c, k)
+        backend, "daemon_runs", lambda c, k: answers.pop() if answers else really(c, k)
     )
     with held(place, "daemon"), open_desk(config, SystemClock(), "delete command") as other:
         assert other.has_daemon

@@ -1,0 +1,137 @@
+"""``retry`` and ``delete``, whoever carries them out: the running daemon, or this very process.
+
+Without a daemon the command takes the daemon's place for a moment: it holds the same lock, takes in
+what an earlier run left, and uses the same ``Control``. So the rules stand in one place, and no
+daemon can start in the middle (decision 17).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from gettext import gettext as _
+from typing import TYPE_CHECKING, Any, Protocol
+
+from modules.cli.daemon_status import daemon_runs
+from modules.cli.terminal.translation import noted
+from modules.clock import Clock
+from modules.config.schema import Config
+from modules.errors import LockHeldError, StorageError, TranscriberError
+from modules.recordings.lock import Ownership
+from modules.service import folder_orders, folder_requests
+
+if TYPE_CHECKING:
+    from modules.daemon.daemon import Daemon
+
+
+class Desk(Protocol):
+    """Where recordings can be brought back and deleted. Both raise TranscriberError."""
+
+    has_daemon: bool
+
+    def retry(self, name: str) -> None:
+        """Take a recording out of ``manual/`` and order it afresh."""
+
+    def delete(self, name: str) -> dict[str, Any]:
+        """Delete it with all that was made from it; what was deleted, in the words of the API."""
+
+
+@contextlib.contextmanager
+def open_desk(config: Config, clock: Clock, role: str) -> Iterator[Desk]:
+    """The daemon if one runs, or we ourselves. ``role``: what the owner's note says of us.
+
+    Raises LockHeldError if somebody else holds the folder, StorageError.
+    """
+    with contextlib.ExitStack() as held:
+        desk: Desk = _Asking(config, clock)
+        if not daemon_runs(config, clock):
+            try:
+                desk = held.enter_context(_acting(config, clock, role))
+            except LockHeldError:
+                if not daemon_runs(config, clock):  # one may have been started just now
+                    raise
+        yield desk
+
+
+#: What is refused most, in the user's language and without the API's advice.
+_REFUSALS = {
+    "file_not_found": noted("there is no such recording there"),
+    "name_taken": noted(
+        "the shared folder has a file of this name already; rename or delete that one first"
+    ),
+    "not_a_recording": noted("this is not the name of a recording that the service looks at"),
+}
+
+
+def refusal(error: TranscriberError) -> str:
+    """Why something was not done."""
+    known = _REFUSALS.get(error.code)
+    return _(known) if known else str(error)
+
+
+class _Asking:
+    """Leaves errands for the daemon."""
+
+    has_daemon = True
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+
+    def retry(self, name: str) -> None:
+        self._ask("retry", name)
+
+    def delete(self, name: str) -> dict[str, Any]:
+        return self._ask("delete", name)
+
+    def _ask(self, action: str, name: str) -> dict[str, Any]:
+        errand = {"action": action, "filename": name}
+        return folder_requests.ask(
+            self._config.shared_directory,
+            errand,
+            self._clock,
+            lambda: daemon_runs(self._config, self._clock),
+        )
+
+
+class _Acting:
+    """A daemon of our own that is never started. Only under the lock."""
+
+    has_daemon = False
+
+    def __init__(self, daemon: Daemon, owner: Ownership) -> None:
+        self._daemon = daemon
+        self._owner = owner
+
+    def retry(self, name: str) -> None:
+        self._owner.beat()
+        self._daemon.control.retry(name, None)
+
+    def delete(self, name: str) -> dict[str, Any]:
+        self._owner.beat()
+        return folder_requests.removal(self._daemon.control.delete(name))
+
+
+@contextlib.contextmanager
+def _acting(config: Config, clock: Clock, role: str) -> Iterator[Desk]:
+    from modules.daemon.daemon import Daemon  # takes a second, and is only needed where none runs
+
+    with Ownership(config, clock, role) as owner:
+        daemon = Daemon(config, clock)
+        try:
+            daemon.files.prepare()
+            daemon.intake.recover()
+            _take_orders_in(daemon, config)
+            yield _Acting(daemon, owner)
+        finally:
+            daemon.register.close()
+
+
+def _take_orders_in(daemon: Daemon, config: Config) -> None:
+    """So that none is left for a recording that is deleted. Raises StorageError."""
+    try:
+        folder_orders.carry_out(config.shared_directory, daemon.intake)
+    except StorageError:
+        raise
+    except TranscriberError:
+        return  # settings beside a recording are wrong: its order waits until they are mended

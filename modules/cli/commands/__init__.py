@@ -1,0 +1,4 @@
+"""The commands, one file each.
+
+Open ``transcribe.py`` first.
+"""

@@ -1,0 +1,99 @@
+"""``status``: the folder as a table, or as JSON."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from gettext import gettext as _
+from typing import Any
+
+from modules.cli.daemon_status import Owner, find_owner
+from modules.cli.folder_view.report import Report, report
+from modules.cli.folder_view.rows import Row
+from modules.cli.session import configured, length, local_time, require_share, say
+from modules.cli.terminal import tables, wording
+from modules.clock import SystemClock, iso
+from modules.recordings.store import FileManager
+from modules.storage.atomic import storage_errors
+
+
+def run(options: Namespace) -> int:
+    """Show the folder. Raises StorageError if it is not there."""
+    config, clock = configured(options), SystemClock()
+    require_share(config)
+    if options.watch:
+        from modules.cli.commands import watch
+
+        return watch.run(config, clock, options.interval)
+    files = FileManager(config.shared_directory, config.manual_directory, clock)
+    with storage_errors(config.shared_directory):
+        found = report(config, files)
+    owner, paused = find_owner(config, clock), files.pause_flag.exists()
+    if options.json:
+        print(json.dumps(as_json(found, owner, paused), ensure_ascii=False, indent=2))
+        return 0
+    _show(found.rows)
+    for problem in found.problems:
+        say(_("Cannot be read: {problem}").format(problem=problem))
+    if found.not_looked_into:
+        told = _("Not looked into (watch.recursive is off): {folders}")
+        say(told.format(folders=", ".join(found.not_looked_into)))
+    say(wording.summary(found, owner, paused))
+    return 0
+
+
+def as_json(found: Report, owner: Owner | None, paused: bool) -> dict[str, Any]:
+    """The report for programs; what is not known is absent."""
+    return {
+        "recordings": [row_json(row) for row in found.rows],
+        "not_looked_into": found.not_looked_into,
+        "problems": found.problems,
+        "counts": {state.value: count for state, count in wording.counts(found.rows).items()},
+        "daemon": {"pid": owner.pid, "host": owner.host, "since": owner.since and iso(owner.since)}
+        if owner and owner.is_daemon
+        else None,
+        "paused": paused,
+    }
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """A recording for programs; what is not known is absent."""
+    known = {
+        "filename": row.name,
+        "state": row.state,
+        "stage": row.stage,
+        "percentage": row.percentage,
+        "attempt": row.attempt,
+        "error": row.error,
+        "duration_seconds": row.duration_s,
+        "language": row.language,
+        "word_count": row.words,
+        "when": iso(row.when) if row.when else None,
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _show(rows: Sequence[Row]) -> None:
+    head = (
+        _("NAME"), _("STATE"), _("LENGTH"), _("LANG"), _("WORDS"), _("WHEN"), "",
+    )  # fmt: skip
+    tables.show(
+        head,
+        [_cells(row) for row in rows],
+        right=(2, 4),
+        folded=(0, 6),
+        styles=[wording.COLOURS.get(row.state, "") for row in rows],
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.name,
+        wording.state_word(row.state),
+        length(row.duration_s),
+        row.language or "",
+        "" if row.words is None else str(row.words),
+        local_time(row.when),
+        wording.details(row),
+    )

@@ -1,0 +1,110 @@
+"""Checks of the machine: memory, cores, GPU, file system events."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+from collections.abc import Iterator
+from gettext import gettext as _
+from pathlib import Path
+
+import psutil
+
+from modules.cli.doctor.findings import Finding, ok, problem, warning
+from modules.config.schema import Config
+from modules.errors import ModelError
+from modules.machine.processor import memory_limit, number_in, processor
+from modules.weights.locate import locate, needed_mb
+
+_INOTIFY = Path("/proc/sys/fs/inotify")
+
+
+def check_processor() -> Iterator[Finding]:
+    """What decides how fast it is, and how much memory it takes."""
+    yield ok(_("processor"), str(processor()))
+
+
+def check_memory(config: Config) -> Iterator[Finding]:
+    """What may be used, against what the configured model is expected to take."""
+    limit = memory_limit()
+    free_mb = min(psutil.virtual_memory().available // 2**20, limit.mb)
+    seen = _("{allowed} MB, of which the machine has {free} MB free")
+    seen = seen.format(allowed=limit.mb, free=free_mb)
+    try:
+        whisperx = config.whisperx
+        source = locate(whisperx.model_size, config.models_directory, whisperx.allow_download)
+    except ModelError:
+        source = None  # the model has a line of its own
+    needed = needed_mb(source, whisperx) if source else None
+    if source and needed:
+        takes = _("{model} takes up to about {needed} MB")
+        seen = f"{seen}; {takes.format(model=source.name, needed=needed)}"
+    if needed and needed > limit.mb:
+        yield warning(_("memory"), seen, _("Give it more, or use a smaller whisperx.model_size."))
+    else:
+        yield ok(_("memory"), seen)
+
+
+def check_cores(config: Config) -> Iterator[Finding]:
+    cores, threads = len(os.sched_getaffinity(0)), config.whisperx.cpu_threads
+    seen = _("{cores} usable, whisperx.cpu_threads is {threads}")
+    seen = seen.format(cores=cores, threads=threads)
+    if threads > cores:
+        remedy = _("Set whisperx.cpu_threads to {cores}: more is slower.").format(cores=cores)
+        yield warning(_("cores"), seen, remedy)
+    else:
+        yield ok(_("cores"), seen)
+
+
+def check_gpu(config: Config) -> Iterator[Finding]:
+    """Only where the configuration asks for one."""
+    if config.whisperx.device != "cuda":
+        return
+    if ctypes.util.find_library("cuda"):
+        yield ok(_("GPU"), _("NVIDIA's driver is here"))
+    else:
+        seen = _("whisperx.device is cuda, and NVIDIA's driver is not here")
+        remedy = _("Install the driver, or set whisperx.device: cpu.")
+        yield problem(_("GPU"), seen, remedy)
+
+
+# --- file system events -----------------------------------------------------------------------
+
+
+def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:
+    """The limits of this user against the rough use of all that can be seen."""
+    subject = _("file events")
+    if not config.watch.events:
+        yield ok(subject, _("switched off (watch.events); the folder is read now and then"))
+        return
+    limits = {name: number_in(root / f"max_user_{name}") for name in ("instances", "watches")}
+    if None in limits.values():
+        yield warning(subject, _("inotify is not here; the folder is read now and then"))
+        return
+    used = dict(zip(("instances", "watches"), _inotify_use(), strict=True))
+    told = _("{used} of {limit} {name} used")
+    seen = ", ".join(
+        told.format(used=used[name], limit=limit, name=name) for name, limit in limits.items()
+    )
+    scarce = [name for name, limit in limits.items() if limit and used[name] >= 0.9 * limit]
+    if scarce:
+        settings = ", ".join(f"fs.inotify.max_user_{name}" for name in scarce)
+        yield warning(subject, seen, _("Raise {settings} with sysctl.").format(settings=settings))
+    else:
+        yield ok(subject, seen)
+
+
+def _inotify_use() -> tuple[int, int]:
+    """Instances and watches of this user's processes, as far as we may look."""
+    instances = watches = 0
+    for process in Path("/proc").iterdir():
+        try:
+            if not process.name.isdigit() or process.stat().st_uid != os.getuid():
+                continue
+            for link in (process / "fd").iterdir():
+                if os.readlink(link) == "anon_inode:inotify":
+                    instances += 1
+                    watches += (process / "fdinfo" / link.name).read_text().count("inotify wd:")
+        except OSError:
+            continue  # ended meanwhile, or not ours to look into
+    return instances, watches

@@ -1,0 +1,80 @@
+"""What is still to be done, in which order, and how long it will take, as far as the folder tells.
+
+The order of files that were only found is that of their times, as at a start of the daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from modules.cli.folder_view.rows import Row, State
+from modules.config.settings import Settings
+from modules.jobs.estimates import Estimates
+from modules.jobs.job import Job
+
+_OPEN = (State.PROCESSING, State.QUEUED, State.PENDING)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A recording that is still to be done; so many are ``ahead`` of it.
+
+    ``left_s``: seconds until its text is there.
+    """
+
+    row: Row
+    ahead: int
+    left_s: float | None
+
+
+def outlook(
+    rows: Sequence[Row],
+    estimates: Estimates,
+    settings: Settings,
+    now: datetime,
+    paused: bool,
+    order: Sequence[str] = (),
+) -> list[Waiting]:
+    """Those that are still to be done, by their turn. ``order``: as the daemon tells it.
+
+    Nothing is estimated while the queue is paused.
+    """
+    told = {name: place for place, name in enumerate(order)}
+    waiting = [row for row in rows if row.state in _OPEN]
+    waiting.sort(key=lambda row: (told.get(row.name, len(told)), row.turn, row.name))
+    speed = estimates.speed(settings)
+    found, total = [], None if paused else 0.0
+    for place, row in enumerate(waiting):
+        own = _left_s(row, estimates, speed, now) if total is not None else None
+        total = None if own is None or total is None else total + own
+        found.append(Waiting(row, place, total))
+    return found
+
+
+def _left_s(row: Row, estimates: Estimates, speed: float | None, now: datetime) -> float | None:
+    """Seconds of work that a recording still needs, or None if nobody can say."""
+    if row.job:
+        return estimates.remaining_s(_with_duration(row.job), *_own_pace(row, now))
+    length = estimates.duration_s(row.name, row.size)
+    return length / speed if length is not None and speed else None
+
+
+def _with_duration(job: Job) -> Job:
+    """The length is not in the file; what is done and its share of the whole tell it."""
+    share = job.progress.percentage / 100
+    return job.evolve(duration_s=job.position_s / share) if share else job
+
+
+def _own_pace(row: Row, now: datetime) -> tuple[float | None, float | None]:
+    """Seconds that the open attempt has run, and of audio that it gained; if that is known."""
+    job = row.job
+    last = job.attempts[-1] if job and job.attempts else None
+    if job is None or last is None or row.state is not State.PROCESSING or last.running_seconds:
+        return None, None  # interrupted before: when it went on stands nowhere
+    try:
+        ran_s = (now - datetime.fromisoformat(last.start_time)).total_seconds()
+    except (ValueError, TypeError):
+        return None, None
+    return ran_s, job.position_s - last.start_position_seconds

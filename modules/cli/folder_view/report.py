@@ -1,0 +1,169 @@
+"""Every recording of the shared and the manual folder, from the files alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from modules.cli.folder_view.rows import (
+    Row,
+    State,
+    failed_row,
+    finished_row,
+    lonely_row,
+    untouched_row,
+    working_row,
+)
+from modules.cli.folder_view.sidecar_reader import read_state
+from modules.config.schema import Config
+from modules.errors import TranscriberError
+from modules.recordings.names import is_recording, is_visible_folder
+from modules.recordings.sidecars import IN_PROGRESS, RESULT, sidecar_name
+from modules.recordings.store import FileManager
+from modules.service import folder_orders
+from modules.watching.scan import Scan, scan
+from modules.watching.stability import FileSample
+
+_ORDER = {state: place for place, state in enumerate(State)}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_SIDECARS = (RESULT, IN_PROGRESS)
+#: Names whose kind is remembered; more than a folder should hold.
+_KINDS_KEPT = 500_000
+#: A name of so many characters is never cut for a sidecar, whatever they are.
+_SURELY_SHORT = 50
+
+
+@dataclass
+class Report:
+    """``not_looked_into``: subfolders that the service passes by. ``problems``: one line each."""
+
+    rows: list[Row] = field(default_factory=list)
+    not_looked_into: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def report(config: Config, files: FileManager) -> Report:
+    """The whole report, finished ones first. Raises OSError if the share cannot be listed."""
+    return Reporter(config, files).look()
+
+
+#: What is known of a finished recording holds as long as these files are the same.
+_Seen = tuple[FileSample | None, ...]
+
+
+class Reporter:
+    """Looks at the two folders, as often as it is asked. What did not change is not read again."""
+
+    def __init__(self, config: Config, files: FileManager) -> None:
+        self._config = config
+        self._files = files
+        self._manual = _inside(config.manual_directory, config.shared_directory)
+        self._kinds: dict[str, bool] = {}
+        self._known: dict[tuple[str, str], tuple[_Seen, Row | None]] = {}
+        self._kept: dict[tuple[str, str], tuple[_Seen, Row | None]] = {}
+
+    def look(self) -> Report:
+        """Every recording, finished ones first. Raises OSError if the share cannot be listed."""
+        self._kept = {}
+        seen = scan(
+            self._config.shared_directory,
+            recursive=self._config.watch.recursive,
+            wants_file=lambda name: self._is_recording(name) or name.endswith(_SIDECARS),
+            wants_folder=lambda name: is_visible_folder(name) and name != self._manual,
+        )
+        rows = self._shared_rows(seen) + self._manual_rows()
+        rows.sort(key=lambda row: (_ORDER[row.state], row.when or _LONG_AGO))
+        # Of what is gone nothing is kept.
+        self._known = self._kept
+        return Report(rows, sorted(seen.passed_by), seen.problems)
+
+    def _is_recording(self, name: str) -> bool:
+        """Asked of each name at each look."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            if len(self._kinds) > _KINDS_KEPT:
+                self._kinds.clear()
+            kind = self._kinds[name] = is_recording(name)
+        return kind
+
+    def _once(
+        self, place: str, name: str, seen: _Seen, read: Callable[[], Row | None]
+    ) -> Row | None:
+        """What was read of a recording, anew only if its files changed."""
+        key = (place, name)
+        before = self._known.get(key)
+        found = before if before and before[0] == seen else (seen, read())
+        self._kept[key] = found
+        return found[1]
+
+    def _shared_rows(self, seen: Scan) -> list[Row]:
+        rows, claimed = [], set()
+        ordered = _ordered(self._files.shared)
+        for name, sample in seen.files.items():
+            if self._is_recording(name):
+                state, result = name + IN_PROGRESS, name + RESULT
+                if len(name) > _SURELY_SHORT:
+                    state, result = sidecar_name(name, IN_PROGRESS), sidecar_name(name, RESULT)
+                claimed |= {state, result}
+                rows.append(
+                    (self._working(name, sample) if state in seen.files else None)
+                    or self._finished(name, sample, seen.files.get(result))
+                    or untouched_row(name, sample, ordered)
+                )
+        for sidecar in seen.files.keys() - claimed:
+            row = (
+                None if self._is_recording(sidecar) else self._lonely(sidecar, seen.files[sidecar])
+            )
+            rows += [row] if row else []
+        return rows
+
+    def _working(self, name: str, sample: FileSample) -> Row | None:
+        return working_row(name, sample, self._files)
+
+    def _finished(self, name: str, sample: FileSample, result: FileSample | None) -> Row | None:
+        if result is None:
+            return None
+        return self._once(
+            "shared", name, (sample, result), lambda: finished_row(name, sample, self._files)
+        )
+
+    def _lonely(self, sidecar: str, sample: FileSample) -> Row | None:
+        return self._once("shared", sidecar, (sample,), lambda: lonely_row(sidecar, self._files))
+
+    def _manual_rows(self) -> list[Row]:
+        manual = self._config.manual_directory
+        try:
+            seen = scan(
+                manual,
+                recursive=True,
+                wants_file=self._is_recording,
+                wants_folder=is_visible_folder,
+            )
+        except OSError:
+            return []
+        # What explains it is there before the recording is.
+        rows = (
+            self._once("manual", name, (sample,), partial(failed_row, manual, name, sample))
+            for name, sample in seen.files.items()
+        )
+        return [row for row in rows if row]
+
+
+def _inside(folder: Path, root: Path) -> str | None:
+    real, real_root = Path(os.path.realpath(folder)), Path(os.path.realpath(root))
+    return real.relative_to(real_root).as_posix() if real.is_relative_to(real_root) else None
+
+
+def _ordered(shared: Path) -> dict[object, float]:
+    """The names in orders that no daemon has carried out yet, and since when they lie there."""
+    names = {}
+    with contextlib.suppress(OSError):
+        for path in folder_orders.folder(shared).iterdir():
+            with contextlib.suppress(TranscriberError, OSError):
+                names[(read_state(path) or {}).get("filename")] = path.lstat().st_mtime
+    return names

@@ -1,0 +1,4 @@
+"""Output to a terminal: tables, progress, wording, translation.
+
+Open ``wording.py`` first.
+"""

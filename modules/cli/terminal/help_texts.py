@@ -1,0 +1,110 @@
+"""The texts under each ``--help``: examples first, then what one should know."""
+
+from __future__ import annotations
+
+from modules.cli.terminal.translation import noted
+
+EXIT_CODES = noted("""\
+exit codes:
+  0   all is well                    74  a folder cannot be used
+  1   it failed, wholly or in part   75  another transcriber is running
+  2   the command line is wrong      78  the configuration is wrong
+  69  a model is missing             130 stopped with Ctrl-C
+""")
+
+MAIN = noted("""\
+examples:
+  transcriber.py                      run the service: watch the shared folder
+  transcriber.py doctor               is everything in place?
+  transcriber.py status               what is done, what is waiting, what failed
+  transcriber.py status --watch       the same, as it changes
+  transcriber.py retry talk.mp3       a file that failed, once more
+  transcriber.py transcribe talk.mp3  one file, here and now, without the service
+  transcriber.py COMMAND --help       more on a command
+
+Without a command the service runs. Every command reads config.yaml beside this program;
+--config, given before the command, names another one. The language of messages is that of
+LANG, LC_MESSAGES or LC_ALL: English or Russian.
+""")
+
+TRANSCRIBE = noted("""\
+examples:
+  transcriber.py transcribe talk.mp3                talk.txt and talk.srt beside it
+  transcriber.py transcribe *.mp4 -f srt -o subs/   subtitles only, into a folder
+  transcriber.py transcribe talk.mp3 --language en --model small
+  transcriber.py transcribe talk.mp3 -f txt,json    several formats
+
+Nothing is ever written over a file unless --overwrite is given. While the service runs it holds
+the lock, and this command says so and ends with 75: copy the file into the shared folder then.
+Files that lie in the shared folder are the service's work: use `submit` to have one done first.
+Ctrl-C ends it; what was written by then stays.
+""")
+
+SUBMIT = noted("""\
+examples:
+  transcriber.py submit talk.mp3           a file in the shared folder, by its name
+  transcriber.py submit shared/talk.mp3    or by its path
+
+The file goes before all those that were merely found in the folder. It must lie in the shared
+folder already. If no service runs, the order is kept and carried out at the next start.
+""")
+
+STATUS = noted("""\
+examples:
+  transcriber.py status                a table of the shared folder and of the files that failed
+  transcriber.py status --watch        a table with bars that follows what happens; Ctrl-C ends it
+  transcriber.py status --watch > log  a line for each change
+  transcriber.py status --json         for programs
+
+It reads the folder alone, so it works with and without the service. The states:
+  pending     found, nothing done yet          completed   the text is there
+  queued      ordered, or waits to go on       error       given up on
+  processing  the model has it                 manual      failed and moved to the manual folder
+""")
+
+QUEUE = noted("""\
+examples:
+  transcriber.py queue          what is done now, and what after it
+  transcriber.py queue --json   for programs
+
+The times are learned from what this machine has done so far, so at first there are none. Without
+a service the order is that of its next start: orders first, then files by their time.
+""")
+
+RETRY = noted("""\
+examples:
+  transcriber.py retry talk.mp3     a file in the manual folder, by its name
+  transcriber.py retry manual/*.mp3 or by its path, all of a kind
+
+The file goes back into the shared folder and is ordered afresh. Where the shared folder has a file
+of that name already, nothing is moved. If no service runs, it begins at the next start.
+""")
+
+DELETE = noted("""\
+examples:
+  transcriber.py delete talk.mp3         asks, then deletes the file and all that was made from it
+  transcriber.py delete --yes talk.mp3   asks nothing; for scripts
+
+The recording goes, with its texts, its result and its settings, from the shared folder and from
+the manual folder. One that is being done is stopped. Nothing can be brought back.
+""")
+
+DOCTOR = noted("""\
+Each line begins with ok, warning or problem. A warning leaves the program working; a problem does
+not, and the exit code is 1. Nothing is changed, and it may run beside the service.
+""")
+
+PAUSE = noted("""\
+The file in hand stops after its current piece and later goes on from there. New files and orders
+are still accepted. The pause outlives a restart; `transcriber.py resume` ends it.
+""")
+
+COMPLETION = noted("""\
+Tab then completes commands, options and the names of recordings. A line in ~/.bashrc or ~/.zshrc
+(there after compinit) installs it for every new shell:
+
+  eval "$({command} completion {shell})"
+
+In fish: {command} completion fish | source
+The command is called `{name}` then.
+""")

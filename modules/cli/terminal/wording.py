@@ -1,0 +1,101 @@
+"""The program's own words for states, stages and times, as people read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from gettext import gettext as _
+from gettext import ngettext
+
+from modules.cli.daemon_status import Owner
+from modules.cli.folder_view.report import Report
+from modules.cli.folder_view.rows import Row, State
+from modules.cli.terminal.translation import noted
+
+_STATES = {
+    State.COMPLETED: noted("completed"),
+    State.MANUAL: noted("manual"),
+    State.ERROR: noted("error"),
+    State.PENDING: noted("pending"),
+    State.QUEUED: noted("queued"),
+    State.PROCESSING: noted("processing"),
+}
+_STAGES = {
+    "queued": noted("queued"),
+    "loading_model": noted("loading model"),
+    "processing_audio": noted("processing audio"),
+    "generating_text": noted("generating text"),
+}
+COLOURS = {
+    State.COMPLETED: "green",
+    State.MANUAL: "red",
+    State.ERROR: "red",
+    State.PROCESSING: "cyan",
+    State.QUEUED: "yellow",
+}
+
+
+def state_word(state: State) -> str:
+    return _(_STATES[state])
+
+
+def stage_word(stage: str | None) -> str:
+    """Empty where there is nothing to tell beside the state."""
+    return _(_STAGES.get(stage, stage)) if stage and stage != "queued" else ""
+
+
+def error_word(error: str | None) -> str:
+    """Our own words about a file in the user's language; the daemon's as they are."""
+    return _(error) if error else ""
+
+
+def details(row: Row) -> str:
+    """Stage, percentage, attempt and error, as far as they say something."""
+    parts = []
+    if row.state in (State.PROCESSING, State.QUEUED):
+        parts += [stage_word(row.stage)] if stage_word(row.stage) else []
+        parts += [f"{row.percentage} %"] if row.percentage else []
+        parts += [_("attempt {n}").format(n=row.attempt)] if (row.attempt or 1) > 1 else []
+    return ", ".join([*parts, *([error_word(row.error)] if row.error else [])])
+
+
+def duration(seconds: float | None) -> str:
+    """Roughly: nobody knows to the second. Empty if not known at all."""
+    if seconds is None:
+        return ""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return _("under a minute")
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        days = round(hours / 24)
+        return ngettext("{n} day", "{n} days", days).format(n=days)
+    if hours:
+        return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
+    return _("{minutes} min").format(minutes=minutes)
+
+
+def counts(rows: Iterable[Row]) -> dict[State, int]:
+    counted = Counter(row.state for row in rows)
+    return {state: counted[state] for state in State}
+
+
+def _counted(state: State, n: int) -> str:
+    """``5 completed``: in some languages the word changes with the number."""
+    told = {
+        State.COMPLETED: ngettext("{n} completed", "{n} completed", n),
+        State.MANUAL: ngettext("{n} manual", "{n} manual", n),
+        State.ERROR: ngettext("{n} error", "{n} error", n),
+        State.PENDING: ngettext("{n} pending", "{n} pending", n),
+        State.QUEUED: ngettext("{n} queued", "{n} queued", n),
+        State.PROCESSING: ngettext("{n} processing", "{n} processing", n),
+    }
+    return told[state].format(n=n)
+
+
+def summary(found: Report, owner: Owner | None, paused: bool) -> str:
+    """The last line: who runs, whether it is paused, how many there are of each."""
+    parts = [str(owner) if owner else _("No daemon runs.")]
+    parts += [_("The queue is paused.")] if paused else []
+    told = [_counted(state, count) for state, count in counts(found.rows).items() if count]
+    return " ".join([*parts, f"{', '.join(told)}." if told else _("There are no recordings.")])

@@ -1,0 +1,133 @@
+"""What ``status --watch`` shows: as much as there is room for, or a line for each change."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.console import Console
+
+from modules.cli.commands.watch import Lines
+from modules.cli.folder_view.forecast import Waiting
+from modules.cli.folder_view.report import Report
+from modules.cli.folder_view.rows import Row, State
+from modules.cli.folder_view.snapshot import Sight
+from modules.cli.terminal.watch_table import draw
+
+NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
+
+
+def a_sight(waiting: int = 0, done: int = 0, failed: int = 0, percentage: int = 45) -> Sight:
+    """The first of those that wait is at work."""
+    queue = [Row(f"wait {n}.mp3", State.PENDING) for n in range(1, waiting)]
+    if waiting:
+        stage = "processing_audio"
+        row = Row("run.mp3", State.PROCESSING, NOON, stage=stage, percentage=percentage)
+        queue.insert(0, row)
+    ended = [
+        Row(f"done {n}.mp3", State.COMPLETED, NOON + timedelta(seconds=n)) for n in range(done)
+    ]
+    ended += [Row(f"bad {n}.mp3", State.MANUAL, NOON, error="Not media.") for n in range(failed)]
+    rows = [Waiting(row, place, 60.0 * place) for place, row in enumerate(queue)]
+    return Sight(Report([*ended, *queue]), rows)
+
+
+def drawn(sight: Sight, width: int = 100, height: int = 24) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
+    console.print(draw(sight, width, height))
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("height", [6, 10, 24, 50])
+@pytest.mark.parametrize("width", [30, 60, 100, 200])
+@pytest.mark.parametrize(
+    ("waiting", "done", "failed"),
+    [(0, 0, 0), (1, 0, 0), (3, 2, 1), (10_000, 0, 0), (0, 10_000, 0), (5_000, 5_000, 10)],
+)
+def test_it_fits_whatever_there_is(
+    waiting: int, done: int, failed: int, width: int, height: int
+) -> None:
+    lines = drawn(a_sight(waiting, done, failed), width, height)
+    assert len(lines) <= height
+    assert all(len(line) <= width for line in lines)
+
+
+def test_who_is_at_work_who_waits_and_who_ended_newest_first() -> None:
+    text = "\n".join(drawn(a_sight(waiting=4, done=3, failed=1)))
+    assert text.splitlines()[0] == "No daemon runs. 3 completed, 1 manual, 3 pending, 1 processing."
+    assert re.search(r"1 +run\.mp3 +━+.* 45 +processing audio", text)
+    assert re.search(r"3 +wait 2\.mp3 .*pending +2 min", text)
+    places = [text.index(name) for name in ("done 2", "done 1", "done 0", "bad 0.mp3")]
+    assert places == sorted(places)
+    assert "Not media." in text
+
+
+def test_what_has_no_room_is_counted() -> None:
+    lines = drawn(a_sight(waiting=10_000, done=10_000), height=24)
+    told = [int(line.split()[2]) for line in lines if line.startswith("…")]
+    shown = len([line for line in lines if ".mp3" in line])
+    assert sum(told) + shown == 20_000
+
+
+def test_names_cannot_disturb_the_screen() -> None:
+    row = Row("[red]odd\x1b[2J\n\udcff.mp3", State.PROCESSING, percentage=5)
+    [line] = [x for x in drawn(Sight(Report([row]), [Waiting(row, 0, None)])) if "odd" in x]
+    assert r"[red]odd\x1b[2J\n\udcff.mp3" in line
+
+
+def test_a_share_that_is_away_is_said() -> None:
+    [line] = drawn(Sight(problem="Stale file handle"))
+    assert line == "The shared folder cannot be read just now: Stale file handle"
+
+
+# --- lines --------------------------------------------------------------------------------------
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    lines = capsys.readouterr().out.splitlines()
+    stamps = [re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] (.*)", line) for line in lines]
+    assert all(stamps), lines
+    return [stamp.group(1) for stamp in stamps if stamp]
+
+
+def test_a_line_for_each_change_and_none_without(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.show(a_sight(waiting=2, percentage=12))
+    assert told(capsys) == ["No daemon runs. 1 pending, 1 processing."]
+    for percentage in (12, 15, 19):
+        lines.show(a_sight(waiting=2, percentage=percentage))
+    assert told(capsys) == []
+    lines.show(a_sight(waiting=2, percentage=21))
+    assert told(capsys) == ["run.mp3: processing, 20 %"]
+    lines.show(a_sight(waiting=1, percentage=21, done=1, failed=1))
+    assert told(capsys) == [
+        "wait 1.mp3: gone",
+        "done 0.mp3: completed",
+        "bad 0.mp3: manual, Not media.",
+        "No daemon runs. 1 completed, 1 manual, 1 processing.",
+    ]
+
+
+def test_trouble_is_said_once_and_its_end_too(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.show(a_sight(done=1))
+    for _ in range(3):
+        lines.show(Sight(problem="gone"))
+    lines.show(a_sight(done=1))
+    assert told(capsys) == [
+        "No daemon runs. 1 completed.",
+        "The shared folder cannot be read just now: gone",
+        "No daemon runs. 1 completed.",
+    ]
+
+
+def test_a_name_cannot_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.show(Sight())
+    lines.show(Sight(Report([Row("a\n[2024-01-01 00:00:00] b\x1b[2J.mp3", State.PENDING)])))
+    shown = told(capsys)
+    assert len(shown) == 3
+    assert shown[1] == r"a\n[2024-01-01 00:00:00] b\x1b[2J.mp3: pending"
