@@ -20,10 +20,12 @@ from tests.scripted_worker import recording
 #: ``transcriber.py`` with another child process, and less patience.
 PROGRAM = """
 import sys
-from modules import audio_processor, daemon, runner, trouble
-daemon.HEARTBEAT_S = runner.HOLD_S = trouble.HOLD_S = {hold_s}
+from modules.daemon import daemon
+from modules.executors.local import executor
+from modules.runner import held_settings, outage, runner
+daemon.HEARTBEAT_S = outage.HOLD_S = runner.HOLD_S = held_settings.HOLD_S = {hold_s}
 runner._IDLE_TICK_S = min(runner._IDLE_TICK_S, {hold_s})
-audio_processor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
+executor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
 import transcriber
 sys.exit(transcriber.main(sys.argv[1:]))
 """

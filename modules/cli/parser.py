@@ -41,7 +41,7 @@ def build_parser() -> ArgumentParser:
         "--config", type=Path, metavar=_("FILE"), help=_("default: config.yaml")
     )
     _completes(config, "file")
-    parser.set_defaults(command=_command("service"), first_run_sample=None)
+    parser.set_defaults(command=_command("run"), first_run_sample=None)
     commands = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"))
     _add_run(commands)
     _add_transcribe(commands)
@@ -60,7 +60,7 @@ def _command(module: str, function: str = "run") -> Callable[[Namespace], int]:
 
     def run(options: Namespace) -> int:
         found: Callable[[Namespace], int] = getattr(
-            importlib.import_module(f"modules.cli.{module}"), function
+            importlib.import_module(f"modules.cli.commands.{module}"), function
         )
         return found(options)
 
@@ -88,7 +88,7 @@ def _completes(action: Any, what: str) -> None:
 
 def _add_run(commands: Any) -> None:
     purpose = _("watch the shared folder (this is the default)")
-    run = _add(commands, "run", purpose, "", _command("service"))
+    run = _add(commands, "run", purpose, "", _command("run"))
     sample = run.add_argument(
         "--first-run-sample",
         type=Path,

@@ -18,10 +18,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 #: Tries everything on a folder with a file in it, and says what happened: "done" or an errno.
 TRIES = """
 import ctypes, errno, json, os, signal, socket, subprocess, sys, tempfile, threading
-from modules import cage
+from modules.worker import sandbox
 
 folder, online = sys.argv[1], sys.argv[2] == "online"
-missing = cage.enter(online)
+missing = sandbox.enter(online)
 file = os.path.join(folder, "file")
 
 def syscall(*arguments):
@@ -165,8 +165,8 @@ def test_what_a_machine_does_not_know_is_said_and_the_rest_is_done(tmp_path: Pat
     script = """
 import os, platform
 platform.machine = lambda: "riscv64"
-from modules import cage
-print(*cage.enter(False), os.nice(0), sep="\\n")
+from modules.worker import sandbox
+print(*sandbox.enter(False), os.nice(0), sep="\\n")
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True

@@ -41,7 +41,7 @@ class QuickReplacement(ScriptedDaemon):
 
     def command(self, *arguments: str) -> list[str]:
         python, option, program, *rest = super().command(*arguments)
-        gap = f"from modules import audio_processor\naudio_processor._RESTART_GAP_S = {GAP_S}\n"
+        gap = f"from modules.executors.local import executor\nexecutor._RESTART_GAP_S = {GAP_S}\n"
         return [python, option, gap + program, *rest]
 
 

@@ -23,7 +23,11 @@ from modules.cli.parser import build_parser
 from modules.cli.terminal import translation, wording
 
 PROJECT = Path(__file__).resolve().parents[4]
-SOURCES = [*sorted((PROJECT / "modules" / "cli").glob("*.py")), PROJECT / "transcriber.py"]
+SOURCES = [
+    *sorted((PROJECT / "modules" / "cli").rglob("*.py")),
+    PROJECT / "modules" / "service" / "folder_requests.py",
+    PROJECT / "transcriber.py",
+]
 FOLDER = translation.CATALOGUES / "ru" / "LC_MESSAGES"
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "noted": None}
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
@@ -153,11 +157,7 @@ def spells(node: ast.AST) -> bool:
     return False
 
 
-#: What the daemon itself says is English, as its log is.
-TRANSLATED = [source for source in SOURCES if source.name != "clerk.py"]
-
-
-@pytest.mark.parametrize("source", TRANSLATED, ids=lambda path: path.name)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 def test_nothing_is_said_past_the_catalogue(source: Path) -> None:
     assert unspoken(ast.parse(source.read_text(encoding="utf-8"))) == []
 
