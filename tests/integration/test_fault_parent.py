@@ -31,9 +31,10 @@ from tests.scripted_worker import full_text
 IMPORT_S = 120.0
 #: What of them is seen in its memory: by then it has tied its life to its parent's.
 LIBRARY = "libctranslate2"
-REAL_WORKER = (
-    "from modules.executors.local import process\nexecutor.worker_command = process.worker_command"
-)
+REAL_WORKER = """
+from modules.executors.local import process
+executor.worker_command = process.worker_command
+"""
 
 
 def has_its_libraries(pid: int) -> bool:

@@ -100,5 +100,8 @@ def test_any_text_makes_a_document(text: str, title: str) -> None:
 
 
 def test_nothing_of_docx_is_loaded_before_it_is_wanted() -> None:
-    code = "import sys, modules.outputs.render; sys.exit('docx' in sys.modules or 'lxml' in sys.modules)"
+    code = (
+        "import sys, modules.outputs.render;"
+        "sys.exit('docx' in sys.modules or 'lxml' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
