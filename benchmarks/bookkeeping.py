@@ -16,12 +16,12 @@ import psutil
 
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.base import Outcome, RunCallbacks, Task
 from modules.executors.protocol import Done, Started, parse_event
 from modules.jobs.job import Priority, Status
 from modules.jobs.scheduler import Scheduler
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
 from modules.runner.runner import Runner
 from modules.transcript.model import Chunk, Segment, Word
 from tests.builders import a_config, a_job, a_model
@@ -116,7 +116,7 @@ class Talker(FakeProcessor):
         self.before_mb = self.chunks_mb = 0.0
         self.ended = 0.0
 
-    def process(self, request: Request, handlers: Handlers) -> Outcome:
+    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
         """Hand over one chunk after the other, and note what that cost."""
         handlers.on_accepted()
         duration_s = self._count * CHUNK_S
@@ -163,15 +163,15 @@ def bookkeeping(root: Path, hours: float) -> Bookkeeping:
 
 def runner_over(
     config: Config, worker: FakeProcessor
-) -> tuple[Runner, FileManager, Callable[[str], None]]:
+) -> tuple[Runner, RecordingStore, Callable[[str], None]]:
     """A runner with such a worker, its files, and what orders one of them."""
     a_model(config.models_directory)
     clock = SystemClock()
-    files = FileManager(config.shared_directory, config.manual_directory, clock)
+    files = RecordingStore(config.shared_directory, config.manual_directory, clock)
     files.prepare()
-    journal: Journal
+    journal: StateWriter
     scheduler = Scheduler(clock, lambda job: journal.record_if_possible(job))
-    journal = Journal(files, scheduler.get)
+    journal = StateWriter(files, scheduler.get)
     runner = Runner(
         config, scheduler, worker, files, journal, clock, look_again=lambda name: None  # type: ignore[arg-type]
     )  # fmt: skip

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.diarization.diarizer import Diarized, Diarizer
 from modules.transcript.model import Turn
 from tests import speech
@@ -185,7 +185,7 @@ def diarized(
     """What the diarizer finds, and the processor time that it takes, in seconds."""
     from modules.audio.vad import detector
 
-    settings = Settings(
+    settings = TranscriptionSettings(
         model_size="base", language="auto", temperature=0, compute_type="int8", device="cpu"
     )
     began = time.process_time()

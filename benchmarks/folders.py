@@ -20,7 +20,7 @@ import psutil
 
 from modules.clock import SystemClock
 from modules.config.schema import Config, WatchConfig
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.watching.watcher import RESCAN_COST_FACTOR
 from tests.builders import SETTINGS
 from tests.scripted_daemon import ScriptedDaemon
@@ -88,7 +88,7 @@ class Folder:
 def fill(shared: Path, count: int) -> None:
     """Put finished recordings into a folder, each with its result and its texts."""
     shared.mkdir(parents=True, exist_ok=True)
-    files = FileManager(shared, shared.parent / "manual", SystemClock())
+    files = RecordingStore(shared, shared.parent / "manual", SystemClock())
     sound = recording(1)
     source: dict[str, object] = {}
     for number in range(count):

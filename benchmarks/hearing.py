@@ -10,8 +10,8 @@ from types import TracebackType
 from benchmarks.spoken import spoken
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.executors.base import Handlers
-from modules.executors.local.executor import AudioProcessor
+from modules.executors.base import RunCallbacks
+from modules.executors.local.executor import LocalExecutor
 from modules.executors.tasks import model_of, request_for
 from modules.transcript.model import Chunk, Segment, Word
 from modules.transcript.transcript import segments_of
@@ -38,7 +38,7 @@ class OwnWorker:
 
     def __init__(self) -> None:
         self._config = Config(models_directory=MODELS)
-        self._processor = AudioProcessor(self._config, SystemClock())
+        self._processor = LocalExecutor(self._config, SystemClock())
 
     def __enter__(self) -> OwnWorker:
         return self
@@ -62,7 +62,7 @@ class OwnWorker:
         chunks: list[Chunk] = []
         self._processor.process(
             request_for(recording, settings, model_of(settings, self._config), self._config),
-            Handlers(on_chunk=chunks.append),
+            RunCallbacks(on_chunk=chunks.append),
         )
         return list(segments_of(chunks))
 

@@ -24,7 +24,7 @@ from benchmarks.bench import read_prose
 from benchmarks.bookkeeping import runner_over
 from benchmarks.measure import end_in_order, require_everything, table
 from modules.clock import SystemClock
-from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.base import Outcome, RunCallbacks, Task
 from modules.executors.local.process import worker_environment
 from modules.executors.protocol import Done, Event
 from modules.machine import allocator
@@ -104,7 +104,7 @@ class InProcess(FakeProcessor):
             lambda *words: watch.timed("find speech", detector(*words)),
         )
 
-    def process(self, request: Request, handlers: Handlers) -> Outcome:
+    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
         """One recording, as the child would do it."""
         from modules.worker.transcription import Transcription
 

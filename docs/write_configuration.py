@@ -19,7 +19,7 @@ from modules.api.schemas.requests import SettingsFields
 from modules.config.languages import LANGUAGES
 from modules.config.loader import ENVIRONMENT
 from modules.config.schema import Config
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
 TEMPLATE = PROJECT / "docs" / "configuration.template.md"
@@ -89,7 +89,7 @@ def _also_set_by(key: Key) -> Iterator[str]:
         yield f"`{_VARIABLES[key]}`"
     if key[0] == "whisperx" and key[-1] in SettingsFields.model_fields:
         yield "request"
-    if key[0] == "whisperx" and key[-1] in Settings.model_fields:
+    if key[0] == "whisperx" and key[-1] in TranscriptionSettings.model_fields:
         yield "settings file"
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from modules.config.schema import Config
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.jobs.job import Job, Priority, Status
-from modules.jobs.source import Source
+from modules.jobs.source import FileIdentity
 from modules.transcript.model import Chunk, Segment, Word
 
 T = TypeVar("T")
-SETTINGS = Settings(
+SETTINGS = TranscriptionSettings(
     model_size="base", language="ru", temperature=0.0, compute_type="int8", device="cpu"
 )
-SOURCE = Source(size=100, mtime_ns=1_700_000_000_000_000_000, fingerprint="f" * 64)
+SOURCE = FileIdentity(size=100, mtime_ns=1_700_000_000_000_000_000, fingerprint="f" * 64)
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 

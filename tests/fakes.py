@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from modules.clock import Clock
-from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.base import Outcome, RunCallbacks, Task
 from modules.executors.protocol import Done, Loaded, Started, Transcribe
 from modules.transcript.model import Chunk, Segment
 from modules.weights.files import ModelSpec
@@ -56,7 +56,7 @@ class FakeProcessor:
 
     clock: Clock
     plans: list[Plan] = field(default_factory=list)
-    orders: list[Request] = field(default_factory=list)
+    orders: list[Task] = field(default_factory=list)
     chunks_made: list[tuple[str, int]] = field(default_factory=list)
     warmed: list[ModelSpec] = field(default_factory=list)
     closed: bool = False
@@ -84,7 +84,7 @@ class FakeProcessor:
     def close(self) -> None:
         self.closed = True
 
-    def process(self, request: Request, handlers: Handlers) -> Outcome:
+    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
         self.orders.append(request)
         plan = self.plans.pop(0) if self.plans else Plan()
         if handlers.should_stop():
@@ -108,7 +108,7 @@ class FakeProcessor:
         return self._outcome(Done(order=1, chunks=made, duration_s=duration_s, cpu_seconds=1.5))
 
     def _make(
-        self, request: Request, index: int, on_chunk: Callable[[Chunk], None], plan: Plan
+        self, request: Task, index: int, on_chunk: Callable[[Chunk], None], plan: Plan
     ) -> None:
         if isinstance(self.clock, FakeClock):
             self.clock.advance(plan.chunk_s)

@@ -47,14 +47,14 @@ if __name__ == "__main__":  # before what takes long to import on a busy machine
         os._exit(0)
 
 from modules.executors.protocol import (  # noqa: E402
-    ORDERS,
+    COMMANDS,
     Alive,
     Done,
     Event,
     Failed,
     Load,
     Loaded,
-    Prepare,
+    Prefetch,
     Ready,
     Started,
     Stop,
@@ -105,10 +105,10 @@ class Line:
 
     def _read(self) -> None:
         for line in sys.stdin.buffer:
-            order = ORDERS.validate_json(line)
+            order = COMMANDS.validate_json(line)
             if isinstance(order, Stop):
                 self.stopped = max(self.stopped, order.order)
-            elif not isinstance(order, Prepare):
+            elif not isinstance(order, Prefetch):
                 self.orders.put(order)
         os._exit(0)
 

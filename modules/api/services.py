@@ -10,7 +10,7 @@ from modules.config.schema import Config
 from modules.jobs.events import Events
 from modules.recordings.uploads import Uploads
 from modules.service.metrics import Metrics
-from modules.service.service import Control
+from modules.service.service import TranscriptionService
 from modules.service.waiting import Waiting
 
 
@@ -19,7 +19,7 @@ class Services:
     """The parts that the blueprint asks; ``report_health`` is the answer of ``/health``."""
 
     config: Config
-    control: Control
+    control: TranscriptionService
     events: Events
     waiting: Waiting
     metrics: Metrics

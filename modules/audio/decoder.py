@@ -22,7 +22,7 @@ from modules.audio.errors import (
     too_long,
     too_many_channels,
 )
-from modules.audio.resampler import SAMPLE_RATE, MonoMixer, Samples
+from modules.audio.resampler import SAMPLE_RATE, Resampler, Samples
 from modules.audio.source import Source
 
 #: Containers whose timestamps are kept by clock and not derived from byte counts: only there does
@@ -90,7 +90,7 @@ class Decoding:
         self._stream = stream
         self._limits = limits
         self._duration_s = duration_s
-        self._mixer = MonoMixer()
+        self._mixer = Resampler()
         self._clock_s = 0.0  # seconds of input so far, silence that was put in included
         self._origin_s: float | None = None
         self._pcm = stream.codec_context.name.startswith("pcm_")

@@ -17,7 +17,7 @@ Samples = NDArray[np.float32]
 SAMPLE_RATE = 16_000
 
 
-class MonoMixer:
+class Resampler:
     """Frames of any rate, format and layout to float32 mono at 16 kHz."""
 
     def __init__(self) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from modules.audio.chunking import SAMPLE_RATE, Samples, SpeechDetector
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 
 #: Shorter pauses are part of speech, shorter speech is a click; in milliseconds.
 _MIN_PAUSE_MS, _MIN_SPEECH_MS = 160, 100
 
 
-def detector(settings: Settings, device: str) -> SpeechDetector:
+def detector(settings: TranscriptionSettings, device: str) -> SpeechDetector:
     """Samples to regions of speech. Speech begins at ``vad_onset`` and ends below ``vad_offset``,
     by default 0.15 less, as in Silero's own code.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from modules.daemon.daemon import Daemon
 
 
-class Desk(Protocol):
+class Backend(Protocol):
     """Where recordings can be brought back and deleted. Both raise TranscriberError."""
 
     has_daemon: bool
@@ -37,13 +37,13 @@ class Desk(Protocol):
 
 
 @contextlib.contextmanager
-def open_desk(config: Config, clock: Clock, role: str) -> Iterator[Desk]:
+def open_desk(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
     """The daemon if one runs, or we ourselves. ``role``: what the owner's note says of us.
 
     Raises LockHeldError if somebody else holds the folder, StorageError.
     """
     with contextlib.ExitStack() as held:
-        desk: Desk = _Asking(config, clock)
+        desk: Backend = _RequestingBackend(config, clock)
         if not daemon_runs(config, clock):
             try:
                 desk = held.enter_context(_acting(config, clock, role))
@@ -69,7 +69,7 @@ def refusal(error: TranscriberError) -> str:
     return _(known) if known else str(error)
 
 
-class _Asking:
+class _RequestingBackend:
     """Leaves errands for the daemon."""
 
     has_daemon = True
@@ -94,7 +94,7 @@ class _Asking:
         )
 
 
-class _Acting:
+class _DirectBackend:
     """A daemon of our own that is never started. Only under the lock."""
 
     has_daemon = False
@@ -113,7 +113,7 @@ class _Acting:
 
 
 @contextlib.contextmanager
-def _acting(config: Config, clock: Clock, role: str) -> Iterator[Desk]:
+def _acting(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
     from modules.daemon.daemon import Daemon  # takes a second, and is only needed where none runs
 
     with Ownership(config, clock, role) as owner:
@@ -122,7 +122,7 @@ def _acting(config: Config, clock: Clock, role: str) -> Iterator[Desk]:
             daemon.files.prepare()
             daemon.intake.recover()
             _take_orders_in(daemon, config)
-            yield _Acting(daemon, owner)
+            yield _DirectBackend(daemon, owner)
         finally:
             daemon.register.close()
 

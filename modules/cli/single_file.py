@@ -13,8 +13,8 @@ from modules.cli.output_paths import RESULT_FORMAT, Target, refuse_existing
 from modules.cli.terminal.progress import Meter
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.executors.base import Handlers, Outcome
-from modules.executors.local.executor import AudioProcessor
+from modules.executors.base import Outcome, RunCallbacks
+from modules.executors.local.executor import LocalExecutor
 from modules.executors.protocol import Started
 from modules.executors.tasks import model_of, request_for
 from modules.jobs.job import Job, Priority
@@ -22,7 +22,7 @@ from modules.outputs.render import render, with_segments
 from modules.outputs.result import result_json
 from modules.recordings.checkpoint import Chunks
 from modules.recordings.sidecars import stem_of
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.storage.atomic import write_whole
 from modules.transcript.model import Chunk
 from modules.transcript.transcript import Transcript
@@ -38,7 +38,7 @@ class OneOff:
         self,
         config: Config,
         clock: Clock,
-        processor: AudioProcessor,
+        processor: LocalExecutor,
         overwrite: bool,
         should_stop: Callable[[], bool],
     ) -> None:
@@ -61,7 +61,7 @@ class OneOff:
             meter.loading(settings.model_size)
         outcome = self._processor.process(
             request_for(path, settings, model, self._config),
-            Handlers(
+            RunCallbacks(
                 on_chunk=run.on_chunk,
                 should_stop=self._should_stop,
                 on_accepted=run.on_accepted,
@@ -73,7 +73,7 @@ class OneOff:
         return self._write(target, run, outcome)
 
     def _job(self, target: Target, path: Path) -> Job:
-        files = FileManager(path.parent, path.parent, self._clock)
+        files = RecordingStore(path.parent, path.parent, self._clock)
         return Job(
             name=target.name,
             job_id=uuid.uuid4().hex,

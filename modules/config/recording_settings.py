@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from modules.config.messages import Problem, dotted, sentence, shown
 from modules.config.schema import WhisperxConfig
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.config.types import MODEL_SIZES, nearest
 from modules.config.yaml_reader import PlainLoader, parse
 
@@ -29,13 +29,14 @@ def check_settings(content: bytes) -> tuple[dict[str, Any], list[Problem]]:
     if not isinstance(tree, dict):
         return {}, [((), f"must hold keys and values, got {shown(tree)}")]
     if len(tree) > _MOST_KEYS:
-        return {}, [((), f"holds {len(tree)} keys; there are {len(Settings.model_fields)} in all")]
+        known = len(TranscriptionSettings.model_fields)
+        return {}, [((), f"holds {len(tree)} keys; there are {known} in all")]
     stated, problems = _checked_settings(tree)
     return stated, [((), fault) for fault in faults] + problems
 
 
 def _checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    fields = Settings.model_fields
+    fields = TranscriptionSettings.model_fields
     problems: list[Problem] = [
         ((str(key),), f"{_shortened(key)}: {_unknown_setting(str(key))}")
         for key in tree
@@ -67,10 +68,12 @@ def _unknown_setting(word: str) -> str:
         return "can only be set in the configuration"
     if word == "whisperx":
         return "is not a known key here; write the keys below it without it, at the top"
-    near = difflib.get_close_matches(word.lower()[:60], list(Settings.model_fields), n=1)
+    near = difflib.get_close_matches(
+        word.lower()[:60], list(TranscriptionSettings.model_fields), n=1
+    )
     if near:
         return f"is not a known key; did you mean {near[0]}?"
-    return f"is not a known key; known here: {', '.join(Settings.model_fields)}"
+    return f"is not a known key; known here: {', '.join(TranscriptionSettings.model_fields)}"
 
 
 def _shortened(key: object) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modules.config.schema import Config, WhisperxConfig
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.config.types import MODEL_SIZES
 
 #: Trained without translation; they answer in the language of the speech.
@@ -30,7 +30,7 @@ def access_conflicts(config: Config) -> list[Conflict]:
     return [(names, "is needed too: api.user and api.password are set together or not at all")]
 
 
-def settings_conflicts(settings: Settings | WhisperxConfig) -> list[Conflict]:
+def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[Conflict]:
     """Settings that are right one by one and cannot work together."""
     found: list[Conflict] = []
     if settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
@@ -71,7 +71,7 @@ def directory_conflicts(config: Config) -> list[Conflict]:
 
 
 def impossible_on(
-    settings: Settings, compute_types: Mapping[str, tuple[str, ...]]
+    settings: TranscriptionSettings, compute_types: Mapping[str, tuple[str, ...]]
 ) -> list[Conflict]:
     """What a machine cannot do: ``compute_types`` by device, empty while they are not known."""
     device, wanted = settings.device, settings.compute_type

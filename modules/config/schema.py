@@ -18,7 +18,7 @@ from pydantic import (
     Field,
 )
 
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.config.types import (
     BeamSize,
     ComputeType,
@@ -182,10 +182,10 @@ class Config(_Section):
     callbacks: CallbacksConfig = CallbacksConfig()
     logging: LoggingConfig = LoggingConfig()
 
-    def default_settings(self) -> Settings:
+    def default_settings(self) -> TranscriptionSettings:
         """What a job gets when nobody asked for anything else."""
-        chosen = self.whisperx.model_dump(include=set(Settings.model_fields))
-        return Settings.model_validate(chosen)
+        chosen = self.whisperx.model_dump(include=set(TranscriptionSettings.model_fields))
+        return TranscriptionSettings.model_validate(chosen)
 
 
 # --- what no single key can tell --------------------------------------------------------------

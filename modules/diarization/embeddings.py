@@ -55,7 +55,7 @@ def weights(directory: Path) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-class Voiceprints:
+class SpeakerEmbeddings:
     """The network in memory. Deterministic; may be called from several threads at once."""
 
     def __init__(self, path: Path, device: str) -> None:

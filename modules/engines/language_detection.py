@@ -41,7 +41,7 @@ class Part:
     encoded: Any
 
 
-class Listener:
+class LanguageDetector:
     """The language of a recording: given, or found in its first speech; None while it is not known.
 
     ``asked``: a code, ``auto``, or ``mixed``, where every chunk is asked for itself. ``settled``:

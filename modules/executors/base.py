@@ -41,7 +41,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Request:
+class Task:
     """What the child is to do with one file. ``spent_s``: seconds that this attempt already ran."""
 
     order: Transcribe
@@ -53,7 +53,7 @@ def _nothing(*_told: object) -> None:
 
 
 @dataclass(frozen=True)
-class Handlers:
+class RunCallbacks:
     """Whom to tell of an order's progress, and whom to ask whether it shall go on."""
 
     #: Each finished chunk, in order.

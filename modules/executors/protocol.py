@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from modules.config.settings import Frozen, Settings
+from modules.config.settings import Frozen, TranscriptionSettings
 from modules.transcript.model import Chunk, Turn
 from modules.weights.files import ModelSpec
 
@@ -27,7 +27,7 @@ class Transcribe(Frozen):
     order: int
     path: bytes
     model: ModelSpec
-    settings: Settings
+    settings: TranscriptionSettings
     settled_language: str | None = None
     batch_size: int
     start_s: float = 0.0
@@ -48,7 +48,7 @@ class Stop(Frozen):
     order: int
 
 
-class Prepare(Frozen):
+class Prefetch(Frozen):
     """What is likely to be ordered next, to be made ready while the last pieces of this one run.
 
     ``next`` is that order but for its number. Nothing is answered, and nothing is lost if another
@@ -59,8 +59,8 @@ class Prepare(Frozen):
     next: Transcribe
 
 
-Order = Transcribe | Load | Stop | Prepare
-ORDERS: TypeAdapter[Order] = TypeAdapter(Annotated[Order, Field(discriminator="op")])
+Command = Transcribe | Load | Stop | Prefetch
+COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="op")])
 
 
 class Ready(Frozen):

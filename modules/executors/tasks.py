@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from modules.config.schema import Config
-from modules.config.settings import Settings
-from modules.executors.base import Request
+from modules.config.settings import TranscriptionSettings
+from modules.executors.base import Task
 from modules.executors.protocol import Transcribe
 from modules.weights.files import ModelSpec
 from modules.weights.locate import locate
 from modules.weights.store import prepare
 
 
-def model_of(settings: Settings, config: Config) -> ModelSpec:
+def model_of(settings: TranscriptionSettings, config: Config) -> ModelSpec:
     """The weights that the settings ask for, made ready on the disk. Raises ModelError."""
     directory = config.models_directory
     source = locate(settings.model_size, directory, config.whisperx.allow_download)
@@ -27,13 +27,13 @@ def model_of(settings: Settings, config: Config) -> ModelSpec:
 
 def request_for(
     path: Path,
-    settings: Settings,
+    settings: TranscriptionSettings,
     model: ModelSpec,
     config: Config,
     start_s: float = 0.0,
     settled_language: str | None = None,
     spent_s: float = 0.0,
-) -> Request:
+) -> Task:
     """The order for one recording, from ``start_s`` on."""
     order = Transcribe(
         order=0,
@@ -45,4 +45,4 @@ def request_for(
         start_s=start_s,
         max_duration_s=config.processing.max_duration_hours * 3600,
     )
-    return Request(order, spent_s)
+    return Task(order, spent_s)

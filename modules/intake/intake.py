@@ -12,22 +12,22 @@ from typing import Any, Literal
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
 from modules.recordings.state import job_from_json, moment
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager, Found
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import Found, RecordingStore
 from modules.watching.stability import FileSample
 
 log = get_logger("Intake")
 
 
 @dataclass(frozen=True)
-class Order:
+class TranscriptionRequest:
     """Somebody wants this file's text. ``wishes``: the settings that the request states."""
 
     name: str
@@ -63,7 +63,7 @@ class Intake:
     """
 
     def __init__(
-        self, config: Config, scheduler: Scheduler, files: FileManager, journal: Journal,
+        self, config: Config, scheduler: Scheduler, files: RecordingStore, journal: StateWriter,
         clock: Clock,
     ) -> None:  # fmt: skip
         self._config = config
@@ -110,7 +110,7 @@ class Intake:
 
     # --- orders ---
 
-    def order(self, order: Order) -> Taken | None:
+    def order(self, order: TranscriptionRequest) -> Taken | None:
         """Put a file in as an urgent job; None if its result is there already.
 
         A file that is in progress with the same settings is joined, with others it is begun anew.
@@ -168,7 +168,7 @@ class Intake:
             not self._files.is_there(name) and self._files.read_result(name) is not None
         )
 
-    def check_id(self, order: Order) -> None:
+    def check_id(self, order: TranscriptionRequest) -> None:
         """Raises TranscriberError if another file's job has the id that the order wants."""
         holder = self._scheduler.by_id(order.job_id) if order.job_id else None
         if holder and holder.name != order.name:
@@ -178,7 +178,9 @@ class Intake:
                 remedy="Choose another id, or leave it out.",
             )
 
-    def _ordered(self, order: Order, job_id: str | None = None, in_manual: bool = False) -> Job:
+    def _ordered(
+        self, order: TranscriptionRequest, job_id: str | None = None, in_manual: bool = False
+    ) -> Job:
         """A new job for an order. Raises TranscriberError if settings beside the file are wrong."""
         base = self._config.default_settings()
         found = self._files.stated(order.name, base, order.wishes, in_manual)
@@ -194,7 +196,7 @@ class Intake:
             begun = self._begun(kept)
         return begun
 
-    def _join(self, order: Order, known: Job) -> Job:
+    def _join(self, order: TranscriptionRequest, known: Job) -> Job:
         """The order joins the job that its file has; one that has begun keeps its settings."""
         if known.priority is Priority.API or self._files.has_begun(known):
             job_id = order.job_id or known.job_id
@@ -271,7 +273,7 @@ class Intake:
             self._files.drop_state(name)
         return False
 
-    def _order_again(self, name: str, client: str | None) -> Order:
+    def _order_again(self, name: str, client: str | None) -> TranscriptionRequest:
         """A file that was only found gets the settings of today, which may have been mended."""
         state = self._files.failed_state(name)
         try:
@@ -279,9 +281,9 @@ class Intake:
         except TranscriberError:
             before = None
         if before is None or before.priority is not Priority.API:
-            return Order(name, client=client)
+            return TranscriptionRequest(name, client=client)
         wishes = self._trusted(before.settings).model_dump()
-        return Order(name, wishes, client, callback_urls=before.callback_urls)
+        return TranscriptionRequest(name, wishes, client, callback_urls=before.callback_urls)
 
     # --- at start ---
 
@@ -330,7 +332,7 @@ class Intake:
             return False
         return True
 
-    def _trusted(self, settings: Settings) -> Settings:
+    def _trusted(self, settings: TranscriptionSettings) -> TranscriptionSettings:
         """What a state file says; but only the configuration names folders of weights."""
         configured = self._config.whisperx.model_size
         if "/" not in settings.model_size or settings.model_size == configured:
@@ -422,12 +424,12 @@ class Intake:
         name: str,
         priority: Priority,
         status: Status,
-        settings: Settings,
-        order: Order | None = None,
+        settings: TranscriptionSettings,
+        order: TranscriptionRequest | None = None,
         job_id: str | None = None,
     ) -> Job:
         _log_telegram_id(name)
-        order = order or Order(name)
+        order = order or TranscriptionRequest(name)
         return Job(
             name=name,
             job_id=job_id or uuid.uuid4().hex,

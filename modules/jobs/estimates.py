@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
-from modules.config.settings import Frozen, Settings
+from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import StorageError
 from modules.jobs.job import Job, Status
 from modules.logger import get_logger
@@ -54,14 +54,14 @@ class Estimates:
         self._byte_rates = dict(learned.byte_rates)
 
     def learn(
-        self, settings: Settings, audio_s: float, work_s: float, name: str, size: int
+        self, settings: TranscriptionSettings, audio_s: float, work_s: float, name: str, size: int
     ) -> None:
         """Take in a finished recording: its length, all the work on it, its size in bytes."""
         _add(self._speeds, _key(settings), audio_s, work_s, _MEMORY_WORK_S)
         _add(self._byte_rates, _extension(name), size, audio_s, _MEMORY_AUDIO_S)
         self._save()
 
-    def speed(self, settings: Settings) -> float | None:
+    def speed(self, settings: TranscriptionSettings) -> float | None:
         """Seconds of audio per second of work; None until one such job has ended."""
         mean = self._speeds.get(_key(settings))
         return mean.value if mean else None
@@ -115,7 +115,7 @@ class Estimates:
         return None if length is None else max(0.0, length - (_positive(job.position_s) or 0.0))
 
     def _speed_now(
-        self, settings: Settings, ran_s: float | None, gained_s: float | None
+        self, settings: TranscriptionSettings, ran_s: float | None, gained_s: float | None
     ) -> float | None:
         """The speed that was learned, and more and more the run's own the longer it goes on."""
         learned, ran, own = self.speed(settings), _positive(ran_s), _ratio(gained_s, ran_s)
@@ -158,7 +158,7 @@ def _add(means: dict[str, _Mean], key: str, amount: float, weight: float, memory
     )
 
 
-def _key(settings: Settings) -> str:
+def _key(settings: TranscriptionSettings) -> str:
     return f"{settings.model_size}/{settings.device}/{settings.compute_type}/{settings.task}"
 
 

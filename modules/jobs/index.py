@@ -55,7 +55,7 @@ class Entry:
     when: str
 
 
-class Register:
+class JobIndex:
     """The index in ``path``. Thread-safe; no method raises, whatever the disk does.
 
     Opened when first used; a file that cannot be used is begun anew. At most ``kept`` entries

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from modules.clock import iso
-from modules.config.settings import Frozen, Settings
-from modules.jobs.source import Source
+from modules.config.settings import Frozen, TranscriptionSettings
+from modules.jobs.source import FileIdentity
 
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
@@ -124,8 +124,8 @@ class Job:
     name: str
     job_id: str
     priority: Priority
-    settings: Settings
-    source: Source | None
+    settings: TranscriptionSettings
+    source: FileIdentity | None
     created: datetime
     status: Status = Status.QUEUED
     sequence: int = 0

@@ -8,20 +8,20 @@ from modules.config.settings import Frozen
 FINGERPRINT_BYTES = 2**20
 
 
-class Source(Frozen):
+class FileIdentity(Frozen):
     """Which bytes a job is about. ``fingerprint``: SHA-256 of size, first and last MiB."""
 
     size: int
     mtime_ns: int
     fingerprint: str
 
-    def same_as(self, other: Source) -> bool:
+    def same_as(self, other: FileIdentity) -> bool:
         """The same file if size and mtime are; if only mtime differs, the fingerprint decides."""
         if self.size != other.size:
             return False
         return self.mtime_ns == other.mtime_ns or self.fingerprint == other.fingerprint
 
-    def surely_same_as(self, other: Source) -> bool:
+    def surely_same_as(self, other: FileIdentity) -> bool:
         """The same file, and no byte was written: for one that is in hand.
 
         A preallocated file may be filled in its middle, where the fingerprint does not look.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from modules.transcript.model import Segment, Word
 from modules.transcript.sentences import INITIALS, ends_sentence
-from modules.transcript.slicing import places, spaceless
+from modules.transcript.slicing import spaceless, word_offsets
 
 #: What broadcasters allow a line of subtitles; a wide sign takes two.
 LINE_CHARS = 42
@@ -173,7 +173,7 @@ def _atoms(text: str, piece: _Piece) -> Iterator[tuple[int, str]]:
 
 def _pieces(segment: Segment) -> list[_Piece]:
     """Every word of the segment that is in its text; the text as a whole if one is not."""
-    begins = places(segment)
+    begins = word_offsets(segment)
     if not begins:
         return [_Piece(0, len(segment.text), segment.start, segment.end, segment.speaker)]
     bounds = [0, *begins[1:], len(segment.text)]

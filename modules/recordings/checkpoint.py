@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from modules.config.settings import Frozen, Settings
+from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import StorageError
-from modules.jobs.source import Source
+from modules.jobs.source import FileIdentity
 from modules.storage.atomic import storage_errors
 from modules.transcript.model import Chunk
 
@@ -22,8 +22,8 @@ from modules.transcript.model import Chunk
 class Header(Frozen):
     """What the chunks belong to; a checkpoint of other bytes or other settings is void."""
 
-    settings: Settings
-    source: Source
+    settings: TranscriptionSettings
+    source: FileIdentity
 
 
 class Chunks:

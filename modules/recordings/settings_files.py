@@ -18,7 +18,7 @@ from typing import Any
 
 from modules.config.recording_settings import check_settings
 from modules.config.rules import settings_conflicts
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import TranscriberError
 from modules.recordings.explanations import SETTINGS_NOTICE, explain_settings
 from modules.recordings.sidecars import ERROR_TEXT, sidecar_name
@@ -74,7 +74,7 @@ def notice_of(file: str) -> str:
 def stated(
     shared: Path,
     name: str,
-    base: Settings,
+    base: TranscriptionSettings,
     wishes: Mapping[str, Any] | None = None,
     moved_to: Path | None = None,
 ) -> Stated:
@@ -106,7 +106,7 @@ def _add_conflicts(
     wrong: dict[str, tuple[str, ...]],
     found: Stated,
     bad: set[str],
-    base: Settings,
+    base: TranscriptionSettings,
     wishes: Mapping[str, Any],
     files: tuple[str, ...],
 ) -> None:

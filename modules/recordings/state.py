@@ -9,10 +9,10 @@ from typing import Any
 
 from modules.clock import iso
 from modules.config.schema import WhisperxConfig
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import TranscriberError
 from modules.jobs.job import Attempt, ErrorInfo, Job, Priority, Progress, Status
-from modules.jobs.source import Source
+from modules.jobs.source import FileIdentity
 from modules.recordings.sidecars import CHECKPOINT, IN_PROGRESS, own_outputs, sidecar_name
 
 
@@ -54,8 +54,8 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
             name=name,
             job_id=str(content["job_id"]),
             priority=Priority.from_label(content["priority"]),
-            settings=_within_limits(Settings.model_validate(content["settings"])),
-            source=Source.model_validate(source) if source else None,
+            settings=_within_limits(TranscriptionSettings.model_validate(content["settings"])),
+            source=FileIdentity.model_validate(source) if source else None,
             created=moment(content["creation_time"]),
             clients=tuple(map(str, content.get("api_clients") or ())),
             callback_urls=tuple(map(str, content.get("callback_urls") or ())),
@@ -69,7 +69,7 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
         raise TranscriberError("corrupt_sidecar", f"{name}{IN_PROGRESS}: {problem}") from problem
 
 
-def _within_limits(settings: Settings) -> Settings:
+def _within_limits(settings: TranscriptionSettings) -> TranscriptionSettings:
     """Anybody who can write to the share may have written this: the usual limits hold here too."""
     WhisperxConfig.model_validate(settings.model_dump())
     return settings

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from modules.errors import StorageError
 from modules.jobs.job import Job, Priority, Status
 from modules.logger import get_logger
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 
 log = get_logger("FileManager")
 
 
-class Journal:
+class StateWriter:
     """Writes what the queue says now, never what some thread believed a moment ago."""
 
-    def __init__(self, files: FileManager, current: Callable[[str], Job | None]) -> None:
+    def __init__(self, files: RecordingStore, current: Callable[[str], Job | None]) -> None:
         self._files = files
         self._current = current
         self._lock = threading.RLock()

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from modules.clock import Clock
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Job
-from modules.jobs.source import FINGERPRINT_BYTES, Source
+from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
 from modules.logger import get_logger
 from modules.outputs.render import render, with_segments
 from modules.recordings import checkpoint, manual, manual_return, settings_files
@@ -64,7 +64,7 @@ class Found:
     moved: bool
 
 
-class FileManager:
+class RecordingStore:
     """All file access of the daemon inside ``shared`` and ``manual``."""
 
     def __init__(self, shared: Path, manual_directory: Path, clock: Clock) -> None:
@@ -128,12 +128,12 @@ class FileManager:
         with storage_errors(path):
             return transfer.is_taken(path)
 
-    def source(self, name: str) -> Source:
+    def source(self, name: str) -> FileIdentity:
         """Size, mtime and fingerprint of a recording. Raises StorageError, also if it is gone."""
         return self._source_at(self.path(name))
 
     @staticmethod
-    def _source_at(path: Path) -> Source:
+    def _source_at(path: Path) -> FileIdentity:
         with storage_errors(path):
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(path, flags), "rb") as file:
@@ -142,15 +142,15 @@ class FileManager:
                 digest.update(file.read(FINGERPRINT_BYTES))
                 file.seek(max(0, facts.st_size - FINGERPRINT_BYTES))
                 digest.update(file.read(FINGERPRINT_BYTES))
-        return Source(
+        return FileIdentity(
             size=facts.st_size, mtime_ns=facts.st_mtime_ns, fingerprint=digest.hexdigest()
         )
 
-    def is_still(self, name: str, source: Source) -> bool:
+    def is_still(self, name: str, source: FileIdentity) -> bool:
         """Whether the recording is the file that ``source`` describes."""
         return self.is_there(name) and self._is_at(self.path(name), source)
 
-    def _is_at(self, path: Path, source: Source) -> bool:
+    def _is_at(self, path: Path, source: FileIdentity) -> bool:
         with storage_errors(path):
             facts = path.lstat()
         if facts.st_size != source.size:
@@ -162,7 +162,7 @@ class FileManager:
     def stated(
         self,
         name: str,
-        base: Settings,
+        base: TranscriptionSettings,
         wishes: Mapping[str, Any] | None = None,
         in_manual: bool = False,
     ) -> Stated:
@@ -256,7 +256,7 @@ class FileManager:
         """Whether a result was made from the recording as it is now."""
         source = result.get("source")
         try:
-            return bool(source) and self.is_still(name, Source.model_validate(source))
+            return bool(source) and self.is_still(name, FileIdentity.model_validate(source))
         except ValueError:
             return False
 

@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from modules.clock import Clock
 from modules.config.rules import Conflict, impossible_on
 from modules.config.schema import Config
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import ModelError, StorageError
 from modules.logger import get_logger
 from modules.recordings.settings_files import SettingsError, files_for
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.runner.outage import HOLD_S
 from modules.weights.locate import locate
 
 log = get_logger("Runner")
 
 
-class SettingsTrouble:
+class HeldSettings:
     """Reads the settings beside recordings, and keeps in mind who waits because they are wrong.
 
     Beside a wrong file lies a text as long as somebody waits for it. For one thread, the runner's.
@@ -30,7 +30,7 @@ class SettingsTrouble:
     def __init__(
         self,
         config: Config,
-        files: FileManager,
+        files: RecordingStore,
         clock: Clock,
         compute_types: Callable[[], Mapping[str, tuple[str, ...]]],
     ) -> None:
@@ -43,7 +43,7 @@ class SettingsTrouble:
         #: During a look at all, the files whose texts are to be brought up to date after it.
         self._touched: set[str] | None = None
 
-    def settings_for(self, name: str) -> Settings:
+    def settings_for(self, name: str) -> TranscriptionSettings:
         """What a recording is made with if no request says otherwise.
 
         Raises SettingsError, which is kept in mind until it is mended; StorageError.
@@ -88,7 +88,7 @@ class SettingsTrouble:
             except StorageError:
                 continue  # nothing is known of it just now
 
-    def _read(self, name: str) -> Settings:
+    def _read(self, name: str) -> TranscriptionSettings:
         base = self._config.default_settings()
         found = self._files.stated(name, base)
         settings = base.model_copy(update=found.wishes)
@@ -102,7 +102,7 @@ class SettingsTrouble:
             raise SettingsError(wrong)
         return settings
 
-    def _impossible(self, settings: Settings) -> Iterator[Conflict]:
+    def _impossible(self, settings: TranscriptionSettings) -> Iterator[Conflict]:
         """What is asked for and this machine cannot do."""
         whisperx = self._config.whisperx
         try:

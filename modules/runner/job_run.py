@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.executors.base import Request
+from modules.executors.base import Task
 from modules.executors.protocol import Started
 from modules.executors.tasks import request_for
 from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
 from modules.outputs.render import segment_json
 from modules.recordings.checkpoint import Checkpoint, Writer
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
 
@@ -27,8 +27,8 @@ class JobRun:
         job: Job,
         config: Config,
         scheduler: Scheduler,
-        files: FileManager,
-        journal: Journal,
+        files: RecordingStore,
+        journal: StateWriter,
         clock: Clock,
     ) -> None:
         self._job = job
@@ -60,7 +60,7 @@ class JobRun:
         """Seconds since the worker got the file; 0 before."""
         return self._clock.monotonic() - self._began if self._began is not None else 0.0
 
-    def request(self, spec: ModelSpec) -> Request:
+    def request(self, spec: ModelSpec) -> Task:
         """The order for the worker, from the end of the checkpoint on."""
         settings = self._job.settings
         number, attempts = self._job.attempt_number, self._job.attempts

@@ -18,7 +18,7 @@ HOLD_S = 10.0
 _SHARE_CODES = ("share_unavailable", "file_vanished")
 
 
-class Trouble:
+class Outage:
     """Holds the queue while every file would fail for the same reason.
 
     ``check_writable`` raises StorageError while the share cannot be used.

@@ -10,8 +10,8 @@ from typing import Any
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
-from modules.executors.base import Handlers, Outcome
-from modules.executors.local.executor import AudioProcessor
+from modules.executors.base import Outcome, RunCallbacks
+from modules.executors.local.executor import LocalExecutor
 from modules.executors.protocol import Transcribe
 from modules.executors.tasks import model_of, request_for
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
@@ -20,11 +20,11 @@ from modules.logger import get_logger
 from modules.outputs.result import result_json
 from modules.recordings.explanations import explain
 from modules.recordings.settings_files import SettingsError
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager
-from modules.runner.held_settings import SettingsTrouble
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
+from modules.runner.held_settings import HeldSettings
 from modules.runner.job_run import JobRun
-from modules.runner.outage import HOLD_S, Trouble
+from modules.runner.outage import HOLD_S, Outage
 from modules.transcript.transcript import Transcript
 
 log = get_logger("Runner")
@@ -45,9 +45,9 @@ class Runner:
         self,
         config: Config,
         scheduler: Scheduler,
-        processor: AudioProcessor,
-        files: FileManager,
-        journal: Journal,
+        processor: LocalExecutor,
+        files: RecordingStore,
+        journal: StateWriter,
         clock: Clock,
         look_again: Callable[[str], None],
     ) -> None:
@@ -61,10 +61,10 @@ class Runner:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="runner")
         #: What is in the way of all work just now.
-        self.trouble = Trouble(clock, files.check_writable)
+        self.trouble = Outage(clock, files.check_writable)
         #: Files whose worker died while it had the next one in hand: they get it for themselves.
         self._alone: set[str] = set()
-        self._settings = SettingsTrouble(config, files, clock, lambda: processor.compute_types)
+        self._settings = HeldSettings(config, files, clock, lambda: processor.compute_types)
         #: Files by how they ended, since the start.
         self.finished = {Status.COMPLETED: 0, Status.FAILED: 0}
 
@@ -203,7 +203,7 @@ class Runner:
             log.info("%s: going on from the checkpoint at %.1f s", job.name, run.resumed_at_s)
         outcome = self._processor.process(
             run.request(model_of(job.settings, self._config)),
-            Handlers(
+            RunCallbacks(
                 on_chunk=run.on_chunk,
                 should_stop=self._must_stop,
                 on_accepted=lambda: self._accepted(run),

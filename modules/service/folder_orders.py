@@ -12,7 +12,7 @@ from pathlib import Path
 
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
-from modules.intake.intake import Intake, Order
+from modules.intake.intake import Intake, TranscriptionRequest
 from modules.logger import get_logger
 from modules.recordings.names import STATE_FOLDER
 from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
@@ -68,5 +68,5 @@ def carry_out(shared: Path, intake: Intake) -> None:
 
 def _carry_out(order: dict[str, object], intake: Intake) -> None:
     name, client = str(order.get("filename")), str(order.get("client_id") or "")
-    if intake.order(Order(name, client=client or None)) is None:
+    if intake.order(TranscriptionRequest(name, client=client or None)) is None:
         log.info("%s: ordered, but its result is there already", name)

@@ -16,7 +16,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.service.folder_requests import ANSWER, BELIEVED_S, ERRAND, folder, removal
-from modules.service.service import Control
+from modules.service.service import TranscriptionService
 from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
 
 log = get_logger("Clerk")
@@ -27,10 +27,12 @@ _LIMIT_BYTES = 64 * 1024
 _KEPT_S = 600.0
 
 
-class Clerk:
+class FolderResponder:
     """Carries out what lies in the folder. To be called now and then, from one thread."""
 
-    def __init__(self, shared: Path, control: Control, scheduler: Scheduler, clock: Clock) -> None:
+    def __init__(
+        self, shared: Path, control: TranscriptionService, scheduler: Scheduler, clock: Clock
+    ) -> None:
         self._shared = shared
         self._control = control
         self._scheduler = scheduler

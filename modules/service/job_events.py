@@ -8,7 +8,7 @@ from modules.delivery.webhooks import Callbacks
 from modules.errors import StorageError
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Event
-from modules.jobs.index import Register
+from modules.jobs.index import JobIndex
 from modules.jobs.job import Cause, Job, Priority, Status
 from modules.logger import get_logger
 from modules.service.metrics import Metrics
@@ -16,13 +16,13 @@ from modules.service.metrics import Metrics
 log = get_logger("Endings")
 
 
-class Endings:
+class JobEvents:
     """Hears every event, in the thread that caused it."""
 
     def __init__(
         self,
         config: Config,
-        register: Register,
+        register: JobIndex,
         estimates: Estimates,
         callbacks: Callbacks,
         metrics: Metrics,

@@ -11,14 +11,14 @@ from modules.config.rules import impossible_on, settings_conflicts
 from modules.config.schema import Config
 from modules.delivery.webhooks import Callbacks
 from modules.errors import ModelError, TranscriberError
-from modules.intake.intake import Intake, Order, Removed, Taken
+from modules.intake.intake import Intake, Removed, Taken, TranscriptionRequest
 from modules.jobs.estimates import Estimates
-from modules.jobs.index import Register
+from modules.jobs.index import JobIndex
 from modules.jobs.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.manual import Failure
 from modules.recordings.names import is_recording
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.service.answers import (
     WORDS,
     Accepted,
@@ -35,16 +35,16 @@ from modules.storage.atomic import remove, write_whole
 from modules.weights.locate import locate
 
 
-class Control:
+class TranscriptionService:
     """The services behind the API. Thread-safe."""
 
     def __init__(
         self,
         config: Config,
         scheduler: Scheduler,
-        files: FileManager,
+        files: RecordingStore,
         intake: Intake,
-        register: Register,
+        register: JobIndex,
         estimates: Estimates,
         waiting: Waiting,
         callbacks: Callbacks,
@@ -64,7 +64,9 @@ class Control:
 
     # --- orders ---
 
-    def transcribe(self, order: Order, wait: bool | None, gone: Gone) -> Accepted | Text:
+    def transcribe(
+        self, order: TranscriptionRequest, wait: bool | None, gone: Gone
+    ) -> Accepted | Text:
         """Order a text, and wait for it if asked to, or if somebody ordered the same before.
 
         Raises TranscriberError: JobError if it ends without a text while the client waits.
@@ -80,7 +82,7 @@ class Control:
                 return self._text_of(taken, order, gone)
             return self._accepted(taken.job, order)
 
-    def check(self, order: Order) -> None:
+    def check(self, order: TranscriptionRequest) -> None:
         """Raises TranscriberError if no file could be done as the order says."""
         if order.job_id is not None and not re.fullmatch(JOB_ID_PATTERN, order.job_id):
             raise TranscriberError(
@@ -95,7 +97,7 @@ class Control:
             self._callbacks.check(url)
         self._check_settings(order)
 
-    def _check_earlier(self, order: Order) -> None:
+    def _check_earlier(self, order: TranscriptionRequest) -> None:
         """The id of a finished job still leads to its text."""
         entry = self._register.find(order.job_id) if order.job_id else None
         if entry and entry.name != order.name and entry.fate in (None, "completed", "failed"):
@@ -105,7 +107,7 @@ class Control:
                 remedy="Choose another id, or leave it out.",
             )
 
-    def _check_settings(self, order: Order) -> None:
+    def _check_settings(self, order: TranscriptionRequest) -> None:
         """With what the files beside the recording say, under what the request does."""
         base = self._config.default_settings()
         beside = self._files.stated(order.name, base, order.wishes).wishes
@@ -145,7 +147,7 @@ class Control:
             remedy="Copy it there first, or upload it with this request.",
         )
 
-    def _text_of(self, taken: Taken, order: Order, gone: Gone) -> Accepted | Text:
+    def _text_of(self, taken: Taken, order: TranscriptionRequest, gone: Gone) -> Accepted | Text:
         job = taken.job
         with self._waiting.watch(job.job_id) as watch:
             if self._scheduler.by_id(job.job_id) is None:
@@ -166,7 +168,7 @@ class Control:
             raise JobError(code_of_fate(entry.fate if entry else None), job)
         return Text(job.name, result)
 
-    def _accepted(self, job: Job, order: Order) -> Accepted:
+    def _accepted(self, job: Job, order: TranscriptionRequest) -> Accepted:
         position = self._scheduler.ahead_of(job.name) or 0
         idle = position == 0 and not self._scheduler.paused
         return Accepted(job, "started" if idle else "queued", position, order.client)
@@ -288,9 +290,11 @@ class Control:
         if job and job.status is Status.FAILED:
             raise JobError("failed", job)
         if job and (job.priority is Priority.API or job.status is Status.RUNNING):
-            return self._accepted(job, Order(wanted))
-        taken = self._intake.order(Order(wanted))
-        return self._accepted(taken.job, Order(wanted)) if taken else self._text(wanted)
+            return self._accepted(job, TranscriptionRequest(wanted))
+        taken = self._intake.order(TranscriptionRequest(wanted))
+        return (
+            self._accepted(taken.job, TranscriptionRequest(wanted)) if taken else self._text(wanted)
+        )
 
     def _lost(self, key: str, name: str | None) -> TranscriberError:
         entry = self._register.latest(name) if name else self._register.find(key)
@@ -351,4 +355,4 @@ class Control:
     def retry(self, name: str, client: str | None) -> Accepted:
         """Take a file back out of ``manual/``. Raises TranscriberError, StorageError."""
         job = self._intake.bring_back(name, client)
-        return self._accepted(job, Order(name, client=client))
+        return self._accepted(job, TranscriptionRequest(name, client=client))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from modules.transcript import quality
 from modules.transcript.model import Dropped, Segment
-from modules.transcript.quality import Figures
+from modules.transcript.quality import DecodingScores
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ChunkText:
 
 
 def judged(
-    segments: Sequence[Segment], figures: Figures, speech: Sequence[tuple[float, float]]
+    segments: Sequence[Segment], figures: DecodingScores, speech: Sequence[tuple[float, float]]
 ) -> tuple[tuple[Segment, ...], tuple[Dropped, ...]]:
     """The segments with Whisper's figures and their flags, and those that nobody said."""
     kept, dropped = [], []

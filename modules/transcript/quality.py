@@ -63,7 +63,7 @@ _POLITE = frozenset(
 
 
 @dataclass(frozen=True)
-class Figures:
+class DecodingScores:
     """What Whisper itself says of a text; None where it gave no number."""
 
     text: str
@@ -109,7 +109,7 @@ def compression_ratio(text: str) -> float:
     return len(content) / len(zlib.compress(content)) if content else 0.0
 
 
-def temperatures(doubtful: Figures) -> list[float]:
+def temperatures(doubtful: DecodingScores) -> list[float]:
     """The temperatures to try instead, those of Whisper's recipe.
 
     A text that goes in circles may need any of them. Where the model is merely unsure, the next one
@@ -120,7 +120,7 @@ def temperatures(doubtful: Figures) -> list[float]:
     return higher if doubtful.circles else higher[:1]
 
 
-def best(tried: Sequence[Figures]) -> int:
+def best(tried: Sequence[DecodingScores]) -> int:
     """Which of several doubtful texts to keep: the likeliest of those that do not go in circles."""
     straight = [i for i, one in enumerate(tried) if not one.circles]
     return max(straight or range(len(tried)), key=lambda i: _known(tried[i].avg_logprob))
@@ -176,7 +176,7 @@ def _overlap(start: float, end: float, speech: Sequence[tuple[float, float]]) ->
 
 
 def flags(
-    figures: Figures, text: str, words: Sequence[Word], speech: Sequence[tuple[float, float]]
+    figures: DecodingScores, text: str, words: Sequence[Word], speech: Sequence[tuple[float, float]]
 ) -> tuple[Flag, ...]:
     """Why a segment's text is doubtful; nothing if it is not.
 
@@ -194,7 +194,7 @@ def flags(
     return tuple(flag for flag, holds in found.items() if holds)
 
 
-def is_invented(text: str, found: Sequence[Flag], figures: Figures) -> bool:
+def is_invented(text: str, found: Sequence[Flag], figures: DecodingScores) -> bool:
     """Whether two witnesses agree that nobody said this; one alone makes it doubtful only."""
     if is_credit(text):
         return True

@@ -10,7 +10,7 @@ from modules.transcript.model import Segment
 from modules.transcript.sentences import mean_confidence
 
 
-def places(segment: Segment) -> list[int]:
+def word_offsets(segment: Segment) -> list[int]:
     """Where each word begins in the text; nothing if one is not there, or there are no words.
 
     Words carry no spaces, and not every language writes any, so they are looked for.
@@ -26,10 +26,10 @@ def places(segment: Segment) -> list[int]:
     return begins
 
 
-def part(segment: Segment, begins: Sequence[int], first: int, after: int) -> Segment:
+def slice_words(segment: Segment, begins: Sequence[int], first: int, after: int) -> Segment:
     """Words ``first`` to ``after`` with their stretch of the text, up to where the next begins.
 
-    ``begins``: the ``places`` of all words.
+    ``begins``: the ``word_offsets`` of all words.
     """
     begin = begins[first] if first else 0
     end = begins[after] if after < len(begins) else len(segment.text)
@@ -60,7 +60,7 @@ def _span(segment: Segment, first: int, after: int) -> tuple[float, float]:
     return start, max(start, end)
 
 
-def whole(before: Segment, after: Segment) -> Segment:
+def concatenate(before: Segment, after: Segment) -> Segment:
     """Two segments as one; of Whisper's figures for both, the worse."""
     worse: dict[str, Any] = {
         "avg_logprob": _worse(min, before.avg_logprob, after.avg_logprob),

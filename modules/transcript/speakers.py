@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from modules.transcript.model import Segment, Turn, Word
-from modules.transcript.slicing import part, places
+from modules.transcript.slicing import slice_words, word_offsets
 
 #: A word outside all turns belongs to the nearest one up to this far away.
 NEAR_S = 1.0
@@ -25,7 +25,7 @@ def with_speakers(segments: Iterable[Segment], turns: Sequence[Turn]) -> Iterato
     if not turns:
         return iter(segments)
     spoken = _Turns(turns)
-    return (part for segment in segments for part in _parts(segment, spoken))
+    return (slice_words for segment in segments for slice_words in _parts(segment, spoken))
 
 
 class _Turns:
@@ -58,7 +58,7 @@ class _Turns:
 
 
 def _parts(segment: Segment, spoken: _Turns) -> list[Segment]:
-    begins = places(segment)
+    begins = word_offsets(segment)
     if not begins:
         return [_whole(segment, spoken.speaker(segment.start, segment.end))]
     speakers = _steady(segment.words, _of_words(segment.words, spoken))
@@ -69,7 +69,7 @@ def _parts(segment: Segment, spoken: _Turns) -> list[Segment]:
         return [_whole(segment, speakers[0])]
     edges = [*cuts, len(speakers)]
     return [
-        _whole(part(segment, begins, first, after), speakers[first])
+        _whole(slice_words(segment, begins, first, after), speakers[first])
         for first, after in itertools.pairwise(edges)
     ]
 

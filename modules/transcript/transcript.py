@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from modules.transcript.model import Chunk, Segment, Turn
 from modules.transcript.sentences import PAUSE_S, best_cut, ends_sentence, is_too_long
-from modules.transcript.slicing import part, places, whole
+from modules.transcript.slicing import concatenate, slice_words, word_offsets
 from modules.transcript.speakers import with_speakers
 
 
@@ -23,7 +23,7 @@ def segments_of(chunks: Iterable[Chunk]) -> Iterator[Segment]:
     last: list[Segment] = []
     for segments in (chunk.segments for chunk in chunks if chunk.segments):
         if last and _goes_on(last[0], segments[0]):
-            segments = (*_in_size(whole(last.pop(), segments[0])), *segments[1:])
+            segments = (*_in_size(concatenate(last.pop(), segments[0])), *segments[1:])
         yield from last
         yield from segments[:-1]
         last = [segments[-1]]
@@ -47,12 +47,12 @@ def _first_word(segment: Segment) -> str:
 
 def _in_size(segment: Segment) -> list[Segment]:
     """The segment, cut at its best places if it has grown too long."""
-    begins = places(segment)
+    begins = word_offsets(segment)
     too_long = is_too_long(len(begins), segment.end - segment.start, len(segment.text))
     if not begins or not too_long:
         return [segment]
     cut = best_cut(segment.words)
-    halves = part(segment, begins, 0, cut), part(segment, begins, cut, len(begins))
+    halves = slice_words(segment, begins, 0, cut), slice_words(segment, begins, cut, len(begins))
     return [piece for half in halves for piece in _in_size(half)]
 
 

@@ -37,7 +37,7 @@ from modules.machine import allocator  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 from modules.worker import sandbox  # noqa: E402
 from modules.worker.pipes import Inbox, Outbox  # noqa: E402
-from modules.worker.prefetch import Ahead  # noqa: E402
+from modules.worker.prefetch import Prefetcher  # noqa: E402
 
 if TYPE_CHECKING:
     from modules.diarization.diarizer import Diarized, Diarizer
@@ -61,7 +61,7 @@ class Worker:
         self._models = models
         self._engine: Engine | None = None
         self._diarizer: Diarizer | None = None
-        self._ahead = Ahead()
+        self._ahead = Prefetcher()
         #: From this much resident memory on some is given back, in MiB; and what is kept of it.
         self._swollen_mb = self._kept_mb = math.inf
 
@@ -173,7 +173,7 @@ def main() -> None:
     options = parser.parse_args()
     allocator.configure()
     # Before the first thread: on Linux each has a niceness and rights of its own, its starter's.
-    missing = sandbox.enter(options.online)
+    missing = sandbox.apply(options.online)
     # Libraries print to standard output; only events may go to the parent's pipe.
     outbox = Outbox(os.dup(1))
     os.dup2(2, 1)

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 
-from modules.executors.protocol import ORDERS, Event, Load, Prepare, Stop, Transcribe
+from modules.executors.protocol import COMMANDS, Event, Load, Prefetch, Stop, Transcribe
 
 
 class Outbox:
@@ -47,10 +47,10 @@ class Inbox:
     def _read(self, descriptor: int) -> None:
         with os.fdopen(descriptor, "rb") as lines:
             for line in lines:
-                order = ORDERS.validate_json(line)
+                order = COMMANDS.validate_json(line)
                 if isinstance(order, Stop):
                     self._stopped = max(self._stopped, order.order)
-                elif isinstance(order, Prepare):
+                elif isinstance(order, Prefetch):
                     self.next_up = order.next
                 else:
                     self.next_up = None  # or what was ordered just now would be made ready again

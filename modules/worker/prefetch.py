@@ -26,7 +26,7 @@ class _Made:
     future: Future[None]
 
 
-class Ahead:
+class Prefetcher:
     """Holds one recording at most. Its thread runs beside the streams of the one before it."""
 
     def __init__(self) -> None:

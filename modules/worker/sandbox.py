@@ -58,20 +58,20 @@ _CONNECTING = frozenset(
 )  # fmt: skip
 
 
-def enter(online: bool) -> tuple[str, ...]:
+def apply(online: bool) -> tuple[str, ...]:
     """Give up what transcribing does not need, for good. Call before any thread is started.
 
     ``online``: models may be fetched, so it must connect and write. Returns what this machine does
     not know or not allow, a line each.
     """
     steps: list[tuple[str, Callable[[], None]]] = [
-        ("lower priority", _give_way),
-        ("first to be killed when memory runs out", _volunteer),
-        ("no core dumps", _leave_no_dump),
-        ("no new privileges", _gain_nothing),
+        ("lower priority", _lower_priority),
+        ("first to be killed when memory runs out", _raise_oom_score),
+        ("no core dumps", _forbid_core_dumps),
+        ("no new privileges", _forbid_new_privileges),
     ]
     if not online:
-        steps += [("writes nothing", _write_nothing), ("opens no connection", _connect_nowhere)]
+        steps += [("writes nothing", _forbid_writing), ("opens no connection", _forbid_connections)]
     missing = []
     for what, step in steps:
         try:
@@ -81,27 +81,27 @@ def enter(online: bool) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def _give_way() -> None:
+def _lower_priority() -> None:
     """Let what people wait for at the screen, and the API, have the processor first."""
     os.nice(_NICENESS)
 
 
-def _volunteer() -> None:
+def _raise_oom_score() -> None:
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write(str(_OOM_SCORE))
 
 
-def _leave_no_dump() -> None:
+def _forbid_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _gain_nothing() -> None:
+def _forbid_new_privileges() -> None:
     _checked(_libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
-def _connect_nowhere() -> None:
+def _forbid_connections() -> None:
     # The hook first: it tells Python code in words what the kernel only refuses.
-    sys.addaudithook(_refuse_in_words)
+    sys.addaudithook(_refuse_with_a_message)
     program = _filter(*_PROCESSORS[_processor()])
     code = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: how many instructions, and where.
@@ -109,7 +109,7 @@ def _connect_nowhere() -> None:
     _checked(_libc().prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, head, 0, 0))
 
 
-def _refuse_in_words(event: str, arguments: tuple[Any, ...]) -> None:
+def _refuse_with_a_message(event: str, arguments: tuple[Any, ...]) -> None:
     if event in _CONNECTING:
         raise PermissionError(
             "whisperx.allow_download is off, so the WhisperX process opens no connection"
@@ -140,7 +140,7 @@ def _filter(processor: int, calls: tuple[int, ...]) -> bytes:
     return b"".join(struct.pack("HBBI", *line) for line in lines)
 
 
-def _write_nothing() -> None:
+def _forbid_writing() -> None:
     """Landlock: files that are open stay so; it can open devices and temporary files for it."""
     _processor()
     libc = _libc()

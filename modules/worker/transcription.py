@@ -18,7 +18,7 @@ from modules.audio.decoder import Limits
 from modules.audio.recording import Recording, open_recording
 from modules.audio.vad import detector
 from modules.diarization.diarizer import Diarized
-from modules.engines.language_detection import CUTTING, Listener
+from modules.engines.language_detection import CUTTING, LanguageDetector
 from modules.engines.whisperx.engine import Decoding, Engine
 from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
 from modules.machine import allocator
@@ -64,7 +64,7 @@ class Transcription:
         self._engine = engine
         self._inbox = inbox
         self._outbox = outbox
-        self._listener = Listener(
+        self._listener = LanguageDetector(
             engine, order.settings.language, order.settled_language, order.settings.fast_mode
         )
         self._notes: dict[str, None] = {}

@@ -27,13 +27,13 @@ from modules.config.schema import Config
 from modules.executors.local.process import worker_command, worker_environment
 from modules.executors.protocol import (
     Alive,
+    Command,
     Done,
     Event,
     Failed,
     Load,
     Loaded,
-    Order,
-    Prepare,
+    Prefetch,
     Ready,
     Started,
     Stop,
@@ -166,7 +166,7 @@ class Worker:
             with contextlib.suppress(OSError):
                 pipe.close()
 
-    def say(self, order: Order) -> None:
+    def say(self, order: Command) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(order.model_dump_json().encode() + b"\n")
         self.process.stdin.flush()
@@ -409,7 +409,7 @@ def test_what_was_made_ready_changes_no_text(
     path = copy_of(kind.short, tmp_path)
     _, plain, _ = worker.run(path)
     number = worker.order(kind.short)
-    worker.say(Prepare(next=worker.order_for(path)))
+    worker.say(Prefetch(next=worker.order_for(path)))
     while not isinstance(event := worker.hear(kind.event_s), Done):
         assert event.order == number, "nothing is said of what is only made ready"
     if change == "another order":
@@ -434,7 +434,7 @@ def test_what_is_made_ready_and_never_ordered_is_let_go(
 ) -> None:
     path = copy_of(kind.short, tmp_path)
     worker.order(kind.short)
-    worker.say(Prepare(next=worker.order_for(path)))
+    worker.say(Prefetch(next=worker.order_for(path)))
     while not isinstance(worker.hear(kind.event_s), Done):
         pass
     files = psutil.Process(worker.process.pid)

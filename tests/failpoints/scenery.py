@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.jobs.job import ErrorInfo, Job, Priority
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import a_chunk, a_job
 from tests.failpoints.world import World
@@ -53,7 +53,7 @@ def failed_before(times: int, world: World) -> None:
         info = ErrorInfo(code="x", message="x", timestamp="", attempt=number, retry_after=0.0)
         now = world.clock.utc_now()
         job = job.open_attempt(now).close_attempt("failed", now, 1.0, info)
-    FileManager(world.shared, world.manual, world.clock).save(job)
+    RecordingStore(world.shared, world.manual, world.clock).save(job)
 
 
 def name_taken_in_manual(world: World) -> None:
@@ -64,7 +64,7 @@ def name_taken_in_manual(world: World) -> None:
 
 def job_of_an_earlier_life(world: World, **changes: Any) -> Job:
     """Its ``.in_progress``, as a process that was killed left it."""
-    files = FileManager(world.shared, world.manual, world.clock)
+    files = RecordingStore(world.shared, world.manual, world.clock)
     files.prepare()
     source = files.source(TALK) if files.is_there(TALK) else None
     facts: dict[str, Any] = {"settings": world.config.default_settings(), "source": source}
@@ -78,7 +78,7 @@ def killed_while_it_ran(world: World) -> None:
     world.put(world.shared, TALK)
     job = job_of_an_earlier_life(world)
     job = job.open_attempt(world.clock.utc_now())
-    files = FileManager(world.shared, world.manual, world.clock)
+    files = RecordingStore(world.shared, world.manual, world.clock)
     files.save(job)
     writer = files.open_checkpoint(job, files.read_checkpoint(job))
     writer.append(a_chunk(0))
@@ -122,7 +122,7 @@ def killed_after_the_move(world: World) -> None:
 def done(world: World) -> None:
     """A recording with its result and a text that it lists; another of its name is in manual/."""
     found(world)
-    source = FileManager(world.shared, world.manual, world.clock).source(TALK).model_dump()
+    source = RecordingStore(world.shared, world.manual, world.clock).source(TALK).model_dump()
     listed = {"outputs": ["calls/talk.txt"], "source": source, "filename": TALK}
     world.put(world.shared, RESULT, json.dumps(listed).encode())
     world.put(world.shared, "calls/talk.txt", b"text")

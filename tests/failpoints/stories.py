@@ -6,7 +6,7 @@ import contextlib
 import functools
 
 from modules.errors import StorageError, TranscriberError, WorkerError
-from modules.intake.intake import Order
+from modules.intake.intake import TranscriptionRequest
 from modules.jobs.job import Status
 from modules.service import folder_orders
 from tests.failpoints import scenery
@@ -18,7 +18,7 @@ from tests.fakes import Plan
 
 
 def force(world: World, life: Life) -> None:
-    life.intake.order(Order(TALK, client="me", force=True, callback_urls=RECEIVER))
+    life.intake.order(TranscriptionRequest(TALK, client="me", force=True, callback_urls=RECEIVER))
 
 
 def leave_an_order(world: World, life: Life) -> None:

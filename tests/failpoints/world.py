@@ -18,8 +18,8 @@ from modules.errors import StorageError, TranscriberError
 from modules.intake.intake import Intake
 from modules.jobs.job import Job, Status
 from modules.jobs.scheduler import Scheduler, StopReason
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
 from modules.runner.runner import Runner
 from modules.service import folder_orders
@@ -168,9 +168,9 @@ class Life:
     def __init__(self, world: World) -> None:
         self.world = world
         config, clock = world.config, world.clock
-        self.files = FileManager(world.shared, world.manual, clock)
+        self.files = RecordingStore(world.shared, world.manual, clock)
         self.scheduler = Scheduler(clock, self._on_change)
-        self.journal = Journal(self.files, self.scheduler.get)
+        self.journal = StateWriter(self.files, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
         self.watcher = Watcher(
             world.shared, self.intake, clock, recursive=True, events=False,

@@ -17,11 +17,11 @@ import psutil
 import pytest
 
 from modules.clock import SystemClock
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.base import Outcome, RunCallbacks, Task
 from modules.executors.local import executor, process
-from modules.executors.local.executor import AudioProcessor
+from modules.executors.local.executor import LocalExecutor
 from modules.executors.protocol import Done, Started, Transcribe
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
@@ -40,7 +40,7 @@ class Bench:
     def __init__(self, root: Path, **processing: Any) -> None:
         self.root = root
         limits = {"worker_hang_seconds": HANG_S, "stop_grace_seconds": 0.5} | processing
-        self.processor = AudioProcessor(
+        self.processor = LocalExecutor(
             a_config(root, processing=limits), SystemClock(), command=COMMAND
         )
         self.chunks: list[Chunk] = []
@@ -56,7 +56,7 @@ class Bench:
         spec: ModelSpec = SPEC,
         on_chunk: Callable[[Chunk], None] | None = None,
         must_hurry: bool = True,
-        settings: Settings = SETTINGS,
+        settings: TranscriptionSettings = SETTINGS,
     ) -> Outcome:
         path = self.root / name
         path.write_bytes(recording(chunks))
@@ -65,8 +65,8 @@ class Bench:
             start_s=start_s, max_duration_s=3600,
         )  # fmt: skip
         return self.processor.process(
-            Request(order, spent_s),
-            Handlers(
+            Task(order, spent_s),
+            RunCallbacks(
                 on_chunk=on_chunk or self.chunks.append,
                 should_stop=lambda: self.stop,
                 on_started=self.started.append,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modules.errors import TranscriberError
-from modules.intake.intake import Order
+from modules.intake.intake import TranscriptionRequest
 from modules.service import folder_orders
 from modules.storage.atomic import remove, write_whole
 from tests.disk import Disk
@@ -58,7 +58,9 @@ class Clients:
         if force or wishes:
             self._ledger.void(name)
         try:
-            taken = program.intake.order(Order(name, wishes, self._client(), force=force))
+            taken = program.intake.order(
+                TranscriptionRequest(name, wishes, self._client(), force=force)
+            )
         except TranscriberError as error:
             if error.code == "file_not_found" and self._folder.is_away:
                 raise Violation("absence", f"{name!r} passed for deleted") from error

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.jobs.job import Job, Priority, Status
-from modules.jobs.source import Source
+from modules.jobs.source import FileIdentity
 from modules.recordings.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.simulation.folder import Folder, Recording, fingerprint
@@ -75,7 +75,7 @@ class Inspector:
             raise Violation("result", f"{name!r} has a result of bytes that it never had")
         if ours[0] not in self._folder.had_since(name, self._since):
             raise Violation("stale", f"{name!r} has a result of bytes that were there before")
-        sentences = text_of(ours[0], Settings.model_validate(result["settings"]))
+        sentences = text_of(ours[0], TranscriptionSettings.model_validate(result["settings"]))
         if result["transcription"]["text"] != " ".join(sentences):
             raise Violation("result", f"{name!r} has a wrong text")
         for output in result["outputs"]:
@@ -180,7 +180,7 @@ class Inspector:
         path = self._folder.shared / sidecar_name(recording.name, RESULT)
         if not path.exists():
             raise Violation("forgotten", f"{recording.name!r} has no result")
-        source = Source.model_validate(json.loads(path.read_bytes())["source"])
+        source = FileIdentity.model_validate(json.loads(path.read_bytes())["source"])
         if source.fingerprint != fingerprint(recording.content):
             raise Violation("forgotten", f"{recording.name!r} has a result of other bytes")
         if nature_of(recording.content) is not Nature.GOOD:

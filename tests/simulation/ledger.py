@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from modules.clock import Clock
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.jobs.events import Event
 from modules.jobs.job import Job, Priority, Status
 from tests.simulation.violation import Violation
@@ -114,14 +114,14 @@ class Ledger:
 
     # --- the worker ---
 
-    def begins(self, name: str, print_: str, settings: Settings, first: int) -> None:
+    def begins(self, name: str, print_: str, settings: TranscriptionSettings, first: int) -> None:
         """The worker is asked to begin at a chunk."""
         self._run, self._gained = (name, print_), False
         safe = self._delivered.get(_key(name, print_, settings), 0)
         if first < safe:
             raise Violation("work", f"{name!r} begins at chunk {first}, though {safe} were safe")
 
-    def took(self, name: str, print_: str, settings: Settings, index: int) -> None:
+    def took(self, name: str, print_: str, settings: TranscriptionSettings, index: int) -> None:
         """The program took a chunk, and answered that it is safe.
 
         Not if the file was replaced in the instant when it was looked at: that is found out later.
@@ -150,5 +150,5 @@ def _in_short(job: Job) -> str:
     return f"{tried} {job.error.code}" if job.error else tried
 
 
-def _key(name: str, print_: str, settings: Settings) -> tuple[str, str, str]:
+def _key(name: str, print_: str, settings: TranscriptionSettings) -> tuple[str, str, str]:
     return name, print_, settings.model_dump_json()

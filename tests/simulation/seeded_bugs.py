@@ -15,7 +15,7 @@ from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.recordings import store
 from modules.recordings.sidecars import RESULT, sidecar_name
-from modules.recordings.store import FileManager, Found
+from modules.recordings.store import Found, RecordingStore
 from modules.runner.job_run import JobRun
 from modules.runner.runner import Runner
 from modules.storage.atomic import storage_errors, to_json
@@ -69,26 +69,26 @@ def blames_the_file_for_the_disk(patch: pytest.MonkeyPatch) -> None:
 
 
 def drops_the_state_before_the_result(patch: pytest.MonkeyPatch) -> None:
-    real = FileManager.publish
+    real = RecordingStore.publish
 
-    def publish(self: FileManager, job: Job, *arguments: Any) -> None:
+    def publish(self: RecordingStore, job: Job, *arguments: Any) -> None:
         self.drop_state(job.name)
         real(self, job, *arguments)
 
-    patch.setattr(FileManager, "publish", publish)
+    patch.setattr(RecordingStore, "publish", publish)
 
 
 def writes_the_result_before_the_texts(patch: pytest.MonkeyPatch) -> None:
-    real = FileManager.publish
+    real = RecordingStore.publish
 
     def publish(
-        self: FileManager, job: Job, segments: Any, result: dict[str, Any], *rest: Any
+        self: RecordingStore, job: Job, segments: Any, result: dict[str, Any], *rest: Any
     ) -> None:
         path = self.shared / sidecar_name(job.name, RESULT)
         store.write_whole(path, to_json(result))
         real(self, job, segments, result, *rest)
 
-    patch.setattr(FileManager, "publish", publish)
+    patch.setattr(RecordingStore, "publish", publish)
 
 
 def writes_in_place(patch: pytest.MonkeyPatch) -> None:
@@ -104,14 +104,14 @@ def begins_before_the_attempt_is_written(patch: pytest.MonkeyPatch) -> None:
 
     def on_accepted(self: JobRun) -> None:
         with patch.context() as silent:
-            silent.setattr(FileManager, "save", lambda *_: None)
+            silent.setattr(RecordingStore, "save", lambda *_: None)
             real(self)
 
     patch.setattr(JobRun, "on_accepted", on_accepted)
 
 
 def believes_an_empty_mount_point(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(FileManager, "_require_share", lambda self: None)
+    patch.setattr(RecordingStore, "_require_share", lambda self: None)
 
 
 def leaves_temporary_files(patch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.base import Outcome, RunCallbacks, Task
 from modules.transcript.model import Chunk, Segment
 from tests.disk import Died, Disk
 from tests.fakes import FakeClock, FakeProcessor, Plan
@@ -38,7 +38,7 @@ def nature_of(content: bytes) -> Nature:
     return Nature.CURSED if roll < 242 else Nature.KILLER
 
 
-def text_of(content: bytes, settings: Settings) -> list[str]:
+def text_of(content: bytes, settings: TranscriptionSettings) -> list[str]:
     """The sentence of every chunk."""
     digest = hashlib.sha256(content).hexdigest()[:12]
     count = 1 + hashlib.sha256(content).digest()[0] % 4
@@ -52,7 +52,7 @@ class Worker(FakeProcessor):
     """
 
     def __init__(
-        self, clock: FakeClock, dice: random.Random, mishaps: float, default: Settings,
+        self, clock: FakeClock, dice: random.Random, mishaps: float, default: TranscriptionSettings,
         disk: Disk, folder: Folder, ledger: Ledger, meanwhile: Callable[[bool], None],
     ) -> None:  # fmt: skip
         super().__init__(clock)
@@ -65,7 +65,7 @@ class Worker(FakeProcessor):
         self._meanwhile = meanwhile
         self._text: list[str] = []
 
-    def process(self, request: Request, handlers: Handlers) -> Outcome:
+    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
         name, content = self._read(request)
         settings, print_ = request.order.settings, fingerprint(content)
         self._text = text_of(content, settings)
@@ -86,7 +86,7 @@ class Worker(FakeProcessor):
                 self._ledger.counts(print_)
             raise
 
-    def _read(self, request: Request) -> tuple[str, bytes]:
+    def _read(self, request: Task) -> tuple[str, bytes]:
         """The name and the bytes of the recording, as they are at the start of a run."""
         path = os.fsdecode(request.order.path)
         with self._disk.aside():
@@ -100,7 +100,7 @@ class Worker(FakeProcessor):
         if plan.error_after < 0 and plan.error:
             raise plan.error
 
-    def _counts(self, error: Exception, settings: Settings, plan: Plan) -> bool:
+    def _counts(self, error: Exception, settings: TranscriptionSettings, plan: Plan) -> bool:
         """Whether it is the file's own failure: a model is, where only this file asks for it."""
         if isinstance(error, MediaError):
             return True
@@ -141,7 +141,7 @@ class Worker(FakeProcessor):
         )
 
     def _make(
-        self, request: Request, index: int, on_chunk: Callable[[Chunk], None], plan: Plan
+        self, request: Task, index: int, on_chunk: Callable[[Chunk], None], plan: Plan
     ) -> None:
         assert isinstance(self.clock, FakeClock)
         self.clock.advance(plan.chunk_s)

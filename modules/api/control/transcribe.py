@@ -13,7 +13,7 @@ from modules.api.forms import form, gone_of, request_body
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.errors import TranscriberError
-from modules.intake.intake import Order
+from modules.intake.intake import TranscriptionRequest
 from modules.service.answers import Accepted, Text
 
 _ORDERS = Tag(name="orders", description="Ask for a text, and get it")
@@ -145,8 +145,8 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
         return responses.text(found, query.format, config)
 
 
-def _order(name: str, asked: requests.OrderFields, force: bool = False) -> Order:
-    return Order(
+def _order(name: str, asked: requests.JobFields, force: bool = False) -> TranscriptionRequest:
+    return TranscriptionRequest(
         name,
         wishes=asked.wishes(),
         client=responses.new_client(),

@@ -23,7 +23,7 @@ from modules.api.openai.format import (
 from modules.api.schemas import requests
 from modules.api.services import Services
 from modules.errors import TranscriberError
-from modules.intake.intake import Order
+from modules.intake.intake import TranscriptionRequest
 from modules.service.answers import Accepted
 
 _TAG = Tag(name="openai", description="As OpenAI defines them")
@@ -66,10 +66,14 @@ def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str)
     def handle() -> Response:
         with forms.upload(request, services.uploads) as (file, name):
             asked = _asked()
-            order = Order(name, _wishes(asked, task, services), client=responses.new_client())
+            order = TranscriptionRequest(
+                name, _wishes(asked, task, services), client=responses.new_client()
+            )
             services.control.check(order)
             landed = services.uploads.land(file, name, rename=True)
-        return _answer(services, asked, Order(landed, order.wishes, order.client), task)
+        return _answer(
+            services, asked, TranscriptionRequest(landed, order.wishes, order.client), task
+        )
 
     # Each endpoint goes by the name of its function.
     handle.__name__ = f"openai_{task}"
@@ -112,7 +116,9 @@ def _wishes(asked: SpeechRequest, task: str, services: Services) -> dict[str, An
     }
 
 
-def _answer(services: Services, asked: SpeechRequest, order: Order, task: str) -> Response:
+def _answer(
+    services: Services, asked: SpeechRequest, order: TranscriptionRequest, task: str
+) -> Response:
     found = services.control.transcribe(order, True, gone_of(request.environ))
     if isinstance(found, Accepted):
         raise _too_late(found)

@@ -116,7 +116,7 @@ class SettingsFields(Request):
         return self.model_dump(include=set(SettingsFields.model_fields), exclude_none=True)
 
 
-class OrderFields(SettingsFields):
+class JobFields(SettingsFields):
     """What an order may say besides its settings."""
 
     job_id: Annotated[str, Field(pattern=JOB_ID_PATTERN)] | None = None
@@ -124,14 +124,14 @@ class OrderFields(SettingsFields):
     callback_url: Annotated[str, Field(pattern=r"^https?://", max_length=2000)] | None = None
 
 
-class TranscribeRequest(OrderFields):
+class TranscribeRequest(JobFields):
     """An order for a file of the shared folder."""
 
     filename: Name
     force: Flag = False
 
 
-class UploadRequest(OrderFields):
+class UploadRequest(JobFields):
     """The fields beside ``file`` in an upload."""
 
     if_exists: Literal["refuse", "rename"] = "refuse"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flask import Flask
 
 from modules.api.server.access import Access
-from modules.api.server.origins import Pages
+from modules.api.server.origins import OriginCheck
 from modules.api.server.refusals import Refusal, refusal
 from modules.config.schema import ApiConfig
 
@@ -20,13 +20,13 @@ _BODY_BYTES = 1_000_000
 _FORM_BYTES = 2_000_000
 
 
-class Door:
+class Admission:
     """Decides at the headers: who comes in, and how much body each may bring."""
 
     def __init__(self, app: Flask, config: ApiConfig) -> None:
         self._app = app
         self._access = Access(config)
-        self._pages = Pages(config)
+        self._pages = OriginCheck(config)
         self._upload_bytes = config.max_upload_mb * 2**20
 
     def admit(

@@ -20,7 +20,7 @@ _AUTHORITY = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?")
 _OWN_ENDINGS = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
 
 
-class Pages:
+class OriginCheck:
     """What pages in somebody's browser may do: the API's own all, those of others nothing.
 
     A browser sends what a page of any site asks for, a password of HTTP Basic with it, and tells

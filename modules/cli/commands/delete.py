@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from gettext import ngettext
 
-from modules.cli.backend import Desk, open_desk, refusal
+from modules.cli.backend import Backend, open_desk, refusal
 from modules.cli.file_arguments import name_in_either
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
@@ -83,7 +83,7 @@ def _where(name: str, config: Config) -> str:
     return _(" (in the manual folder)")
 
 
-def _deleted(name: str, desk: Desk) -> bool:
+def _deleted(name: str, desk: Backend) -> bool:
     """Delete one and say so. Raises StorageError."""
     try:
         removed = desk.delete(name)

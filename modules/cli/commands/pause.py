@@ -9,7 +9,7 @@ from modules.cli.daemon_status import daemon_runs
 from modules.cli.session import configured, require_share, say
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.storage.atomic import remove, storage_errors, write_whole
 
 
@@ -45,5 +45,5 @@ def resume(options: Namespace) -> int:
     return 0
 
 
-def _files(config: Config) -> FileManager:
-    return FileManager(config.shared_directory, config.manual_directory, SystemClock())
+def _files(config: Config) -> RecordingStore:
+    return RecordingStore(config.shared_directory, config.manual_directory, SystemClock())

@@ -18,7 +18,7 @@ from modules.clock import Clock, SystemClock
 from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.jobs.estimates import Estimates
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.service import folder_requests
 from modules.storage.atomic import storage_errors
 
@@ -30,7 +30,7 @@ def run(options: Namespace) -> int:
     """Show the queue. Raises StorageError if the folder is not there."""
     config, clock = configured(options), SystemClock()
     require_share(config)
-    files = FileManager(config.shared_directory, config.manual_directory, clock)
+    files = RecordingStore(config.shared_directory, config.manual_directory, clock)
     has_daemon = daemon_runs(config, clock)
     order = _order(config, clock) if has_daemon else []
     with storage_errors(config.shared_directory):

@@ -13,7 +13,7 @@ from modules.daemon.first_run import FirstRun
 from modules.errors import TranscriberError
 from modules.logger import get_logger, setup_logging
 from modules.recordings.lock import Ownership
-from modules.service.folder_responder import Clerk
+from modules.service.folder_responder import FolderResponder
 
 log = get_logger("Clerk")
 
@@ -36,7 +36,7 @@ class Service(Daemon):
 
     def __init__(self, config: Config, clock: Clock, first_run: FirstRun | None = None) -> None:
         super().__init__(config, clock, first_run)
-        self._clerk = Clerk(config.shared_directory, self.control, self.scheduler, clock)
+        self._clerk = FolderResponder(config.shared_directory, self.control, self.scheduler, clock)
 
     def _tick(self, owner: Ownership) -> None:
         super()._tick(owner)

@@ -14,7 +14,7 @@ from modules.cli.folder_view.rows import Row
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.storage.atomic import storage_errors
 
 
@@ -26,7 +26,7 @@ def run(options: Namespace) -> int:
         from modules.cli.commands import watch
 
         return watch.run(config, clock, options.interval)
-    files = FileManager(config.shared_directory, config.manual_directory, clock)
+    files = RecordingStore(config.shared_directory, config.manual_directory, clock)
     with storage_errors(config.shared_directory):
         found = report(config, files)
     owner, paused = find_owner(config, clock), files.pause_flag.exists()

@@ -13,7 +13,7 @@ from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
 from modules.watching.scan import look
 
@@ -22,7 +22,7 @@ def run(options: Namespace) -> int:
     """Place an order for each file; 1 if any of them could not be ordered. Raises StorageError."""
     config, clock = configured(options), SystemClock()
     require_share(config)
-    files = FileManager(config.shared_directory, config.manual_directory, clock)
+    files = RecordingStore(config.shared_directory, config.manual_directory, clock)
     placed, failed = 0, 0
     for text in options.files:
         try:
@@ -73,7 +73,7 @@ def _absent(name: str, config: Config) -> TranscriberError:
     return TranscriberError("file_not_found", message.format(folder=config.shared_directory))
 
 
-def _say_when(config: Config, files: FileManager) -> None:
+def _say_when(config: Config, files: RecordingStore) -> None:
     owner = find_owner(config, SystemClock())
     if owner is None or not owner.is_daemon:
         say(_("No daemon runs; it begins when the service is next started (`transcriber.py run`)."))

@@ -17,7 +17,7 @@ from modules.cli.terminal.progress import meter
 from modules.clock import Clock, SystemClock
 from modules.config.schema import Config
 from modules.errors import ConfigError, ModelError, StorageError, TranscriberError
-from modules.executors.local.executor import AudioProcessor
+from modules.executors.local.executor import LocalExecutor
 from modules.recordings.lock import HEARTBEAT_S, Ownership
 from modules.storage.atomic import storage_errors
 
@@ -73,7 +73,7 @@ def _transcribe(targets: Sequence[Target], config: Config, overwrite: bool) -> i
     limits = config.processing.model_copy(update={"stop_grace_seconds": 0.0})
     with Ownership(config, clock, "transcribe command") as owner:
         # Whoever stops this waits for no chunk: nothing goes on from there later.
-        processor = AudioProcessor(config.model_copy(update={"processing": limits}), clock)
+        processor = LocalExecutor(config.model_copy(update={"processing": limits}), clock)
         try:
             with Interruption() as interruption:
                 heartbeat = _Heartbeat(owner, clock)

@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol
 from rich.console import Console
 
 from modules.cli.folder_view.rows import Row
-from modules.cli.folder_view.snapshot import Looker, Sight
+from modules.cli.folder_view.snapshot import Looker, Snapshot
 from modules.cli.session import say
 from modules.cli.terminal import wording
 from modules.clock import Clock
@@ -30,7 +30,7 @@ _TERMINATED = 143
 class Screen(Protocol):
     """Where it is shown."""
 
-    def show(self, sight: Sight) -> None:
+    def show(self, sight: Snapshot) -> None:
         """Bring what is shown up to date."""
 
 
@@ -78,7 +78,7 @@ def _table(console: Console) -> Iterator[Screen]:
     with Live(console=console, screen=True, auto_refresh=False) as live:
 
         class Table:
-            def show(self, sight: Sight) -> None:
+            def show(self, sight: Snapshot) -> None:
                 live.update(draw(sight, console.width, console.height), refresh=True)
 
         yield Table()
@@ -99,7 +99,7 @@ class Lines:
         self._told: dict[str, str] = {}
         self._last: str | None = None
 
-    def show(self, sight: Sight) -> None:
+    def show(self, sight: Snapshot) -> None:
         if sight.problem:
             self._tell_once(_cannot(sight.problem))
             return

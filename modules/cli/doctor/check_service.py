@@ -13,7 +13,7 @@ from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import ModelError
 from modules.recordings.lock import foreign_whisperx
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.weights.files import verify
 from modules.weights.locate import Origin, locate
 
@@ -64,7 +64,7 @@ def check_foreign_whisperx() -> Iterator[Finding]:
 
 
 def check_pause(config: Config) -> Iterator[Finding]:
-    files = FileManager(config.shared_directory, config.manual_directory, SystemClock())
+    files = RecordingStore(config.shared_directory, config.manual_directory, SystemClock())
     if files.pause_flag.exists():
         yield warning(_("queue"), _("paused"), _("`transcriber.py resume` lets it go on."))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modules.cli.folder_view.rows import Row, State
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.jobs.estimates import Estimates
 from modules.jobs.job import Job
 
@@ -32,7 +32,7 @@ class Waiting:
 def outlook(
     rows: Sequence[Row],
     estimates: Estimates,
-    settings: Settings,
+    settings: TranscriptionSettings,
     now: datetime,
     paused: bool,
     order: Sequence[str] = (),

@@ -24,7 +24,7 @@ from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording, is_visible_folder
 from modules.recordings.sidecars import IN_PROGRESS, RESULT, sidecar_name
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
 from modules.watching.scan import Scan, scan
 from modules.watching.stability import FileSample
@@ -47,7 +47,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def report(config: Config, files: FileManager) -> Report:
+def report(config: Config, files: RecordingStore) -> Report:
     """The whole report, finished ones first. Raises OSError if the share cannot be listed."""
     return Reporter(config, files).look()
 
@@ -59,7 +59,7 @@ _Seen = tuple[FileSample | None, ...]
 class Reporter:
     """Looks at the two folders, as often as it is asked. What did not change is not read again."""
 
-    def __init__(self, config: Config, files: FileManager) -> None:
+    def __init__(self, config: Config, files: RecordingStore) -> None:
         self._config = config
         self._files = files
         self._manual = _inside(config.manual_directory, config.shared_directory)

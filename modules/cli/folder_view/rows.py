@@ -14,10 +14,10 @@ from modules.cli.session import parse_time
 from modules.cli.terminal.translation import noted
 from modules.errors import TranscriberError
 from modules.jobs.job import Job, Priority
-from modules.jobs.source import Source
+from modules.jobs.source import FileIdentity
 from modules.recordings.sidecars import IN_PROGRESS, RESULT, recording_of, sidecar_name
 from modules.recordings.state import job_from_json
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.watching.stability import FileSample
 
 
@@ -69,7 +69,7 @@ def untouched_row(name: str, sample: FileSample, ordered: Mapping[object, float]
     return Row(name, State.PENDING, when, turn=turn, size=sample.size)
 
 
-def working_row(name: str, sample: FileSample, files: FileManager) -> Row | None:
+def working_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
     """The row of a ``.in_progress``; None if it is gone by now."""
     try:
         content = read_state(files.shared / sidecar_name(name, IN_PROGRESS))
@@ -111,11 +111,11 @@ def _state_of(job: Job, content: dict[str, Any]) -> State:
     return State.PROCESSING if running or loading else State.QUEUED
 
 
-def finished_row(name: str, sample: FileSample, files: FileManager) -> Row | None:
+def finished_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
     """The row of a ``.result``; None if it was made from other bytes than lie there now."""
     content = read_result(files.shared / sidecar_name(name, RESULT)) or {}
     try:
-        source = Source.model_validate(content.get("source"))
+        source = FileIdentity.model_validate(content.get("source"))
         same = (sample.size, sample.mtime_ns) == (source.size, source.mtime_ns)
         if not same and not files.is_still(name, source):
             return None
@@ -141,7 +141,7 @@ def _number(value: Any) -> Any:
     return value if isinstance(value, int | float) else None
 
 
-def lonely_row(sidecar: str, files: FileManager) -> Row | None:
+def lonely_row(sidecar: str, files: RecordingStore) -> Row | None:
     """A sidecar whose recording is gone: archived by somebody, or lost."""
     try:
         if sidecar.endswith(RESULT):

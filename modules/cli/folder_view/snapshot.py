@@ -11,14 +11,14 @@ from modules.cli.folder_view.report import Report, Reporter
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.jobs.estimates import Estimates
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 
 #: Who holds the lock is found out by trying it, which is not worth doing each second.
 _OWNER_EVERY_S = 5.0
 
 
 @dataclass
-class Sight:
+class Snapshot:
     """What one look saw. ``problem``: why the folder could not be looked at."""
 
     report: Report = field(default_factory=Report)
@@ -34,23 +34,23 @@ class Looker:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._files = FileManager(config.shared_directory, config.manual_directory, clock)
+        self._files = RecordingStore(config.shared_directory, config.manual_directory, clock)
         self._reporter = Reporter(config, self._files)
         self._settings = config.default_settings()
         self._owner: Owner | None = None
         self._owner_due = clock.monotonic()
 
-    def look(self) -> Sight:
+    def look(self) -> Snapshot:
         try:
             report = self._reporter.look()
             paused = self._files.pause_flag.exists()
             owner = self._owner_now()
         except OSError as error:
-            return Sight(problem=error.strerror or str(error))
+            return Snapshot(problem=error.strerror or str(error))
         estimates = Estimates(self._files.state / "speed.json")
         now = self._clock.utc_now()
         waiting = outlook(report.rows, estimates, self._settings, now, paused)
-        return Sight(report, waiting, owner, paused)
+        return Snapshot(report, waiting, owner, paused)
 
     def _owner_now(self) -> Owner | None:
         if self._clock.monotonic() >= self._owner_due:

@@ -19,7 +19,7 @@ from modules.cli.terminal import wording
 from modules.logger import one_line
 
 if TYPE_CHECKING:
-    from modules.cli.folder_view.snapshot import Sight
+    from modules.cli.folder_view.snapshot import Snapshot
 
 _BAR_WIDTH = 24
 #: A terminal narrower than this has no room for bars and times.
@@ -27,7 +27,7 @@ _ROOMY = 60
 _ENDED = (State.COMPLETED, State.MANUAL, State.ERROR)
 
 
-def draw(sight: Sight, width: int, height: int) -> RenderableType:
+def draw(sight: Snapshot, width: int, height: int) -> RenderableType:
     """All of the screen; never more lines than it has."""
     if sight.problem:
         told = _("The shared folder cannot be read just now: {problem}")

@@ -27,14 +27,14 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
 from modules.audio.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, halves, is_divisible
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.engines.whisperx.alignment import Aligner
 from modules.errors import ModelError
 from modules.machine import allocator
 from modules.transcript import quality
 from modules.transcript.chunk_text import ChunkText, judged
 from modules.transcript.model import Word
-from modules.transcript.quality import Figures
+from modules.transcript.quality import DecodingScores
 from modules.transcript.sentences import sentences
 from modules.transcript.word_times import snapped, word_of
 from modules.weights.files import ModelSpec
@@ -78,7 +78,7 @@ class Decoding:
     """How to decode: the language of the speech, and what the settings say."""
 
     language: str
-    settings: Settings
+    settings: TranscriptionSettings
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Generated:
     """A chunk's text tokens, without control tokens, and Whisper's figures for them."""
 
     tokens: list[int]
-    figures: Figures
+    figures: DecodingScores
 
 
 class Engine:
@@ -275,7 +275,7 @@ class Engine:
 
     # --- tokens ---
 
-    def _prompt(self, tokenizer: Tokenizer, settings: Settings) -> list[int]:
+    def _prompt(self, tokenizer: Tokenizer, settings: TranscriptionSettings) -> list[int]:
         """The tokens before the text: hotwords, the end of ``initial_prompt``, what to do."""
         hot = _plain_tokens(tokenizer, settings.hotwords)[: _PROMPT_TOKENS // 2]
         room = _PROMPT_TOKENS - len(hot)
@@ -289,7 +289,7 @@ class Engine:
         return [t for t in range(tokenizer.eot) if _NUMERAL.search(tokenizer.decode([t]))]
 
     def _options(
-        self, settings: Settings, prompt: list[int], chunks: Sequence[AudioChunk]
+        self, settings: TranscriptionSettings, prompt: list[int], chunks: Sequence[AudioChunk]
     ) -> dict[str, Any]:
         # -1 stands for what the model's own configuration suppresses.
         suppressed = [-1, *(self._numerals if settings.suppress_numerals else ())]
@@ -312,7 +312,7 @@ class Engine:
         chunks: Sequence[AudioChunk],
         encoded: Any,
         tokenizer: Tokenizer,
-        settings: Settings,
+        settings: TranscriptionSettings,
         alive: Callable[[], None],
     ) -> list[Generated]:
         """Decode; what comes out doubtful is decoded again at the next temperatures."""
@@ -340,7 +340,7 @@ class Engine:
         chunk: AudioChunk,
         doubtful: Generated,
         tokenizer: Tokenizer,
-        settings: Settings,
+        settings: TranscriptionSettings,
         alive: Callable[[], None],
     ) -> Generated:
         """The first temperature whose text is not doubtful; else the best of all."""
@@ -375,7 +375,7 @@ class Engine:
         # As faster-whisper has it: the sum, over the tokens and the end that follows them.
         average = float(result.scores[0]) * len(row) / (len(row) + 1)
         silence = min(1.0, max(0.0, float(result.no_speech_prob)))
-        figures = Figures(
+        figures = DecodingScores(
             text=tokenizer.decode(tokens),
             temperature=temperature,
             avg_logprob=_finite(average),
@@ -431,7 +431,7 @@ class Engine:
     def _text_of(
         self,
         chunk: AudioChunk,
-        figures: Figures,
+        figures: DecodingScores,
         timings: list[dict[str, Any]],
         spoken: str | None,
         alive: Callable[[], None],
@@ -461,7 +461,7 @@ class Engine:
         return words, alignment, note
 
 
-def is_for_parts(chunk: AudioChunk, figures: Figures) -> bool:
+def is_for_parts(chunk: AudioChunk, figures: DecodingScores) -> bool:
     """Whether a chunk is better heard in parts."""
     long = len(chunk.samples) >= 2 * _PART_S * SAMPLE_RATE
     return figures.overflows or (figures.circles and long) if is_divisible(chunk) else False

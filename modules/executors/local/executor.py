@@ -18,7 +18,7 @@ from modules import PROJECT_ROOT
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.errors import WorkerError
-from modules.executors.base import Handlers, Outcome, Request
+from modules.executors.base import Outcome, RunCallbacks, Task
 from modules.executors.local.process import (
     TERM_GRACE_S,
     Child,
@@ -32,8 +32,8 @@ from modules.executors.local.process import (
     worker_command,
     worker_environment,
 )
-from modules.executors.local.run_monitor import OrderRun, error_of, slowness
-from modules.executors.protocol import Done, Event, Failed, Load, Loaded, Order, Ready
+from modules.executors.local.run_monitor import RunMonitor, error_of, slowness
+from modules.executors.protocol import Command, Done, Event, Failed, Load, Loaded, Ready
 from modules.logger import get_logger
 from modules.weights.files import ModelSpec
 
@@ -48,7 +48,7 @@ _GROWTH = 2.5
 _RESTART_GAP_S = 30.0
 
 
-class AudioProcessor:
+class LocalExecutor:
     """One WhisperX process at a time. Not thread-safe: the runner's thread alone uses it.
 
     It must also be that thread that lives as long as the daemon: the kernel kills the child when
@@ -164,7 +164,7 @@ class AudioProcessor:
 
     # --- work ---
 
-    def process(self, request: Request, handlers: Handlers) -> Outcome:
+    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
         """Have one file transcribed; every chunk is handed over as it is finished, in order.
 
         A stop waits for the chunks in hand; while the handlers hurry no longer than the grace time.
@@ -177,7 +177,7 @@ class AudioProcessor:
         self._orders += 1
         order = request.order.model_copy(update={"order": self._orders})
         limits = self._config.processing
-        run = OrderRun(self, child, order, request.spent_s, handlers, limits, self._clock)
+        run = RunMonitor(self, child, order, request.spent_s, handlers, limits, self._clock)
         child.busy = True
         self.failed_ahead = False
         try:
@@ -307,7 +307,7 @@ class AudioProcessor:
             self._uncaged = uncaged
             log.warning("WhisperX runs with less protection than it could: %s", "; ".join(uncaged))
 
-    def send(self, child: Child, order: Order) -> None:
+    def send(self, child: Child, order: Command) -> None:
         assert child.process.stdin is not None
         with contextlib.suppress(OSError):  # its death is noticed, and told, by the reader
             child.process.stdin.write(order.model_dump_json().encode() + b"\n")

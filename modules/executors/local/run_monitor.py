@@ -8,14 +8,14 @@ from typing import Protocol
 from modules.clock import Clock
 from modules.config.schema import ProcessingConfig
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
-from modules.executors.base import Handlers
+from modules.executors.base import RunCallbacks
 from modules.executors.local.process import Child, resident_mb
 from modules.executors.protocol import (
+    Command,
     Done,
     Event,
     Failed,
-    Order,
-    Prepare,
+    Prefetch,
     Started,
     Stop,
     Stopped,
@@ -50,7 +50,7 @@ class Keeper(Protocol):
     def next_event(self, child: Child, deadline: float, failing: str) -> Event | None:
         """The next event; None after a tick. Raises WorkerError on death or past the deadline."""
 
-    def send(self, child: Child, order: Order) -> None:
+    def send(self, child: Child, order: Command) -> None:
         """Tell the child something; that it has died is noticed elsewhere."""
 
     def replace(self, reason: str) -> None:
@@ -60,7 +60,7 @@ class Keeper(Protocol):
         """What the child may hold between jobs."""
 
 
-class OrderRun:
+class RunMonitor:
     """One order in the child's hands, with its deadlines."""
 
     def __init__(
@@ -69,7 +69,7 @@ class OrderRun:
         child: Child,
         order: Transcribe,
         spent_s: float,
-        handlers: Handlers,
+        handlers: RunCallbacks,
         limits: ProcessingConfig,
         clock: Clock,
     ) -> None:
@@ -197,7 +197,7 @@ class OrderRun:
         following = self._handlers.next_up() if self._stop_sent_at is None else None
         if following and following != self._prepared:
             self._prepared = following
-            self._keeper.send(self._child, Prepare(next=following))
+            self._keeper.send(self._child, Prefetch(next=following))
 
     def _weigh(self) -> None:
         """Before the machine runs out of memory, and others suffer with it."""

@@ -10,7 +10,7 @@ from flask import Flask
 
 from modules.api.headers import limit_rate, secure_headers
 from modules.api.server.access import Access
-from modules.api.server.admission import Door
+from modules.api.server.admission import Admission
 from modules.api.server.refusals import Refusal
 from modules.config.schema import ApiConfig
 
@@ -79,7 +79,7 @@ def test_who_has_the_key_or_the_password_comes_in(headers: dict[str, str], admit
 
 def test_only_uploads_may_bring_much() -> None:
     config = ApiConfig(max_upload_mb=10)
-    door = Door(an_app(config), config)
+    door = Admission(an_app(config), config)
     form = {"content-type": "Multipart/Form-Data; boundary=x"}
     most = door.admit("POST", "/transcribe", form, None)
     assert isinstance(most, int)
@@ -94,7 +94,7 @@ def test_only_uploads_may_bring_much() -> None:
 
 def test_a_stranger_is_refused_with_the_way_in() -> None:
     config = ApiConfig(key="secret")
-    answer = Door(an_app(config), config).admit("GET", "/queue", {}, 0)
+    answer = Admission(an_app(config), config).admit("GET", "/queue", {}, 0)
     assert isinstance(answer, Refusal)
     assert answer.status == 401
     assert b"X-API-Key" in answer.body
@@ -110,7 +110,7 @@ METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
 def refused(config: ApiConfig, method: str = "POST", **headers: str) -> tuple[int, str] | None:
     """Status and code of what the door refuses, or None; it is open to /health as well."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    door = Door(APP, config)
+    door = Admission(APP, config)
     answers = [door.admit(method, path, named, 0) for path in ("/transcribe", "/health")]
     found = [
         (answer.status, json.loads(answer.body)["error_code"])
@@ -186,7 +186,9 @@ def test_a_key_that_no_page_can_send_unasked_vouches_for_any_origin() -> None:
     assert refused(config, **foreign, authorization="Bearer secret") is None
     for sent_along in (basic("office", "word"), basic("any", "secret"), {"x_api_key": ""}):
         assert refused(config, **foreign, **sent_along) == (403, "cross_site")
-    wrong = Door(an_app(config), config).admit("GET", "/queue", {**foreign, "x-api-key": "no"}, 0)
+    wrong = Admission(an_app(config), config).admit(
+        "GET", "/queue", {**foreign, "x-api-key": "no"}, 0
+    )
     assert isinstance(wrong, Refusal)
     assert wrong.status == 401
 
@@ -243,7 +245,7 @@ def test_with_a_key_any_name_is_answered(host: str) -> None:
 
 
 def test_a_refusal_names_what_was_sent_and_what_to_do() -> None:
-    door = Door(an_app(ApiConfig()), ApiConfig())
+    door = Admission(an_app(ApiConfig()), ApiConfig())
     for headers, words in (
         ({"host": "Office.example.com:80"}, ("'office.example.com'", "api.key", "trusted_hosts")),
         ({"host": "box", "origin": "http://a.example"}, ("'http://a.example'", "'box'", "proxy")),
@@ -257,6 +259,6 @@ def test_a_refusal_names_what_was_sent_and_what_to_do() -> None:
 def test_the_page_of_another_site_does_not_make_the_browser_ask_for_a_password() -> None:
     config = ApiConfig(key="secret")
     headers = {"host": "localhost", "origin": "https://evil.example"}
-    answer = Door(an_app(config), config).admit("GET", "/queue", headers, 0)
+    answer = Admission(an_app(config), config).admit("GET", "/queue", headers, 0)
     assert isinstance(answer, Refusal)
     assert answer.headers == ()

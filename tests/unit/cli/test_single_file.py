@@ -16,8 +16,8 @@ from modules.cli.single_file import OneOff
 from modules.cli.terminal.interruption import Interruption
 from modules.config.schema import Config
 from modules.errors import MediaError, ModelError, TranscriberError
-from modules.executors.base import Handlers, Outcome, Request
-from modules.executors.local.executor import AudioProcessor
+from modules.executors.base import Outcome, RunCallbacks, Task
+from modules.executors.local.executor import LocalExecutor
 from modules.executors.protocol import Done, Loaded, Started
 from modules.transcript.model import Chunk, Segment
 from tests.fakes import FakeClock
@@ -25,16 +25,16 @@ from tests.fakes import FakeClock
 SEGMENT = Segment(start=0.0, end=2.0, text="Добрый день.")
 
 
-class FakeProcessor(AudioProcessor):
+class FakeProcessor(LocalExecutor):
     """Hears the same two chunks in every file; a file named ``bad`` fails."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config, FakeClock(), ["nothing"])
-        self.requests: list[Request] = []
+        self.requests: list[Task] = []
         self.error: TranscriberError = MediaError("not_media", "This is not media.")
         self.before_chunk: Callable[[], None] = lambda: None
 
-    def process(self, request: Request, handlers: Handlers) -> Outcome:
+    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
         self.requests.append(request)
         if b"bad" in request.order.path:
             raise self.error

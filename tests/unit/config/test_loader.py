@@ -15,7 +15,7 @@ from modules.config.loader import ENVIRONMENT, config_path, load_config
 from modules.config.recording_settings import check_settings
 from modules.config.rules import settings_conflicts
 from modules.config.schema import Config, WhisperxConfig
-from modules.config.settings import Settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import ConfigError
 
 
@@ -141,7 +141,7 @@ def test_result_alone_may_be_asked_for(folder: Folder) -> None:
 
 def test_default_settings_are_those_of_the_file(folder: Folder) -> None:
     config = folder.load("whisperx: {language: en, model_size: small, debug: true}")
-    assert config.default_settings() == Settings(
+    assert config.default_settings() == TranscriptionSettings(
         model_size="small",
         language="en",
         temperature=0.0,

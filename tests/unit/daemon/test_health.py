@@ -12,7 +12,7 @@ import pytest
 from modules.daemon.health import Health
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
 from modules.jobs.scheduler import Scheduler
-from modules.runner.outage import Trouble
+from modules.runner.outage import Outage
 from modules.watching.watcher import WatchHealth
 from tests.builders import a_job
 from tests.fakes import FakeClock, FakeProcessor
@@ -44,7 +44,7 @@ class Watching:
 class Running:
     """Stands for the runner."""
 
-    trouble: Trouble
+    trouble: Outage
 
 
 class Bench:
@@ -54,7 +54,7 @@ class Bench:
         self.processor = FakeProcessor(clock)
         self.usable = True
         self.refusal: TranscriberError = StorageError("disk_full", "The disk is full.")
-        self.trouble = Trouble(clock, self._check)
+        self.trouble = Outage(clock, self._check)
         self.watching = Watching()
         self.health = Health(
             shared,

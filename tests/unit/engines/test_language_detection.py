@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
-from modules.engines.language_detection import Listener
+from modules.engines.language_detection import LanguageDetector
 
 Group = list[AudioChunk]
 
@@ -44,8 +44,10 @@ def silence(start_s: float, length_s: float) -> AudioChunk:
     return AudioChunk(start_s, start_s + length_s, np.zeros(0, dtype=np.float32))
 
 
-def listener(asked: str = "auto", settled: str | None = None, ears: Ears | None = None) -> Listener:
-    return Listener(ears or Ears(), asked, settled)  # type: ignore[arg-type]
+def listener(
+    asked: str = "auto", settled: str | None = None, ears: Ears | None = None
+) -> LanguageDetector:
+    return LanguageDetector(ears or Ears(), asked, settled)  # type: ignore[arg-type]
 
 
 def test_leading_silence_tells_nothing() -> None:

@@ -13,8 +13,8 @@ from modules.intake.intake import Intake
 from modules.jobs.job import Job, Priority
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_from_json, job_to_json
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
 from modules.storage.atomic import to_json
 from tests.builders import a_config, a_job
 from tests.fakes import FakeClock
@@ -50,10 +50,10 @@ class Bench:
 
     def __init__(self, root: Path, **whisperx: Any) -> None:
         config = a_config(root, whisperx=whisperx)
-        self.files = FileManager(config.shared_directory, config.manual_directory, FakeClock())
+        self.files = RecordingStore(config.shared_directory, config.manual_directory, FakeClock())
         self.files.prepare()
         self.scheduler = Scheduler(FakeClock(), lambda _: None)
-        journal = Journal(self.files, self.scheduler.get)
+        journal = StateWriter(self.files, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, journal, FakeClock())
         self.intake.look_again = lambda _: None
 

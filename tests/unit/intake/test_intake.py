@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from modules.errors import StorageError, TranscriberError
-from modules.intake.intake import Intake, Order
+from modules.intake.intake import Intake, TranscriptionRequest
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_to_json
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
 from modules.storage.atomic import to_json
 from modules.watching.scan import look
 from modules.watching.stability import FileSample
@@ -33,7 +33,7 @@ class Bench:
     def __init__(self, root: Path, recursive: bool = True) -> None:
         self.config = a_config(root, watch={"recursive": recursive})
         self.clock = FakeClock()
-        self.files = FileManager(
+        self.files = RecordingStore(
             self.config.shared_directory, self.config.manual_directory, self.clock
         )
         self.files.prepare()
@@ -41,7 +41,7 @@ class Bench:
 
     def restart(self) -> None:
         self.scheduler = Scheduler(self.clock, lambda job: self.journal.record_if_possible(job))
-        self.journal = Journal(self.files, self.scheduler.get)
+        self.journal = StateWriter(self.files, self.scheduler.get)
         self.intake = Intake(self.config, self.scheduler, self.files, self.journal, self.clock)
         self.looked_again: list[str] = []
         self.whole_names: set[str] = set()
@@ -176,7 +176,7 @@ def test_a_large_running_file_that_is_written_to_in_its_middle_starts_over(bench
 
 def test_a_file_that_is_gone_is_cancelled(bench: Bench) -> None:
     bench.put()
-    bench.intake.order(Order("talk.mp3"))
+    bench.intake.order(TranscriptionRequest("talk.mp3"))
     (bench.files.shared / "talk.mp3").unlink()
     bench.intake.gone("talk.mp3")
     assert bench.scheduler.jobs() == []
@@ -195,7 +195,7 @@ def test_a_failing_disk_loses_no_job(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     bench.put()
-    bench.intake.order(Order("talk.mp3", client="me"))
+    bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
     bench.scheduler.arrived("talk.mp3")
     bench.scheduler.take(0)
     source = bench.files.source("talk.mp3")
@@ -232,7 +232,7 @@ def test_what_lies_about_in_another_folder_is_no_leftover(bench: Bench) -> None:
     bench.intake.is_same_share = lambda: False
     bench.whole()
     with pytest.raises(StorageError):
-        bench.intake.order(Order("talk.mp3"))
+        bench.intake.order(TranscriptionRequest("talk.mp3"))
     assert bench.scheduler.get("talk.mp3") is None
     assert bench.looked_again == ["talk.mp3"]
     assert "talk.mp3.in_progress" in bench.names(), "its order is forgotten"
@@ -254,7 +254,7 @@ def test_a_telegram_id_is_only_logged(bench: Bench, caplog: pytest.LogCaptureFix
 def test_an_order_of_a_whole_file_is_queued_and_written_down(bench: Bench) -> None:
     bench.put()
     bench.whole_names.add("talk.mp3")
-    kept = bench.intake.order(Order("talk.mp3", client="me"))
+    kept = bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
     assert kept is not None
     job = bench.job()
     assert (job.status, job.priority, job.clients) == (Status.QUEUED, Priority.API, ("me",))
@@ -265,7 +265,7 @@ def test_an_order_of_a_whole_file_is_queued_and_written_down(bench: Bench) -> No
 
 def test_an_order_of_a_file_on_its_way_starts_when_it_is_whole(bench: Bench) -> None:
     bench.put()
-    bench.intake.order(Order("talk.mp3"))
+    bench.intake.order(TranscriptionRequest("talk.mp3"))
     assert bench.job().status is Status.ARRIVING
     assert bench.looked_again == ["talk.mp3"]
     bench.whole()
@@ -276,7 +276,7 @@ def test_an_order_promotes_a_scanned_file(bench: Bench) -> None:
     bench.put()
     bench.whole()
     scanned = bench.job()
-    bench.intake.order(Order("talk.mp3", client="me"))
+    bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
     assert (bench.job().job_id, bench.job().priority) == (scanned.job_id, Priority.API)
     assert "talk.mp3.in_progress" in bench.names()
 
@@ -284,7 +284,7 @@ def test_an_order_promotes_a_scanned_file(bench: Bench) -> None:
 def test_an_order_whose_result_is_there_needs_no_job(bench: Bench) -> None:
     bench.put()
     bench.put("talk.mp3.result", to_json({"source": bench.files.source("talk.mp3").model_dump()}))
-    assert bench.intake.order(Order("talk.mp3")) is None
+    assert bench.intake.order(TranscriptionRequest("talk.mp3")) is None
     assert bench.names() == ["talk.mp3", "talk.mp3.result"]
 
 
@@ -304,7 +304,7 @@ def test_what_is_no_recording_in_the_folder_is_refused(
     (tmp_path / "outside" / "secret.mp3").write_bytes(b"")
     (bench.files.shared / "way").symlink_to(tmp_path / "outside")
     with pytest.raises(TranscriberError) as caught:
-        bench.intake.order(Order(name))
+        bench.intake.order(TranscriptionRequest(name))
     assert caught.value.code in ("file_not_found", "not_a_recording")
     assert bench.scheduler.jobs() == []
     assert os.listdir(tmp_path / "outside") == ["secret.mp3"]
@@ -314,15 +314,15 @@ def test_a_subfolder_is_refused_while_none_is_looked_at(tmp_path: Path) -> None:
     bench = Bench(tmp_path, recursive=False)
     bench.put("sub/talk.mp3")
     with pytest.raises(TranscriberError, match="subfolder"):
-        bench.intake.order(Order("sub/talk.mp3"))
-    assert Bench(tmp_path).intake.order(Order("sub/talk.mp3")) is not None
+        bench.intake.order(TranscriptionRequest("sub/talk.mp3"))
+    assert Bench(tmp_path).intake.order(TranscriptionRequest("sub/talk.mp3")) is not None
 
 
 def test_an_order_begins_afresh_after_a_failure(bench: Bench) -> None:
     bench.put()
     job = bench.save().open_attempt(NOON)
     bench.checkpoint(job, 2)
-    bench.intake.order(Order("talk.mp3"))
+    bench.intake.order(TranscriptionRequest("talk.mp3"))
     assert ".talk.mp3.checkpoint" not in bench.names()
     assert bench.job().attempts == ()
 
@@ -513,7 +513,7 @@ def test_names_survive_a_restart_as_they_are(bench: Bench, form: Any) -> None:
     for name in (unicodedata.normalize(form, "café.mp3"), "odd \udcff\n.mp3", "ы" * 125 + ".mp3"):
         bench.put(name)
         bench.whole_names.add(name)
-        bench.intake.order(Order(name))
+        bench.intake.order(TranscriptionRequest(name))
     before = [job.name for job in bench.scheduler.jobs()]
     bench.restart()
     bench.intake.recover()
@@ -526,13 +526,17 @@ def test_names_survive_a_restart_as_they_are(bench: Bench, form: Any) -> None:
 def test_equal_wishes_join_and_other_ones_supersede(bench: Bench) -> None:
     bench.put()
     bench.whole_names.add("talk.mp3")
-    first = bench.intake.order(Order("talk.mp3", {"language": "en"}, client="one"))
-    joined = bench.intake.order(Order("talk.mp3", {"language": "en", "debug": True}, client="two"))
+    first = bench.intake.order(TranscriptionRequest("talk.mp3", {"language": "en"}, client="one"))
+    joined = bench.intake.order(
+        TranscriptionRequest("talk.mp3", {"language": "en", "debug": True}, client="two")
+    )
     assert first
     assert joined
     assert (joined.how, joined.job.job_id) == ("joined", first.job.job_id)
     assert joined.job.clients == ("one", "two")
-    other = bench.intake.order(Order("talk.mp3", {"temperature": 0.5}, client="three"))
+    other = bench.intake.order(
+        TranscriptionRequest("talk.mp3", {"temperature": 0.5}, client="three")
+    )
     assert other
     assert other.how == "superseded"
     assert other.job.job_id != first.job.job_id
@@ -550,29 +554,29 @@ def test_an_order_that_could_not_be_written_down_is_done_all_the_same(
     bench.put()
     bench.intake.is_whole = lambda name: True
     if wishes:
-        bench.intake.order(Order("talk.mp3"))
+        bench.intake.order(TranscriptionRequest("talk.mp3"))
     with monkeypatch.context() as trouble:
         trouble.setattr(bench.files, "save", full)
         with pytest.raises(StorageError):
-            bench.intake.order(Order("talk.mp3", wishes))
+            bench.intake.order(TranscriptionRequest("talk.mp3", wishes))
     assert bench.job().status is Status.QUEUED, "it stands there for ever as one on its way"
 
 
 def test_an_id_is_kept_and_cannot_be_taken_twice(bench: Bench) -> None:
     for name in ("a.mp3", "b.mp3"):
         bench.put(name)
-    taken = bench.intake.order(Order("a.mp3", job_id="call-1"))
+    taken = bench.intake.order(TranscriptionRequest("a.mp3", job_id="call-1"))
     assert taken
     assert taken.job.job_id == "call-1"
     with pytest.raises(TranscriberError, match="in use for") as caught:
-        bench.intake.order(Order("b.mp3", job_id="call-1"))
+        bench.intake.order(TranscriptionRequest("b.mp3", job_id="call-1"))
     assert caught.value.code == "job_id_taken"
 
 
 def test_force_makes_a_new_text_and_keeps_the_old_one_meanwhile(bench: Bench) -> None:
     bench.put()
     bench.put("talk.mp3.result", to_json({"source": bench.files.source("talk.mp3").model_dump()}))
-    taken = bench.intake.order(Order("talk.mp3", force=True))
+    taken = bench.intake.order(TranscriptionRequest("talk.mp3", force=True))
     assert taken
     assert taken.how == "queued"
     assert {"talk.mp3.result", "talk.mp3.in_progress"} <= set(bench.names())
@@ -580,13 +584,13 @@ def test_force_makes_a_new_text_and_keeps_the_old_one_meanwhile(bench: Bench) ->
 
 def test_a_text_whose_recording_is_archived_is_enough(bench: Bench) -> None:
     bench.put("talk.mp3.result", to_json({"filename": "talk.mp3"}))
-    assert bench.intake.order(Order("talk.mp3")) is None
+    assert bench.intake.order(TranscriptionRequest("talk.mp3")) is None
 
 
 def test_a_removal_leaves_nothing_that_was_made_and_nobody_elses(bench: Bench) -> None:
     bench.put()
     bench.put("talk.mp3.result", to_json({"outputs": ["talk.txt", "other.txt"]}))
-    bench.intake.order(Order("talk.mp3", force=True))
+    bench.intake.order(TranscriptionRequest("talk.mp3", force=True))
     for name in ("talk.txt", "other.txt", ".talk.mp3.checkpoint", "talk.mp3.txt"):
         bench.put(name)
     removed = bench.intake.remove("talk.mp3")
@@ -616,7 +620,9 @@ def test_what_comes_back_from_manual_starts_afresh(bench: Bench) -> None:
 
 def test_an_end_that_a_crash_kept_silent_is_told_at_the_start(bench: Bench) -> None:
     bench.put()
-    taken = bench.intake.order(Order("talk.mp3", callback_urls=("http://example.org/x",)))
+    taken = bench.intake.order(
+        TranscriptionRequest("talk.mp3", callback_urls=("http://example.org/x",))
+    )
     assert taken
     bench.put("talk.mp3.result", to_json({"job_id": taken.job.job_id}))
     told: list[Job] = []
@@ -632,7 +638,9 @@ def test_an_end_that_a_crash_kept_silent_is_told_at_the_start(bench: Bench) -> N
 def test_what_was_ordered_comes_back_with_its_settings(bench: Bench) -> None:
     bench.put()
     wishes = {"language": "en"}
-    taken = bench.intake.order(Order("talk.mp3", wishes, callback_urls=("http://example.org/x",)))
+    taken = bench.intake.order(
+        TranscriptionRequest("talk.mp3", wishes, callback_urls=("http://example.org/x",))
+    )
     assert taken
     state = json.dumps(job_to_json(taken.job))
     bench.intake.remove("talk.mp3")
@@ -649,7 +657,9 @@ def test_an_order_that_comes_as_the_file_is_found_keeps_its_state(
     bench.put()
     is_done = bench.files.is_done
     order = threading.Thread(
-        target=lambda: bench.intake.order(Order("talk.mp3", {"language": "en"}, client="me"))
+        target=lambda: bench.intake.order(
+            TranscriptionRequest("talk.mp3", {"language": "en"}, client="me")
+        )
     )
 
     def found_just_now(name: str) -> bool:
@@ -674,14 +684,14 @@ def test_an_order_takes_the_settings_beside_the_file_and_its_own_go_before(bench
     bench.put()
     bench.put("settings.yaml", b"language: en\nbeam_size: 2\nvad_onset: 0.4")
     bench.put(OWN, b"beam_size: 3")
-    taken = bench.intake.order(Order("talk.mp3", {"vad_onset": 0.6}))
+    taken = bench.intake.order(TranscriptionRequest("talk.mp3", {"vad_onset": 0.6}))
     assert taken
     settings = taken.job.settings
     assert (settings.language, settings.beam_size, settings.vad_onset) == ("en", 3, 0.6)
     state = json.loads((bench.files.shared / "talk.mp3.in_progress").read_bytes())
     assert state["settings"] == settings.model_dump()
     bench.put(OWN, b"beam_size: 99")
-    joined = bench.intake.order(Order("talk.mp3", {"vad_onset": 0.6}))
+    joined = bench.intake.order(TranscriptionRequest("talk.mp3", {"vad_onset": 0.6}))
     assert joined, "it was ordered when the file was right"
     assert (joined.how, joined.job.settings) == ("joined", settings)
 
@@ -697,7 +707,7 @@ def test_wrong_settings_refuse_an_order_and_change_nothing(
     bench.put(OWN, b"beam_size: 99")
     before = bench.scheduler.jobs()
     with pytest.raises(TranscriberError) as caught:
-        bench.intake.order(Order("talk.mp3", wishes))
+        bench.intake.order(TranscriptionRequest("talk.mp3", wishes))
     assert caught.value.code == "invalid_settings"
     assert str(caught.value) == f"{OWN}: beam_size: must be between 1 and 20, got 99"
     assert bench.scheduler.jobs() == before
@@ -708,7 +718,7 @@ def test_an_order_at_odds_with_a_file_is_refused(bench: Bench) -> None:
     bench.put()
     bench.put("settings.yaml", b"model_size: turbo")
     with pytest.raises(TranscriberError, match=r"settings\.yaml: task: the model turbo cannot"):
-        bench.intake.order(Order("talk.mp3", {"task": "translate"}))
+        bench.intake.order(TranscriptionRequest("talk.mp3", {"task": "translate"}))
 
 
 def test_a_scanned_file_is_promoted_with_the_settings_beside_it(bench: Bench) -> None:
@@ -718,7 +728,7 @@ def test_a_scanned_file_is_promoted_with_the_settings_beside_it(bench: Bench) ->
     bench.whole_names.add("talk.mp3")
     scanned = bench.job()
     assert scanned.settings == bench.config.default_settings(), "read when its turn comes"
-    taken = bench.intake.order(Order("talk.mp3", client="me"))
+    taken = bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
     assert taken
     assert (taken.how, taken.job.job_id) == ("joined", scanned.job_id)
     job = bench.job()
@@ -732,7 +742,7 @@ def test_a_promoted_file_that_has_begun_keeps_its_settings(bench: Bench) -> None
     bench.scheduler.take(0)
     bench.scheduler.update("talk.mp3", lambda j: j.open_attempt(NOON))
     bench.put(OWN, b"beam_size: 99")
-    taken = bench.intake.order(Order("talk.mp3", client="me"))
+    taken = bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
     assert taken
     assert (taken.how, taken.job.settings.beam_size) == ("joined", 5)
     assert bench.scheduler.stop_reason() is None
@@ -800,7 +810,7 @@ def test_the_state_that_a_failed_removal_left_goes_later(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.put()
-    bench.intake.order(Order("talk.mp3"))
+    bench.intake.order(TranscriptionRequest("talk.mp3"))
 
     def away(name: str, planned: Any) -> list[str]:
         raise StorageError("share_unavailable", "It is away.")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modules.jobs.estimates import Estimates
 from modules.jobs.job import Status
-from modules.jobs.source import Source
+from modules.jobs.source import FileIdentity
 from tests.builders import SETTINGS, SOURCE, a_job
 
 NUMBERS = st.floats() | st.sampled_from([0.0, 1e-300, 5.0, 60.0, 1e300])
@@ -27,7 +27,7 @@ def learned(speed: float = 4.0, byte_rate: int = 16_000) -> Estimates:
     return estimates
 
 
-def of_size(size: int) -> Source:
+def of_size(size: int) -> FileIdentity:
     return SOURCE.model_copy(update={"size": size})
 
 

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from modules.jobs.index import Entry, Register
+from modules.jobs.index import Entry, JobIndex
 from tests.fakes import FakeClock
 
 NOON = "2024-01-01T12:00:00.000Z"
@@ -31,8 +31,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def register(path: Path) -> Iterator[Register]:
-    with closing(Register(path)) as opened:
+def register(path: Path) -> Iterator[JobIndex]:
+    with closing(JobIndex(path)) as opened:
         yield opened
 
 
@@ -42,7 +42,7 @@ class RegisterIsADict(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.register = Register(self.folder / "jobs.sqlite")
+        self.register = JobIndex(self.folder / "jobs.sqlite")
         self.expected: dict[str, Entry] = {}
 
     @rule(job_id=IDS, name=NAMES, fate=FATES)
@@ -54,7 +54,7 @@ class RegisterIsADict(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.register.close()
-        self.register = Register(self.folder / "jobs.sqlite")
+        self.register = JobIndex(self.folder / "jobs.sqlite")
 
     @rule(job_id=st.text(max_size=5))
     def ask_anything(self, job_id: str) -> None:
@@ -82,7 +82,7 @@ TestRegisterIsADict = RegisterIsADict.TestCase
 def test_an_odd_folder_name_can_hold_it(tmp_path: Path) -> None:
     folder = tmp_path / "100% ?#& \udcff"
     folder.mkdir()
-    with closing(Register(folder / "jobs.sqlite")) as register:
+    with closing(JobIndex(folder / "jobs.sqlite")) as register:
         register.note("a", "talk.mp3", None, NOON)
         assert register.find("a")
     assert (folder / "jobs.sqlite").exists()
@@ -92,14 +92,14 @@ def test_an_odd_folder_name_can_hold_it(tmp_path: Path) -> None:
 def test_a_corrupt_file_is_begun_anew(
     path: Path, at: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(Register(path)) as register:
+    with closing(JobIndex(path)) as register:
         for number in range(200):
             register.note(f"id-{number}", "talk.mp3", "completed", NOON)
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(at)
         file.write(b"\xa5" * (size - at))
-    with closing(Register(path)) as register:
+    with closing(JobIndex(path)) as register:
         assert register.find("id-7") is None
         register.note("id-7", "talk.mp3", "completed", NOON)
         assert register.find("id-7") == Entry("id-7", "talk.mp3", "completed", NOON)
@@ -107,7 +107,7 @@ def test_a_corrupt_file_is_begun_anew(
     assert caplog.text.count("begun anew") == 1
 
 
-def test_it_may_go_bad_while_it_is_open(register: Register, path: Path) -> None:
+def test_it_may_go_bad_while_it_is_open(register: JobIndex, path: Path) -> None:
     register.note("a", "talk.mp3", None, NOON)
     path.write_bytes(b"not a database at all" * 1000)
     register.note("b", "talk.mp3", None, NOON)
@@ -115,7 +115,7 @@ def test_it_may_go_bad_while_it_is_open(register: Register, path: Path) -> None:
     assert register.find("c")
 
 
-def test_a_foreign_schema_is_begun_anew(path: Path, register: Register) -> None:
+def test_a_foreign_schema_is_begun_anew(path: Path, register: JobIndex) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE jobs (something INTEGER)")
@@ -123,7 +123,7 @@ def test_a_foreign_schema_is_begun_anew(path: Path, register: Register) -> None:
     assert register.find("a")
 
 
-def test_a_left_over_journal_is_thrown_away_too(path: Path, register: Register) -> None:
+def test_a_left_over_journal_is_thrown_away_too(path: Path, register: JobIndex) -> None:
     path.parent.mkdir()
     path.write_bytes(b"rubbish" * 1000)
     path.with_name("jobs.sqlite-journal").write_bytes(b"rubbish" * 1000)
@@ -131,13 +131,13 @@ def test_a_left_over_journal_is_thrown_away_too(path: Path, register: Register) 
     assert register.find("a")
 
 
-def test_a_file_that_was_deleted_is_made_again(register: Register, path: Path) -> None:
+def test_a_file_that_was_deleted_is_made_again(register: JobIndex, path: Path) -> None:
     register.note("a", "talk.mp3", None, NOON)
     shutil.rmtree(path.parent)
     assert register.find("a") is None
     register.note("b", "talk.mp3", None, NOON)
     register.close()
-    with closing(Register(path)) as again:
+    with closing(JobIndex(path)) as again:
         assert again.find("b")
 
 
@@ -146,7 +146,7 @@ def test_what_cannot_be_written_is_said_once_a_minute(
 ) -> None:
     clock = FakeClock()
     away = tmp_path / "away"
-    with closing(Register(away / ".transcriber" / "jobs.sqlite", clock.monotonic)) as register:
+    with closing(JobIndex(away / ".transcriber" / "jobs.sqlite", clock.monotonic)) as register:
         for _ in range(3):
             register.note("a", "talk.mp3", None, NOON)
             assert register.find("a") is None
@@ -161,7 +161,7 @@ def test_what_cannot_be_written_is_said_once_a_minute(
         assert register.find("a")
 
 
-def test_a_folder_in_its_place_is_left_alone(path: Path, register: Register) -> None:
+def test_a_folder_in_its_place_is_left_alone(path: Path, register: JobIndex) -> None:
     path.mkdir(parents=True)
     register.note("a", "talk.mp3", None, NOON)
     assert register.find("a") is None
@@ -169,7 +169,7 @@ def test_a_folder_in_its_place_is_left_alone(path: Path, register: Register) -> 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_an_unreadable_file_is_begun_anew(path: Path, register: Register) -> None:
+def test_an_unreadable_file_is_begun_anew(path: Path, register: JobIndex) -> None:
     path.parent.mkdir()
     path.touch(mode=0o000)
     register.note("a", "talk.mp3", None, NOON)
@@ -177,7 +177,7 @@ def test_an_unreadable_file_is_begun_anew(path: Path, register: Register) -> Non
 
 
 def test_the_oldest_ended_make_room_and_open_ones_stay(path: Path) -> None:
-    with closing(Register(path, kept=5)) as register:
+    with closing(JobIndex(path, kept=5)) as register:
         register.note("open", "open.mp3", None, NOON)
         for number in range(10):
             register.note(f"id-{number}", "talk.mp3", "completed", NOON)
@@ -189,14 +189,14 @@ def test_the_oldest_ended_make_room_and_open_ones_stay(path: Path) -> None:
 
 
 def test_open_jobs_alone_may_be_too_many(path: Path) -> None:
-    with closing(Register(path, kept=5)) as register:
+    with closing(JobIndex(path, kept=5)) as register:
         for number in range(10):
             register.note(f"id-{number}", "talk.mp3", None, NOON)
         assert all(register.find(f"id-{number}") for number in range(10))
 
 
 def test_after_closing_nothing_is_known_and_nothing_is_wrong(
-    register: Register, caplog: pytest.LogCaptureFixture
+    register: JobIndex, caplog: pytest.LogCaptureFixture
 ) -> None:
     register.note("a", "talk.mp3", None, NOON)
     register.close()
@@ -206,7 +206,7 @@ def test_after_closing_nothing_is_known_and_nothing_is_wrong(
     assert not caplog.records
 
 
-def test_many_threads_may_note_and_ask(register: Register) -> None:
+def test_many_threads_may_note_and_ask(register: JobIndex) -> None:
     def work(thread: int) -> None:
         for number in range(20):
             register.note(f"{thread}-{number}", f"{thread}.mp3", None, NOON)

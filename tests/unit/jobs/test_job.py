@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modules.clock import iso
 from modules.jobs.job import TRANSITIONS, Attempt, ErrorInfo, Job, Priority, Status
-from modules.jobs.source import Source
+from modules.jobs.source import FileIdentity
 from tests.builders import NOON, SETTINGS, SOURCE, a_job
 
 LEGAL = {
@@ -68,8 +68,8 @@ def test_debug_changes_no_transcript() -> None:
 
 
 def test_a_file_is_the_same_by_size_and_time_or_by_its_content() -> None:
-    def source(size: int = 1, mtime_ns: int = 2, fingerprint: str = "a") -> Source:
-        return Source(size=size, mtime_ns=mtime_ns, fingerprint=fingerprint)
+    def source(size: int = 1, mtime_ns: int = 2, fingerprint: str = "a") -> FileIdentity:
+        return FileIdentity(size=size, mtime_ns=mtime_ns, fingerprint=fingerprint)
 
     assert source().same_as(source())
     assert source().same_as(source(mtime_ns=3)), "restored from a backup"

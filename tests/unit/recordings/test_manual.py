@@ -14,29 +14,31 @@ import pytest
 
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import ErrorInfo, Job, Status
-from modules.jobs.source import Source
+from modules.jobs.source import FileIdentity
 from modules.recordings import manual, manual_return
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.storage.atomic import write_whole
 from tests.builders import NOON, a_job
 from tests.fakes import FakeClock
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> FileManager:
-    made = FileManager(tmp_path / "shared", tmp_path / "manual", FakeClock())
+def files(tmp_path: Path) -> RecordingStore:
+    made = RecordingStore(tmp_path / "shared", tmp_path / "manual", FakeClock())
     made.prepare()
     return made
 
 
-def given_up(name: str = "talk.mp3", job_id: str = "one", source: Source | None = None) -> Job:
+def given_up(
+    name: str = "talk.mp3", job_id: str = "one", source: FileIdentity | None = None
+) -> Job:
     error = ErrorInfo(code="x", message="It broke.", timestamp="t", attempt=1)
     job = a_job(name, status=Status.RUNNING, job_id=job_id, source=source)
     job = job.open_attempt(NOON)
     return job.close_attempt("failed", NOON, 1.0, error).to(Status.FAILED)
 
 
-def lay_out(files: FileManager, name: str = "talk.mp3", content: bytes = b"sound") -> None:
+def lay_out(files: RecordingStore, name: str = "talk.mp3", content: bytes = b"sound") -> None:
     path = files.shared / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -59,12 +61,12 @@ MOVED = [
 ]  # fmt: skip
 
 
-def state(files: FileManager, name: str) -> dict[str, Any]:
+def state(files: RecordingStore, name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((files.manual / f"{name}.in_progress").read_bytes())
     return content
 
 
-def test_a_recording_moves_with_all_that_belongs_to_it(files: FileManager) -> None:
+def test_a_recording_moves_with_all_that_belongs_to_it(files: RecordingStore) -> None:
     lay_out(files)
     (files.shared / "bystander.txt").write_bytes(b"")
     where = files.move_to_manual(given_up(), "It did not work.\n")
@@ -78,7 +80,7 @@ def test_a_recording_moves_with_all_that_belongs_to_it(files: FileManager) -> No
     )  # fmt: skip
 
 
-def test_a_taken_name_gets_a_number(files: FileManager) -> None:
+def test_a_taken_name_gets_a_number(files: RecordingStore) -> None:
     for number in range(3):
         lay_out(files, content=b"sound %d" % number)
         files.move_to_manual(given_up(job_id=f"job{number}"), f"reason {number}")
@@ -94,7 +96,7 @@ def test_a_taken_name_gets_a_number(files: FileManager) -> None:
     ]  # fmt: skip
 
 
-def test_somebody_elses_file_of_that_name_is_left_alone(files: FileManager) -> None:
+def test_somebody_elses_file_of_that_name_is_left_alone(files: RecordingStore) -> None:
     (files.manual / "talk.mp3").write_bytes(b"theirs")
     lay_out(files)
     files.move_to_manual(given_up(), "")
@@ -102,7 +104,7 @@ def test_somebody_elses_file_of_that_name_is_left_alone(files: FileManager) -> N
     assert (files.manual / "talk (2).mp3").read_bytes() == b"sound"
 
 
-def test_subfolders_are_mirrored(files: FileManager) -> None:
+def test_subfolders_are_mirrored(files: RecordingStore) -> None:
     lay_out(files, "2024/May/talk.mp3")
     files.move_to_manual(given_up("2024/May/talk.mp3"), "")
     assert listing(files.manual) == [f"2024/May/{name}" for name in MOVED]
@@ -110,7 +112,7 @@ def test_subfolders_are_mirrored(files: FileManager) -> None:
 
 
 @pytest.mark.parametrize("name", ["ы" * 125 + ".mp3", "x" * 251 + ".mp3", "\udcff" * 200 + ".mp3"])
-def test_names_at_the_limit_move_and_collide(files: FileManager, name: str) -> None:
+def test_names_at_the_limit_move_and_collide(files: RecordingStore, name: str) -> None:
     for number in range(3):
         (files.shared / name).write_bytes(b"%d" % number)
         files.checkpoint_path(name).write_bytes(b"")
@@ -134,7 +136,7 @@ def across_volumes(monkeypatch: pytest.MonkeyPatch, shared: Path) -> None:
 
 
 def test_across_volumes_it_is_copied_and_then_unlinked(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     across_volumes(monkeypatch, files.shared)
     lay_out(files, content=b"sound" * 1_000_000)
@@ -147,7 +149,7 @@ def test_across_volumes_it_is_copied_and_then_unlinked(
 
 
 def test_a_copy_that_is_not_the_same_leaves_the_original(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     across_volumes(monkeypatch, files.shared)
     lay_out(files)
@@ -168,7 +170,7 @@ def test_a_copy_that_is_not_the_same_leaves_the_original(
 
 @pytest.mark.parametrize("with_links", [True, False])
 def test_what_somebody_puts_there_while_a_return_is_copied_is_not_replaced(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch, with_links: bool
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch, with_links: bool
 ) -> None:
     across_volumes(monkeypatch, files.shared)
     (files.manual / "talk.mp3").write_bytes(b"given up")
@@ -200,7 +202,7 @@ class PowerCutError(BaseException):
 @pytest.mark.parametrize("volumes", [1, 2])
 @pytest.mark.parametrize("cut", range(18))
 def test_wherever_the_move_is_cut_off_a_repeated_one_ends_the_same(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch, volumes: int, cut: int
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch, volumes: int, cut: int
 ) -> None:
     lay_out(files)
     if volumes == 2:
@@ -236,7 +238,7 @@ def test_wherever_the_move_is_cut_off_a_repeated_one_ends_the_same(
     assert (files.manual / "talk.mp3").read_bytes() == b"sound"
 
 
-def test_a_new_recording_of_a_moved_one_is_not_taken_for_it(files: FileManager) -> None:
+def test_a_new_recording_of_a_moved_one_is_not_taken_for_it(files: RecordingStore) -> None:
     lay_out(files)
     files.move_to_manual(given_up(), "")
     lay_out(files, content=b"other sound")
@@ -246,7 +248,7 @@ def test_a_new_recording_of_a_moved_one_is_not_taken_for_it(files: FileManager) 
 
 
 def test_a_recording_that_took_the_name_during_the_move_stays(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_out(files)
     blamed = files.source("talk.mp3")
@@ -264,7 +266,7 @@ def test_a_recording_that_took_the_name_during_the_move_stays(
     )
 
 
-def test_a_result_cannot_carry_other_files_away(files: FileManager, tmp_path: Path) -> None:
+def test_a_result_cannot_carry_other_files_away(files: RecordingStore, tmp_path: Path) -> None:
     lay_out(files)
     (tmp_path / "secret.txt").write_bytes(b"")
     (files.shared / "other.txt").write_bytes(b"")
@@ -277,7 +279,7 @@ def test_a_result_cannot_carry_other_files_away(files: FileManager, tmp_path: Pa
     assert not (files.shared / "talk.txt").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told(files: FileManager) -> None:
+def test_a_folder_that_cannot_be_written_is_told(files: RecordingStore) -> None:
     lay_out(files)
     files.manual.rmdir()
     files.manual.write_bytes(b"")
@@ -291,7 +293,7 @@ def test_a_folder_that_cannot_be_written_is_told(files: FileManager) -> None:
 OWN = "talk.mp3.settings.yaml"
 
 
-def test_settings_go_along_and_those_of_the_folder_stay(files: FileManager) -> None:
+def test_settings_go_along_and_those_of_the_folder_stay(files: RecordingStore) -> None:
     lay_out(files)
     (files.shared / OWN).write_text("beam_size: 3")
     (files.shared / "settings.yaml").write_text("beam_size: 4")
@@ -306,7 +308,7 @@ def test_settings_go_along_and_those_of_the_folder_stay(files: FileManager) -> N
 
 @pytest.mark.parametrize("links", [True, False])
 def test_settings_come_back_first(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch, links: bool
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
     (files.manual / "talk.mp3").write_bytes(b"sound")
     (files.manual / OWN).write_text("beam_size: 3")
@@ -324,7 +326,7 @@ def test_settings_come_back_first(
     assert listing(files.manual) == []
 
 
-def test_settings_stay_where_the_recording_stays(files: FileManager) -> None:
+def test_settings_stay_where_the_recording_stays(files: RecordingStore) -> None:
     (files.manual / "talk.mp3").write_bytes(b"sound")
     (files.manual / OWN).write_text("beam_size: 3")
     (files.shared / "talk.mp3").write_bytes(b"another")
@@ -333,7 +335,7 @@ def test_settings_stay_where_the_recording_stays(files: FileManager) -> None:
     assert listing(files.manual) == ["talk.mp3", OWN]
 
 
-def test_settings_that_are_there_already_hold(files: FileManager) -> None:
+def test_settings_that_are_there_already_hold(files: RecordingStore) -> None:
     (files.manual / "talk.mp3").write_bytes(b"sound")
     (files.manual / OWN).write_text("beam_size: 3")
     (files.shared / OWN).write_text("beam_size: 4")
@@ -342,7 +344,7 @@ def test_settings_that_are_there_already_hold(files: FileManager) -> None:
     assert listing(files.manual) == []
 
 
-def test_a_link_in_their_place_is_not_taken_along(files: FileManager, tmp_path: Path) -> None:
+def test_a_link_in_their_place_is_not_taken_along(files: RecordingStore, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("password: hunter2")
     lay_out(files)
@@ -357,7 +359,7 @@ def test_a_link_in_their_place_is_not_taken_along(files: FileManager, tmp_path: 
 
 
 def test_a_return_that_came_as_far_as_the_link_is_ended(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the recording would be transcribed here and still lie there as one that failed."""
     (files.manual / "talk.mp3").write_bytes(b"sound")
@@ -375,7 +377,7 @@ def test_a_return_that_came_as_far_as_the_link_is_ended(
     assert (files.shared / "talk.mp3").read_bytes() == b"sound"
 
 
-def test_a_copy_of_a_recording_in_manual_is_not_taken_for_a_return(files: FileManager) -> None:
+def test_a_copy_of_a_recording_in_manual_is_not_taken_for_a_return(files: RecordingStore) -> None:
     for folder in (files.manual, files.shared):
         (folder / "talk.mp3").write_bytes(b"sound")
     files.drop_leftovers("talk.mp3")

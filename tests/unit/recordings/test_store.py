@@ -18,7 +18,7 @@ from modules.outputs.render import segment_json
 from modules.recordings import store
 from modules.recordings.sidecars import CHECKPOINT, sidecar_name
 from modules.recordings.state import job_to_json
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.storage import atomic
 from modules.storage.atomic import TEMPORARY_PREFIX, to_json
 from tests.builders import SOURCE, a_chunk, a_job, a_segment
@@ -28,27 +28,27 @@ LONG = "ы" * 125 + ".mp3"
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> FileManager:
-    made = FileManager(tmp_path / "shared", tmp_path / "manual", FakeClock())
+def files(tmp_path: Path) -> RecordingStore:
+    made = RecordingStore(tmp_path / "shared", tmp_path / "manual", FakeClock())
     made.prepare()
     return made
 
 
-def put(files: FileManager, name: str, content: bytes = b"sound") -> Path:
+def put(files: RecordingStore, name: str, content: bytes = b"sound") -> Path:
     path = files.shared / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
 
 
-def put_result(files: FileManager, name: str, **content: Any) -> None:
+def put_result(files: RecordingStore, name: str, **content: Any) -> None:
     (files.shared / sidecar_name(name, ".result")).write_bytes(to_json(content))
 
 
 # --- identity ---
 
 
-def test_a_recording_is_a_regular_file_inside(files: FileManager, tmp_path: Path) -> None:
+def test_a_recording_is_a_regular_file_inside(files: RecordingStore, tmp_path: Path) -> None:
     put(files, "talk.mp3")
     (files.shared / "folder.mp3").mkdir()
     (files.shared / "link.mp3").symlink_to(files.shared / "talk.mp3")
@@ -63,13 +63,13 @@ def test_a_recording_is_a_regular_file_inside(files: FileManager, tmp_path: Path
     assert not files.is_there("n" * 300 + ".mp3"), "no file can have such a name"
 
 
-def test_nothing_is_concluded_while_the_share_is_away(files: FileManager) -> None:
+def test_nothing_is_concluded_while_the_share_is_away(files: RecordingStore) -> None:
     files.state.rmdir()
     with pytest.raises(StorageError, match="unavailable"):
         files.is_there("talk.mp3")
 
 
-def test_a_source_is_size_time_and_both_ends(files: FileManager) -> None:
+def test_a_source_is_size_time_and_both_ends(files: RecordingStore) -> None:
     mib = 2**20
     content = bytearray(3 * mib)
     path = put(files, "talk.mp3", bytes(content))
@@ -84,7 +84,7 @@ def test_a_source_is_size_time_and_both_ends(files: FileManager) -> None:
         assert (other.fingerprint != first.fingerprint) is seen, f"byte {position}"
 
 
-def test_a_link_and_a_fifo_are_not_opened(files: FileManager, tmp_path: Path) -> None:
+def test_a_link_and_a_fifo_are_not_opened(files: RecordingStore, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     (files.shared / "link.mp3").symlink_to(tmp_path / "secret")
     with pytest.raises(StorageError):
@@ -93,7 +93,7 @@ def test_a_link_and_a_fifo_are_not_opened(files: FileManager, tmp_path: Path) ->
         files.source("gone.mp3")
 
 
-def test_it_is_still_the_file_if_only_its_time_differs(files: FileManager) -> None:
+def test_it_is_still_the_file_if_only_its_time_differs(files: RecordingStore) -> None:
     path = put(files, "talk.mp3", b"one")
     source = files.source("talk.mp3")
     os.utime(path, ns=(7, 7))
@@ -115,7 +115,7 @@ def test_it_is_still_the_file_if_only_its_time_differs(files: FileManager) -> No
     ],
 )
 def test_a_recording_is_done_if_its_result_is_of_this_very_file(
-    files: FileManager, result: dict[str, Any], done: bool
+    files: RecordingStore, result: dict[str, Any], done: bool
 ) -> None:
     put(files, "talk.mp3")
     assert not files.is_done("talk.mp3")
@@ -126,7 +126,7 @@ def test_a_recording_is_done_if_its_result_is_of_this_very_file(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
-def test_a_corrupt_result_is_none(files: FileManager, content: bytes) -> None:
+def test_a_corrupt_result_is_none(files: RecordingStore, content: bytes) -> None:
     put(files, "talk.mp3")
     put(files, "talk.mp3.result", content)
     assert files.read_result("talk.mp3") is None
@@ -155,7 +155,7 @@ def test_a_corrupt_result_is_none(files: FileManager, content: bytes) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("folder", ["", "sub/"])
 def test_where_texts_go(
-    files: FileManager, folder: str, beside: list[str], listed: list[str], expected: list[str]
+    files: RecordingStore, folder: str, beside: list[str], listed: list[str], expected: list[str]
 ) -> None:
     put(files, f"{folder}talk.mp4")
     put_result(files, f"{folder}talk.mp4", outputs=[folder + name for name in listed])
@@ -165,19 +165,19 @@ def test_where_texts_go(
     assert planned == tuple(folder + name for name in expected)
 
 
-def test_a_link_in_the_way_counts_as_a_file(files: FileManager) -> None:
+def test_a_link_in_the_way_counts_as_a_file(files: RecordingStore) -> None:
     put(files, "talk.mp4")
     (files.shared / "talk.txt").symlink_to("nowhere")
     assert files.plan_outputs("talk.mp4", ("txt",)) == ("talk.mp4.txt",)
 
 
-def test_a_long_name_has_texts_too(files: FileManager) -> None:
+def test_a_long_name_has_texts_too(files: RecordingStore) -> None:
     put(files, LONG)
     (planned,) = files.plan_outputs(LONG, ("txt",))
     put(files, planned)
 
 
-def test_a_result_from_elsewhere_lays_no_hands_on_other_files(files: FileManager) -> None:
+def test_a_result_from_elsewhere_lays_no_hands_on_other_files(files: RecordingStore) -> None:
     put(files, "talk.mp3")
     put(files, "other.txt")
     put_result(files, "talk.mp3", outputs=["other.txt", "../x.txt", "talk.txt", 5])
@@ -186,7 +186,7 @@ def test_a_result_from_elsewhere_lays_no_hands_on_other_files(files: FileManager
     assert files.outputs("talk.mp3") == ()
 
 
-def publish(files: FileManager, job: Job) -> dict[str, Any]:
+def publish(files: RecordingStore, job: Job) -> dict[str, Any]:
     result: dict[str, Any] = {
         "filename": job.name,
         "outputs": list(job.outputs),
@@ -200,7 +200,7 @@ def publish(files: FileManager, job: Job) -> dict[str, Any]:
     return result
 
 
-def test_what_is_published_can_be_read(files: FileManager) -> None:
+def test_what_is_published_can_be_read(files: RecordingStore) -> None:
     job = a_job(outputs=("talk.txt", "talk.srt"))
     result = publish(files, job)
     assert files.read_result("talk.mp3") == json.loads(to_json(result))
@@ -212,7 +212,7 @@ def test_what_is_published_can_be_read(files: FileManager) -> None:
 
 
 def test_a_text_that_cannot_be_made_never_costs_the_transcript(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = store.render
 
@@ -230,7 +230,7 @@ def test_a_text_that_cannot_be_made_never_costs_the_transcript(
     assert (files.shared / "talk.txt").exists()
 
 
-def test_what_somebody_put_under_a_planned_name_meanwhile_stays(files: FileManager) -> None:
+def test_what_somebody_put_under_a_planned_name_meanwhile_stays(files: RecordingStore) -> None:
     put(files, "talk.txt", b"theirs")
     result = publish(files, a_job(outputs=("talk.txt", "talk.srt")))
     assert result["outputs"] == ["talk.mp3.txt", "talk.srt"]
@@ -238,13 +238,13 @@ def test_what_somebody_put_under_a_planned_name_meanwhile_stays(files: FileManag
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_what_a_crashed_run_wrote_is_known_again(files: FileManager, form: str) -> None:
+def test_what_a_crashed_run_wrote_is_known_again(files: RecordingStore, form: str) -> None:
     publish(files, a_job(outputs=(f"talk.{form}",)))
     (files.shared / "talk.mp3.result").unlink()
     assert publish(files, a_job(outputs=(f"talk.{form}",)))["outputs"] == [f"talk.{form}"]
 
 
-def test_the_result_comes_last(files: FileManager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_result_comes_last(files: RecordingStore, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     real = os.replace
 
@@ -258,7 +258,7 @@ def test_the_result_comes_last(files: FileManager, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_crash_inside_a_write_leaves_the_old_version(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.save(a_job(position_s=1.0))
     before = (files.shared / "talk.mp3.in_progress").read_bytes()
@@ -277,11 +277,11 @@ def test_a_crash_inside_a_write_leaves_the_old_version(
 # --- at start ---
 
 
-def recovered(files: FileManager, recursive: bool = True) -> dict[str, tuple[bool, bool]]:
+def recovered(files: RecordingStore, recursive: bool = True) -> dict[str, tuple[bool, bool]]:
     return {f.job.name: (f.has_recording, f.moved) for f in files.recover(recursive)}
 
 
-def test_every_job_is_found_with_what_is_left_of_it(files: FileManager) -> None:
+def test_every_job_is_found_with_what_is_left_of_it(files: RecordingStore) -> None:
     names = ["a.mp3", "sub/b.mp3", LONG, "odd \udcff.mp3", "gone.mp3"]
     for name in names:
         put(files, name)
@@ -300,7 +300,7 @@ def test_every_job_is_found_with_what_is_left_of_it(files: FileManager) -> None:
 
 
 def test_a_corrupt_sidecar_is_set_aside(
-    files: FileManager, caplog: pytest.LogCaptureFixture
+    files: RecordingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(files, "talk.mp3")
     put(files, "talk.mp3.in_progress", b'{"filename": "ta')
@@ -314,14 +314,14 @@ def test_a_corrupt_sidecar_is_set_aside(
     assert recovered(files) == {}
 
 
-def test_what_a_crash_left_half_written_is_removed(files: FileManager) -> None:
+def test_what_a_crash_left_half_written_is_removed(files: RecordingStore) -> None:
     for folder in ("", "sub/", ".transcriber/"):
         put(files, f"{folder}{TEMPORARY_PREFIX}abc")
     recovered(files)
     assert not list(files.shared.rglob(f"{TEMPORARY_PREFIX}*"))
 
 
-def test_temporary_files_of_a_crash_go_from_orders_and_manual_too(files: FileManager) -> None:
+def test_temporary_files_of_a_crash_go_from_orders_and_manual_too(files: RecordingStore) -> None:
     order = put(files, f".transcriber/orders/{TEMPORARY_PREFIX}abc")
     kept = put(files, ".transcriber/orders/abc.json")
     copy = files.manual / f"{TEMPORARY_PREFIX}def"
@@ -334,7 +334,7 @@ def test_temporary_files_of_a_crash_go_from_orders_and_manual_too(files: FileMan
     assert kept.exists()
 
 
-def test_state_and_leftovers_are_dropped(files: FileManager) -> None:
+def test_state_and_leftovers_are_dropped(files: RecordingStore) -> None:
     put(files, "talk.mp3")
     put(files, "talk.mp3.result")
     for name in ("talk.mp3.in_progress", ".talk.mp3.checkpoint", "talk.mp3.error.txt"):
@@ -347,14 +347,14 @@ def test_state_and_leftovers_are_dropped(files: FileManager) -> None:
     assert os.listdir(files.manual) == []
 
 
-def test_leftovers_of_another_recording_in_manual_stay(files: FileManager) -> None:
+def test_leftovers_of_another_recording_in_manual_stay(files: RecordingStore) -> None:
     for name in ("talk.mp3", "talk.mp3.in_progress", "talk.mp3.error.txt"):
         (files.manual / name).write_bytes(b"")
     files.drop_leftovers("talk.mp3")
     assert len(os.listdir(files.manual)) == 3
 
 
-def test_a_lone_sidecar_is_set_aside_with_its_checkpoint(files: FileManager) -> None:
+def test_a_lone_sidecar_is_set_aside_with_its_checkpoint(files: RecordingStore) -> None:
     (files.shared / "sub").mkdir()
     files.save(a_job("sub/talk.mp3"))
     put(files, "sub/.talk.mp3.checkpoint")
@@ -366,7 +366,7 @@ def test_a_lone_sidecar_is_set_aside_with_its_checkpoint(files: FileManager) -> 
     files.set_aside("sub/talk.mp3")
 
 
-def test_a_checkpoint_belongs_to_the_job(files: FileManager) -> None:
+def test_a_checkpoint_belongs_to_the_job(files: RecordingStore) -> None:
     job = a_job()
     writer = files.open_checkpoint(job, files.read_checkpoint(job))
     writer.append(a_chunk(0))
@@ -378,7 +378,7 @@ def test_a_checkpoint_belongs_to_the_job(files: FileManager) -> None:
 
 
 def test_a_share_that_cannot_even_be_asked_for_is_trouble_with_the_folder(
-    files: FileManager, monkeypatch: pytest.MonkeyPatch
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or it would pass for a surprise, which counts against the recording."""
     put(files, "talk.mp3")

@@ -20,8 +20,8 @@ from modules.errors import (
 from modules.executors import tasks
 from modules.jobs.job import Cause, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
-from modules.recordings.state_writer import Journal
-from modules.recordings.store import FileManager
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
 from modules.runner import runner as runner_module
 from modules.runner.outage import HOLD_S
 from modules.runner.runner import Runner
@@ -40,13 +40,13 @@ class Bench:
         self.config = a_config(root, **sections)
         a_model(self.config.models_directory)
         self.clock = FakeClock()
-        self.files = FileManager(
+        self.files = RecordingStore(
             self.config.shared_directory, self.config.manual_directory, self.clock
         )
         self.files.prepare()
         self.told: list[tuple[str, Status]] = []
         self.scheduler = Scheduler(self.clock, self._on_change)
-        self.journal = Journal(self.files, self.scheduler.get)
+        self.journal = StateWriter(self.files, self.scheduler.get)
         self.processor = FakeProcessor(self.clock)
         self.looked_again: list[str] = []
         self.runner = Runner(

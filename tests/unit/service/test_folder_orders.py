@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modules.errors import StorageError, TranscriberError
-from modules.intake.intake import Order
+from modules.intake.intake import TranscriptionRequest
 from modules.service import folder_orders
 from tests.fakes import FakeClock
 
@@ -22,7 +22,7 @@ class Witness:
         self.taken: list[tuple[str, str | None]] = []
         self.trouble: dict[str, Exception] = {}
 
-    def order(self, order: Order) -> object:
+    def order(self, order: TranscriptionRequest) -> object:
         if order.name in self.trouble:
             raise self.trouble[order.name]
         self.taken.append((order.name, order.client))

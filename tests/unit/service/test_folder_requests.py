@@ -15,7 +15,7 @@ from modules.clock import iso
 from modules.errors import TranscriberError
 from modules.intake.intake import Removed
 from modules.service import folder_requests
-from modules.service.folder_responder import Clerk
+from modules.service.folder_responder import FolderResponder
 from tests.builders import a_job
 from tests.fakes import FakeClock
 
@@ -50,7 +50,7 @@ class Office:
         self.shared, self.place = shared, folder_requests.folder(shared)
         self.clock = FakeClock()
         self.desk = Desk()
-        self.clerk = Clerk(shared, self.desk, self.desk, self.clock)  # type: ignore[arg-type]
+        self.clerk = FolderResponder(shared, self.desk, self.desk, self.clock)  # type: ignore[arg-type]
         self.on_sleep: Callable[[], None] = self.clerk.attend
         (shared / ".transcriber").mkdir(parents=True)
         monkeypatch.setattr(folder_requests.time, "sleep", self._sleep)

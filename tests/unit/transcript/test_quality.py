@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from modules.transcript import quality
 from modules.transcript.model import Flag
-from modules.transcript.quality import Figures
+from modules.transcript.quality import DecodingScores
 from tests.builders import a_word
 
-SURE = Figures("Добрый день, чем могу помочь?", 0.0, avg_logprob=-0.2, no_speech_prob=0.05)
+SURE = DecodingScores("Добрый день, чем могу помочь?", 0.0, avg_logprob=-0.2, no_speech_prob=0.05)
 SPEECH = ((0.0, 10.0),)
 WORDS = (a_word("Добрый", 1.0, 1.4), a_word("день", 1.4, 1.8))
 #: What Whisper base said of silence, noise, ring-back tones and music on hold, as measured.
@@ -81,7 +81,7 @@ def test_a_polite_line_stays_if_it_was_said_and_goes_if_nobody_spoke(line: str) 
         (replace(SURE, no_speech_prob=0.95), "no_speech"),
     ],
 )
-def test_what_is_doubtful_is_flagged_and_kept(figures: Figures, flag: Flag) -> None:
+def test_what_is_doubtful_is_flagged_and_kept(figures: DecodingScores, flag: Flag) -> None:
     found = quality.flags(figures, "Добрый день", WORDS, SPEECH)
     assert flag in found
     assert not quality.is_invented("Добрый день", found, figures)
@@ -123,7 +123,7 @@ def test_a_text_without_repeats_has_no_loop(words: list[str]) -> None:
     ],
 )
 def test_another_temperature_is_tried_as_in_whispers_recipe(
-    figures: Figures, expected: bool
+    figures: DecodingScores, expected: bool
 ) -> None:
     assert figures.should_retry is expected
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modules.transcript.model import Chunk, Segment, Word
 from modules.transcript.sentences import MAX_SEGMENT_CHARS, MAX_SEGMENT_S
-from modules.transcript.slicing import joined_text, part, places, whole
+from modules.transcript.slicing import concatenate, joined_text, slice_words, word_offsets
 from modules.transcript.transcript import segments_of
 from tests.builders import a_chunk
 
@@ -83,7 +83,7 @@ def test_of_two_figures_the_worse_is_told() -> None:
     bad = said("два", 1).model_copy(
         update={"avg_logprob": -0.9, "no_speech_prob": None, "flags": ("repetition", "filler")}
     )
-    both = whole(good, bad)
+    both = concatenate(good, bad)
     assert (both.avg_logprob, both.no_speech_prob) == (-0.9, 0.1)
     assert both.flags == ("filler", "repetition")
     assert both.compression_ratio is None
@@ -109,12 +109,15 @@ def test_texts_are_joined_as_their_scripts_are_written(texts: list[str], line: s
 )
 def test_the_parts_of_a_segment_make_the_whole(words: list[str], data: st.DataObject) -> None:
     segment = said(" ".join(words), 3)
-    begins = places(segment)
+    begins = word_offsets(segment)
     cut = data.draw(st.integers(1, len(words) - 1))
-    left, right = part(segment, begins, 0, cut), part(segment, begins, cut, len(words))
+    left, right = (
+        slice_words(segment, begins, 0, cut),
+        slice_words(segment, begins, cut, len(words)),
+    )
     assert (left.words + right.words, f"{left.text} {right.text}") == (segment.words, segment.text)
     assert segment.start <= left.start <= left.end <= right.start <= right.end <= segment.end
-    assert whole(left, right) == segment
+    assert concatenate(left, right) == segment
 
 
 SEGMENTS = st.lists(

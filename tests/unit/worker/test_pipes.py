@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from modules.executors.protocol import Prepare, Transcribe
+from modules.executors.protocol import Prefetch, Transcribe
 from modules.weights.files import ModelSpec
 from tests.builders import SETTINGS
 from tests.daemon_process import PROJECT
@@ -42,7 +42,7 @@ def test_what_was_next_is_forgotten_once_anything_is_ordered() -> None:
             process.stdin.write(order.model_dump_json().encode() + b"\n")
             process.stdin.flush()
             assert process.stdout.readline().decode().strip() == told
-            prepare = Prepare(next=following)
+            prepare = Prefetch(next=following)
             process.stdin.write(prepare.model_dump_json().encode() + b"\n")
             process.stdin.flush()
         process.stdin.close()

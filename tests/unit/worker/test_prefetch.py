@@ -13,14 +13,14 @@ from modules.errors import MediaError
 from modules.executors.protocol import Transcribe
 from modules.executors.tasks import request_for
 from modules.weights.files import ModelSpec
-from modules.worker.prefetch import Ahead
+from modules.worker.prefetch import Prefetcher
 from tests.builders import SETTINGS, a_config, until
 
 SPEC = ModelSpec(name="base", path="/models/base", device="cpu", compute_type="int8")
 
 
 class FakeTranscription:
-    """Only what ``Ahead`` uses of one."""
+    """Only what ``Prefetcher`` uses of one."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.may_go_on = threading.Event()
@@ -49,7 +49,7 @@ class Bench:
         self.path = root / "next.mp3"
         self.path.write_bytes(b"sound")
         self.made: list[FakeTranscription] = []
-        self.ahead = Ahead()
+        self.ahead = Prefetcher()
 
     def order(self, number: int = 0, path: Path | None = None) -> Transcribe:
         request = request_for(path or self.path, SETTINGS, SPEC, self.config)

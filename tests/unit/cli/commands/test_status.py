@@ -21,7 +21,7 @@ from modules.cli.terminal.tables import plain_table
 from modules.cli.terminal.wording import summary
 from modules.config.schema import Config
 from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
-from modules.recordings.store import FileManager
+from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
 from tests.fakes import FakeClock
 
@@ -35,7 +35,7 @@ class Desk:
         self.config = Config.model_validate(
             {"shared_directory": self.shared, "manual_directory": self.manual, "watch": watch}
         )
-        self.files = FileManager(self.shared, self.manual, self.clock)
+        self.files = RecordingStore(self.shared, self.manual, self.clock)
         self.files.prepare()
 
     def add(self, name: str, content: bytes = b"sound") -> Path:

@@ -13,13 +13,13 @@ from modules.cli.commands.watch import Lines
 from modules.cli.folder_view.forecast import Waiting
 from modules.cli.folder_view.report import Report
 from modules.cli.folder_view.rows import Row, State
-from modules.cli.folder_view.snapshot import Sight
+from modules.cli.folder_view.snapshot import Snapshot
 from modules.cli.terminal.watch_table import draw
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 
-def a_sight(waiting: int = 0, done: int = 0, failed: int = 0, percentage: int = 45) -> Sight:
+def a_sight(waiting: int = 0, done: int = 0, failed: int = 0, percentage: int = 45) -> Snapshot:
     """The first of those that wait is at work."""
     queue = [Row(f"wait {n}.mp3", State.PENDING) for n in range(1, waiting)]
     if waiting:
@@ -31,10 +31,10 @@ def a_sight(waiting: int = 0, done: int = 0, failed: int = 0, percentage: int = 
     ]
     ended += [Row(f"bad {n}.mp3", State.MANUAL, NOON, error="Not media.") for n in range(failed)]
     rows = [Waiting(row, place, 60.0 * place) for place, row in enumerate(queue)]
-    return Sight(Report([*ended, *queue]), rows)
+    return Snapshot(Report([*ended, *queue]), rows)
 
 
-def drawn(sight: Sight, width: int = 100, height: int = 24) -> list[str]:
+def drawn(sight: Snapshot, width: int = 100, height: int = 24) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
     console.print(draw(sight, width, height))
     assert isinstance(console.file, io.StringIO)
@@ -74,12 +74,12 @@ def test_what_has_no_room_is_counted() -> None:
 
 def test_names_cannot_disturb_the_screen() -> None:
     row = Row("[red]odd\x1b[2J\n\udcff.mp3", State.PROCESSING, percentage=5)
-    [line] = [x for x in drawn(Sight(Report([row]), [Waiting(row, 0, None)])) if "odd" in x]
+    [line] = [x for x in drawn(Snapshot(Report([row]), [Waiting(row, 0, None)])) if "odd" in x]
     assert r"[red]odd\x1b[2J\n\udcff.mp3" in line
 
 
 def test_a_share_that_is_away_is_said() -> None:
-    [line] = drawn(Sight(problem="Stale file handle"))
+    [line] = drawn(Snapshot(problem="Stale file handle"))
     assert line == "The shared folder cannot be read just now: Stale file handle"
 
 
@@ -115,7 +115,7 @@ def test_trouble_is_said_once_and_its_end_too(capsys: pytest.CaptureFixture[str]
     lines = Lines()
     lines.show(a_sight(done=1))
     for _ in range(3):
-        lines.show(Sight(problem="gone"))
+        lines.show(Snapshot(problem="gone"))
     lines.show(a_sight(done=1))
     assert told(capsys) == [
         "No daemon runs. 1 completed.",
@@ -126,8 +126,8 @@ def test_trouble_is_said_once_and_its_end_too(capsys: pytest.CaptureFixture[str]
 
 def test_a_name_cannot_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines()
-    lines.show(Sight())
-    lines.show(Sight(Report([Row("a\n[2024-01-01 00:00:00] b\x1b[2J.mp3", State.PENDING)])))
+    lines.show(Snapshot())
+    lines.show(Snapshot(Report([Row("a\n[2024-01-01 00:00:00] b\x1b[2J.mp3", State.PENDING)])))
     shown = told(capsys)
     assert len(shown) == 3
     assert shown[1] == r"a\n[2024-01-01 00:00:00] b\x1b[2J.mp3: pending"
