@@ -1,0 +1,102 @@
+"""The packages are as planned: few floors, no circles, short files, and a picture that is true."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from pathlib import Path
+
+import pytest
+
+from docs.draw_architecture import (
+    ENTRY,
+    GROUND,
+    PICTURE,
+    PROJECT,
+    drawn,
+    floors,
+    imports,
+    packages,
+    svg,
+)
+
+MODULES = PROJECT / "modules"
+FILES = sorted(MODULES.rglob("*.py"))
+#: The ground files and the start script are floors too.
+FLOORS_MAX = 11
+FILE_LINES_MAX, FUNCTION_LINES_MAX, MEDIAN_MAX = 300, 40, 120
+
+
+def lines(path: Path) -> int:
+    return path.read_text("utf-8").count("\n")
+
+
+def too_long(tree: ast.AST) -> list[str]:
+    return [
+        f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno
+        and node.end_lineno - node.lineno >= FUNCTION_LINES_MAX
+    ]
+
+
+def shared_privates(tree: ast.AST) -> list[str]:
+    return [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("modules")
+        for alias in node.names
+        if alias.name.startswith("_") and not alias.name.startswith("__")
+    ]
+
+
+def test_there_are_few_floors() -> None:
+    assert max(floors(imports()).values()) + 1 <= FLOORS_MAX
+    assert len(imports()) == len(packages()) + 1 > 20
+
+
+def test_a_circle_is_found() -> None:
+    with pytest.raises(ValueError, match="a -> b -> a is a circle"):
+        floors({"a": frozenset("b"), "b": frozenset("a")})
+
+
+def test_what_follows_from_other_imports_is_not_drawn() -> None:
+    graph = {"a": frozenset("bc"), "b": frozenset("c"), "c": frozenset()}
+    assert drawn(graph) == [("a", "b"), ("b", "c")]
+    assert floors(graph) == {"a": 3, "b": 2, "c": 1}
+
+
+def test_the_picture_is_drawn_from_the_imports_of_today() -> None:
+    assert PICTURE.read_text("utf-8") == svg(imports()), "run python -m docs.draw_architecture"
+
+
+def test_only_the_ground_lies_in_the_root() -> None:
+    assert {path.stem for path in MODULES.glob("*.py")} == {"__init__", *GROUND}
+    assert (PROJECT / ENTRY).is_file()
+
+
+def test_files_are_short() -> None:
+    assert {str(path): lines(path) for path in FILES if lines(path) > FILE_LINES_MAX} == {}
+    assert statistics.median(map(lines, FILES)) < MEDIAN_MAX
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(MODULES)))
+def test_functions_are_short_and_what_is_private_stays_at_home(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    assert too_long(tree) == []
+    assert shared_privates(tree) == []
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_package_says_what_it_owns_and_where_to_begin(package: str) -> None:
+    text = (MODULES / package / "__init__.py").read_text("utf-8")
+    if package == "worker":
+        assert text == "", "the child ties its life to its parent's before it imports anything"
+        return
+    tree = ast.parse(text)
+    said = ast.get_docstring(tree) or ""
+    assert len(tree.body) == 1
+    first = said.partition("Open ``")[2].partition("``")[0]
+    assert first, "it does not say which file to open first"
+    assert (MODULES / package / first).is_file()
