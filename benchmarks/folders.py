@@ -28,8 +28,8 @@ from tests.scripted_worker import recording, text_of
 
 PROGRAM = """
 import sys
-from modules import audio_processor
-audio_processor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
+from modules.executors.local import executor
+executor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
 import transcriber
 sys.exit(transcriber.main(sys.argv[1:]))
 """

@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass
 class FakeProcessor:
-    """Stands for ``AudioProcessor``: plays one plan a run, then the default for ever.
+    """Stands for ``LocalExecutor``: plays one plan a run, then the default for ever.
 
     Chunks are 10 s long and say their number and the name of the file.
     """

@@ -24,8 +24,8 @@ DEADLINE_S = 120.0
 _PYTHON = """\
 import runpy, sys
 sys.path[0] = {root!r}
-from modules import audio_processor
-audio_processor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
+from modules.executors.local import executor
+executor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
 del sys.argv[0]
 if sys.argv[0] == "-m":
     del sys.argv[0]

@@ -25,8 +25,8 @@ HOLDER = """
 import sys
 from pathlib import Path
 from modules.clock import SystemClock
-from modules.config_loader import load_config
-from modules.owner import Ownership
+from modules.config.loader import load_config
+from modules.recordings.lock import Ownership
 with Ownership(load_config(Path(sys.argv[1]), {}), SystemClock(), sys.argv[2]):
     print("held", flush=True)
     sys.stdin.read()

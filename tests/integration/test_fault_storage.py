@@ -40,7 +40,7 @@ ODD_NAMES = [
 WRITER = """
 import sys
 from pathlib import Path
-from modules.atomic import to_json, write_whole
+from modules.storage.atomic import to_json, write_whole
 number = 0
 while True:
     number += 1

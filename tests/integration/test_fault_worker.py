@@ -46,7 +46,7 @@ class OtherDaemon(ScriptedDaemon):
 def with_worker(code: str) -> str:
     """For ``extra``: the scripted worker, changed by ``code``."""
     program = f"from tests import scripted_worker\n{code}\nscripted_worker.main()"
-    return f"audio_processor.worker_command = lambda config: [sys.executable, '-c', {program!r}]"
+    return f"executor.worker_command = lambda config: [sys.executable, '-c', {program!r}]"
 
 
 def restarts(daemon: ScriptedDaemon, reason: str) -> float:
@@ -89,7 +89,7 @@ def test_a_worker_that_the_kernel_ends_for_want_of_memory_is_told_with_what_to_d
     enter = ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(tight / "cgroup.procs")]
     worker = f"[*{enter!r}, sys.executable, '-m', 'tests.scripted_worker']"
     before = process.oom_kills()
-    with OtherDaemon(tmp_path, f"audio_processor.worker_command = lambda config: {worker}") as one:
+    with OtherDaemon(tmp_path, f"executor.worker_command = lambda config: {worker}") as one:
         one.drop("fat.mp3")
         state = one.wait_until_in_manual("fat.mp3", 60)
         content = one.drop("talk.mp3")

@@ -42,7 +42,7 @@ class Program(Daemon):
         hear: Callable[[Event], None], writes: Callable[[Path], bool],
     ) -> None:  # fmt: skip
         self.worker = worker
-        with patch.object(daemon, "AudioProcessor", lambda config, clock: worker):
+        with patch.object(daemon, "LocalExecutor", lambda config, clock: worker):
             super().__init__(config, clock)
         self.events.hooks.append(hear)
         self.watcher._arrivals._ask_writer = writes

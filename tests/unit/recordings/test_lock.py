@@ -35,7 +35,7 @@ HOLDER = """
 import sys
 from pathlib import Path
 from modules.clock import SystemClock
-from modules.owner import Ownership
+from modules.recordings.lock import Ownership
 from tests.builders import a_config
 with Ownership(a_config(Path(sys.argv[1])), SystemClock(), "daemon"):
     print("held", flush=True)

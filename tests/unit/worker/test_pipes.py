@@ -21,7 +21,7 @@ ORDER = Transcribe(
 )
 #: The end of its input ends the process, so it is one of its own that listens.
 LISTENS = """
-from modules.worker_pipes import Inbox
+from modules.worker.pipes import Inbox
 inbox = Inbox(0)
 while inbox.next() is not None:
     print(inbox.next_up and inbox.next_up.path.decode(), flush=True)
