@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from docs.draw_architecture import (
 )
 
 MODULES = PROJECT / "modules"
+PAGE = (PROJECT / "docs" / "architecture.md").read_text("utf-8")
+#: What a journey through the program may take.
+STATIONS_MAX = 8
 FILES = sorted(MODULES.rglob("*.py"))
 #: The ground files and the start script are floors too.
 FLOORS_MAX = 11
@@ -100,3 +104,38 @@ def test_a_package_says_what_it_owns_and_where_to_begin(package: str) -> None:
     first = said.partition("Open ``")[2].partition("``")[0]
     assert first, "it does not say which file to open first"
     assert (MODULES / package / first).is_file()
+
+
+def part_of_page(heading: str) -> str:
+    return PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+
+def test_the_page_names_each_package_and_the_file_to_open_first() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)/` \| .* \| `(\w+\.py)` \|$", part_of_page("The packages"), re.MULTILINE
+    )
+    assert sorted(name for name, _ in rows) == packages()
+    for name, first in rows:
+        said = (MODULES / name / "__init__.py").read_text("utf-8")
+        assert f"Open ``{first}`` first" in said or name == "worker", name
+
+
+def test_the_files_that_the_page_names_are_there() -> None:
+    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.py)?)`", PAGE))
+    known = {place for place in named if place.split("/")[0] in packages()}
+    assert len(known) > 30
+    assert sorted(place for place in known if not (MODULES / place).exists()) == []
+
+
+def test_a_journey_has_few_stations() -> None:
+    journeys = part_of_page("Three journeys").split("\n**")[1:]
+    assert len(journeys) == 3
+    for journey in journeys:
+        assert 4 <= len(re.findall(r"^\d+\. ", journey, re.MULTILINE)) <= STATIONS_MAX
+
+
+def test_the_boxes_of_the_picture_are_packages() -> None:
+    picture = (PROJECT / "docs" / "pictures" / "architecture.svg").read_text("utf-8")
+    boxes = re.findall(r'<rect class="box".*\n  <text class="name".*?>(.+?)</text>', picture)
+    assert len(boxes) > 10
+    assert {name for box in boxes for name in box.split(", ")} <= set(packages())

@@ -155,13 +155,3 @@ def test_a_template_for_reports_can_be_shown(path: Path) -> None:
 
 def test_there_are_templates_for_reports() -> None:
     assert len(TEMPLATES) == 3
-
-
-def test_the_rooms_in_the_picture_are_there() -> None:
-    picture = (PROJECT / "docs" / "pictures" / "architecture.svg").read_text("utf-8")
-    boxes = re.findall(r'<rect class="box".*\n  <text class="name".*?>(.+?)</text>', picture)
-    rooms = [room for box in boxes for room in box.split(", ")]
-    assert len(rooms) > 10
-    modules = PROJECT / "modules"
-    missing = [r for r in rooms if not any((modules / name).exists() for name in (r, f"{r}.py"))]
-    assert missing == []
