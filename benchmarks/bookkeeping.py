@@ -22,6 +22,7 @@ from modules.jobs.job import Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
+from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.transcript.model import Chunk, Segment, Word
 from tests.builders import a_config, a_job, a_model
@@ -139,7 +140,7 @@ def bookkeeping(root: Path, hours: float) -> Bookkeeping:
     """Carry one recording through; to be called in a process of its own, for the memory's sake."""
     talker = Talker(round(hours * 3600 / CHUNK_S))
     runner, files, submit = runner_over(a_config(root), talker)
-    files.path(NAME).write_bytes(b"sound")
+    files.folder.at(NAME).write_bytes(b"sound")
     submit(NAME)
     runner.tick()
     publishing_s = time.perf_counter() - talker.ended
@@ -157,7 +158,7 @@ def bookkeeping(root: Path, hours: float) -> Bookkeeping:
         before_mb=talker.before_mb,
         chunks_mb=talker.chunks_mb,
         publishing_mb=_peak_mb() - talker.before_mb - talker.chunks_mb,
-        result_mb=(files.shared / f"{NAME}.result").stat().st_size / 1e6,
+        result_mb=(files.folder.path / f"{NAME}.result").stat().st_size / 1e6,
     )
 
 
@@ -167,13 +168,14 @@ def runner_over(
     """A runner with such a worker, its files, and what orders one of them."""
     a_model(config.models_directory)
     clock = SystemClock()
-    files = RecordingStore(config.shared_directory, config.manual_directory, clock)
+    files = RecordingStore(config.shared_directory, config.manual_directory)
     files.prepare()
     journal: StateWriter
     scheduler = Scheduler(clock, lambda job: journal.record_if_possible(job))
-    journal = StateWriter(files, scheduler.get)
+    journal = StateWriter(files.states, scheduler.get)
+    publisher = Publisher(files.folder, files.results)
     runner = Runner(
-        config, scheduler, worker, files, journal, clock, look_again=lambda name: None  # type: ignore[arg-type]
+        config, scheduler, worker, files, publisher, journal, clock, look_again=lambda name: None  # type: ignore[arg-type]
     )  # fmt: skip
     settings = config.default_settings()
 

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import psutil
 
-from modules.clock import SystemClock
 from modules.config.schema import Config, WatchConfig
 from modules.recordings.store import RecordingStore
 from modules.watching.watcher import RESCAN_COST_FACTOR
@@ -88,7 +87,7 @@ class Folder:
 def fill(shared: Path, count: int) -> None:
     """Put finished recordings into a folder, each with its result and its texts."""
     shared.mkdir(parents=True, exist_ok=True)
-    files = RecordingStore(shared, shared.parent / "manual", SystemClock())
+    files = RecordingStore(shared, shared.parent / "manual")
     sound = recording(1)
     source: dict[str, object] = {}
     for number in range(count):
@@ -96,11 +95,11 @@ def fill(shared: Path, count: int) -> None:
         _write(f"{stem}.mp3", sound)
         os.utime(f"{stem}.mp3", ns=(MTIME_NS, MTIME_NS))
         # The same for all: they have the same bytes and the same time.
-        source = source or files.source(f"{number:06}.mp3").model_dump()
+        source = source or files.folder.identity(f"{number:06}.mp3").model_dump()
         for form in ("txt", "srt"):
             _write(f"{stem}.{form}", text_of(sound, 0).encode())
         _write(f"{stem}.mp3.result", _result(f"{number:06}", source).encode())
-    if count and not files.is_done(f"{count - 1:06}.mp3"):
+    if count and not files.results.is_done(f"{count - 1:06}.mp3"):
         raise AssertionError("the daemon would take these for new recordings")
 
 

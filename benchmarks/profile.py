@@ -151,12 +151,12 @@ def profile(root: Path, seconds: int, fast: bool) -> tuple[float, float, dict[st
     runner, files, submit = runner_over(config, processor)
     clip = read_prose(seconds)
     for name in ("warm.wav", "measured.wav"):
-        files.path(name).write_bytes(clip.path.read_bytes())
+        files.folder.at(name).write_bytes(clip.path.read_bytes())
         submit(name)
         watch.seconds.clear()
         began = time.perf_counter()
         runner.tick()
-        if not files.is_done(name):
+        if not files.results.is_done(name):
             raise SystemExit(f"{name} has no result")
     total = time.perf_counter() - began
     watch.seconds["publish"] = time.perf_counter() - processor.ended

@@ -73,13 +73,13 @@ class OneOff:
         return self._write(target, run, outcome)
 
     def _job(self, target: Target, path: Path) -> Job:
-        files = RecordingStore(path.parent, path.parent, self._clock)
+        files = RecordingStore(path.parent, path.parent)
         return Job(
             name=target.name,
             job_id=uuid.uuid4().hex,
             priority=Priority.API,
             settings=self._config.default_settings(),
-            source=files.source(path.name),
+            source=files.folder.identity(path.name),
             created=self._clock.utc_now(),
         )
 

@@ -31,6 +31,7 @@ from modules.recordings.lock import HEARTBEAT_S, Ownership
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
+from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.service import folder_orders
 from modules.service.job_events import JobEvents
@@ -60,10 +61,10 @@ class Daemon:
         self._stopping = threading.Event()
         self._replaced = False
         self._share_is: tuple[int, int] | None = None
-        self.files = RecordingStore(config.shared_directory, config.manual_directory, clock)
+        self.files = RecordingStore(config.shared_directory, config.manual_directory)
         self.events = Events()
         self.scheduler = Scheduler(clock, self._on_change, self._on_progress)
-        self.journal = StateWriter(self.files, self.scheduler.get)
+        self.journal = StateWriter(self.files.states, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
         self.processor = LocalExecutor(config, clock)
         self.watcher = Watcher(
@@ -79,8 +80,9 @@ class Daemon:
         )
         self.intake.is_whole = self.watcher.holds
         self.intake.look_again = self.watcher.forget
+        publisher = Publisher(self.files.folder, self.files.results)
         self.runner = Runner(
-            config, self.scheduler, self.processor, self.files, self.journal, clock,
+            config, self.scheduler, self.processor, self.files, publisher, self.journal, clock,
             look_again=self.watcher.forget,
         )  # fmt: skip
         self.health = Health(
@@ -93,7 +95,7 @@ class Daemon:
 
     def _build_services(self) -> None:
         """What clients use, and what follows from events."""
-        config, clock, state = self._config, self._clock, self.files.state
+        config, clock, state = self._config, self._clock, self.files.folder.state
         self.register = JobIndex(state / "jobs.sqlite")
         self.waiting = Waiting(clock, config.api.max_waiting)
         self.metrics = Metrics(self._observe)
@@ -234,7 +236,7 @@ class Daemon:
                 self.stop()
                 return
             if self._is_due("heartbeat", HEARTBEAT_S):
-                if not self.files.state.is_dir():
+                if not self.files.folder.state.is_dir():
                     self.watcher.poke()  # it finds out whether it was deleted
                     return
                 owner.beat()
@@ -252,7 +254,7 @@ class Daemon:
         """Which folder lies at the share's path; None unless it is one of ours."""
         try:
             found = self._config.shared_directory.stat()
-            return (found.st_dev, found.st_ino) if self.files.state.is_dir() else None
+            return (found.st_dev, found.st_ino) if self.files.folder.state.is_dir() else None
         except OSError:
             return None
 
@@ -263,7 +265,7 @@ class Daemon:
 
     def _obey_pause_flag(self) -> None:
         wanted = self.files.pause_flag.exists()
-        if not wanted and not self.files.state.is_dir():
+        if not wanted and not self.files.folder.state.is_dir():
             return  # the share is away, which says nothing
         if wanted and not self.scheduler.paused:
             self.scheduler.pause()
@@ -275,8 +277,8 @@ class Daemon:
         if not self.intake.orphans or up_s < self._config.processing.stale_hours * 3600:
             return
         for name in list(self.intake.orphans):
-            if self.scheduler.get(name) is None and not self.files.is_there(name):
-                self.files.set_aside(name)
+            if self.scheduler.get(name) is None and not self.files.folder.is_there(name):
+                self.files.manual.set_aside(name)
                 log.warning("%s: its state was set aside, the recording never came back", name)
             self.intake.orphans.pop(name, None)
 

@@ -32,7 +32,7 @@ class FirstRun:
 
     def show_when_done(self, files: RecordingStore) -> None:
         """Print the transcript once it is there."""
-        result = files.read_result(self._sample.name) if self._waiting else None
+        result = files.results.read(self._sample.name) if self._waiting else None
         if not result:
             return
         self._waiting = False
@@ -40,7 +40,7 @@ class FirstRun:
         print(
             f"\n    {self._sample.name} says:\n\n"
             f"    {result['transcription']['text']}\n\n"
-            f"    It stands in {files.shared}: {outputs}\n"
+            f"    It stands in {files.folder.path}: {outputs}\n"
             f"    Now copy recordings of your own there. Ctrl-C ends the program.\n",
             flush=True,
         )

@@ -18,9 +18,10 @@ from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
+from modules.recordings.recovery import Found
 from modules.recordings.state import job_from_json, moment
 from modules.recordings.state_writer import StateWriter
-from modules.recordings.store import Found, RecordingStore
+from modules.recordings.store import RecordingStore
 from modules.watching.stability import FileSample
 
 log = get_logger("Intake")
@@ -105,7 +106,7 @@ class Intake:
             return
         with self._journal.quiet():
             # First, because it can fail: then the watcher tells it once more.
-            self._files.drop_state(name)
+            self._files.states.drop(name)
             self._scheduler.cancel(name, Cause.GONE)
 
     # --- orders ---
@@ -124,7 +125,7 @@ class Intake:
             known = self._known(name)
             if known is None and not order.force and self._has_text(name):
                 return None
-            if not self._files.is_there(name):
+            if not self._files.folder.is_there(name):
                 message = f"There is no file {name!r} in the folder."
                 raise TranscriberError("file_not_found", message)
             self.check_id(order)
@@ -142,7 +143,7 @@ class Intake:
     def _known(self, name: str) -> Job | None:
         """The job of a file; it may have been overlooked at start."""
         if self._scheduler.get(name) is None:
-            for found in self._files.overlooked(name):
+            for found in self._files.recovery.overlooked(name):
                 if self._revives(found):
                     self._revive(found.job)
         return self._scheduler.get(name)
@@ -164,8 +165,8 @@ class Intake:
 
     def _has_text(self, name: str) -> bool:
         """Also if only the text was kept and the recording is archived elsewhere."""
-        return self._files.is_done(name) or (
-            not self._files.is_there(name) and self._files.read_result(name) is not None
+        return self._files.results.is_done(name) or (
+            not self._files.folder.is_there(name) and self._files.results.read(name) is not None
         )
 
     def check_id(self, order: TranscriptionRequest) -> None:
@@ -183,7 +184,7 @@ class Intake:
     ) -> Job:
         """A new job for an order. Raises TranscriberError if settings beside the file are wrong."""
         base = self._config.default_settings()
-        found = self._files.stated(order.name, base, order.wishes, in_manual)
+        found = self._files.settings.stated(order.name, base, order.wishes, in_manual)
         settings = base.model_copy(update={**found.wishes, **order.wishes})
         job_id = order.job_id or job_id
         return self._new(order.name, Priority.API, Status.ARRIVING, settings, order, job_id)
@@ -198,7 +199,7 @@ class Intake:
 
     def _join(self, order: TranscriptionRequest, known: Job) -> Job:
         """The order joins the job that its file has; one that has begun keeps its settings."""
-        if known.priority is Priority.API or self._files.has_begun(known):
+        if known.priority is Priority.API or self._files.states.has_begun(known):
             job_id = order.job_id or known.job_id
             return self._put_in(
                 self._new(order.name, Priority.API, Status.ARRIVING, known.settings, order, job_id)
@@ -213,7 +214,7 @@ class Intake:
         """A job in the place of another; what was made with other settings is dropped."""
         with self._journal.quiet():
             # First, because it can fail; then nothing is interrupted.
-            self._files.drop_state(fresh.name)
+            self._files.states.drop(fresh.name)
             self._scheduler.cancel(fresh.name, cause)
             return self._put_in(fresh)
 
@@ -256,26 +257,26 @@ class Intake:
             # Its settings are looked at where they lie; wrong, it stays where it is.
             fresh = self._ordered(self._order_again(name, client), job_id, in_manual=True)
             try:
-                self._files.bring_back(name, None if known else fresh)
+                self._files.manual.bring_back(name, None if known else fresh)
             except StorageError:
                 if not self._came_back(name):
                     raise
             self.orphans.pop(name, None)
             kept = self._put_in(fresh)
-            self._files.end_return(name)  # what is left to do after an interruption
+            self._files.manual.end_return(name)  # what is left to do after an interruption
             return kept
 
     def _came_back(self, name: str) -> bool:
         """Whether an interrupted return has the recording in the share; or its state goes again."""
         with contextlib.suppress(StorageError):
-            if self._files.is_there(name):
+            if self._files.folder.is_there(name):
                 return True
-            self._files.drop_state(name)
+            self._files.states.drop(name)
         return False
 
     def _order_again(self, name: str, client: str | None) -> TranscriptionRequest:
         """A file that was only found gets the settings of today, which may have been mended."""
-        state = self._files.failed_state(name)
+        state = self._files.manual.state_of(name)
         try:
             before = job_from_json(name, state) if state else None
         except TranscriberError:
@@ -292,13 +293,14 @@ class Intake:
 
         Raises StorageError.
         """
-        found = [f for f in self._files.recover(self._config.watch.recursive) if self._revives(f)]
+        jobs = self._files.recovery.find_jobs(self._config.watch.recursive)
+        found = [f for f in jobs if self._revives(f)]
         found.sort(
             key=lambda f: (
                 f.job.priority,
                 f.job.created.timestamp()
                 if f.job.priority is Priority.API
-                else self._files.mtime_order(f.job),
+                else self._files.recovery.mtime_order(f.job),
             )
         )
         for item in found:
@@ -311,17 +313,17 @@ class Intake:
             # A sync tool's conflict copy of a sidecar; what it says is about another file.
             log.warning("%s: its state belongs to no recording and is left alone", name)
             return False
-        result = self._files.read_result(name)
+        result = self._files.results.read(name)
         if result and result.get("job_id") == job.job_id:
             # The crash came between the result and the removal of the state.
             self.settled(job.at_start(Status.COMPLETED))
-            self._files.drop_state(name)
+            self._files.states.drop(name)
             return False
         if not found.has_recording:
-            if self._files.was_moved(job):
+            if self._files.manual.was_moved(job):
                 # The crash came between the move to manual/ and the removal of the state.
                 self.settled(job.at_start(Status.FAILED))
-                self._files.drop_state(name)
+                self._files.states.drop(name)
                 return False
             log.warning("%s: its recording is gone", name)
             self.orphans[name] = job
@@ -342,19 +344,19 @@ class Intake:
 
     def _revive(self, job: Job) -> None:
         if not job.given_up:  # or it may be on its way there, and was copied already
-            self._files.end_return(job.name)
+            self._files.manual.end_return(job.name)
         job = job.evolve(settings=self._trusted(job.settings))
         last = job.attempts[-1] if job.attempts else None
         if last and last.status == "processing":
-            done_s = self._files.read_checkpoint(job).chunks.position_s
+            done_s = self._files.states.read_checkpoint(job).chunks.position_s
             job = self._judged(job, gained=done_s > last.start_position_seconds)
-        untouched = job.source is not None and self._files.is_still(job.name, job.source)
+        untouched = job.source is not None and self._files.folder.is_still(job.name, job.source)
         if untouched:
             log.info("%s: taken up again, %d%% done", job.name, job.progress.percentage)
         else:
             # Copied anew while nobody looked, or never looked at: it must first be whole.
             with contextlib.suppress(StorageError):
-                self._files.drop_checkpoint(job.name)
+                self._files.states.drop_checkpoint(job.name)
             job = job.evolve(
                 source=None, attempts=(), outputs=(), error=None, position_s=0.0,
                 progress=Progress(),
@@ -402,7 +404,7 @@ class Intake:
         try:
             # Not while an order puts the same file in: its state would be taken for a leftover.
             with self._ordering:
-                if self._known(name) or self._files.is_done(name):
+                if self._known(name) or self._files.results.is_done(name):
                     return
                 self._require_same_share()
                 # What may lie about is of an earlier life; our own jobs are all in the queue.
@@ -445,7 +447,7 @@ class Intake:
     def _start_over(self, job: Job) -> None:
         """The running file was replaced: the run is dropped, and the file is new work."""
         with self._journal.quiet():
-            self._files.drop_state(job.name)
+            self._files.states.drop(job.name)
             self._scheduler.cancel(job.name, Cause.REPLACED)
             fresh = self._new(
                 job.name, job.priority, Status.QUEUED, job.settings, job_id=job.job_id
@@ -464,9 +466,9 @@ class Intake:
         source = job.source
         if source is None or (source.size, source.mtime_ns) == (sample.size, sample.mtime_ns):
             return True
-        if sample.size != source.size or not self._files.is_there(job.name):
+        if sample.size != source.size or not self._files.folder.is_there(job.name):
             return False
-        return source.surely_same_as(self._files.source(job.name))
+        return source.surely_same_as(self._files.folder.identity(job.name))
 
 
 def _log_telegram_id(name: str) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 from modules.errors import StorageError, TranscriberError
 from modules.recordings.names import is_recording
-from modules.recordings.settings_files import SETTINGS
-from modules.recordings.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
+from modules.recordings.sidecars import RecordingPaths
 from modules.storage.atomic import (
     parse_json,
     remove,
@@ -20,13 +19,13 @@ from modules.storage.atomic import (
     to_json,
     write_whole,
 )
+from modules.storage.safe_open import open_regular
 from modules.storage.transfer import (
     are_equal,
     free_name,
     is_regular,
     is_taken,
     names_like,
-    opened,
     take_along,
     transfer,
 )
@@ -48,31 +47,41 @@ def move(
     ends the same. ``is_same`` tells whether a file is the one that the explanation is about: one
     that took its name meanwhile goes back. Returns where the recording is now. Raises StorageError.
     """
+    target = _target(shared, manual, name, str(state["job_id"]))
+    here, there = RecordingPaths(name), RecordingPaths(target)
+    write_whole(manual / there.error_text, explanation.encode(errors="replace"))
+    write_whole(manual / there.state, to_json(state | {"filename": target}))
+    belongings = {output: _renamed(output, name, target) for output in outputs}
+    # The result after what it lists, or a repeated move would not know of that.
+    belongings |= {
+        here.checkpoint: there.checkpoint,
+        here.result: there.result,
+        here.settings: there.settings,
+    }
+    for belonging, wanted in belongings.items():
+        take_along(shared, manual, belonging, wanted)
+    transfer(shared / name, manual / target)
+    # Asked of what was moved, not before: it could be replaced between a look and the move.
+    if not is_same(manual / target):
+        transfer(manual / target, shared / name)
+        remove(manual / there.error_text)
+        remove(manual / there.state)
+        raise StorageError("file_changed", f"{name} was replaced while it was moved to manual/.")
+    remove(shared / here.state)
+    return manual / target
+
+
+def _target(shared: Path, manual: Path, name: str, job_id: str) -> str:
+    """The name that a recording gets in ``manual/``, in a folder that exists."""
     with storage_errors(shared / name):
-        target = moved_before(manual, name, str(state["job_id"]))
+        target = moved_before(manual, name, job_id)
         if target and not are_equal(shared / name, manual / target):
             target = None
         target = target or free_name(manual, name)
     folder = (manual / target).parent
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_whole(manual / sidecar_name(target, ERROR_TEXT), explanation.encode(errors="replace"))
-    write_whole(manual / sidecar_name(target, IN_PROGRESS), to_json(state | {"filename": target}))
-    belongings = {output: _renamed(output, name, target) for output in outputs}
-    # The result after what it lists, or a repeated move would not know of that.
-    for suffix in (CHECKPOINT, RESULT, SETTINGS):
-        belongings[sidecar_name(name, suffix)] = sidecar_name(target, suffix)
-    for belonging, wanted in belongings.items():
-        take_along(shared, manual, belonging, wanted)
-    transfer(shared / name, manual / target)
-    # Asked of what was moved, not before: between a look and a move somebody can replace it.
-    if not is_same(manual / target):
-        transfer(manual / target, shared / name)
-        for suffix in (ERROR_TEXT, IN_PROGRESS):
-            remove(manual / sidecar_name(target, suffix))
-        raise StorageError("file_changed", f"{name} was replaced while it was moved to manual/.")
-    remove(shared / sidecar_name(name, IN_PROGRESS))
-    return manual / target
+    return target
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ def failure(manual: Path, name: str) -> Failure | None:
     with contextlib.suppress(StorageError):
         state = state_of(manual, name)
     with contextlib.suppress(OSError):
-        explanation = _read(manual / sidecar_name(name, ERROR_TEXT)).decode("utf-8", "replace")
+        explanation = _read(manual / RecordingPaths(name).error_text).decode("utf-8", "replace")
     try:
         return Failure(name, (manual / name).lstat().st_size, state, explanation)
     except OSError:
@@ -115,7 +124,7 @@ def state_of(manual: Path, name: str) -> dict[str, Any]:
 
     Raises StorageError if it cannot be read just now.
     """
-    path = manual / sidecar_name(name, IN_PROGRESS)
+    path = manual / RecordingPaths(name).state
     with storage_errors(path):
         try:
             return parse_json(_read(path), name) if is_regular(path) else {}
@@ -125,7 +134,7 @@ def state_of(manual: Path, name: str) -> dict[str, Any]:
 
 def _read(path: Path) -> bytes:
     """A file's content, but not that of a link's target. Raises OSError."""
-    with opened(path) as file:
+    with open_regular(path) as file:
         return file.read()
 
 
@@ -135,7 +144,7 @@ def moved_before(manual: Path, name: str, job_id: str) -> str | None:
         if not is_taken(manual / candidate):
             return None
         with contextlib.suppress(OSError, TranscriberError):
-            content = (manual / sidecar_name(candidate, IN_PROGRESS)).read_bytes()
+            content = (manual / RecordingPaths(candidate).state).read_bytes()
             if parse_json(content, candidate).get("job_id") == job_id:
                 return candidate
     return None

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from modules.errors import StorageError
-from modules.recordings.settings_files import SETTINGS
-from modules.recordings.sidecars import sidecar_name
+from modules.recordings.sidecars import RecordingPaths
 from modules.storage.atomic import remove, storage_errors, sync_folder
 from modules.storage.transfer import (
     are_equal,
@@ -25,7 +24,7 @@ def bring_back(manual: Path, shared: Path, name: str) -> bool:
 
     False, with nothing done, if its name is taken there. Settings that are there already stay.
     """
-    own = sidecar_name(name, SETTINGS)
+    own = RecordingPaths(name).settings
     with storage_errors(shared / name):
         (shared / name).parent.mkdir(parents=True, exist_ok=True)
         lent = is_regular(manual / own) and not is_taken(shared / own)

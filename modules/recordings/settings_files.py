@@ -21,11 +21,11 @@ from modules.config.rules import settings_conflicts
 from modules.config.settings import TranscriptionSettings
 from modules.errors import TranscriberError
 from modules.recordings.explanations import SETTINGS_NOTICE, explain_settings
-from modules.recordings.sidecars import ERROR_TEXT, sidecar_name
+from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.sidecars import RecordingPaths
 from modules.storage.atomic import remove, storage_errors, write_whole
+from modules.storage.safe_open import read_regular
 
-#: The settings of one recording, beside it.
-SETTINGS = ".settings.yaml"
 #: The settings of a folder.
 FOLDER_SETTINGS = "settings.yaml"
 
@@ -59,16 +59,48 @@ class Stated:
     origins: dict[str, str] = field(default_factory=dict)
 
 
+class RecordingSettings:
+    """The settings files in the share, and in ``manual/`` for what lies there."""
+
+    def __init__(self, folder: SharedFolder, manual: Path) -> None:
+        self._folder = folder
+        self._manual = manual
+
+    def stated(
+        self,
+        name: str,
+        base: TranscriptionSettings,
+        wishes: Mapping[str, Any] | None = None,
+        in_manual: bool = False,
+    ) -> Stated:
+        """What the files beside a recording ask for, under the wishes of a request.
+
+        ``in_manual``: its own file may still lie there. Raises SettingsError, StorageError.
+        """
+        moved_to = self._manual if in_manual else None
+        found = stated(self._folder.path, name, base, wishes, moved_to)
+        self._folder.require()  # or files that are away would pass for none
+        return found
+
+    def report(self, file: str, complaints: Sequence[str]) -> None:
+        """Write beside a settings file what is wrong with it, or remove that if nothing is.
+
+        A file that is not ours stays as it is. Raises StorageError.
+        """
+        self._folder.require()
+        report(self._folder.path, file, complaints)
+
+
 def files_for(name: str) -> tuple[str, ...]:
     """Where settings of a recording may lie, relative to the share; the later ones win."""
     parts = name.split("/")[:-1]
     folders = ("/".join((*parts[:depth], "")) for depth in range(len(parts) + 1))
-    return (*(folder + FOLDER_SETTINGS for folder in folders), sidecar_name(name, SETTINGS))
+    return (*(folder + FOLDER_SETTINGS for folder in folders), RecordingPaths(name).settings)
 
 
 def notice_of(file: str) -> str:
     """The text that says what is wrong with a settings file."""
-    return sidecar_name(file, ERROR_TEXT)
+    return RecordingPaths(file).error_text
 
 
 def stated(
@@ -127,10 +159,10 @@ def _cut(line: str) -> str:
 # --- the text beside a wrong file ---------------------------------------------------------------
 
 
-def tell(shared: Path, file: str, complaints: Sequence[str]) -> None:
+def report(shared: Path, file: str, complaints: Sequence[str]) -> None:
     """Write beside a settings file what is wrong with it, or remove that if nothing is.
 
-    What somebody else has put there stays as it is. Raises StorageError.
+    A file that is not ours stays as it is. Raises StorageError.
     """
     notice = notice_of(file)
     there, fault = _read(shared, notice)
@@ -147,7 +179,7 @@ def tell(shared: Path, file: str, complaints: Sequence[str]) -> None:
 
 def own_files(root: Path, name: str) -> list[str]:
     """The settings of one recording and our text about them: what goes when it is deleted."""
-    file = sidecar_name(name, SETTINGS)
+    file = RecordingPaths(name).settings
     content, fault = _read(root, file)
     is_there = content is not None or fault is not None
     with storage_errors(root / file):
@@ -199,14 +231,14 @@ def _content(folder: int, last: str) -> tuple[bytes | None, str | None]:
     kind = os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode
     if not stat.S_ISREG(kind):
         return None, f"is {_thing(kind)}, not a file; put the settings themselves there"
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with open(os.open(last, flags, dir_fd=folder), "rb") as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+    try:
+        return read_regular(last, _LIMIT_BYTES, folder), None
+    except OSError as error:
+        if error.errno == errno.EINVAL:
             return None, "is not a file; put the settings themselves there"
-        content = opened.read(_LIMIT_BYTES + 1)
-    if len(content) > _LIMIT_BYTES:
-        return None, f"is larger than {_LIMIT_BYTES // 1024} KiB, which no settings file is"
-    return content, None
+        if error.errno == errno.EFBIG:
+            return None, f"is larger than {_LIMIT_BYTES // 1024} KiB, which no settings file is"
+        raise
 
 
 def _thing(kind: int) -> str:

@@ -1,10 +1,11 @@
-"""The files beside a recording: their names, and ``.in_progress`` to and from a job."""
+"""The names of the files beside a recording."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from modules.config.types import FORMATS
@@ -14,6 +15,35 @@ IN_PROGRESS = ".in_progress"
 RESULT = ".result"
 CHECKPOINT = ".checkpoint"
 ERROR_TEXT = ".error.txt"
+#: The settings of one recording.
+SETTINGS = ".settings.yaml"
+
+
+@dataclass(frozen=True)
+class RecordingPaths:
+    """The files beside a recording; all are paths relative to the folder that ``name`` is in."""
+
+    name: str
+
+    @property
+    def state(self) -> str:
+        return sidecar_name(self.name, IN_PROGRESS)
+
+    @property
+    def result(self) -> str:
+        return sidecar_name(self.name, RESULT)
+
+    @property
+    def checkpoint(self) -> str:
+        return sidecar_name(self.name, CHECKPOINT)
+
+    @property
+    def error_text(self) -> str:
+        return sidecar_name(self.name, ERROR_TEXT)
+
+    @property
+    def settings(self) -> str:
+        return sidecar_name(self.name, SETTINGS)
 
 
 def sidecar_name(name: str, suffix: str) -> str:

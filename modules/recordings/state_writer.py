@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from modules.errors import StorageError
 from modules.jobs.job import Job, Priority, Status
 from modules.logger import get_logger
-from modules.recordings.store import RecordingStore
+from modules.recordings.state_store import StateStore
 
 log = get_logger("FileManager")
 
 
 class StateWriter:
-    """Writes what the queue says now, never what some thread believed a moment ago."""
+    """Writes each job as the queue has it now, not as a thread saw it a moment ago."""
 
-    def __init__(self, files: RecordingStore, current: Callable[[str], Job | None]) -> None:
-        self._files = files
+    def __init__(self, states: StateStore, current: Callable[[str], Job | None]) -> None:
+        self._states = states
         self._current = current
         self._lock = threading.RLock()
         #: Jobs whose last change could not be saved.
@@ -39,13 +39,13 @@ class StateWriter:
                 return
             self._ended.pop(job.name, None)
             if _is_worth_a_file(now):
-                self._files.save(now)
+                self._states.save(now)
             else:
-                self._files.drop_in_progress(now.name)
+                self._states.drop_in_progress(now.name)
             self._behind.discard(job.name)
 
     def record_if_possible(self, job: Job) -> None:
-        """The same for transitions that must not fail; ``catch_up`` mends a failure."""
+        """The same for transitions that must not fail; ``catch_up`` repeats one that failed."""
         try:
             self.record(job)
         except StorageError as error:
@@ -73,7 +73,7 @@ class StateWriter:
             self._clear(name)
 
     def _clear(self, name: str) -> None:
-        drop = self._files.drop_state if self._ended[name] else self._files.drop_in_progress
+        drop = self._states.drop if self._ended[name] else self._states.drop_in_progress
         try:
             drop(name)
         except StorageError as error:
@@ -83,7 +83,7 @@ class StateWriter:
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """Nobody saves a job while the caller finishes one and removes its files."""
+        """No other thread saves a job while the caller finishes one and removes its files."""
         with self._lock:
             yield
 

@@ -90,7 +90,7 @@ class HeldSettings:
 
     def _read(self, name: str) -> TranscriptionSettings:
         base = self._config.default_settings()
-        found = self._files.stated(name, base)
+        found = self._files.settings.stated(name, base)
         settings = base.model_copy(update=found.wishes)
         wrong: dict[str, tuple[str, ...]] = {}
         for keys, line in self._impossible(settings):
@@ -131,6 +131,6 @@ class HeldSettings:
         for file in files:
             lines = [line for held in self._held.values() for line in held.wrong.get(file, ())]
             try:
-                self._files.tell_of_settings(file, list(dict.fromkeys(lines)))
+                self._files.settings.report(file, list(dict.fromkeys(lines)))
             except StorageError as error:
                 log.warning("%s: what is wrong with it could not be written: %s", file, error)

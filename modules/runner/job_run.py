@@ -37,7 +37,7 @@ class JobRun:
         self._files = files
         self._journal = journal
         self._clock = clock
-        self._sound: Checkpoint = files.read_checkpoint(job)
+        self._sound: Checkpoint = files.states.read_checkpoint(job)
         self._resumed_at_s = self._sound.chunks.position_s
         self._writer: Writer | None = None
         self._duration_s: float | None = None
@@ -66,7 +66,7 @@ class JobRun:
         number, attempts = self._job.attempt_number, self._job.attempts
         spent = sum(a.running_seconds for a in attempts if a.attempt_number == number)
         return request_for(
-            self._files.path(self._job.name),
+            self._files.folder.at(self._job.name),
             settings,
             spec,
             self._config,
@@ -89,7 +89,7 @@ class JobRun:
                 )
             )
             if accepted:
-                self._writer = self._files.open_checkpoint(self._job, self._sound)
+                self._writer = self._files.states.open_checkpoint(self._job, self._sound)
 
     def on_started(self, started: Started) -> None:
         self._duration_s = started.duration_s

@@ -25,6 +25,7 @@ from modules.recordings.store import RecordingStore
 from modules.runner.held_settings import HeldSettings
 from modules.runner.job_run import JobRun
 from modules.runner.outage import HOLD_S, Outage
+from modules.runner.publishing import Publisher
 from modules.transcript.transcript import Transcript
 
 log = get_logger("Runner")
@@ -47,6 +48,7 @@ class Runner:
         scheduler: Scheduler,
         processor: LocalExecutor,
         files: RecordingStore,
+        publisher: Publisher,
         journal: StateWriter,
         clock: Clock,
         look_again: Callable[[str], None],
@@ -55,13 +57,14 @@ class Runner:
         self._scheduler = scheduler
         self._processor = processor
         self._files = files
+        self._publisher = publisher
         self._journal = journal
         self._clock = clock
         self._look_again = look_again
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="runner")
         #: What is in the way of all work just now.
-        self.trouble = Outage(clock, files.check_writable)
+        self.trouble = Outage(clock, files.folder.check_writable)
         #: Files whose worker died while it had the next one in hand: they get it for themselves.
         self._alone: set[str] = set()
         self._settings = HeldSettings(config, files, clock, lambda: processor.compute_types)
@@ -146,10 +149,10 @@ class Runner:
         A file that is gone, or no longer what the job is about, is settled here. ``ran``: it was
         read from end to end since it was checked before.
         """
-        if not self._files.is_there(job.name):
+        if not self._files.folder.is_there(job.name):
             self._vanished(job)
             return None
-        source = self._files.source(job.name)
+        source = self._files.folder.identity(job.name)
         known = job.source or source
         if not (known.surely_same_as(source) if ran else known.same_as(source)):
             self._replaced(job)
@@ -163,7 +166,7 @@ class Runner:
 
         An ordered file has them from its order; one that has begun keeps those that it began with.
         """
-        if job.priority is Priority.API or self._files.has_begun(job):
+        if job.priority is Priority.API or self._files.states.has_begun(job):
             return job
         try:
             chosen = self._settings.settings_for(job.name)
@@ -228,14 +231,14 @@ class Runner:
         if running in self._alone or job is None:
             return None
         try:
-            if self._files.has_begun(job):
+            if self._files.states.has_begun(job):
                 return None
             ordered = job.priority is Priority.API
             settings = job.settings if ordered else self._settings.settings_for(job.name)
             spec = model_of(settings, self._config)
         except TranscriberError:
             return None  # told when it is its turn
-        return request_for(self._files.path(job.name), settings, spec, self._config).order
+        return request_for(self._files.folder.at(job.name), settings, spec, self._config).order
 
     def _accepted(self, run: JobRun) -> None:
         run.on_accepted()
@@ -279,7 +282,7 @@ class Runner:
         if current is None:
             return
         formats = self._config.output.formats
-        outputs = current.outputs or self._files.plan_outputs(job.name, formats)
+        outputs = current.outputs or self._files.results.plan_outputs(job.name, formats)
         finished = self._scheduler.update(
             job.name,
             lambda j: (
@@ -299,7 +302,7 @@ class Runner:
             if not self._is_wanted(job):
                 return  # cancelled, and its files removed, a moment ago
             self._journal.record(finished)
-            self._files.publish(finished, transcript, content, timestamps)
+            self._publisher.publish(finished, transcript, content, timestamps)
             self._scheduler.release(job.name, Status.COMPLETED, said)
             self._journal.clear(job.name, self._config.processing.cleanup_temp_files)
         self.finished[Status.COMPLETED] += 1
@@ -308,13 +311,13 @@ class Runner:
         """Deleted or renamed by hand: not the file's fault, and nothing is left to do."""
         with self._journal.quiet():
             self._scheduler.cancel(job.name, Cause.GONE)
-            self._files.drop_state(job.name)
+            self._files.states.drop(job.name)
 
     def _replaced(self, job: Job) -> None:
         """Another file has this name now: what was done is void, and it waits until it is whole."""
         with self._journal.quiet():
             # First, because it can fail; then the job is held, and looked at again.
-            self._files.drop_state(job.name)
+            self._files.states.drop(job.name)
             self._scheduler.release(
                 job.name,
                 Status.ARRIVING,
@@ -367,8 +370,8 @@ class Runner:
                 return
             gone = job.to(Status.FAILED)
             # The verdict is on the disk before the move, so that a crash between finds it.
-            self._files.save(gone)
-            where = self._files.move_to_manual(gone, explain(gone, job.error))
+            self._files.states.save(gone)
+            where = self._files.manual.take(gone, explain(gone, job.error))
             self._scheduler.release(job.name, Status.FAILED, f"moved to {where}")
         # Dragged back at once it is the same file as ever, and must be handed over all the same.
         self._look_again(job.name)
@@ -377,7 +380,7 @@ class Runner:
     def _hold(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
         """The folder, the disk or the model is at fault, not the file: nothing is counted."""
         try:
-            if not self._files.is_there(job.name):
+            if not self._files.folder.is_there(job.name):
                 self._vanished(job)
                 return
         except StorageError:

@@ -18,6 +18,7 @@ from modules.logger import get_logger
 from modules.service.folder_requests import ANSWER, BELIEVED_S, ERRAND, folder, removal
 from modules.service.service import TranscriptionService
 from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
+from modules.storage.safe_open import read_regular
 
 log = get_logger("Clerk")
 
@@ -110,10 +111,8 @@ def _refusal(error: TranscriberError) -> dict[str, Any]:
 
 
 def _content(path: Path) -> bytes:
-    """A small regular file; opening what else lies there waits for nothing. Raises OSError."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with open(os.open(path, flags), "rb") as file:
-        return file.read(_LIMIT_BYTES)
+    """A small regular file. Raises OSError."""
+    return read_regular(path, _LIMIT_BYTES)
 
 
 def _forget_if_old(path: Path) -> None:

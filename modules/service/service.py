@@ -110,7 +110,7 @@ class TranscriptionService:
     def _check_settings(self, order: TranscriptionRequest) -> None:
         """With what the files beside the recording say, under what the request does."""
         base = self._config.default_settings()
-        beside = self._files.stated(order.name, base, order.wishes).wishes
+        beside = self._files.settings.stated(order.name, base, order.wishes).wishes
         settings = base.model_copy(update={**beside, **order.wishes})
         size = settings.model_size
         if "/" in size and size != self._config.whisperx.model_size:
@@ -129,13 +129,13 @@ class TranscriptionService:
         """A file that is not there yet may be a moment away. Raises TranscriberError."""
         self._intake.check_name(name)
         for left in range(attempts - 1, -1, -1):
-            if self._files.is_there(name) or self._files.read_result(name) is not None:
+            if self._files.folder.is_there(name) or self._files.results.read(name) is not None:
                 return
             if not left or not self._waiting.pause(self._config.api.search_interval_seconds, gone):
                 raise self._not_found(name)
 
     def _not_found(self, name: str) -> TranscriberError:
-        if self._files.is_in_manual(name):
+        if self._files.manual.has(name):
             return TranscriberError(
                 "file_not_found",
                 f"{name!r} could not be transcribed before and lies in manual/.",
@@ -162,7 +162,7 @@ class TranscriptionService:
         """The text of a job that is over. Raises JobError if it has none."""
         if ended and ended.status is not Status.COMPLETED:
             raise JobError(code_of(ended), ended)
-        result = self._files.read_result(job.name)
+        result = self._files.results.read(job.name)
         if result is None or (ended is None and result.get("job_id") != job.job_id):
             entry = self._register.find(job.job_id)
             raise JobError(code_of_fate(entry.fate if entry else None), job)
@@ -235,13 +235,13 @@ class TranscriptionService:
     def _view_of_file(self, name: str) -> View:
         if not is_recording(name):
             return View(name, "not_found")
-        there = self._files.is_there(name)
-        result = self._files.read_result(name)
-        if result and (not there or self._files.is_result_of(name, result)):
+        there = self._files.folder.is_there(name)
+        result = self._files.results.read(name)
+        if result and (not there or self._files.results.is_result_of(name, result)):
             return completed(name, result)
         if there:
             return View(name, "pending", priority=Priority.SCAN.label)
-        failure = self._files.failure(name)
+        failure = self._files.manual.failure(name)
         return self._view_of_failure(failure) if failure else View(name, "not_found")
 
     def _view_of_failure(self, failure: Failure) -> View:
@@ -255,7 +255,7 @@ class TranscriptionService:
             priority=state.get("priority"),
             settings=state.get("settings"),
             error=state.get("error"),
-            where=f"{self._files.manual.name}/{failure.name}",
+            where=f"{self._files.manual.path.name}/{failure.name}",
         )
 
     def _fate_of(self, job_id: str) -> View:
@@ -284,7 +284,7 @@ class TranscriptionService:
                 )
         if job is None and name is not None and not is_recording(name):
             raise self._not_found(name)
-        if job is None and (name is None or not self._files.is_there(name)):
+        if job is None and (name is None or not self._files.folder.is_there(name)):
             raise self._lost(key, name)
         wanted = job.name if job else str(name)
         if job and job.status is Status.FAILED:
@@ -305,7 +305,7 @@ class TranscriptionService:
         return self._not_found(key)
 
     def _text(self, name: str) -> Text:
-        result = self._files.read_result(name)
+        result = self._files.results.read(name)
         if result is None:
             raise self._not_found(name)
         return Text(name, result)
@@ -350,7 +350,7 @@ class TranscriptionService:
 
     def failures(self) -> list[tuple[View, Failure]]:
         """What lies in ``manual/``."""
-        return [(self._view_of_failure(f), f) for f in self._files.failures()]
+        return [(self._view_of_failure(f), f) for f in self._files.manual.failures()]
 
     def retry(self, name: str, client: str | None) -> Accepted:
         """Take a file back out of ``manual/``. Raises TranscriberError, StorageError."""

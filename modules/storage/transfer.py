@@ -10,10 +10,10 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from modules.errors import StorageError
 from modules.storage.atomic import TEMPORARY_PREFIX, storage_errors, sync_folder
+from modules.storage.safe_open import open_regular
 
 #: Bytes in a file name that every common file system allows.
 NAME_MAX = 255
@@ -136,13 +136,8 @@ def are_equal(left: Path, right: Path) -> bool:
     facts = [facts_of(path) for path in (left, right)]
     if not all(each and stat.S_ISREG(each.st_mode) for each in facts):
         return False
-    with opened(left) as one, opened(right) as other:
+    with open_regular(left) as one, open_regular(right) as other:
         while piece := one.read(_PIECE_BYTES):
             if piece != other.read(_PIECE_BYTES):
                 return False
         return not other.read(1)
-
-
-def opened(path: Path) -> IO[bytes]:
-    """A file, but not a link's target; whatever it is, opening it does not wait."""
-    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")

@@ -53,7 +53,7 @@ def failed_before(times: int, world: World) -> None:
         info = ErrorInfo(code="x", message="x", timestamp="", attempt=number, retry_after=0.0)
         now = world.clock.utc_now()
         job = job.open_attempt(now).close_attempt("failed", now, 1.0, info)
-    RecordingStore(world.shared, world.manual, world.clock).save(job)
+    RecordingStore(world.shared, world.manual).states.save(job)
 
 
 def name_taken_in_manual(world: World) -> None:
@@ -64,12 +64,12 @@ def name_taken_in_manual(world: World) -> None:
 
 def job_of_an_earlier_life(world: World, **changes: Any) -> Job:
     """Its ``.in_progress``, as a process that was killed left it."""
-    files = RecordingStore(world.shared, world.manual, world.clock)
+    files = RecordingStore(world.shared, world.manual)
     files.prepare()
-    source = files.source(TALK) if files.is_there(TALK) else None
+    source = files.folder.identity(TALK) if files.folder.is_there(TALK) else None
     facts: dict[str, Any] = {"settings": world.config.default_settings(), "source": source}
     job = a_job(TALK, **(facts | changes))
-    files.save(job)
+    files.states.save(job)
     return job
 
 
@@ -78,12 +78,12 @@ def killed_while_it_ran(world: World) -> None:
     world.put(world.shared, TALK)
     job = job_of_an_earlier_life(world)
     job = job.open_attempt(world.clock.utc_now())
-    files = RecordingStore(world.shared, world.manual, world.clock)
-    files.save(job)
-    writer = files.open_checkpoint(job, files.read_checkpoint(job))
+    files = RecordingStore(world.shared, world.manual)
+    files.states.save(job)
+    writer = files.states.open_checkpoint(job, files.states.read_checkpoint(job))
     writer.append(a_chunk(0))
     writer.close()
-    with files.checkpoint_path(TALK).open("ab") as torn:
+    with files.states.checkpoint_path(TALK).open("ab") as torn:
         torn.write(b'{"start_s": 10.0, "posi')
     world.put(world.shared, f"calls/{TEMPORARY_PREFIX}1", b"half")
     world.put(world.shared, f".transcriber/uploads/{TEMPORARY_PREFIX}2", b"half")
@@ -122,7 +122,7 @@ def killed_after_the_move(world: World) -> None:
 def done(world: World) -> None:
     """A recording with its result and a text that it lists; another of its name is in manual/."""
     found(world)
-    source = RecordingStore(world.shared, world.manual, world.clock).source(TALK).model_dump()
+    source = RecordingStore(world.shared, world.manual).folder.identity(TALK).model_dump()
     listed = {"outputs": ["calls/talk.txt"], "source": source, "filename": TALK}
     world.put(world.shared, RESULT, json.dumps(listed).encode())
     world.put(world.shared, "calls/talk.txt", b"text")

@@ -21,6 +21,7 @@ from modules.jobs.scheduler import Scheduler, StopReason
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
+from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.service import folder_orders
 from modules.storage.atomic import TEMPORARY_PREFIX
@@ -168,9 +169,9 @@ class Life:
     def __init__(self, world: World) -> None:
         self.world = world
         config, clock = world.config, world.clock
-        self.files = RecordingStore(world.shared, world.manual, clock)
+        self.files = RecordingStore(world.shared, world.manual)
         self.scheduler = Scheduler(clock, self._on_change)
-        self.journal = StateWriter(self.files, self.scheduler.get)
+        self.journal = StateWriter(self.files.states, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
         self.watcher = Watcher(
             world.shared, self.intake, clock, recursive=True, events=False,
@@ -179,12 +180,13 @@ class Life:
         self.intake.is_whole = self.watcher.holds
         self.intake.look_again = self.watcher.forget
         self.intake.settled = self._settled
+        publisher = Publisher(self.files.folder, self.files.results)
         self.runner = Runner(
-            config, self.scheduler, world.processor, self.files, self.journal, clock,  # type: ignore[arg-type]
+            config, self.scheduler, world.processor, self.files, publisher, self.journal, clock,  # type: ignore[arg-type]
             look_again=self.watcher.forget,
         )  # fmt: skip
-        self.uploads = Uploads(self.files.state / "uploads", world.shared)
-        self.callbacks = Callbacks(self.files.state / "callbacks", config.callbacks, clock)
+        self.uploads = Uploads(self.files.folder.state / "uploads", world.shared)
+        self.callbacks = Callbacks(self.files.folder.state / "callbacks", config.callbacks, clock)
         self.started = False
 
     def _on_change(self, job: Job) -> None:
@@ -234,7 +236,7 @@ class Life:
             return
         with self.world.disk.aside():
             state = json.loads((self.world.shared / f"{running.name}.in_progress").read_bytes())
-            chunks = self.files.read_checkpoint(running).chunks
+            chunks = self.files.states.read_checkpoint(running).chunks
         open_now = [a for a in state["attempts"] if a["status"] == "processing"]
         wrong = self.world.seen_wrong
         if len(open_now) != 1 or running.status is not Status.RUNNING:

@@ -70,13 +70,13 @@ class Clients:
     def leave_order(self, program: Program) -> str:
         """In the folder, as ``transcriber.py submit`` does."""
         name = self._dice.choice(self._names)
-        if not (program.files.shared / name).exists():
+        if not (program.files.folder.path / name).exists():
             return f"{name!a} is not there to be ordered"
-        client = folder_orders.place(program.files.shared, name, self._clock)
+        client = folder_orders.place(program.files.folder.path, name, self._clock)
         with self._disk.aside():
             moment = self._clock.utc_now().timestamp()
             os.utime(
-                folder_orders.folder(program.files.shared) / f"{client}.json", (moment, moment)
+                folder_orders.folder(program.files.folder.path) / f"{client}.json", (moment, moment)
             )
         return f"leave an order for {name!a}"
 

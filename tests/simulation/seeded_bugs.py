@@ -13,12 +13,16 @@ import pytest
 from modules.intake.intake import Intake
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
-from modules.recordings import store
-from modules.recordings.sidecars import RESULT, sidecar_name
-from modules.recordings.store import Found, RecordingStore
+from modules.recordings import recovery, state_store
+from modules.recordings.recovery import Found
+from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.sidecars import RecordingPaths
+from modules.recordings.state_store import StateStore
+from modules.runner import publishing
 from modules.runner.job_run import JobRun
+from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
-from modules.storage.atomic import storage_errors, to_json
+from modules.storage.atomic import storage_errors, to_json, write_whole
 
 
 @dataclass(frozen=True)
@@ -69,26 +73,26 @@ def blames_the_file_for_the_disk(patch: pytest.MonkeyPatch) -> None:
 
 
 def drops_the_state_before_the_result(patch: pytest.MonkeyPatch) -> None:
-    real = RecordingStore.publish
+    real = Publisher.publish
 
-    def publish(self: RecordingStore, job: Job, *arguments: Any) -> None:
-        self.drop_state(job.name)
+    def publish(self: Publisher, job: Job, *arguments: Any) -> None:
+        StateStore(self._folder).drop(job.name)
         real(self, job, *arguments)
 
-    patch.setattr(RecordingStore, "publish", publish)
+    patch.setattr(Publisher, "publish", publish)
 
 
 def writes_the_result_before_the_texts(patch: pytest.MonkeyPatch) -> None:
-    real = RecordingStore.publish
+    real = Publisher.publish
 
     def publish(
-        self: RecordingStore, job: Job, segments: Any, result: dict[str, Any], *rest: Any
+        self: Publisher, job: Job, segments: Any, result: dict[str, Any], *rest: Any
     ) -> None:
-        path = self.shared / sidecar_name(job.name, RESULT)
-        store.write_whole(path, to_json(result))
+        path = self._folder.at(RecordingPaths(job.name).result)
+        write_whole(path, to_json(result))
         real(self, job, segments, result, *rest)
 
-    patch.setattr(RecordingStore, "publish", publish)
+    patch.setattr(Publisher, "publish", publish)
 
 
 def writes_in_place(patch: pytest.MonkeyPatch) -> None:
@@ -96,7 +100,8 @@ def writes_in_place(patch: pytest.MonkeyPatch) -> None:
         with storage_errors(path), open(path, "wb") as file:
             file.write(content)
 
-    patch.setattr(store, "write_whole", write)
+    for place in (publishing, state_store):
+        patch.setattr(place, "write_whole", write)
 
 
 def begins_before_the_attempt_is_written(patch: pytest.MonkeyPatch) -> None:
@@ -104,18 +109,18 @@ def begins_before_the_attempt_is_written(patch: pytest.MonkeyPatch) -> None:
 
     def on_accepted(self: JobRun) -> None:
         with patch.context() as silent:
-            silent.setattr(RecordingStore, "save", lambda *_: None)
+            silent.setattr(StateStore, "save", lambda *_: None)
             real(self)
 
     patch.setattr(JobRun, "on_accepted", on_accepted)
 
 
 def believes_an_empty_mount_point(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(RecordingStore, "_require_share", lambda self: None)
+    patch.setattr(SharedFolder, "require", lambda self: None)
 
 
 def leaves_temporary_files(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store, "TEMPORARY_PREFIX", "never")
+    patch.setattr(recovery, "TEMPORARY_PREFIX", "never")
 
 
 BUGS = (

@@ -12,7 +12,6 @@ from benchmarks.folders import Folder, Memory, fill, whole_periods
 from benchmarks.household import Figures, Goal, goals, report
 from benchmarks.queueing import operations
 from benchmarks.rescans import rescans
-from modules.clock import SystemClock
 from modules.config.schema import WatchConfig
 from modules.executors.protocol import parse_event
 from modules.recordings.store import RecordingStore
@@ -66,10 +65,10 @@ def test_idling_is_measured_over_whole_periods_of_rescans() -> None:
 
 def test_the_recordings_of_the_benchmark_are_finished_ones(tmp_path: Path) -> None:
     fill(tmp_path / "shared", 3)
-    files = RecordingStore(tmp_path / "shared", tmp_path / "manual", SystemClock())
-    assert all(files.is_done(f"{number:06}.mp3") for number in range(3))
+    files = RecordingStore(tmp_path / "shared", tmp_path / "manual")
+    assert all(files.results.is_done(f"{number:06}.mp3") for number in range(3))
     assert len(list((tmp_path / "shared").iterdir())) == 12
-    assert files.plan_outputs("000001.mp3", ("txt", "srt")) == ("000001.txt", "000001.srt")
+    assert files.results.plan_outputs("000001.mp3", ("txt", "srt")) == ("000001.txt", "000001.srt")
 
 
 def test_a_chunk_is_as_wordy_as_people_are() -> None:

@@ -30,13 +30,13 @@ def run(options: Namespace) -> int:
     """Show the queue. Raises StorageError if the folder is not there."""
     config, clock = configured(options), SystemClock()
     require_share(config)
-    files = RecordingStore(config.shared_directory, config.manual_directory, clock)
+    files = RecordingStore(config.shared_directory, config.manual_directory)
     has_daemon = daemon_runs(config, clock)
     order = _order(config, clock) if has_daemon else []
     with storage_errors(config.shared_directory):
         rows = report(config, files).rows
     paused = files.pause_flag.exists()
-    estimates = Estimates(files.state / "speed.json")
+    estimates = Estimates(files.folder.state / "speed.json")
     settings = config.default_settings()
     waiting = outlook(rows, estimates, settings, clock.utc_now(), paused, order)
     if options.json:

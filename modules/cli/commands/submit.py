@@ -22,7 +22,7 @@ def run(options: Namespace) -> int:
     """Place an order for each file; 1 if any of them could not be ordered. Raises StorageError."""
     config, clock = configured(options), SystemClock()
     require_share(config)
-    files = RecordingStore(config.shared_directory, config.manual_directory, clock)
+    files = RecordingStore(config.shared_directory, config.manual_directory)
     placed, failed = 0, 0
     for text in options.files:
         try:
@@ -32,7 +32,7 @@ def run(options: Namespace) -> int:
             complain(f"{text}: {error}")
             failed += 1
             continue
-        if files.is_done(name):
+        if files.results.is_done(name):
             say(_("{name}: its text is there already.").format(name=name))
             continue
         folder_orders.place(config.shared_directory, name, clock)

@@ -103,7 +103,7 @@ class Reporter:
 
     def _shared_rows(self, seen: Scan) -> list[Row]:
         rows, claimed = [], set()
-        ordered = _ordered(self._files.shared)
+        ordered = _ordered(self._files.folder.path)
         for name, sample in seen.files.items():
             if self._is_recording(name):
                 state, result = name + IN_PROGRESS, name + RESULT

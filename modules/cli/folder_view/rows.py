@@ -72,7 +72,7 @@ def untouched_row(name: str, sample: FileSample, ordered: Mapping[object, float]
 def working_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
     """The row of a ``.in_progress``; None if it is gone by now."""
     try:
-        content = read_state(files.shared / sidecar_name(name, IN_PROGRESS))
+        content = read_state(files.folder.path / sidecar_name(name, IN_PROGRESS))
         if content is None or content.get("moved_to_manual"):
             return None
         job = job_from_json(name, content)
@@ -113,11 +113,11 @@ def _state_of(job: Job, content: dict[str, Any]) -> State:
 
 def finished_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
     """The row of a ``.result``; None if it was made from other bytes than lie there now."""
-    content = read_result(files.shared / sidecar_name(name, RESULT)) or {}
+    content = read_result(files.folder.path / sidecar_name(name, RESULT)) or {}
     try:
         source = FileIdentity.model_validate(content.get("source"))
         same = (sample.size, sample.mtime_ns) == (source.size, source.mtime_ns)
-        if not same and not files.is_still(name, source):
+        if not same and not files.folder.is_still(name, source):
             return None
     except (ValueError, TranscriberError):
         return None
@@ -145,9 +145,9 @@ def lonely_row(sidecar: str, files: RecordingStore) -> Row | None:
     """A sidecar whose recording is gone: archived by somebody, or lost."""
     try:
         if sidecar.endswith(RESULT):
-            content = read_result(files.shared / sidecar)
+            content = read_result(files.folder.path / sidecar)
             return _completed(recording_of(sidecar, content), content) if content else None
-        content = read_state(files.shared / sidecar) or {}
+        content = read_state(files.folder.path / sidecar) or {}
     except TranscriberError:
         return None
     name = recording_of(sidecar, content)

@@ -34,7 +34,7 @@ class Looker:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._files = RecordingStore(config.shared_directory, config.manual_directory, clock)
+        self._files = RecordingStore(config.shared_directory, config.manual_directory)
         self._reporter = Reporter(config, self._files)
         self._settings = config.default_settings()
         self._owner: Owner | None = None
@@ -47,7 +47,7 @@ class Looker:
             owner = self._owner_now()
         except OSError as error:
             return Snapshot(problem=error.strerror or str(error))
-        estimates = Estimates(self._files.state / "speed.json")
+        estimates = Estimates(self._files.folder.state / "speed.json")
         now = self._clock.utc_now()
         waiting = outlook(report.rows, estimates, self._settings, now, paused)
         return Snapshot(report, waiting, owner, paused)

@@ -50,10 +50,10 @@ class Bench:
 
     def __init__(self, root: Path, **whisperx: Any) -> None:
         config = a_config(root, whisperx=whisperx)
-        self.files = RecordingStore(config.shared_directory, config.manual_directory, FakeClock())
+        self.files = RecordingStore(config.shared_directory, config.manual_directory)
         self.files.prepare()
         self.scheduler = Scheduler(FakeClock(), lambda _: None)
-        journal = StateWriter(self.files, self.scheduler.get)
+        journal = StateWriter(self.files.states, self.scheduler.get)
         self.intake = Intake(config, self.scheduler, self.files, journal, FakeClock())
         self.intake.look_again = lambda _: None
 
@@ -63,7 +63,7 @@ class Bench:
 
     def recovered(self, state: dict[str, Any]) -> Job:
         """The job that a restart makes of a recording with this state beside it."""
-        self.put(self.files.shared, state)
+        self.put(self.files.folder.path, state)
         self.intake.recover()
         job = self.scheduler.get("talk.mp3")
         assert job is not None
@@ -83,6 +83,6 @@ def test_the_folder_that_the_configuration_names_may_stand_in_it(tmp_path: Path)
 
 def test_nor_does_one_in_manual(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
-    bench.put(bench.files.manual, forged(model_size=str(tmp_path / "shared" / "weights")))
+    bench.put(bench.files.manual.path, forged(model_size=str(tmp_path / "shared" / "weights")))
     job = bench.intake.bring_back("talk.mp3", None)
     assert (job.priority, job.settings.model_size) == (Priority.API, "base")

@@ -33,15 +33,13 @@ class Bench:
     def __init__(self, root: Path, recursive: bool = True) -> None:
         self.config = a_config(root, watch={"recursive": recursive})
         self.clock = FakeClock()
-        self.files = RecordingStore(
-            self.config.shared_directory, self.config.manual_directory, self.clock
-        )
+        self.files = RecordingStore(self.config.shared_directory, self.config.manual_directory)
         self.files.prepare()
         self.restart()
 
     def restart(self) -> None:
         self.scheduler = Scheduler(self.clock, lambda job: self.journal.record_if_possible(job))
-        self.journal = StateWriter(self.files, self.scheduler.get)
+        self.journal = StateWriter(self.files.states, self.scheduler.get)
         self.intake = Intake(self.config, self.scheduler, self.files, self.journal, self.clock)
         self.looked_again: list[str] = []
         self.whole_names: set[str] = set()
@@ -49,7 +47,7 @@ class Bench:
         self.intake.is_whole = self.whole_names.__contains__
 
     def put(self, name: str = "talk.mp3", content: bytes = b"sound") -> Path:
-        path = self.files.shared / name
+        path = self.files.folder.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return path
@@ -58,7 +56,7 @@ class Bench:
         self.intake.whole(name, self.sample(name))
 
     def sample(self, name: str) -> FileSample:
-        sample = look(self.files.shared, name)
+        sample = look(self.files.folder.path, name)
         assert sample is not None
         return sample
 
@@ -70,20 +68,20 @@ class Bench:
     def save(self, name: str = "talk.mp3", **changes: Any) -> Job:
         """Leave what an earlier life would have left of a job."""
         facts: dict[str, Any] = {"settings": self.config.default_settings()}
-        if "source" not in changes and (self.files.shared / name).exists():
-            facts["source"] = self.files.source(name)
+        if "source" not in changes and (self.files.folder.path / name).exists():
+            facts["source"] = self.files.folder.identity(name)
         job = a_job(name, **(facts | changes))
-        self.files.save(job)
+        self.files.states.save(job)
         return job
 
     def checkpoint(self, job: Job, count: int) -> None:
-        writer = self.files.open_checkpoint(job, self.files.read_checkpoint(job))
+        writer = self.files.states.open_checkpoint(job, self.files.states.read_checkpoint(job))
         for index in range(count):
             writer.append(a_chunk(index))
         writer.close()
 
     def names(self) -> list[str]:
-        return sorted(n for n in os.listdir(self.files.shared) if n != ".transcriber")
+        return sorted(n for n in os.listdir(self.files.folder.path) if n != ".transcriber")
 
 
 @pytest.fixture
@@ -107,11 +105,11 @@ def test_a_whole_file_becomes_a_scanned_job(bench: Bench) -> None:
 
 def test_a_file_whose_result_is_there_is_left_alone(bench: Bench) -> None:
     bench.put()
-    source = bench.files.source("talk.mp3").model_dump()
+    source = bench.files.folder.identity("talk.mp3").model_dump()
     bench.put("talk.mp3.result", to_json({"source": source}))
     bench.whole()
     assert bench.scheduler.jobs() == []
-    os.utime(bench.files.shared / "talk.mp3", (1, 1))
+    os.utime(bench.files.folder.path / "talk.mp3", (1, 1))
     bench.whole()
     assert bench.scheduler.jobs() == [], "a copy from a backup is not transcribed again"
     bench.put(content=b"other")
@@ -122,13 +120,13 @@ def test_a_file_whose_result_is_there_is_left_alone(bench: Bench) -> None:
 @pytest.mark.parametrize("with_all_its_files", [True, False])
 def test_a_recording_dragged_back_starts_afresh(bench: Bench, with_all_its_files: bool) -> None:
     for name in ("talk.mp3.error.txt", "talk.mp3.in_progress"):
-        folder = bench.files.shared if with_all_its_files else bench.files.manual
+        folder = bench.files.folder.path if with_all_its_files else bench.files.manual.path
         (folder / name).write_bytes(to_json(job_to_json(a_job())))
     bench.put()
     bench.whole()
     assert bench.job().attempts == ()
     assert bench.names() == ["talk.mp3"]
-    assert os.listdir(bench.files.manual) == []
+    assert os.listdir(bench.files.manual.path) == []
 
 
 def test_a_running_file_that_is_replaced_starts_over(bench: Bench) -> None:
@@ -136,7 +134,7 @@ def test_a_running_file_that_is_replaced_starts_over(bench: Bench) -> None:
     bench.whole()
     before = bench.scheduler.take(0)
     assert before is not None
-    source = bench.files.source("talk.mp3")
+    source = bench.files.folder.identity("talk.mp3")
     bench.scheduler.update("talk.mp3", lambda j: j.evolve(source=source).open_attempt(NOON))
     bench.put(content=b"other")
     bench.whole()
@@ -151,9 +149,9 @@ def test_a_running_file_with_a_new_time_goes_on(bench: Bench) -> None:
     bench.put()
     bench.whole()
     bench.scheduler.take(0)
-    source = bench.files.source("talk.mp3")
+    source = bench.files.folder.identity("talk.mp3")
     bench.scheduler.update("talk.mp3", lambda j: j.evolve(source=source))
-    os.utime(bench.files.shared / "talk.mp3", (1, 1))
+    os.utime(bench.files.folder.path / "talk.mp3", (1, 1))
     bench.whole()
     assert bench.job().status is Status.RUNNING
     assert bench.scheduler.stop_reason() is None
@@ -163,7 +161,7 @@ def test_a_large_running_file_that_is_written_to_in_its_middle_starts_over(bench
     path = bench.put(content=bytes(3 * 2**20))
     bench.whole()
     bench.scheduler.take(0)
-    source = bench.files.source("talk.mp3")
+    source = bench.files.folder.identity("talk.mp3")
     bench.scheduler.update("talk.mp3", lambda j: j.evolve(source=source))
     with path.open("r+b") as file:
         file.seek(3 * 2**19)
@@ -177,7 +175,7 @@ def test_a_large_running_file_that_is_written_to_in_its_middle_starts_over(bench
 def test_a_file_that_is_gone_is_cancelled(bench: Bench) -> None:
     bench.put()
     bench.intake.order(TranscriptionRequest("talk.mp3"))
-    (bench.files.shared / "talk.mp3").unlink()
+    (bench.files.folder.path / "talk.mp3").unlink()
     bench.intake.gone("talk.mp3")
     assert bench.scheduler.jobs() == []
     assert bench.names() == []
@@ -198,7 +196,7 @@ def test_a_failing_disk_loses_no_job(
     bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
     bench.scheduler.arrived("talk.mp3")
     bench.scheduler.take(0)
-    source = bench.files.source("talk.mp3")
+    source = bench.files.folder.identity("talk.mp3")
     bench.scheduler.update("talk.mp3", lambda j: j.evolve(source=source))
     bench.put(content=b"other")
 
@@ -206,7 +204,7 @@ def test_a_failing_disk_loses_no_job(
         raise StorageError("storage_error", "It does not work just now.")
 
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "drop_state", fail)
+        trouble.setattr(bench.files.states, "drop", fail)
         with pytest.raises(StorageError):
             bench.intake.gone("talk.mp3") if what == "gone" else bench.whole()
     assert bench.job().clients == ("me",), "the watcher tells it again, and finds it as it was"
@@ -220,7 +218,7 @@ def test_a_failing_disk_delays_a_new_file(
 
     bench.put()
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "is_done", fail)
+        trouble.setattr(bench.files.results, "is_done", fail)
         bench.whole()
     assert bench.looked_again == ["talk.mp3"]
     assert "looking again" in caplog.text
@@ -228,7 +226,7 @@ def test_a_failing_disk_delays_a_new_file(
 
 def test_what_lies_about_in_another_folder_is_no_leftover(bench: Bench) -> None:
     bench.put()
-    bench.files.save(bench.save())
+    bench.files.states.save(bench.save())
     bench.intake.is_same_share = lambda: False
     bench.whole()
     with pytest.raises(StorageError):
@@ -258,7 +256,7 @@ def test_an_order_of_a_whole_file_is_queued_and_written_down(bench: Bench) -> No
     assert kept is not None
     job = bench.job()
     assert (job.status, job.priority, job.clients) == (Status.QUEUED, Priority.API, ("me",))
-    state = json.loads((bench.files.shared / "talk.mp3.in_progress").read_bytes())
+    state = json.loads((bench.files.folder.path / "talk.mp3.in_progress").read_bytes())
     assert (state["priority"], state["api_clients"]) == ("api_request", ["me"])
     assert state["progress_info"]["stage"] == "queued"
 
@@ -283,7 +281,9 @@ def test_an_order_promotes_a_scanned_file(bench: Bench) -> None:
 
 def test_an_order_whose_result_is_there_needs_no_job(bench: Bench) -> None:
     bench.put()
-    bench.put("talk.mp3.result", to_json({"source": bench.files.source("talk.mp3").model_dump()}))
+    bench.put(
+        "talk.mp3.result", to_json({"source": bench.files.folder.identity("talk.mp3").model_dump()})
+    )
     assert bench.intake.order(TranscriptionRequest("talk.mp3")) is None
     assert bench.names() == ["talk.mp3", "talk.mp3.result"]
 
@@ -302,7 +302,7 @@ def test_what_is_no_recording_in_the_folder_is_refused(
     (tmp_path / "secret.mp3").write_bytes(b"")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "secret.mp3").write_bytes(b"")
-    (bench.files.shared / "way").symlink_to(tmp_path / "outside")
+    (bench.files.folder.path / "way").symlink_to(tmp_path / "outside")
     with pytest.raises(TranscriberError) as caught:
         bench.intake.order(TranscriptionRequest(name))
     assert caught.value.code in ("file_not_found", "not_a_recording")
@@ -359,7 +359,7 @@ def test_a_result_of_the_same_job_beats_it(bench: Bench) -> None:
 def test_a_result_of_another_job_does_not(bench: Bench) -> None:
     bench.put()
     bench.save(job_id="new", priority=Priority.API)
-    source = bench.files.source("talk.mp3").model_dump()
+    source = bench.files.folder.identity("talk.mp3").model_dump()
     bench.put("talk.mp3.result", to_json({"job_id": "old", "source": source}))
     bench.intake.recover()
     assert bench.job().job_id == "new"
@@ -393,9 +393,9 @@ def test_a_sidecar_without_its_recording_is_an_orphan(bench: Bench) -> None:
 
 def test_a_move_to_manual_that_came_through_leaves_no_orphan(bench: Bench) -> None:
     job = bench.save()
-    (bench.files.manual / "talk.mp3").write_bytes(b"sound")
+    (bench.files.manual.path / "talk.mp3").write_bytes(b"sound")
     state = job_to_json(job) | {"moved_to_manual": True}
-    (bench.files.manual / "talk.mp3.in_progress").write_bytes(to_json(state))
+    (bench.files.manual.path / "talk.mp3.in_progress").write_bytes(to_json(state))
     bench.intake.recover()
     assert not bench.intake.orphans
     assert bench.names() == []
@@ -419,7 +419,7 @@ def test_the_wait_after_a_failure_goes_on_after_a_restart(
     bench: Bench, away_s: float, left_s: float
 ) -> None:
     bench.put()
-    failed = a_job(source=bench.files.source("talk.mp3"))
+    failed = a_job(source=bench.files.folder.identity("talk.mp3"))
     for number in (1, 2):
         info = ErrorInfo(
             code="x", message="It hung.", timestamp="", attempt=number, retry_after=30.0 * number
@@ -427,7 +427,7 @@ def test_the_wait_after_a_failure_goes_on_after_a_restart(
         failed = failed.open_attempt(bench.clock.utc_now()).close_attempt(
             "failed", bench.clock.utc_now() - timedelta(seconds=away_s), 1.0, info
         )
-    bench.files.save(failed.to(Status.RUNNING).to(Status.WAITING))
+    bench.files.states.save(failed.to(Status.RUNNING).to(Status.WAITING))
     bench.restart()
     bench.intake.recover()
     if left_s:
@@ -446,10 +446,10 @@ def test_an_end_that_makes_no_sense_keeps_nobody_waiting_for_ever(
     bench.put()
     now = bench.clock.utc_now()
     info = ErrorInfo(code="x", message="", timestamp="", attempt=1, retry_after=1e9)
-    failed = a_job(source=bench.files.source("talk.mp3")).open_attempt(now)
+    failed = a_job(source=bench.files.folder.identity("talk.mp3")).open_attempt(now)
     failed = failed.close_attempt("failed", now, 1.0, info)
     forged = failed.attempts[0].model_copy(update={"end_time": end_time, "attempt_number": 10**6})
-    bench.files.save(failed.evolve(attempts=(forged,)))
+    bench.files.states.save(failed.evolve(attempts=(forged,)))
     bench.restart()
     bench.intake.recover()
     bench.clock.advance(bench.config.processing.backoff_s(10**6))
@@ -461,7 +461,7 @@ def test_an_open_attempt_counts_only_without_progress(bench: Bench, chunks: int)
     bench.put()
     job = bench.save()
     opened = job.open_attempt(NOON)
-    bench.files.save(opened)
+    bench.files.states.save(opened)
     bench.checkpoint(opened, chunks)
     bench.intake.recover()
     found = bench.job()
@@ -475,7 +475,7 @@ def test_only_progress_of_this_attempt_counts(bench: Bench) -> None:
     bench.put()
     job = bench.save()
     bench.checkpoint(job, 2)
-    bench.files.save(job.evolve(position_s=20.0).open_attempt(NOON))
+    bench.files.states.save(job.evolve(position_s=20.0).open_attempt(NOON))
     bench.intake.recover()
     assert bench.job().attempt_number == 2
 
@@ -484,7 +484,7 @@ def test_the_third_crash_is_the_last(bench: Bench) -> None:
     bench.put()
     job = bench.save()
     for number in range(1, 4):
-        bench.files.save(job.open_attempt(NOON))
+        bench.files.states.save(job.open_attempt(NOON))
         bench.restart()
         bench.intake.recover()
         job = bench.job()
@@ -496,11 +496,11 @@ def test_the_third_crash_is_the_last(bench: Bench) -> None:
 def test_a_file_replaced_while_nobody_looked_must_first_be_whole(bench: Bench) -> None:
     bench.put()
     begun = bench.save(priority=Priority.API).open_attempt(NOON)
-    bench.files.save(begun)
+    bench.files.states.save(begun)
     bench.checkpoint(begun, 1)
     bench.put(content=b"other")
     bench.intake.recover()
-    assert not bench.files.checkpoint_path("talk.mp3").exists(), "it is about other bytes"
+    assert not bench.files.states.checkpoint_path("talk.mp3").exists(), "it is about other bytes"
     job = bench.job()
     assert (job.status, job.source, job.attempts, job.error) == (Status.ARRIVING, None, (), None)
     assert bench.looked_again == ["talk.mp3"], "somebody must tell if it goes away"
@@ -556,7 +556,7 @@ def test_an_order_that_could_not_be_written_down_is_done_all_the_same(
     if wishes:
         bench.intake.order(TranscriptionRequest("talk.mp3"))
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "save", full)
+        trouble.setattr(bench.files.states, "save", full)
         with pytest.raises(StorageError):
             bench.intake.order(TranscriptionRequest("talk.mp3", wishes))
     assert bench.job().status is Status.QUEUED, "it stands there for ever as one on its way"
@@ -575,7 +575,9 @@ def test_an_id_is_kept_and_cannot_be_taken_twice(bench: Bench) -> None:
 
 def test_force_makes_a_new_text_and_keeps_the_old_one_meanwhile(bench: Bench) -> None:
     bench.put()
-    bench.put("talk.mp3.result", to_json({"source": bench.files.source("talk.mp3").model_dump()}))
+    bench.put(
+        "talk.mp3.result", to_json({"source": bench.files.folder.identity("talk.mp3").model_dump()})
+    )
     taken = bench.intake.order(TranscriptionRequest("talk.mp3", force=True))
     assert taken
     assert taken.how == "queued"
@@ -603,7 +605,7 @@ def test_a_removal_leaves_nothing_that_was_made_and_nobody_elses(bench: Bench) -
 
 
 def test_what_comes_back_from_manual_starts_afresh(bench: Bench) -> None:
-    folder = bench.files.manual
+    folder = bench.files.manual.path
     for name in ("talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress", ".talk.mp3.checkpoint"):
         (folder / name).write_bytes(b"{}")
     job = bench.intake.bring_back("talk.mp3", "me")
@@ -627,7 +629,7 @@ def test_an_end_that_a_crash_kept_silent_is_told_at_the_start(bench: Bench) -> N
     bench.put("talk.mp3.result", to_json({"job_id": taken.job.job_id}))
     told: list[Job] = []
     bench.scheduler.cancel("talk.mp3", Cause.GONE)
-    bench.files.save(taken.job)
+    bench.files.states.save(taken.job)
     bench.intake.settled = told.append
     bench.intake.recover()
     assert [(j.status, j.callback_urls) for j in told] == [
@@ -644,8 +646,8 @@ def test_what_was_ordered_comes_back_with_its_settings(bench: Bench) -> None:
     assert taken
     state = json.dumps(job_to_json(taken.job))
     bench.intake.remove("talk.mp3")
-    (bench.files.manual / "talk.mp3").write_bytes(b"sound")
-    (bench.files.manual / "talk.mp3.in_progress").write_text(state, encoding="utf-8")
+    (bench.files.manual.path / "talk.mp3").write_bytes(b"sound")
+    (bench.files.manual.path / "talk.mp3.in_progress").write_text(state, encoding="utf-8")
     job = bench.intake.bring_back("talk.mp3", "me")
     assert (job.settings.language, job.clients) == ("en", ("me",))
     assert job.callback_urls == ("http://example.org/x",)
@@ -655,7 +657,7 @@ def test_an_order_that_comes_as_the_file_is_found_keeps_its_state(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.put()
-    is_done = bench.files.is_done
+    is_done = bench.files.results.is_done
     order = threading.Thread(
         target=lambda: bench.intake.order(
             TranscriptionRequest("talk.mp3", {"language": "en"}, client="me")
@@ -668,10 +670,10 @@ def test_an_order_that_comes_as_the_file_is_found_keeps_its_state(
         order.join(0.3)  # unhindered it is done by then
         return is_done(name)
 
-    monkeypatch.setattr(bench.files, "is_done", found_just_now)
+    monkeypatch.setattr(bench.files.results, "is_done", found_just_now)
     bench.whole()
     order.join(5)
-    state = json.loads((bench.files.shared / "talk.mp3.in_progress").read_bytes())
+    state = json.loads((bench.files.folder.path / "talk.mp3.in_progress").read_bytes())
     assert (state["settings"]["language"], state["api_clients"]) == ("en", ["me"])
 
 
@@ -688,7 +690,7 @@ def test_an_order_takes_the_settings_beside_the_file_and_its_own_go_before(bench
     assert taken
     settings = taken.job.settings
     assert (settings.language, settings.beam_size, settings.vad_onset) == ("en", 3, 0.6)
-    state = json.loads((bench.files.shared / "talk.mp3.in_progress").read_bytes())
+    state = json.loads((bench.files.folder.path / "talk.mp3.in_progress").read_bytes())
     assert state["settings"] == settings.model_dump()
     bench.put(OWN, b"beam_size: 99")
     joined = bench.intake.order(TranscriptionRequest("talk.mp3", {"vad_onset": 0.6}))
@@ -749,16 +751,16 @@ def test_a_promoted_file_that_has_begun_keeps_its_settings(bench: Bench) -> None
 
 
 def test_what_comes_back_from_manual_is_read_anew(bench: Bench) -> None:
-    (bench.files.manual / "talk.mp3").write_bytes(b"sound")
-    own = bench.files.manual / OWN
+    (bench.files.manual.path / "talk.mp3").write_bytes(b"sound")
+    own = bench.files.manual.path / OWN
     own.write_bytes(b"beam_size: 99")
     with pytest.raises(TranscriberError, match="beam_size"):
         bench.intake.bring_back("talk.mp3", None)
-    assert (bench.files.manual / "talk.mp3").exists(), "it stays where it can be mended"
+    assert (bench.files.manual.path / "talk.mp3").exists(), "it stays where it can be mended"
     own.write_bytes(b"beam_size: 3")
     assert bench.intake.bring_back("talk.mp3", None).settings.beam_size == 3
     assert {"talk.mp3", OWN} <= set(bench.names())
-    assert list(bench.files.manual.iterdir()) == []
+    assert list(bench.files.manual.path.iterdir()) == []
 
 
 def test_a_recording_dragged_back_with_its_settings_keeps_them(bench: Bench) -> None:
@@ -773,9 +775,9 @@ def test_settings_are_removed_with_the_recording_but_never_those_of_a_folder(ben
     bench.put()
     for name in (OWN, "settings.yaml", "other.mp3.settings.yaml"):
         bench.put(name, b"beam_size: 99")
-    bench.files.tell_of_settings(OWN, ["wrong"])
-    bench.files.tell_of_settings("settings.yaml", ["wrong"])
-    (bench.files.manual / OWN).write_bytes(b"")
+    bench.files.settings.report(OWN, ["wrong"])
+    bench.files.settings.report("settings.yaml", ["wrong"])
+    (bench.files.manual.path / OWN).write_bytes(b"")
     removed = bench.intake.remove("talk.mp3")
     assert set(removed.deleted) == {"talk.mp3", OWN, f"{OWN}.error.txt", f"manual/{OWN}"}
     assert bench.names() == ["other.mp3.settings.yaml", "settings.yaml", "settings.yaml.error.txt"]
@@ -799,7 +801,7 @@ def test_settings_alone_are_no_state(bench: Bench) -> None:
 def test_a_removal_that_failed_leaves_a_recording_that_is_not_forgotten(bench: Bench) -> None:
     bench.put()
     bench.whole()
-    bench.files.state.rename(bench.files.state.with_name("away"))
+    bench.files.folder.state.rename(bench.files.folder.state.with_name("away"))
     with pytest.raises(StorageError):
         bench.intake.remove("talk.mp3")
     assert bench.scheduler.get("talk.mp3") is None
@@ -817,7 +819,7 @@ def test_the_state_that_a_failed_removal_left_goes_later(
 
     with monkeypatch.context() as trouble:
         trouble.setattr(bench.files, "delete", away)
-        trouble.setattr(bench.files, "drop_state", lambda name: away(name, ()))
+        trouble.setattr(bench.files.states, "drop", lambda name: away(name, ()))
         with pytest.raises(StorageError):
             bench.intake.remove("talk.mp3")
     assert "talk.mp3.in_progress" in bench.names()

@@ -19,12 +19,11 @@ from modules.recordings import manual, manual_return
 from modules.recordings.store import RecordingStore
 from modules.storage.atomic import write_whole
 from tests.builders import NOON, a_job
-from tests.fakes import FakeClock
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> RecordingStore:
-    made = RecordingStore(tmp_path / "shared", tmp_path / "manual", FakeClock())
+    made = RecordingStore(tmp_path / "shared", tmp_path / "manual")
     made.prepare()
     return made
 
@@ -39,14 +38,14 @@ def given_up(
 
 
 def lay_out(files: RecordingStore, name: str = "talk.mp3", content: bytes = b"sound") -> None:
-    path = files.shared / name
+    path = files.folder.path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     stem = os.path.splitext(name)[0]
-    (files.shared / f"{stem}.txt").write_bytes(b"text of " + content)
-    (files.shared / f"{name}.result").write_text(json.dumps({"outputs": [f"{stem}.txt"]}))
-    files.checkpoint_path(name).write_bytes(b"chunks")
-    files.save(given_up(name))
+    (files.folder.path / f"{stem}.txt").write_bytes(b"text of " + content)
+    (files.folder.path / f"{name}.result").write_text(json.dumps({"outputs": [f"{stem}.txt"]}))
+    files.states.checkpoint_path(name).write_bytes(b"chunks")
+    files.states.save(given_up(name))
 
 
 def listing(folder: Path) -> list[str]:
@@ -62,18 +61,18 @@ MOVED = [
 
 
 def state(files: RecordingStore, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((files.manual / f"{name}.in_progress").read_bytes())
+    content: dict[str, Any] = json.loads((files.manual.path / f"{name}.in_progress").read_bytes())
     return content
 
 
 def test_a_recording_moves_with_all_that_belongs_to_it(files: RecordingStore) -> None:
     lay_out(files)
-    (files.shared / "bystander.txt").write_bytes(b"")
-    where = files.move_to_manual(given_up(), "It did not work.\n")
-    assert where == files.manual / "talk.mp3"
-    assert listing(files.manual) == MOVED
-    assert listing(files.shared) == ["bystander.txt"]
-    assert (files.manual / "talk.mp3.error.txt").read_text() == "It did not work.\n"
+    (files.folder.path / "bystander.txt").write_bytes(b"")
+    where = files.manual.take(given_up(), "It did not work.\n")
+    assert where == files.manual.path / "talk.mp3"
+    assert listing(files.manual.path) == MOVED
+    assert listing(files.folder.path) == ["bystander.txt"]
+    assert (files.manual.path / "talk.mp3.error.txt").read_text() == "It did not work.\n"
     found = state(files, "talk.mp3")
     assert (found["moved_to_manual"], found["status"], found["filename"]) == (
         True, "error", "talk.mp3",
@@ -83,44 +82,44 @@ def test_a_recording_moves_with_all_that_belongs_to_it(files: RecordingStore) ->
 def test_a_taken_name_gets_a_number(files: RecordingStore) -> None:
     for number in range(3):
         lay_out(files, content=b"sound %d" % number)
-        files.move_to_manual(given_up(job_id=f"job{number}"), f"reason {number}")
+        files.manual.take(given_up(job_id=f"job{number}"), f"reason {number}")
     for number, name in enumerate(("talk.mp3", "talk (2).mp3", "talk (3).mp3")):
-        assert (files.manual / name).read_bytes() == b"sound %d" % number
-        assert (files.manual / f"{name}.error.txt").read_text() == f"reason {number}"
-        assert (files.manual / f".{name}.checkpoint").exists()
-        assert (files.manual / f"{name}.result").exists()
+        assert (files.manual.path / name).read_bytes() == b"sound %d" % number
+        assert (files.manual.path / f"{name}.error.txt").read_text() == f"reason {number}"
+        assert (files.manual.path / f".{name}.checkpoint").exists()
+        assert (files.manual.path / f"{name}.result").exists()
         assert state(files, name)["filename"] == name
         assert state(files, name)["job_id"] == f"job{number}"
-    assert sorted(p.name for p in files.manual.glob("talk*.txt") if "error" not in p.name) == [
+    assert sorted(p.name for p in files.manual.path.glob("talk*.txt") if "error" not in p.name) == [
         "talk (2).txt", "talk (3).txt", "talk.txt",
     ]  # fmt: skip
 
 
 def test_somebody_elses_file_of_that_name_is_left_alone(files: RecordingStore) -> None:
-    (files.manual / "talk.mp3").write_bytes(b"theirs")
+    (files.manual.path / "talk.mp3").write_bytes(b"theirs")
     lay_out(files)
-    files.move_to_manual(given_up(), "")
-    assert (files.manual / "talk.mp3").read_bytes() == b"theirs"
-    assert (files.manual / "talk (2).mp3").read_bytes() == b"sound"
+    files.manual.take(given_up(), "")
+    assert (files.manual.path / "talk.mp3").read_bytes() == b"theirs"
+    assert (files.manual.path / "talk (2).mp3").read_bytes() == b"sound"
 
 
 def test_subfolders_are_mirrored(files: RecordingStore) -> None:
     lay_out(files, "2024/May/talk.mp3")
-    files.move_to_manual(given_up("2024/May/talk.mp3"), "")
-    assert listing(files.manual) == [f"2024/May/{name}" for name in MOVED]
-    assert listing(files.shared) == []
+    files.manual.take(given_up("2024/May/talk.mp3"), "")
+    assert listing(files.manual.path) == [f"2024/May/{name}" for name in MOVED]
+    assert listing(files.folder.path) == []
 
 
 @pytest.mark.parametrize("name", ["ы" * 125 + ".mp3", "x" * 251 + ".mp3", "\udcff" * 200 + ".mp3"])
 def test_names_at_the_limit_move_and_collide(files: RecordingStore, name: str) -> None:
     for number in range(3):
-        (files.shared / name).write_bytes(b"%d" % number)
-        files.checkpoint_path(name).write_bytes(b"")
+        (files.folder.path / name).write_bytes(b"%d" % number)
+        files.states.checkpoint_path(name).write_bytes(b"")
         job = given_up(name, job_id=f"job{number}")
-        files.save(job)
-        files.move_to_manual(job, "")
-    assert listing(files.shared) == []
-    recordings = {p.read_bytes() for p in files.manual.iterdir() if p.name.endswith(".mp3")}
+        files.states.save(job)
+        files.manual.take(job, "")
+    assert listing(files.folder.path) == []
+    recordings = {p.read_bytes() for p in files.manual.path.iterdir() if p.name.endswith(".mp3")}
     assert recordings == {b"0", b"1", b"2"}
 
 
@@ -138,20 +137,20 @@ def across_volumes(monkeypatch: pytest.MonkeyPatch, shared: Path) -> None:
 def test_across_volumes_it_is_copied_and_then_unlinked(
     files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    across_volumes(monkeypatch, files.shared)
+    across_volumes(monkeypatch, files.folder.path)
     lay_out(files, content=b"sound" * 1_000_000)
-    os.utime(files.shared / "talk.mp3", ns=(5, 5))
-    files.move_to_manual(given_up(), "")
-    assert listing(files.manual) == MOVED
-    assert listing(files.shared) == []
-    assert (files.manual / "talk.mp3").read_bytes() == b"sound" * 1_000_000
-    assert (files.manual / "talk.mp3").stat().st_mtime_ns == 5
+    os.utime(files.folder.path / "talk.mp3", ns=(5, 5))
+    files.manual.take(given_up(), "")
+    assert listing(files.manual.path) == MOVED
+    assert listing(files.folder.path) == []
+    assert (files.manual.path / "talk.mp3").read_bytes() == b"sound" * 1_000_000
+    assert (files.manual.path / "talk.mp3").stat().st_mtime_ns == 5
 
 
 def test_a_copy_that_is_not_the_same_leaves_the_original(
     files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    across_volumes(monkeypatch, files.shared)
+    across_volumes(monkeypatch, files.folder.path)
     lay_out(files)
     real = shutil.copy2
 
@@ -162,24 +161,24 @@ def test_a_copy_that_is_not_the_same_leaves_the_original(
 
     monkeypatch.setattr(shutil, "copy2", spoil)
     with pytest.raises(StorageError, match="not the same"):
-        files.move_to_manual(given_up(), "")
-    assert (files.shared / "talk.mp3").read_bytes() == b"sound"
-    assert "talk.mp3" not in os.listdir(files.manual)
-    assert not list(files.manual.glob(".~*")), "half a copy was left"
+        files.manual.take(given_up(), "")
+    assert (files.folder.path / "talk.mp3").read_bytes() == b"sound"
+    assert "talk.mp3" not in os.listdir(files.manual.path)
+    assert not list(files.manual.path.glob(".~*")), "half a copy was left"
 
 
 @pytest.mark.parametrize("with_links", [True, False])
 def test_what_somebody_puts_there_while_a_return_is_copied_is_not_replaced(
     files: RecordingStore, monkeypatch: pytest.MonkeyPatch, with_links: bool
 ) -> None:
-    across_volumes(monkeypatch, files.shared)
-    (files.manual / "talk.mp3").write_bytes(b"given up")
+    across_volumes(monkeypatch, files.folder.path)
+    (files.manual.path / "talk.mp3").write_bytes(b"given up")
     real_copy, real_link = shutil.copy2, os.link
 
     def slowly(source: Path, target: Path) -> None:
         real_copy(source, target)
         if Path(source).name == "talk.mp3":
-            (files.shared / "talk.mp3").write_bytes(b"theirs")
+            (files.folder.path / "talk.mp3").write_bytes(b"theirs")
 
     def link(source: Path, target: Path) -> None:
         if not with_links or Path(source).parent != Path(target).parent:
@@ -189,10 +188,10 @@ def test_what_somebody_puts_there_while_a_return_is_copied_is_not_replaced(
     monkeypatch.setattr(shutil, "copy2", slowly)
     monkeypatch.setattr(os, "link", link)
     with pytest.raises(TranscriberError, match="already"):
-        files.bring_back("talk.mp3")
-    assert (files.shared / "talk.mp3").read_bytes() == b"theirs"
-    assert (files.manual / "talk.mp3").read_bytes() == b"given up"
-    assert not list(files.shared.glob(".~*")), "half a copy was left"
+        files.manual.bring_back("talk.mp3")
+    assert (files.folder.path / "talk.mp3").read_bytes() == b"theirs"
+    assert (files.manual.path / "talk.mp3").read_bytes() == b"given up"
+    assert not list(files.folder.path.glob(".~*")), "half a copy was left"
 
 
 class PowerCutError(BaseException):
@@ -206,7 +205,7 @@ def test_wherever_the_move_is_cut_off_a_repeated_one_ends_the_same(
 ) -> None:
     lay_out(files)
     if volumes == 2:
-        across_volumes(monkeypatch, files.shared)
+        across_volumes(monkeypatch, files.folder.path)
     left = cut
 
     def counted(real: Any) -> Any:
@@ -223,69 +222,69 @@ def test_wherever_the_move_is_cut_off_a_repeated_one_ends_the_same(
         for name in ("rename", "replace", "unlink"):
             short.setattr(os, name, counted(getattr(os, name)))
         with contextlib.suppress(PowerCutError):
-            files.move_to_manual(given_up(), "why")
+            files.manual.take(given_up(), "why")
         left = 1000
-    found = [f for f in (files.shared, files.manual) if (f / "talk.mp3").exists()]
+    found = [f for f in (files.folder.path, files.manual.path) if (f / "talk.mp3").exists()]
     assert found, "the recording was lost"
-    if (files.shared / "talk.mp3").exists():
-        files.move_to_manual(given_up(), "why")
-    elif (files.shared / "talk.mp3.in_progress").exists():
-        assert files.was_moved(given_up()), "recovery would not know that it came through"
-        files.drop_state("talk.mp3")
-    visible = [n for n in listing(files.manual) if not n.startswith(".~")]
+    if (files.folder.path / "talk.mp3").exists():
+        files.manual.take(given_up(), "why")
+    elif (files.folder.path / "talk.mp3.in_progress").exists():
+        assert files.manual.was_moved(given_up()), "recovery would not know that it came through"
+        files.states.drop("talk.mp3")
+    visible = [n for n in listing(files.manual.path) if not n.startswith(".~")]
     assert visible == MOVED
-    assert listing(files.shared) == []
-    assert (files.manual / "talk.mp3").read_bytes() == b"sound"
+    assert listing(files.folder.path) == []
+    assert (files.manual.path / "talk.mp3").read_bytes() == b"sound"
 
 
 def test_a_new_recording_of_a_moved_one_is_not_taken_for_it(files: RecordingStore) -> None:
     lay_out(files)
-    files.move_to_manual(given_up(), "")
+    files.manual.take(given_up(), "")
     lay_out(files, content=b"other sound")
-    files.move_to_manual(given_up(), "")
-    assert (files.manual / "talk.mp3").read_bytes() == b"sound"
-    assert (files.manual / "talk (2).mp3").read_bytes() == b"other sound"
+    files.manual.take(given_up(), "")
+    assert (files.manual.path / "talk.mp3").read_bytes() == b"sound"
+    assert (files.manual.path / "talk (2).mp3").read_bytes() == b"other sound"
 
 
 def test_a_recording_that_took_the_name_during_the_move_stays(
     files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_out(files)
-    blamed = files.source("talk.mp3")
+    blamed = files.folder.identity("talk.mp3")
 
     def replaced(path: Path, content: bytes) -> None:
         write_whole(path, content)
-        (files.shared / "talk.mp3").write_bytes(b"another recording")
+        (files.folder.path / "talk.mp3").write_bytes(b"another recording")
 
     monkeypatch.setattr(manual, "write_whole", replaced)
     with pytest.raises(StorageError, match="was replaced while it was moved"):
-        files.move_to_manual(given_up(source=blamed), "It did not work.\n")
-    assert (files.shared / "talk.mp3").read_bytes() == b"another recording"
+        files.manual.take(given_up(source=blamed), "It did not work.\n")
+    assert (files.folder.path / "talk.mp3").read_bytes() == b"another recording"
     assert not {"talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress"} & set(
-        listing(files.manual)
+        listing(files.manual.path)
     )
 
 
 def test_a_result_cannot_carry_other_files_away(files: RecordingStore, tmp_path: Path) -> None:
     lay_out(files)
     (tmp_path / "secret.txt").write_bytes(b"")
-    (files.shared / "other.txt").write_bytes(b"")
-    (files.shared / "talk.mp3.result").write_text(
+    (files.folder.path / "other.txt").write_bytes(b"")
+    (files.folder.path / "talk.mp3.result").write_text(
         json.dumps({"outputs": ["../secret.txt", "other.txt", "talk.txt"]})
     )
-    files.move_to_manual(given_up(), "")
+    files.manual.take(given_up(), "")
     assert (tmp_path / "secret.txt").exists()
-    assert (files.shared / "other.txt").exists()
-    assert not (files.shared / "talk.txt").exists()
+    assert (files.folder.path / "other.txt").exists()
+    assert not (files.folder.path / "talk.txt").exists()
 
 
 def test_a_folder_that_cannot_be_written_is_told(files: RecordingStore) -> None:
     lay_out(files)
-    files.manual.rmdir()
-    files.manual.write_bytes(b"")
+    files.manual.path.rmdir()
+    files.manual.path.write_bytes(b"")
     with pytest.raises(StorageError):
-        files.move_to_manual(given_up(), "")
-    assert (files.shared / "talk.mp3").exists()
+        files.manual.take(given_up(), "")
+    assert (files.folder.path / "talk.mp3").exists()
 
 
 # --- settings ---
@@ -295,66 +294,66 @@ OWN = "talk.mp3.settings.yaml"
 
 def test_settings_go_along_and_those_of_the_folder_stay(files: RecordingStore) -> None:
     lay_out(files)
-    (files.shared / OWN).write_text("beam_size: 3")
-    (files.shared / "settings.yaml").write_text("beam_size: 4")
-    files.move_to_manual(given_up(), "It did not work.\n")
-    assert listing(files.manual) == sorted([*MOVED, OWN])
-    assert listing(files.shared) == ["settings.yaml"]
+    (files.folder.path / OWN).write_text("beam_size: 3")
+    (files.folder.path / "settings.yaml").write_text("beam_size: 4")
+    files.manual.take(given_up(), "It did not work.\n")
+    assert listing(files.manual.path) == sorted([*MOVED, OWN])
+    assert listing(files.folder.path) == ["settings.yaml"]
     lay_out(files, content=b"another")
-    (files.shared / OWN).write_text("beam_size: 5")
-    files.move_to_manual(given_up(job_id="two"), "It did not work.\n")
-    assert (files.manual / "talk (2).mp3.settings.yaml").read_text() == "beam_size: 5"
+    (files.folder.path / OWN).write_text("beam_size: 5")
+    files.manual.take(given_up(job_id="two"), "It did not work.\n")
+    assert (files.manual.path / "talk (2).mp3.settings.yaml").read_text() == "beam_size: 5"
 
 
 @pytest.mark.parametrize("links", [True, False])
 def test_settings_come_back_first(
     files: RecordingStore, monkeypatch: pytest.MonkeyPatch, links: bool
 ) -> None:
-    (files.manual / "talk.mp3").write_bytes(b"sound")
-    (files.manual / OWN).write_text("beam_size: 3")
+    (files.manual.path / "talk.mp3").write_bytes(b"sound")
+    (files.manual.path / OWN).write_text("beam_size: 3")
 
     def no_recording_without_them(source: Path, target: Path) -> None:
-        assert (files.shared / OWN).exists()
+        assert (files.folder.path / OWN).exists()
         if not links:
             raise PermissionError(errno.EPERM, "no links here")
         os.rename(source, target)
         source.touch()
 
     monkeypatch.setattr(os, "link", no_recording_without_them)
-    files.bring_back("talk.mp3")
-    assert listing(files.shared) == ["talk.mp3", OWN]
-    assert listing(files.manual) == []
+    files.manual.bring_back("talk.mp3")
+    assert listing(files.folder.path) == ["talk.mp3", OWN]
+    assert listing(files.manual.path) == []
 
 
 def test_settings_stay_where_the_recording_stays(files: RecordingStore) -> None:
-    (files.manual / "talk.mp3").write_bytes(b"sound")
-    (files.manual / OWN).write_text("beam_size: 3")
-    (files.shared / "talk.mp3").write_bytes(b"another")
-    assert not manual_return.bring_back(files.manual, files.shared, "talk.mp3")
-    assert listing(files.shared) == ["talk.mp3"]
-    assert listing(files.manual) == ["talk.mp3", OWN]
+    (files.manual.path / "talk.mp3").write_bytes(b"sound")
+    (files.manual.path / OWN).write_text("beam_size: 3")
+    (files.folder.path / "talk.mp3").write_bytes(b"another")
+    assert not manual_return.bring_back(files.manual.path, files.folder.path, "talk.mp3")
+    assert listing(files.folder.path) == ["talk.mp3"]
+    assert listing(files.manual.path) == ["talk.mp3", OWN]
 
 
 def test_settings_that_are_there_already_hold(files: RecordingStore) -> None:
-    (files.manual / "talk.mp3").write_bytes(b"sound")
-    (files.manual / OWN).write_text("beam_size: 3")
-    (files.shared / OWN).write_text("beam_size: 4")
-    files.bring_back("talk.mp3")
-    assert (files.shared / OWN).read_text() == "beam_size: 4"
-    assert listing(files.manual) == []
+    (files.manual.path / "talk.mp3").write_bytes(b"sound")
+    (files.manual.path / OWN).write_text("beam_size: 3")
+    (files.folder.path / OWN).write_text("beam_size: 4")
+    files.manual.bring_back("talk.mp3")
+    assert (files.folder.path / OWN).read_text() == "beam_size: 4"
+    assert listing(files.manual.path) == []
 
 
 def test_a_link_in_their_place_is_not_taken_along(files: RecordingStore, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("password: hunter2")
     lay_out(files)
-    (files.shared / OWN).symlink_to(secret)
-    files.move_to_manual(given_up(), "It did not work.\n")
-    assert OWN not in listing(files.manual)
-    (files.manual / OWN).symlink_to(secret)
-    (files.shared / OWN).unlink()
-    files.bring_back("talk.mp3")
-    assert not (files.shared / OWN).exists()
+    (files.folder.path / OWN).symlink_to(secret)
+    files.manual.take(given_up(), "It did not work.\n")
+    assert OWN not in listing(files.manual.path)
+    (files.manual.path / OWN).symlink_to(secret)
+    (files.folder.path / OWN).unlink()
+    files.manual.bring_back("talk.mp3")
+    assert not (files.folder.path / OWN).exists()
     assert secret.exists()
 
 
@@ -362,7 +361,7 @@ def test_a_return_that_came_as_far_as_the_link_is_ended(
     files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or the recording would be transcribed here and still lie there as one that failed."""
-    (files.manual / "talk.mp3").write_bytes(b"sound")
+    (files.manual.path / "talk.mp3").write_bytes(b"sound")
 
     def denied(path: Path) -> None:
         raise PermissionError(errno.EACCES, "not now")
@@ -370,15 +369,15 @@ def test_a_return_that_came_as_far_as_the_link_is_ended(
     with monkeypatch.context() as trouble:
         trouble.setattr(os, "unlink", denied)
         with pytest.raises(StorageError):
-            files.bring_back("talk.mp3")
-    assert (files.manual / "talk.mp3").samefile(files.shared / "talk.mp3")
+            files.manual.bring_back("talk.mp3")
+    assert (files.manual.path / "talk.mp3").samefile(files.folder.path / "talk.mp3")
     files.drop_leftovers("talk.mp3")
-    assert listing(files.manual) == []
-    assert (files.shared / "talk.mp3").read_bytes() == b"sound"
+    assert listing(files.manual.path) == []
+    assert (files.folder.path / "talk.mp3").read_bytes() == b"sound"
 
 
 def test_a_copy_of_a_recording_in_manual_is_not_taken_for_a_return(files: RecordingStore) -> None:
-    for folder in (files.manual, files.shared):
+    for folder in (files.manual.path, files.folder.path):
         (folder / "talk.mp3").write_bytes(b"sound")
     files.drop_leftovers("talk.mp3")
-    assert listing(files.manual) == ["talk.mp3"]
+    assert listing(files.manual.path) == ["talk.mp3"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from modules.recordings.explanations import SETTINGS_EXAMPLE
-from modules.recordings.settings_files import SettingsError, files_for, own_files, stated, tell
+from modules.recordings.settings_files import SettingsError, files_for, own_files, stated
 from tests.builders import SETTINGS
 
 LONG = "ы" * 125 + ".mp3"
@@ -245,17 +245,17 @@ def test_bombs_are_harmless(share: Share, content: str, word: str) -> None:
 
 
 def test_the_text_says_what_is_wrong_and_goes(share: Share) -> None:
-    tell(share.root, "calls/settings.yaml", [])
+    report(share.root, "calls/settings.yaml", [])
     share.put("calls/settings.yaml")
-    tell(share.root, "calls/settings.yaml", ["beam_size: must be 1."])
+    report(share.root, "calls/settings.yaml", ["beam_size: must be 1."])
     notice = share.root / "calls/settings.yaml.error.txt"
     before = notice.stat()
     text = notice.read_text("utf-8")
     assert "What is wrong in settings.yaml:\n  beam_size: must be 1.\n" in text
     assert "  model_size: small\n" in text
-    tell(share.root, "calls/settings.yaml", ["beam_size: must be 1."])
+    report(share.root, "calls/settings.yaml", ["beam_size: must be 1."])
     assert notice.stat().st_ino == before.st_ino, "it is written only when it changes"
-    tell(share.root, "calls/settings.yaml", [])
+    report(share.root, "calls/settings.yaml", [])
     assert not notice.exists()
 
 
@@ -270,8 +270,8 @@ def test_somebody_elses_file_is_left_alone(share: Share, tmp_path: Path, kind: s
     else:
         notice.write_text("mine" if kind == "text" else "mine" * 50_000)
     before = notice.lstat()
-    tell(share.root, "settings.yaml", ["x"])
-    tell(share.root, "settings.yaml", [])
+    report(share.root, "settings.yaml", ["x"])
+    report(share.root, "settings.yaml", [])
     assert notice.lstat() == before
 
 
@@ -282,7 +282,7 @@ def test_what_belongs_to_one_recording(share: Share) -> None:
     share.put("talk.mp3.settings.yaml.error.txt", "mine")
     assert own_files(share.root, "talk.mp3") == ["talk.mp3.settings.yaml"]
     share.put("talk.mp3.settings.yaml.error.txt").unlink()
-    tell(share.root, "talk.mp3.settings.yaml", ["x"])
+    report(share.root, "talk.mp3.settings.yaml", ["x"])
     assert own_files(share.root, "talk.mp3") == [
         "talk.mp3.settings.yaml", "talk.mp3.settings.yaml.error.txt",
     ]  # fmt: skip

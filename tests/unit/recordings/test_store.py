@@ -15,34 +15,34 @@ from modules.config.types import FORMATS
 from modules.errors import StorageError
 from modules.jobs.job import Job
 from modules.outputs.render import segment_json
-from modules.recordings import store
 from modules.recordings.sidecars import CHECKPOINT, sidecar_name
 from modules.recordings.state import job_to_json
 from modules.recordings.store import RecordingStore
+from modules.runner import publishing
+from modules.runner.publishing import Publisher
 from modules.storage import atomic
 from modules.storage.atomic import TEMPORARY_PREFIX, to_json
 from tests.builders import SOURCE, a_chunk, a_job, a_segment
-from tests.fakes import FakeClock
 
 LONG = "ы" * 125 + ".mp3"
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> RecordingStore:
-    made = RecordingStore(tmp_path / "shared", tmp_path / "manual", FakeClock())
+    made = RecordingStore(tmp_path / "shared", tmp_path / "manual")
     made.prepare()
     return made
 
 
 def put(files: RecordingStore, name: str, content: bytes = b"sound") -> Path:
-    path = files.shared / name
+    path = files.folder.path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
 
 
 def put_result(files: RecordingStore, name: str, **content: Any) -> None:
-    (files.shared / sidecar_name(name, ".result")).write_bytes(to_json(content))
+    (files.folder.path / sidecar_name(name, ".result")).write_bytes(to_json(content))
 
 
 # --- identity ---
@@ -50,23 +50,23 @@ def put_result(files: RecordingStore, name: str, **content: Any) -> None:
 
 def test_a_recording_is_a_regular_file_inside(files: RecordingStore, tmp_path: Path) -> None:
     put(files, "talk.mp3")
-    (files.shared / "folder.mp3").mkdir()
-    (files.shared / "link.mp3").symlink_to(files.shared / "talk.mp3")
-    os.mkfifo(files.shared / "fifo.mp3")
+    (files.folder.path / "folder.mp3").mkdir()
+    (files.folder.path / "link.mp3").symlink_to(files.folder.path / "talk.mp3")
+    os.mkfifo(files.folder.path / "fifo.mp3")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "talk.mp3").write_bytes(b"secret")
-    (files.shared / "way").symlink_to(tmp_path / "outside")
-    assert files.is_there("talk.mp3")
+    (files.folder.path / "way").symlink_to(tmp_path / "outside")
+    assert files.folder.is_there("talk.mp3")
     for name in ("folder.mp3", "link.mp3", "fifo.mp3", "none.mp3", "talk.mp3/x.mp3"):
-        assert not files.is_there(name), name
-    assert not files.is_there("way/talk.mp3"), "a link leads out of the share"
-    assert not files.is_there("n" * 300 + ".mp3"), "no file can have such a name"
+        assert not files.folder.is_there(name), name
+    assert not files.folder.is_there("way/talk.mp3"), "a link leads out of the share"
+    assert not files.folder.is_there("n" * 300 + ".mp3"), "no file can have such a name"
 
 
 def test_nothing_is_concluded_while_the_share_is_away(files: RecordingStore) -> None:
-    files.state.rmdir()
+    files.folder.state.rmdir()
     with pytest.raises(StorageError, match="unavailable"):
-        files.is_there("talk.mp3")
+        files.folder.is_there("talk.mp3")
 
 
 def test_a_source_is_size_time_and_both_ends(files: RecordingStore) -> None:
@@ -74,34 +74,34 @@ def test_a_source_is_size_time_and_both_ends(files: RecordingStore) -> None:
     content = bytearray(3 * mib)
     path = put(files, "talk.mp3", bytes(content))
     os.utime(path, ns=(1, 5))
-    first = files.source("talk.mp3")
+    first = files.folder.identity("talk.mp3")
     assert (first.size, first.mtime_ns) == (3 * mib, 5)
     for position, seen in ((0, True), (mib - 1, True), (mib, False), (3 * mib - 1, True)):
         changed = content.copy()
         changed[position] = 1
         put(files, "talk.mp3", bytes(changed))
-        other = files.source("talk.mp3")
+        other = files.folder.identity("talk.mp3")
         assert (other.fingerprint != first.fingerprint) is seen, f"byte {position}"
 
 
 def test_a_link_and_a_fifo_are_not_opened(files: RecordingStore, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
-    (files.shared / "link.mp3").symlink_to(tmp_path / "secret")
+    (files.folder.path / "link.mp3").symlink_to(tmp_path / "secret")
     with pytest.raises(StorageError):
-        files.source("link.mp3")
+        files.folder.identity("link.mp3")
     with pytest.raises(StorageError):
-        files.source("gone.mp3")
+        files.folder.identity("gone.mp3")
 
 
 def test_it_is_still_the_file_if_only_its_time_differs(files: RecordingStore) -> None:
     path = put(files, "talk.mp3", b"one")
-    source = files.source("talk.mp3")
+    source = files.folder.identity("talk.mp3")
     os.utime(path, ns=(7, 7))
-    assert files.is_still("talk.mp3", source)
+    assert files.folder.is_still("talk.mp3", source)
     path.write_bytes(b"two")
-    assert not files.is_still("talk.mp3", source)
+    assert not files.folder.is_still("talk.mp3", source)
     path.unlink()
-    assert not files.is_still("talk.mp3", source)
+    assert not files.folder.is_still("talk.mp3", source)
 
 
 @pytest.mark.parametrize(
@@ -118,19 +118,19 @@ def test_a_recording_is_done_if_its_result_is_of_this_very_file(
     files: RecordingStore, result: dict[str, Any], done: bool
 ) -> None:
     put(files, "talk.mp3")
-    assert not files.is_done("talk.mp3")
+    assert not files.results.is_done("talk.mp3")
     if result.get("source") == "its own":
-        result = {"source": files.source("talk.mp3").model_dump()}
+        result = {"source": files.folder.identity("talk.mp3").model_dump()}
     put_result(files, "talk.mp3", **result)
-    assert files.is_done("talk.mp3") is done
+    assert files.results.is_done("talk.mp3") is done
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
 def test_a_corrupt_result_is_none(files: RecordingStore, content: bytes) -> None:
     put(files, "talk.mp3")
     put(files, "talk.mp3.result", content)
-    assert files.read_result("talk.mp3") is None
-    assert not files.is_done("talk.mp3")
+    assert files.results.read("talk.mp3") is None
+    assert not files.results.is_done("talk.mp3")
 
 
 # --- where texts go ---
@@ -161,19 +161,19 @@ def test_where_texts_go(
     put_result(files, f"{folder}talk.mp4", outputs=[folder + name for name in listed])
     for name in beside:
         put(files, folder + name, b"theirs")
-    planned = files.plan_outputs(f"{folder}talk.mp4", ("txt", "srt"))
+    planned = files.results.plan_outputs(f"{folder}talk.mp4", ("txt", "srt"))
     assert planned == tuple(folder + name for name in expected)
 
 
 def test_a_link_in_the_way_counts_as_a_file(files: RecordingStore) -> None:
     put(files, "talk.mp4")
-    (files.shared / "talk.txt").symlink_to("nowhere")
-    assert files.plan_outputs("talk.mp4", ("txt",)) == ("talk.mp4.txt",)
+    (files.folder.path / "talk.txt").symlink_to("nowhere")
+    assert files.results.plan_outputs("talk.mp4", ("txt",)) == ("talk.mp4.txt",)
 
 
 def test_a_long_name_has_texts_too(files: RecordingStore) -> None:
     put(files, LONG)
-    (planned,) = files.plan_outputs(LONG, ("txt",))
+    (planned,) = files.results.plan_outputs(LONG, ("txt",))
     put(files, planned)
 
 
@@ -181,9 +181,9 @@ def test_a_result_from_elsewhere_lays_no_hands_on_other_files(files: RecordingSt
     put(files, "talk.mp3")
     put(files, "other.txt")
     put_result(files, "talk.mp3", outputs=["other.txt", "../x.txt", "talk.txt", 5])
-    assert files.outputs("talk.mp3") == ("talk.txt",)
+    assert files.results.outputs("talk.mp3") == ("talk.txt",)
     put_result(files, "talk.mp3", outputs="talk.txt")
-    assert files.outputs("talk.mp3") == ()
+    assert files.results.outputs("talk.mp3") == ()
 
 
 def publish(files: RecordingStore, job: Job) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def publish(files: RecordingStore, job: Job) -> dict[str, Any]:
         "metadata": {},
     }
     segment = a_segment(0, 1, "Привет.")
-    files.publish(job, [segment], result, timestamps=False)
+    Publisher(files.folder, files.results).publish(job, [segment], result, timestamps=False)
     result["transcription"]["segments"] = [{"id": 0, **segment_json(segment)}]
     return result
 
@@ -203,10 +203,10 @@ def publish(files: RecordingStore, job: Job) -> dict[str, Any]:
 def test_what_is_published_can_be_read(files: RecordingStore) -> None:
     job = a_job(outputs=("talk.txt", "talk.srt"))
     result = publish(files, job)
-    assert files.read_result("talk.mp3") == json.loads(to_json(result))
-    assert (files.shared / "talk.txt").read_text("utf-8") == "Привет.\n"
-    assert "Привет." in (files.shared / "talk.srt").read_text("utf-8")
-    assert sorted(os.listdir(files.shared)) == [
+    assert files.results.read("talk.mp3") == json.loads(to_json(result))
+    assert (files.folder.path / "talk.txt").read_text("utf-8") == "Привет.\n"
+    assert "Привет." in (files.folder.path / "talk.srt").read_text("utf-8")
+    assert sorted(os.listdir(files.folder.path)) == [
         ".transcriber", "talk.mp3.result", "talk.srt", "talk.txt",
     ]  # fmt: skip
 
@@ -214,33 +214,33 @@ def test_what_is_published_can_be_read(files: RecordingStore) -> None:
 def test_a_text_that_cannot_be_made_never_costs_the_transcript(
     files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = store.render
+    real = publishing.render
 
     def render(form: str, *rest: Any) -> bytes:
         if form == "docx":
             raise RuntimeError("no template")
         return real(form, *rest)
 
-    monkeypatch.setattr(store, "render", render)
+    monkeypatch.setattr(publishing, "render", render)
     publish(files, a_job(outputs=("talk.docx", "talk.txt")))
-    result = files.read_result("talk.mp3") or {}
+    result = files.results.read("talk.mp3") or {}
     assert result["outputs"] == ["talk.txt"]
     assert result["metadata"]["notes"] == ["output: talk.docx could not be made (no template)"]
-    assert not (files.shared / "talk.docx").exists()
-    assert (files.shared / "talk.txt").exists()
+    assert not (files.folder.path / "talk.docx").exists()
+    assert (files.folder.path / "talk.txt").exists()
 
 
 def test_what_somebody_put_under_a_planned_name_meanwhile_stays(files: RecordingStore) -> None:
     put(files, "talk.txt", b"theirs")
     result = publish(files, a_job(outputs=("talk.txt", "talk.srt")))
     assert result["outputs"] == ["talk.mp3.txt", "talk.srt"]
-    assert (files.shared / "talk.txt").read_bytes() == b"theirs"
+    assert (files.folder.path / "talk.txt").read_bytes() == b"theirs"
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_a_crashed_run_wrote_is_known_again(files: RecordingStore, form: str) -> None:
     publish(files, a_job(outputs=(f"talk.{form}",)))
-    (files.shared / "talk.mp3.result").unlink()
+    (files.folder.path / "talk.mp3.result").unlink()
     assert publish(files, a_job(outputs=(f"talk.{form}",)))["outputs"] == [f"talk.{form}"]
 
 
@@ -260,33 +260,33 @@ def test_the_result_comes_last(files: RecordingStore, monkeypatch: pytest.Monkey
 def test_a_crash_inside_a_write_leaves_the_old_version(
     files: RecordingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files.save(a_job(position_s=1.0))
-    before = (files.shared / "talk.mp3.in_progress").read_bytes()
+    files.states.save(a_job(position_s=1.0))
+    before = (files.folder.path / "talk.mp3.in_progress").read_bytes()
 
     def die(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic.os, "fsync", die)
     with pytest.raises(StorageError) as caught:
-        files.save(a_job(position_s=2.0))
+        files.states.save(a_job(position_s=2.0))
     assert caught.value.code == "disk_full"
-    assert (files.shared / "talk.mp3.in_progress").read_bytes() == before
-    assert sorted(os.listdir(files.shared)) == [".transcriber", "talk.mp3.in_progress"]
+    assert (files.folder.path / "talk.mp3.in_progress").read_bytes() == before
+    assert sorted(os.listdir(files.folder.path)) == [".transcriber", "talk.mp3.in_progress"]
 
 
 # --- at start ---
 
 
 def recovered(files: RecordingStore, recursive: bool = True) -> dict[str, tuple[bool, bool]]:
-    return {f.job.name: (f.has_recording, f.moved) for f in files.recover(recursive)}
+    return {f.job.name: (f.has_recording, f.moved) for f in files.recovery.find_jobs(recursive)}
 
 
 def test_every_job_is_found_with_what_is_left_of_it(files: RecordingStore) -> None:
     names = ["a.mp3", "sub/b.mp3", LONG, "odd \udcff.mp3", "gone.mp3"]
     for name in names:
         put(files, name)
-        files.save(a_job(name))
-    (files.shared / "gone.mp3").unlink()
+        files.states.save(a_job(name))
+    (files.folder.path / "gone.mp3").unlink()
     moved = job_to_json(a_job("dragged.mp3")) | {"moved_to_manual": True}
     put(files, "dragged.mp3")
     put(files, "dragged.mp3.in_progress", to_json(moved))
@@ -304,12 +304,12 @@ def test_a_corrupt_sidecar_is_set_aside(
 ) -> None:
     put(files, "talk.mp3")
     put(files, "talk.mp3.in_progress", b'{"filename": "ta')
-    (files.shared / "folder.mp3.in_progress").mkdir()
+    (files.folder.path / "folder.mp3.in_progress").mkdir()
     with caplog.at_level(logging.WARNING):
         assert recovered(files) == {}
     assert "talk.mp3.in_progress was set aside" in caplog.text
-    assert not (files.shared / "talk.mp3.in_progress").exists()
-    aside = files.state / "corrupt" / "talk.mp3.in_progress"
+    assert not (files.folder.path / "talk.mp3.in_progress").exists()
+    aside = files.folder.state / "corrupt" / "talk.mp3.in_progress"
     assert aside.read_bytes() == b'{"filename": "ta'
     assert recovered(files) == {}
 
@@ -318,16 +318,16 @@ def test_what_a_crash_left_half_written_is_removed(files: RecordingStore) -> Non
     for folder in ("", "sub/", ".transcriber/"):
         put(files, f"{folder}{TEMPORARY_PREFIX}abc")
     recovered(files)
-    assert not list(files.shared.rglob(f"{TEMPORARY_PREFIX}*"))
+    assert not list(files.folder.path.rglob(f"{TEMPORARY_PREFIX}*"))
 
 
 def test_temporary_files_of_a_crash_go_from_orders_and_manual_too(files: RecordingStore) -> None:
     order = put(files, f".transcriber/orders/{TEMPORARY_PREFIX}abc")
     kept = put(files, ".transcriber/orders/abc.json")
-    copy = files.manual / f"{TEMPORARY_PREFIX}def"
+    copy = files.manual.path / f"{TEMPORARY_PREFIX}def"
     copy.write_bytes(b"half a copy")
 
-    files.recover(recursive=False)
+    files.recovery.find_jobs(recursive=False)
 
     assert not order.exists()
     assert not copy.exists()
@@ -340,41 +340,43 @@ def test_state_and_leftovers_are_dropped(files: RecordingStore) -> None:
     for name in ("talk.mp3.in_progress", ".talk.mp3.checkpoint", "talk.mp3.error.txt"):
         put(files, name)
     for name in ("talk.mp3.in_progress", "talk.mp3.error.txt"):
-        (files.manual / name).write_bytes(b"")
+        (files.manual.path / name).write_bytes(b"")
     files.drop_leftovers("talk.mp3")
     files.drop_leftovers("talk.mp3")
-    assert sorted(os.listdir(files.shared)) == [".transcriber", "talk.mp3", "talk.mp3.result"]
-    assert os.listdir(files.manual) == []
+    assert sorted(os.listdir(files.folder.path)) == [".transcriber", "talk.mp3", "talk.mp3.result"]
+    assert os.listdir(files.manual.path) == []
 
 
 def test_leftovers_of_another_recording_in_manual_stay(files: RecordingStore) -> None:
     for name in ("talk.mp3", "talk.mp3.in_progress", "talk.mp3.error.txt"):
-        (files.manual / name).write_bytes(b"")
+        (files.manual.path / name).write_bytes(b"")
     files.drop_leftovers("talk.mp3")
-    assert len(os.listdir(files.manual)) == 3
+    assert len(os.listdir(files.manual.path)) == 3
 
 
 def test_a_lone_sidecar_is_set_aside_with_its_checkpoint(files: RecordingStore) -> None:
-    (files.shared / "sub").mkdir()
-    files.save(a_job("sub/talk.mp3"))
+    (files.folder.path / "sub").mkdir()
+    files.states.save(a_job("sub/talk.mp3"))
     put(files, "sub/.talk.mp3.checkpoint")
-    files.set_aside("sub/talk.mp3")
-    assert os.listdir(files.shared / "sub") == []
-    assert sorted(os.listdir(files.manual / "sub")) == [
+    files.manual.set_aside("sub/talk.mp3")
+    assert os.listdir(files.folder.path / "sub") == []
+    assert sorted(os.listdir(files.manual.path / "sub")) == [
         ".talk.mp3.checkpoint", "talk.mp3.in_progress",
     ]  # fmt: skip
-    files.set_aside("sub/talk.mp3")
+    files.manual.set_aside("sub/talk.mp3")
 
 
 def test_a_checkpoint_belongs_to_the_job(files: RecordingStore) -> None:
     job = a_job()
-    writer = files.open_checkpoint(job, files.read_checkpoint(job))
+    writer = files.states.open_checkpoint(job, files.states.read_checkpoint(job))
     writer.append(a_chunk(0))
     writer.close()
-    assert files.read_checkpoint(job).chunks.position_s == 10.0
-    assert files.read_checkpoint(job.evolve(source=None)).chunks.position_s == 0.0
-    assert files.checkpoint_path("talk.mp3").name == sidecar_name("talk.mp3", CHECKPOINT)
-    assert files.mtime_order(a_job("none.mp3")) == SOURCE.mtime_ns, "as it was known before"
+    assert files.states.read_checkpoint(job).chunks.position_s == 10.0
+    assert files.states.read_checkpoint(job.evolve(source=None)).chunks.position_s == 0.0
+    assert files.states.checkpoint_path("talk.mp3").name == sidecar_name("talk.mp3", CHECKPOINT)
+    assert files.recovery.mtime_order(a_job("none.mp3")) == SOURCE.mtime_ns, (
+        "as it was known before"
+    )
 
 
 def test_a_share_that_cannot_even_be_asked_for_is_trouble_with_the_folder(
@@ -385,10 +387,10 @@ def test_a_share_that_cannot_even_be_asked_for_is_trouble_with_the_folder(
     real = os.stat
 
     def stale(path: Any, **options: Any) -> os.stat_result:
-        if Path(path) == files.state:
+        if Path(path) == files.folder.state:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
         return real(path, **options)
 
     monkeypatch.setattr(os, "stat", stale)
     with pytest.raises(StorageError):
-        files.save(a_job())
+        files.states.save(a_job())

@@ -24,6 +24,7 @@ from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.runner import runner as runner_module
 from modules.runner.outage import HOLD_S
+from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.weights.locate import ModelSource
 from tests.builders import a_config, a_job, a_model, until
@@ -40,17 +41,16 @@ class Bench:
         self.config = a_config(root, **sections)
         a_model(self.config.models_directory)
         self.clock = FakeClock()
-        self.files = RecordingStore(
-            self.config.shared_directory, self.config.manual_directory, self.clock
-        )
+        self.files = RecordingStore(self.config.shared_directory, self.config.manual_directory)
         self.files.prepare()
         self.told: list[tuple[str, Status]] = []
         self.scheduler = Scheduler(self.clock, self._on_change)
-        self.journal = StateWriter(self.files, self.scheduler.get)
+        self.journal = StateWriter(self.files.states, self.scheduler.get)
         self.processor = FakeProcessor(self.clock)
         self.looked_again: list[str] = []
+        self.publisher = Publisher(self.files.folder, self.files.results)
         self.runner = Runner(
-            self.config, self.scheduler, self.processor, self.files, self.journal, self.clock,  # type: ignore[arg-type]
+            self.config, self.scheduler, self.processor, self.files, self.publisher, self.journal, self.clock,  # type: ignore[arg-type]
             look_again=self.looked_again.append,
         )  # fmt: skip
 
@@ -60,11 +60,11 @@ class Bench:
 
     @property
     def shared(self) -> Path:
-        return self.files.shared
+        return self.files.folder.path
 
     @property
     def manual(self) -> Path:
-        return self.files.manual
+        return self.files.manual.path
 
     def put(self, name: str = "talk.mp3", content: bytes = b"sound") -> Path:
         path = self.shared / name
@@ -88,7 +88,7 @@ class Bench:
         return content
 
     def result(self, name: str = "talk.mp3") -> dict[str, Any]:
-        found = self.files.read_result(name)
+        found = self.files.results.read(name)
         assert found is not None, f"{name} has no result"
         return found
 
@@ -134,7 +134,7 @@ def test_a_file_becomes_text(bench: Bench) -> None:
     assert result["processing_stats"] == {
         "total_attempts": 1, "memory_peak_mb": 500, "cpu_time_seconds": 1.5,
     }  # fmt: skip
-    assert bench.files.is_done("talk.mp3")
+    assert bench.files.results.is_done("talk.mp3")
     assert bench.scheduler.get("talk.mp3") is None
     assert bench.runner.finished == {Status.COMPLETED: 1, Status.FAILED: 0}
     assert [status for _, status in bench.told] == ["queued", "running", "completed"]
@@ -151,7 +151,7 @@ def test_what_is_seen_while_it_runs(bench: Bench) -> None:
                 state["progress_info"]["percentage"],
                 state["intermediate"]["position_seconds"],
                 [attempt["status"] for attempt in state["attempts"]],
-                len(bench.files.checkpoint_path("talk.mp3").read_bytes().splitlines()),
+                len(bench.files.states.checkpoint_path("talk.mp3").read_bytes().splitlines()),
                 bench.runner.trouble.reason,
             )
         )
@@ -176,7 +176,7 @@ def test_the_attempt_is_on_the_disk_before_it_begins(bench: Bench) -> None:
     bench.plan(Plan(before=look))
     bench.submit()
     bench.tick()
-    assert bench.files.is_done("talk.mp3")
+    assert bench.files.results.is_done("talk.mp3")
 
 
 def test_the_checkpoint_may_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_what_comes_next_is_not_told_where_it_is_not_certain(bench: Bench, why: 
     if why == "wrong settings":
         bench.put("two.mp3.settings.yaml", b"langage: en\n")
     else:
-        bench.files.checkpoint_path("two.mp3").write_bytes(b"")
+        bench.files.states.checkpoint_path("two.mp3").write_bytes(b"")
     bench.tick()
     assert bench.processor.prepared == [None]
 
@@ -300,10 +300,10 @@ def test_the_next_file_is_done_while_one_backs_off(bench: Bench) -> None:
     bench.submit("good.mp3")
     bench.tick()
     bench.tick()
-    assert bench.files.is_done("good.mp3")
+    assert bench.files.results.is_done("good.mp3")
     bench.clock.advance(30)
     bench.tick()
-    assert bench.files.is_done("bad.mp3")
+    assert bench.files.results.is_done("bad.mp3")
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -351,7 +351,7 @@ def test_trouble_with_the_folder_never_counts(
     for _ in range(6):
         bench.clock.advance(HOLD_S)
         bench.tick()
-    assert bench.files.is_done("talk.mp3"), "it goes on by itself"
+    assert bench.files.results.is_done("talk.mp3"), "it goes on by itself"
     assert bench.runner.trouble.reason is None
     assert bench.result()["processing_stats"]["total_attempts"] == 1
 
@@ -362,13 +362,13 @@ def test_one_unreadable_file_does_not_hold_up_the_others(bench: Bench) -> None:
     bench.submit("good.mp3")
     bench.tick()
     bench.tick()
-    assert bench.files.is_done("good.mp3")
+    assert bench.files.results.is_done("good.mp3")
     assert bench.job("bad.mp3").attempt_number == 1
     assert bench.state("bad.mp3")["error"]["code"] == "storage_error", "why it waits"
     assert bench.state("bad.mp3")["status"] == "processing"
     bench.clock.advance(HOLD_S)
     bench.tick()
-    assert bench.files.is_done("bad.mp3")
+    assert bench.files.results.is_done("bad.mp3")
 
 
 def test_a_full_disk_while_publishing_loses_nothing(
@@ -379,7 +379,7 @@ def test_a_full_disk_while_publishing_loses_nothing(
 
     bench.submit()
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "publish", full)
+        trouble.setattr(bench.publisher, "publish", full)
         bench.tick()
     assert (bench.job().status, bench.job().attempt_number) == (Status.WAITING, 1)
     bench.clock.advance(HOLD_S)
@@ -459,7 +459,7 @@ def test_a_file_replaced_while_it_runs_is_new_work(bench: Bench) -> None:
     bench.scheduler.arrived("talk.mp3")
     bench.tick()
     assert bench.processor.numbers("talk.mp3") == [0, 1, 2, 0, 1, 2]
-    assert bench.files.is_done("talk.mp3")
+    assert bench.files.results.is_done("talk.mp3")
     assert bench.result()["source"]["size"] == len(b"other sound")
 
 
@@ -490,7 +490,7 @@ def test_a_new_file_time_alone_changes_nothing(bench: Bench) -> None:
     bench.plan(Plan(before=lambda index: os.utime(bench.shared / "talk.mp3", (index, index))))
     bench.submit()
     bench.tick()
-    assert bench.files.is_done("talk.mp3")
+    assert bench.files.results.is_done("talk.mp3")
 
 
 @pytest.mark.parametrize("error", [None, BROKEN, NOT_MEDIA], ids=["done", "worker", "media"])
@@ -512,7 +512,7 @@ def test_a_preallocated_file_whose_middle_is_filled_late_is_done_anew(
     assert bench.names() == ["talk.mp3"], "a wrong transcript was published"
     bench.scheduler.arrived("talk.mp3")
     bench.tick()
-    assert bench.files.is_done("talk.mp3")
+    assert bench.files.results.is_done("talk.mp3")
 
 
 @pytest.mark.parametrize("error", [None, BROKEN, NOT_MEDIA, StorageError("gone", "Gone.")])
@@ -558,7 +558,7 @@ def test_nothing_is_concluded_while_the_share_is_away(bench: Bench, tmp_path: Pa
     bench.tick()
     bench.clock.advance(HOLD_S)
     bench.tick()
-    assert bench.files.is_done("talk.mp3")
+    assert bench.files.results.is_done("talk.mp3")
 
 
 def test_a_cancelled_run_leaves_nothing(bench: Bench) -> None:
@@ -566,7 +566,7 @@ def test_a_cancelled_run_leaves_nothing(bench: Bench) -> None:
         if index == 2:
             with bench.journal.quiet():
                 bench.scheduler.cancel("talk.mp3", Cause.DELETED)
-                bench.files.drop_state("talk.mp3")
+                bench.files.states.drop("talk.mp3")
 
     bench.plan(Plan(before=cancel))
     bench.submit()
@@ -579,7 +579,7 @@ def test_a_cancelled_run_leaves_nothing(bench: Bench) -> None:
 def test_a_cancellation_at_the_last_moment_publishes_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    place: Any = bench.files if moment == "plan_outputs" else runner_module
+    place: Any = bench.files.results if moment == "plan_outputs" else runner_module
     real = getattr(place, moment)
 
     def cancel(*arguments: Any) -> Any:
@@ -600,9 +600,9 @@ def test_state_that_could_not_be_removed_after_the_result_goes_later(
 
     bench.submit()
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "drop_state", busy)
+        trouble.setattr(bench.files.states, "drop", busy)
         bench.tick()
-        assert bench.files.is_done("talk.mp3")
+        assert bench.files.results.is_done("talk.mp3")
         bench.journal.catch_up()
     assert "talk.mp3.in_progress" in bench.names()
     bench.journal.catch_up()
@@ -621,7 +621,7 @@ def test_a_move_that_failed_is_made_later_without_another_attempt(
     bench.plan(Plan(error=NOT_MEDIA))
     bench.submit()
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "move_to_manual", unwritable)
+        trouble.setattr(bench.files.manual, "take", unwritable)
         bench.tick()
         assert bench.job().given_up
         assert bench.state()["error"]["code"] == "not_media"
@@ -643,7 +643,7 @@ def test_a_new_file_under_the_name_of_a_given_up_one_is_not_moved(
     bench.plan(Plan(error=NOT_MEDIA))
     bench.submit()
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "move_to_manual", unwritable)
+        trouble.setattr(bench.files.manual, "take", unwritable)
         bench.tick()
     replace(bench)
     bench.clock.advance(HOLD_S)
@@ -671,7 +671,7 @@ def test_a_model_that_is_missing_for_every_file_blames_none(
     assert bench.runner.trouble.reason == "The Whisper model is not on this machine."
     assert (bench.job().status, bench.job().attempt_number) == (Status.WAITING, 1)
     bench.tick()
-    assert bench.files.is_done("talk.mp3")
+    assert bench.files.results.is_done("talk.mp3")
     assert bench.runner.trouble.reason is None
 
 
@@ -690,7 +690,7 @@ def test_a_model_that_only_one_order_asks_for_is_its_own_fault(
     bench.tick()
     assert bench.job("special.mp3").attempt_number == 2
     bench.tick()
-    assert bench.files.is_done("plain.mp3")
+    assert bench.files.results.is_done("plain.mp3")
 
 
 def test_a_model_error_of_the_worker_is_held_too(bench: Bench) -> None:
@@ -741,7 +741,7 @@ def test_a_wrong_file_makes_its_recording_wait_and_no_other(bench: Bench) -> Non
     bench.submit("other.mp3")
     bench.tick()
     bench.tick()
-    assert bench.files.is_done("other.mp3")
+    assert bench.files.results.is_done("other.mp3")
     job = bench.job()
     assert (job.status, job.attempts) == (Status.WAITING, ())
     assert job.error is not None
@@ -758,7 +758,7 @@ def test_a_wrong_file_makes_its_recording_wait_and_no_other(bench: Bench) -> Non
     assert len(bench.told) == told, "it came and went while nothing was mended"
     bench.put(OWN, b"beam_size: 3")
     bench.tick()
-    assert not bench.files.is_done("talk.mp3"), "it looked too early"
+    assert not bench.files.results.is_done("talk.mp3"), "it looked too early"
     bench.clock.advance(HOLD_S)
     bench.tick()
     assert bench.result()["settings"]["beam_size"] == 3
@@ -796,7 +796,7 @@ def test_a_folders_wrong_file_holds_all_below_it_until_the_last_has_gone(bench: 
         bench.submit(name)
     for _ in range(3):
         bench.tick()
-    assert bench.files.is_done("c.mp3")
+    assert bench.files.results.is_done("c.mp3")
     assert [j.status for j in bench.scheduler.jobs()] == [Status.WAITING] * 2
     notice = bench.shared / "calls/settings.yaml.error.txt"
     assert "What is wrong in settings.yaml" in notice.read_text()
@@ -839,7 +839,7 @@ def test_somebody_is_heard_while_another_file_runs(bench: Bench) -> None:
     assert seen[-1] is False
     assert bench.job().status is Status.QUEUED
     bench.tick()
-    assert bench.files.is_done("talk.mp3")
+    assert bench.files.results.is_done("talk.mp3")
 
 
 @pytest.mark.parametrize(
@@ -879,7 +879,7 @@ def test_a_share_that_is_away_is_no_share_without_settings(
         raise StorageError("share_unavailable", "The shared folder is unavailable.")
 
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "_require_share", away)
+        trouble.setattr(bench.files.folder, "require", away)
         bench.tick()
     assert (bench.job().status, bench.job().attempts) == (Status.WAITING, ())
     bench.clock.advance(HOLD_S)
@@ -893,7 +893,7 @@ def test_a_text_that_cannot_be_written_holds_up_nothing(
     def unwritable(*arguments: Any) -> None:
         raise StorageError("read_only", "Read-only.")
 
-    monkeypatch.setattr(bench.files, "tell_of_settings", unwritable)
+    monkeypatch.setattr(bench.files.settings, "report", unwritable)
     bench.put(OWN, b"beam_size: 99")
     bench.submit()
     bench.tick()
@@ -905,13 +905,13 @@ def test_an_order_that_came_as_the_files_were_read_has_its_own_settings(
 ) -> None:
     bench.put(OWN, b"beam_size: 3")
     bench.submit()
-    real = bench.files.stated
+    real = bench.files.settings.stated
 
     def promoted_meanwhile(*arguments: Any) -> Any:
         bench.scheduler.submit(a_job(priority=Priority.API, settings=bench.job().settings))
         return real(*arguments)
 
-    monkeypatch.setattr(bench.files, "stated", promoted_meanwhile)
+    monkeypatch.setattr(bench.files.settings, "stated", promoted_meanwhile)
     bench.tick()
     assert bench.result()["settings"]["beam_size"] == 5
 
@@ -922,7 +922,7 @@ def test_an_order_that_came_as_the_files_were_read_has_its_own_settings(
 def test_it_warms_works_and_comes_home(bench: Bench) -> None:
     bench.submit()
     bench.runner.start()
-    until(lambda: bench.files.is_done("talk.mp3"), "the file was not done")
+    until(lambda: bench.files.results.is_done("talk.mp3"), "the file was not done")
     bench.runner.stop()
     assert [spec.name for spec in bench.processor.warmed] == ["faster-whisper-base"]
     assert bench.processor.closed
@@ -954,7 +954,7 @@ def test_what_could_not_be_saved_is_saved_once_it_can_be(
 
     def fill(index: int) -> None:
         if index == 0:
-            trouble.setattr(bench.files, "save", full)
+            trouble.setattr(bench.files.states, "save", full)
 
     bench.plan(Plan(before=fill))
     bench.submit()
@@ -972,7 +972,7 @@ def test_what_is_over_is_not_saved_any_more(bench: Bench, monkeypatch: pytest.Mo
         raise StorageError("disk_full", "The disk is full.")
 
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files, "save", full)
+        trouble.setattr(bench.files.states, "save", full)
         bench.submit(priority=Priority.API)
         bench.scheduler.cancel("talk.mp3", Cause.GONE)
     bench.journal.catch_up()

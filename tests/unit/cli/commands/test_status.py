@@ -35,7 +35,7 @@ class Desk:
         self.config = Config.model_validate(
             {"shared_directory": self.shared, "manual_directory": self.manual, "watch": watch}
         )
-        self.files = RecordingStore(self.shared, self.manual, self.clock)
+        self.files = RecordingStore(self.shared, self.manual)
         self.files.prepare()
 
     def add(self, name: str, content: bytes = b"sound") -> Path:
@@ -46,10 +46,10 @@ class Desk:
 
     def job(self, name: str) -> Job:
         settings, now = self.config.default_settings(), self.clock.utc_now()
-        return Job(name, "id", Priority.API, settings, self.files.source(name), now)
+        return Job(name, "id", Priority.API, settings, self.files.folder.identity(name), now)
 
     def finish(self, name: str, segments: int = 1) -> Path:
-        source = self.files.source(name).model_dump()
+        source = self.files.folder.identity(name).model_dump()
         path = self.shared / f"{name}.result"
         content = {
             "filename": name,
@@ -143,18 +143,18 @@ def test_a_running_one_shows_stage_percentage_and_attempt(desk: Desk) -> None:
     now = desk.clock.utc_now()
     progress = Progress(stage="processing_audio", percentage=45)
     job = desk.job("talk.mp3").open_attempt(now).evolve(progress=progress)
-    desk.files.save(job)
+    desk.files.states.save(job)
     row = desk.row("talk.mp3")
     assert (row.state, row.stage, row.percentage, row.attempt) == (
         State.PROCESSING, "processing_audio", 45, 1,
     )  # fmt: skip
-    desk.files.save(job.close_attempt("interrupted", now))
+    desk.files.states.save(job.close_attempt("interrupted", now))
     assert desk.row("talk.mp3").state is State.QUEUED
 
 
 def test_while_the_model_is_loaded_for_it_a_file_is_processing(desk: Desk) -> None:
     desk.add("talk.mp3")
-    desk.files.save(desk.job("talk.mp3").evolve(progress=Progress(stage="loading_model")))
+    desk.files.states.save(desk.job("talk.mp3").evolve(progress=Progress(stage="loading_model")))
     assert desk.row("talk.mp3").state is State.PROCESSING
 
 
@@ -163,12 +163,12 @@ def test_a_failed_attempt_waits_for_the_next_and_the_last_is_an_error(desk: Desk
     now = desk.clock.utc_now()
     error = ErrorInfo(code="x", message="It broke.", timestamp="t", attempt=1, retry_after=30.0)
     job = desk.job("talk.mp3").open_attempt(now)
-    desk.files.save(job.close_attempt("failed", now, 1.0, error))
+    desk.files.states.save(job.close_attempt("failed", now, 1.0, error))
     row = desk.row("talk.mp3")
     assert (row.state, row.attempt, row.error) == (State.QUEUED, 2, "It broke.")
     final = error.model_copy(update={"retry_after": None})
     gone = job.close_attempt("failed", now, 1.0, final).at_start(Status.FAILED)
-    desk.files.save(gone)
+    desk.files.states.save(gone)
     assert desk.row("talk.mp3").state is State.ERROR
 
 
@@ -183,7 +183,7 @@ def test_an_unreadable_state_is_said(desk: Desk, content: str) -> None:
 
 def test_a_state_without_its_recording_is_said(desk: Desk) -> None:
     path = desk.add("talk.mp3")
-    desk.files.save(desk.job("talk.mp3"))
+    desk.files.states.save(desk.job("talk.mp3"))
     path.unlink()
     assert "recording is gone" in (desk.row("talk.mp3").error or "")
 

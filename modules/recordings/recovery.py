@@ -1,0 +1,132 @@
+"""What an earlier run left in the share: found once, at start."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.errors import TranscriberError
+from modules.jobs.job import Job
+from modules.logger import get_logger
+from modules.recordings.names import is_visible_folder
+from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.sidecars import IN_PROGRESS, RecordingPaths, recording_of
+from modules.recordings.state import job_from_json
+from modules.storage.atomic import TEMPORARY_PREFIX, parse_json, remove, storage_errors
+
+log = get_logger("FileManager")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A ``.in_progress`` found at start: its job, and whether the recording is still there."""
+
+    job: Job
+    has_recording: bool
+    moved: bool
+
+
+class Recovery:
+    """Each method raises StorageError while the share cannot be used."""
+
+    def __init__(self, folder: SharedFolder, manual: Path) -> None:
+        self._folder = folder
+        self._manual = manual
+        #: Folders in the share that could not be read at start; "." is the share itself.
+        self._skipped: set[str] = set()
+
+    def find_jobs(self, recursive: bool) -> list[Found]:
+        """Every readable ``.in_progress``, as a job. Corrupt ones are set aside.
+
+        Temporary files that a crash left behind are removed. A folder below the share that may not
+        be read is skipped.
+        """
+        found = []
+        with storage_errors(self._folder.state):
+            leftovers = [*self._manual.rglob("*"), *self._folder.state.rglob("*")]
+        for left in leftovers:
+            if left.name.startswith(TEMPORARY_PREFIX):
+                remove(left)
+        for folder in self._folders(recursive):
+            if folder and not self._may_be_read(folder):
+                denied = PermissionError(errno.EACCES, "denied", str(self._folder.at(folder)))
+                self._skip(denied)
+                continue
+            for entry in self._entries(folder):
+                if entry.startswith(TEMPORARY_PREFIX):
+                    remove(self._folder.path / folder / entry)
+                elif entry.endswith(IN_PROGRESS) and not entry.startswith("."):
+                    found += self._recover_one(f"{folder}/{entry}" if folder else entry)
+        return found
+
+    def overlooked(self, name: str) -> list[Found]:
+        """The state of a recording whose folder could not be read at start."""
+        if self._skipped.isdisjoint(folder.as_posix() for folder in Path(name).parents):
+            return []
+        return self._recover_one(RecordingPaths(name).state)
+
+    def mtime_order(self, job: Job) -> int:
+        """The recording's file time, for the order at start; else as it was known before."""
+        try:
+            return self._folder.at(job.name).lstat().st_mtime_ns
+        except OSError:
+            return job.source.mtime_ns if job.source else 0
+
+    def _skip(self, error: OSError) -> None:
+        """What may not be read is skipped; a disk that does not answer is no empty folder."""
+        path = Path(error.filename or self._folder.path)
+        if not isinstance(error, PermissionError):
+            with storage_errors(path):
+                raise error
+        log.warning("%s may not be read and is passed by", path)
+        self._skipped.add(path.relative_to(self._folder.path).as_posix())
+
+    def _may_be_read(self, folder: str) -> bool:
+        """By trying: ``os.access`` takes a disk that does not answer for a no, too."""
+        path = self._folder.at(folder)
+        with storage_errors(path):
+            try:
+                os.listdir(path)
+                os.lstat(f"{path}/.")
+            except PermissionError:
+                return False
+        return True
+
+    def _folders(self, recursive: bool) -> Iterator[str]:
+        yield ""
+        if recursive:
+            for folder, subfolders, _ in os.walk(self._folder.path, onerror=self._skip):
+                relative = os.path.relpath(folder, self._folder.path)
+                prefix = "" if relative == "." else f"{relative}/"
+                subfolders[:] = [
+                    s
+                    for s in subfolders
+                    if is_visible_folder(prefix + s) and not os.path.islink(os.path.join(folder, s))
+                ]
+                yield from (prefix + s for s in subfolders)
+
+    def _entries(self, folder: str) -> list[str]:
+        with storage_errors(self._folder.at(folder)):
+            return sorted(os.listdir(self._folder.at(folder)))
+
+    def _recover_one(self, sidecar: str) -> list[Found]:
+        path = self._folder.at(sidecar)
+        with storage_errors(path):
+            if not path.is_file():
+                return []
+            content = path.read_bytes()
+        try:
+            value = parse_json(content, sidecar)
+            name = recording_of(sidecar, value)
+            job = job_from_json(name, value)
+        except TranscriberError as error:
+            aside = self._folder.state / "corrupt" / path.name
+            with storage_errors(aside):
+                aside.parent.mkdir(exist_ok=True)
+                os.replace(path, aside)
+            log.warning("%s was set aside as %s (%s)", sidecar, aside, error)
+            return []
+        return [Found(job, self._folder.is_there(name), bool(value.get("moved_to_manual")))]

@@ -1,0 +1,104 @@
+"""Results beside recordings: what is done, and which texts belong to it."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modules.errors import TranscriberError
+from modules.jobs.source import FileIdentity
+from modules.logger import get_logger
+from modules.recordings.names import is_recording
+from modules.recordings.shared_folder import SharedFolder, has_real_folders
+from modules.recordings.sidecars import RecordingPaths, output_names, own_outputs, stem_of
+from modules.storage.atomic import parse_json, storage_errors
+
+log = get_logger("FileManager")
+
+
+class Results:
+    """Each method raises StorageError while the share cannot be used."""
+
+    def __init__(self, folder: SharedFolder) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """The ``.result`` of a recording, or None if there is none that can be read."""
+        return result_in(self._folder.path, name)
+
+    def is_done(self, name: str) -> bool:
+        """Whether the recording has a result, and is still the file that it was made from."""
+        return self.is_result_of(name, self.read(name) or {})
+
+    def is_result_of(self, name: str, result: Mapping[str, Any]) -> bool:
+        """Whether a result was made from the recording as it is now."""
+        source = result.get("source")
+        try:
+            return bool(source) and self._folder.is_still(name, FileIdentity.model_validate(source))
+        except ValueError:
+            return False
+
+    def outputs(self, name: str) -> tuple[str, ...]:
+        """The texts that the last result of a recording lists."""
+        return outputs_in(self._folder.path, name)
+
+    def plan_outputs(self, name: str, formats: Sequence[str]) -> tuple[str, ...]:
+        """Names for the texts beside a recording, in the order of ``formats``.
+
+        The stem, as players look for it; the full name where another recording shares the stem or
+        a file of that name is not ours. Ours are those that the last result lists.
+        """
+        ours = set(self.outputs(name))
+        stem = stem_of(name)
+        shared_stem = self._shares_stem(name, stem)
+        return tuple(self._free_output(name, form, ours, shared_stem) for form in formats)
+
+    def another_output(self, name: str, form: str, ours: Sequence[str]) -> str:
+        """A free name for a text whose planned one was taken meanwhile."""
+        return self._free_output(name, form, set(ours), False)
+
+    def _shares_stem(self, name: str, stem: str) -> bool:
+        folder = self._folder.at(name).parent
+        prefix = name.rpartition("/")[0]
+        start = stem.rpartition("/")[2]  # quick to compare, even among 100,000 others
+        with storage_errors(folder):
+            alike = [entry for entry in os.listdir(folder) if entry.startswith(start)]
+        beside = (f"{prefix}/{entry}" if prefix else entry for entry in alike)
+        return any(b != name and stem_of(b) == stem and is_recording(b) for b in beside)
+
+    def _free_output(self, name: str, form: str, ours: set[str], shared_stem: bool) -> str:
+        for candidate in itertools.islice(output_names(name, form), int(shared_stem), None):
+            if candidate in ours or not self._folder.is_taken(candidate):
+                return candidate
+        raise TranscriberError("no_free_name", f"No name is free for the {form} of {name}.")
+
+
+def result_in(root: Path, name: str) -> dict[str, Any] | None:
+    """The ``.result`` under a folder, or None if there is none that can be read. StorageError."""
+    path = root / RecordingPaths(name).result
+    with storage_errors(path):
+        try:
+            if not has_real_folders(root, name) or not stat.S_ISREG(path.lstat().st_mode):
+                return None
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    try:
+        return parse_json(content, path.name)
+    except TranscriberError as error:
+        log.warning("%s cannot be used (%s)", path.name, error)
+        return None
+
+
+def outputs_in(root: Path, name: str) -> tuple[str, ...]:
+    """The texts that the result under a folder lists.
+
+    Only those that could be its own: a ``.result`` may come from anywhere, and must not claim
+    other files.
+    """
+    listed = (result_in(root, name) or {}).get("outputs")
+    return own_outputs(name, listed if isinstance(listed, list) else ())

@@ -1,0 +1,126 @@
+"""The shared folder itself: is it there, is it ours, and which file lies under a name."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from modules.errors import StorageError
+from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
+from modules.recordings.names import STATE_FOLDER
+from modules.storage import transfer
+from modules.storage.atomic import remove, storage_errors, write_whole
+from modules.storage.safe_open import open_regular
+
+#: With less room than this the state of a job and its texts could not be written.
+_PROBE_BYTES = 2**16
+
+
+class SharedFolder:
+    """Names are paths relative to the folder, with ``/``.
+
+    Each method that reads the disk raises StorageError while the folder cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        #: Our own folder inside. It tells the share from an empty mount point.
+        self.state = path / STATE_FOLDER
+        self._device: tuple[int, int] | None = None
+
+    def at(self, name: str) -> Path:
+        """Where a name lies."""
+        return self.path / name
+
+    def require(self) -> None:
+        """Raises StorageError unless the share is there; an empty mount point is left untouched."""
+        with storage_errors(self.state):
+            is_there = self.state.is_dir()
+        if not is_there:
+            raise StorageError(
+                "share_unavailable", f"The shared folder is unavailable. ({self.path})"
+            )
+
+    def check_writable(self) -> None:
+        """Raises StorageError if the share cannot be written to at the moment."""
+        self.require()
+        # Even a full disk has room for an empty file.
+        probe = self.state / "writable"
+        write_whole(probe, bytes(_PROBE_BYTES))
+        remove(probe)
+
+    def is_same(self) -> bool:
+        """Whether the folder is the one that it was at the first call; True while it is away."""
+        found = self._device_now()
+        self._device = self._device or found
+        return found in (None, self._device)
+
+    def _device_now(self) -> tuple[int, int] | None:
+        """Device and inode of the folder; None unless it is one of ours."""
+        try:
+            found = self.path.stat()
+            return (found.st_dev, found.st_ino) if self.state.is_dir() else None
+        except OSError:
+            return None
+
+    # --- one file in it ---
+
+    def is_there(self, name: str) -> bool:
+        """Whether the recording exists as a regular file."""
+        path = self.at(name)
+        try:
+            for folder in list(path.relative_to(self.path).parents)[:-1]:
+                if not stat.S_ISDIR((self.path / folder).lstat().st_mode):
+                    return False  # links are not followed: they may lead out of the share
+            return stat.S_ISREG(path.lstat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            self.require()  # nothing follows from absence while the share is away
+            return False
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return False
+            raise StorageError("storage_error", f"{path}: {error}") from error
+
+    def is_taken(self, name: str) -> bool:
+        """Whether anything has this name."""
+        with storage_errors(self.at(name)):
+            return transfer.is_taken(self.at(name))
+
+    def identity(self, name: str) -> FileIdentity:
+        """Size, mtime and fingerprint of a recording; StorageError if it does not exist, too."""
+        return identity_of(self.at(name))
+
+    def is_still(self, name: str, identity: FileIdentity) -> bool:
+        """Whether the recording is the file that ``identity`` describes."""
+        return self.is_there(name) and has_identity(self.at(name), identity)
+
+
+def identity_of(path: Path) -> FileIdentity:
+    """Size, mtime and fingerprint of a file. Raises StorageError."""
+    with storage_errors(path), open_regular(path) as file:
+        facts = os.fstat(file.fileno())
+        digest = hashlib.sha256(str(facts.st_size).encode())
+        digest.update(file.read(FINGERPRINT_BYTES))
+        file.seek(max(0, facts.st_size - FINGERPRINT_BYTES))
+        digest.update(file.read(FINGERPRINT_BYTES))
+    return FileIdentity(
+        size=facts.st_size, mtime_ns=facts.st_mtime_ns, fingerprint=digest.hexdigest()
+    )
+
+
+def has_identity(path: Path, identity: FileIdentity) -> bool:
+    """Whether a file is the one that ``identity`` describes; read only if its time differs."""
+    with storage_errors(path):
+        facts = path.lstat()
+    if facts.st_size != identity.size:
+        return False
+    return facts.st_mtime_ns == identity.mtime_ns or identity_of(path).same_as(identity)
+
+
+def has_real_folders(root: Path, name: str) -> bool:
+    """Whether the path to a file leads through folders only: a link may lead out of the share."""
+    folders = list(Path(name).parents)[:-1]
+    return all((root / f).is_dir() and not (root / f).is_symlink() for f in folders)

@@ -1,0 +1,62 @@
+"""What is kept of a job beside its recording: ``.in_progress`` and the checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modules.jobs.job import Job
+from modules.recordings import checkpoint
+from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.sidecars import RecordingPaths
+from modules.recordings.state import job_to_json
+from modules.storage.atomic import remove, to_json, write_whole
+
+
+class StateStore:
+    """Each method that touches the disk raises StorageError while the share cannot be used."""
+
+    def __init__(self, folder: SharedFolder) -> None:
+        self._folder = folder
+
+    def save(self, job: Job) -> None:
+        """Write the job's ``.in_progress``."""
+        self._folder.require()
+        path = self._folder.at(RecordingPaths(job.name).state)
+        write_whole(path, to_json(job_to_json(job)))
+
+    def drop(self, name: str) -> None:
+        """Remove ``.in_progress`` and the checkpoint of a recording."""
+        self._folder.require()  # or files that are away would pass for removed
+        # In this order: what a crash in between leaves is found, and removed, at start.
+        self.drop_checkpoint(name)
+        remove(self._folder.at(RecordingPaths(name).state))
+
+    def drop_checkpoint(self, name: str) -> None:
+        """Remove the checkpoint alone: it is about other bytes."""
+        remove(self.checkpoint_path(name))
+
+    def drop_in_progress(self, name: str) -> None:
+        """Remove ``.in_progress`` alone; the checkpoint is kept for people to look at."""
+        self._folder.require()
+        remove(self._folder.at(RecordingPaths(name).state))
+
+    def has_begun(self, job: Job) -> bool:
+        """Whether anything was tried or done for a job; then its settings stay as they are."""
+        return bool(job.attempts) or self._folder.is_taken(RecordingPaths(job.name).checkpoint)
+
+    def checkpoint_path(self, name: str) -> Path:
+        return self._folder.at(RecordingPaths(name).checkpoint)
+
+    def read_checkpoint(self, job: Job) -> checkpoint.Checkpoint:
+        """The finished chunks of this job; empty if they belong to other bytes or settings."""
+        if job.source is None:
+            return checkpoint.Checkpoint()
+        header = checkpoint.Header(settings=job.settings, source=job.source)
+        return checkpoint.read(self.checkpoint_path(job.name), header)
+
+    def open_checkpoint(self, job: Job, sound: checkpoint.Checkpoint) -> checkpoint.Writer:
+        """A writer that appends to the sound part."""
+        assert job.source is not None
+        self._folder.require()
+        header = checkpoint.Header(settings=job.settings, source=job.source)
+        return checkpoint.Writer(self.checkpoint_path(job.name), header, sound)

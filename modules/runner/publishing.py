@@ -1,0 +1,76 @@
+"""Texts and the result, written beside a recording."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from modules.jobs.job import Job
+from modules.logger import get_logger
+from modules.outputs.render import render, with_segments
+from modules.recordings.results import Results
+from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.sidecars import RecordingPaths, stem_of
+from modules.storage.atomic import storage_errors, write_whole
+from modules.storage.safe_open import read_regular
+from modules.storage.transfer import is_taken
+from modules.transcript.model import Segment
+
+log = get_logger("FileManager")
+
+
+class Publisher:
+    """Writes what becomes of a transcript. Raises StorageError while the share cannot be used."""
+
+    def __init__(self, folder: SharedFolder, results: Results) -> None:
+        self._folder = folder
+        self._results = results
+
+    def publish(
+        self, job: Job, segments: Iterable[Segment], result: dict[str, Any], timestamps: bool
+    ) -> None:
+        """Write the texts and then the ``.result``, each whole; ``segments`` go into all of them.
+
+        ``result["outputs"]`` were planned and saved with the job before, so that a crash between
+        two of them leaves nothing that the next run takes for another program's. A text that cannot
+        be made is left out, and the result says so: the transcript is worth more.
+        """
+        self._folder.require()
+        title = stem_of(job.name).rpartition("/")[2]
+        ours = self._results.outputs(job.name)
+        for output in list(result["outputs"]):
+            form = output.rpartition(".")[2]
+            try:
+                content = render(form, segments, timestamps, result["duration_seconds"], title)
+            except Exception as error:
+                log.exception("%s could not be made", output)
+                result["outputs"].remove(output)
+                note = f"output: {output} could not be made ({error})"
+                result["metadata"].setdefault("notes", []).append(note)
+            else:
+                name = self._name_for(job.name, output, content, ours)
+                result["outputs"][result["outputs"].index(output)] = name
+                write_whole(self._folder.at(name), content)
+        whole = with_segments(result, segments)
+        write_whole(self._folder.at(RecordingPaths(job.name).result), whole)
+
+    def _name_for(self, name: str, planned: str, content: bytes, ours: Sequence[str]) -> str:
+        """The planned name, or another if it was taken since it was planned.
+
+        What a crashed run of this job wrote under it has the same content.
+        """
+        path = self._folder.at(planned)
+        with storage_errors(path):
+            if planned in ours or not is_taken(path) or _holds(path, content):
+                return planned
+        return self._results.another_output(name, planned.rpartition(".")[2], ours)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a regular file has exactly this content."""
+    facts = path.lstat()
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size != len(content):
+        return False
+    return read_regular(path, len(content)) == content
