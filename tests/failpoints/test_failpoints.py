@@ -68,7 +68,7 @@ def root() -> Iterator[Path]:
 
 # A process that is dead closes its generators nevertheless.
 @pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <generator object SettingsTrouble.changes"
+    "ignore:Exception ignored in. <generator object HeldSettings.changes"
     ":pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize("story", STORIES, ids=str)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from modules.recordings.explanations import SETTINGS_EXAMPLE
-from modules.recordings.settings_files import SettingsError, files_for, own_files, stated
+from modules.recordings.settings_files import SettingsError, files_for, own_files, report, stated
 from tests.builders import SETTINGS
 
 LONG = "ы" * 125 + ".mp3"

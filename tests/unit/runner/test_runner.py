@@ -50,8 +50,8 @@ class Bench:
         self.looked_again: list[str] = []
         self.publisher = Publisher(self.files.folder, self.files.results)
         self.runner = Runner(
-            self.config, self.scheduler, self.processor, self.files, self.publisher, self.journal, self.clock,  # type: ignore[arg-type]
-            look_again=self.looked_again.append,
+            self.config, self.scheduler, self.processor, self.files,  # type: ignore[arg-type]
+            self.publisher, self.journal, self.clock, look_again=self.looked_again.append,
         )  # fmt: skip
 
     def _on_change(self, job: Job) -> None:
