@@ -20,7 +20,7 @@ import psutil
 
 from modules.config.schema import Config, WatchConfig
 from modules.recordings.store import RecordingStore
-from modules.watching.watcher import RESCAN_COST_FACTOR
+from modules.watching.rescan_schedule import RESCAN_COST_FACTOR
 from tests.builders import SETTINGS
 from tests.scripted_daemon import ScriptedDaemon
 from tests.scripted_worker import recording, text_of

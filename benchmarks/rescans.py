@@ -10,9 +10,10 @@ from pathlib import Path
 
 from modules.clock import SystemClock
 from modules.recordings.names import is_recording, is_visible_folder
+from modules.watching.rescan_schedule import RESCAN_COST_FACTOR
 from modules.watching.scan import scan
 from modules.watching.stability import FileSample
-from modules.watching.watcher import RESCAN_COST_FACTOR, Watcher
+from modules.watching.watcher import Watcher
 
 WARM_SCANS = 5
 RESCAN_S = 60.0

@@ -87,6 +87,7 @@ class FakeProcessor:
     def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
         self.orders.append(request)
         plan = self.plans.pop(0) if self.plans else Plan()
+        handlers.on_tick()
         if handlers.should_stop():
             return self._outcome(None)
         handlers.on_accepted()
@@ -100,6 +101,7 @@ class FakeProcessor:
             if plan.error and index - first == plan.error_after:
                 raise plan.error
             plan.before(index)
+            handlers.on_tick()
             if handlers.should_stop():
                 return self._outcome(None)
             if index < plan.chunks:

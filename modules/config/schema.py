@@ -127,10 +127,6 @@ class ProcessingConfig(_Section):
     worker_start_seconds: Annotated[float, between(0.1, 86400)] = 180.0
     stop_grace_seconds: Annotated[float, between(0, 3600)] = 8.0
 
-    def backoff_s(self, failures: int) -> float:
-        """Seconds between so many failures and the next attempt: twice as long each time."""
-        return self.retry_backoff_seconds * 2.0 ** (min(failures, self.max_retry_attempts) - 1)
-
 
 class CallbacksConfig(_Section):
     """Who is told by HTTP when a recording is done."""

@@ -16,7 +16,7 @@ from modules.clock import Clock
 from modules.config.schema import Config
 from modules.daemon.first_run import FirstRun
 from modules.daemon.health import KINDS, Health
-from modules.delivery.webhooks import Callbacks
+from modules.delivery.webhooks import Webhooks
 from modules.errors import TranscriberError
 from modules.executors.local.executor import LocalExecutor
 from modules.intake.intake import Intake
@@ -100,7 +100,7 @@ class Daemon:
         self.waiting = Waiting(clock, config.api.max_waiting)
         self.metrics = Metrics(self._observe)
         folder = state / "callbacks"
-        self.callbacks = Callbacks(folder, config.callbacks, clock, self.metrics.callback)
+        self.callbacks = Webhooks(folder, config.callbacks, clock, self.metrics.callback)
         self.uploads = Uploads(state / "uploads", config.shared_directory)
         estimates = Estimates(state / "speed.json")
         endings = JobEvents(config, self.register, estimates, self.callbacks, self.metrics, clock)

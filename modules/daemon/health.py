@@ -51,7 +51,7 @@ class Health:
 
     def troubles(self) -> list[str]:
         """Which of ``KINDS`` there are just now; all of them heal by themselves when they can."""
-        held = self.runner.trouble.kind
+        held = self.runner.outage.kind
         away = not self.watcher.available
         there = {
             "share": away or held == "share",
@@ -64,7 +64,7 @@ class Health:
         return self.processor.pid is None and not self.processor.resting
 
     def _broken(self) -> list[str]:
-        found = [self.runner.trouble.reason] if self.runner.trouble.reason else []
+        found = [self.runner.outage.reason] if self.runner.outage.reason else []
         if not self.watcher.available:
             found.append(f"the shared folder is unavailable: {self.watcher.health().problem}")
         return found

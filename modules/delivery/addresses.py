@@ -1,7 +1,4 @@
-"""Who may be called back, and one signed request to them.
-
-Requests follow the Standard Webhooks specification, https://www.standardwebhooks.com.
-"""
+"""Which addresses a webhook may be sent to."""
 
 from __future__ import annotations
 
@@ -27,9 +24,6 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _OPEN_IPV6 = ipaddress.IPv6Network("2000::/3")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-# --- which addresses may be called ------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +130,7 @@ def literal(host: str) -> Address | None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether everybody means the same machine by it, also behind IPv4-in-IPv6 disguises."""
+    """Whether it names the same machine everywhere, also behind IPv4-in-IPv6 disguises."""
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global and not address.is_multicast
     inner = address.ipv4_mapped or address.sixtofour
@@ -151,6 +145,3 @@ def resolve(host: str, port: int) -> list[str]:
     """The IP addresses of a host, the best first. Raises OSError. Tests replace it."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-# --- one request ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import http.client
+import ipaddress
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,13 +16,70 @@ from collections.abc import Iterator
 import urllib3.exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from modules.delivery.addresses import Receiver
+from modules.clock import Clock
+from modules.delivery.addresses import Receiver, is_public, refused_private, resolve
+from modules.errors import TranscriberError
 
 _ANSWER_BYTES = 64 * 1024
 
 
-def connection_to(receiver: Receiver, address: str, timeout_s: float) -> HTTPConnection:
-    """A connection to just this address, whatever the name may mean by now.
+def post(
+    url: str,
+    receiver: Receiver,
+    body: bytes,
+    headers: dict[str, str],
+    timeout_s: float,
+    allow_private: bool,
+    clock: Clock,
+) -> int:
+    """Post a body to the first of the receiver's addresses that answers; returns the status.
+
+    Raises TranscriberError if an address is refused, or none answers within ``timeout_s``.
+    """
+    deadline = clock.monotonic() + timeout_s
+    try:
+        addresses = _addresses(url, receiver, allow_private)
+        connection = _connected(receiver, addresses, deadline, clock)
+        rest_s = deadline - clock.monotonic()
+        with contextlib.closing(connection), _cut_after(connection, rest_s):
+            return _exchange(connection, receiver, body, headers)
+    except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+        message = f"The receiver does not answer: {str(error) or type(error).__name__}"
+        raise TranscriberError("callback_failed", message) from error
+
+
+def _addresses(url: str, receiver: Receiver, allow_private: bool) -> list[str]:
+    """Where the host is. Raises OSError; TranscriberError if one of its addresses is private:
+    a name that also points inwards is a trick or a mistake."""
+    addresses = resolve(receiver.host, receiver.port)
+    for address in addresses:
+        if not allow_private and not is_public(ipaddress.ip_address(address)):
+            raise refused_private(url, f"{receiver.host} ({address})")
+    return addresses
+
+
+def _connected(
+    receiver: Receiver, addresses: list[str], deadline: float, clock: Clock
+) -> HTTPConnection:
+    """An open connection to the first address that takes one. Raises as ``connect`` does."""
+    problem: Exception = OSError("the host has no address")
+    for address in addresses:
+        rest_s = deadline - clock.monotonic()
+        if rest_s <= 0:
+            break
+        connection = _connection_to(receiver, address, rest_s)
+        try:
+            connection.connect()
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            connection.close()
+            problem = error
+        else:
+            return connection
+    raise problem
+
+
+def _connection_to(receiver: Receiver, address: str, timeout_s: float) -> HTTPConnection:
+    """A connection to exactly this address, whatever the name may resolve to by now.
 
     urllib3's pools would add retries, redirects and reuse, none of which is wanted here.
     """
@@ -32,7 +90,7 @@ def connection_to(receiver: Receiver, address: str, timeout_s: float) -> HTTPCon
 
 
 @contextlib.contextmanager
-def cut_after(connection: HTTPConnection, seconds: float) -> Iterator[None]:
+def _cut_after(connection: HTTPConnection, seconds: float) -> Iterator[None]:
     """End an exchange that lasts too long: a socket's timeout starts anew with every byte."""
     held = connection.sock
 
@@ -50,7 +108,7 @@ def cut_after(connection: HTTPConnection, seconds: float) -> Iterator[None]:
         timer.join()
 
 
-def exchange(
+def _exchange(
     connection: HTTPConnection, receiver: Receiver, body: bytes, headers: dict[str, str]
 ) -> int:
     """Send a message over an open connection; returns the status of the answer."""
@@ -58,8 +116,8 @@ def exchange(
         "POST", receiver.target, body, headers, preload_content=False, decode_content=False
     )
     answer = connection.getresponse()
-    # The status is all we want; but a receiver that is cut off amid its answer may call it an
-    # error and repent.
+    # Only the status counts; but a receiver that is cut off in the middle of its answer may take
+    # that for an error and undo its work.
     with contextlib.suppress(OSError, http.client.HTTPException, urllib3.exceptions.HTTPError):
         answer.read(_ANSWER_BYTES)
     answer.close()

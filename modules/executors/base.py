@@ -58,7 +58,9 @@ class RunCallbacks:
 
     #: Each finished chunk, in order.
     on_chunk: Callable[[Chunk], None]
-    #: Asked several times a second.
+    #: Called several times a second.
+    on_tick: Callable[[], None] = _nothing
+    #: Asked several times a second, after ``on_tick``.
     should_stop: Callable[[], bool] = lambda: False
     #: The model is loaded; the file is given to it when this returns.
     on_accepted: Callable[[], None] = _nothing

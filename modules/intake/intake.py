@@ -14,6 +14,7 @@ from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError
+from modules.jobs.backoff import between_attempts
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
@@ -372,7 +373,7 @@ class Intake:
         told_s = last.error.retry_after if last and last.error else None
         if not last or not told_s or last.status != "failed" or last.end_time is None:
             return job.at_start(Status.QUEUED)
-        wait_s = min(told_s, self._config.processing.backoff_s(last.attempt_number))
+        wait_s = min(told_s, between_attempts(self._config.processing).pause_s(last.attempt_number))
         try:
             since = (self._clock.utc_now() - moment(last.end_time)).total_seconds()
         except ValueError:

@@ -178,9 +178,13 @@ class Job:
         """A job read from disk, put where it belongs after a restart."""
         return replace(self, status=status)
 
+    @property
+    def has_open_attempt(self) -> bool:
+        return bool(self.attempts) and self.attempts[-1].status == "processing"
+
     def advance(self, progress: Progress) -> Job:
         """The job further on; an open attempt is as far as the job is."""
-        if not self.attempts or self.attempts[-1].status != "processing":
+        if not self.has_open_attempt:
             return replace(self, progress=progress)
         attempt = self.attempts[-1].model_copy(update={"progress_info": progress})
         return replace(self, progress=progress, attempts=(*self.attempts[:-1], attempt))
@@ -206,7 +210,7 @@ class Job:
         error: ErrorInfo | None = None,
     ) -> Job:
         """Note how the open attempt ended; nothing changes if none is open."""
-        if not self.attempts or self.attempts[-1].status != "processing":
+        if not self.has_open_attempt:
             return self
         last = self.attempts[-1]
         ended = last.model_copy(

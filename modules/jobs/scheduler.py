@@ -212,6 +212,11 @@ class Scheduler:
             self._on_progress(changed)
         return changed
 
+    def still_runs(self, name: str) -> bool:
+        """Whether this job is running and was not cancelled."""
+        with self._changed:
+            return name in self._jobs and self._running == name and not self._cancelled
+
     def release(self, name: str, status: Status, why: str, **changes: Any) -> Job | None:
         """The runner lets go of the running job. None if it was cancelled meanwhile.
 

@@ -1,7 +1,4 @@
-"""Trouble that no recording is to blame for: a full disk, a folder that is away, a broken model.
-
-And settings beside recordings that are wrong.
-"""
+"""Settings beside recordings that are wrong, and the recordings that wait for them."""
 
 from __future__ import annotations
 
@@ -13,8 +10,7 @@ from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
 from modules.errors import ModelError, StorageError
 from modules.logger import get_logger
-from modules.recordings.settings_files import SettingsError, files_for
-from modules.recordings.store import RecordingStore
+from modules.recordings.settings_files import RecordingSettings, SettingsError, files_for
 from modules.runner.outage import HOLD_S
 from modules.weights.locate import locate
 
@@ -22,38 +18,38 @@ log = get_logger("Runner")
 
 
 class HeldSettings:
-    """Reads the settings beside recordings, and keeps in mind who waits because they are wrong.
+    """Reads the settings beside recordings, and remembers which wait because they are wrong.
 
-    Beside a wrong file lies a text as long as somebody waits for it. For one thread, the runner's.
+    Beside a wrong file lies a text as long as a recording waits for it. For the runner's thread.
     """
 
     def __init__(
         self,
         config: Config,
-        files: RecordingStore,
+        settings: RecordingSettings,
         clock: Clock,
         compute_types: Callable[[], Mapping[str, tuple[str, ...]]],
     ) -> None:
         self._config = config
-        self._files = files
+        self._settings = settings
         self._clock = clock
         self._compute_types = compute_types
         self._held: dict[str, SettingsError] = {}
         self._look_at = 0.0
-        #: During a look at all, the files whose texts are to be brought up to date after it.
+        #: During a look at all of them, the files whose texts are updated after it.
         self._touched: set[str] | None = None
 
     def settings_for(self, name: str) -> TranscriptionSettings:
         """What a recording is made with if no request says otherwise.
 
-        Raises SettingsError, which is kept in mind until it is mended; StorageError.
+        Raises SettingsError, which is remembered until it is corrected; StorageError.
         """
         try:
             chosen = self._read(name)
         except SettingsError as error:
             self._keep(name, error)
             raise
-        self._let_go(name)
+        self._release(name)
         return chosen
 
     def changes(self, waits: Callable[[str], bool]) -> Iterator[tuple[str, SettingsError | None]]:
@@ -72,12 +68,12 @@ class HeldSettings:
             yield from self._changed(waits)
         finally:
             touched, self._touched = self._touched, None
-            self._tell(touched)
+            self._report(touched)
 
     def _changed(self, waits: Callable[[str], bool]) -> Iterator[tuple[str, SettingsError | None]]:
         for name, before in list(self._held.items()):
             if not waits(name):
-                self._let_go(name)
+                self._release(name)
                 continue
             try:
                 self.settings_for(name)
@@ -86,11 +82,11 @@ class HeldSettings:
                 if error.wrong != before.wrong:
                     yield name, error
             except StorageError:
-                continue  # nothing is known of it just now
+                continue  # nothing is known of it at the moment
 
     def _read(self, name: str) -> TranscriptionSettings:
         base = self._config.default_settings()
-        found = self._files.settings.stated(name, base)
+        found = self._settings.stated(name, base)
         settings = base.model_copy(update=found.wishes)
         wrong: dict[str, tuple[str, ...]] = {}
         for keys, line in self._impossible(settings):
@@ -116,21 +112,21 @@ class HeldSettings:
         if before and before.wrong == error.wrong:
             return
         self._held[name] = error
-        self._tell({*error.wrong, *(before.wrong if before else ())})
+        self._report({*error.wrong, *(before.wrong if before else ())})
 
-    def _let_go(self, name: str) -> None:
+    def _release(self, name: str) -> None:
         self._held.pop(name, None)
         # All of them, as a text of an earlier life may lie beside any.
-        self._tell(files_for(name))
+        self._report(files_for(name))
 
-    def _tell(self, files: Iterable[str]) -> None:
-        """Bring the texts beside these files up to date, now or at the end of a look at all."""
+    def _report(self, files: Iterable[str]) -> None:
+        """Update the texts beside these files, now or at the end of a look at all of them."""
         if self._touched is not None:
             self._touched.update(files)
             return
         for file in files:
             lines = [line for held in self._held.values() for line in held.wrong.get(file, ())]
             try:
-                self._files.settings.report(file, list(dict.fromkeys(lines)))
+                self._settings.report(file, list(dict.fromkeys(lines)))
             except StorageError as error:
                 log.warning("%s: what is wrong with it could not be written: %s", file, error)

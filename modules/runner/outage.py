@@ -1,4 +1,4 @@
-"""What no recording is to blame for: a full disk, an absent share, a missing model."""
+"""Outages, which no recording is to blame for: a full disk, an absent share, a missing model."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Literal
 
 from modules.clock import Clock
 from modules.errors import ModelError, StorageError, TranscriberError
+from modules.jobs.job import ErrorInfo
 from modules.logger import get_logger
 
 log = get_logger("Runner")
 
 
-#: How long trouble is left alone before the next try, in seconds.
+#: How long to wait before the next try, in seconds.
 HOLD_S = 10.0
 
 _SHARE_CODES = ("share_unavailable", "file_vanished")
@@ -32,12 +33,12 @@ class Outage:
 
     @property
     def reason(self) -> str | None:
-        """What is in the way, in plain words; None while nothing is."""
+        """What the outage is, in plain words; None without one."""
         return str(self._error) if self._error else None
 
     @property
     def kind(self) -> Literal["share", "storage", "model", "worker"] | None:
-        """What it is about; None while nothing is in the way."""
+        """What it is about; None without one."""
         error = self._error
         if isinstance(error, StorageError):
             return "share" if error.code in _SHARE_CODES else "storage"
@@ -46,7 +47,7 @@ class Outage:
         return "worker" if error else None
 
     def note(self, error: TranscriberError) -> None:
-        """Take a failure that is not the file's own."""
+        """Begin an outage with a failure that is not the file's own."""
         log.error("%s", error)
         if isinstance(error, StorageError) and self._is_usable():
             return  # one file cannot be read; the others can
@@ -54,7 +55,7 @@ class Outage:
         self._again_at = self._clock.monotonic() + HOLD_S
 
     def blocks(self) -> bool:
-        """Whether no file can be done just now. Looks again every ``HOLD_S`` seconds."""
+        """Whether no file can be done at the moment. Looks again every ``HOLD_S`` seconds."""
         if self._error is None:
             return False
         if self._clock.monotonic() < self._again_at:
@@ -67,9 +68,9 @@ class Outage:
         return False  # whether a model loads now, only the next file can tell
 
     def is_over(self) -> None:
-        """A file was taken up, or the share is back."""
+        """A file was accepted, or the share is back."""
         if self._error is not None:
-            log.info("Going on: what was in the way is mended")
+            log.info("The outage is over, work goes on")
             self._error = None
 
     def _is_usable(self) -> bool:
@@ -79,3 +80,17 @@ class Outage:
             self._error = error
             return False
         return True
+
+
+def error_info(
+    error: TranscriberError, attempt: int, timestamp: str, retry_after_s: float | None
+) -> ErrorInfo:
+    """An error as ``.in_progress`` has it."""
+    return ErrorInfo(
+        code=error.code,
+        message=str(error),
+        details=error.details,
+        timestamp=timestamp,
+        attempt=attempt,
+        retry_after=retry_after_s,
+    )

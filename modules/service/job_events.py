@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
-from modules.delivery.webhooks import Callbacks
+from modules.delivery.webhooks import Webhooks
 from modules.errors import StorageError
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Event
@@ -24,7 +24,7 @@ class JobEvents:
         config: Config,
         register: JobIndex,
         estimates: Estimates,
-        callbacks: Callbacks,
+        callbacks: Webhooks,
         metrics: Metrics,
         clock: Clock,
     ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from modules.clock import Clock, iso
 from modules.config.rules import impossible_on, settings_conflicts
 from modules.config.schema import Config
-from modules.delivery.webhooks import Callbacks
+from modules.delivery.webhooks import Webhooks
 from modules.errors import ModelError, TranscriberError
 from modules.intake.intake import Intake, Removed, Taken, TranscriptionRequest
 from modules.jobs.estimates import Estimates
@@ -47,7 +47,7 @@ class TranscriptionService:
         register: JobIndex,
         estimates: Estimates,
         waiting: Waiting,
-        callbacks: Callbacks,
+        callbacks: Webhooks,
         clock: Clock,
         compute_types: Callable[[], Mapping[str, tuple[str, ...]]],
     ) -> None:

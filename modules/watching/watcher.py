@@ -1,4 +1,4 @@
-"""Finds recordings in the shared folder and says when each is whole.
+"""Finds recordings in the shared folder and reports when each is complete.
 
 The rescan is the truth, events are hints: both only put a file among the arrivals, and one rule
 (``stability``) decides about all of them.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,27 +15,20 @@ from pathlib import Path
 from typing import Literal
 
 from modules.clock import Clock
+from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
 from modules.recordings.names import is_recording, is_visible_folder
 from modules.recordings.share_presence import SharePresence
 from modules.watching.arrivals import Arrivals, Sink
 from modules.watching.folder_events import FolderEvents, Hint, HintKind
 from modules.watching.open_writers import has_writer, leases_tell
+from modules.watching.rescan_schedule import RescanSchedule
 from modules.watching.scan import Scan, scan
 from modules.watching.stability import StabilityRule
 
 __all__ = ["Sink", "WatchHealth", "Watcher"]
 
 log = get_logger("Watcher")
-
-#: How often to rescan while there are no events to rely on, or no folder.
-DEGRADED_RESCAN_S = 5.0
-
-#: Rescans are this many times their own cost apart, twice that where events do their work already;
-#: those that somebody asked for, this many.
-RESCAN_COST_FACTOR = 100.0
-ASKED_COST_FACTOR = 10.0
-ASKED_GAP_S = 0.1
 
 #: Hints come in bursts; one tick takes a burst together.
 BURST_S = 0.02
@@ -49,8 +41,8 @@ class WatchHealth:
     """``events``: "off" by configuration, "degraded" if they should come and do not.
 
     ``last_rescan_s``: what the last rescan cost. ``known_files`` were handed over and are there;
-    ``settling_files`` are not known to be whole. ``sees_writers``: whether the system tells who
-    has a file open. ``problem`` says what is wrong, if anything.
+    ``settling_files`` are not known to be complete. ``sees_writers``: whether the system tells
+    which process has a file open. ``problem`` says what is wrong, if anything.
     """
 
     available: bool
@@ -86,19 +78,19 @@ class Watcher:
         self._root = root
         self._clock = clock
         self._recursive = recursive
-        self._rescan_s = rescan_s
         self._excluded = _names_inside(root, excluded)
         rule = StabilityRule(settle_s, stable_s)
         self._arrivals = Arrivals(root, sink, clock, rule, ask_writer)
         self._presence = SharePresence(root)
-        self._events = FolderEvents(root, recursive=recursive, tell=self._tell) if events else None
+        self._events = FolderEvents(root, recursive=recursive, tell=self._hint) if events else None
         self._hints: deque[Hint] = deque()
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
-        self._rescan_due = self._rescan_ended = clock.monotonic()
-        self._rescan_cost_s = 0.0
-        self._told: set[str] = set()
+        self._schedule = RescanSchedule(clock, rescan_s)
+        self._reported: set[str] = set()
+        self._loop = ThreadLoop(
+            "watcher", self.tick, burst_s=BURST_S, failure_pause_s=TICK_FAILED_S,
+            on_error=lambda: log.exception("Looking at the shared folder failed; going on"),
+            on_end=self.close,
+        )  # fmt: skip
 
     @property
     def available(self) -> bool:
@@ -117,7 +109,7 @@ class Watcher:
         return WatchHealth(
             available=self.available,
             events=state,
-            last_rescan_s=self._rescan_cost_s,
+            last_rescan_s=self._schedule.cost_s,
             known_files=self._arrivals.known,
             settling_files=self._arrivals.settling,
             sees_writers=self._arrivals.lease_device is not None,
@@ -125,32 +117,26 @@ class Watcher:
         )
 
     def forget(self, name: str) -> None:
-        """Hand this file over again, once it is found whole anew."""
-        self._tell(Hint(HintKind.FORGET, name))
+        """Report this file again, once it is found to be complete."""
+        self._hint(Hint(HintKind.FORGET, name))
 
     def holds(self, name: str) -> bool:
-        """Whether the file was handed over as whole and no change was noticed since."""
+        """Whether the file was reported as complete and no change was noticed since."""
         return self._arrivals.holds(name)
 
     def poke(self) -> None:
         """Rescan soon."""
-        self._tell(Hint(HintKind.RESCAN))
+        self._hint(Hint(HintKind.RESCAN))
 
     def start(self) -> None:
         """Begin with a rescan at once."""
-        self._stopping.clear()
-        self._rescan_due = self._clock.monotonic()
-        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-        self._thread.start()
+        self._schedule.at_once()
+        self._loop.start()
 
     def stop(self) -> None:
         """End the thread and the observer. A call that hangs on a dead share is left behind."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(STOP_TIMEOUT_S)
-            if self._thread.is_alive():
-                log.error("The watcher hangs on %s and is left behind", self._root)
+        if not self._loop.stop(STOP_TIMEOUT_S):
+            log.error("The watcher hangs on %s and is left behind", self._root)
 
     def close(self) -> None:
         """End the observer. The thread does it by itself; who drives ``tick`` calls it."""
@@ -159,43 +145,30 @@ class Watcher:
 
     def tick(self) -> float:
         """Do what is due. Answers how many seconds may pass before the next tick."""
-        self._wake.clear()
         self._take_hints()
-        if self._clock.monotonic() >= self._rescan_due:
+        if self._clock.monotonic() >= self._schedule.due:
             self._rescan()
         if self.available and not self._arrivals.look_at_due(self._presence.is_there):
-            self._rescan_soon()
+            self._schedule.soon()
         return max(0.0, self._next_due() - self._clock.monotonic())
 
-    def _run(self) -> None:
-        try:
-            while not self._stopping.is_set():
-                wait_s = self._tick_safely()
-                if self._wake.wait(wait_s):
-                    self._stopping.wait(BURST_S)
-        finally:
-            self.close()
+    def tick_safely(self) -> float:
+        """The same; an unexpected error is logged, and costs a pause."""
+        return self._loop.tick_safely()
 
-    def _tick_safely(self) -> float:
-        try:
-            return self.tick()
-        except Exception:
-            log.exception("Looking at the shared folder failed; going on")
-            return TICK_FAILED_S
-
-    def _tell(self, hint: Hint) -> None:
+    def _hint(self, hint: Hint) -> None:
         self._hints.append(hint)
-        self._wake.set()
+        self._loop.wake()
 
     def _next_due(self) -> float:
         look_due = self._arrivals.next_due() if self.available else None
-        return self._rescan_due if look_due is None else min(look_due, self._rescan_due)
+        return self._schedule.due if look_due is None else min(look_due, self._schedule.due)
 
     def _take_hints(self) -> None:
         for _ in range(len(self._hints)):
             hint = self._hints.popleft()
             if hint.kind is HintKind.RESCAN:
-                self._rescan_soon()
+                self._schedule.soon()
             elif self._wants_file(hint.name):
                 self._take_hint(hint)
 
@@ -217,11 +190,6 @@ class Watcher:
     def _is_excluded(self, name: str) -> bool:
         return any(name == out or name.startswith(f"{out}/") for out in self._excluded)
 
-    def _rescan_soon(self) -> None:
-        gap_s = max(ASKED_GAP_S, ASKED_COST_FACTOR * self._rescan_cost_s)
-        soon = max(self._clock.monotonic(), self._rescan_ended + gap_s)
-        self._rescan_due = min(self._rescan_due, soon)
-
     def _rescan(self) -> None:
         problem: str | None = None
         try:
@@ -230,17 +198,11 @@ class Watcher:
         except OSError as error:
             problem = error.strerror or str(error)
         finally:
-            self._rescan_ended = self._clock.monotonic()
-            self._rescan_due = self._rescan_ended + self._pause_s(problem)
+            works = self._events is not None and self._events.works
+            missing = self._events is not None and not works
+            self._schedule.ended(events_work=works, degraded=problem is not None or missing)
         if self._presence.note(problem):
             self._arrivals.start_over()
-
-    def _pause_s(self, problem: str | None) -> float:
-        works = self._events is not None and self._events.works
-        degraded = problem is not None or (self._events is not None and not works)
-        usual_s = min(self._rescan_s, DEGRADED_RESCAN_S) if degraded else self._rescan_s
-        factor = 2 * RESCAN_COST_FACTOR if works else RESCAN_COST_FACTOR
-        return max(usual_s, factor * self._rescan_cost_s)
 
     def _find_root(self) -> None:
         """Raises OSError if the root is not there. Then events first, so that nothing falls
@@ -266,17 +228,17 @@ class Watcher:
         )
         self._presence.check_marker(self._arrivals.still_known(seen.files))
         self._arrivals.compare(seen.files)
-        self._rescan_cost_s = self._clock.monotonic() - began
+        self._schedule.cost_s = self._clock.monotonic() - began
         if self._events is not None:
             self._events.confirm(1 + len(seen.folders))
-        self._say_once(seen)
+        self._report_once(seen)
 
-    def _say_once(self, seen: Scan) -> None:
-        for problem in set(seen.problems) - self._told:
+    def _report_once(self, seen: Scan) -> None:
+        for problem in set(seen.problems) - self._reported:
             log.warning("Cannot be read and is passed by: %s", problem)
-        for folder in set(seen.passed_by) - self._told:
+        for folder in set(seen.passed_by) - self._reported:
             log.info("Subfolder %s is not looked at: watch.recursive is off", folder)
-        self._told.update(seen.problems, seen.passed_by)
+        self._reported.update(seen.problems, seen.passed_by)
 
 
 def _names_inside(root: Path, folders: tuple[Path, ...]) -> tuple[str, ...]:

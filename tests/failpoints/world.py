@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.config.schema import Config
-from modules.delivery.webhooks import Callbacks
+from modules.delivery.webhooks import Webhooks
 from modules.errors import StorageError, TranscriberError
 from modules.intake.intake import Intake
 from modules.jobs.job import Job, Status
@@ -186,7 +186,7 @@ class Life:
             look_again=self.watcher.forget,
         )  # fmt: skip
         self.uploads = Uploads(self.files.folder.state / "uploads", world.shared)
-        self.callbacks = Callbacks(self.files.folder.state / "callbacks", config.callbacks, clock)
+        self.callbacks = Webhooks(self.files.folder.state / "callbacks", config.callbacks, clock)
         self.started = False
 
     def _on_change(self, job: Job) -> None:
@@ -208,7 +208,7 @@ class Life:
                 return
         self._meddle()
         self._ask()
-        self.watcher._tick_safely()
+        self.watcher.tick_safely()
         with contextlib.suppress(OSError, TranscriberError):
             folder_orders.carry_out(self.world.shared, self.intake)
         plan = self.world.story.plan
@@ -263,5 +263,5 @@ class Life:
         watching = self.watcher.health()
         looking = watching.settling_files or watching.problem or self.watcher._hints
         return self.started and not (
-            self.world.pending or looking or self.scheduler.jobs() or self.runner.trouble.reason
+            self.world.pending or looking or self.scheduler.jobs() or self.runner.outage.reason
         )

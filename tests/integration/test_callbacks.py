@@ -26,9 +26,9 @@ from standardwebhooks import Webhook
 from modules import __version__
 from modules.clock import SystemClock
 from modules.config.schema import CallbacksConfig
-from modules.delivery import webhooks
+from modules.delivery import http_post, outbox
 from modules.delivery.addresses import is_public
-from modules.delivery.webhooks import Callbacks
+from modules.delivery.webhooks import Webhooks
 from modules.errors import StorageError, TranscriberError
 from tests.builders import until
 from tests.fakes import FakeClock
@@ -112,9 +112,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "state" / "callbacks"
 
 
-def a_sender(folder: Path, clock: FakeClock, **changes: Any) -> Callbacks:
+def a_sender(folder: Path, clock: FakeClock, **changes: Any) -> Webhooks:
     facts: dict[str, Any] = {"allow_private": True, "timeout_seconds": 5.0}
-    return Callbacks(folder, CallbacksConfig(**(facts | changes)), clock)
+    return Webhooks(folder, CallbacksConfig(**(facts | changes)), clock)
 
 
 def waiting(folder: Path) -> list[dict[str, Any]]:
@@ -126,7 +126,7 @@ def failed(folder: Path) -> list[dict[str, Any]]:
 
 
 def points_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    monkeypatch.setattr(webhooks, "resolve", lambda host, port: list(addresses))
+    monkeypatch.setattr(http_post, "resolve", lambda host, port: list(addresses))
 
 
 # --- delivery ---------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def test_the_figures_tell_how_callbacks_end(
 ) -> None:
     ends: list[str] = []
     config = CallbacksConfig(allow_private=True, max_attempts=1)
-    sender = Callbacks(folder, config, clock, ends.append)
+    sender = Webhooks(folder, config, clock, ends.append)
     receiver.statuses = [200, 500]
     for _ in range(2):
         sender.notify(receiver.url("/done"), PAYLOAD)
@@ -262,7 +262,7 @@ def test_the_figures_tell_how_callbacks_end(
 def test_of_those_that_are_given_up_the_latest_are_kept(
     receiver: Receiver, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "FAILED_KEPT", 2)
+    monkeypatch.setattr(outbox, "FAILED_KEPT", 2)
     receiver.statuses = [500] * 4
     for number in range(4):
         sender = a_sender(folder, clock, max_attempts=1)
@@ -346,7 +346,7 @@ def test_disk_that_refuses_costs_no_second_delivery(
     sender = a_sender(folder, clock)
     sender.notify(receiver.url(), PAYLOAD)
     with monkeypatch.context() as patched:
-        patched.setattr(webhooks, "remove", broken)
+        patched.setattr(outbox, "remove", broken)
         assert 0 < sender.tick() <= 5
         clock.advance(5)
         assert 0 < sender.tick() <= 5
@@ -416,7 +416,7 @@ def test_thread_delivers_what_lay_there_and_what_comes(
 ) -> None:
     a_sender(folder, clock).notify(receiver.url("/old"), PAYLOAD)
     config = CallbacksConfig(allow_private=True)
-    sender = Callbacks(folder, config, SystemClock())
+    sender = Webhooks(folder, config, SystemClock())
     sender.start()
     try:
         until(lambda: len(receiver.came) == 1, "what lay there was not sent")
@@ -429,7 +429,7 @@ def test_thread_delivers_what_lay_there_and_what_comes(
 
 def test_stop_does_not_wait_for_a_retry(receiver: Receiver, folder: Path) -> None:
     receiver.statuses = [500]
-    sender = Callbacks(folder, CallbacksConfig(allow_private=True), SystemClock())
+    sender = Webhooks(folder, CallbacksConfig(allow_private=True), SystemClock())
     sender.start()
     sender.notify(receiver.url(), PAYLOAD)
     until(lambda: [m["attempts"] for m in waiting(folder)] == [1], "no attempt was counted")
@@ -449,13 +449,13 @@ def test_thread_survives_a_surprise(
     def surprise(host: str, port: int) -> list[str]:
         raise RuntimeError("a surprise")
 
-    sender = Callbacks(folder, CallbacksConfig(allow_private=True), SystemClock())
+    sender = Webhooks(folder, CallbacksConfig(allow_private=True), SystemClock())
     sender.start()
     try:
         with monkeypatch.context() as patched:
-            patched.setattr(webhooks, "resolve", surprise)
+            patched.setattr(http_post, "resolve", surprise)
             sender.notify(receiver.url(), PAYLOAD)
-            until(lambda: "was surprised" in caplog.text, "the surprise was not logged")
+            until(lambda: "unexpected error" in caplog.text, "the surprise was not logged")
         sender.notify(receiver.url("/next"), PAYLOAD)
         until(lambda: receiver.came, "the sender did not go on")
         assert receiver.came[0][0] == "/next", "one bad message stands before all others"
@@ -548,7 +548,7 @@ _URLS = st.one_of(
 
 @given(url=_URLS)
 def test_check_answers_whatever_it_is_asked(url: str) -> None:
-    sender = Callbacks(Path("/nowhere"), CallbacksConfig(), SystemClock())
+    sender = Webhooks(Path("/nowhere"), CallbacksConfig(), SystemClock())
     with contextlib.suppress(TranscriberError):
         sender.check(url)
 
@@ -601,7 +601,7 @@ def test_name_is_asked_for_once_and_kept_in_the_header(
         asked.append(host)
         return ["127.0.0.1"] if len(asked) == 1 else ["192.0.2.1"]
 
-    monkeypatch.setattr(webhooks, "resolve", rebinding)
+    monkeypatch.setattr(http_post, "resolve", rebinding)
     sender = a_sender(folder, clock)
     sender.notify(receiver.url(host="Hooks.Example"), PAYLOAD)
     sender.tick()
@@ -625,7 +625,7 @@ def test_name_without_an_address_is_tried_again(
     def unknown(host: str, port: int) -> list[str]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(webhooks, "resolve", unknown)
+    monkeypatch.setattr(http_post, "resolve", unknown)
     sender = a_sender(folder, clock)
     sender.notify("https://hooks.example/", PAYLOAD)
     assert sender.tick() == pytest.approx(5)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from modules.watching.rescan_schedule import RESCAN_COST_FACTOR
 from modules.watching.stability import FileSample
-from modules.watching.watcher import RESCAN_COST_FACTOR, Watcher
+from modules.watching.watcher import Watcher
 from tests.fakes import FakeClock
 
 

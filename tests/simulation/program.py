@@ -72,7 +72,7 @@ class Program(Daemon):
         self._tick(Owner())  # type: ignore[arg-type]
 
     def tell(self, hint: Hint) -> None:
-        self.watcher._tell(hint)
+        self.watcher._hint(hint)
 
     @property
     def is_idle(self) -> bool:

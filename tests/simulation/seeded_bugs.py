@@ -19,9 +19,11 @@ from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state_store import StateStore
 from modules.runner import publishing
+from modules.runner.failures import FailurePolicy
 from modules.runner.job_run import JobRun
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
+from modules.runner.source_check import SourceCheck
 from modules.storage.atomic import storage_errors, to_json, write_whole
 
 
@@ -42,7 +44,7 @@ def publishes_without_another_look(patch: pytest.MonkeyPatch) -> None:
 
     def publish(self: Runner, *arguments: Any) -> None:
         with patch.context() as blind:
-            blind.setattr(Runner, "_checked", lambda s, job, **_: s._scheduler.get(job.name))
+            blind.setattr(SourceCheck, "current", lambda s, job, **_: s._scheduler.get(job.name))
             real(self, *arguments)
 
     patch.setattr(Runner, "_publish", publish)
@@ -69,7 +71,7 @@ def forgets_what_had_yielded(patch: pytest.MonkeyPatch) -> None:
 
 
 def blames_the_file_for_the_disk(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Runner, "_hold", Runner._fail)
+    patch.setattr(FailurePolicy, "_hold", FailurePolicy._fail)
 
 
 def drops_the_state_before_the_result(patch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from modules.config.schema import WatchConfig
 from modules.executors.protocol import parse_event
 from modules.recordings.store import RecordingStore
 from modules.transcript.model import Chunk
-from modules.watching.watcher import RESCAN_COST_FACTOR
+from modules.watching.rescan_schedule import RESCAN_COST_FACTOR
 
 
 def a_folder(files: int, *found_s: float, idle: float | None = 0.002, rss_mb: float = 70) -> Folder:

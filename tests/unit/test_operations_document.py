@@ -21,7 +21,7 @@ LEVELS = {"info": "INFO", "warning": "WARNING", "error": "ERROR", "exception": "
 PLACE = "[A-Z]+"
 DIRECTIVE = re.compile(r"(?:%(?:\.\d)?[sdfr])+")
 #: Who gives a reason for a step of a recording: the function, and which argument it is.
-REASONS = {"release": 2, "wake": 1, "_transition": 2, "_tell": 1, "_put_back": 1, "_wait": 1}
+REASONS = {"release": 2, "wake": 1, "_transition": 2, "_tell": 1, "put_back": 1, "_wait": 1}
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ class LocalExecutor:
         A stop waits for the chunks in hand; while the handlers hurry no longer than the grace time.
         Raises MediaError, StorageError or WorkerError; after a WorkerError the child is gone.
         """
-        child = self._ready_child(request.order.model, handlers.should_stop)
+        child = self._ready_child(request.order.model, handlers)
         if child is None:
             return self._outcome(None, None, 0.0)
         handlers.on_accepted()
@@ -238,7 +238,7 @@ class LocalExecutor:
         self._child = child
         log.info("Started WhisperX (PID %d)", process.pid)
 
-    def _ready_child(self, spec: ModelSpec, should_stop: Callable[[], bool]) -> Child | None:
+    def _ready_child(self, spec: ModelSpec, callbacks: RunCallbacks) -> Child | None:
         """The child with the model loaded; None if the caller no longer wants it."""
         self.warm(spec)
         child = self._child
@@ -246,7 +246,8 @@ class LocalExecutor:
         factor = slowness(spec.name)
         deadline = self._clock.monotonic() + self._config.processing.worker_start_seconds * factor
         while child.loaded is None:
-            if should_stop():
+            callbacks.on_tick()
+            if callbacks.should_stop():
                 return None
             event = self.next_event(child, deadline, "did not load its model")
             if isinstance(event, Failed):

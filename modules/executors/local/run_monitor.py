@@ -175,6 +175,7 @@ class RunMonitor:
         )
 
     def _look_around(self) -> None:
+        self._handlers.on_tick()
         now = self._clock.monotonic()
         # Who speaks is found from the beginning each time, so only those who hurry may stop it.
         may_stop = self._transcribed is None or self._handlers.must_hurry()

@@ -44,7 +44,7 @@ class Watching:
 class Running:
     """Stands for the runner."""
 
-    trouble: Outage
+    outage: Outage
 
 
 class Bench:
@@ -54,13 +54,13 @@ class Bench:
         self.processor = FakeProcessor(clock)
         self.usable = True
         self.refusal: TranscriberError = StorageError("disk_full", "The disk is full.")
-        self.trouble = Outage(clock, self._check)
+        self.outage = Outage(clock, self._check)
         self.watching = Watching()
         self.health = Health(
             shared,
             self.scheduler,
             self.processor,
-            Running(self.trouble),
+            Running(self.outage),
             self.watching,  # type: ignore[arg-type]
         )
 
@@ -95,7 +95,7 @@ def test_what_is_running_is_named(bench: Bench) -> None:
 
 def test_a_full_disk_is_unhealthy(bench: Bench) -> None:
     bench.usable = False
-    bench.trouble.note(StorageError("disk_full", "The disk is full."))
+    bench.outage.note(StorageError("disk_full", "The disk is full."))
     assert bench.report()["status"] == "unhealthy"
     assert bench.report()["reasons"] == ["The disk is full."]
     assert bench.report()["troubles"] == ["storage"]
@@ -142,7 +142,7 @@ def test_a_missing_worker_is_worth_a_word_unless_it_rests(bench: Bench) -> None:
 def test_what_is_in_the_way_has_a_kind(bench: Bench, error: TranscriberError, kind: str) -> None:
     bench.usable = not isinstance(error, StorageError)
     bench.refusal = error
-    bench.trouble.note(error)
+    bench.outage.note(error)
     assert bench.report()["troubles"] == [kind]
 
 

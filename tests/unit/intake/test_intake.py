@@ -15,6 +15,7 @@ import pytest
 
 from modules.errors import StorageError, TranscriberError
 from modules.intake.intake import Intake, TranscriptionRequest
+from modules.jobs.backoff import between_attempts
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_to_json
@@ -452,7 +453,7 @@ def test_an_end_that_makes_no_sense_keeps_nobody_waiting_for_ever(
     bench.files.states.save(failed.evolve(attempts=(forged,)))
     bench.restart()
     bench.intake.recover()
-    bench.clock.advance(bench.config.processing.backoff_s(10**6))
+    bench.clock.advance(between_attempts(bench.config.processing).pause_s(10**6))
     assert bench.scheduler.take(0) is not None
 
 

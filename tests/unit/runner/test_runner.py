@@ -152,7 +152,7 @@ def test_what_is_seen_while_it_runs(bench: Bench) -> None:
                 state["intermediate"]["position_seconds"],
                 [attempt["status"] for attempt in state["attempts"]],
                 len(bench.files.states.checkpoint_path("talk.mp3").read_bytes().splitlines()),
-                bench.runner.trouble.reason,
+                bench.runner.outage.reason,
             )
         )
 
@@ -337,9 +337,9 @@ def test_trouble_with_the_folder_never_counts(
 
     bench.submit()
     with monkeypatch.context() as trouble:
-        trouble.setattr(bench.runner.trouble, "_check_writable", full)
+        trouble.setattr(bench.runner.outage, "_check_writable", full)
         bench.tick()
-        assert bench.runner.trouble.reason is not None
+        assert bench.runner.outage.reason is not None
         for _ in range(5):
             bench.clock.advance(HOLD_S)
             bench.tick()
@@ -352,7 +352,7 @@ def test_trouble_with_the_folder_never_counts(
         bench.clock.advance(HOLD_S)
         bench.tick()
     assert bench.files.results.is_done("talk.mp3"), "it goes on by itself"
-    assert bench.runner.trouble.reason is None
+    assert bench.runner.outage.reason is None
     assert bench.result()["processing_stats"]["total_attempts"] == 1
 
 
@@ -528,7 +528,7 @@ def test_a_file_deleted_while_it_runs_is_cancelled_without_retry(
     assert bench.names() == []
     assert os.listdir(bench.manual) == []
     assert bench.told[-1] == ("talk.mp3", Status.CANCELLED)
-    assert bench.runner.trouble.reason is None
+    assert bench.runner.outage.reason is None
 
 
 def test_a_file_gone_before_its_turn_is_cancelled(bench: Bench) -> None:
@@ -668,11 +668,11 @@ def test_a_model_that_is_missing_for_every_file_blames_none(
         for _ in range(5):
             bench.tick()
             bench.clock.advance(HOLD_S)
-    assert bench.runner.trouble.reason == "The Whisper model is not on this machine."
+    assert bench.runner.outage.reason == "The Whisper model is not on this machine."
     assert (bench.job().status, bench.job().attempt_number) == (Status.WAITING, 1)
     bench.tick()
     assert bench.files.results.is_done("talk.mp3")
-    assert bench.runner.trouble.reason is None
+    assert bench.runner.outage.reason is None
 
 
 def test_a_model_that_only_one_order_asks_for_is_its_own_fault(
@@ -857,7 +857,7 @@ def test_what_this_machine_cannot_do_waits_too(bench: Bench, content: bytes, lin
     error = bench.job().error
     assert error is not None
     assert error.message.startswith(f"{OWN}: {line}")
-    assert bench.runner.trouble.reason is None, "the others can be done"
+    assert bench.runner.outage.reason is None, "the others can be done"
 
 
 def test_trouble_of_the_worker_with_settings_from_a_file_holds_only_its_own(bench: Bench) -> None:
@@ -866,7 +866,7 @@ def test_trouble_of_the_worker_with_settings_from_a_file_holds_only_its_own(benc
     bench.submit()
     bench.tick()
     assert bench.job().attempt_number == 2
-    assert bench.runner.trouble.reason is None
+    assert bench.runner.outage.reason is None
 
 
 def test_a_share_that_is_away_is_no_share_without_settings(
@@ -930,9 +930,10 @@ def test_it_warms_works_and_comes_home(bench: Bench) -> None:
 
 @pytest.mark.parametrize("error", [ModelError("x", "No model."), OSError("no process")])
 def test_a_worker_that_cannot_be_started_ends_no_thread(
-    bench: Bench, error: Exception, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner_module, "HOLD_S", 0.01)
+    bench = Bench(tmp_path)
     bench.processor.warm_error = error
     bench.runner.start()
     until(lambda: bench.processor.tended, "the runner died of a bad start")

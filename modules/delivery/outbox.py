@@ -1,0 +1,229 @@
+"""A queue on disk: what is to be delivered is kept until it arrived, or is given up.
+
+Each item is a file of its own. Delivery is at least once: an item whose file could not be removed
+after it arrived is delivered again after a restart, under the same id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import math
+import os
+import re
+import secrets
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modules.clock import Clock, iso
+from modules.errors import StorageError, TranscriberError
+from modules.logger import get_logger
+from modules.storage.atomic import (
+    parse_json,
+    remove,
+    storage_errors,
+    sync_folder,
+    to_json,
+    write_whole,
+)
+
+log = get_logger("Callbacks")
+
+#: How many items that were given up are kept, the latest.
+FAILED_KEPT = 1000
+_SUFFIX = ".json"
+
+
+@dataclass(slots=True)
+class Item:
+    """A file of the outbox. ``target``: where it is to go. Only the sender changes an item.
+
+    ``due_s``: when it may be sent, by the monotonic clock; infinite while its file is written.
+    ``over``: it need not be sent any more; only its file may still exist.
+    """
+
+    id: str
+    target: str
+    payload: dict[str, Any]
+    created: str
+    attempts: int = 0
+    error: str | None = None
+    due_s: float = math.inf
+    over: bool = False
+    #: Keeps the order within a millisecond.
+    number: int = field(default_factory=itertools.count().__next__)
+
+    def content(self) -> bytes:
+        """The file. Raises ValueError for what JSON cannot hold."""
+        return to_json(
+            {
+                "id": self.id,
+                "url": self.target,
+                "creation_time": self.created,
+                "attempts": self.attempts,
+                "error": self.error,
+                "payload": self.payload,
+            }
+        )
+
+    def body(self) -> bytes:
+        """The payload as compact JSON."""
+        text = json.dumps(self.payload, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", errors="backslashreplace")  # as in to_json
+
+
+class Outbox:
+    """The items of one kind, in a folder of their own; given-up ones are kept in ``failed/``.
+
+    ``put`` may be called from any thread; everything else belongs to one thread, the sender's.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.folder = folder
+        self._clock = clock
+        self._items: dict[str, Item] = {}
+        self._lock = threading.Lock()
+        self._is_loaded = False
+
+    def put(self, target: str, payload: dict[str, Any], key: str | None = None) -> None:
+        """Keep an item; returns once it is on disk. Raises StorageError.
+
+        Two calls with the same ``key`` make the same id, by which the receiver drops a repeat.
+        """
+        created = iso(self._clock.utc_now())
+        item = Item(f"msg_{key or secrets.token_hex(16)}", target, payload, created)
+        content = item.content()
+        # Known before its file exists, so that loading old files does not find it as well.
+        with self._lock:
+            self._items[item.id] = item
+        try:
+            with storage_errors(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self._path(item), content)
+        except StorageError:
+            self._forget(item)
+            raise
+        item.due_s = self._clock.monotonic()
+
+    def due(self) -> list[Item]:
+        """The items that may be sent, the oldest first.
+
+        The first call also finds what an earlier run left. Raises StorageError.
+        """
+        if not self._is_loaded:
+            self._load()
+        now = self._clock.monotonic()
+        with self._lock:
+            due = [item for item in self._items.values() if item.due_s <= now]
+        return sorted(due, key=lambda item: (item.created, item.number))
+
+    def next_due_in_s(self) -> float:
+        """Seconds until the next item may be sent; infinite while there is none."""
+        now = self._clock.monotonic()
+        with self._lock:
+            return min((max(0.0, i.due_s - now) for i in self._items.values()), default=math.inf)
+
+    def put_off(self, item: Item, seconds: float) -> None:
+        item.due_s = self._clock.monotonic() + seconds
+
+    def remove(self, item: Item) -> None:
+        """It arrived, or is not wanted. Raises StorageError; then it stays an item."""
+        remove(self._path(item))
+        self._forget(item)
+
+    def save(self, item: Item) -> None:
+        """Write down how often it was tried, and why it failed. Raises StorageError."""
+        write_whole(self._path(item), item.content())
+
+    def give_up(self, item: Item) -> Path:
+        """Move it to ``failed/``, whose path is the answer. Raises StorageError."""
+        path, failed = self._path(item), self.folder / "failed"
+        with storage_errors(failed):
+            failed.mkdir(exist_ok=True)
+            path.replace(failed / path.name)
+        sync_folder(failed)
+        _keep_latest(failed, FAILED_KEPT)
+        self._forget(item)
+        return failed
+
+    # --- what an earlier run left ---
+
+    def _load(self) -> None:
+        """Learn what an earlier run left; all of it is due at once. Raises StorageError."""
+        try:
+            with storage_errors(self.folder), os.scandir(self.folder) as listed:
+                names = [e.name for e in listed if e.is_file(follow_symlinks=False)]
+        except StorageError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            names = []
+        found = [self._read(self.folder / n) for n in names if n.endswith(_SUFFIX)]
+        left = [item for item in found if item is not None]
+        for item in left:
+            item.due_s = self._clock.monotonic()
+        with self._lock:
+            self._items.update((item.id, item) for item in left)
+        self._is_loaded = True
+        if left:
+            log.info("%d callbacks of an earlier run are sent now", len(left))
+
+    def _read(self, path: Path) -> Item | None:
+        """The item in a file; None for our own new ones and for unusable ones."""
+        with self._lock:
+            if path.name.removesuffix(_SUFFIX) in self._items:
+                return None
+        try:
+            return _item_in(path)
+        except StorageError as error:
+            log.warning("The callback %s cannot be read and is left: %s", path.name, error)
+        except TranscriberError as error:
+            log.warning("The callback %s is corrupt and put aside: %s", path.name, error)
+            with contextlib.suppress(OSError):
+                path.replace(path.with_name(path.name + ".corrupt"))
+        return None
+
+    def _path(self, item: Item) -> Path:
+        return self.folder / f"{item.id}{_SUFFIX}"
+
+    def _forget(self, item: Item) -> None:
+        with self._lock:
+            self._items.pop(item.id, None)
+
+
+def _item_in(path: Path) -> Item:
+    """An item from its file. Raises StorageError, or TranscriberError if it is corrupt."""
+    with storage_errors(path):
+        found = parse_json(path.read_bytes(), path.name)
+    error = found.get("error")
+    item = Item(
+        id=path.name.removesuffix(_SUFFIX),
+        target=_checked(found, "url", str),
+        payload=_checked(found, "payload", dict),
+        created=_checked(found, "creation_time", str),
+        attempts=max(0, _checked(found, "attempts", int)),
+        error=error if isinstance(error, str) else None,
+    )
+    if found.get("id") != item.id or not re.fullmatch(r"[\w-]{1,100}", item.id, re.ASCII):
+        raise TranscriberError("corrupt_sidecar", "the id inside is not the file's name")
+    try:
+        item.content()
+    except ValueError as problem:
+        raise TranscriberError("corrupt_sidecar", str(problem)) from problem
+    return item
+
+
+def _checked(found: dict[str, Any], name: str, kind: type) -> Any:
+    value = found.get(name)
+    if type(value) is not kind:  # not isinstance: true is no number of attempts
+        raise TranscriberError("corrupt_sidecar", f"{name} is missing or wrong")
+    return value
+
+
+def _keep_latest(folder: Path, count: int) -> None:
+    with storage_errors(folder):
+        files = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda file: file.lstat().st_mtime_ns)
+    for old in files[:-count]:
+        remove(old)

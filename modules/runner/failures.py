@@ -1,0 +1,173 @@
+"""What follows from an error: another attempt, ``manual/``, or a wait that counts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from modules.clock import Clock, iso
+from modules.config.schema import Config
+from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
+from modules.jobs.backoff import between_attempts
+from modules.jobs.job import Job, Status
+from modules.jobs.scheduler import Scheduler
+from modules.logger import get_logger
+from modules.recordings.explanations import explain
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
+from modules.runner.job_run import JobRun
+from modules.runner.outage import HOLD_S, Outage, error_info
+from modules.runner.source_check import SourceCheck
+
+log = get_logger("Runner")
+
+
+class FailurePolicy:
+    """Decides who is to blame, the file or what it depends on, and releases the job accordingly.
+
+    ``failed_ahead()``: whether the child failed while it also had the next file in hand.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        scheduler: Scheduler,
+        store: RecordingStore,
+        writer: StateWriter,
+        sources: SourceCheck,
+        outage: Outage,
+        clock: Clock,
+        failed_ahead: Callable[[], bool],
+        look_again: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._scheduler = scheduler
+        self._store = store
+        self._writer = writer
+        self._sources = sources
+        self._outage = outage
+        self._clock = clock
+        self._failed_ahead = failed_ahead
+        self._look_again = look_again
+        #: Files whose child died while it had prefetched the next one: retried without prefetch.
+        self._without_prefetch: set[str] = set()
+        #: Files that were moved to ``manual/`` since the start.
+        self.given_up = 0
+
+    def may_prefetch_beside(self, name: str) -> bool:
+        return name not in self._without_prefetch
+
+    def forget(self, name: str) -> None:
+        """The job is over."""
+        self._without_prefetch.discard(name)
+
+    def handle(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
+        """Find out who is to blame: the file, or what it depends on."""
+        current = self._scheduler.get(job.name) or job
+        if run and run.began and self._may_be_the_next_ones(job.name, error):
+            self.put_back(job, f"once more, alone: {error}", run)
+            return
+        # A child that dies while it loads its model was not given the file yet.
+        of_model = isinstance(error, ModelError) or not (error.permanent or (run and run.began))
+        every_file = current.settings.matches(self._config.default_settings())
+        if isinstance(error, StorageError) or (of_model and every_file):
+            self._hold(current, error, run)
+            return
+        self._blame(current, error, run)
+
+    def handle_unexpected(self, job: Job, error: Exception, run: JobRun | None) -> None:
+        """Count an error of the program as the file's own, or it would come back for ever."""
+        wrapped = WorkerError("unexpected_error", f"The program met an unexpected error: {error!r}")
+        self._blame(self._scheduler.get(job.name) or job, wrapped, run)
+
+    def give_up(self, job: Job) -> None:
+        """Move the file to ``manual/``. Raises StorageError; then it is tried again."""
+        assert job.error is not None
+        with self._writer.quiet():
+            if not self._scheduler.still_runs(job.name):
+                return
+            failed = job.to(Status.FAILED)
+            # The verdict is on the disk before the move, so that a crash in between finds it.
+            self._store.states.save(failed)
+            where = self._store.manual.take(failed, explain(failed, job.error))
+            self._scheduler.release(job.name, Status.FAILED, f"moved to {where}")
+        # Dragged back at once it is the same file as before, and must be reported all the same.
+        self._look_again(job.name)
+        self.given_up += 1
+
+    def put_back(self, job: Job, why: str, run: JobRun | None) -> None:
+        """Give the job its place in the queue back; its attempt is not counted."""
+        current = self._interrupted(job, run)
+        changes = {"attempts": current.attempts} if current else {}
+        self._scheduler.release(job.name, Status.QUEUED, why, **changes)
+
+    def _may_be_the_next_ones(self, name: str, error: TranscriberError) -> bool:
+        """Whether the child had the next file in hand when it failed; once for each file."""
+        if not isinstance(error, WorkerError) or not self._failed_ahead():
+            return False
+        if name in self._without_prefetch:
+            return False
+        self._without_prefetch.add(name)
+        return True
+
+    def _blame(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
+        """Count it as the file's own failure, unless that cannot be judged at the moment."""
+        try:
+            self._fail(job, error, run)
+        except StorageError as problem:
+            self._hold(job, problem, run)
+
+    def _fail(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
+        """Count the attempt; back off, or give up. Raises StorageError if it cannot be judged."""
+        if self._sources.current(job, ran=run is not None) is None:
+            return  # what failed is no longer there
+        now = self._clock.utc_now()
+        current = self._scheduler.update(
+            job.name,
+            # It may have failed before the file was given away, when no attempt was open yet.
+            lambda j: j if j.has_open_attempt else j.open_attempt(now),
+        )
+        if current is None:
+            return  # cancelled meanwhile
+        number, limits = current.attempt_number, self._config.processing
+        final = error.permanent or number >= limits.max_retry_attempts
+        wait_s = between_attempts(limits).pause_s(number)
+        info = error_info(error, number, iso(now), None if final else wait_s)
+        log.error("%s: attempt %d failed: %s", job.name, number, error)
+        failed = self._scheduler.update(
+            job.name, lambda j: j.close_attempt("failed", now, run.ran_s if run else 0.0, info)
+        )
+        if failed is None:
+            return
+        if final:
+            self.give_up(failed)
+        else:
+            self._wait(failed, f"attempt {number + 1} in {wait_s:g} s", wait_s)
+
+    def _hold(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
+        """The folder, the disk or the model is at fault, not the file: nothing is counted."""
+        try:
+            if not self._store.folder.is_there(job.name):
+                self._sources.deleted(job)
+                return
+        except StorageError:
+            pass  # the share itself is away, so nothing follows from absence
+        self._outage.note(error)
+        current = self._interrupted(job, run)
+        if current:
+            now = iso(self._clock.utc_now())
+            # Why it waits; one that is given up keeps the reason for that, to be explained.
+            info = None
+            if not current.given_up:
+                info = error_info(error, current.attempt_number, now, HOLD_S)
+            self._wait(current, f"waiting: {error}", HOLD_S, error=info or current.error)
+
+    def _interrupted(self, job: Job, run: JobRun | None) -> Job | None:
+        now, ran_s = self._clock.utc_now(), run.ran_s if run else 0.0
+        return self._scheduler.update(
+            job.name, lambda j: j.close_attempt("interrupted", now, ran_s)
+        )
+
+    def _wait(self, job: Job, why: str, wait_s: float, **changes: Any) -> None:
+        not_before = self._clock.monotonic() + wait_s
+        self._scheduler.release(job.name, Status.WAITING, why, not_before=not_before, **changes)
