@@ -26,7 +26,7 @@ from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.transcript.model import Chunk, Segment, Word
 from tests.builders import a_config, a_job, a_model
-from tests.fakes import FakeProcessor
+from tests.fakes import FakeExecutor
 
 CHUNK_S = 30.0
 WORDS, SENTENCE_WORDS = 75, 15
@@ -72,7 +72,7 @@ def chunk_line(index: int) -> bytes:
     ]
     sentences = (words[n : n + SENTENCE_WORDS] for n in range(0, WORDS, SENTENCE_WORDS))
     chunk = Chunk(
-        order=1,
+        task_id=1,
         number=index + 1,
         start_s=start,
         position_s=start + CHUNK_S,
@@ -106,7 +106,7 @@ def _segment(words: list[Word]) -> Segment:
     )
 
 
-class Talker(FakeProcessor):
+class Talker(FakeExecutor):
     """A worker that talks for so many chunks, and takes the time that each is written down in."""
 
     def __init__(self, chunks: int) -> None:
@@ -117,11 +117,11 @@ class Talker(FakeProcessor):
         self.before_mb = self.chunks_mb = 0.0
         self.ended = 0.0
 
-    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
+    def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         """Hand over one chunk after the other, and note what that cost."""
         handlers.on_accepted()
         duration_s = self._count * CHUNK_S
-        handlers.on_started(Started(order=1, duration_s=duration_s, format="mp3", codec="mp3"))
+        handlers.on_started(Started(task_id=1, duration_s=duration_s, format="mp3", codec="mp3"))
         self.before_mb, written = _resident_mb(), _written()
         for index in range(self._count):
             chunk = parse_event(chunk_line(index))
@@ -133,7 +133,7 @@ class Talker(FakeProcessor):
         self.chunks_mb = _resident_mb() - self.before_mb
         _forget_peak()
         self.ended = time.perf_counter()
-        return self._outcome(Done(order=1, chunks=self._count, duration_s=duration_s))
+        return self._outcome(Done(task_id=1, chunks=self._count, duration_s=duration_s))
 
 
 def bookkeeping(root: Path, hours: float) -> Bookkeeping:
@@ -163,7 +163,7 @@ def bookkeeping(root: Path, hours: float) -> Bookkeeping:
 
 
 def runner_over(
-    config: Config, worker: FakeProcessor
+    config: Config, worker: FakeExecutor
 ) -> tuple[Runner, RecordingStore, Callable[[str], None]]:
     """A runner with such a worker, its files, and what orders one of them."""
     a_model(config.models_directory)

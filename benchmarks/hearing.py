@@ -12,7 +12,7 @@ from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.executors.base import RunCallbacks
 from modules.executors.local.executor import LocalExecutor
-from modules.executors.tasks import model_of, request_for
+from modules.executors.tasks import model_of, task_for
 from modules.transcript.model import Chunk, Segment, Word
 from modules.transcript.transcript import segments_of
 from tests.daemon_process import MODELS
@@ -60,8 +60,8 @@ class OwnWorker:
             }
         )  # fmt: skip
         chunks: list[Chunk] = []
-        self._processor.process(
-            request_for(recording, settings, model_of(settings, self._config), self._config),
+        self._processor.run(
+            task_for(recording, settings, model_of(settings, self._config), self._config),
             RunCallbacks(on_chunk=chunks.append),
         )
         return list(segments_of(chunks))

@@ -32,7 +32,7 @@ from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
 from tests.builders import a_config
 from tests.daemon_process import MODELS
-from tests.fakes import FakeProcessor
+from tests.fakes import FakeExecutor
 
 #: Set once this program runs with the environment that the child has.
 _MARK = "TRANSCRIBER_PROFILING"
@@ -74,7 +74,7 @@ class Stopwatch:
         return measured
 
 
-class InProcess(FakeProcessor):
+class InProcess(FakeExecutor):
     """The child's code in the place of the child, stage by stage under a stopwatch."""
 
     def __init__(self, spec: ModelSpec, watch: Stopwatch) -> None:
@@ -104,13 +104,13 @@ class InProcess(FakeProcessor):
             lambda *words: watch.timed("find speech", detector(*words)),
         )
 
-    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
+    def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         """One recording, as the child would do it."""
         from modules.worker.transcription import Transcription
 
         self._watch.timed("checkpoint", handlers.on_accepted)()
         self._on_chunk = self._watch.timed("checkpoint", handlers.on_chunk)
-        order = request.order.model_copy(update={"order": 1})
+        order = request.command.model_copy(update={"task_id": 1})
         inbox: Any = _NobodyStops()
         Transcription(order, self._engine, lambda *what: None, inbox, self).run()  # type: ignore[arg-type]
         self.ended = time.perf_counter()

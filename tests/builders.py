@@ -74,7 +74,7 @@ def a_chunk(index: int, text: str = "слово", **changes: Any) -> Chunk:
     """The chunk from ``10 * index`` seconds on, 10 s long, with one segment."""
     start = 10.0 * index
     facts: dict[str, Any] = {
-        "order": 1,
+        "task_id": 1,
         "start_s": start,
         "position_s": start + 10,
         "speech_s": 4.0,

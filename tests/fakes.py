@@ -48,7 +48,7 @@ class Plan:
 
 
 @dataclass
-class FakeProcessor:
+class FakeExecutor:
     """Stands for ``LocalExecutor``: plays one plan a run, then the default for ever.
 
     Chunks are 10 s long and say their number and the name of the file.
@@ -60,7 +60,7 @@ class FakeProcessor:
     chunks_made: list[tuple[str, int]] = field(default_factory=list)
     warmed: list[ModelSpec] = field(default_factory=list)
     closed: bool = False
-    tended: int = 0
+    maintained: int = 0
     restarts: dict[str, int] = field(default_factory=dict)
     prepared: list[Transcribe | None] = field(default_factory=list)
     failed_ahead: bool = False
@@ -78,13 +78,13 @@ class FakeProcessor:
             raise self.warm_error
         self.warmed.append(spec)
 
-    def tend(self) -> None:
-        self.tended += 1
+    def maintain(self) -> None:
+        self.maintained += 1
 
     def close(self) -> None:
         self.closed = True
 
-    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
+    def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         self.orders.append(request)
         plan = self.plans.pop(0) if self.plans else Plan()
         handlers.on_tick()
@@ -95,8 +95,8 @@ class FakeProcessor:
         self.prepared.append(following)
         self.failed_ahead = plan.fails_ahead and following is not None
         duration_s = plan.chunks * 10.0
-        handlers.on_started(Started(order=1, duration_s=duration_s, format="fake", codec="none"))
-        first = round(request.order.start_s / 10)
+        handlers.on_started(Started(task_id=1, duration_s=duration_s, format="fake", codec="none"))
+        first = round(request.command.start_s / 10)
         for index in range(first, plan.chunks + 1):
             if plan.error and index - first == plan.error_after:
                 raise plan.error
@@ -107,19 +107,19 @@ class FakeProcessor:
             if index < plan.chunks:
                 self._make(request, index, handlers.on_chunk, plan)
         made = max(0, plan.chunks - first)
-        return self._outcome(Done(order=1, chunks=made, duration_s=duration_s, cpu_seconds=1.5))
+        return self._outcome(Done(task_id=1, chunks=made, duration_s=duration_s, cpu_seconds=1.5))
 
     def _make(
         self, request: Task, index: int, on_chunk: Callable[[Chunk], None], plan: Plan
     ) -> None:
         if isinstance(self.clock, FakeClock):
             self.clock.advance(plan.chunk_s)
-        name = request.order.path.rpartition(b"/")[2].decode(errors="replace")
+        name = request.command.path.rpartition(b"/")[2].decode(errors="replace")
         self.chunks_made.append((name, index))
         start = 10.0 * index
         on_chunk(
             Chunk(
-                order=1,
+                task_id=1,
                 start_s=start,
                 position_s=start + 10,
                 speech_s=5,

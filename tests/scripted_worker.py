@@ -93,7 +93,7 @@ class Line:
     """The two pipes to the parent."""
 
     def __init__(self) -> None:
-        self.orders: queue.Queue[Transcribe | Load] = queue.Queue()
+        self.commands: queue.Queue[Transcribe | Load] = queue.Queue()
         self.stopped = 0
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -105,21 +105,21 @@ class Line:
 
     def _read(self) -> None:
         for line in sys.stdin.buffer:
-            order = COMMANDS.validate_json(line)
-            if isinstance(order, Stop):
-                self.stopped = max(self.stopped, order.order)
-            elif not isinstance(order, Prefetch):
-                self.orders.put(order)
+            command = COMMANDS.validate_json(line)
+            if isinstance(command, Stop):
+                self.stopped = max(self.stopped, command.task_id)
+            elif not isinstance(command, Prefetch):
+                self.commands.put(command)
         os._exit(0)
 
 
 class Act:
     """One order, played as the file's name wants it."""
 
-    def __init__(self, order: Transcribe, line: Line) -> None:
-        self._order = order
+    def __init__(self, command: Transcribe, line: Line) -> None:
+        self._command = command
         self._line = line
-        path = Path(os.fsdecode(order.path))
+        path = Path(os.fsdecode(command.path))
         self._content = path.read_bytes()
         self._words = set(re.split(r"[^a-z0-9]+", path.name.lower()))
         self._count = len(self._content) // CHUNK_BYTES
@@ -132,29 +132,29 @@ class Act:
             return
         self._line.send(
             Started(
-                order=self._order.order,
+                task_id=self._command.task_id,
                 duration_s=self._count * CHUNK_S,
                 format="scripted",
                 codec="none",
             )
         )
-        for index in range(round(self._order.start_s / CHUNK_S), self._count):
+        for index in range(round(self._command.start_s / CHUNK_S), self._count):
             self._misbehave()
             if self._wait_for_stop():
-                self._line.send(Stopped(order=self._order.order))
+                self._line.send(Stopped(task_id=self._command.task_id))
                 return
             self._hand_over(index)
         self._misbehave()
-        told = self._turns() if self._order.settings.diarize else ()
+        told = self._turns() if self._command.settings.diarize else ()
         if told:
             duration_s = self._count * CHUNK_S
             self._line.send(
-                Transcribed(order=self._order.order, chunks=self._sent, duration_s=duration_s)
+                Transcribed(task_id=self._command.task_id, chunks=self._sent, duration_s=duration_s)
             )
             self._misbehave(late=True)
         self._line.send(
             Done(
-                order=self._order.order,
+                task_id=self._command.task_id,
                 chunks=self._sent,
                 duration_s=self._count * CHUNK_S,
                 turns=told,
@@ -170,15 +170,17 @@ class Act:
         )
 
     def _refusal(self) -> Failed | None:
-        number = self._order.order
+        number = self._command.task_id
         if "notmedia" in self._words or self._content.startswith(NOT_MEDIA):
             return Failed(
-                order=number, code="not_media", message="This is not a recording.",
+                task_id=number, code="not_media", message="This is not a recording.",
                 fault="media", permanent=True,
             )  # fmt: skip
         for fault in ("storage", "model", "worker"):
             if fault in self._words:
-                return Failed(order=number, code=f"{fault}_trouble", message="It is.", fault=fault)
+                return Failed(
+                    task_id=number, code=f"{fault}_trouble", message="It is.", fault=fault
+                )
         return None
 
     def _hand_over(self, index: int) -> None:
@@ -193,7 +195,7 @@ class Act:
             no_speech_prob=0.01,
         )
         event = Chunk(
-            order=self._order.order,
+            task_id=self._command.task_id,
             number=self._sent + 1,
             start_s=start_s,
             position_s=start_s + CHUNK_S,
@@ -207,15 +209,15 @@ class Act:
         self._line.send(event)
         self._sent += 1
         if "torn" in self._words:
-            self._line.write(b'\xff\xfe{"kind": "chunk", "order": 1, "posi\n{"kind": "riddle"}\n')
+            self._line.write(b'\xff\xfe{"kind": "chunk", "task_id": 1, "posi\n{"kind": "riddle"}\n')
         if "backwards" in self._words and index:
             self._line.send(event.model_copy(update={"position_s": start_s}))
 
     def _text(self, index: int) -> str:
         text = text_of(self._content, index)
-        if self._order.settings.task == "translate":
+        if self._command.settings.task == "translate":
             text = f"EN {text}"
-        prompt = self._order.settings.initial_prompt or self._order.settings.hotwords
+        prompt = self._command.settings.initial_prompt or self._command.settings.hotwords
         if prompt and index == 0:
             text = f"[{prompt}] {text}"
         return text
@@ -231,7 +233,7 @@ class Act:
         return True
 
     def _is_stopped(self) -> bool:
-        return "obstinate" not in self._words and self._order.order <= self._line.stopped
+        return "obstinate" not in self._words and self._command.task_id <= self._line.stopped
 
     def _misbehave(self, late: bool = False) -> None:
         for word in self._words:
@@ -321,7 +323,7 @@ def _load(spec: ModelSpec, line: Line) -> bool:
         _TRICKS[how](line)
     if how in ("fail", "broken"):
         fault = "model" if how == "fail" else "worker"
-        line.send(Failed(order=0, code="load_failed", message="It does not load.", fault=fault))
+        line.send(Failed(task_id=0, code="load_failed", message="It does not load.", fault=fault))
         return False
     line.send(Loaded(name=spec.name, size_mb=1, seconds=0.0))
     return True
@@ -342,15 +344,17 @@ def main() -> None:
     )
     loaded: ModelSpec | None = None
     while True:
-        order = line.orders.get()
-        if order.model != loaded:
-            loaded = order.model if _load(order.model, line) else None
-        if isinstance(order, Transcribe) and loaded:
+        command = line.commands.get()
+        if command.model != loaded:
+            loaded = command.model if _load(command.model, line) else None
+        if isinstance(command, Transcribe) and loaded:
             try:
-                Act(order, line).play()
+                Act(command, line).play()
             except OSError as error:
                 line.send(
-                    Failed(order=order.order, code="gone", message=str(error), fault="storage")
+                    Failed(
+                        task_id=command.task_id, code="gone", message=str(error), fault="storage"
+                    )
                 )
 
 

@@ -13,10 +13,9 @@ from modules.cli.output_paths import RESULT_FORMAT, Target, refuse_existing
 from modules.cli.terminal.progress import Meter
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.executors.base import Outcome, RunCallbacks
-from modules.executors.local.executor import LocalExecutor
+from modules.executors.base import Executor, Outcome, RunCallbacks
 from modules.executors.protocol import Started
-from modules.executors.tasks import model_of, request_for
+from modules.executors.tasks import model_of, task_for
 from modules.jobs.job import Job, Priority
 from modules.outputs.render import render, with_segments
 from modules.outputs.result import result_json
@@ -38,7 +37,7 @@ class OneOff:
         self,
         config: Config,
         clock: Clock,
-        processor: LocalExecutor,
+        processor: Executor,
         overwrite: bool,
         should_stop: Callable[[], bool],
     ) -> None:
@@ -59,8 +58,8 @@ class OneOff:
         model = model_of(settings, self._config)
         if self._processor.model_loaded is None:
             meter.loading(settings.model_size)
-        outcome = self._processor.process(
-            request_for(path, settings, model, self._config),
+        outcome = self._processor.run(
+            task_for(path, settings, model, self._config),
             RunCallbacks(
                 on_chunk=run.on_chunk,
                 should_stop=self._should_stop,

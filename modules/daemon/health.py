@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from modules.executors.local.executor import LocalExecutor
+from modules.executors.base import Executor
 from modules.jobs.scheduler import Scheduler
 from modules.runner.runner import Runner
 from modules.watching.watcher import Watcher
@@ -27,7 +27,7 @@ class Health:
 
     shared: Path
     scheduler: Scheduler
-    processor: LocalExecutor
+    processor: Executor
     runner: Runner
     watcher: Watcher
 

@@ -1,12 +1,14 @@
-"""What the runner needs of whatever does the work."""
+"""What the runner needs of an executor, whether it works on this machine or elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from modules.executors.protocol import Done, Loaded, Started, Transcribe
 from modules.transcript.model import Chunk, RunFacts
+from modules.weights.files import ModelSpec
 
 
 @dataclass
@@ -44,17 +46,17 @@ class Outcome:
 class Task:
     """What the child is to do with one file. ``spent_s``: seconds that this attempt already ran."""
 
-    order: Transcribe
+    command: Transcribe
     spent_s: float = 0.0
 
 
-def _nothing(*_told: object) -> None:
+def _nothing(*_: object) -> None:
     pass
 
 
 @dataclass(frozen=True)
 class RunCallbacks:
-    """Whom to tell of an order's progress, and whom to ask whether it shall go on."""
+    """What an executor calls while it runs a task: progress up, and questions whether to go on."""
 
     #: Each finished chunk, in order.
     on_chunk: Callable[[Chunk], None]
@@ -66,7 +68,54 @@ class RunCallbacks:
     on_accepted: Callable[[], None] = _nothing
     #: The file is open.
     on_started: Callable[[Started], None] = _nothing
-    #: Whether somebody waits for the stop.
+    #: Whether the stop is waited for.
     must_hurry: Callable[[], bool] = lambda: True
-    #: Asked once a second: what will be ordered then, for the child to make ready.
+    #: Asked once a second: what comes next, for the child to prefetch.
     next_up: Callable[[], Transcribe | None] = lambda: None
+
+
+class Executor(Protocol):
+    """Runs one task at a time, for one thread, which lives as long as the daemon."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process that does the work on this machine, or None if there is none."""
+
+    @property
+    def model_loaded(self) -> str | None:
+        """The name of the model in memory, or None."""
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing is running because nothing is wanted."""
+
+    @property
+    def compute_types(self) -> Mapping[str, tuple[str, ...]]:
+        """What each device can do; empty until that is known."""
+
+    @property
+    def memory_mb(self) -> int:
+        """Resident memory of the work on this machine, in MiB."""
+
+    @property
+    def restarts(self) -> Mapping[str, int]:
+        """How often a process was replaced, by reason."""
+
+    @property
+    def failed_ahead(self) -> bool:
+        """Whether the last failure may be due to the file that was prefetched."""
+
+    def warm(self, spec: ModelSpec) -> None:
+        """Load a model without waiting for it. Raises TranscriberError."""
+
+    def run(self, task: Task, callbacks: RunCallbacks) -> Outcome:
+        """Have one file transcribed; chunks are passed on in order, as they are finished.
+
+        Raises MediaError, StorageError, ModelError or WorkerError, and what a callback raises.
+        """
+
+    def maintain(self) -> None:
+        """Between tasks: replace what died, end what is idle."""
+
+    def close(self) -> None:
+        """End all that was started; it has ended on return."""

@@ -1,4 +1,4 @@
-"""What the daemon and its WhisperX child say to each other: one JSON object a line.
+"""The protocol between the daemon and its WhisperX child: one JSON object a line.
 
 The child is never trusted: ``parse_event`` turns a torn or unknown line into None.
 """
@@ -15,47 +15,47 @@ from modules.weights.files import ModelSpec
 
 
 class Transcribe(Frozen):
-    """Order to transcribe one file from ``start_s`` on.
+    """Transcribe one file from ``start_s`` on.
 
-    ``path`` is bytes because file names need not be UTF-8. ``settled_language``: what ``auto``
+    ``path`` is bytes because file names need not be UTF-8. ``known_language``: what ``auto``
     found before an interruption, so that it is not asked twice.
     """
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     op: Literal["transcribe"] = "transcribe"
-    order: int
+    task_id: int
     path: bytes
     model: ModelSpec
     settings: TranscriptionSettings
-    settled_language: str | None = None
+    known_language: str | None = None
     batch_size: int
     start_s: float = 0.0
     max_duration_s: float
 
 
 class Load(Frozen):
-    """Order to have a model ready before the first file comes."""
+    """Load a model before the first file comes."""
 
     op: Literal["load"] = "load"
     model: ModelSpec
 
 
 class Stop(Frozen):
-    """Order to hand over the chunks in flight and stop."""
+    """Finish the chunks in flight, send them, and stop."""
 
     op: Literal["stop"] = "stop"
-    order: int
+    task_id: int
 
 
 class Prefetch(Frozen):
-    """What is likely to be ordered next, to be made ready while the last pieces of this one run.
+    """What is likely to come next, to be prefetched while the last chunks of this one run.
 
-    ``next`` is that order but for its number. Nothing is answered, and nothing is lost if another
-    order comes.
+    ``next`` is that command but for its number. Nothing is answered, and nothing is lost if another
+    command comes.
     """
 
-    op: Literal["prepare"] = "prepare"
+    op: Literal["prefetch"] = "prefetch"
     next: Transcribe
 
 
@@ -66,14 +66,14 @@ COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discrimina
 class Ready(Frozen):
     """The libraries are imported. ``compute_types``: what each device of this machine can do.
 
-    ``uncaged``: what the process would have given up, and this machine does not know (``cage``).
+    ``unsandboxed``: protections of the sandbox that this machine does not know.
     """
 
     kind: Literal["ready"] = "ready"
     whisperx_version: str
     seconds: float
     compute_types: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    uncaged: tuple[str, ...] = ()
+    unsandboxed: tuple[str, ...] = ()
 
 
 class Loaded(Frozen):
@@ -91,7 +91,7 @@ class Started(Frozen):
     """The file is open; ``duration_s`` is what its container says, if it says anything."""
 
     kind: Literal["started"] = "started"
-    order: int
+    task_id: int
     duration_s: float | None = None
     format: str
     codec: str
@@ -101,7 +101,7 @@ class Transcribed(Frozen):
     """All of the text, so many ``chunks``, is there; only who speaks is still to be found."""
 
     kind: Literal["transcribed"] = "transcribed"
-    order: int
+    task_id: int
     chunks: int
     duration_s: float
     notes: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class Done(Frozen):
     """
 
     kind: Literal["done"] = "done"
-    order: int
+    task_id: int
     chunks: int
     duration_s: float
     turns: tuple[Turn, ...] = ()
@@ -125,17 +125,17 @@ class Done(Frozen):
 
 
 class Stopped(Frozen):
-    """The order was dropped at a chunk's end, as asked."""
+    """The task was ended after a chunk, as asked."""
 
     kind: Literal["stopped"] = "stopped"
-    order: int
+    task_id: int
 
 
 class Failed(Frozen):
-    """The order, or the loading of a model (``order`` 0), failed."""
+    """The task, or the loading of a model (``task_id`` 0), failed."""
 
     kind: Literal["failed"] = "failed"
-    order: int
+    task_id: int
     code: str
     message: str
     details: str | None = None

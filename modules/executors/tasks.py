@@ -1,4 +1,4 @@
-"""What the child is ordered to do with a recording: one place for the daemon and the command."""
+"""Tasks from settings: one place for the daemon and for the ``transcribe`` command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modules.weights.store import prepare
 
 
 def model_of(settings: TranscriptionSettings, config: Config) -> ModelSpec:
-    """The weights that the settings ask for, made ready on the disk. Raises ModelError."""
+    """The weights that the settings ask for, ready on disk. Raises ModelError."""
     directory = config.models_directory
     source = locate(settings.model_size, directory, config.whisperx.allow_download)
     return ModelSpec(
@@ -25,24 +25,24 @@ def model_of(settings: TranscriptionSettings, config: Config) -> ModelSpec:
     )
 
 
-def request_for(
+def task_for(
     path: Path,
     settings: TranscriptionSettings,
     model: ModelSpec,
     config: Config,
     start_s: float = 0.0,
-    settled_language: str | None = None,
+    known_language: str | None = None,
     spent_s: float = 0.0,
 ) -> Task:
-    """The order for one recording, from ``start_s`` on."""
-    order = Transcribe(
-        order=0,
+    """The task for one recording, from ``start_s`` on."""
+    command = Transcribe(
+        task_id=0,
         path=bytes(path),
         model=model,
         settings=settings,
-        settled_language=settled_language,
+        known_language=known_language,
         batch_size=config.whisperx.batch_size,
         start_s=start_s,
         max_duration_s=config.processing.max_duration_hours * 3600,
     )
-    return Task(order, spent_s)
+    return Task(command, spent_s)

@@ -1,4 +1,4 @@
-"""One run of one job through the worker: what is ordered, and what each chunk changes."""
+"""One run of one job through the executor: its task, and what each chunk changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modules.clock import Clock
 from modules.config.schema import Config
 from modules.executors.base import Task
 from modules.executors.protocol import Started
-from modules.executors.tasks import request_for
+from modules.executors.tasks import task_for
 from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
 from modules.outputs.render import segment_json
@@ -60,18 +60,18 @@ class JobRun:
         """Seconds since the worker got the file; 0 before."""
         return self._clock.monotonic() - self._began if self._began is not None else 0.0
 
-    def request(self, spec: ModelSpec) -> Task:
-        """The order for the worker, from the end of the checkpoint on."""
+    def task(self, spec: ModelSpec) -> Task:
+        """The task for the executor, from the end of the checkpoint on."""
         settings = self._job.settings
         number, attempts = self._job.attempt_number, self._job.attempts
         spent = sum(a.running_seconds for a in attempts if a.attempt_number == number)
-        return request_for(
+        return task_for(
             self._files.folder.at(self._job.name),
             settings,
             spec,
             self._config,
             start_s=self._resumed_at_s,
-            settled_language=self.chunks.language if settings.language == "auto" else None,
+            known_language=self.chunks.language if settings.language == "auto" else None,
             spent_s=spent,
         )
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.errors import TranscriberError
-from modules.executors.base import Outcome, RunCallbacks
-from modules.executors.local.executor import LocalExecutor
+from modules.executors.base import Executor, Outcome, RunCallbacks
 from modules.executors.protocol import Transcribe
-from modules.executors.tasks import model_of, request_for
+from modules.executors.tasks import model_of, task_for
 from modules.jobs.job import Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler, StopReason
 from modules.jobs.thread_loop import ThreadLoop
@@ -45,7 +44,7 @@ class Runner:
         self,
         config: Config,
         scheduler: Scheduler,
-        executor: LocalExecutor,
+        executor: Executor,
         store: RecordingStore,
         publisher: Publisher,
         writer: StateWriter,
@@ -107,7 +106,7 @@ class Runner:
 
     def tick(self) -> None:
         """Do the next job, if one is there within a second and there is no outage."""
-        self._executor.tend()
+        self._executor.maintain()
         if self.outage.blocks():
             self._loop.wait(_IDLE_TICK_S)
             return
@@ -155,8 +154,8 @@ class Runner:
     def _transcribe(self, job: Job, run: JobRun) -> None:
         if run.resumed_at_s:
             log.info("%s: going on from the checkpoint at %.1f s", job.name, run.resumed_at_s)
-        outcome = self._executor.process(
-            run.request(model_of(job.settings, self._config)),
+        outcome = self._executor.run(
+            run.task(model_of(job.settings, self._config)),
             RunCallbacks(
                 on_chunk=run.on_chunk,
                 # Others must not wait for a long file until their settings are looked at.
@@ -191,7 +190,7 @@ class Runner:
             spec = model_of(settings, self._config)
         except TranscriberError:
             return None  # reported when it is its turn
-        return request_for(self._store.folder.at(job.name), settings, spec, self._config).order
+        return task_for(self._store.folder.at(job.name), settings, spec, self._config).command
 
     def _publish(self, job: Job, run: JobRun, outcome: Outcome) -> None:
         """Texts first, then the result; then the job ends and its state is removed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from modules.config.settings import Frozen
 
@@ -66,11 +66,14 @@ class Turn(Frozen):
 class Chunk(Frozen):
     """Audio up to ``position_s`` is finished. Chunks come in order, each exactly once.
 
-    ``number``: which one of its order, from 1 on; so a lost line is noticed.
+    ``number``: which one of its task, from 1 on; so a lost line is noticed.
     """
 
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
     kind: Literal["chunk"] = "chunk"
-    order: int
+    #: Checkpoints have it as ``order``.
+    task_id: int = Field(alias="order")
     number: int = 0
     start_s: float
     position_s: float

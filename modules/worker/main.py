@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from modules.engines.whisperx.engine import Engine
     from modules.worker.transcription import Transcription
 
-#: After that what was made ready is let go, as it holds its file open.
+#: A prefetched recording that is not asked for is closed then, as it holds its file open.
 _IDLE_S = 5.0
 #: Memory that a long recording took is given back then. What a short one takes is kept, or the next
 #: would take a quarter longer: less than that share of what the model takes.
@@ -52,7 +52,7 @@ _KEPT_SHARE = 0.75
 
 
 class Worker:
-    """Carries out orders one after the other."""
+    """Runs commands one after the other."""
 
     def __init__(self, inbox: Inbox, outbox: Outbox, cpu_threads: int, models: Path) -> None:
         self._inbox = inbox
@@ -61,25 +61,25 @@ class Worker:
         self._models = models
         self._engine: Engine | None = None
         self._diarizer: Diarizer | None = None
-        self._ahead = Prefetcher()
+        self._prefetcher = Prefetcher()
         #: From this much resident memory on some is given back, in MiB; and what is kept of it.
         self._swollen_mb = self._kept_mb = math.inf
 
     def run(self) -> None:
-        """Work until the parent goes away."""
+        """Work until the parent ends."""
         while True:
-            order = self._inbox.next(_IDLE_S)
-            if order is None:
-                self._ahead.drop()
+            command = self._inbox.next(_IDLE_S)
+            if command is None:
+                self._prefetcher.drop()
                 self._give_back()
                 continue
-            number = order.order if isinstance(order, Transcribe) else 0
+            number = command.task_id if isinstance(command, Transcribe) else 0
             try:
-                engine = self._engine_for(order.model)
-                if isinstance(order, Transcribe):
-                    made = self._ahead.take(order) or self._transcription(order, engine)
+                engine = self._engine_for(command.model)
+                if isinstance(command, Transcribe):
+                    made = self._prefetcher.take(command) or self._transcription(command, engine)
                     made.run()
-            except Exception as error:  # noqa: BLE001 - the process boundary: told, then next
+            except Exception as error:  # noqa: BLE001 - the process boundary: reported, then next
                 self._outbox.send(_failure(number, error))
 
     def _give_back(self) -> None:
@@ -90,22 +90,22 @@ class Worker:
             left_mb = allocator.resident_mb()
             self._swollen_mb = max(self._swollen_mb, left_mb + self._kept_mb)
 
-    def _transcription(self, order: Transcribe, engine: Engine) -> Transcription:
+    def _transcription(self, command: Transcribe, engine: Engine) -> Transcription:
         from modules.worker.transcription import Transcription
 
-        def work_ahead() -> None:
+        def prefetch() -> None:
             following = self._inbox.next_up
             if following and following.model == engine.spec:
-                self._ahead.begin(following, lambda it: self._transcription(it, engine))
+                self._prefetcher.begin(following, lambda it: self._transcription(it, engine))
 
-        return Transcription(order, engine, self._diarize, self._inbox, self._outbox, work_ahead)
+        return Transcription(command, engine, self._diarize, self._inbox, self._outbox, prefetch)
 
     def _engine_for(self, spec: ModelSpec) -> Engine:
         if self._engine is None or self._engine.spec != spec:
             from modules.engines.whisperx.engine import Engine
 
-            self._ahead.drop()
-            self._engine = None  # let the old weights go before the new ones come
+            self._prefetcher.drop()
+            self._engine = None  # free the old weights before the new ones are loaded
             try:
                 self._engine = Engine(spec, self._cpu_threads, self._models / "align")
                 size_mb = round((Path(spec.path) / "model.bin").stat().st_size / 2**20)
@@ -131,7 +131,7 @@ class Worker:
         return self._engine
 
     def _diarize(self, engine: Engine, *what: Any) -> Diarized | None:
-        """See ``Diarizer.turns``. Its models are loaded when somebody first wants them."""
+        """See ``Diarizer.turns``. Its models are loaded when they are first needed."""
         if self._diarizer is None:
             from modules.diarization.diarizer import Diarizer
 
@@ -146,10 +146,10 @@ _FAULTS: dict[type[TranscriberError], Literal["media", "model", "storage"]] = {
 }
 
 
-def _failure(order: int, error: Exception) -> Failed:
+def _failure(task_id: int, error: Exception) -> Failed:
     if isinstance(error, TranscriberError):
         return Failed(
-            order=order,
+            task_id=task_id,
             code=error.code,
             message=str(error),
             details=error.details,
@@ -158,13 +158,13 @@ def _failure(order: int, error: Exception) -> Failed:
         )
     if isinstance(error, MemoryError):
         message = "There was not enough memory. Use a smaller whisperx.model_size."
-        return Failed(order=order, code="out_of_memory", message=message, details=repr(error))
+        return Failed(task_id=task_id, code="out_of_memory", message=message, details=repr(error))
     message = f"WhisperX failed: {error}"
-    return Failed(order=order, code="whisperx_failed", message=message, details=repr(error))
+    return Failed(task_id=task_id, code="whisperx_failed", message=message, details=repr(error))
 
 
 def main() -> None:
-    """Import what each recording needs, say so, and take orders."""
+    """Import what each recording needs, report that, and run commands."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--cpu-threads", type=int, required=True)
@@ -191,7 +191,7 @@ def main() -> None:
             whisperx_version=WHISPERX_VERSION,
             seconds=round(time.monotonic() - began, 3),
             compute_types=compute_types(),
-            uncaged=missing,
+            unsandboxed=missing,
         )
     )
     Worker(inbox, outbox, options.cpu_threads, options.models_directory).run()

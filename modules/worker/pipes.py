@@ -24,36 +24,38 @@ class Outbox:
 
 
 class Inbox:
-    """Orders from the parent. A stop overtakes what it stops; the end of input ends the process."""
+    """Commands from the parent. A stop overtakes its task; the end of input ends the process."""
 
     def __init__(self, descriptor: int) -> None:
-        self._orders: queue.Queue[Transcribe | Load] = queue.Queue()
+        self._commands: queue.Queue[Transcribe | Load] = queue.Queue()
         self._stopped = 0
-        #: What is likely to be ordered next, as the parent said since its last order.
+        #: What is likely to come next, as the parent said since its last command.
         self.next_up: Transcribe | None = None
-        threading.Thread(target=self._read, args=(descriptor,), name="orders", daemon=True).start()
+        threading.Thread(
+            target=self._read, args=(descriptor,), name="commands", daemon=True
+        ).start()
 
     def next(self, timeout_s: float | None = None) -> Transcribe | Load | None:
-        """The next order; None if none comes in time."""
+        """The next command; None if none comes in time."""
         try:
-            return self._orders.get(timeout=timeout_s)
+            return self._commands.get(timeout=timeout_s)
         except queue.Empty:
             return None
 
-    def stopped(self, order: int) -> bool:
-        """True once the parent asked to stop this order."""
-        return order <= self._stopped
+    def stopped(self, task_id: int) -> bool:
+        """True once the parent asked to stop this task."""
+        return task_id <= self._stopped
 
     def _read(self, descriptor: int) -> None:
         with os.fdopen(descriptor, "rb") as lines:
             for line in lines:
-                order = COMMANDS.validate_json(line)
-                if isinstance(order, Stop):
-                    self._stopped = max(self._stopped, order.order)
-                elif isinstance(order, Prefetch):
-                    self.next_up = order.next
+                command = COMMANDS.validate_json(line)
+                if isinstance(command, Stop):
+                    self._stopped = max(self._stopped, command.task_id)
+                elif isinstance(command, Prefetch):
+                    self.next_up = command.next
                 else:
-                    self.next_up = None  # or what was ordered just now would be made ready again
-                    self._orders.put(order)
-        # The parent closed the pipe or is dead; nobody is left to work for.
+                    self.next_up = None  # or the command itself would be prefetched again
+                    self._commands.put(command)
+        # The parent closed the pipe or is dead.
         os._exit(0)

@@ -20,7 +20,7 @@ Facts = tuple[int, ...]
 class _Made:
     """``facts``: of the file, before it was opened."""
 
-    order: Transcribe
+    command: Transcribe
     facts: Facts | None
     transcription: Transcription
     future: Future[None]
@@ -33,40 +33,40 @@ class Prefetcher:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._made: _Made | None = None
 
-    def begin(self, order: Transcribe, make: Callable[[Transcribe], Transcription]) -> None:
-        """Make it ready, if that has not begun already."""
-        if self._made and self._made.order == order:
+    def begin(self, command: Transcribe, make: Callable[[Transcribe], Transcription]) -> None:
+        """Begin to prepare a recording, unless that has begun already."""
+        if self._made and self._made.command == command:
             return
         self.drop()
-        made = make(order)
-        facts = _facts(order.path)
-        self._made = _Made(order, facts, made, self._pool.submit(made.prepare))
+        made = make(command)
+        facts = _facts(command.path)
+        self._made = _Made(command, facts, made, self._pool.submit(made.prepare))
 
-    def take(self, order: Transcribe) -> Transcription | None:
-        """What was made ready for this very order and these very bytes, or None.
+    def take(self, command: Transcribe) -> Transcription | None:
+        """What was prefetched for this very command and these very bytes, or None.
 
         Waits until it is ready. Raises what went wrong with it.
         """
         made = self._made
-        if made is None or made.future.cancel() or not _is_for(made, order):
+        if made is None or made.future.cancel() or not _is_for(made, command):
             self.drop()
             return None
         self._made = None
-        made.transcription.number(order.order)
+        made.transcription.number(command.task_id)
         made.future.result()
         return made.transcription
 
     def drop(self) -> None:
-        """Let go of what was made ready, now or as soon as its thread comes back."""
+        """Close what was prefetched, now or as soon as its thread has ended."""
         made, self._made = self._made, None
         if made:
             made.future.cancel()
             made.future.add_done_callback(lambda done: made.transcription.close())
 
 
-def _is_for(made: _Made, order: Transcribe) -> bool:
-    same = made.order == order.model_copy(update={"order": made.order.order})
-    return same and made.facts is not None and made.facts == _facts(order.path)
+def _is_for(made: _Made, command: Transcribe) -> bool:
+    same = made.command == command.model_copy(update={"task_id": made.command.task_id})
+    return same and made.facts is not None and made.facts == _facts(command.path)
 
 
 def _facts(path: bytes) -> Facts | None:

@@ -47,28 +47,28 @@ class Transcription:
 
     def __init__(
         self,
-        order: Transcribe,
+        command: Transcribe,
         engine: Engine,
         diarize: Callable[..., Diarized | None],
         inbox: Inbox,
         outbox: Outbox,
         work_ahead: Callable[[], None] = lambda: None,
     ) -> None:
-        self._order = order
+        self._command = command
         self._work_ahead = work_ahead
         self._recording: Recording | None = None
         self._groups: Iterator[tuple[list[AudioChunk], Any]] | None = None
         self._diarize = diarize
-        self._detect = detector(order.settings, engine.device)
-        self._settings = order.settings
+        self._detect = detector(command.settings, engine.device)
+        self._settings = command.settings
         self._engine = engine
         self._inbox = inbox
         self._outbox = outbox
         self._listener = LanguageDetector(
-            engine, order.settings.language, order.settled_language, order.settings.fast_mode
+            engine, command.settings.language, command.known_language, command.settings.fast_mode
         )
         self._notes: dict[str, None] = {}
-        self._position_s = order.start_s
+        self._position_s = command.start_s
         self._sent = 0
         self._told_at = time.monotonic()
 
@@ -85,9 +85,9 @@ class Transcription:
             self.close()
             raise
 
-    def number(self, order: int) -> None:
-        """What was prepared is ordered now, by this number."""
-        self._order = self._order.model_copy(update={"order": order})
+    def number(self, task_id: int) -> None:
+        """The prefetched recording has become a task of this number."""
+        self._command = self._command.model_copy(update={"task_id": task_id})
 
     def close(self) -> None:
         """Let go of the file, if it was opened and never run."""
@@ -100,25 +100,25 @@ class Transcription:
         with self._recording or self._open() as recording:
             self._outbox.send(
                 Started(
-                    order=self._order.order,
+                    task_id=self._command.task_id,
                     duration_s=recording.duration_s,
                     format=recording.format_name,
                     codec=recording.codec,
                 )
             )
             if not self._transcribe(recording):
-                self._outbox.send(Stopped(order=self._order.order))
+                self._outbox.send(Stopped(task_id=self._command.task_id))
                 return
             if recording.partial:
                 self._notes[f"partial: {recording.partial}"] = None
             duration_s = max(self._position_s, recording.decoded_s)
             told = self._speakers(recording, duration_s) if self._settings.diarize else Diarized()
             if told is None:
-                self._outbox.send(Stopped(order=self._order.order))
+                self._outbox.send(Stopped(task_id=self._command.task_id))
                 return
             self._outbox.send(
                 Done(
-                    order=self._order.order,
+                    task_id=self._command.task_id,
                     chunks=self._sent,
                     duration_s=duration_s,
                     turns=tuple(told.turns),
@@ -135,7 +135,7 @@ class Transcription:
         """
         self._outbox.send(
             Transcribed(
-                order=self._order.order,
+                task_id=self._command.task_id,
                 chunks=self._sent,
                 duration_s=duration_s,
                 notes=tuple(self._notes),
@@ -162,11 +162,11 @@ class Transcription:
     def _goes_on(self) -> bool:
         """Whether nobody asked to stop; a sign of life, too."""
         self._sign_of_life()
-        return not self._inbox.stopped(self._order.order)
+        return not self._inbox.stopped(self._command.task_id)
 
     def _open(self) -> Recording:
-        limits = Limits(max_duration_s=self._order.max_duration_s)
-        return open_recording(Path(os.fsdecode(self._order.path)), limits)
+        limits = Limits(max_duration_s=self._command.max_duration_s)
+        return open_recording(Path(os.fsdecode(self._command.path)), limits)
 
     def _transcribe(self, recording: Recording) -> bool:
         """Send every chunk, in order. False if the parent asked to stop before the end."""
@@ -186,9 +186,9 @@ class Transcription:
     def _heard(self, recording: Recording) -> Iterator[tuple[list[AudioChunk], Any]]:
         """Groups of chunks for the model, in order, with the encoder's output where it is known."""
         mixed = self._settings.language == "mixed"
-        blocks = recording.blocks(self._order.start_s)
+        blocks = recording.blocks(self._command.start_s)
         cutting = CUTTING if mixed else Cutting()
-        stream = chunks(self._alive(blocks), self._detect, self._order.start_s, cutting)
+        stream = chunks(self._alive(blocks), self._detect, self._command.start_s, cutting)
         groups = batches(
             stream,
             lambda chunk: self._together(recording, chunk),
@@ -199,7 +199,7 @@ class Transcription:
     def _together(self, recording: Recording, chunk: AudioChunk) -> int:
         """How many chunks go through the model at once, from this one on."""
         if self._engine.on_gpu:
-            return self._order.batch_size
+            return self._command.batch_size
         left_s = recording.duration_s and recording.duration_s - chunk.start_s
         return fair_share(left_s, self._engine.streams, self._engine.together)
 
@@ -212,7 +212,7 @@ class Transcription:
     def _sign_of_life(self) -> None:
         """At most once a second."""
         now = time.monotonic()
-        if self._order.order and now - self._told_at > _TELL_S:
+        if self._command.task_id and now - self._told_at > _TELL_S:
             self._told_at = now
             self._outbox.send(Alive())
 
@@ -221,7 +221,7 @@ class Transcription:
 
         None if the parent asked to stop before it began: then none of the later ones begins.
         """
-        if self._inbox.stopped(self._order.order):
+        if self._inbox.stopped(self._command.task_id):
             return None
         spoken = [chunk for chunk in group if len(chunk.samples)]
         if self._listener.language is None:
@@ -267,7 +267,7 @@ class Transcription:
             self._sent += 1
             self._outbox.send(
                 Chunk(
-                    order=self._order.order,
+                    task_id=self._command.task_id,
                     number=self._sent,
                     start_s=chunk.start_s,
                     position_s=chunk.position_s,

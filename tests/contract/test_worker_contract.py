@@ -191,27 +191,27 @@ class Worker:
         self,
         path: Path,
         start_s: float = 0.0,
-        settled_language: str | None = None,
+        known_language: str | None = None,
         **settings: Any,
     ) -> int:
         self._orders += 1
-        wanted = self.order_for(path, start_s, settled_language, **settings)
-        self.say(wanted.model_copy(update={"order": self._orders}))
+        wanted = self.order_for(path, start_s, known_language, **settings)
+        self.say(wanted.model_copy(update={"task_id": self._orders}))
         return self._orders
 
     def order_for(
         self,
         path: Path,
         start_s: float = 0.0,
-        settled_language: str | None = None,
+        known_language: str | None = None,
         **settings: Any,
     ) -> Transcribe:
         return Transcribe(
-            order=0,
+            task_id=0,
             path=bytes(path),
             model=self.kind.spec,
             settings=SETTINGS.model_copy(update=settings),
-            settled_language=settled_language,
+            known_language=known_language,
             batch_size=8,
             start_s=start_s,
             max_duration_s=3600,
@@ -230,7 +230,7 @@ class Worker:
             assert more.get("diarize"), "there is nothing more to do"
             event = self.hear(self.kind.event_s)
         assert isinstance(event, Done), f"it did not come to its end: {event}"
-        assert {started.order, event.order, *(c.order for c in found)} == {number}
+        assert {started.task_id, event.task_id, *(c.task_id for c in found)} == {number}
         return started, found, event
 
 
@@ -411,7 +411,7 @@ def test_what_was_made_ready_changes_no_text(
     number = worker.order(kind.short)
     worker.say(Prefetch(next=worker.order_for(path)))
     while not isinstance(event := worker.hear(kind.event_s), Done):
-        assert event.order == number, "nothing is said of what is only made ready"
+        assert event.task_id == number, "nothing is said of what is only made ready"
     if change == "another order":
         path = kind.short
         _, plain, _ = worker.run(path)
@@ -502,11 +502,11 @@ def test_a_stop_is_obeyed_at_a_chunk_and_the_rest_can_follow(
     number = worker.order(kind.long)
     worker.expect(Started)
     done = [worker.expect(Chunk)]
-    worker.say(Stop(order=number))
+    worker.say(Stop(task_id=number))
     while isinstance(event := worker.hear(kind.event_s), Chunk):
         done.append(event)
     assert isinstance(event, Stopped)
-    assert event.order == number
+    assert event.task_id == number
     assert len(done) < len(undisturbed), "it went on to the end"
     _, rest, _ = worker.run(kind.long, done[-1].position_s)
     assert content(done + rest) == content(undisturbed)
@@ -514,7 +514,7 @@ def test_a_stop_is_obeyed_at_a_chunk_and_the_rest_can_follow(
 
 def test_a_stop_for_what_is_over_stops_nothing_else(worker: Worker, kind: Kind) -> None:
     worker.run(kind.short)
-    worker.say(Stop(order=worker._orders))
+    worker.say(Stop(task_id=worker._orders))
     worker.run(kind.short)
 
 
@@ -523,7 +523,7 @@ def test_what_is_no_recording_is_refused_for_good_and_the_child_lives_on(
 ) -> None:
     number = worker.order(kind.not_media)
     failed = worker.expect(Failed)
-    assert (failed.order, failed.fault, failed.permanent) == (number, "media", True)
+    assert (failed.task_id, failed.fault, failed.permanent) == (number, "media", True)
     assert failed.code
     assert failed.message
     worker.run(kind.short)

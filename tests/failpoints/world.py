@@ -29,7 +29,7 @@ from modules.watching.watcher import Watcher
 from tests.builders import a_config, a_model
 from tests.disk import Call, Died, Disk, Fault
 from tests.failpoints.verdict import essence
-from tests.fakes import FakeClock, FakeProcessor, Plan
+from tests.fakes import FakeClock, FakeExecutor, Plan
 
 SOUND = b"sound of a talk" * 40
 STEP_S = 5.0
@@ -80,7 +80,7 @@ class World:
             folder.mkdir()
         self.clock = FakeClock()
         self.disk = Disk(self.shared, self.manual, volumes=story.volumes)
-        self.processor = FakeProcessor(self.clock)
+        self.processor = FakeExecutor(self.clock)
         self.life: Life | None = None
         self.pending = story.ask is not None
         self.meddled = False

@@ -61,10 +61,10 @@ class Bench:
         path = self.root / name
         path.write_bytes(recording(chunks))
         order = Transcribe(
-            order=0, path=bytes(path), model=spec, settings=settings, batch_size=8,
+            task_id=0, path=bytes(path), model=spec, settings=settings, batch_size=8,
             start_s=start_s, max_duration_s=3600,
         )  # fmt: skip
-        return self.processor.process(
+        return self.processor.run(
             Task(order, spent_s),
             RunCallbacks(
                 on_chunk=on_chunk or self.chunks.append,
@@ -154,7 +154,7 @@ def test_it_can_be_warmed_ahead(bench: Bench) -> None:
     first = bench.processor.pid
 
     def loaded() -> bool:
-        bench.processor.tend()
+        bench.processor.maintain()
         return bench.processor.model_loaded == SPEC.name
 
     until(loaded, "the model was not loaded ahead")
@@ -451,7 +451,7 @@ def test_a_child_that_died_between_jobs_is_noticed_and_replaced(bench: Bench) ->
     os.kill(first, signal.SIGKILL)
 
     def noticed() -> bool:
-        bench.processor.tend()
+        bench.processor.maintain()
         return bench.processor.restarts == {"died": 1}
 
     until(noticed, "its death was not noticed")
@@ -465,7 +465,7 @@ def test_a_child_that_grew_is_replaced_between_jobs(tmp_path: Path) -> None:
         first = bench.processor.pid
         assert first is not None, "not in the middle of a file"
         assert outcome.memory_peak_mb > 256
-        bench.processor.tend()
+        bench.processor.maintain()
         assert bench.processor.restarts == {"memory": 1}
         assert bench.processor.pid != first
         bench.process()
@@ -483,13 +483,13 @@ def test_a_child_that_takes_far_too_much_is_ended_in_the_middle(tmp_path: Path) 
 def test_a_large_model_may_rest_in_more_than_the_usual_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executor, "resident_mb", lambda pid: 5000)
+    monkeypatch.setattr(process, "resident_mb", lambda pid: 5000)
     with bench_in(tmp_path, worker_memory_mb=256) as bench:
         bench.process()
-        bench.processor.tend()
+        bench.processor.maintain()
         assert bench.processor.restarts == {}
-        monkeypatch.setattr(executor, "resident_mb", lambda pid: 12600)
-        bench.processor.tend()
+        monkeypatch.setattr(process, "resident_mb", lambda pid: 12600)
+        bench.processor.maintain()
         assert bench.processor.restarts == {"memory": 1}
 
 
@@ -498,7 +498,7 @@ def test_an_idle_child_is_let_go_if_so_configured(tmp_path: Path) -> None:
         bench.process()
 
         def let_go() -> bool:
-            bench.processor.tend()
+            bench.processor.maintain()
             return bench.processor.pid is None
 
         until(let_go, "the idle child was kept")

@@ -21,7 +21,7 @@ import ctypes, errno, json, os, signal, socket, subprocess, sys, tempfile, threa
 from modules.worker import sandbox
 
 folder, online = sys.argv[1], sys.argv[2] == "online"
-missing = sandbox.enter(online)
+missing = sandbox.apply(online)
 file = os.path.join(folder, "file")
 
 def syscall(*arguments):
@@ -166,7 +166,7 @@ def test_what_a_machine_does_not_know_is_said_and_the_rest_is_done(tmp_path: Pat
 import os, platform
 platform.machine = lambda: "riscv64"
 from modules.worker import sandbox
-print(*sandbox.enter(False), os.nice(0), sep="\\n")
+print(*sandbox.apply(False), os.nice(0), sep="\\n")
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True

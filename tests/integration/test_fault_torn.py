@@ -15,8 +15,8 @@ MEMORY_MB = 60
 TEARS_A_CHUNK = """
 hand_over = scripted_worker.Act._hand_over
 def torn(act, index):
-    if index == {index} and act._order.order == 1:
-        act._line.write(b'{{"kind": "chunk", "order": 1, "start_s": \\n')
+    if index == {index} and act._command.task_id == 1:
+        act._line.write(b'{{"kind": "chunk", "task_id": 1, "start_s": \\n')
         act._sent += 1
     else:
         hand_over(act, index)

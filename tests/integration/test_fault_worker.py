@@ -108,7 +108,7 @@ def test_the_kernels_own_count_tells_who_killed(
 ) -> None:
     """Where no control group can be made, the count is a made-up one."""
     counts = iter([7])
-    monkeypatch.setattr("modules.executors.local.executor.oom_kills", lambda: next(counts, 7))
+    monkeypatch.setattr("modules.executors.local.process.oom_kills", lambda: next(counts, 7))
     monkeypatch.setattr(process, "oom_kills", lambda: 7 + kills)
     with bench_in(tmp_path) as bench:
         assert bench.fails("killself.mp3", WorkerError).code == code
@@ -167,7 +167,7 @@ import os
 hand_over = scripted_worker.Act._hand_over
 def torn(act, index):
     if act._sent == 2:
-        act._line.write(b'{"kind": "chunk", "order": 1, "start_s": 20.0, "posi')
+        act._line.write(b'{"kind": "chunk", "task_id": 1, "start_s": 20.0, "posi')
         os._exit(3)
     hand_over(act, index)
 scripted_worker.Act._hand_over = torn

@@ -15,7 +15,7 @@ from modules.errors import MediaError, ModelError, StorageError, TranscriberErro
 from modules.executors.base import Outcome, RunCallbacks, Task
 from modules.transcript.model import Chunk, Segment
 from tests.disk import Died, Disk
-from tests.fakes import FakeClock, FakeProcessor, Plan
+from tests.fakes import FakeClock, FakeExecutor, Plan
 from tests.simulation.folder import Folder, fingerprint
 from tests.simulation.ledger import Ledger
 
@@ -45,7 +45,7 @@ def text_of(content: bytes, settings: TranscriptionSettings) -> list[str]:
     return [f"{i} of {count} in {digest} as {settings.language}." for i in range(count)]
 
 
-class Worker(FakeProcessor):
+class Worker(FakeExecutor):
     """Plays what the nature of a recording and the dice want.
 
     ``meanwhile(last)`` is called at every border between chunks, for what others do just then.
@@ -65,11 +65,11 @@ class Worker(FakeProcessor):
         self._meanwhile = meanwhile
         self._text: list[str] = []
 
-    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
+    def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         name, content = self._read(request)
-        settings, print_ = request.order.settings, fingerprint(content)
+        settings, print_ = request.command.settings, fingerprint(content)
         self._text = text_of(content, settings)
-        first = round(request.order.start_s / 10)
+        first = round(request.command.start_s / 10)
         self._ledger.begins(name, print_, settings, first)
         plan = self._plan(name, content, len(self._text) - first)
         self.plans = [plan]
@@ -80,7 +80,7 @@ class Worker(FakeProcessor):
 
         try:
             self._load(plan)
-            return super().process(request, replace(handlers, on_chunk=taken))
+            return super().run(request, replace(handlers, on_chunk=taken))
         except TranscriberError as error:
             if error is plan.error and self._counts(error, settings, plan):
                 self._ledger.counts(print_)
@@ -88,7 +88,7 @@ class Worker(FakeProcessor):
 
     def _read(self, request: Task) -> tuple[str, bytes]:
         """The name and the bytes of the recording, as they are at the start of a run."""
-        path = os.fsdecode(request.order.path)
+        path = os.fsdecode(request.command.path)
         with self._disk.aside():
             try:
                 return os.path.relpath(path, self._folder.shared), Path(path).read_bytes()
@@ -148,12 +148,12 @@ class Worker(FakeProcessor):
         start = 10.0 * index
         on_chunk(
             Chunk(
-                order=1,
+                task_id=1,
                 start_s=start,
                 position_s=start + 10,
                 speech_s=5,
                 segments=(Segment(start=start, end=start + 5, text=self._text[index]),),
-                language=request.order.settings.language,
+                language=request.command.settings.language,
                 read_fraction=(index + 1) / plan.chunks,
             )
         )

@@ -1,4 +1,4 @@
-"""The parent's side of the WhisperX process: start, feed, hear, time out, kill, replace.
+"""The daemon's side of the WhisperX process: start, load, time out, kill, replace.
 
 The child is never trusted. It runs in a session of its own; every wait on it has a deadline, and
 when one passes the whole group is killed and reaped.
@@ -6,53 +6,40 @@ when one passes the whole group is killed and reaped.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import queue
-import shutil
-import subprocess
-import threading
 from collections.abc import Callable, Sequence
 
-from modules import PROJECT_ROOT
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.errors import WorkerError
 from modules.executors.base import Outcome, RunCallbacks, Task
+from modules.executors.local.connection import ClosedError
 from modules.executors.local.process import (
     TERM_GRACE_S,
     Child,
-    death_of,
-    end_group,
-    oom_kills,
-    read_complaints,
-    read_events,
-    resident_mb,
-    scratch_folder,
+    start_child,
     worker_command,
-    worker_environment,
 )
-from modules.executors.local.run_monitor import RunMonitor, error_of, slowness
-from modules.executors.protocol import Command, Done, Event, Failed, Load, Loaded, Ready
+from modules.executors.local.run_monitor import RunMonitor, error_of, slowness, time_out
+from modules.executors.protocol import Done, Event, Failed, Load, Loaded, Ready
 from modules.logger import get_logger
 from modules.weights.files import ModelSpec
 
 log = get_logger("AudioProcessor")
 
-#: How often the parent looks at clocks while the child is busy, in seconds.
-_TICK_S = 0.25
 #: How much larger than just after loading its model a child may be between jobs: a long recording
 #: takes up to 2.2 times as much (decision 21), and it is only given back a few seconds later.
 _GROWTH = 2.5
-#: A child that dies between jobs is started anew at most this often.
+#: A child that dies between jobs is replaced at most this often.
 _RESTART_GAP_S = 30.0
+#: Restarts are counted under shorter names than the errors have.
+_REASONS = {"worker_hung": "hung"}
 
 
 class LocalExecutor:
     """One WhisperX process at a time. Not thread-safe: the runner's thread alone uses it.
 
-    It must also be that thread that lives as long as the daemon: the kernel kills the child when
-    the thread that started it ends.
+    That thread must also live as long as the daemon: the kernel kills the child when the thread
+    that started it ends.
     """
 
     def __init__(
@@ -67,8 +54,8 @@ class LocalExecutor:
         self._command = tuple(command or worker_command(config))
         self._on_event = on_event
         self._child: Child | None = None
-        self._orders = 0
-        #: The model to have at hand between jobs; None once it was let go.
+        self._tasks = 0
+        #: The model to keep loaded between jobs; None once the child was ended for idleness.
         self._wanted: ModelSpec | None = None
         self._started_at = float("-inf")
         #: Why processes were replaced, and how often.
@@ -77,15 +64,15 @@ class LocalExecutor:
         #: two may be to blame.
         self.failed_ahead = False
         self._compute_types: dict[str, tuple[str, ...]] = {}
-        self._uncaged: tuple[str, ...] = ()
+        self._unsandboxed: tuple[str, ...] = ()
 
-    # --- what others may know ---
+    # --- state ---
 
     @property
     def pid(self) -> int | None:
         """The child's process id, or None if there is none."""
         child = self._child
-        return child.process.pid if child and child.process.poll() is None else None
+        return child.process.pid if child and not child.is_dead else None
 
     @property
     def model_loaded(self) -> str | None:
@@ -100,232 +87,180 @@ class LocalExecutor:
 
     @property
     def compute_types(self) -> dict[str, tuple[str, ...]]:
-        """What each device of this machine can do, as a child said last; empty before the first."""
+        """What each device of this machine can do, as the last child said; empty before it."""
         return self._compute_types
 
     @property
     def memory_mb(self) -> int:
         """Resident memory of the child in MiB, 0 if there is none."""
-        return resident_mb(self.pid) if self.pid else 0
+        return self._child.memory_mb if self._child and self.pid else 0
 
     # --- life of the child ---
 
     def warm(self, spec: ModelSpec) -> None:
         """Start the child and have it load a model, without waiting for either."""
-        self._wanted = spec
-        self._discard_if_dead()
-        if self._child is None:
-            self._start()
-        child = self._child
-        if child and not child.busy and child.spec != spec:
-            self.send(child, Load(model=spec))
-            child.spec, child.loaded = spec, None
+        self._warmed(spec)
 
-    def tend(self) -> None:
-        """Between jobs: hear what the child said, replace it if it died, let it go if idle."""
+    def _warmed(self, spec: ModelSpec) -> Child:
+        self._wanted = spec
+        if self._child and self._child.is_dead:
+            self._replace("died")
+        child = self._child or self._start()
+        if not child.busy and child.spec != spec:
+            child.connection.send(Load(model=spec))
+            child.spec, child.loaded = spec, None
+        return child
+
+    def _start(self) -> Child:
+        child = self._child = start_child(self._config, self._command, self._clock)
+        self._started_at = child.started_at
+        return child
+
+    def maintain(self) -> None:
+        """Between jobs: read events, replace a child that died or grew, end one that is idle."""
         child = self._child
         if child is None:
             since = self._clock.monotonic() - self._started_at
             if self._wanted and since > _RESTART_GAP_S:
                 self.warm(self._wanted)
             return
-        with contextlib.suppress(queue.Empty):
-            while (event := child.events.get_nowait()) is not None:
+        try:
+            while event := child.connection.receive(0):
                 self._note(child, event)
-            # Its end of the pipe is closed: dead, or as good as.
-            self.replace("died")
+        except ClosedError:
+            self._replace("died")
             return
-        if child.process.poll() is not None:
-            self.replace("died")
+        if child.is_dead:
+            self._replace("died")
             return
         idle_s = self._config.processing.worker_idle_seconds
         if idle_s and child.loaded and self._clock.monotonic() - child.idle_since > idle_s:
             log.info("WhisperX was idle for %.0f s, letting its memory go", idle_s)
             self._wanted = None
             self.close()
-        elif self.memory_mb > self.allowance_mb(child):
-            self.replace("memory")
+        elif self.memory_mb > self._allowance_mb(child):
+            self._replace("memory")
 
     def close(self, grace_s: float = TERM_GRACE_S) -> None:
-        """End the child and everything it started; it is gone and reaped on return."""
+        """End the child and everything that it started; all is reaped on return."""
         child, self._child = self._child, None
-        if child is None:
+        if child:
+            child.end(grace_s)
+
+    def _replace(self, reason: str) -> None:
+        """End the child; the next one is started when it is needed."""
+        if self._child is None:
             return
-        with contextlib.suppress(OSError):
-            if child.process.stdin:
-                child.process.stdin.close()
-        end_group(child.process, grace_s)
-        shutil.rmtree(child.scratch, ignore_errors=True)
-        for reader in child.readers:
-            reader.join(TERM_GRACE_S)
-        if any(reader.is_alive() for reader in child.readers):
-            # It left the group and holds a pipe open; the reader waits for it in our stead.
-            log.warning("A process that WhisperX started has outlived it")
+        if reason != "memory":
+            for line in self._child.connection.complaints:
+                log.debug("WhisperX said: %s", line)
+        self.restarts[reason] = self.restarts.get(reason, 0) + 1
+        log.warning("Replacing the WhisperX process (%s)", reason)
+        # A process that hangs ignores TERM too: waiting for an answer would only delay the end.
+        self.close(0.0 if reason == "hung" else TERM_GRACE_S)
+
+    def _replace_after(self, error: WorkerError) -> None:
+        self._replace(_REASONS.get(error.code, error.code))
+
+    def _allowance_mb(self, child: Child) -> float:
+        """What the child may hold between jobs; a large model needs more from the beginning."""
+        return max(self._config.processing.worker_memory_mb, _GROWTH * child.rest_mb)
 
     # --- work ---
 
-    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
-        """Have one file transcribed; every chunk is handed over as it is finished, in order.
+    def run(self, task: Task, callbacks: RunCallbacks) -> Outcome:
+        """Have one file transcribed; every chunk is passed on as it is finished, in order.
 
-        A stop waits for the chunks in hand; while the handlers hurry no longer than the grace time.
-        Raises MediaError, StorageError or WorkerError; after a WorkerError the child is gone.
+        A stop waits for the chunks in hand; while the callbacks hurry no longer than the grace
+        time. Raises MediaError, StorageError or WorkerError; after a WorkerError the child is
+        ended.
         """
-        child = self._ready_child(request.order.model, handlers)
+        child = self._loaded_child(task.command.model, callbacks)
         if child is None:
-            return self._outcome(None, None, 0.0)
-        handlers.on_accepted()
-        self._orders += 1
-        order = request.order.model_copy(update={"order": self._orders})
-        limits = self._config.processing
-        run = RunMonitor(self, child, order, request.spent_s, handlers, limits, self._clock)
+            return _outcome(None, None, 0.0)
+        callbacks.on_accepted()
+        self._tasks += 1
+        command = task.command.model_copy(update={"task_id": self._tasks})
+        monitor = RunMonitor(
+            child, command, task.spent_s, callbacks, self._config.processing, self._clock,
+            allowance_mb=self._allowance_mb(child), on_event=lambda e: self._note(child, e),
+        )  # fmt: skip
         child.busy = True
         self.failed_ahead = False
         try:
-            self.send(child, order)
-            done = run.until_ended()
+            child.connection.send(command)
+            done = monitor.until_ended()
+            if monitor.is_slow_to_stop:
+                # The chunks that it held are done again; the rest is in the checkpoint.
+                self._replace("slow to stop")
         except WorkerError as error:
-            self.failed_ahead = run.is_ahead and not run.over and error.code != "timeout"
-            self.replace(error.code)
-            # Where it was asked to stop, nobody waits for its work any more.
-            done = None if run.was_asked_to_stop else run.text_without_speakers(error)
+            in_hand = monitor.has_prefetched and not monitor.over
+            self.failed_ahead = in_hand and error.code != "timeout"
+            self._replace_after(error)
+            # Once a stop was sent, the result of the child is no longer wanted.
+            done = None if monitor.was_asked_to_stop else monitor.text_without_speakers(error)
         except BaseException:
-            # Whatever the caller's handlers raised, the child is in the middle of a file.
-            if not run.over:
-                self.replace("abandoned")
+            # Whatever a callback raised, the child is in the middle of a file.
+            if not monitor.over:
+                self._replace("abandoned")
             raise
         finally:
             child.busy = False
             child.idle_since = self._clock.monotonic()
-        return self._outcome(child, done, run.ran_s)
+        return _outcome(child, done, monitor.ran_s)
 
-    # --- inside ---
-
-    def _outcome(self, child: Child | None, done: Done | None, ran_s: float) -> Outcome:
-        return Outcome(
-            done=done,
-            ran_s=ran_s,
-            loaded=child.loaded if child else None,
-            whisperx_version=child.ready.whisperx_version if child and child.ready else "",
-            memory_peak_mb=child.memory_peak_mb if child else 0,
-        )
-
-    def allowance_mb(self, child: Child) -> float:
-        """What the child may hold between jobs; a large model needs more from the beginning."""
-        return max(self._config.processing.worker_memory_mb, _GROWTH * child.rest_mb)
-
-    def _start(self) -> None:
-        scratch = scratch_folder(self._config)
-        process = subprocess.Popen(  # nosec B603 # our own words, no shell
-            [*self._command, "--parent", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=worker_environment(self._config) | {"TMPDIR": str(scratch)},
-            cwd=PROJECT_ROOT,
-        )
-        child = Child(process, queue.Queue(), scratch, self._clock.monotonic())
-        child.idle_since = self._started_at = child.started_at
-        child.oom_kills = oom_kills()
-        child.readers = (
-            threading.Thread(target=read_events, args=(child,), name="worker-events", daemon=True),
-            threading.Thread(
-                target=read_complaints, args=(child,), name="worker-stderr", daemon=True
-            ),
-        )
-        for reader in child.readers:
-            reader.start()
-        self._child = child
-        log.info("Started WhisperX (PID %d)", process.pid)
-
-    def _ready_child(self, spec: ModelSpec, callbacks: RunCallbacks) -> Child | None:
+    def _loaded_child(self, spec: ModelSpec, callbacks: RunCallbacks) -> Child | None:
         """The child with the model loaded; None if the caller no longer wants it."""
-        self.warm(spec)
-        child = self._child
-        assert child is not None
-        factor = slowness(spec.name)
-        deadline = self._clock.monotonic() + self._config.processing.worker_start_seconds * factor
-        while child.loaded is None:
-            callbacks.on_tick()
-            if callbacks.should_stop():
-                return None
-            event = self.next_event(child, deadline, "did not load its model")
-            if isinstance(event, Failed):
-                child.spec = None
-                error = error_of(event)
-                if isinstance(error, WorkerError):
-                    self.replace(error.code)
-                raise error
-            if event is not None and child.loaded is None:
-                self._check_deadline(deadline, "did not load its model")
-        return child
-
-    def _check_deadline(self, deadline: float, failing: str) -> None:
-        if self._clock.monotonic() > deadline:
-            self.replace("hung")
-            raise WorkerError(
-                "worker_hung", f"The WhisperX process {failing} in time and was ended."
-            )
-
-    def next_event(self, child: Child, deadline: float, failing: str) -> Event | None:
-        """The next event; None after a tick. Raises WorkerError on death or past the deadline."""
-        event: Event | None
-        dead = child.process.poll() is not None
+        child = self._warmed(spec)
+        limit_s = self._config.processing.worker_start_seconds * slowness(spec.name)
+        deadline = self._clock.monotonic() + limit_s
         try:
-            event = child.events.get(timeout=_TICK_S)
-        except queue.Empty:
-            if not dead:
-                self._check_deadline(deadline, failing)
-                return None
-            event = None  # a process that it started holds its pipe open
-        if event is None:
-            error = death_of(child)
-            self.replace(error.code)
-            raise error
-        self._note(child, event)
-        return event
+            while child.loaded is None:
+                if self._clock.monotonic() > deadline:
+                    raise time_out("did not load its model")
+                callbacks.on_tick()
+                if callbacks.should_stop():
+                    return None
+                event = child.next_event()
+                if event is not None:
+                    self._note(child, event)
+                if isinstance(event, Failed):
+                    child.spec = None
+                    raise error_of(event)
+        except WorkerError as error:
+            self._replace_after(error)
+            raise
+        return child
 
     def _note(self, child: Child, event: Event) -> None:
         if isinstance(event, Ready):
             child.ready = event
             self._compute_types = event.compute_types
-            self._tell_once(event.uncaged)
+            self._report_once(event.unsandboxed)
         elif isinstance(event, Loaded):
             if child.spec and event.name != child.spec.name:
                 return  # another one was asked for meanwhile
             child.loaded = event
             child.idle_since = self._clock.monotonic()
-            child.rest_mb = resident_mb(child.process.pid)
+            child.rest_mb = child.memory_mb
             log.info("WhisperX has loaded %s in %.1f s", event.name, event.seconds)
-        elif isinstance(event, Failed) and event.order == 0:
+        elif isinstance(event, Failed) and event.task_id == 0:
             log.error("WhisperX could not load its model: %s", event.message)
             child.spec = None
         self._on_event(event)
 
-    def _tell_once(self, uncaged: tuple[str, ...]) -> None:
+    def _report_once(self, missing: tuple[str, ...]) -> None:
         """Children come and go; what this machine lacks stays the same."""
-        if uncaged != self._uncaged:
-            self._uncaged = uncaged
-            log.warning("WhisperX runs with less protection than it could: %s", "; ".join(uncaged))
+        if missing != self._unsandboxed:
+            self._unsandboxed = missing
+            log.warning("WhisperX runs with less protection than it could: %s", "; ".join(missing))
 
-    def send(self, child: Child, order: Command) -> None:
-        assert child.process.stdin is not None
-        with contextlib.suppress(OSError):  # its death is noticed, and told, by the reader
-            child.process.stdin.write(order.model_dump_json().encode() + b"\n")
-            child.process.stdin.flush()
 
-    def _discard_if_dead(self) -> None:
-        if self._child and self._child.process.poll() is not None:
-            self.replace("died")
-
-    def replace(self, reason: str) -> None:
-        """End the child; the next one is started when it is wanted."""
-        if self._child is None:
-            return
-        if reason != "memory":
-            for line in self._child.complaints:
-                log.debug("WhisperX said: %s", line)
-        self.restarts[reason] = self.restarts.get(reason, 0) + 1
-        log.warning("Replacing the WhisperX process (%s)", reason)
-        # Who hangs is deaf to TERM too: waiting for an answer would only make it later.
-        self.close(0.0 if reason == "hung" else TERM_GRACE_S)
+def _outcome(child: Child | None, done: Done | None, ran_s: float) -> Outcome:
+    return Outcome(
+        done=done,
+        ran_s=ran_s,
+        loaded=child.loaded if child else None,
+        whisperx_version=child.ready.whisperx_version if child and child.ready else "",
+        memory_peak_mb=child.memory_peak_mb if child else 0,
+    )

@@ -1,27 +1,28 @@
-"""The WhisperX child as a process: its command, its pipes, its death, and the end of its group."""
+"""The WhisperX child as a process: its command, its start, its death, the end of its group."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
-import queue
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from modules import PROJECT_ROOT
+from modules.clock import Clock
 from modules.config.loader import ENVIRONMENT
 from modules.config.schema import Config
 from modules.errors import WorkerError
-from modules.executors.protocol import Event, Loaded, Ready, parse_event
+from modules.executors.local.connection import ClosedError, Connection
+from modules.executors.protocol import Event, Loaded, Ready
 from modules.logger import get_logger
 from modules.weights.files import ModelSpec
 
@@ -31,8 +32,10 @@ log = get_logger("AudioProcessor")
 TERM_GRACE_S = 2.0
 #: How long the rest of a dead child's standard error is waited for, in seconds.
 _LAST_WORDS_S = 0.5
-#: No event and no complaint is longer; what has no end would fill the daemon's memory.
-_EVENT_BYTES, _COMPLAINT_BYTES = 4 * 2**20, 2**16
+
+
+#: How often the parent looks at clocks while the child is busy, in seconds.
+_TICK_S = 0.25
 
 
 @dataclass
@@ -40,9 +43,10 @@ class Child:
     """A running WhisperX process and what is known of it."""
 
     process: subprocess.Popen[bytes]
-    events: queue.Queue[Event | None]
+    connection: Connection
     scratch: Path
     started_at: float
+    oom_kills: int
     ready: Ready | None = None
     loaded: Loaded | None = None
     spec: ModelSpec | None = None
@@ -51,9 +55,79 @@ class Child:
     #: Resident memory just after its model was loaded.
     rest_mb: int = 0
     memory_peak_mb: int = 0
-    oom_kills: int = 0
-    complaints: deque[str] = field(default_factory=lambda: deque(maxlen=20))
-    readers: tuple[threading.Thread, ...] = ()
+
+    @property
+    def is_dead(self) -> bool:
+        return self.process.poll() is not None
+
+    @property
+    def memory_mb(self) -> int:
+        """Resident memory in MiB."""
+        return resident_mb(self.process.pid)
+
+    def next_event(self) -> Event | None:
+        """The next event; None after a tick. Raises WorkerError if the child died."""
+        was_dead = self.is_dead
+        try:
+            event = self.connection.receive(_TICK_S)
+        except ClosedError:
+            raise self.death() from None
+        if event is None and was_dead:
+            raise self.death()  # a process that it started holds its pipe open
+        return event
+
+    def death(self) -> WorkerError:
+        """What a dead child's exit status tells, in plain words."""
+        try:
+            status = self.process.wait(TERM_GRACE_S)
+        except subprocess.TimeoutExpired:
+            message = "The WhisperX process closed its output and was ended."
+            return WorkerError("whisperx_failed", message)
+        self.connection.join(_LAST_WORDS_S)
+        details = "\n".join(self.connection.complaints) or None
+        if status == -signal.SIGKILL and oom_kills() > self.oom_kills:
+            return WorkerError(
+                "out_of_memory",
+                "Memory ran out, and the system ended the WhisperX process.",
+                remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
+                details=details,
+            )
+        if status == -signal.SIGKILL:
+            return WorkerError(
+                "worker_killed",
+                "The WhisperX process was ended from outside (SIGKILL).",
+                remedy="Look for who does that: a supervisor with a memory limit, or a person.",
+                details=details,
+            )
+        how = f"signal {_signal_name(-status)}" if status < 0 else f"exit code {status}"
+        message = f"The WhisperX process ended with {how}."
+        return WorkerError("whisperx_failed", message, details=details)
+
+    def end(self, grace_s: float) -> None:
+        """End the process and everything that it started; all is reaped on return."""
+        self.connection.close_input()
+        end_group(self.process, grace_s)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        if not self.connection.join(TERM_GRACE_S):
+            # It left the group and holds a pipe open; the reader waits for it in our stead.
+            log.warning("A process that WhisperX started has outlived it")
+
+
+def start_child(config: Config, command: Sequence[str], clock: Clock) -> Child:
+    """Start the child in a session and with a folder of its own."""
+    scratch = scratch_folder(config)
+    process = subprocess.Popen(  # nosec B603 # our own words, no shell
+        [*command, "--parent", str(os.getpid())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=worker_environment(config) | {"TMPDIR": str(scratch)},
+        cwd=PROJECT_ROOT,
+    )
+    now = clock.monotonic()
+    log.info("Started WhisperX (PID %d)", process.pid)
+    return Child(process, Connection(process), scratch, now, oom_kills(), idle_since=now)
 
 
 def worker_command(config: Config) -> list[str]:
@@ -90,38 +164,9 @@ def scratch_folder(config: Config) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(mode=0o700)
-    except FileExistsError:  # somebody else's: anybody can make folders there
+    except FileExistsError:  # another user's: everyone can make folders there
         return Path(tempfile.mkdtemp(prefix="transcriber-"))
     return folder
-
-
-def death_of(child: Child) -> WorkerError:
-    """What a dead child's exit status tells, in plain words."""
-    try:
-        status = child.process.wait(TERM_GRACE_S)
-    except subprocess.TimeoutExpired:
-        message = "The WhisperX process closed its output and was ended."
-        return WorkerError("whisperx_failed", message)
-    for reader in child.readers:
-        reader.join(_LAST_WORDS_S)
-    details = "\n".join(child.complaints) or None
-    if status == -signal.SIGKILL and oom_kills() > child.oom_kills:
-        return WorkerError(
-            "out_of_memory",
-            "Memory ran out, and the system ended the WhisperX process.",
-            remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
-            details=details,
-        )
-    if status == -signal.SIGKILL:
-        return WorkerError(
-            "worker_killed",
-            "The WhisperX process was ended from outside (SIGKILL).",
-            remedy="Look for who does that: a supervisor with a memory limit, or a person.",
-            details=details,
-        )
-    how = f"signal {_signal_name(-status)}" if status < 0 else f"exit code {status}"
-    message = f"The WhisperX process ended with {how}."
-    return WorkerError("whisperx_failed", message, details=details)
 
 
 def _signal_name(number: int) -> str:
@@ -140,40 +185,19 @@ def oom_kills() -> int:
     return 0
 
 
-def read_events(child: Child) -> None:
-    """Put the child's events into its queue; None when it has closed its end."""
-    assert child.process.stdout is not None
-    with contextlib.suppress(OSError, ValueError), child.process.stdout as lines:
-        while line := lines.readline(_EVENT_BYTES):
-            event = parse_event(line)
-            if event is None:
-                log.warning("WhisperX sent a line that makes no sense; it was thrown away")
-            else:
-                child.events.put(event)
-    child.events.put(None)
-
-
-def read_complaints(child: Child) -> None:
-    """Keep the last lines of the child's standard error for the explanation of its death."""
-    assert child.process.stderr is not None
-    with contextlib.suppress(OSError, ValueError), child.process.stderr as lines:
-        while line := lines.readline(_COMPLAINT_BYTES):
-            child.complaints.append(line.decode(errors="replace").rstrip())
-
-
-def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
-def end_group(process: subprocess.Popen[bytes], grace_s: float = TERM_GRACE_S) -> None:
+def end_group(process: subprocess.Popen[bytes], grace_s: float) -> None:
     """TERM, a moment, KILL to the whole group; the child is reaped. Without grace, KILL at once."""
     if grace_s:
-        signal_group(process, signal.SIGTERM)
+        _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(grace_s)
     # Also after a quiet end: what the child started may have outlived it.
-    signal_group(process, signal.SIGKILL)
+    _signal_group(process, signal.SIGKILL)
     process.wait()
 
 

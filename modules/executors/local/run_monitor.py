@@ -1,17 +1,16 @@
-"""One order in the child's hands: what it says, its deadlines, its memory, its stop."""
+"""One task in the child's hands: what it says, its deadlines, its memory, its stop."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from modules.clock import Clock
 from modules.config.schema import ProcessingConfig
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.executors.base import RunCallbacks
-from modules.executors.local.process import Child, resident_mb
+from modules.executors.local.process import Child
 from modules.executors.protocol import (
-    Command,
     Done,
     Event,
     Failed,
@@ -44,52 +43,43 @@ def slowness(model_size: str) -> float:
     return max(known, default=_SLOWNESS["large"])
 
 
-class Keeper(Protocol):
-    """Whoever started the child, and ends it."""
-
-    def next_event(self, child: Child, deadline: float, failing: str) -> Event | None:
-        """The next event; None after a tick. Raises WorkerError on death or past the deadline."""
-
-    def send(self, child: Child, order: Command) -> None:
-        """Tell the child something; that it has died is noticed elsewhere."""
-
-    def replace(self, reason: str) -> None:
-        """End the child."""
-
-    def allowance_mb(self, child: Child) -> float:
-        """What the child may hold between jobs."""
-
-
 class RunMonitor:
-    """One order in the child's hands, with its deadlines."""
+    """One task in the child's hands: its events, its deadlines, its memory, its stop.
+
+    ``allowance_mb``: what the child may hold between jobs. ``on_event`` gets each event first.
+    """
 
     def __init__(
         self,
-        keeper: Keeper,
         child: Child,
-        order: Transcribe,
+        command: Transcribe,
         spent_s: float,
-        handlers: RunCallbacks,
+        callbacks: RunCallbacks,
         limits: ProcessingConfig,
         clock: Clock,
+        allowance_mb: float,
+        on_event: Callable[[Event], None],
     ) -> None:
-        self._keeper = keeper
         self._child = child
-        self._order = order
+        self._command = command
         self._spent_s = spent_s
-        self._handlers = handlers
-        self._prepared: Transcribe | None = None
-        self._clock = clock
+        self._callbacks = callbacks
         self._limits = limits
-        self._factor = slowness(order.model.name)
+        self._clock = clock
+        self._memory_limit_mb = _MEMORY_IN_A_JOB * allowance_mb
+        self._on_event = on_event
+        self._prefetched: Transcribe | None = None
+        self._factor = slowness(command.model.name)
         self._began = self._alive_at = self._clock.monotonic()
         self._weighed_at = self._began - _MEMORY_EVERY_S
         self._duration_s: float | None = None
-        self._position_s = order.start_s
-        self._heard = 0
+        self._position_s = command.start_s
+        self._received = 0
         self._stop_sent_at: float | None = None
         self._transcribed: Transcribed | None = None
+        #: The child has nothing of the task in hand any more.
         self.over = False
+        self.is_slow_to_stop = False
 
     @property
     def ran_s(self) -> float:
@@ -101,28 +91,30 @@ class RunMonitor:
         return self._stop_sent_at is not None
 
     @property
-    def is_ahead(self) -> bool:
+    def has_prefetched(self) -> bool:
         """Whether the child was given the next file, too."""
-        return self._prepared is not None
+        return self._prefetched is not None
 
     def until_ended(self) -> Done | None:
-        """Hear the child out. None if it stopped as asked."""
-        self._look_around()
+        """Read events until the task ends. None if it stopped as asked, or is slow to.
+
+        Raises what the child reports, and WorkerError if it dies, hangs or breaks a limit.
+        """
+        self._check()
         while True:
-            event = self._keeper.next_event(
-                self._child, self._silence_deadline, "showed no progress"
-            )
+            event = self._child.next_event()
             if event is not None:
+                self._on_event(event)
                 self._alive_at = self._clock.monotonic()
+            elif self._clock.monotonic() > self._silence_deadline:
+                raise time_out("showed no progress")
             ended = self._handle(event)
             if ended:
                 self.over = True
                 return ended if isinstance(ended, Done) else None
-            self._look_around()
+            self._check()
             if self._stop_overdue:
-                # What it held in flight is done again; the rest stands in the checkpoint.
-                self._keeper.replace("slow to stop")
-                self.over = True
+                self.is_slow_to_stop = self.over = True
                 return None
 
     @property
@@ -130,62 +122,62 @@ class RunMonitor:
         return self._alive_at + self._limits.worker_hang_seconds * max(1.0, self._factor)
 
     def _handle(self, event: Event | None) -> Done | Stopped | None:
-        if isinstance(event, Transcribed) and event.order == self._order.order:
+        if isinstance(event, Transcribed) and event.task_id == self._command.task_id:
             self._check_count(event.chunks)
             self._transcribed = event
-        elif isinstance(event, Started) and event.order == self._order.order:
+        elif isinstance(event, Started) and event.task_id == self._command.task_id:
             self._duration_s = event.duration_s
-            self._handlers.on_started(event)
-        elif isinstance(event, Chunk) and event.order == self._order.order:
-            self._heard += 1
+            self._callbacks.on_started(event)
+        elif isinstance(event, Chunk) and event.task_id == self._command.task_id:
+            self._received += 1
             self._check_count(event.number)
             if event.position_s < self._position_s:
                 raise WorkerError("whisperx_failed", "The WhisperX process lost its place.")
             self._position_s = event.position_s
-            self._handlers.on_chunk(event)
-        elif isinstance(event, Failed) and event.order == self._order.order:
+            self._callbacks.on_chunk(event)
+        elif isinstance(event, Failed) and event.task_id == self._command.task_id:
             self.over = True
             raise error_of(event)
-        elif isinstance(event, Done) and event.order == self._order.order:
+        elif isinstance(event, Done) and event.task_id == self._command.task_id:
             self._check_count(event.chunks)
             return event
-        elif isinstance(event, Stopped) and event.order == self._order.order:
+        elif isinstance(event, Stopped) and event.task_id == self._command.task_id:
             return event
         return None
 
-    def _check_count(self, told: int) -> None:
+    def _check_count(self, sent: int) -> None:
         """A line that was torn may have been a chunk, whose text would be missing."""
-        if told != self._heard:
+        if sent != self._received:
             raise WorkerError(
                 "whisperx_failed",
-                f"The WhisperX process told of {told} pieces, and {self._heard} came.",
+                f"The WhisperX process sent {sent} chunks, and {self._received} arrived.",
             )
 
     def text_without_speakers(self, error: WorkerError) -> Done:
-        """What is there when the child failed over the speakers; raises the error if text lacks."""
+        """The text, if the child failed after it; else raises the error."""
         if self._transcribed is None:
             raise error
         log.warning("The text is there, but not who speaks: %s", error)
         note = f"diarization: failed, speakers are not told apart ({error})"
         return Done(
-            order=self._order.order,
+            task_id=self._command.task_id,
             chunks=self._transcribed.chunks,
             duration_s=self._transcribed.duration_s,
             notes=(*self._transcribed.notes, note),
         )
 
-    def _look_around(self) -> None:
-        self._handlers.on_tick()
+    def _check(self) -> None:
+        self._callbacks.on_tick()
         now = self._clock.monotonic()
-        # Who speaks is found from the beginning each time, so only those who hurry may stop it.
-        may_stop = self._transcribed is None or self._handlers.must_hurry()
-        if self._stop_sent_at is None and may_stop and self._handlers.should_stop():
-            self._keeper.send(self._child, Stop(order=self._order.order))
+        # Diarization begins anew each time, so only a stop in a hurry interrupts it.
+        may_stop = self._transcribed is None or self._callbacks.must_hurry()
+        if self._stop_sent_at is None and may_stop and self._callbacks.should_stop():
+            self._child.connection.send(Stop(task_id=self._command.task_id))
             self._stop_sent_at = now
         if now - self._weighed_at >= _MEMORY_EVERY_S:
             self._weighed_at = now
             self._weigh()
-            self._prepare()
+            self._prefetch()
         spent = self._spent_s + now - self._began
         if spent > self.budget_s:
             raise WorkerError(
@@ -194,17 +186,17 @@ class RunMonitor:
                 remedy="Raise processing.timeout_seconds, or use a smaller whisperx.model_size.",
             )
 
-    def _prepare(self) -> None:
-        following = self._handlers.next_up() if self._stop_sent_at is None else None
-        if following and following != self._prepared:
-            self._prepared = following
-            self._keeper.send(self._child, Prefetch(next=following))
+    def _prefetch(self) -> None:
+        following = self._callbacks.next_up() if self._stop_sent_at is None else None
+        if following and following != self._prefetched:
+            self._prefetched = following
+            self._child.connection.send(Prefetch(next=following))
 
     def _weigh(self) -> None:
-        """Before the machine runs out of memory, and others suffer with it."""
-        memory = resident_mb(self._child.process.pid)
+        """End a child that takes too much, before the machine runs out of memory."""
+        memory = self._child.memory_mb
         self._child.memory_peak_mb = max(self._child.memory_peak_mb, memory)
-        limit = _MEMORY_IN_A_JOB * self._keeper.allowance_mb(self._child)
+        limit = self._memory_limit_mb
         if memory > limit:
             raise WorkerError(
                 "out_of_memory",
@@ -215,7 +207,7 @@ class RunMonitor:
 
     @property
     def _stop_overdue(self) -> bool:
-        if self._stop_sent_at is None or not self._handlers.must_hurry():
+        if self._stop_sent_at is None or not self._callbacks.must_hurry():
             return False
         waited = self._clock.monotonic() - self._stop_sent_at
         return waited > self._limits.stop_grace_seconds
@@ -228,7 +220,12 @@ class RunMonitor:
 
 
 def error_of(event: Failed) -> TranscriberError:
-    """What the child complained of, as the error that it is here."""
+    """What the child reported, as the error that it is here."""
     kinds = {"media": MediaError, "model": ModelError, "storage": StorageError}
     kind = kinds.get(event.fault, WorkerError)
     return kind(event.code, event.message, details=event.details, permanent=event.permanent)
+
+
+def time_out(failing: str) -> WorkerError:
+    """The child has let a deadline pass; ``failing``: what it did not do."""
+    return WorkerError("worker_hung", f"The WhisperX process {failing} in time and was ended.")

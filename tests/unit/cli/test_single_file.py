@@ -25,7 +25,7 @@ from tests.fakes import FakeClock
 SEGMENT = Segment(start=0.0, end=2.0, text="Добрый день.")
 
 
-class FakeProcessor(LocalExecutor):
+class FakeExecutor(LocalExecutor):
     """Hears the same two chunks in every file; a file named ``bad`` fails."""
 
     def __init__(self, config: Config) -> None:
@@ -34,21 +34,21 @@ class FakeProcessor(LocalExecutor):
         self.error: TranscriberError = MediaError("not_media", "This is not media.")
         self.before_chunk: Callable[[], None] = lambda: None
 
-    def process(self, request: Task, handlers: RunCallbacks) -> Outcome:
+    def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         self.requests.append(request)
-        if b"bad" in request.order.path:
+        if b"bad" in request.command.path:
             raise self.error
         handlers.on_accepted()
-        handlers.on_started(Started(order=1, duration_s=20.0, format="wav", codec="pcm"))
+        handlers.on_started(Started(task_id=1, duration_s=20.0, format="wav", codec="pcm"))
         for start_s in (0.0, 10.0):
             self.before_chunk()
             if handlers.should_stop():
-                return self._outcome(None, None, 1.0)
+                return Outcome(None, 1.0, None, "", 0)
             position_s = start_s + 10
-            chunk = Chunk(order=1, start_s=start_s, position_s=position_s, segments=(SEGMENT,))
+            chunk = Chunk(task_id=1, start_s=start_s, position_s=position_s, segments=(SEGMENT,))
             handlers.on_chunk(chunk)
         return Outcome(
-            done=Done(order=1, chunks=2, duration_s=20.0, notes=("a note",)),
+            done=Done(task_id=1, chunks=2, duration_s=20.0, notes=("a note",)),
             ran_s=1.5,
             loaded=Loaded(name="faster-whisper-base", size_mb=139, seconds=1.0),
             whisperx_version="3.8.6",
@@ -78,7 +78,7 @@ def config(tmp_path: Path) -> Config:
     return Config.model_validate({"models_directory": tmp_path / "models"})
 
 
-def _one_off(processor: FakeProcessor, config: Config, stop: bool = False) -> OneOff:
+def _one_off(processor: FakeExecutor, config: Config, stop: bool = False) -> OneOff:
     return OneOff(config, FakeClock(), processor, overwrite=False, should_stop=lambda: stop)
 
 
@@ -89,7 +89,7 @@ def _recordings(folder: Path, *names: str) -> list[Path]:
 
 
 def test_texts_and_result_are_written_and_the_meter_moves(tmp_path: Path, config: Config) -> None:
-    processor, meter = FakeProcessor(config), RecordingMeter()
+    processor, meter = FakeExecutor(config), RecordingMeter()
     formats = ["txt", "srt", "result"]
     [target], _ = plan(_recordings(tmp_path, "talk.wav"), formats, None, overwrite=False)
     told = _one_off(processor, config).transcribe(target, meter)
@@ -105,7 +105,7 @@ def test_texts_and_result_are_written_and_the_meter_moves(tmp_path: Path, config
 
 def test_a_stopped_file_leaves_nothing(tmp_path: Path, config: Config) -> None:
     [target], _ = plan(_recordings(tmp_path, "talk.wav"), ["txt"], None, overwrite=False)
-    told = _one_off(FakeProcessor(config), config, stop=True).transcribe(target, RecordingMeter())
+    told = _one_off(FakeExecutor(config), config, stop=True).transcribe(target, RecordingMeter())
     assert told is None
     assert not (tmp_path / "talk.txt").exists()
 
@@ -114,17 +114,17 @@ def test_a_text_that_appeared_meanwhile_is_not_written_over(tmp_path: Path, conf
     [target], _ = plan(_recordings(tmp_path, "talk.wav"), ["txt"], None, overwrite=False)
     (tmp_path / "talk.txt").write_text("mine")
     with pytest.raises(TranscriberError, match="is there already"):
-        _one_off(FakeProcessor(config), config).transcribe(target, RecordingMeter())
+        _one_off(FakeExecutor(config), config).transcribe(target, RecordingMeter())
     assert (tmp_path / "talk.txt").read_text() == "mine"
 
 
 def test_a_link_is_followed_and_its_own_name_counts(tmp_path: Path, config: Config) -> None:
     [talk] = _recordings(tmp_path, "talk.wav")
     (tmp_path / "link.wav").symlink_to(talk)
-    processor = FakeProcessor(config)
+    processor = FakeExecutor(config)
     [target], _ = plan([tmp_path / "link.wav"], ["txt"], None, overwrite=False)
     _one_off(processor, config).transcribe(target, RecordingMeter())
-    assert processor.requests[0].order.path == bytes(talk)
+    assert processor.requests[0].command.path == bytes(talk)
     assert (tmp_path / "link.txt").exists()
 
 
@@ -133,7 +133,7 @@ def test_a_file_that_fails_is_told_and_the_others_go_on(
 ) -> None:
     recordings = _recordings(tmp_path, "bad.wav", "talk.wav")
     targets, _ = plan(recordings, ["txt"], None, overwrite=False)
-    code = transcribe.do_all(_one_off(FakeProcessor(config), config), targets, Interruption())
+    code = transcribe.do_all(_one_off(FakeExecutor(config), config), targets, Interruption())
     assert code == 1
     said = capsys.readouterr()
     assert "bad.wav: This is not media." in said.err
@@ -142,7 +142,7 @@ def test_a_file_that_fails_is_told_and_the_others_go_on(
 
 
 def test_a_missing_model_ends_it_all(tmp_path: Path, config: Config) -> None:
-    processor = FakeProcessor(config)
+    processor = FakeExecutor(config)
     processor.error = ModelError("model_missing", "Not here.")
     targets, _ = plan(_recordings(tmp_path, "bad.wav", "talk.wav"), ["txt"], None, overwrite=False)
     with pytest.raises(ModelError):
@@ -153,7 +153,7 @@ def test_a_missing_model_ends_it_all(tmp_path: Path, config: Config) -> None:
 def test_ctrl_c_ends_it_with_130(
     tmp_path: Path, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    processor = FakeProcessor(config)
+    processor = FakeExecutor(config)
     processor.before_chunk = lambda: signal.raise_signal(signal.SIGINT)
     targets, _ = plan(_recordings(tmp_path, "a.wav", "b.wav"), ["txt"], None, overwrite=False)
     before = signal.getsignal(signal.SIGINT)

@@ -15,7 +15,7 @@ from modules.jobs.scheduler import Scheduler
 from modules.runner.outage import Outage
 from modules.watching.watcher import WatchHealth
 from tests.builders import a_job
-from tests.fakes import FakeClock, FakeProcessor
+from tests.fakes import FakeClock, FakeExecutor
 
 
 class Usage(NamedTuple):
@@ -51,7 +51,7 @@ class Bench:
     def __init__(self, shared: Path) -> None:
         clock = FakeClock()
         self.scheduler = Scheduler(clock)
-        self.processor = FakeProcessor(clock)
+        self.processor = FakeExecutor(clock)
         self.usable = True
         self.refusal: TranscriberError = StorageError("disk_full", "The disk is full.")
         self.outage = Outage(clock, self._check)

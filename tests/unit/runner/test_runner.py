@@ -28,7 +28,7 @@ from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.weights.locate import ModelSource
 from tests.builders import a_config, a_job, a_model, until
-from tests.fakes import FakeClock, FakeProcessor, Plan
+from tests.fakes import FakeClock, FakeExecutor, Plan
 
 BROKEN = WorkerError("worker_hung", "It hung.")
 NOT_MEDIA = MediaError("not_media", "This is not a recording.")
@@ -46,7 +46,7 @@ class Bench:
         self.told: list[tuple[str, Status]] = []
         self.scheduler = Scheduler(self.clock, self._on_change)
         self.journal = StateWriter(self.files.states, self.scheduler.get)
-        self.processor = FakeProcessor(self.clock)
+        self.processor = FakeExecutor(self.clock)
         self.looked_again: list[str] = []
         self.publisher = Publisher(self.files.folder, self.files.results)
         self.runner = Runner(
@@ -117,7 +117,7 @@ def test_task_and_prompt_reach_the_worker(bench: Bench) -> None:
     bench.submit(settings=wanted, priority=Priority.API)
     bench.tick()
     (request,) = bench.processor.orders
-    assert request.order.settings.model_dump(include=asked.keys()) == asked
+    assert request.command.settings.model_dump(include=asked.keys()) == asked
 
 
 # --- the good way ---
@@ -242,7 +242,7 @@ def test_what_comes_next_is_told_while_a_file_runs(bench: Bench) -> None:
     told, nothing = bench.processor.prepared
     assert told is not None
     assert told.settings.language == "en"
-    second = bench.processor.orders[1].order
+    second = bench.processor.orders[1].command
     assert told == second, "it would be made ready for another order"
     assert nothing is None
 
@@ -711,7 +711,7 @@ def test_settings_are_read_when_its_turn_comes(bench: Bench) -> None:
     bench.put(OWN, b"beam_size: 3")
     bench.tick()
     (request,) = bench.processor.orders
-    assert (request.order.settings.language, request.order.settings.beam_size) == ("en", 3)
+    assert (request.command.settings.language, request.command.settings.beam_size) == ("en", 3)
     assert bench.result()["settings"]["beam_size"] == 3
     assert bench.names() == ["settings.yaml", "talk.mp3", "talk.mp3.result", OWN, *DONE[2:]]
 
@@ -936,7 +936,7 @@ def test_a_worker_that_cannot_be_started_ends_no_thread(
     bench = Bench(tmp_path)
     bench.processor.warm_error = error
     bench.runner.start()
-    until(lambda: bench.processor.tended, "the runner died of a bad start")
+    until(lambda: bench.processor.maintained, "the runner died of a bad start")
     bench.runner.stop()
     assert bench.processor.closed
 

@@ -12,7 +12,7 @@ from tests.builders import SETTINGS
 from tests.daemon_process import PROJECT
 
 ORDER = Transcribe(
-    order=1,
+    task_id=1,
     path=b"/one.mp3",
     model=ModelSpec(name="base", path="/base", device="cpu", compute_type="int8"),
     settings=SETTINGS,
@@ -29,7 +29,7 @@ while inbox.next() is not None:
 
 
 def test_what_was_next_is_forgotten_once_anything_is_ordered() -> None:
-    following = ORDER.model_copy(update={"order": 0, "path": b"/two.mp3"})
+    following = ORDER.model_copy(update={"task_id": 0, "path": b"/two.mp3"})
     with subprocess.Popen(
         [sys.executable, "-c", LISTENS], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -37,7 +37,7 @@ def test_what_was_next_is_forgotten_once_anything_is_ordered() -> None:
         assert process.stdout is not None
         for order, told in (
             (ORDER, "None"),
-            (ORDER.model_copy(update={"order": 2, "path": b"/two.mp3"}), "None"),
+            (ORDER.model_copy(update={"task_id": 2, "path": b"/two.mp3"}), "None"),
         ):
             process.stdin.write(order.model_dump_json().encode() + b"\n")
             process.stdin.flush()

@@ -11,7 +11,7 @@ import pytest
 
 from modules.errors import MediaError
 from modules.executors.protocol import Transcribe
-from modules.executors.tasks import request_for
+from modules.executors.tasks import task_for
 from modules.weights.files import ModelSpec
 from modules.worker.prefetch import Prefetcher
 from tests.builders import SETTINGS, a_config, until
@@ -52,8 +52,8 @@ class Bench:
         self.ahead = Prefetcher()
 
     def order(self, number: int = 0, path: Path | None = None) -> Transcribe:
-        request = request_for(path or self.path, SETTINGS, SPEC, self.config)
-        return request.order.model_copy(update={"order": number})
+        request = task_for(path or self.path, SETTINGS, SPEC, self.config)
+        return request.command.model_copy(update={"task_id": number})
 
     def begin(self, made: FakeTranscription | None = None, path: Path | None = None) -> None:
         def make(order: Transcribe) -> FakeTranscription:
