@@ -108,8 +108,7 @@ def test_the_kernels_own_count_tells_who_killed(
 ) -> None:
     """Where no control group can be made, the count is a made-up one."""
     counts = iter([7])
-    monkeypatch.setattr("modules.executors.local.process.oom_kills", lambda: next(counts, 7))
-    monkeypatch.setattr(process, "oom_kills", lambda: 7 + kills)
+    monkeypatch.setattr(process, "oom_kills", lambda: next(counts, 7 + kills))
     with bench_in(tmp_path) as bench:
         assert bench.fails("killself.mp3", WorkerError).code == code
 
