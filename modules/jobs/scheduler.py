@@ -1,22 +1,21 @@
 """The queue: order, joining, promotion, preemption, pause, cancellation.
 
-The sole writer of a job's status. Nothing here touches the disk; whoever changes a job is told by
-``on_change``, outside the lock, and writes it down.
+The sole writer of a job's status. Nothing here touches the disk: ``on_change`` is called outside
+the lock, and writes the job down.
 """
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import math
-import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 from modules.clock import Clock
 from modules.jobs.job import Cause, Job, Priority, Progress, Stage, Status
+from modules.jobs.ready_queue import ReadyQueue, turn
 from modules.logger import get_logger
 
 log = get_logger("Scheduler")
@@ -25,7 +24,7 @@ OnChange = Callable[[Job], None]
 
 
 class StopReason(StrEnum):
-    """Why the running job must let go of the worker."""
+    """Why the running job must stop."""
 
     CANCELLED = "cancelled"
     PREEMPTED = "an urgent job waits"
@@ -37,7 +36,7 @@ class Scheduler:
     """One job per name; API jobs before scanned ones, first in first out within each. Thread-safe.
 
     ``on_change`` is called after every transition, ``on_progress`` when the running job came
-    further; both in the thread that made it, without the lock.
+    further; both in the thread that made the change, without the lock.
     """
 
     def __init__(
@@ -50,16 +49,14 @@ class Scheduler:
         self._on_change = on_change
         self._on_progress = on_progress
         self._changed = threading.Condition()
-        self._jobs: dict[str, Job] = {}
-        #: (priority, sequence, name); entries that no longer match their job are skipped.
-        self._heap: list[tuple[int, int, str]] = []
+        self._jobs = ReadyQueue()
         self._sequence = itertools.count(1)
         self._running: str | None = None
         self._cancelled = False
         self._paused = False
         self._stopping = False
 
-    # --- what others may know ---
+    # --- state ---
 
     @property
     def paused(self) -> bool:
@@ -67,7 +64,7 @@ class Scheduler:
 
     @property
     def running(self) -> Job | None:
-        """The job that the worker has; None also while it lets go of a cancelled one."""
+        """The job that runs; None also while a cancelled one is being stopped."""
         with self._changed:
             return self._current()
 
@@ -84,7 +81,7 @@ class Scheduler:
     def by_id(self, job_id: str) -> Job | None:
         """The job with this id, or None if no job that is still to be done has it."""
         with self._changed:
-            return next((job for job in self._jobs.values() if job.job_id == job_id), None)
+            return next((job for job in self._jobs if job.job_id == job_id), None)
 
     def ahead_of(self, name: str) -> int | None:
         """How many jobs come before this one, the running one included; None if there is none."""
@@ -94,15 +91,15 @@ class Scheduler:
                 return None
             if job.status is Status.RUNNING:
                 return 0
-            own, current = _turn(job), self._current()
-            overtaken = current is not None and _turn(current) > own
-            return overtaken + sum(_turn(other) < own for other in self._jobs.values())
+            own, current = turn(job), self._current()
+            overtaken = current is not None and turn(current) > own
+            return overtaken + sum(turn(other) < own for other in self._jobs)
 
     def jobs(self) -> list[Job]:
         """All jobs that are still to be done: the running one, then in the order of the queue."""
         with self._changed:
             current = self._current()
-            waiting = sorted((j for j in self._jobs.values() if j is not current), key=_turn)
+            waiting = sorted((j for j in self._jobs if j is not current), key=turn)
         return [current, *waiting] if current else waiting
 
     def next_up(self) -> Job | None:
@@ -110,7 +107,7 @@ class Scheduler:
         with self._changed:
             if self._paused or self._stopping:
                 return None
-            return min(self._due(), key=_turn, default=None)
+            return min(self._jobs.due(self._clock.monotonic()), key=turn, default=None)
 
     def stop_reason(self) -> StopReason | None:
         """Why the running job must stop at its next chunk; None if it may go on."""
@@ -122,11 +119,12 @@ class Scheduler:
             if self._paused:
                 return StopReason.PAUSED
             job = self._current()
-            if job and job.priority is Priority.SCAN and self._ready(Priority.API):
+            now = self._clock.monotonic()
+            if job and job.priority is Priority.SCAN and self._jobs.has_due(Priority.API, now):
                 return StopReason.PREEMPTED
             return None
 
-    # --- what others may ask ---
+    # --- changes ---
 
     def submit(self, job: Job) -> Job:
         """Take a job in, or join it to the one that its file has already; returns the one kept.
@@ -144,7 +142,7 @@ class Scheduler:
         return kept
 
     def arrived(self, name: str) -> None:
-        """The file of an ordered job is whole: the job may run."""
+        """The file of a requested job is complete: the job may run."""
         self._transition(name, Status.QUEUED, "the file is whole", only_from=Status.ARRIVING)
 
     def wake(self, name: str, why: str, **changes: Any) -> None:
@@ -160,10 +158,10 @@ class Scheduler:
             was_running = job.status is Status.RUNNING
             if was_running:
                 self._cancelled = True
-            gone = job.to(Status.CANCELLED, cause=cause)
-            del self._jobs[name]
+            cancelled = job.to(Status.CANCELLED, cause=cause)
+            self._jobs.remove(name)
             self._changed.notify_all()
-        self._tell(gone, cause)
+        self._tell(cancelled, cause)
         return was_running
 
     def pause(self) -> None:
@@ -179,7 +177,7 @@ class Scheduler:
             self._stopping = True
             self._changed.notify_all()
 
-    # --- what the runner does ---
+    # --- for the runner ---
 
     def take(self, timeout_s: float) -> Job | None:
         """The next job, now RUNNING; None if none became ready in time, or at shutdown."""
@@ -190,11 +188,11 @@ class Scheduler:
                 if self._stopping or now >= deadline:
                     return None
                 # While paused, a retry that is due changes nothing.
-                until = deadline if self._paused else min(deadline, self._next_retry())
+                until = deadline if self._paused else min(deadline, self._jobs.next_retry())
                 self._changed.wait(max(until - now, 0.001))
             self._running, self._cancelled = job.name, False
             taken = job.to(Status.RUNNING, progress=_at_stage(job, "loading_model"))
-            self._jobs[job.name] = taken
+            self._jobs.keep(taken)
         self._tell(taken, "its turn")
         return taken
 
@@ -207,7 +205,7 @@ class Scheduler:
             changed = change(job)
             if changed.status is not job.status:
                 raise ValueError("only transitions change the status")
-            self._jobs[name] = changed
+            self._jobs.keep(changed)
         if changed.progress != job.progress:
             self._on_progress(changed)
         return changed
@@ -218,7 +216,7 @@ class Scheduler:
             return name in self._jobs and self._running == name and not self._cancelled
 
     def release(self, name: str, status: Status, why: str, **changes: Any) -> Job | None:
-        """The runner lets go of the running job. None if it was cancelled meanwhile.
+        """End the run of the running job. None if it was cancelled meanwhile.
 
         QUEUED and WAITING keep their place; COMPLETED and FAILED leave the queue.
         Raises ValueError, with nothing changed, if the step is not legal.
@@ -233,7 +231,7 @@ class Scheduler:
                 self._changed.notify_all()
                 return None
             if released.finished:
-                del self._jobs[name]
+                self._jobs.remove(name)
             else:
                 self._keep(released.evolve(progress=_at_stage(released, "queued")))
             self._changed.notify_all()
@@ -247,58 +245,27 @@ class Scheduler:
         return self._jobs.get(self._running) if self._running and not self._cancelled else None
 
     def _joined(self, known: Job, asked: Job) -> Job:
-        told: dict[str, Any] = {
+        changes: dict[str, Any] = {
             "clients": known.clients + tuple(c for c in asked.clients if c not in known.clients),
             "callback_urls": tuple(dict.fromkeys(known.callback_urls + asked.callback_urls)),
         }
         if asked.priority >= known.priority:
-            joined = known.evolve(**told)
+            joined = known.evolve(**changes)
             return known if joined == known else joined
-        if known.not_before == math.inf:  # it waited for somebody's hand, and here it is
-            told |= {"not_before": 0.0, "error": None}
+        if known.not_before == math.inf:  # it waited for a person, who has acted now
+            changes |= {"not_before": 0.0, "error": None}
         return known.evolve(
-            priority=asked.priority, job_id=asked.job_id, sequence=next(self._sequence), **told
+            priority=asked.priority, job_id=asked.job_id, sequence=next(self._sequence), **changes
         )
 
     def _keep(self, job: Job) -> None:
-        self._jobs[job.name] = job
-        if job.status in (Status.QUEUED, Status.WAITING):
-            heapq.heappush(self._heap, (job.priority, job.sequence, job.name))
+        self._jobs.keep(job)
         self._changed.notify_all()
 
     def _pop(self) -> Job | None:
         if self._paused or self._stopping or self._running:
             return None
-        waiting: list[tuple[int, int, str]] = []
-        found = None
-        while self._heap and found is None:
-            entry = heapq.heappop(self._heap)
-            job = self._jobs.get(entry[2])
-            if job is None or (job.priority, job.sequence) != entry[:2]:
-                continue
-            if job.status is Status.WAITING:
-                if job.not_before > self._clock.monotonic():
-                    waiting.append(entry)
-                    continue
-                job = job.to(Status.QUEUED)
-            if job.status is Status.QUEUED:
-                found = job
-        for entry in waiting:
-            heapq.heappush(self._heap, entry)
-        return found
-
-    def _ready(self, priority: Priority) -> bool:
-        return any(job.priority is priority for job in self._due())
-
-    def _due(self) -> Iterator[Job]:
-        """Those that could be taken now, in no order."""
-        now = self._clock.monotonic()
-        ready = (j for j in self._jobs.values() if j.status in (Status.QUEUED, Status.WAITING))
-        return (job for job in ready if job.not_before <= now)
-
-    def _next_retry(self) -> float:
-        times = (j.not_before for j in self._jobs.values() if j.status is Status.WAITING)
-        return min(times, default=float("inf"))
+        return self._jobs.pop(self._clock.monotonic())
 
     def _set(self, *, paused: bool) -> None:
         with self._changed:
@@ -324,10 +291,6 @@ class Scheduler:
     def _tell(self, job: Job, why: str) -> None:
         log.info("%s: %s (%s)", job.name, job.status, why)
         self._on_change(job)
-
-
-#: The order of the queue; asked of every job of a long one, so not a function of our own.
-_turn = operator.attrgetter("priority", "sequence")
 
 
 def _at_stage(job: Job, stage: Stage) -> Progress:
