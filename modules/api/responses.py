@@ -14,7 +14,7 @@ from flask import Response
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Priority
-from modules.outputs.render import render
+from modules.outputs.render import OUTPUT_FORMATS, render
 from modules.recordings.sidecars import stem_of
 from modules.service.answers import Accepted, JobError, Text, View
 from modules.transcript.transcript import segments_from
@@ -44,14 +44,6 @@ STATUSES = {
     "too_many_requests": 429,
     "too_many_listeners": 429,
     "timeout": 503,
-}
-MEDIA_TYPES = {
-    "txt": "text/plain; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-    "tsv": "text/tab-separated-values; charset=utf-8",
-    "json": "application/json",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
 
 
@@ -95,7 +87,7 @@ def text(found: Text, form: str | None, config: Config) -> Response:
     duration_s = float(found.result.get("duration_seconds") or float("inf"))
     title = stem_of(found.name).rpartition("/")[2]
     data = render(form, segments, config.output.txt_timestamps, duration_s, title)
-    response = Response(data, content_type=MEDIA_TYPES[form])
+    response = Response(data, content_type=OUTPUT_FORMATS[form].media_type)
     response.headers["Content-Disposition"] = disposition(f"{title}.{form}")
     return response
 

@@ -17,8 +17,9 @@ from modules.executors.base import Executor, Outcome, RunCallbacks
 from modules.executors.protocol import Started
 from modules.executors.tasks import model_of, task_for
 from modules.jobs.job import Job, Priority
-from modules.outputs.render import render, with_segments
+from modules.outputs.render import render
 from modules.outputs.result import result_json
+from modules.outputs.segments_json import with_segments
 from modules.recordings.checkpoint import Chunks
 from modules.recordings.sidecars import stem_of
 from modules.recordings.store import RecordingStore

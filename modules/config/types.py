@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -197,7 +197,9 @@ Threshold = Annotated[float, between(0.01, 0.99)]
 
 Speakers = Annotated[int, between(1, MAX_SPEAKERS)]
 
+#: The one list of output formats; ``outputs/render.py`` has a row for each.
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "docx"]
+FORMATS: tuple[str, ...] = get_args(Format)
 
 Secret = Annotated[str, AfterValidator(_secret)]
 
@@ -221,6 +223,3 @@ def distinct(formats: tuple[Format, ...]) -> tuple[Format, ...]:
     if len(set(formats)) < len(formats):
         raise ValueError("must name each format once")
     return formats
-
-
-FORMATS = ("txt", "srt", "vtt", "tsv", "json", "docx")

@@ -11,7 +11,7 @@ from modules.executors.protocol import Started
 from modules.executors.tasks import task_for
 from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
-from modules.outputs.render import segment_json
+from modules.outputs.segments_json import segment_json
 from modules.recordings.checkpoint import Checkpoint, Writer
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore

@@ -9,7 +9,8 @@ from typing import Any
 
 from modules.jobs.job import Job
 from modules.logger import get_logger
-from modules.outputs.render import render, with_segments
+from modules.outputs.render import render
+from modules.outputs.segments_json import with_segments
 from modules.recordings.results import Results
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths, stem_of

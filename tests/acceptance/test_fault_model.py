@@ -16,8 +16,8 @@ import pytest
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.clock import SystemClock
 from modules.executors.protocol import Done, Load, Loaded, Ready
-from modules.outputs.render import with_segments
 from modules.outputs.result import result_json
+from modules.outputs.segments_json import with_segments
 from modules.transcript.model import Chunk, RunFacts
 from modules.transcript.transcript import Transcript
 from modules.weights.files import ModelSpec

@@ -14,6 +14,8 @@ from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.errors import TranscriberError
 from modules.intake.intake import TranscriptionRequest
+from modules.outputs.format import OutputFormat
+from modules.outputs.render import OUTPUT_FORMATS
 from modules.service.answers import Accepted, Text
 
 _ORDERS = Tag(name="orders", description="Ask for a text, and get it")
@@ -121,19 +123,8 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
             200: {
                 "description": "the .result, or the text in the format that was asked for",
                 "content": {
-                    "application/json": {"schema": {"type": "object"}},
-                    **{
-                        kind: {"schema": {"type": "string"}}
-                        for kind in (
-                            "text/plain",
-                            "application/x-subrip",
-                            "text/vtt",
-                            "text/tab-separated-values",
-                        )
-                    },
-                    responses.MEDIA_TYPES["docx"]: {
-                        "schema": {"type": "string", "format": "binary"}
-                    },
+                    row.media_type.partition(";")[0]: {"schema": _schema_of(row)}
+                    for row in OUTPUT_FORMATS.values()
                 },
             },
         },
@@ -143,6 +134,13 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
         if isinstance(found, Accepted):
             return responses.accepted(found)
         return responses.text(found, query.format, config)
+
+
+def _schema_of(form: OutputFormat) -> dict[str, str]:
+    if form.media_type == "application/json":
+        return {"type": "object"}
+    is_text = "charset=" in form.media_type
+    return {"type": "string"} if is_text else {"type": "string", "format": "binary"}
 
 
 def _order(name: str, asked: requests.JobFields, force: bool = False) -> TranscriptionRequest:

@@ -9,13 +9,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from modules.config.languages import LANGUAGE_CODES
 from modules.config.types import (
-    FORMATS,
     MAX_SPEAKERS,
     MODEL_SIZES,
     PROMPT_CHARS,
     BeamSize,
     ComputeType,
     Device,
+    Format,
     Language,
     Prompt,
     Speakers,
@@ -154,7 +154,7 @@ class NamePath(BaseModel):
 
 
 class ResultQuery(Request):
-    format: Literal[FORMATS] | None = None  # type: ignore[valid-type]
+    format: Format | None = None
 
 
 class DeleteQuery(Request):

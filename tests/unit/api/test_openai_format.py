@@ -21,8 +21,8 @@ from openai.types.audio import (
 
 from modules.api.openai.format import GRANULARITIES, RESPONSE_FORMATS, body, error, model_size
 from modules.config.types import MODEL_SIZES
-from modules.outputs.render import with_segments
 from modules.outputs.result import result_json
+from modules.outputs.segments_json import with_segments
 from modules.transcript.model import RunFacts
 from modules.transcript.transcript import Transcript
 from tests.builders import NOON, a_chunk, a_job, a_segment, a_word

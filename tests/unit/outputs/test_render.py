@@ -10,7 +10,8 @@ import docx
 import pytest
 
 from modules.config.types import FORMATS
-from modules.outputs.render import full_text, render, segment_json, with_segments
+from modules.outputs.render import render
+from modules.outputs.segments_json import full_text, segment_json, with_segments
 from modules.storage.atomic import to_json
 from modules.transcript.model import Segment
 from tests.builders import a_segment

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from modules.jobs.job import Job
-from modules.outputs.render import with_segments
 from modules.outputs.result import result_json
+from modules.outputs.segments_json import with_segments
 from modules.transcript.model import Chunk, Dropped, RunFacts, Turn
 from modules.transcript.transcript import Transcript, segments_of
 from tests.builders import NOON, SETTINGS, SOURCE, a_chunk, a_job, a_segment, a_word

@@ -14,7 +14,7 @@ import pytest
 from modules.config.types import FORMATS
 from modules.errors import StorageError
 from modules.jobs.job import Job
-from modules.outputs.render import segment_json
+from modules.outputs.segments_json import segment_json
 from modules.recordings.sidecars import CHECKPOINT, sidecar_name
 from modules.recordings.state import job_to_json
 from modules.recordings.store import RecordingStore
