@@ -60,7 +60,7 @@ class WorkerError(TranscriberError):
 
 
 class StorageError(TranscriberError):
-    """The folder cannot be read or written just now. Never counts as an attempt; waits."""
+    """The folder cannot be read or written at the moment. Never counts as an attempt; waits."""
 
 
 class LockHeldError(TranscriberError):

@@ -14,7 +14,7 @@ from typing import TextIO
 #: the direction of writing, and the surrogates that stand for undecodable bytes in a file name.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-#: Libraries that tell of every step at INFO or DEBUG; only their warnings are our reader's news.
+#: Libraries that log every step at INFO or DEBUG; only their warnings concern our reader.
 _TALKATIVE = ("filelock", "urllib3", "waitress", "watchdog", "werkzeug")
 
 
@@ -38,7 +38,7 @@ class LineFormatter(logging.Formatter):
             lines += self.formatException(record.exc_info).split("\n")
         if record.stack_info:
             lines += self.formatStack(record.stack_info).split("\n")
-        # Indented, so that nothing in a traceback can pass for a record of its own.
+        # Indented, so that nothing in a traceback can be taken for a record of its own.
         return "\n    ".join([lines[0], *map(one_line, lines[1:])])
 
 

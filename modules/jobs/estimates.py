@@ -42,7 +42,7 @@ class _Learned(Frozen):
 
 
 class Estimates:
-    """Learns and tells; kept in ``path``, or in memory alone if None. Never raises.
+    """Learns from each run; kept in ``path``, or in memory alone if None. Never raises.
 
     One thread learns; any may ask.
     """
@@ -74,7 +74,7 @@ class Estimates:
     def remaining_s(
         self, job: Job, ran_s: float | None = None, gained_s: float | None = None
     ) -> float | None:
-        """Seconds of work that a job still needs, or None if nobody can say. Finite, not negative.
+        """Seconds of work that a job still needs, or None if not known. Finite, not negative.
 
         Of a job that runs: it has gained ``gained_s`` seconds of audio in ``ran_s`` of work.
         """
@@ -91,11 +91,11 @@ class Estimates:
         """Seconds until a file's result is there: its own work, and that of the jobs before it.
 
         ``jobs`` as ``Scheduler.jobs()`` has them; ``ran_s`` and ``gained_s`` are of the running
-        one. None if the file is not among them, or if nobody can say of one of them.
+        one. None if the file is not among them, or if that is not known of one of them.
         """
         total = 0.0
         for job in jobs:
-            # A file that is still being copied is passed by those behind it.
+            # Files behind one that is still being copied overtake it.
             if job.status is Status.ARRIVING and job.name != name:
                 continue
             running = job.status is Status.RUNNING

@@ -1,4 +1,4 @@
-"""What happens to jobs, told to whoever listens. Nobody who listens can hold up the work."""
+"""Events about jobs, for subscribers. A slow subscriber does not delay the work."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _RUINED = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB}
 )
 
-#: ``seq`` grows with every note, so it tells what was noted last. Names are bytes, as on the disk.
+#: ``seq`` grows with every note, so it shows what was noted last. Names are bytes, as on the disk.
 _SCHEMA = (
     "PRAGMA journal_mode=TRUNCATE",  # nothing of WAL's shared memory works on a network share
     "PRAGMA synchronous=NORMAL",
@@ -97,7 +97,7 @@ class JobIndex:
             return _entry(self._ask(_LATEST, lambda: (os.fsencode(name),)))
 
     def close(self) -> None:
-        """Let go of the file. What is noted or asked afterwards is passed over in silence."""
+        """Close the file. What is noted or asked afterwards is ignored."""
         with self._lock:
             self._closed = True
             self._disconnect()
@@ -127,7 +127,7 @@ class JobIndex:
 
     def _connected(self) -> sqlite3.Connection:
         if self._database and not self._path.exists():
-            self._disconnect()  # somebody tidied up; what we wrote would go nowhere
+            self._disconnect()  # it was removed by hand; what we wrote would be lost
         if self._database is None:
             # Not its parents: a share that is not mounted must not grow folders.
             self._path.parent.mkdir(exist_ok=True)

@@ -24,7 +24,7 @@ class Status(StrEnum):
     """Where a job stands."""
 
     ARRIVING = "arriving"  #: ordered, but the file is still being copied, or copied anew
-    QUEUED = "queued"  #: whole and waiting for its turn
+    QUEUED = "queued"  #: complete and waiting for its turn
     WAITING = "waiting"  #: failed, backing off before the next attempt
     RUNNING = "running"  #: the worker has it
     COMPLETED = "completed"  #: the result is on disk
@@ -118,7 +118,7 @@ class Job:
 
     ``sequence`` is its place in the queue; it keeps it when it yields. ``position_s``: seconds of
     audio that the checkpoint holds. ``not_before``: monotonic seconds, for back-off.
-    ``callback_urls`` are told how it ended; ``cause`` says why it was cancelled.
+    ``callback_urls`` get a webhook when it ends; ``cause`` says why it was cancelled.
     """
 
     name: str

@@ -22,7 +22,7 @@ class FileIdentity(Frozen):
         return self.mtime_ns == other.mtime_ns or self.fingerprint == other.fingerprint
 
     def surely_same_as(self, other: FileIdentity) -> bool:
-        """The same file, and no byte was written: for one that is in hand.
+        """The same file, and no byte was written: for one that is being processed.
 
         A preallocated file may be filled in its middle, where the fingerprint does not look.
         """

@@ -56,7 +56,7 @@ class MemoryLimit:
 def processor(
     cpuinfo: Path = _CPUINFO, environ: Mapping[str, str] | None = None, machine: str = ""
 ) -> Processor:
-    """This machine's; of what it does not tell, "unknown"."""
+    """This machine's; what is not known is "unknown"."""
     machine = machine or platform.machine()
     facts = _facts(cpuinfo)
     flags = frozenset((facts.get("flags") or facts.get("Features") or "").split())

@@ -55,7 +55,7 @@ class HeldSettings:
     def changes(self, waits: Callable[[str], bool]) -> Iterator[tuple[str, SettingsError | None]]:
         """The recordings that wait and whose settings are right now, or wrong in another way.
 
-        Looks every ``HOLD_S`` seconds, and yields nothing in between. ``waits`` tells whether a
+        Looks every ``HOLD_S`` seconds, and yields nothing in between. ``waits`` answers whether a
         recording still does; those that do not are forgotten.
         """
         now = self._clock.monotonic()

@@ -65,7 +65,7 @@ class Outage:
             return True
         if isinstance(self._error, StorageError):
             self.is_over()
-        return False  # whether a model loads now, only the next file can tell
+        return False  # whether a model loads now is only known with the next file
 
     def is_over(self) -> None:
         """A file was accepted, or the share is back."""

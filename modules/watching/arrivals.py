@@ -1,4 +1,4 @@
-"""The files of the share as the watcher knows them: on the way, or whole and handed over."""
+"""The files of the share as the watcher knows them: arriving, or complete and reported."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from modules.watching.stability import FileSample, StabilityRule, StabilityTrack
 
 log = get_logger("Watcher")
 
-#: So many are looked at together. Then those that are whole are told of, and hints are taken.
+#: So many are looked at together. Then complete ones are reported, and hints are handled.
 BATCH = 500
 
 
 class Sink(Protocol):
-    """Who is told about files; called from the watcher's thread only, and must not be slow."""
+    """Receives reports about files, in the watcher's thread; must not be slow."""
 
     def whole(self, name: str, sample: FileSample) -> None:
-        """The file is whole, and was not handed over in this state before."""
+        """The file is complete, and was not reported in this state before."""
 
     def gone(self, name: str) -> None:
         """A file that was handed over or watched is no longer there under this name."""
 
 
 class Arrivals:
-    """Looks at candidates when they are due and tells the sink, each state of a file once.
+    """Looks at candidates when they are due, and reports each state of a file once.
 
     ``ask_writer``: has this file a writer? None for unknown. One thread drives it.
     """
@@ -50,9 +50,9 @@ class Arrivals:
         self._tracker = StabilityTracker(rule)
         self._known: dict[str, tuple[int, int, int]] = {}
         self._unreadable: set[str] = set()
-        #: Somebody waits to hear of these, be it that they are gone.
+        #: These are reported in any case, also if they were deleted.
         self._asked: set[str] = set()
-        #: The device whose files ``ask_writer`` can be asked about; None if nobody can tell.
+        #: The device whose files ``ask_writer`` can be asked about; None if it is not known.
         self.lease_device: int | None = None
 
     def __contains__(self, name: str) -> bool:
@@ -69,7 +69,7 @@ class Arrivals:
 
     @property
     def settling(self) -> int:
-        """How many files are not known to be whole."""
+        """How many files are not known to be complete."""
         return len(self._tracker)
 
     def next_due(self) -> float | None:
@@ -80,13 +80,13 @@ class Arrivals:
         self._tracker.expect(name, self._clock.monotonic(), closed=closed)
 
     def forget(self, name: str) -> None:
-        """Hand it over again once it is whole, even if it did not change."""
+        """Report it again once it is complete, even if it did not change."""
         self._known.pop(name, None)
         self._asked.add(name)
         self.expect(name)
 
     def start_over(self) -> None:
-        """Nobody could look for a while."""
+        """The share could not be read for a while."""
         self._tracker.start_over(self._clock.monotonic())
 
     def still_known(self, files: Mapping[str, FileSample]) -> Iterator[str]:
@@ -102,9 +102,9 @@ class Arrivals:
             self.expect(name)
 
     def look_at_due(self, is_there: Callable[[], bool]) -> bool:
-        """Look at up to ``BATCH`` that are due, then tell the sink.
+        """Look at up to ``BATCH`` that are due, then report to the sink.
 
-        False, and nothing told, if the share went away meanwhile.
+        False, and nothing is reported, if the share became unavailable meanwhile.
         """
         ready: list[tuple[str, FileSample | None]] = []
         # As of now: what was looked at first may be due once more before the last one had its look.

@@ -47,13 +47,13 @@ LISTENED_TO: list[type[FileSystemEvent]] = [
 
 
 class HintKind(Enum):
-    """What the watcher is told."""
+    """What an event means for the watcher."""
 
     APPEARED = "appeared"  #: it is there, perhaps still being written
     CLOSED = "closed"  #: a writer closed it, or it was moved in
     VANISHED = "vanished"  #: it was deleted or moved away
-    FORGET = "forget"  #: hand it over again
-    RESCAN = "rescan"  #: something happened to a folder, or somebody asks
+    FORGET = "forget"  #: report it again
+    RESCAN = "rescan"  #: something happened to a folder, or a rescan is requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +67,14 @@ class Hint:
 class FolderEvents:
     """An observer that is rebuilt when it dies or when another folder lies under the same path.
 
-    ``tell`` is called from the observer's thread and must only enqueue. The other methods belong
+    ``on_hint`` is called from the observer's thread and must only enqueue. The other methods belong
     to the watcher's thread; the properties to any.
     """
 
-    def __init__(self, root: Path, *, recursive: bool, tell: Callable[[Hint], None]) -> None:
+    def __init__(self, root: Path, *, recursive: bool, on_hint: Callable[[Hint], None]) -> None:
         self._root = root
         self._recursive = recursive
-        self._tell = tell
+        self._on_hint = on_hint
         self._observer: BaseObserver | None = None
         self._identity: tuple[int, int] | None = None
         self._too_few = 0
@@ -93,7 +93,7 @@ class FolderEvents:
 
     @property
     def why_not(self) -> str | None:
-        """Why they cannot be relied on just now; None while they can."""
+        """Why they cannot be relied on at the moment; None while they can."""
         if self.works or self.problem:
             return self.problem
         died = "a thread of its observer died; a new one is on its way"
@@ -129,7 +129,7 @@ class FolderEvents:
     def _start(self, identity: tuple[int, int]) -> None:
         # The watch does not follow links, and the share itself may be one.
         real = os.path.realpath(self._root)
-        handler = _Handler(real, self._recursive, self._tell)
+        handler = _Handler(real, self._recursive, self._on_hint)
         observer: BaseObserver | None = None
         try:
             observer = _new_observer()
@@ -150,10 +150,10 @@ class FolderEvents:
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, root: str, recursive: bool, tell: Callable[[Hint], None]) -> None:
+    def __init__(self, root: str, recursive: bool, on_hint: Callable[[Hint], None]) -> None:
         self._prefix = root.rstrip("/") + "/"
         self._recursive = recursive
-        self._tell = tell
+        self._on_hint = on_hint
 
     def dispatch(self, event: FileSystemEvent) -> None:
         """Never raises: an exception here kills the observer's thread while the rest lives on."""
@@ -165,7 +165,7 @@ class _Handler(FileSystemEventHandler):
     def _handle(self, event: FileSystemEvent) -> None:
         if event.is_directory:
             if self._recursive:
-                self._tell(Hint(HintKind.RESCAN))
+                self._on_hint(Hint(HintKind.RESCAN))
         elif isinstance(event, FileMovedEvent):
             self._pass_on(HintKind.VANISHED, event.src_path)
             self._pass_on(HintKind.CLOSED, event.dest_path)
@@ -180,14 +180,14 @@ class _Handler(FileSystemEventHandler):
         path = os.fsdecode(raw)
         name = path.removeprefix(self._prefix)
         if path.startswith(self._prefix) and is_recording(name):
-            self._tell(Hint(kind, name))
+            self._on_hint(Hint(kind, name))
 
 
 def _new_observer() -> BaseObserver:
     if platform.system() == "Linux":
         from watchdog.observers.inotify import InotifyObserver
 
-        # Full events tell a file that was moved in from one that is only just created.
+        # Full events distinguish a file that was moved in from one that was only just created.
         return InotifyObserver(generate_full_events=True)
     return Observer()
 
@@ -205,7 +205,7 @@ def _end(observer: BaseObserver) -> None:
 
 
 def _watch_count() -> int | None:
-    """Folders that inotify watches for this process, None where the kernel does not tell.
+    """Folders that inotify watches for this process, None where the kernel does not say.
 
     An unmount takes the watches away and leaves every thread alive.
     """

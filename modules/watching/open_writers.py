@@ -1,6 +1,6 @@
-"""Does anybody have this file open for writing? Linux tells, on a local disk.
+"""Does a process have this file open for writing? Linux says so, on a local disk.
 
-A read lease (fcntl(2), F_SETLEASE) is only granted on a file that nobody has open for writing,
+A read lease (fcntl(2), F_SETLEASE) is only granted on a file that no process has open for writing,
 writable mappings included. It is given back at once.
 """
 
@@ -23,7 +23,7 @@ LEASE_FILESYSTEMS = frozenset(
 def ignore_lease_signals() -> None:
     """Keep SIGIO from killing the process. Main thread only; without it ``has_writer`` is blind.
 
-    Somebody who opens the file in the instant of our lease makes the kernel send it to us.
+    A process that opens the file during our lease makes the kernel send it to us.
     """
     signal.signal(signal.SIGIO, signal.SIG_IGN)
 
@@ -38,7 +38,7 @@ def leases_tell(folder: Path) -> bool:
 
 
 def has_writer(path: Path) -> bool | None:
-    """True: open for writing somewhere. False: by nobody. None: unknown.
+    """True: open for writing somewhere. False: nowhere. None: unknown.
 
     Unknown is usual for files of other users (no CAP_LEASE). Ask only where ``leases_tell``.
     """
@@ -48,7 +48,7 @@ def has_writer(path: Path) -> bool | None:
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
-        # Somebody holds a write lease, as Samba does for a client that caches its writes.
+        # There is a write lease, as Samba takes one for a client that caches its writes.
         return True if error.errno == errno.EAGAIN else None
     try:
         return _lease_refused(descriptor)

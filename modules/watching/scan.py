@@ -13,14 +13,14 @@ from modules.watching.stability import FileSample
 
 @dataclass
 class Scan:
-    """What one walk saw: regular files by name, subfolders entered, subfolders passed by.
+    """What one walk saw: regular files by name, subfolders entered, subfolders skipped.
 
     ``problems``: what could not be read, one line each; nothing is known about those.
     """
 
     files: dict[str, FileSample] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
-    passed_by: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -34,18 +34,18 @@ def scan(
     """Walk the folder. Raises OSError if the root cannot be listed; the rest goes on without."""
     seen = Scan()
     _scan_folder(root, "", seen, wants_file, wants_folder)
-    waiting = list(seen.passed_by)
+    waiting = list(seen.skipped)
     while recursive and waiting:
         name = waiting.pop()
         seen.folders.append(name)
-        before = len(seen.passed_by)
+        before = len(seen.skipped)
         try:
             _scan_folder(root, name, seen, wants_file, wants_folder)
         except OSError as error:
             seen.problems.append(f"{name}: {error.strerror}")
-        waiting += seen.passed_by[before:]
+        waiting += seen.skipped[before:]
     if recursive:
-        seen.passed_by.clear()
+        seen.skipped.clear()
     return seen
 
 
@@ -62,11 +62,11 @@ def _scan_folder(
             try:
                 if entry.is_dir(follow_symlinks=False):
                     if wants_folder(name):
-                        seen.passed_by.append(name)
+                        seen.skipped.append(name)
                 elif wants_file(name) and entry.is_file(follow_symlinks=False):
                     seen.files[name] = FileSample.of(entry.stat(follow_symlinks=False))
             except FileNotFoundError:
-                continue  # gone since it was listed
+                continue  # deleted since it was listed
             except OSError as error:
                 seen.problems.append(f"{name}: {error.strerror}")
 
@@ -74,7 +74,7 @@ def _scan_folder(
 def look(root: Path, name: str) -> FileSample | None:
     """The file as it is now; None if there is no regular file of this name without links.
 
-    Raises OSError where that cannot be told (a stale handle, an I/O error).
+    Raises OSError where that is not known (a stale handle, an I/O error).
     """
     folder = name.rpartition("/")[0]
     try:

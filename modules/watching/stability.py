@@ -1,7 +1,7 @@
 """Is this file finished? Pure: the moment and the look at the file are passed in.
 
-A file is whole when nothing about it changed over several looks that span its hold time, and
-nobody is known to have it open for writing. File times are compared, never trusted as times:
+A file is complete when nothing about it changed over several looks that span its hold time, and
+no process is known to have it open for writing. File times are compared, never trusted as times:
 clocks jump, and tools set them.
 """
 
@@ -18,7 +18,7 @@ SAMPLES_MIN = 3
 LOOKS_PER_HOLD = 4
 PACE_MIN_S = 0.1
 
-#: How soon a file that somebody still writes, or that could not be looked at, is tried again.
+#: How soon a file that is still written, or that could not be looked at, is looked at again.
 RETRY_S = 1.0
 
 
@@ -89,7 +89,7 @@ class _Candidate:
 
 
 class StabilityTracker:
-    """The files that are not known to be whole yet, and when to look at each again.
+    """The files that are not known to be complete yet, and when to look at each again.
 
     Knows nothing of where looks and hints come from. Not thread-safe: one thread drives it.
     """
@@ -147,11 +147,11 @@ class StabilityTracker:
         return name in self._candidates and self._candidates[name].still is not None
 
     def drop(self, name: str) -> None:
-        """Whole, gone, or of no interest."""
+        """Complete, deleted, or of no interest."""
         self._candidates.pop(name, None)
 
     def start_over(self, now: float) -> None:
-        """Forget how long anything held still: nobody could look for a while."""
+        """Forget how long files did not change: the share could not be read for a while."""
         for name, candidate in self._candidates.items():
             candidate.still, candidate.closed_hint = None, False
             self._schedule(name, candidate, now)

@@ -41,8 +41,8 @@ class WatchHealth:
     """``events``: "off" by configuration, "degraded" if they should come and do not.
 
     ``last_rescan_s``: what the last rescan cost. ``known_files`` were handed over and are there;
-    ``settling_files`` are not known to be complete. ``sees_writers``: whether the system tells
-    which process has a file open. ``problem`` says what is wrong, if anything.
+    ``settling_files`` are not known to be complete. ``sees_writers``: whether the system shows
+    which files are open for writing. ``problem`` says what is wrong, if anything.
     """
 
     available: bool
@@ -82,7 +82,9 @@ class Watcher:
         rule = StabilityRule(settle_s, stable_s)
         self._arrivals = Arrivals(root, sink, clock, rule, ask_writer)
         self._presence = SharePresence(root)
-        self._events = FolderEvents(root, recursive=recursive, tell=self._hint) if events else None
+        self._events = (
+            FolderEvents(root, recursive=recursive, on_hint=self._hint) if events else None
+        )
         self._hints: deque[Hint] = deque()
         self._schedule = RescanSchedule(clock, rescan_s)
         self._reported: set[str] = set()
@@ -236,9 +238,9 @@ class Watcher:
     def _report_once(self, seen: Scan) -> None:
         for problem in set(seen.problems) - self._reported:
             log.warning("Cannot be read and is passed by: %s", problem)
-        for folder in set(seen.passed_by) - self._reported:
+        for folder in set(seen.skipped) - self._reported:
             log.info("Subfolder %s is not looked at: watch.recursive is off", folder)
-        self._reported.update(seen.problems, seen.passed_by)
+        self._reported.update(seen.problems, seen.skipped)
 
 
 def _names_inside(root: Path, folders: tuple[Path, ...]) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ class Reporter:
         rows.sort(key=lambda row: (_ORDER[row.state], row.when or _LONG_AGO))
         # Of what is gone nothing is kept.
         self._known = self._kept
-        return Report(rows, sorted(seen.passed_by), seen.problems)
+        return Report(rows, sorted(seen.skipped), seen.problems)
 
     def _is_recording(self, name: str) -> bool:
         """Asked of each name at each look."""
