@@ -17,7 +17,7 @@ from modules.api.schemas import requests
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording
 from modules.recordings.uploads import Uploads
-from modules.service.waiting import Gone
+from modules.service.waiting import Disconnected
 from modules.storage.transfer import NAME_MAX
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -136,9 +136,9 @@ def _name_of(file: FileStorage) -> str:
     return (file.filename or "").replace("\\", "/").rpartition("/")[2].strip()
 
 
-def gone_of(environ: dict[str, Any]) -> Gone:
+def disconnected_of(environ: dict[str, Any]) -> Disconnected:
     """Whether the client of this request has left."""
-    left: Gone = environ.get("waitress.client_disconnected", lambda: False)
+    left: Disconnected = environ.get("waitress.client_disconnected", lambda: False)
     return left
 
 

@@ -61,10 +61,10 @@ def new_client() -> str:
 def accepted(answer: Accepted) -> Response:
     """202, with the address where the job can be watched."""
     job = answer.job
-    begun = "started" if answer.how == "started" else "queued"
+    begun = "started" if answer.status == "started" else "queued"
     response = as_json(
         {
-            "status": answer.how,
+            "status": answer.status,
             "message": f"Transcription {begun}",
             "filename": job.name,
             "job_id": job.job_id,

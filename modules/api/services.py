@@ -1,4 +1,4 @@
-"""What the API stands on."""
+"""What the API calls."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from modules.service.waiting import Waiting
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that the blueprint asks; ``report_health`` is the answer of ``/health``."""
+    """What the blueprints call; ``report_health`` is the answer of ``/health``."""
 
     config: Config
-    control: TranscriptionService
+    service: TranscriptionService
     events: Events
     waiting: Waiting
     metrics: Metrics

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from modules.jobs.events import Event, Events
-from modules.service.waiting import LOOK_S, Gone
+from modules.service.waiting import CHECK_S, Disconnected
 
 #: A line now and then keeps proxies from closing a silent connection.
 KEEP_ALIVE_S = 15.0
@@ -18,7 +18,7 @@ def stream(
     after: int | None,
     name: str | None,
     words: Callable[[Event], dict[str, Any]],
-    over: Gone,
+    over: Disconnected,
 ) -> Iterator[bytes]:
     """The text of the stream, until the client leaves, falls behind, or the program ends."""
     listener = events.subscribe(after)
@@ -26,8 +26,8 @@ def stream(
         yield b"retry: 2000\n\n"
         silent_s = 0.0
         while not over() and not listener.lost:
-            taken = listener.take(LOOK_S)
-            silent_s = 0.0 if taken else silent_s + LOOK_S
+            taken = listener.take(CHECK_S)
+            silent_s = 0.0 if taken else silent_s + CHECK_S
             for event in taken:
                 if name is None or event.job.name == name:
                     yield _message(event, words(event))

@@ -105,11 +105,11 @@ class _DirectBackend:
 
     def retry(self, name: str) -> None:
         self._owner.beat()
-        self._daemon.control.retry(name, None)
+        self._daemon.service.retry(name, None)
 
     def delete(self, name: str) -> dict[str, Any]:
         self._owner.beat()
-        return folder_requests.removal(self._daemon.control.delete(name))
+        return folder_requests.removal(self._daemon.service.delete(name))
 
 
 @contextlib.contextmanager
@@ -120,7 +120,7 @@ def _acting(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
         daemon = Daemon(config, clock)
         try:
             daemon.files.prepare()
-            daemon.intake.recover()
+            daemon.intake.recovery.recover()
             _take_orders_in(daemon, config)
             yield _DirectBackend(daemon, owner)
         finally:
@@ -130,7 +130,7 @@ def _acting(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
 def _take_orders_in(daemon: Daemon, config: Config) -> None:
     """So that none is left for a recording that is deleted. Raises StorageError."""
     try:
-        folder_orders.carry_out(config.shared_directory, daemon.intake)
+        folder_orders.carry_out(config.shared_directory, daemon.service.submit)
     except StorageError:
         raise
     except TranscriberError:

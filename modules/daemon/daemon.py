@@ -36,7 +36,10 @@ from modules.runner.runner import Runner
 from modules.service import folder_orders
 from modules.service.job_events import JobEvents
 from modules.service.metrics import Metrics, Observation
+from modules.service.request_checks import RequestChecks
 from modules.service.service import TranscriptionService
+from modules.service.status import StatusReader
+from modules.service.submission import Submission
 from modules.service.waiting import Waiting
 from modules.watching.open_writers import ignore_lease_signals
 from modules.watching.watcher import Watcher
@@ -65,7 +68,13 @@ class Daemon:
         self.events = Events()
         self.scheduler = Scheduler(clock, self._on_change, self._on_progress)
         self.journal = StateWriter(self.files.states, self.scheduler.get)
-        self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
+        self.intake = Intake(
+            config, self.scheduler, self.files, self.journal, clock,
+            is_complete=lambda name: self.watcher.holds(name),
+            look_again=lambda name: self.watcher.forget(name),
+            is_same_share=self._is_same_share,
+            on_ended=self._on_ended_before,
+        )  # fmt: skip
         self.processor = LocalExecutor(config, clock)
         self.watcher = Watcher(
             config.shared_directory,
@@ -78,8 +87,6 @@ class Daemon:
             stable_s=config.watch.stable_seconds,
             excluded=(config.manual_directory,),
         )
-        self.intake.is_whole = self.watcher.holds
-        self.intake.look_again = self.watcher.forget
         publisher = Publisher(self.files.folder, self.files.results)
         self.runner = Runner(
             config, self.scheduler, self.processor, self.files, publisher, self.journal, clock,
@@ -103,15 +110,23 @@ class Daemon:
         self.callbacks = Webhooks(folder, config.callbacks, clock, self.metrics.callback)
         self.uploads = Uploads(state / "uploads", config.shared_directory)
         estimates = Estimates(state / "speed.json")
-        endings = JobEvents(config, self.register, estimates, self.callbacks, self.metrics, clock)
-        self.intake.settled = endings.settle
-        self.intake.is_same_share = self._is_same_share
-        # Who waits is woken after it was noted how the job ended.
-        self.events.hooks += [endings.hear, self.waiting.tell]
-        self.control = TranscriptionService(
-            config, self.scheduler, self.files, self.intake, self.register, estimates,
-            self.waiting, self.callbacks, clock, lambda: self.processor.compute_types,
+        self.job_events = JobEvents(
+            config, self.register, estimates, self.callbacks, self.metrics, clock
+        )
+        # Waiting clients are woken after it was noted how the job ended.
+        self.events.hooks += [self.job_events.on_event, self.waiting.on_event]
+        requests, files = self.intake.requests, self.files
+        checks = RequestChecks(
+            config, requests, files.settings, self.register, self.callbacks.check,
+            lambda: self.processor.compute_types,
         )  # fmt: skip
+        status = StatusReader(self.scheduler, files, self.register, estimates)
+        submission = Submission(
+            config, self.scheduler, files, requests, checks, status, self.register, self.waiting
+        )
+        self.service = TranscriptionService(
+            self.scheduler, files, requests, checks, status, submission, self.register, clock
+        )
 
     def _serve(self) -> Server:
         """The HTTP server, bound to its port. Raises TranscriberError."""
@@ -119,7 +134,7 @@ class Daemon:
         app = create_app(
             Services(
                 self._config,
-                self.control,
+                self.service,
                 self.events,
                 self.waiting,
                 self.metrics,
@@ -186,7 +201,7 @@ class Daemon:
             self.uploads.prepare()
             server = self._serve()
             self._warn_if_open()
-            self.intake.recover()
+            self.intake.recovery.recover()
             self._obey_pause_flag()
             if self._first_run:
                 self._first_run.drop_sample(self._config.shared_directory)
@@ -220,6 +235,10 @@ class Daemon:
         self.journal.record_if_possible(job)
         self.events.publish("transition", job)
 
+    def _on_ended_before(self, job: Job) -> None:
+        """A job of an earlier run, whose end a crash kept from being noted."""
+        self.job_events.note_end(job)
+
     def _on_progress(self, job: Job) -> None:
         self.events.publish("progress", job)
 
@@ -242,7 +261,7 @@ class Daemon:
                 owner.beat()
                 self.journal.catch_up()
             self._obey_pause_flag()
-            folder_orders.carry_out(self._config.shared_directory, self.intake)
+            folder_orders.carry_out(self._config.shared_directory, self.service.submit)
             if self._first_run:
                 self._first_run.show_when_done(self.files)
             self._set_orphans_aside()
@@ -274,13 +293,14 @@ class Daemon:
 
     def _set_orphans_aside(self) -> None:
         up_s = self._clock.monotonic() - self._started
-        if not self.intake.orphans or up_s < self._config.processing.stale_hours * 3600:
+        orphans = self.intake.recovery.orphans
+        if not orphans or up_s < self._config.processing.stale_hours * 3600:
             return
-        for name in list(self.intake.orphans):
+        for name in list(orphans):
             if self.scheduler.get(name) is None and not self.files.folder.is_there(name):
                 self.files.manual.set_aside(name)
                 log.warning("%s: its state was set aside, the recording never came back", name)
-            self.intake.orphans.pop(name, None)
+            orphans.pop(name, None)
 
     def _is_due(self, duty: str, every_s: float) -> bool:
         now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""What a client gets to know of a job, a text or a mistake."""
+"""What a client is answered about a job, a text or an error."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from modules.errors import TranscriberError
-from modules.jobs.job import Job
+from modules.jobs.job import Cause, Job, Status
 from modules.recordings.state import job_to_json
 
-WORDS = {
+#: Why a job has no text: message and remedy by error code.
+MESSAGES = {
     "failed": ("The recording could not be transcribed.", "See manual/ for what to try."),
     "deleted": ("The recording was deleted.", None),
     "superseded": ("Somebody ordered this file with other settings.", "Order it again."),
@@ -24,7 +25,7 @@ class JobError(TranscriberError):
     """A job that ended without a text. ``content``: its ``.in_progress``, for debug answers."""
 
     def __init__(self, code: str, job: Job) -> None:
-        message, remedy = WORDS[code]
+        message, remedy = MESSAGES[code]
         if job.error and code == "failed":
             message = f"{message} {job.error.message}"
         super().__init__(code, message, remedy=remedy)
@@ -35,7 +36,7 @@ class JobError(TranscriberError):
 
 @dataclass(frozen=True)
 class View:
-    """Where a file stands, as ``/status`` says it."""
+    """The state of a file or a job, with the keys of the answer of ``/status``."""
 
     filename: str
     status: State
@@ -54,10 +55,10 @@ class View:
 
 @dataclass(frozen=True)
 class Accepted:
-    """An order that is on its way. ``client`` names who asked."""
+    """A job that is not finished yet. ``position``: how many jobs are ahead of it."""
 
     job: Job
-    how: Literal["started", "queued"]
+    status: Literal["started", "queued"]
     position: int
     client: str | None = None
 
@@ -70,7 +71,8 @@ class Text:
     result: dict[str, Any]
 
 
-def completed(name: str, result: Mapping[str, Any]) -> View:
+def view_of_result(name: str, result: Mapping[str, Any]) -> View:
+    """A finished recording, from the content of its ``.result``."""
     return View(
         filename=name,
         status="completed",
@@ -82,10 +84,14 @@ def completed(name: str, result: Mapping[str, Any]) -> View:
     )
 
 
+def code_of(job: Job) -> str:
+    """The error code for a job that ended without a text."""
+    if job.status is Status.FAILED:
+        return "failed"
+    codes = {Cause.DELETED: "deleted", Cause.SUPERSEDED: "superseded"}
+    return codes.get(job.cause or Cause.GONE, "gone")
+
+
 def code_of_fate(fate: str | None) -> str:
-    return fate if fate in WORDS else "gone"
-
-
-def invalid(key: str, value: object, rule: str) -> TranscriberError:
-    got = "" if ", got " in rule else f", got {value!r}"
-    return TranscriberError("invalid_settings", f"{key}: {rule}{got}.")
+    """The error code for a job that the index says ended like this."""
+    return fate if fate in MESSAGES else "gone"

@@ -1,9 +1,7 @@
-"""What is asked of the running daemon through the folder, with an answer (decision 17).
+"""Requests to the running daemon through the folder, with an answer (decision 17).
 
-``.transcriber/errands/ID.json`` asks, ``ID.answer`` answers. The daemon takes an errand away before
-it carries it out, so that a crash never carries it out twice: a file that came meanwhile under the
-same name would be deleted. Who gets no answer takes the errand back, and knows that nothing was
-done if it was still there.
+``.transcriber/errands/ID.json`` is a request, ``ID.answer`` its answer. A client that gets no
+answer in time takes its request back; if the file was still there, nothing was done.
 """
 
 from __future__ import annotations
@@ -17,18 +15,20 @@ from typing import Any
 
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
-from modules.intake.intake import Removed
+from modules.intake.requests import Removed
 from modules.recordings.names import STATE_FOLDER
-from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
+from modules.service.mailbox import Mailbox
 
-ERRAND, ANSWER = ".json", ".answer"
-#: How long an answer is waited for, and after how long an errand is not carried out any more: it
-#: was left behind by somebody who was killed. Between two machines, clocks may differ.
-PATIENCE_S = 30.0
-BELIEVED_S = 60.0
-_LOOK_S = 0.05
-#: How often one looks whether the daemon is still there.
+REQUEST, ANSWER = ".json", ".answer"
+#: How long a client waits for an answer.
+ANSWER_TIMEOUT_S = 30.0
+#: How old a request may be: its client may have been killed. Clocks of two machines may differ.
+EXPIRY_S = 60.0
+_POLL_S = 0.05
+#: How often the client checks whether the daemon still runs.
 _ALIVE_EVERY_S = 1.0
+#: The names of a long queue.
+_ANSWER_BYTES = 64 * 2**20
 
 
 def folder(shared: Path) -> Path:
@@ -36,7 +36,7 @@ def folder(shared: Path) -> Path:
 
 
 def removal(removed: Removed) -> dict[str, Any]:
-    """What was deleted, in the words of the API."""
+    """What was deleted, with the keys of the API."""
     return {
         "deleted_files": list(removed.deleted),
         "processing_interrupted": removed.interrupted,
@@ -46,59 +46,46 @@ def removal(removed: Removed) -> dict[str, Any]:
 
 def ask(
     shared: Path,
-    errand: dict[str, str],
+    request: dict[str, str],
     clock: Clock,
     is_alive: Callable[[], bool],
-    patience_s: float = PATIENCE_S,
+    timeout_s: float = ANSWER_TIMEOUT_S,
 ) -> dict[str, Any]:
-    """The daemon's answer to an errand.
+    """The daemon's answer to a request.
 
     Raises TranscriberError: the daemon's own refusal, or ``no_answer``; StorageError.
     """
-    place = folder(shared)
-    with storage_errors(place):
-        place.mkdir(parents=True, exist_ok=True)
+    mailbox = Mailbox(folder(shared), _ANSWER_BYTES)
     name = secrets.token_hex(16)
-    content = {**errand, "creation_time": iso(clock.utc_now())}
-    write_whole(place / f"{name}{ERRAND}", to_json(content))
+    mailbox.put(f"{name}{REQUEST}", {**request, "creation_time": iso(clock.utc_now())})
     try:
-        answer = _wait(place / f"{name}{ANSWER}", clock, is_alive, patience_s)
+        answer = _wait(mailbox, f"{name}{ANSWER}", clock, is_alive, timeout_s)
     finally:
-        taken_back = remove(place / f"{name}{ERRAND}")
+        taken_back = mailbox.remove(f"{name}{REQUEST}")
     if answer is None:  # it may have come at the last moment
-        answer = _read(place / f"{name}{ANSWER}")
+        answer = mailbox.take(f"{name}{ANSWER}")
     if answer is None:
         raise _no_answer(taken_back)
     return _unless_refused(answer)
 
 
 def _wait(
-    path: Path, clock: Clock, is_alive: Callable[[], bool], patience_s: float
+    mailbox: Mailbox, file: str, clock: Clock, is_alive: Callable[[], bool], timeout_s: float
 ) -> dict[str, Any] | None:
-    """The answer; None if it did not come in time, or nobody is there any more to give it."""
+    """The answer; None if it did not come in time, or if the daemon no longer runs."""
     now = clock.monotonic()
-    deadline, look_due = now + patience_s, now + _ALIVE_EVERY_S
+    deadline, check_due = now + timeout_s, now + _ALIVE_EVERY_S
     while now < deadline:
-        answer = _read(path)
+        answer = mailbox.take(file)
         if answer is not None:
             return answer
-        if now >= look_due:
-            look_due = now + _ALIVE_EVERY_S
+        if now >= check_due:
+            check_due = now + _ALIVE_EVERY_S
             if not is_alive():
                 return None
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
         now = clock.monotonic()
     return None
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    with storage_errors(path):
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return None
-    remove(path)
-    return parse_json(content, path.name)
 
 
 def _no_answer(taken_back: bool) -> TranscriberError:

@@ -1,4 +1,4 @@
-"""What follows from events: the register, what was learned of speed, figures, callbacks."""
+"""What follows from job events: the index of jobs, speed estimates, metrics, webhooks."""
 
 from __future__ import annotations
 
@@ -17,39 +17,40 @@ log = get_logger("Endings")
 
 
 class JobEvents:
-    """Hears every event, in the thread that caused it."""
+    """Receives every event, in the thread that caused it."""
 
     def __init__(
         self,
         config: Config,
-        register: JobIndex,
+        index: JobIndex,
         estimates: Estimates,
         callbacks: Webhooks,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._config = config
-        self._register = register
+        self._index = index
         self._estimates = estimates
         self._callbacks = callbacks
         self._metrics = metrics
         self._clock = clock
+        #: The stage of the running job, and since when.
         self._stage: tuple[str, float] | None = None
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         job = event.job
         if job.status is Status.RUNNING:
-            self._note_stage(job.progress.stage)
+            self._measure_stage(job.progress.stage)
         elif event.kind == "transition" and self._stage:
-            self._note_stage(None)
+            self._measure_stage(None)
         if job.finished and job.cause is not Cause.REPLACED:
-            self.settle(job)
-            self._measure(job)
+            self.note_end(job)
+            self._measure_job(job)
         elif event.kind == "transition" and job.priority is Priority.API:
             self._note(job, None)
 
-    def settle(self, job: Job) -> None:
-        """Note how a job ended, and tell who asked to be told."""
+    def note_end(self, job: Job) -> None:
+        """Note in the index how a job ended, and send the webhooks that report it."""
         fate = str(job.cause or job.status)
         self._note(job, fate)
         urls = job.callback_urls or (self._config.callbacks.url,)
@@ -77,9 +78,9 @@ class JobEvents:
         }
 
     def _note(self, job: Job, fate: str | None) -> None:
-        self._register.note(job.job_id, job.name, fate, iso(self._clock.utc_now()))
+        self._index.note(job.job_id, job.name, fate, iso(self._clock.utc_now()))
 
-    def _measure(self, job: Job) -> None:
+    def _measure_job(self, job: Job) -> None:
         work_s = sum(attempt.running_seconds for attempt in job.attempts)
         done = job.status is Status.COMPLETED
         audio_s = job.duration_s if done else None
@@ -87,7 +88,7 @@ class JobEvents:
         if audio_s and job.source and work_s:
             self._estimates.learn(job.settings, audio_s, work_s, job.name, job.source.size)
 
-    def _note_stage(self, stage: str | None) -> None:
+    def _measure_stage(self, stage: str | None) -> None:
         now = self._clock.monotonic()
         if self._stage and self._stage[0] != stage:
             self._metrics.stage(self._stage[0], now - self._stage[1])

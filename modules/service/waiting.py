@@ -1,4 +1,4 @@
-"""Clients that wait for a job: a limited number, woken at once, let go when they leave."""
+"""Clients that wait for a job: a limited number, woken when it ends, released when they leave."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 
 from modules.clock import Clock
 from modules.jobs.events import Event
-from modules.jobs.job import Cause, Job, Status
+from modules.jobs.job import Cause, Job
 
-#: How often somebody who waits looks whether the client is still there, in seconds.
-LOOK_S = 1.0
+#: How often a waiting request checks whether its client has disconnected, in seconds.
+CHECK_S = 1.0
 
-Gone = Callable[[], bool]
+Disconnected = Callable[[], bool]
 
 
 class Waiting:
-    """Places for clients that wait. Thread-safe; ``tell`` is called with every event."""
+    """Places for clients that wait. Thread-safe; ``on_event`` is called with every event."""
 
     def __init__(self, clock: Clock, places: int) -> None:
         self._clock = clock
@@ -29,7 +29,7 @@ class Waiting:
 
     @property
     def taken(self) -> int:
-        """How many clients wait just now."""
+        """How many clients currently wait."""
         return self._taken
 
     @property
@@ -38,7 +38,7 @@ class Waiting:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[bool]:
-        """A place for the time of the block; False if all are taken, or at the end."""
+        """A place for the time of the block; False if all are taken, or after ``close``."""
         with self._lock:
             free = self._taken < self._places and not self._closing.is_set()
             self._taken += free
@@ -62,11 +62,11 @@ class Waiting:
                 if not self._watches[job_id]:
                     del self._watches[job_id]
 
-    def pause(self, seconds: float, gone: Gone) -> bool:
-        """Wait a little; False if the client left or the program ends meanwhile."""
-        return not self._closing.wait(seconds) and not gone()
+    def pause(self, seconds: float, disconnected: Disconnected) -> bool:
+        """Wait; False if the client left or the program ends meanwhile."""
+        return not self._closing.wait(seconds) and not disconnected()
 
-    def tell(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         job = event.job
         # A file that was replaced goes on as the same job.
         if not job.finished or job.cause is Cause.REPLACED:
@@ -76,7 +76,7 @@ class Waiting:
                 watch.end(job)
 
     def close(self) -> None:
-        """Let everybody go."""
+        """Release every client that waits, and let no more wait."""
         self._closing.set()
         with self._lock:
             for watches in self._watches.values():
@@ -85,7 +85,7 @@ class Waiting:
 
 
 class Watch:
-    """One client's look at one job."""
+    """One client that waits for one job."""
 
     def __init__(self, clock: Clock, closing: threading.Event) -> None:
         self._clock = clock
@@ -93,14 +93,14 @@ class Watch:
         self._woken = threading.Event()
         self._ended: Job | None = None
 
-    def until_over(self, timeout_s: float, gone: Gone) -> Job | None:
+    def until_ended(self, timeout_s: float, disconnected: Disconnected) -> Job | None:
         """The job as it ended; None if time, client or program ended first."""
         deadline = self._clock.monotonic() + timeout_s
         while self._ended is None and not self._closing.is_set():
             left_s = deadline - self._clock.monotonic()
-            if left_s <= 0 or gone():
+            if left_s <= 0 or disconnected():
                 break
-            self._woken.wait(min(left_s, LOOK_S))
+            self._woken.wait(min(left_s, CHECK_S))
         return self._ended
 
     def end(self, job: Job) -> None:
@@ -109,13 +109,3 @@ class Watch:
 
     def wake(self) -> None:
         self._woken.set()
-
-
-#: What an end that is no text means for those who wait: an error's code.
-def code_of(job: Job) -> str:
-    """The error code for a job that ended without a text."""
-    if job.status is Status.FAILED:
-        return "failed"
-    return {Cause.DELETED: "deleted", Cause.SUPERSEDED: "superseded"}.get(
-        job.cause or Cause.GONE, "gone"
-    )

@@ -21,10 +21,10 @@ BATCH = 500
 class Sink(Protocol):
     """Receives reports about files, in the watcher's thread; must not be slow."""
 
-    def whole(self, name: str, sample: FileSample) -> None:
+    def on_complete(self, name: str, sample: FileSample) -> None:
         """The file is complete, and was not reported in this state before."""
 
-    def gone(self, name: str) -> None:
+    def on_deleted(self, name: str) -> None:
         """A file that was handed over or watched is no longer there under this name."""
 
 
@@ -136,10 +136,10 @@ class Arrivals:
     def _hand_over(self, name: str, sample: FileSample | None) -> None:
         # The sink first: if it raises, the file stays a candidate and is tried again.
         if sample is not None:
-            self._sink.whole(name, sample)
+            self._sink.on_complete(name, sample)
             self._known[name] = _state(sample)
         elif name in self._known or name in self._asked or self._tracker.seen(name):
-            self._sink.gone(name)
+            self._sink.on_deleted(name)
             self._known.pop(name, None)
         self._asked.discard(name)
         self._tracker.drop(name)

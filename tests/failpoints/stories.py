@@ -6,7 +6,7 @@ import contextlib
 import functools
 
 from modules.errors import StorageError, TranscriberError, WorkerError
-from modules.intake.intake import TranscriptionRequest
+from modules.intake.request import TranscriptionRequest
 from modules.jobs.job import Status
 from modules.service import folder_orders
 from tests.failpoints import scenery
@@ -18,7 +18,9 @@ from tests.fakes import Plan
 
 
 def force(world: World, life: Life) -> None:
-    life.intake.order(TranscriptionRequest(TALK, client="me", force=True, callback_urls=RECEIVER))
+    life.submitter.submit(
+        TranscriptionRequest(TALK, client="me", force=True, callback_urls=RECEIVER)
+    )
 
 
 def leave_an_order(world: World, life: Life) -> None:
@@ -27,7 +29,7 @@ def leave_an_order(world: World, life: Life) -> None:
 
 def bring_back(world: World, life: Life) -> None:
     try:
-        life.intake.bring_back(TALK, "me")
+        life.submitter.bring_back(TALK, "me")
     except TranscriberError as error:
         # It was brought back, but the process died before it could say so.
         if error.code not in ("name_taken", "file_not_found"):
@@ -35,14 +37,14 @@ def bring_back(world: World, life: Life) -> None:
 
 
 def remove(world: World, life: Life) -> None:
-    life.intake.remove(TALK)
+    life.intake.requests.remove(TALK)
 
 
 def remove_what_runs(world: World, life: Life) -> bool:
     """From the second chunk on, and until it is answered."""
     world.meddled = world.meddled or _has_a_chunk(life)
     if world.meddled:
-        life.intake.remove(TALK)
+        life.intake.requests.remove(TALK)
     return world.meddled
 
 

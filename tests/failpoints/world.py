@@ -30,6 +30,7 @@ from tests.builders import a_config, a_model
 from tests.disk import Call, Died, Disk, Fault
 from tests.failpoints.verdict import essence
 from tests.fakes import FakeClock, FakeExecutor, Plan
+from tests.submitter import Submitter
 
 SOUND = b"sound of a talk" * 40
 STEP_S = 5.0
@@ -172,14 +173,18 @@ class Life:
         self.files = RecordingStore(world.shared, world.manual)
         self.scheduler = Scheduler(clock, self._on_change)
         self.journal = StateWriter(self.files.states, self.scheduler.get)
-        self.intake = Intake(config, self.scheduler, self.files, self.journal, clock)
+        self.intake = Intake(
+            config, self.scheduler, self.files, self.journal, clock,
+            is_complete=lambda name: self.watcher.holds(name),
+            look_again=lambda name: self.watcher.forget(name),
+            is_same_share=lambda: True,
+            on_ended=self._notify,
+        )  # fmt: skip
+        self.submitter = Submitter(config, self.intake, self.files)
         self.watcher = Watcher(
             world.shared, self.intake, clock, recursive=True, events=False,
             rescan_s=STEP_S, settle_s=STEP_S, stable_s=STEP_S, ask_writer=lambda path: None,
         )  # fmt: skip
-        self.intake.is_whole = self.watcher.holds
-        self.intake.look_again = self.watcher.forget
-        self.intake.settled = self._settled
         publisher = Publisher(self.files.folder, self.files.results)
         self.runner = Runner(
             config, self.scheduler, world.processor, self.files, publisher, self.journal, clock,  # type: ignore[arg-type]
@@ -192,9 +197,9 @@ class Life:
     def _on_change(self, job: Job) -> None:
         self.journal.record_if_possible(job)
         if job.finished:
-            self._settled(job)
+            self._notify(job)
 
-    def _settled(self, job: Job) -> None:
+    def _notify(self, job: Job) -> None:
         for number, url in enumerate(job.callback_urls):
             self.callbacks.notify(url, {"status": str(job.status)}, f"{job.job_id}-{number}")
 
@@ -210,7 +215,7 @@ class Life:
         self._ask()
         self.watcher.tick_safely()
         with contextlib.suppress(OSError, TranscriberError):
-            folder_orders.carry_out(self.world.shared, self.intake)
+            folder_orders.carry_out(self.world.shared, self.submitter.submit)
         plan = self.world.story.plan
         plan = Plan(plan.chunks, plan.error, plan.error_after, before=self._before_a_chunk)
         self.world.processor.plans = [plan] * 2
@@ -219,7 +224,7 @@ class Life:
     def start(self) -> None:
         self.files.prepare()
         self.uploads.prepare()
-        self.intake.recover()
+        self.intake.recovery.recover()
         self.started = True
 
     def _before_a_chunk(self, index: int) -> None:

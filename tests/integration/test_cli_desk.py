@@ -313,7 +313,7 @@ def test_whoever_else_was_quicker_is_told(
 def test_a_daemon_that_does_not_answer_is_told_and_nothing_is_changed(
     place: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modules.service.folder_requests.PATIENCE_S", 0.2)
+    monkeypatch.setattr("modules.service.folder_requests.ANSWER_TIMEOUT_S", 0.2)
     monkeypatch.setattr("modules.service.folder_requests.ask.__defaults__", (0.2,))
     place.drop("talk.mp3")
     config = load_config(place.config_file, {})

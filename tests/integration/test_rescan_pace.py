@@ -23,10 +23,10 @@ class SlowFolderClock(FakeClock):
 class Nobody:
     """A sink that is told of nothing, as the folder is empty."""
 
-    def whole(self, name: str, sample: FileSample) -> None:
+    def on_complete(self, name: str, sample: FileSample) -> None:
         raise AssertionError(f"there is no {name}")
 
-    def gone(self, name: str) -> None:
+    def on_deleted(self, name: str) -> None:
         raise AssertionError(f"there was no {name}")
 
 

@@ -60,11 +60,11 @@ class Witness:
         self.gones: list[str] = []
         self.trouble: Exception | None = None
 
-    def whole(self, name: str, sample: FileSample) -> None:
+    def on_complete(self, name: str, sample: FileSample) -> None:
         self._fail()
         self.wholes.append((name, sample))
 
-    def gone(self, name: str) -> None:
+    def on_deleted(self, name: str) -> None:
         self._fail()
         self.gones.append(name)
 

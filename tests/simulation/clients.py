@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from modules.errors import TranscriberError
-from modules.intake.intake import TranscriptionRequest
+from modules.intake.request import TranscriptionRequest
 from modules.service import folder_orders
 from modules.storage.atomic import remove, write_whole
 from tests.disk import Disk
@@ -58,14 +58,14 @@ class Clients:
         if force or wishes:
             self._ledger.void(name)
         try:
-            taken = program.intake.order(
+            taken = program.submitter.submit(
                 TranscriptionRequest(name, wishes, self._client(), force=force)
             )
         except TranscriberError as error:
             if error.code == "file_not_found" and self._folder.is_away:
                 raise Violation("absence", f"{name!r} passed for deleted") from error
             raise
-        return f"order {name!a} {wishes} {force}: {taken.how if taken else 'done'}"
+        return f"order {name!a} {wishes} {force}: {taken.outcome if taken else 'done'}"
 
     def leave_order(self, program: Program) -> str:
         """In the folder, as ``transcriber.py submit`` does."""
@@ -87,7 +87,7 @@ class Clients:
         self._ledger.void(name)
         self._ledger.asked_to_go(name)
         try:
-            program.intake.remove(name)
+            program.intake.requests.remove(name)
         finally:
             self._doomed(name)  # also what came in between
         with self._disk.aside():
@@ -120,7 +120,7 @@ class Clients:
         name = recording.where.relative_to(self._folder.manual).as_posix()
         self._ledger.void(name)
         try:
-            program.intake.bring_back(name, self._client())
+            program.submitter.bring_back(name, self._client())
         finally:
             with self._disk.aside():
                 if self._folder.is_at(recording, self._folder.real_shared / name):

@@ -197,7 +197,7 @@ class Inspector:
             raise Violation("manual", f"{name!r} did nothing wrong")
 
     def _nothing_is_left(self, program: Program) -> None:
-        lonely = {sidecar_name(n, s) for n in program.intake.orphans for s in _STATE}
+        lonely = {sidecar_name(n, s) for n in program.intake.recovery.orphans for s in _STATE}
         for path in self._folder.files():
             if not path.is_relative_to(self._folder.shared):
                 continue

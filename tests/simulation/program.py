@@ -25,6 +25,7 @@ from modules.watching.stability import FileSample
 from tests.disk import Died
 from tests.fakes import FakeClock
 from tests.simulation.worker import Worker
+from tests.submitter import Submitter
 
 
 class Owner:
@@ -49,15 +50,16 @@ class Program(Daemon):
 
     def _build_services(self) -> None:
         """None: register, callbacks and what clients see follow from events alone."""
-        self.intake.settled = self._settled
+        self.submitter: Any = Submitter(self._config, self.intake, self.files)
+        self.service = self.submitter
 
-    def _settled(self, job: Job) -> None:
-        """A job of an earlier life whose end nobody heard of."""
+    def _on_ended_before(self, job: Job) -> None:
+        """No index and no webhooks."""
 
     def begin(self) -> None:
         """As at start, before any thread runs. Raises StorageError."""
         self.files.prepare()
-        self.intake.recover()
+        self.intake.recovery.recover()
         self._obey_pause_flag()
 
     def run_once(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modules.intake.intake import Intake
+from modules.intake.recovery import JobRecovery
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.recordings import recovery, state_store
@@ -61,13 +61,13 @@ def takes_the_last_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_what_had_yielded(patch: pytest.MonkeyPatch) -> None:
-    real = Intake._revives
+    real = JobRecovery._needs_job
 
-    def revives(self: Intake, found: Found) -> bool:
+    def needs_job(self: JobRecovery, found: Found) -> bool:
         yielded = [a for a in found.job.attempts if a.status == "interrupted"]
         return real(self, found) and not yielded
 
-    patch.setattr(Intake, "_revives", revives)
+    patch.setattr(JobRecovery, "_needs_job", needs_job)
 
 
 def blames_the_file_for_the_disk(patch: pytest.MonkeyPatch) -> None:

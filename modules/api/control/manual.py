@@ -14,7 +14,7 @@ _MANUAL = Tag(name="manual", description="What could not be transcribed")
 
 
 def add_manual(blueprint: APIBlueprint, services: Services) -> None:
-    desk = services.control
+    service = services.service
 
     @blueprint.get(
         "/manual",
@@ -31,7 +31,7 @@ def add_manual(blueprint: APIBlueprint, services: Services) -> None:
                 "error": view.error,
                 "explanation": failure.explanation,
             }
-            for view, failure in desk.failures()
+            for view, failure in service.failures()
         ]
         return responses.as_json({"files": files})
 
@@ -42,4 +42,4 @@ def add_manual(blueprint: APIBlueprint, services: Services) -> None:
         responses={202: answers.AcceptedAnswer, 404: answers.ErrorAnswer, 409: answers.ErrorAnswer},
     )
     def retry(path: requests.NamePath) -> Response:
-        return responses.accepted(desk.retry(path.filename, responses.new_client()))
+        return responses.accepted(service.retry(path.filename, responses.new_client()))

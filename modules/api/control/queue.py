@@ -10,7 +10,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from modules.api import responses
-from modules.api.forms import gone_of
+from modules.api.forms import disconnected_of
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.api.sse import stream
@@ -21,7 +21,7 @@ _QUEUE = Tag(name="queue", description="What is being done, and stopping it")
 
 
 def add_queue(blueprint: APIBlueprint, services: Services) -> None:
-    desk = services.control
+    service = services.service
 
     @blueprint.get(
         "/queue",
@@ -30,8 +30,10 @@ def add_queue(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: answers.QueueAnswer},
     )
     def queue() -> Response:
-        jobs = [responses.view(view) for view in desk.queue()]
-        return responses.as_json({"paused": desk.paused, "queue_length": len(jobs), "jobs": jobs})
+        jobs = [responses.view(view) for view in service.queue()]
+        return responses.as_json(
+            {"paused": service.paused, "queue_length": len(jobs), "jobs": jobs}
+        )
 
     @blueprint.post(
         "/pause",
@@ -40,14 +42,14 @@ def add_queue(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: answers.PausedAnswer},
     )
     def pause() -> Response:
-        desk.pause()
+        service.pause()
         return responses.as_json({"status": "paused", "message": "Nothing more is started"})
 
     @blueprint.post(
         "/resume", summary="Go on", tags=[_QUEUE], responses={200: answers.PausedAnswer}
     )
     def resume() -> Response:
-        desk.resume()
+        service.resume()
         return responses.as_json({"status": "running", "message": "The queue is going on"})
 
     @blueprint.get(
@@ -69,15 +71,15 @@ def add_queue(blueprint: APIBlueprint, services: Services) -> None:
                 f"{services.events.listeners} clients listen already.",
                 remedy="Ask again later, or raise api.max_listeners.",
             )
-        gone = gone_of(request.environ)
+        disconnected = disconnected_of(request.environ)
         last = request.headers.get("Last-Event-ID", "")
         after = int(last) if last.isascii() and last.isdigit() and len(last) < 16 else None
 
         def over() -> bool:
-            return gone() or services.waiting.closing
+            return disconnected() or services.waiting.closing
 
         def words(event: Event) -> dict[str, Any]:
-            return responses.view(desk.view(event.job)) | {"event": event.kind}
+            return responses.view(service.view(event.job)) | {"event": event.kind}
 
         body: Iterator[bytes] = stream(services.events, after, query.filename, words, over)
         response = Response(body, content_type="text/event-stream")

@@ -9,11 +9,11 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from modules.api import forms, responses
-from modules.api.forms import form, gone_of, request_body
+from modules.api.forms import disconnected_of, form, request_body
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.errors import TranscriberError
-from modules.intake.intake import TranscriptionRequest
+from modules.intake.request import TranscriptionRequest
 from modules.outputs.format import OutputFormat
 from modules.outputs.render import OUTPUT_FORMATS
 from modules.service.answers import Accepted, Text
@@ -31,7 +31,7 @@ _ACCEPTED_OR_TEXT: dict[Any, Any] = {
 
 
 def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
-    desk, config = services.control, services.config
+    service, config = services.service, services.config
 
     def answer(found: Accepted | Text) -> Response:
         if isinstance(found, Accepted):
@@ -42,11 +42,13 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
         with forms.upload(request, services.uploads) as (file, name):
             asked = forms.checked(requests.UploadRequest, forms.fields(request))
             order = _order(name, asked)
-            desk.check(order)
+            service.check(order)
             rename = asked.if_exists == "rename"
             landed = services.uploads.land(file, name, rename=rename)
         wait = bool(asked.wait)
-        return answer(desk.transcribe(_order(landed, asked), wait, gone_of(request.environ)))
+        return answer(
+            service.transcribe(_order(landed, asked), wait, disconnected_of(request.environ))
+        )
 
     @blueprint.post(
         "/transcribe",
@@ -66,7 +68,7 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
         asked = forms.from_json(request, requests.TranscribeRequest)
         order = _order(asked.filename, asked, force=asked.force)
         try:
-            return answer(desk.transcribe(order, asked.wait, gone_of(request.environ)))
+            return answer(service.transcribe(order, asked.wait, disconnected_of(request.environ)))
         except TranscriberError as problem:
             debug = asked.debug if asked.debug is not None else config.whisperx.debug
             return responses.error(problem, asked.filename, config=config, debug=debug)
@@ -93,7 +95,7 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
                     f"filename: must be one name, got {forms.shortened(query.filename)}"
                     f" in the query and {forms.shortened(name)} in the body"
                 )
-        removed = desk.delete(name)
+        removed = service.delete(name)
         return responses.as_json(
             {
                 "status": "deleted",
@@ -111,7 +113,7 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: answers.StatusAnswer, 404: answers.StatusAnswer},
     )
     def status(path: requests.KeyPath) -> Response:
-        view = desk.status(path.key)
+        view = service.status(path.key)
         return responses.as_json(responses.view(view), 404 if view.status == "not_found" else 200)
 
     @blueprint.get(
@@ -130,7 +132,7 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
         },
     )
     def result(path: requests.KeyPath, query: requests.ResultQuery) -> Response:
-        found = desk.result(path.key)
+        found = service.result(path.key)
         if isinstance(found, Accepted):
             return responses.accepted(found)
         return responses.text(found, query.format, config)

@@ -11,7 +11,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import Field
 
 from modules.api import forms, responses
-from modules.api.forms import form, gone_of, request_body
+from modules.api.forms import disconnected_of, form, request_body
 from modules.api.openai.format import (
     GRANULARITIES,
     PREFIX,
@@ -23,7 +23,7 @@ from modules.api.openai.format import (
 from modules.api.schemas import requests
 from modules.api.services import Services
 from modules.errors import TranscriberError
-from modules.intake.intake import TranscriptionRequest
+from modules.intake.request import TranscriptionRequest
 from modules.service.answers import Accepted
 
 _TAG = Tag(name="openai", description="As OpenAI defines them")
@@ -69,7 +69,7 @@ def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str)
             order = TranscriptionRequest(
                 name, _wishes(asked, task, services), client=responses.new_client()
             )
-            services.control.check(order)
+            services.service.check(order)
             landed = services.uploads.land(file, name, rename=True)
         return _answer(
             services, asked, TranscriptionRequest(landed, order.wishes, order.client), task
@@ -119,7 +119,7 @@ def _wishes(asked: SpeechRequest, task: str, services: Services) -> dict[str, An
 def _answer(
     services: Services, asked: SpeechRequest, order: TranscriptionRequest, task: str
 ) -> Response:
-    found = services.control.transcribe(order, True, gone_of(request.environ))
+    found = services.service.transcribe(order, True, disconnected_of(request.environ))
     if isinstance(found, Accepted):
         raise _too_late(found)
     settings = found.result.get("settings") or {}
@@ -127,7 +127,7 @@ def _answer(
     # OpenAI's translations know none.
     granularities = asked.timestamp_granularities if task == "transcribe" else ()
     content, kind = body(found.result, asked.response_format, granularities, task, temperature)
-    services.control.delete(found.name)
+    services.service.delete(found.name)
     if isinstance(content, dict):
         return responses.as_json(content)
     return Response(content.encode("utf-8", errors="replace"), content_type=kind)

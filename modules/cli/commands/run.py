@@ -36,14 +36,14 @@ class Service(Daemon):
 
     def __init__(self, config: Config, clock: Clock, first_run: FirstRun | None = None) -> None:
         super().__init__(config, clock, first_run)
-        self._clerk = FolderResponder(config.shared_directory, self.control, self.scheduler, clock)
+        self._clerk = FolderResponder(config.shared_directory, self.service, self.scheduler, clock)
 
     def _tick(self, owner: Ownership) -> None:
         super()._tick(owner)
         if not self.watcher.available or self._replaced:
             return
         try:
-            self._clerk.attend()
+            self._clerk.tick()
         except TranscriberError as error:
             if self._is_due("complaint", _COMPLAINT_S):
                 log.warning("The shared folder cannot be used just now: %s", error)

@@ -18,6 +18,7 @@ from modules.recordings.store import RecordingStore
 from modules.storage.atomic import to_json
 from tests.builders import a_config, a_job
 from tests.fakes import FakeClock
+from tests.submitter import Submitter
 
 
 def forged(**settings: Any) -> dict[str, Any]:
@@ -54,8 +55,12 @@ class Bench:
         self.files.prepare()
         self.scheduler = Scheduler(FakeClock(), lambda _: None)
         journal = StateWriter(self.files.states, self.scheduler.get)
-        self.intake = Intake(config, self.scheduler, self.files, journal, FakeClock())
-        self.intake.look_again = lambda _: None
+        self.intake = Intake(
+            config, self.scheduler, self.files, journal, FakeClock(),
+            is_complete=lambda _: False, look_again=lambda _: None,
+            is_same_share=lambda: True, on_ended=lambda _: None,
+        )  # fmt: skip
+        self.submitter = Submitter(config, self.intake, self.files)
 
     def put(self, folder: Path, state: dict[str, Any]) -> None:
         (folder / "talk.mp3").write_bytes(b"sound")
@@ -64,7 +69,7 @@ class Bench:
     def recovered(self, state: dict[str, Any]) -> Job:
         """The job that a restart makes of a recording with this state beside it."""
         self.put(self.files.folder.path, state)
-        self.intake.recover()
+        self.intake.recovery.recover()
         job = self.scheduler.get("talk.mp3")
         assert job is not None
         return job
@@ -84,5 +89,5 @@ def test_the_folder_that_the_configuration_names_may_stand_in_it(tmp_path: Path)
 def test_nor_does_one_in_manual(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.put(bench.files.manual.path, forged(model_size=str(tmp_path / "shared" / "weights")))
-    job = bench.intake.bring_back("talk.mp3", None)
+    job = bench.submitter.bring_back("talk.mp3", None)
     assert (job.priority, job.settings.model_size) == (Priority.API, "base")

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from modules.errors import StorageError, TranscriberError
-from modules.intake.intake import Intake, TranscriptionRequest
+from modules.intake.intake import Intake
+from modules.intake.request import CheckedRequest, TranscriptionRequest
+from modules.intake.requests import Submitted
 from modules.jobs.backoff import between_attempts
 from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
@@ -26,13 +28,16 @@ from modules.watching.scan import look
 from modules.watching.stability import FileSample
 from tests.builders import NOON, a_chunk, a_config, a_job
 from tests.fakes import FakeClock
+from tests.submitter import Submitter
 
 
 class Bench:
     """An intake over real files and a real queue."""
 
     def __init__(self, root: Path, recursive: bool = True) -> None:
-        self.config = a_config(root, watch={"recursive": recursive})
+        self.config = a_config(
+            root, watch={"recursive": recursive}, whisperx={"allow_download": True}
+        )
         self.clock = FakeClock()
         self.files = RecordingStore(self.config.shared_directory, self.config.manual_directory)
         self.files.prepare()
@@ -41,11 +46,29 @@ class Bench:
     def restart(self) -> None:
         self.scheduler = Scheduler(self.clock, lambda job: self.journal.record_if_possible(job))
         self.journal = StateWriter(self.files.states, self.scheduler.get)
-        self.intake = Intake(self.config, self.scheduler, self.files, self.journal, self.clock)
         self.looked_again: list[str] = []
-        self.whole_names: set[str] = set()
-        self.intake.look_again = self.looked_again.append
-        self.intake.is_whole = self.whole_names.__contains__
+        self.complete_names: set[str] = set()
+        self.is_same_share = True
+        self.ended: list[Job] = []
+        self.intake = Intake(
+            self.config, self.scheduler, self.files, self.journal, self.clock,
+            is_complete=self.complete_names.__contains__,
+            look_again=self.looked_again.append,
+            is_same_share=lambda: self.is_same_share,
+            on_ended=self.ended.append,
+        )  # fmt: skip
+        self.submitter = Submitter(self.config, self.intake, self.files)
+
+    def check(self, name: str, wishes: dict[str, Any] | None = None, **rest: Any) -> CheckedRequest:
+        return self.submitter.check(TranscriptionRequest(name, wishes or {}, **rest))
+
+    def submit(
+        self, name: str = "talk.mp3", wishes: dict[str, Any] | None = None, **rest: Any
+    ) -> Submitted | None:
+        return self.intake.requests.submit(self.check(name, wishes, **rest))
+
+    def bring_back(self, name: str, client: str | None) -> Job:
+        return self.submitter.bring_back(name, client)
 
     def put(self, name: str = "talk.mp3", content: bytes = b"sound") -> Path:
         path = self.files.folder.path / name
@@ -54,7 +77,7 @@ class Bench:
         return path
 
     def whole(self, name: str = "talk.mp3") -> None:
-        self.intake.whole(name, self.sample(name))
+        self.intake.on_complete(name, self.sample(name))
 
     def sample(self, name: str) -> FileSample:
         sample = look(self.files.folder.path, name)
@@ -175,17 +198,17 @@ def test_a_large_running_file_that_is_written_to_in_its_middle_starts_over(bench
 
 def test_a_file_that_is_gone_is_cancelled(bench: Bench) -> None:
     bench.put()
-    bench.intake.order(TranscriptionRequest("talk.mp3"))
+    bench.submit("talk.mp3")
     (bench.files.folder.path / "talk.mp3").unlink()
-    bench.intake.gone("talk.mp3")
+    bench.intake.on_deleted("talk.mp3")
     assert bench.scheduler.jobs() == []
     assert bench.names() == []
-    bench.intake.gone("talk.mp3")
+    bench.intake.on_deleted("talk.mp3")
 
 
 def test_the_text_of_an_archived_recording_stays(bench: Bench) -> None:
     bench.put("talk.mp3.result", b"{}")
-    bench.intake.gone("talk.mp3")
+    bench.intake.on_deleted("talk.mp3")
     assert bench.names() == ["talk.mp3.result"]
 
 
@@ -194,7 +217,7 @@ def test_a_failing_disk_loses_no_job(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     bench.put()
-    bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
+    bench.submit("talk.mp3", client="me")
     bench.scheduler.arrived("talk.mp3")
     bench.scheduler.take(0)
     source = bench.files.folder.identity("talk.mp3")
@@ -207,7 +230,7 @@ def test_a_failing_disk_loses_no_job(
     with monkeypatch.context() as trouble:
         trouble.setattr(bench.files.states, "drop", fail)
         with pytest.raises(StorageError):
-            bench.intake.gone("talk.mp3") if what == "gone" else bench.whole()
+            bench.intake.on_deleted("talk.mp3") if what == "gone" else bench.whole()
     assert bench.job().clients == ("me",), "the watcher tells it again, and finds it as it was"
 
 
@@ -228,10 +251,10 @@ def test_a_failing_disk_delays_a_new_file(
 def test_what_lies_about_in_another_folder_is_no_leftover(bench: Bench) -> None:
     bench.put()
     bench.files.states.save(bench.save())
-    bench.intake.is_same_share = lambda: False
+    bench.is_same_share = False
     bench.whole()
     with pytest.raises(StorageError):
-        bench.intake.order(TranscriptionRequest("talk.mp3"))
+        bench.submit("talk.mp3")
     assert bench.scheduler.get("talk.mp3") is None
     assert bench.looked_again == ["talk.mp3"]
     assert "talk.mp3.in_progress" in bench.names(), "its order is forgotten"
@@ -252,8 +275,8 @@ def test_a_telegram_id_is_only_logged(bench: Bench, caplog: pytest.LogCaptureFix
 
 def test_an_order_of_a_whole_file_is_queued_and_written_down(bench: Bench) -> None:
     bench.put()
-    bench.whole_names.add("talk.mp3")
-    kept = bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
+    bench.complete_names.add("talk.mp3")
+    kept = bench.submit("talk.mp3", client="me")
     assert kept is not None
     job = bench.job()
     assert (job.status, job.priority, job.clients) == (Status.QUEUED, Priority.API, ("me",))
@@ -264,7 +287,7 @@ def test_an_order_of_a_whole_file_is_queued_and_written_down(bench: Bench) -> No
 
 def test_an_order_of_a_file_on_its_way_starts_when_it_is_whole(bench: Bench) -> None:
     bench.put()
-    bench.intake.order(TranscriptionRequest("talk.mp3"))
+    bench.submit("talk.mp3")
     assert bench.job().status is Status.ARRIVING
     assert bench.looked_again == ["talk.mp3"]
     bench.whole()
@@ -275,7 +298,7 @@ def test_an_order_promotes_a_scanned_file(bench: Bench) -> None:
     bench.put()
     bench.whole()
     scanned = bench.job()
-    bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
+    bench.submit("talk.mp3", client="me")
     assert (bench.job().job_id, bench.job().priority) == (scanned.job_id, Priority.API)
     assert "talk.mp3.in_progress" in bench.names()
 
@@ -285,7 +308,7 @@ def test_an_order_whose_result_is_there_needs_no_job(bench: Bench) -> None:
     bench.put(
         "talk.mp3.result", to_json({"source": bench.files.folder.identity("talk.mp3").model_dump()})
     )
-    assert bench.intake.order(TranscriptionRequest("talk.mp3")) is None
+    assert bench.submit("talk.mp3") is None
     assert bench.names() == ["talk.mp3", "talk.mp3.result"]
 
 
@@ -305,7 +328,7 @@ def test_what_is_no_recording_in_the_folder_is_refused(
     (tmp_path / "outside" / "secret.mp3").write_bytes(b"")
     (bench.files.folder.path / "way").symlink_to(tmp_path / "outside")
     with pytest.raises(TranscriberError) as caught:
-        bench.intake.order(TranscriptionRequest(name))
+        bench.submit(name)
     assert caught.value.code in ("file_not_found", "not_a_recording")
     assert bench.scheduler.jobs() == []
     assert os.listdir(tmp_path / "outside") == ["secret.mp3"]
@@ -315,15 +338,15 @@ def test_a_subfolder_is_refused_while_none_is_looked_at(tmp_path: Path) -> None:
     bench = Bench(tmp_path, recursive=False)
     bench.put("sub/talk.mp3")
     with pytest.raises(TranscriberError, match="subfolder"):
-        bench.intake.order(TranscriptionRequest("sub/talk.mp3"))
-    assert Bench(tmp_path).intake.order(TranscriptionRequest("sub/talk.mp3")) is not None
+        bench.submit("sub/talk.mp3")
+    assert Bench(tmp_path).submit("sub/talk.mp3") is not None
 
 
 def test_an_order_begins_afresh_after_a_failure(bench: Bench) -> None:
     bench.put()
     job = bench.save().open_attempt(NOON)
     bench.checkpoint(job, 2)
-    bench.intake.order(TranscriptionRequest("talk.mp3"))
+    bench.submit("talk.mp3")
     assert ".talk.mp3.checkpoint" not in bench.names()
     assert bench.job().attempts == ()
 
@@ -339,7 +362,7 @@ def test_jobs_come_back_in_their_order(bench: Bench) -> None:
     for number, name in enumerate(["young.mp3", "old.mp3"]):
         os.utime(bench.put(name), (1000 - number, 1000 - number))
         bench.save(name)
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert [job.name for job in bench.scheduler.jobs()] == [
         "early.mp3", "late.mp3", "old.mp3", "young.mp3",
     ]  # fmt: skip
@@ -352,7 +375,7 @@ def test_a_result_of_the_same_job_beats_it(bench: Bench) -> None:
     job = bench.save()
     bench.checkpoint(job, 1)
     bench.put("talk.mp3.result", to_json({"job_id": job.job_id}))
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert bench.scheduler.jobs() == []
     assert bench.names() == ["talk.mp3", "talk.mp3.result"]
 
@@ -362,7 +385,7 @@ def test_a_result_of_another_job_does_not(bench: Bench) -> None:
     bench.save(job_id="new", priority=Priority.API)
     source = bench.files.folder.identity("talk.mp3").model_dump()
     bench.put("talk.mp3.result", to_json({"job_id": "old", "source": source}))
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert bench.job().job_id == "new"
 
 
@@ -371,7 +394,7 @@ def test_a_corrupt_result_beats_nothing(bench: Bench, content: bytes) -> None:
     bench.put()
     bench.save()
     bench.put("talk.mp3.result", content)
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert bench.job().status is Status.QUEUED
 
 
@@ -379,16 +402,16 @@ def test_what_was_moved_to_manual_and_dragged_back_is_new(bench: Bench) -> None:
     bench.put()
     state = job_to_json(a_job()) | {"moved_to_manual": True}
     bench.put("talk.mp3.in_progress", to_json(state))
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert bench.scheduler.jobs() == []
     assert bench.names() == ["talk.mp3"], "the watcher finds it, like any new file"
 
 
 def test_a_sidecar_without_its_recording_is_an_orphan(bench: Bench) -> None:
     bench.save()
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert bench.scheduler.jobs() == []
-    assert list(bench.intake.orphans) == ["talk.mp3"]
+    assert list(bench.intake.recovery.orphans) == ["talk.mp3"]
     assert bench.names() == ["talk.mp3.in_progress"]
 
 
@@ -397,8 +420,8 @@ def test_a_move_to_manual_that_came_through_leaves_no_orphan(bench: Bench) -> No
     (bench.files.manual.path / "talk.mp3").write_bytes(b"sound")
     state = job_to_json(job) | {"moved_to_manual": True}
     (bench.files.manual.path / "talk.mp3.in_progress").write_bytes(to_json(state))
-    bench.intake.recover()
-    assert not bench.intake.orphans
+    bench.intake.recovery.recover()
+    assert not bench.intake.recovery.orphans
     assert bench.names() == []
 
 
@@ -406,7 +429,7 @@ def test_a_move_to_manual_that_came_through_leaves_no_orphan(bench: Bench) -> No
 def test_a_corrupt_sidecar_makes_the_file_new(bench: Bench, content: bytes) -> None:
     bench.put()
     bench.put("talk.mp3.in_progress", content)
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert bench.scheduler.jobs() == []
     assert bench.names() == ["talk.mp3"]
     bench.whole()
@@ -430,7 +453,7 @@ def test_the_wait_after_a_failure_goes_on_after_a_restart(
         )
     bench.files.states.save(failed.to(Status.RUNNING).to(Status.WAITING))
     bench.restart()
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     if left_s:
         bench.clock.advance(left_s - 1)
         assert bench.scheduler.take(0) is None, "its wait is not over"
@@ -452,7 +475,7 @@ def test_an_end_that_makes_no_sense_keeps_nobody_waiting_for_ever(
     forged = failed.attempts[0].model_copy(update={"end_time": end_time, "attempt_number": 10**6})
     bench.files.states.save(failed.evolve(attempts=(forged,)))
     bench.restart()
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     bench.clock.advance(between_attempts(bench.config.processing).pause_s(10**6))
     assert bench.scheduler.take(0) is not None
 
@@ -464,7 +487,7 @@ def test_an_open_attempt_counts_only_without_progress(bench: Bench, chunks: int)
     opened = job.open_attempt(NOON)
     bench.files.states.save(opened)
     bench.checkpoint(opened, chunks)
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     found = bench.job()
     assert found.attempt_number == (1 if chunks else 2)
     assert found.attempts[0].status == ("interrupted" if chunks else "failed")
@@ -477,7 +500,7 @@ def test_only_progress_of_this_attempt_counts(bench: Bench) -> None:
     job = bench.save()
     bench.checkpoint(job, 2)
     bench.files.states.save(job.evolve(position_s=20.0).open_attempt(NOON))
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert bench.job().attempt_number == 2
 
 
@@ -487,7 +510,7 @@ def test_the_third_crash_is_the_last(bench: Bench) -> None:
     for number in range(1, 4):
         bench.files.states.save(job.open_attempt(NOON))
         bench.restart()
-        bench.intake.recover()
+        bench.intake.recovery.recover()
         job = bench.job()
         assert job.given_up is (number == 3)
     assert job.error is not None
@@ -500,7 +523,7 @@ def test_a_file_replaced_while_nobody_looked_must_first_be_whole(bench: Bench) -
     bench.files.states.save(begun)
     bench.checkpoint(begun, 1)
     bench.put(content=b"other")
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert not bench.files.states.checkpoint_path("talk.mp3").exists(), "it is about other bytes"
     job = bench.job()
     assert (job.status, job.source, job.attempts, job.error) == (Status.ARRIVING, None, (), None)
@@ -513,11 +536,11 @@ def test_a_file_replaced_while_nobody_looked_must_first_be_whole(bench: Bench) -
 def test_names_survive_a_restart_as_they_are(bench: Bench, form: Any) -> None:
     for name in (unicodedata.normalize(form, "café.mp3"), "odd \udcff\n.mp3", "ы" * 125 + ".mp3"):
         bench.put(name)
-        bench.whole_names.add(name)
-        bench.intake.order(TranscriptionRequest(name))
+        bench.complete_names.add(name)
+        bench.submit(name)
     before = [job.name for job in bench.scheduler.jobs()]
     bench.restart()
-    bench.intake.recover()
+    bench.intake.recovery.recover()
     assert sorted(job.name for job in bench.scheduler.jobs()) == sorted(before)
 
 
@@ -526,20 +549,16 @@ def test_names_survive_a_restart_as_they_are(bench: Bench, form: Any) -> None:
 
 def test_equal_wishes_join_and_other_ones_supersede(bench: Bench) -> None:
     bench.put()
-    bench.whole_names.add("talk.mp3")
-    first = bench.intake.order(TranscriptionRequest("talk.mp3", {"language": "en"}, client="one"))
-    joined = bench.intake.order(
-        TranscriptionRequest("talk.mp3", {"language": "en", "debug": True}, client="two")
-    )
+    bench.complete_names.add("talk.mp3")
+    first = bench.submit("talk.mp3", {"language": "en"}, client="one")
+    joined = bench.submit("talk.mp3", {"language": "en", "debug": True}, client="two")
     assert first
     assert joined
-    assert (joined.how, joined.job.job_id) == ("joined", first.job.job_id)
+    assert (joined.outcome, joined.job.job_id) == ("joined", first.job.job_id)
     assert joined.job.clients == ("one", "two")
-    other = bench.intake.order(
-        TranscriptionRequest("talk.mp3", {"temperature": 0.5}, client="three")
-    )
+    other = bench.submit("talk.mp3", {"temperature": 0.5}, client="three")
     assert other
-    assert other.how == "superseded"
+    assert other.outcome == "superseded"
     assert other.job.job_id != first.job.job_id
     assert (other.job.settings.language, other.job.settings.temperature) == ("ru", 0.5)
     assert (other.job.clients, other.job.attempts) == (("three",), ())
@@ -553,24 +572,24 @@ def test_an_order_that_could_not_be_written_down_is_done_all_the_same(
         raise StorageError("disk_full", "The disk is full.")
 
     bench.put()
-    bench.intake.is_whole = lambda name: True
+    bench.complete_names.add("talk.mp3")
     if wishes:
-        bench.intake.order(TranscriptionRequest("talk.mp3"))
+        bench.submit("talk.mp3")
     with monkeypatch.context() as trouble:
         trouble.setattr(bench.files.states, "save", full)
         with pytest.raises(StorageError):
-            bench.intake.order(TranscriptionRequest("talk.mp3", wishes))
+            bench.submit("talk.mp3", wishes)
     assert bench.job().status is Status.QUEUED, "it stands there for ever as one on its way"
 
 
 def test_an_id_is_kept_and_cannot_be_taken_twice(bench: Bench) -> None:
     for name in ("a.mp3", "b.mp3"):
         bench.put(name)
-    taken = bench.intake.order(TranscriptionRequest("a.mp3", job_id="call-1"))
+    taken = bench.submit("a.mp3", job_id="call-1")
     assert taken
     assert taken.job.job_id == "call-1"
     with pytest.raises(TranscriberError, match="in use for") as caught:
-        bench.intake.order(TranscriptionRequest("b.mp3", job_id="call-1"))
+        bench.submit("b.mp3", job_id="call-1")
     assert caught.value.code == "job_id_taken"
 
 
@@ -579,61 +598,57 @@ def test_force_makes_a_new_text_and_keeps_the_old_one_meanwhile(bench: Bench) ->
     bench.put(
         "talk.mp3.result", to_json({"source": bench.files.folder.identity("talk.mp3").model_dump()})
     )
-    taken = bench.intake.order(TranscriptionRequest("talk.mp3", force=True))
+    taken = bench.submit("talk.mp3", force=True)
     assert taken
-    assert taken.how == "queued"
+    assert taken.outcome == "queued"
     assert {"talk.mp3.result", "talk.mp3.in_progress"} <= set(bench.names())
 
 
 def test_a_text_whose_recording_is_archived_is_enough(bench: Bench) -> None:
     bench.put("talk.mp3.result", to_json({"filename": "talk.mp3"}))
-    assert bench.intake.order(TranscriptionRequest("talk.mp3")) is None
+    assert bench.submit("talk.mp3") is None
 
 
 def test_a_removal_leaves_nothing_that_was_made_and_nobody_elses(bench: Bench) -> None:
     bench.put()
     bench.put("talk.mp3.result", to_json({"outputs": ["talk.txt", "other.txt"]}))
-    bench.intake.order(TranscriptionRequest("talk.mp3", force=True))
+    bench.submit("talk.mp3", force=True)
     for name in ("talk.txt", "other.txt", ".talk.mp3.checkpoint", "talk.mp3.txt"):
         bench.put(name)
-    removed = bench.intake.remove("talk.mp3")
+    removed = bench.intake.requests.remove("talk.mp3")
     assert (removed.interrupted, removed.dequeued) == (False, True)
     assert set(removed.deleted) == {
         "talk.mp3", "talk.txt", "talk.mp3.result", ".talk.mp3.checkpoint", "talk.mp3.in_progress",
     }  # fmt: skip
     assert bench.names() == ["other.txt", "talk.mp3.txt"]
-    assert bench.intake.remove("talk.mp3").deleted == ()
+    assert bench.intake.requests.remove("talk.mp3").deleted == ()
 
 
 def test_what_comes_back_from_manual_starts_afresh(bench: Bench) -> None:
     folder = bench.files.manual.path
     for name in ("talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress", ".talk.mp3.checkpoint"):
         (folder / name).write_bytes(b"{}")
-    job = bench.intake.bring_back("talk.mp3", "me")
+    job = bench.bring_back("talk.mp3", "me")
     assert (job.priority, job.clients, job.attempt_number) == (Priority.API, ("me",), 1)
     assert list(folder.iterdir()) == []
     with pytest.raises(TranscriberError, match="no file"):
-        bench.intake.bring_back("talk.mp3", None)
+        bench.bring_back("talk.mp3", None)
     (folder / "talk.mp3").write_bytes(b"another")
     with pytest.raises(TranscriberError, match="already") as caught:
-        bench.intake.bring_back("talk.mp3", None)
+        bench.bring_back("talk.mp3", None)
     assert caught.value.code == "name_taken"
     assert (folder / "talk.mp3").read_bytes() == b"another"
 
 
 def test_an_end_that_a_crash_kept_silent_is_told_at_the_start(bench: Bench) -> None:
     bench.put()
-    taken = bench.intake.order(
-        TranscriptionRequest("talk.mp3", callback_urls=("http://example.org/x",))
-    )
+    taken = bench.submit("talk.mp3", callback_urls=("http://example.org/x",))
     assert taken
     bench.put("talk.mp3.result", to_json({"job_id": taken.job.job_id}))
-    told: list[Job] = []
     bench.scheduler.cancel("talk.mp3", Cause.GONE)
     bench.files.states.save(taken.job)
-    bench.intake.settled = told.append
-    bench.intake.recover()
-    assert [(j.status, j.callback_urls) for j in told] == [
+    bench.intake.recovery.recover()
+    assert [(j.status, j.callback_urls) for j in bench.ended] == [
         (Status.COMPLETED, ("http://example.org/x",))
     ]
 
@@ -641,15 +656,13 @@ def test_an_end_that_a_crash_kept_silent_is_told_at_the_start(bench: Bench) -> N
 def test_what_was_ordered_comes_back_with_its_settings(bench: Bench) -> None:
     bench.put()
     wishes = {"language": "en"}
-    taken = bench.intake.order(
-        TranscriptionRequest("talk.mp3", wishes, callback_urls=("http://example.org/x",))
-    )
+    taken = bench.submit("talk.mp3", wishes, callback_urls=("http://example.org/x",))
     assert taken
     state = json.dumps(job_to_json(taken.job))
-    bench.intake.remove("talk.mp3")
+    bench.intake.requests.remove("talk.mp3")
     (bench.files.manual.path / "talk.mp3").write_bytes(b"sound")
     (bench.files.manual.path / "talk.mp3.in_progress").write_text(state, encoding="utf-8")
-    job = bench.intake.bring_back("talk.mp3", "me")
+    job = bench.bring_back("talk.mp3", "me")
     assert (job.settings.language, job.clients) == ("en", ("me",))
     assert job.callback_urls == ("http://example.org/x",)
 
@@ -660,9 +673,7 @@ def test_an_order_that_comes_as_the_file_is_found_keeps_its_state(
     bench.put()
     is_done = bench.files.results.is_done
     order = threading.Thread(
-        target=lambda: bench.intake.order(
-            TranscriptionRequest("talk.mp3", {"language": "en"}, client="me")
-        )
+        target=lambda: bench.submit("talk.mp3", {"language": "en"}, client="me")
     )
 
     def found_just_now(name: str) -> bool:
@@ -687,16 +698,17 @@ def test_an_order_takes_the_settings_beside_the_file_and_its_own_go_before(bench
     bench.put()
     bench.put("settings.yaml", b"language: en\nbeam_size: 2\nvad_onset: 0.4")
     bench.put(OWN, b"beam_size: 3")
-    taken = bench.intake.order(TranscriptionRequest("talk.mp3", {"vad_onset": 0.6}))
+    taken = bench.submit("talk.mp3", {"vad_onset": 0.6})
     assert taken
     settings = taken.job.settings
     assert (settings.language, settings.beam_size, settings.vad_onset) == ("en", 3, 0.6)
     state = json.loads((bench.files.folder.path / "talk.mp3.in_progress").read_bytes())
     assert state["settings"] == settings.model_dump()
+    checked = bench.check("talk.mp3", {"vad_onset": 0.6})
     bench.put(OWN, b"beam_size: 99")
-    joined = bench.intake.order(TranscriptionRequest("talk.mp3", {"vad_onset": 0.6}))
+    joined = bench.intake.requests.submit(checked)
     assert joined, "it was ordered when the file was right"
-    assert (joined.how, joined.job.settings) == ("joined", settings)
+    assert (joined.outcome, joined.job.settings) == ("joined", settings)
 
 
 @pytest.mark.parametrize("wishes", [{}, {"language": "en"}])
@@ -710,7 +722,7 @@ def test_wrong_settings_refuse_an_order_and_change_nothing(
     bench.put(OWN, b"beam_size: 99")
     before = bench.scheduler.jobs()
     with pytest.raises(TranscriberError) as caught:
-        bench.intake.order(TranscriptionRequest("talk.mp3", wishes))
+        bench.submit("talk.mp3", wishes)
     assert caught.value.code == "invalid_settings"
     assert str(caught.value) == f"{OWN}: beam_size: must be between 1 and 20, got 99"
     assert bench.scheduler.jobs() == before
@@ -721,19 +733,19 @@ def test_an_order_at_odds_with_a_file_is_refused(bench: Bench) -> None:
     bench.put()
     bench.put("settings.yaml", b"model_size: turbo")
     with pytest.raises(TranscriberError, match=r"settings\.yaml: task: the model turbo cannot"):
-        bench.intake.order(TranscriptionRequest("talk.mp3", {"task": "translate"}))
+        bench.submit("talk.mp3", {"task": "translate"})
 
 
 def test_a_scanned_file_is_promoted_with_the_settings_beside_it(bench: Bench) -> None:
     bench.put()
     bench.put(OWN, b"beam_size: 3")
     bench.whole()
-    bench.whole_names.add("talk.mp3")
+    bench.complete_names.add("talk.mp3")
     scanned = bench.job()
     assert scanned.settings == bench.config.default_settings(), "read when its turn comes"
-    taken = bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
+    taken = bench.submit("talk.mp3", client="me")
     assert taken
-    assert (taken.how, taken.job.job_id) == ("joined", scanned.job_id)
+    assert (taken.outcome, taken.job.job_id) == ("joined", scanned.job_id)
     job = bench.job()
     assert (job.settings.beam_size, job.priority, job.status) == (3, Priority.API, Status.QUEUED)
     assert [j.name for j in bench.scheduler.jobs()] == ["talk.mp3"]
@@ -744,10 +756,10 @@ def test_a_promoted_file_that_has_begun_keeps_its_settings(bench: Bench) -> None
     bench.whole()
     bench.scheduler.take(0)
     bench.scheduler.update("talk.mp3", lambda j: j.open_attempt(NOON))
-    bench.put(OWN, b"beam_size: 99")
-    taken = bench.intake.order(TranscriptionRequest("talk.mp3", client="me"))
+    bench.put(OWN, b"beam_size: 3")
+    taken = bench.submit("talk.mp3", client="me")
     assert taken
-    assert (taken.how, taken.job.settings.beam_size) == ("joined", 5)
+    assert (taken.outcome, taken.job.settings.beam_size) == ("joined", 5)
     assert bench.scheduler.stop_reason() is None
 
 
@@ -756,10 +768,10 @@ def test_what_comes_back_from_manual_is_read_anew(bench: Bench) -> None:
     own = bench.files.manual.path / OWN
     own.write_bytes(b"beam_size: 99")
     with pytest.raises(TranscriberError, match="beam_size"):
-        bench.intake.bring_back("talk.mp3", None)
+        bench.bring_back("talk.mp3", None)
     assert (bench.files.manual.path / "talk.mp3").exists(), "it stays where it can be mended"
     own.write_bytes(b"beam_size: 3")
-    assert bench.intake.bring_back("talk.mp3", None).settings.beam_size == 3
+    assert bench.bring_back("talk.mp3", None).settings.beam_size == 3
     assert {"talk.mp3", OWN} <= set(bench.names())
     assert list(bench.files.manual.path.iterdir()) == []
 
@@ -779,7 +791,7 @@ def test_settings_are_removed_with_the_recording_but_never_those_of_a_folder(ben
     bench.files.settings.report(OWN, ["wrong"])
     bench.files.settings.report("settings.yaml", ["wrong"])
     (bench.files.manual.path / OWN).write_bytes(b"")
-    removed = bench.intake.remove("talk.mp3")
+    removed = bench.intake.requests.remove("talk.mp3")
     assert set(removed.deleted) == {"talk.mp3", OWN, f"{OWN}.error.txt", f"manual/{OWN}"}
     assert bench.names() == ["other.mp3.settings.yaml", "settings.yaml", "settings.yaml.error.txt"]
 
@@ -787,15 +799,15 @@ def test_settings_are_removed_with_the_recording_but_never_those_of_a_folder(ben
 def test_a_folder_in_the_place_of_settings_keeps_nothing_from_being_deleted(bench: Bench) -> None:
     bench.put()
     bench.put(f"{OWN}/precious.txt", b"mine")
-    assert bench.intake.remove("talk.mp3").deleted == ("talk.mp3",)
+    assert bench.intake.requests.remove("talk.mp3").deleted == ("talk.mp3",)
     assert bench.names() == [OWN]
 
 
 def test_settings_alone_are_no_state(bench: Bench) -> None:
     bench.put(OWN, b"beam_size: 99")
     bench.put("settings.yaml", b"beam_size: 99")
-    bench.intake.recover()
-    assert (bench.scheduler.jobs(), bench.intake.orphans) == ([], {})
+    bench.intake.recovery.recover()
+    assert (bench.scheduler.jobs(), bench.intake.recovery.orphans) == ([], {})
     assert bench.names() == ["settings.yaml", OWN]
 
 
@@ -804,7 +816,7 @@ def test_a_removal_that_failed_leaves_a_recording_that_is_not_forgotten(bench: B
     bench.whole()
     bench.files.folder.state.rename(bench.files.folder.state.with_name("away"))
     with pytest.raises(StorageError):
-        bench.intake.remove("talk.mp3")
+        bench.intake.requests.remove("talk.mp3")
     assert bench.scheduler.get("talk.mp3") is None
     assert bench.looked_again == ["talk.mp3"], "it is there, has no job, and gets none any more"
 
@@ -813,7 +825,7 @@ def test_the_state_that_a_failed_removal_left_goes_later(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.put()
-    bench.intake.order(TranscriptionRequest("talk.mp3"))
+    bench.submit("talk.mp3")
 
     def away(name: str, planned: Any) -> list[str]:
         raise StorageError("share_unavailable", "It is away.")
@@ -822,7 +834,7 @@ def test_the_state_that_a_failed_removal_left_goes_later(
         trouble.setattr(bench.files, "delete", away)
         trouble.setattr(bench.files.states, "drop", lambda name: away(name, ()))
         with pytest.raises(StorageError):
-            bench.intake.remove("talk.mp3")
+            bench.intake.requests.remove("talk.mp3")
     assert "talk.mp3.in_progress" in bench.names()
     bench.journal.catch_up()
     assert bench.names() == ["talk.mp3"]

@@ -10,22 +10,22 @@ from typing import Any
 import pytest
 
 from modules.errors import StorageError, TranscriberError
-from modules.intake.intake import TranscriptionRequest
+from modules.intake.request import TranscriptionRequest
 from modules.service import folder_orders
 from tests.fakes import FakeClock
 
 
 class Witness:
-    """Stands for the intake; ``trouble`` says what it raises for which name."""
+    """Stands for the service; ``trouble`` says what it raises for which name."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str | None]] = []
         self.trouble: dict[str, Exception] = {}
 
-    def order(self, order: TranscriptionRequest) -> object:
-        if order.name in self.trouble:
-            raise self.trouble[order.name]
-        self.taken.append((order.name, order.client))
+    def submit(self, request: TranscriptionRequest) -> object:
+        if request.name in self.trouble:
+            raise self.trouble[request.name]
+        self.taken.append((request.name, request.client))
         return None
 
 
@@ -35,7 +35,7 @@ def witness() -> Witness:
 
 
 def carry_out(shared: Path, witness: Witness) -> None:
-    folder_orders.carry_out(shared, witness)  # type: ignore[arg-type]
+    folder_orders.carry_out(shared, witness.submit)
 
 
 def place(shared: Path, name: str, number: int = 0) -> str:
@@ -83,7 +83,9 @@ def test_an_order_that_makes_no_sense_is_dropped(
     assert left(tmp_path) == []
 
 
-@pytest.mark.parametrize("code", ["file_not_found", "not_a_recording", "invalid_settings"])
+@pytest.mark.parametrize(
+    "code", ["file_not_found", "not_a_recording", "invalid_settings", "model_unavailable"]
+)
 def test_an_order_for_nothing_is_dropped(tmp_path: Path, witness: Witness, code: str) -> None:
     witness.trouble["bad.mp3"] = TranscriberError(code, "No.")
     place(tmp_path, "bad.mp3", 1)

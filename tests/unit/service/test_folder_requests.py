@@ -1,4 +1,4 @@
-"""Errands: what is asked of the daemon through the folder, and how it is answered."""
+"""Requests to the daemon through the folder, and how they are answered."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 
 from modules.clock import iso
 from modules.errors import TranscriberError
-from modules.intake.intake import Removed
+from modules.intake.requests import Removed
 from modules.service import folder_requests
 from modules.service.folder_responder import FolderResponder
 from tests.builders import a_job
 from tests.fakes import FakeClock
 
 
-class Desk:
-    """Stands in for the daemon's control and queue; notes what it was asked."""
+class FakeService:
+    """Stands in for the daemon's service and queue; notes what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -44,14 +44,14 @@ class Desk:
 
 
 class Office:
-    """A share with a clerk, who looks whenever somebody who waits sleeps."""
+    """A share with a responder, which runs whenever a waiting client sleeps."""
 
     def __init__(self, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shared, self.place = shared, folder_requests.folder(shared)
         self.clock = FakeClock()
-        self.desk = Desk()
-        self.clerk = FolderResponder(shared, self.desk, self.desk, self.clock)  # type: ignore[arg-type]
-        self.on_sleep: Callable[[], None] = self.clerk.attend
+        self.service = FakeService()
+        self.responder = FolderResponder(shared, self.service, self.service, self.clock)  # type: ignore[arg-type]
+        self.on_sleep: Callable[[], None] = self.responder.tick
         (shared / ".transcriber").mkdir(parents=True)
         monkeypatch.setattr(folder_requests.time, "sleep", self._sleep)
 
@@ -93,7 +93,7 @@ def test_an_errand_is_carried_out_and_answered(office: Office, name: str) -> Non
         "removed_from_queue": False,
     }
     assert office.ask(action="retry", filename=name) == {}
-    assert office.desk.asked == [("delete", name), ("retry", name)]
+    assert office.service.asked == [("delete", name), ("retry", name)]
     assert office.left == []
 
 
@@ -102,7 +102,7 @@ def test_the_daemon_tells_its_order(office: Office) -> None:
 
 
 def test_a_refusal_is_that_of_the_daemon(office: Office) -> None:
-    office.desk.refusal = TranscriberError("name_taken", "It is taken.", remedy="Rename it.")
+    office.service.refusal = TranscriberError("name_taken", "It is taken.", remedy="Rename it.")
     with pytest.raises(TranscriberError, match=r"It is taken\. Rename it\.") as refused:
         office.ask(action="retry", filename="talk.mp3")
     assert refused.value.code == "name_taken"
@@ -122,7 +122,7 @@ def test_what_nobody_takes_is_taken_back(office: Office, is_alive: bool) -> None
         office.ask(is_alive, action="delete", filename="talk.mp3")
     waited_s = office.clock.monotonic() - began
     # Nobody is there to answer, which is found out soon.
-    assert waited_s <= (folder_requests.PATIENCE_S + 1 if is_alive else 2)
+    assert waited_s <= (folder_requests.ANSWER_TIMEOUT_S + 1 if is_alive else 2)
     assert office.left == []
 
 
@@ -148,8 +148,8 @@ def test_what_was_taken_and_not_answered_may_have_been_done(office: Office) -> N
 
 def test_an_answer_at_the_last_moment_counts(office: Office) -> None:
     def late() -> None:
-        office.clock.advance(folder_requests.PATIENCE_S)
-        office.clerk.attend()
+        office.clock.advance(folder_requests.ANSWER_TIMEOUT_S)
+        office.responder.tick()
 
     office.on_sleep = late
     assert office.ask(action="queue")["queue"] == ["b.mp3", "a.mp3"]
@@ -158,11 +158,11 @@ def test_an_answer_at_the_last_moment_counts(office: Office) -> None:
 
 def test_a_crash_in_the_middle_never_does_it_twice(office: Office) -> None:
     office.leave(f"{ID}.json", action="delete", filename="talk.mp3")
-    office.desk.refusal = MemoryError()
+    office.service.refusal = MemoryError()
     with pytest.raises(MemoryError):
-        office.clerk.attend()
-    office.clerk.attend()
-    assert office.desk.asked == [("delete", "talk.mp3")]
+        office.responder.tick()
+    office.responder.tick()
+    assert office.service.asked == [("delete", "talk.mp3")]
     assert office.left == []
 
 
@@ -170,8 +170,8 @@ def test_a_crash_in_the_middle_never_does_it_twice(office: Office) -> None:
 def test_what_was_left_behind_long_ago_is_not_done(office: Office, age: timedelta) -> None:
     when = iso(office.clock.utc_now() - age)
     office.leave(f"{ID}.json", action="delete", filename="talk.mp3", creation_time=when)
-    office.clerk.attend()
-    assert office.desk.asked == []
+    office.responder.tick()
+    assert office.service.asked == []
     assert office.left == [f"{ID}.answer"]
     assert json.loads((office.place / f"{ID}.answer").read_text())["error"]["code"] == "expired"
 
@@ -179,15 +179,15 @@ def test_what_was_left_behind_long_ago_is_not_done(office: Office, age: timedelt
 @pytest.mark.parametrize("when", ["", "soon", "2024-01-01T00:00:00"])
 def test_an_errand_without_a_time_is_not_done(office: Office, when: str) -> None:
     office.leave(f"{ID}.json", action="delete", filename="talk.mp3", creation_time=when)
-    office.clerk.attend()
-    assert office.desk.asked == []
+    office.responder.tick()
+    assert office.service.asked == []
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{" * 100_000])
 def test_what_is_no_errand_is_dropped(office: Office, content: bytes) -> None:
     office.leave(f"{ID}.json", content)
-    office.clerk.attend()
-    assert office.desk.asked == []
+    office.responder.tick()
+    assert office.service.asked == []
     assert office.left == []
 
 
@@ -199,18 +199,18 @@ def test_what_else_lies_there_is_left_alone(office: Office) -> None:
     (office.place / f"{'2' * 32}.json").symlink_to("note.json")
     os.mkfifo(office.place / f"{'3' * 32}.json")
     before = office.left
-    office.clerk.attend()
-    assert office.desk.asked == []
+    office.responder.tick()
+    assert office.service.asked == []
     assert office.left == before
 
 
 def test_answers_that_nobody_fetched_are_thrown_away(office: Office) -> None:
     old, fresh = office.leave("a.answer", b"{}"), office.leave("b.answer", b"{}")
     os.utime(old, (0, 0))
-    office.clerk.attend()
+    office.responder.tick()
     assert office.left == [fresh.name]
 
 
 def test_without_the_folder_there_is_nothing_to_do(office: Office) -> None:
-    office.clerk.attend()
+    office.responder.tick()
     assert not office.place.exists()

@@ -9,7 +9,8 @@ import pytest
 from modules.clock import SystemClock
 from modules.jobs.events import BACKLOG, KEPT, Event, Events
 from modules.jobs.job import Cause, Job, Status
-from modules.service.waiting import Waiting, code_of
+from modules.service.answers import code_of
+from modules.service.waiting import Waiting
 from tests.builders import a_job, until
 
 
@@ -23,7 +24,7 @@ def waiting() -> Waiting:
 
 
 def told(waiting: Waiting, job: Job) -> None:
-    waiting.tell(Event(1, "transition", job))
+    waiting.on_event(Event(1, "transition", job))
 
 
 def test_a_watch_sees_the_end_of_its_own_job_only(waiting: Waiting) -> None:
@@ -31,12 +32,12 @@ def test_a_watch_sees_the_end_of_its_own_job_only(waiting: Waiting) -> None:
     with waiting.watch("mine") as watch:
         told(waiting, mine)
         told(waiting, other.to(Status.CANCELLED, cause=Cause.DELETED))
-        assert watch.until_over(0.01, never) is None
+        assert watch.until_ended(0.01, never) is None
         told(waiting, mine.to(Status.CANCELLED, cause=Cause.REPLACED))
-        assert watch.until_over(0.01, never) is None
+        assert watch.until_ended(0.01, never) is None
         ended = mine.to(Status.CANCELLED, cause=Cause.SUPERSEDED)
         told(waiting, ended)
-        assert watch.until_over(10, never) == ended
+        assert watch.until_ended(10, never) == ended
 
 
 def test_who_waits_is_woken_at_once_and_at_the_end_of_the_program(waiting: Waiting) -> None:
@@ -45,7 +46,7 @@ def test_who_waits_is_woken_at_once_and_at_the_end_of_the_program(waiting: Waiti
 
     def wait() -> None:
         with waiting.place(), waiting.watch("mine") as watch:
-            results.append(watch.until_over(60, never))
+            results.append(watch.until_ended(60, never))
 
     for end in (lambda: told(waiting, job.to(Status.CANCELLED, cause=Cause.GONE)), waiting.close):
         thread = threading.Thread(target=wait)
@@ -59,7 +60,7 @@ def test_who_waits_is_woken_at_once_and_at_the_end_of_the_program(waiting: Waiti
 
 def test_a_client_that_left_waits_no_longer(waiting: Waiting) -> None:
     with waiting.watch("mine") as watch:
-        assert watch.until_over(60, lambda: True) is None
+        assert watch.until_ended(60, lambda: True) is None
     assert waiting.pause(0, lambda: True) is False
 
 

@@ -17,10 +17,10 @@ class Witness:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def whole(self, name: str, sample: FileSample) -> None:
+    def on_complete(self, name: str, sample: FileSample) -> None:
         self.told.append(f"whole {name}")
 
-    def gone(self, name: str) -> None:
+    def on_deleted(self, name: str) -> None:
         self.told.append(f"gone {name}")
 
 
