@@ -1,4 +1,4 @@
-"""``retry`` and ``delete``, whoever carries them out: the running daemon, or this very process.
+"""``retry`` and ``delete``, carried out by the running daemon or by this very process.
 
 Without a daemon the command takes the daemon's place for a moment: it holds the same lock, takes in
 what an earlier run left, and uses the same ``Control``. So the rules stand in one place, and no
@@ -37,20 +37,20 @@ class Backend(Protocol):
 
 
 @contextlib.contextmanager
-def open_desk(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
+def open_backend(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
     """The daemon if one runs, or we ourselves. ``role``: what the owner's note says of us.
 
-    Raises LockHeldError if somebody else holds the folder, StorageError.
+    Raises LockHeldError if another process holds the folder, StorageError.
     """
     with contextlib.ExitStack() as held:
-        desk: Backend = _RequestingBackend(config, clock)
+        backend: Backend = _RequestingBackend(config, clock)
         if not daemon_runs(config, clock):
             try:
-                desk = held.enter_context(_acting(config, clock, role))
+                backend = held.enter_context(_acting(config, clock, role))
             except LockHeldError:
                 if not daemon_runs(config, clock):  # one may have been started just now
                     raise
-        yield desk
+        yield backend
 
 
 #: What is refused most, in the user's language and without the API's advice.
@@ -70,7 +70,7 @@ def refusal(error: TranscriberError) -> str:
 
 
 class _RequestingBackend:
-    """Leaves errands for the daemon."""
+    """Sends requests to the daemon through the folder."""
 
     has_daemon = True
 

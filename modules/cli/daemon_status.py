@@ -38,8 +38,8 @@ class Owner:
         facts = [f"PID {self.pid}"] if self.pid else []
         facts += [_("on {host}").format(host=self.host)] if self.host else []
         facts += [_("since {time}").format(time=local_time(self.since))] if self.since else []
-        told = _(_RUNS[self.role]) if self.role in _RUNS else f"The {self.role} runs"
-        return told + (f" ({', '.join(facts)})." if facts else ".")
+        message = _(_RUNS[self.role]) if self.role in _RUNS else f"The {self.role} runs"
+        return message + (f" ({', '.join(facts)})." if facts else ".")
 
 
 def find_owner(config: Config, clock: Clock) -> Owner | None:

@@ -1,4 +1,4 @@
-"""Which recording somebody means: a name, or a path into the shared or the manual folder."""
+"""Which recording an argument means: a name, or a path into the shared or the manual folder."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def name_in_manual(text: str, config: Config) -> str:
     name = _name_in(config.manual_directory, text)
     if name is not None:
         return name
-    told = _("It does not lie in the manual folder {folder}.")
-    raise TranscriberError("not_in_manual", told.format(folder=config.manual_directory))
+    message = _("It does not lie in the manual folder {folder}.")
+    raise TranscriberError("not_in_manual", message.format(folder=config.manual_directory))
 
 
 def name_in_either(text: str, config: Config) -> str:
@@ -45,8 +45,8 @@ def name_in_either(text: str, config: Config) -> str:
     possible = there or [name for _root, name in names if name is not None]
     if possible:
         return possible[0]
-    told = _("It lies neither in {shared} nor in {manual}.")
-    raise TranscriberError("not_in_share", told.format(shared=shared, manual=manual))
+    message = _("It lies neither in {shared} nor in {manual}.")
+    raise TranscriberError("not_in_share", message.format(shared=shared, manual=manual))
 
 
 def _name_in(folder: Path, text: str) -> str | None:

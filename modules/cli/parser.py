@@ -195,8 +195,8 @@ def _formats(text: str) -> list[str]:
     formats = [word.strip().lower() for word in text.split(",")]
     for form in formats:
         if form not in known:
-            told = _("{format!r} is none of {known}").format(format=form, known=", ".join(known))
-            raise argparse.ArgumentTypeError(told)
+            message = _("{format!r} is none of {known}").format(format=form, known=", ".join(known))
+            raise argparse.ArgumentTypeError(message)
     return formats
 
 
@@ -206,6 +206,6 @@ def _interval(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not _SHORTEST_S <= seconds <= 3600:
-        told = _("must be a number of seconds, from {least} to 3600")
-        raise argparse.ArgumentTypeError(told.format(least=_SHORTEST_S))
+        message = _("must be a number of seconds, from {least} to 3600")
+        raise argparse.ArgumentTypeError(message.format(least=_SHORTEST_S))
     return seconds

@@ -28,7 +28,7 @@ from modules.transcript.model import Chunk
 from modules.transcript.transcript import Transcript
 
 
-class OneOff:
+class SingleFile:
     """Does recordings one after the other with one processor, which it does not close.
 
     ``should_stop`` is asked several times a second.

@@ -21,7 +21,7 @@ import pytest
 
 import transcriber
 from modules.cli import backend, session
-from modules.cli.backend import open_desk
+from modules.cli.backend import open_backend
 from modules.clock import SystemClock
 from modules.config.loader import load_config
 from modules.errors import LockHeldError, TranscriberError
@@ -278,7 +278,7 @@ def test_while_files_are_transcribed_by_hand_nothing_is_done(place: ScriptedDaem
 
 def test_no_daemon_can_start_in_the_middle(place: ScriptedDaemon) -> None:
     config = load_config(place.config_file, {})
-    with open_desk(config, SystemClock(), "delete command") as own:
+    with open_backend(config, SystemClock(), "delete command") as own:
         assert not own.has_daemon
         refused = run(place, "run")
         assert refused.returncode == 75
@@ -293,7 +293,7 @@ def test_a_daemon_that_starts_at_the_last_moment_is_asked(
     monkeypatch.setattr(
         backend, "daemon_runs", lambda c, k: answers.pop() if answers else really(c, k)
     )
-    with held(place, "daemon"), open_desk(config, SystemClock(), "delete command") as other:
+    with held(place, "daemon"), open_backend(config, SystemClock(), "delete command") as other:
         assert other.has_daemon
     assert answers == []
 
@@ -305,7 +305,7 @@ def test_whoever_else_was_quicker_is_told(
     with (
         held(place, "retry command"),
         pytest.raises(LockHeldError, match="The retry command with PID"),
-        open_desk(config, SystemClock(), "delete command"),
+        open_backend(config, SystemClock(), "delete command"),
     ):
         raise AssertionError("two have the folder")
 
@@ -319,7 +319,7 @@ def test_a_daemon_that_does_not_answer_is_told_and_nothing_is_changed(
     config = load_config(place.config_file, {})
     with (
         held(place, "daemon"),
-        open_desk(config, SystemClock(), "delete command") as other,
+        open_backend(config, SystemClock(), "delete command") as other,
         pytest.raises(TranscriberError, match="nothing was changed"),
     ):
         other.delete("talk.mp3")

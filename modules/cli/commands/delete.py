@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from gettext import ngettext
 
-from modules.cli.backend import Backend, open_desk, refusal
+from modules.cli.backend import Backend, open_backend, refusal
 from modules.cli.file_arguments import name_in_either
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
@@ -23,7 +23,7 @@ _YES = ("y", "yes", "д", "да")
 
 
 def run(options: Namespace) -> int:
-    """1 if any of them could not be deleted, or nobody said yes; 2 if nobody could be asked.
+    """1 if any of them could not be deleted, or the answer was no; 2 if nothing could be asked.
 
     Raises LockHeldError, StorageError.
     """
@@ -39,8 +39,8 @@ def run(options: Namespace) -> int:
         if not _agreed(names, config):
             say(_("Nothing was deleted."))
             return 1
-    with open_desk(config, SystemClock(), "delete command") as desk:
-        failed += sum(not _deleted(name, desk) for name in names)
+    with open_backend(config, SystemClock(), "delete command") as backend:
+        failed += sum(not _deleted(name, backend) for name in names)
     return 1 if failed else 0
 
 
@@ -83,18 +83,18 @@ def _where(name: str, config: Config) -> str:
     return _(" (in the manual folder)")
 
 
-def _deleted(name: str, desk: Backend) -> bool:
+def _deleted(name: str, backend: Backend) -> bool:
     """Delete one and say so. Raises StorageError."""
     try:
-        removed = desk.delete(name)
+        removed = backend.delete(name)
     except StorageError:
         raise
     except TranscriberError as error:
         complain(f"{name}: {refusal(error)}")
         return False
     files = removed.get("deleted_files") or []
-    told = ngettext("{name}: {n} file deleted", "{name}: {n} files deleted", len(files))
-    parts = [told.format(name=name, n=len(files))]
+    message = ngettext("{name}: {n} file deleted", "{name}: {n} files deleted", len(files))
+    parts = [message.format(name=name, n=len(files))]
     if removed.get("processing_interrupted"):
         parts.append(_("its transcription was interrupted"))
     elif removed.get("removed_from_queue"):

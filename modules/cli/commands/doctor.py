@@ -110,10 +110,10 @@ def _is_coloured() -> bool:
 
 
 def _problems(count: int) -> str:
-    told = ngettext("{n} problem", "{n} problems", count).format(n=count)
-    return told if count else _("no problems")
+    message = ngettext("{n} problem", "{n} problems", count).format(n=count)
+    return message if count else _("no problems")
 
 
 def _warnings(count: int) -> str:
-    told = ngettext("{n} warning", "{n} warnings", count).format(n=count)
-    return told if count else _("no warnings")
+    message = ngettext("{n} warning", "{n} warnings", count).format(n=count)
+    return message if count else _("no warnings")

@@ -10,7 +10,7 @@ from typing import Any
 
 from modules.cli.commands.status import row_json
 from modules.cli.daemon_status import daemon_runs
-from modules.cli.folder_view.forecast import Waiting, outlook
+from modules.cli.folder_view.forecast import Waiting, forecast
 from modules.cli.folder_view.report import report
 from modules.cli.session import complain, configured, require_share, say
 from modules.cli.terminal import tables, wording
@@ -38,7 +38,7 @@ def run(options: Namespace) -> int:
     paused = files.pause_flag.exists()
     estimates = Estimates(files.folder.state / "speed.json")
     settings = config.default_settings()
-    waiting = outlook(rows, estimates, settings, clock.utc_now(), paused, order)
+    waiting = forecast(rows, estimates, settings, clock.utc_now(), paused, order)
     if options.json:
         content = {"paused": paused, "queue": [_as_json(each) for each in waiting]}
         print(json.dumps(content, ensure_ascii=False, indent=2))
@@ -62,8 +62,8 @@ def _order(config: Config, clock: Clock) -> list[str]:
         # A folder that may only be read is enough to look at it.
         complain(_("The daemon did not say in which order; this is what the folder tells."))
         return []
-    told = answer.get("queue")
-    return [str(name) for name in told] if isinstance(told, list) else []
+    names = answer.get("queue")
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _as_json(waiting: Waiting) -> dict[str, Any]:

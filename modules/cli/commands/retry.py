@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from gettext import gettext as _
 
-from modules.cli.backend import open_desk, refusal
+from modules.cli.backend import open_backend, refusal
 from modules.cli.file_arguments import name_in_manual
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
@@ -17,10 +17,10 @@ def run(options: Namespace) -> int:
     config, clock = configured(options), SystemClock()
     require_share(config)
     done, failed = 0, 0
-    with open_desk(config, clock, "retry command") as desk:
+    with open_backend(config, clock, "retry command") as backend:
         for text in options.files:
             try:
-                desk.retry(name := name_in_manual(text, config))
+                backend.retry(name := name_in_manual(text, config))
             except StorageError:
                 raise
             except TranscriberError as error:
@@ -29,6 +29,6 @@ def run(options: Namespace) -> int:
             else:
                 say(_("{name}: back in the shared folder, and ordered.").format(name=name))
                 done += 1
-    if done and not desk.has_daemon:
+    if done and not backend.has_daemon:
         say(_("No daemon runs; the text is made when the service is next started."))
     return 1 if failed else 0

@@ -37,8 +37,8 @@ def run(options: Namespace) -> int:
     for problem in found.problems:
         say(_("Cannot be read: {problem}").format(problem=problem))
     if found.not_looked_into:
-        told = _("Not looked into (watch.recursive is off): {folders}")
-        say(told.format(folders=", ".join(found.not_looked_into)))
+        message = _("Not looked into (watch.recursive is off): {folders}")
+        say(message.format(folders=", ".join(found.not_looked_into)))
     say(wording.summary(found, owner, paused))
     return 0
 

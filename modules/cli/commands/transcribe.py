@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modules.cli.output_paths import Target, plan
 from modules.cli.session import complain, configured, say
-from modules.cli.single_file import OneOff
+from modules.cli.single_file import SingleFile
 from modules.cli.terminal.interruption import Interruption
 from modules.cli.terminal.progress import meter
 from modules.clock import Clock, SystemClock
@@ -77,35 +77,35 @@ def _transcribe(targets: Sequence[Target], config: Config, overwrite: bool) -> i
         try:
             with Interruption() as interruption:
                 heartbeat = _Heartbeat(owner, clock)
-                one_off = OneOff(
+                transcriber = SingleFile(
                     config, clock, processor, overwrite,
                     lambda: heartbeat() or interruption.number is not None,
                 )  # fmt: skip
-                return do_all(one_off, targets, interruption)
+                return do_all(transcriber, targets, interruption)
         finally:
             processor.close()
 
 
-def do_all(one_off: OneOff, targets: Sequence[Target], interruption: Interruption) -> int:
-    """One after the other; a file that fails is told, and the next one begins."""
+def do_all(transcriber: SingleFile, targets: Sequence[Target], interruption: Interruption) -> int:
+    """One after the other; a file that fails is reported, and the next one begins."""
     failed = 0
     for target in targets:
         try:
             with meter(target.name) as shown:
-                told = one_off.transcribe(target, shown)
+                message = transcriber.transcribe(target, shown)
         except ModelError:
             raise  # it would be the same for every file
         except TranscriberError as error:
-            told = ""
+            message = ""
             failed = 1
             complain(f"{target.name}: {error}")
-        if told is None or interruption.number is not None:
+        if message is None or interruption.number is not None:
             undone = _("stopped; {name} is not done").format(name=target.name)
-            complain(undone if told is None else _("stopped"))
+            complain(undone if message is None else _("stopped"))
             return interruption.exit_code
-        if told:
+        if message:
             written = ", ".join(_shown(path) for path in target.outputs.values())
-            say(f"{target.name}: {written} ({told})")
+            say(f"{target.name}: {written} ({message})")
     return failed
 
 

@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol
 from rich.console import Console
 
 from modules.cli.folder_view.rows import Row
-from modules.cli.folder_view.snapshot import Looker, Snapshot
+from modules.cli.folder_view.snapshot import Snapshot, SnapshotReader
 from modules.cli.session import say
 from modules.cli.terminal import wording
 from modules.clock import Clock
@@ -30,7 +30,7 @@ _TERMINATED = 143
 class Screen(Protocol):
     """Where it is shown."""
 
-    def show(self, sight: Snapshot) -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Bring what is shown up to date."""
 
 
@@ -40,15 +40,17 @@ def run(config: Config, clock: Clock, interval_s: float) -> int:
     drawn = console.is_terminal and not console.is_dumb_terminal
     try:
         with _ended_by_term(), _table(console) if drawn else _lines() as screen:
-            _show_for_ever(Looker(config, clock), screen, clock, interval_s)
+            _show_for_ever(SnapshotReader(config, clock), screen, clock, interval_s)
     except KeyboardInterrupt:
         return 0
 
 
-def _show_for_ever(looker: Looker, screen: Screen, clock: Clock, interval_s: float) -> NoReturn:
+def _show_for_ever(
+    reader: SnapshotReader, screen: Screen, clock: Clock, interval_s: float
+) -> NoReturn:
     while True:
         began, worked = clock.monotonic(), time.process_time()
-        screen.show(looker.look())
+        screen.show(reader.look())
         took_s, cpu_s = clock.monotonic() - began, time.process_time() - worked
         # As long as it took at least: a slow share has others to serve, too.
         time.sleep(max(interval_s - took_s, took_s, _REST * cpu_s))
@@ -78,8 +80,8 @@ def _table(console: Console) -> Iterator[Screen]:
     with Live(console=console, screen=True, auto_refresh=False) as live:
 
         class Table:
-            def show(self, sight: Snapshot) -> None:
-                live.update(draw(sight, console.width, console.height), refresh=True)
+            def show(self, snapshot: Snapshot) -> None:
+                live.update(draw(snapshot, console.width, console.height), refresh=True)
 
         yield Table()
 
@@ -99,11 +101,11 @@ class Lines:
         self._told: dict[str, str] = {}
         self._last: str | None = None
 
-    def show(self, sight: Snapshot) -> None:
-        if sight.problem:
-            self._tell_once(_cannot(sight.problem))
+    def show(self, snapshot: Snapshot) -> None:
+        if snapshot.problem:
+            self._say_once(_cannot(snapshot.problem))
             return
-        rows = {row.name: _line(row, self.step) for row in sight.report.rows}
+        rows = {row.name: _line(row, self.step) for row in snapshot.report.rows}
         if self._last is not None:
             for name in self._told.keys() - rows.keys():
                 _tell(_("{name}: gone").format(name=name))
@@ -111,9 +113,9 @@ class Lines:
                 if self._told.get(name) != line:
                     _tell(line)
         self._told = rows
-        self._tell_once(wording.summary(sight.report, sight.owner, sight.paused))
+        self._say_once(wording.summary(snapshot.report, snapshot.owner, snapshot.paused))
 
-    def _tell_once(self, text: str) -> None:
+    def _say_once(self, text: str) -> None:
         if text != self._last:
             self._last = text
             _tell(text)

@@ -82,9 +82,9 @@ def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:
         yield warning(subject, _("inotify is not here; the folder is read now and then"))
         return
     used = dict(zip(("instances", "watches"), _inotify_use(), strict=True))
-    told = _("{used} of {limit} {name} used")
+    message = _("{used} of {limit} {name} used")
     seen = ", ".join(
-        told.format(used=used[name], limit=limit, name=name) for name, limit in limits.items()
+        message.format(used=used[name], limit=limit, name=name) for name, limit in limits.items()
     )
     scarce = [name for name, limit in limits.items() if limit and used[name] >= 0.9 * limit]
     if scarce:

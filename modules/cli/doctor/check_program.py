@@ -72,8 +72,8 @@ def _difference(name: str, version: str) -> str | None:
     except metadata.PackageNotFoundError:
         return _("{name} is not installed").format(name=name)
     same = installed.partition("+")[0] == version.partition("+")[0]
-    told = _("{name} {installed} instead of {version}")
-    return None if same else told.format(name=name, installed=installed, version=version)
+    message = _("{name} {installed} instead of {version}")
+    return None if same else message.format(name=name, installed=installed, version=version)
 
 
 def check_assets(vad_method: str | None) -> Iterator[Finding]:

@@ -44,7 +44,7 @@ def check_model(config: Config) -> Iterator[Finding]:
 
 
 def check_lock(config: Config) -> Iterator[Finding]:
-    """Whoever holds the lock; a daemon is welcome, anybody else keeps it from starting."""
+    """The process that holds the lock; only a daemon may, another one keeps it from starting."""
     owner = find_owner(config, SystemClock())
     if owner is None:
         yield ok(_("lock"), _("free; no daemon runs"))

@@ -29,7 +29,7 @@ class Waiting:
     left_s: float | None
 
 
-def outlook(
+def forecast(
     rows: Sequence[Row],
     estimates: Estimates,
     settings: TranscriptionSettings,
@@ -41,9 +41,9 @@ def outlook(
 
     Nothing is estimated while the queue is paused.
     """
-    told = {name: place for place, name in enumerate(order)}
+    places = {name: place for place, name in enumerate(order)}
     waiting = [row for row in rows if row.state in _OPEN]
-    waiting.sort(key=lambda row: (told.get(row.name, len(told)), row.turn, row.name))
+    waiting.sort(key=lambda row: (places.get(row.name, len(places)), row.turn, row.name))
     speed = estimates.speed(settings)
     found, total = [], None if paused else 0.0
     for place, row in enumerate(waiting):
@@ -54,7 +54,7 @@ def outlook(
 
 
 def _left_s(row: Row, estimates: Estimates, speed: float | None, now: datetime) -> float | None:
-    """Seconds of work that a recording still needs, or None if nobody can say."""
+    """Seconds of work that a recording still needs, or None if that is not known."""
     if row.job:
         return estimates.remaining_s(_with_duration(row.job), *_own_pace(row, now))
     length = estimates.duration_s(row.name, row.size)

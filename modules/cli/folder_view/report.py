@@ -78,7 +78,7 @@ class Reporter:
         )
         rows = self._shared_rows(seen) + self._manual_rows()
         rows.sort(key=lambda row: (_ORDER[row.state], row.when or _LONG_AGO))
-        # Of what is gone nothing is kept.
+        # Nothing is kept of deleted files.
         self._known = self._kept
         return Report(rows, sorted(seen.skipped), seen.problems)
 

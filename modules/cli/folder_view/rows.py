@@ -27,7 +27,7 @@ class State(StrEnum):
     COMPLETED = "completed"  #: its text is there
     MANUAL = "manual"  #: failed, and moved to the manual folder
     ERROR = "error"  #: failed, and not moved yet
-    PENDING = "pending"  #: nobody has begun with it
+    PENDING = "pending"  #: not begun
     QUEUED = "queued"  #: ordered, or begun and waiting to go on
     PROCESSING = "processing"  #: the model has it
 
@@ -60,7 +60,7 @@ class Row:
 
 
 def untouched_row(name: str, sample: FileSample, ordered: Mapping[object, float]) -> Row:
-    """One that nobody has begun with. Those that were ordered go first, the others by file time."""
+    """One that is not begun. Requested ones go first, the others by file time."""
     when = _time_of(sample)
     if name in ordered:
         turn = (_ORDERED, ordered[name])
@@ -70,7 +70,7 @@ def untouched_row(name: str, sample: FileSample, ordered: Mapping[object, float]
 
 
 def working_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
-    """The row of a ``.in_progress``; None if it is gone by now."""
+    """The row of a ``.in_progress``; None if it was removed meanwhile."""
     try:
         content = read_state(files.folder.path / sidecar_name(name, IN_PROGRESS))
         if content is None or content.get("moved_to_manual"):
@@ -142,7 +142,7 @@ def _number(value: Any) -> Any:
 
 
 def lonely_row(sidecar: str, files: RecordingStore) -> Row | None:
-    """A sidecar whose recording is gone: archived by somebody, or lost."""
+    """A sidecar without its recording, which was archived or lost."""
     try:
         if sidecar.endswith(RESULT):
             content = read_result(files.folder.path / sidecar)

@@ -40,7 +40,7 @@ def _without_transcript(path: Path) -> bytes:
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """A ``.in_progress``, or None if it is gone. Raises TranscriberError if it makes no sense."""
+    """A ``.in_progress``, or None if there is none. Raises TranscriberError if it is corrupt."""
     try:
         return parse_json(path.read_bytes(), path.name)
     except OSError:
@@ -57,5 +57,7 @@ def read_reason(manual: Path, name: str) -> str:
         lines = (manual / sidecar_name(name, ERROR_TEXT)).read_text(errors="replace").splitlines()
     except (OSError, TranscriberError):
         return ""
-    told = (line.removeprefix(_WHAT_HAPPENED) for line in lines if line.startswith(_WHAT_HAPPENED))
-    return next(told, next(iter(lines), "")).strip()
+    reasons = (
+        line.removeprefix(_WHAT_HAPPENED) for line in lines if line.startswith(_WHAT_HAPPENED)
+    )
+    return next(reasons, next(iter(lines), "")).strip()

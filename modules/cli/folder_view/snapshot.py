@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modules.cli.daemon_status import Owner, find_owner
-from modules.cli.folder_view.forecast import Waiting, outlook
+from modules.cli.folder_view.forecast import Waiting, forecast
 from modules.cli.folder_view.report import Report, Reporter
 from modules.clock import Clock
 from modules.config.schema import Config
@@ -28,7 +28,7 @@ class Snapshot:
     problem: str | None = None
 
 
-class Looker:
+class SnapshotReader:
     """Looks at the folder, again and again."""
 
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class Looker:
             return Snapshot(problem=error.strerror or str(error))
         estimates = Estimates(self._files.folder.state / "speed.json")
         now = self._clock.utc_now()
-        waiting = outlook(report.rows, estimates, self._settings, now, paused)
+        waiting = forecast(report.rows, estimates, self._settings, now, paused)
         return Snapshot(report, waiting, owner, paused)
 
     def _owner_now(self) -> Owner | None:

@@ -71,8 +71,8 @@ class _Bar:
         self._task = progress.add_task(name, total=None, position="")
 
     def loading(self, model: str) -> None:
-        told = _("loading the model {model}").format(model=model)
-        self._progress.update(self._task, position=told)
+        message = _("loading the model {model}").format(model=model)
+        self._progress.update(self._task, position=message)
 
     def at(self, position_s: float, duration_s: float | None, fraction: float) -> None:
         shown = length(position_s)

@@ -20,14 +20,14 @@ _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 def choose(environment: Mapping[str, str]) -> None:
     """Have messages looked up from now on, unless the plain locale was asked for."""
-    told = next((environment[name] for name in _VARIABLES if environment.get(name)), "C")
-    plain = told.partition(".")[0] in ("C", "POSIX")
+    locale = next((environment[name] for name in _VARIABLES if environment.get(name)), "C")
+    plain = locale.partition(".")[0] in ("C", "POSIX")
     gettext.bindtextdomain(DOMAIN, str(CATALOGUES))
     gettext.textdomain("messages" if plain else DOMAIN)
 
 
 def noted(message: str) -> str:
-    """Marks a message that is looked up where it is said, not where it stands."""
+    """Mark a message that is translated where it is shown, not where it is defined."""
     return message
 
 

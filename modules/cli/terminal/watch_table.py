@@ -27,21 +27,21 @@ _ROOMY = 60
 _ENDED = (State.COMPLETED, State.MANUAL, State.ERROR)
 
 
-def draw(sight: Snapshot, width: int, height: int) -> RenderableType:
+def draw(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     """All of the screen; never more lines than it has."""
-    if sight.problem:
-        told = _("The shared folder cannot be read just now: {problem}")
-        return Text(told.format(problem=sight.problem), style="red")
-    ended = [row for row in sight.report.rows if row.state in _ENDED]
+    if snapshot.problem:
+        message = _("The shared folder cannot be read just now: {problem}")
+        return Text(message.format(problem=snapshot.problem), style="red")
+    ended = [row for row in snapshot.report.rows if row.state in _ENDED]
     ended.sort(key=lambda row: row.when.timestamp() if row.when else 0.0, reverse=True)
     # The sums, two heads, a blank line, and two lines about what has no room.
     room = max(0, height - 1 - 2 * 2 - 2)
-    upper = min(len(sight.waiting), max(room - len(ended), room * 2 // 3))
+    upper = min(len(snapshot.waiting), max(room - len(ended), room * 2 // 3))
     lower = min(len(ended), room - upper)
-    told = wording.summary(sight.report, sight.owner, sight.paused)
+    message = wording.summary(snapshot.report, snapshot.owner, snapshot.paused)
     parts: list[RenderableType] = [
-        _in_one_line(Text(one_line(told), style="bold")),
-        *_open(sight.waiting, upper, width),
+        _in_one_line(Text(one_line(message), style="bold")),
+        *_open(snapshot.waiting, upper, width),
         Text(),
         *_done(ended, lower, width),
     ]
@@ -76,13 +76,13 @@ def _open(waiting: Sequence[Waiting], room: int, width: int) -> list[RenderableT
 def _open_cells(each: Waiting, roomy: bool) -> list[RenderableType]:
     row = each.row
     style = wording.COLOURS.get(row.state, "")
-    told = wording.stage_word(row.stage) or wording.state_word(row.state)
+    message = wording.stage_word(row.stage) or wording.state_word(row.state)
     done = row.percentage or 0
     is_begun = bool(done) or row.state is State.PROCESSING
     cells: list[RenderableType] = [str(each.ahead + 1), Text(one_line(row.name))]
     if roomy:
         cells.append(ProgressBar(100, done, width=_BAR_WIDTH) if is_begun else "")
-    cells += [str(done) if is_begun else "", Text(told, style=style)]
+    cells += [str(done) if is_begun else "", Text(message, style=style)]
     return [*cells, wording.duration(each.left_s)] if roomy else cells
 
 

@@ -60,7 +60,7 @@ def details(row: Row) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Roughly: nobody knows to the second. Empty if not known at all."""
+    """Roughly, not to the second. Empty if not known at all."""
     if seconds is None:
         return ""
     minutes = round(seconds / 60)
@@ -82,7 +82,7 @@ def counts(rows: Iterable[Row]) -> dict[State, int]:
 
 def _counted(state: State, n: int) -> str:
     """``5 completed``: in some languages the word changes with the number."""
-    told = {
+    forms = {
         State.COMPLETED: ngettext("{n} completed", "{n} completed", n),
         State.MANUAL: ngettext("{n} manual", "{n} manual", n),
         State.ERROR: ngettext("{n} error", "{n} error", n),
@@ -90,12 +90,14 @@ def _counted(state: State, n: int) -> str:
         State.QUEUED: ngettext("{n} queued", "{n} queued", n),
         State.PROCESSING: ngettext("{n} processing", "{n} processing", n),
     }
-    return told[state].format(n=n)
+    return forms[state].format(n=n)
 
 
 def summary(found: Report, owner: Owner | None, paused: bool) -> str:
     """The last line: who runs, whether it is paused, how many there are of each."""
     parts = [str(owner) if owner else _("No daemon runs.")]
     parts += [_("The queue is paused.")] if paused else []
-    told = [_counted(state, count) for state, count in counts(found.rows).items() if count]
-    return " ".join([*parts, f"{', '.join(told)}." if told else _("There are no recordings.")])
+    found_states = [_counted(state, count) for state, count in counts(found.rows).items() if count]
+    return " ".join(
+        [*parts, f"{', '.join(found_states)}." if found_states else _("There are no recordings.")]
+    )

@@ -12,7 +12,7 @@ import pytest
 
 from modules.cli.commands import transcribe
 from modules.cli.output_paths import plan
-from modules.cli.single_file import OneOff
+from modules.cli.single_file import SingleFile
 from modules.cli.terminal.interruption import Interruption
 from modules.config.schema import Config
 from modules.errors import MediaError, ModelError, TranscriberError
@@ -78,8 +78,8 @@ def config(tmp_path: Path) -> Config:
     return Config.model_validate({"models_directory": tmp_path / "models"})
 
 
-def _one_off(processor: FakeExecutor, config: Config, stop: bool = False) -> OneOff:
-    return OneOff(config, FakeClock(), processor, overwrite=False, should_stop=lambda: stop)
+def _transcriber(processor: FakeExecutor, config: Config, stop: bool = False) -> SingleFile:
+    return SingleFile(config, FakeClock(), processor, overwrite=False, should_stop=lambda: stop)
 
 
 def _recordings(folder: Path, *names: str) -> list[Path]:
@@ -92,7 +92,7 @@ def test_texts_and_result_are_written_and_the_meter_moves(tmp_path: Path, config
     processor, meter = FakeExecutor(config), RecordingMeter()
     formats = ["txt", "srt", "result"]
     [target], _ = plan(_recordings(tmp_path, "talk.wav"), formats, None, overwrite=False)
-    told = _one_off(processor, config).transcribe(target, meter)
+    told = _transcriber(processor, config).transcribe(target, meter)
     assert told == "20.0 s of audio in 1.5 s; a note"
     assert meter.told == ["loading base", 0.0, 0.5, 1.0]
     assert "Добрый день." in (tmp_path / "talk.txt").read_text(encoding="utf-8")
@@ -105,7 +105,9 @@ def test_texts_and_result_are_written_and_the_meter_moves(tmp_path: Path, config
 
 def test_a_stopped_file_leaves_nothing(tmp_path: Path, config: Config) -> None:
     [target], _ = plan(_recordings(tmp_path, "talk.wav"), ["txt"], None, overwrite=False)
-    told = _one_off(FakeExecutor(config), config, stop=True).transcribe(target, RecordingMeter())
+    told = _transcriber(FakeExecutor(config), config, stop=True).transcribe(
+        target, RecordingMeter()
+    )
     assert told is None
     assert not (tmp_path / "talk.txt").exists()
 
@@ -114,7 +116,7 @@ def test_a_text_that_appeared_meanwhile_is_not_written_over(tmp_path: Path, conf
     [target], _ = plan(_recordings(tmp_path, "talk.wav"), ["txt"], None, overwrite=False)
     (tmp_path / "talk.txt").write_text("mine")
     with pytest.raises(TranscriberError, match="is there already"):
-        _one_off(FakeExecutor(config), config).transcribe(target, RecordingMeter())
+        _transcriber(FakeExecutor(config), config).transcribe(target, RecordingMeter())
     assert (tmp_path / "talk.txt").read_text() == "mine"
 
 
@@ -123,7 +125,7 @@ def test_a_link_is_followed_and_its_own_name_counts(tmp_path: Path, config: Conf
     (tmp_path / "link.wav").symlink_to(talk)
     processor = FakeExecutor(config)
     [target], _ = plan([tmp_path / "link.wav"], ["txt"], None, overwrite=False)
-    _one_off(processor, config).transcribe(target, RecordingMeter())
+    _transcriber(processor, config).transcribe(target, RecordingMeter())
     assert processor.requests[0].command.path == bytes(talk)
     assert (tmp_path / "link.txt").exists()
 
@@ -133,7 +135,7 @@ def test_a_file_that_fails_is_told_and_the_others_go_on(
 ) -> None:
     recordings = _recordings(tmp_path, "bad.wav", "talk.wav")
     targets, _ = plan(recordings, ["txt"], None, overwrite=False)
-    code = transcribe.do_all(_one_off(FakeExecutor(config), config), targets, Interruption())
+    code = transcribe.do_all(_transcriber(FakeExecutor(config), config), targets, Interruption())
     assert code == 1
     said = capsys.readouterr()
     assert "bad.wav: This is not media." in said.err
@@ -146,7 +148,7 @@ def test_a_missing_model_ends_it_all(tmp_path: Path, config: Config) -> None:
     processor.error = ModelError("model_missing", "Not here.")
     targets, _ = plan(_recordings(tmp_path, "bad.wav", "talk.wav"), ["txt"], None, overwrite=False)
     with pytest.raises(ModelError):
-        transcribe.do_all(_one_off(processor, config), targets, Interruption())
+        transcribe.do_all(_transcriber(processor, config), targets, Interruption())
     assert len(processor.requests) == 1
 
 
@@ -158,10 +160,10 @@ def test_ctrl_c_ends_it_with_130(
     targets, _ = plan(_recordings(tmp_path, "a.wav", "b.wav"), ["txt"], None, overwrite=False)
     before = signal.getsignal(signal.SIGINT)
     with Interruption() as interruption:
-        one_off = OneOff(
+        transcriber = SingleFile(
             config, FakeClock(), processor, False, lambda: interruption.number is not None
         )
-        code = transcribe.do_all(one_off, targets, interruption)
+        code = transcribe.do_all(transcriber, targets, interruption)
     assert code == 130
     assert len(processor.requests) == 1
     assert "a.wav is not done" in capsys.readouterr().err

@@ -22,7 +22,7 @@ SAMPLE = FileSample(size=1000, mtime_ns=1, ctime_ns=1, inode=7, device=1)
 NAME = "talk.mp3"
 
 
-class Desk:
+class Share:
     """A tracker, a clock and a file that the test changes as it likes."""
 
     def __init__(self, rule: StabilityRule = RULE) -> None:
@@ -54,7 +54,7 @@ class Desk:
 
 
 def test_a_closed_file_is_whole_after_the_settle_time() -> None:
-    desk = Desk()
+    desk = Share()
     desk.expect(closed=True)
     moment = desk.run(10)
     assert moment is not None
@@ -63,7 +63,7 @@ def test_a_closed_file_is_whole_after_the_settle_time() -> None:
 
 
 def test_without_a_close_the_longer_time_counts() -> None:
-    desk = Desk()
+    desk = Share()
     desk.expect()
     moment = desk.run(10)
     assert moment is not None
@@ -72,7 +72,7 @@ def test_without_a_close_the_longer_time_counts() -> None:
 
 @pytest.mark.parametrize("field", ["size", "mtime_ns", "ctime_ns", "inode", "device"])
 def test_any_change_starts_the_wait_anew(field: str) -> None:
-    desk = Desk()
+    desk = Share()
     desk.expect()
     assert desk.run(2.5) is None
     desk.file = replace(desk.file, **{field: 99})
@@ -81,7 +81,7 @@ def test_any_change_starts_the_wait_anew(field: str) -> None:
 
 
 def test_a_change_after_the_close_takes_the_close_back() -> None:
-    desk = Desk()
+    desk = Share()
     desk.expect(closed=True)
     assert desk.run(0.3) is None
     desk.file = replace(desk.file, size=2000)
@@ -89,7 +89,7 @@ def test_a_change_after_the_close_takes_the_close_back() -> None:
 
 
 def test_a_close_after_the_last_change_ends_a_long_wait() -> None:
-    desk = Desk()
+    desk = Share()
     desk.expect()
     assert desk.run(1.6) is None
     closed_at = desk.clock.monotonic()
@@ -98,7 +98,7 @@ def test_a_close_after_the_last_change_ends_a_long_wait() -> None:
 
 
 def test_a_preallocated_file_waits_for_its_times_to_rest() -> None:
-    desk = Desk()
+    desk = Share()
     desk.expect()
     for tick in range(50):
         desk.file = replace(desk.file, mtime_ns=tick, ctime_ns=tick)
@@ -107,7 +107,7 @@ def test_a_preallocated_file_waits_for_its_times_to_rest() -> None:
 
 
 def test_a_known_writer_blocks_however_long_the_file_holds_still() -> None:
-    desk = Desk()
+    desk = Share()
     desk.writer = True
     desk.expect()
     assert desk.run(3600) is None
@@ -117,7 +117,7 @@ def test_a_known_writer_blocks_however_long_the_file_holds_still() -> None:
 
 
 def test_a_blocked_file_is_taken_the_moment_its_writer_closes_it() -> None:
-    desk = Desk()
+    desk = Share()
     desk.writer = True
     desk.expect()
     assert desk.run(60.25) is None
@@ -127,7 +127,7 @@ def test_a_blocked_file_is_taken_the_moment_its_writer_closes_it() -> None:
 
 
 def test_an_empty_file_waits_the_longer_time_even_if_it_was_closed() -> None:
-    desk = Desk()
+    desk = Share()
     desk.file = replace(SAMPLE, size=0)
     desk.expect(closed=True)
     moment = desk.run(10)
@@ -149,7 +149,7 @@ def test_a_burst_of_looks_proves_nothing() -> None:
 
 
 def test_starting_over_forgets_the_stillness_and_keeps_the_names() -> None:
-    desk = Desk()
+    desk = Share()
     desk.expect(closed=True)
     assert desk.run(0.4) is None
     desk.tracker.start_over(desk.clock.monotonic())
@@ -199,7 +199,7 @@ def test_hints_in_bursts_give_one_look() -> None:
 def test_never_whole_while_changing(
     steps: list[tuple[float, str]], settle_s: float, stable_s: float
 ) -> None:
-    desk = Desk(StabilityRule(settle_s, stable_s))
+    desk = Share(StabilityRule(settle_s, stable_s))
     desk.expect()
     changed_at = 0.0
     for number, (pause_s, step) in enumerate(steps, start=2):
@@ -219,7 +219,7 @@ def test_never_whole_while_changing(
 
 @given(st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=30))
 def test_never_whole_while_somebody_writes(writers: list[bool | None]) -> None:
-    desk = Desk()
+    desk = Share()
     desk.expect(closed=True)
     for writer in writers:
         desk.writer = writer

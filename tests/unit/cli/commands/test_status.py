@@ -26,7 +26,7 @@ from modules.service import folder_orders
 from tests.fakes import FakeClock
 
 
-class Desk:
+class Share:
     """A shared and a manual folder."""
 
     def __init__(self, root: Path, **watch: Any) -> None:
@@ -73,136 +73,136 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def share(tmp_path: Path) -> Share:
+    return Share(tmp_path)
 
 
-def test_a_file_alone_is_pending(desk: Desk) -> None:
-    desk.add("talk.mp3")
-    desk.add("notes.txt")
-    assert [(row.name, row.state) for row in report(desk.config, desk.files).rows] == [
+def test_a_file_alone_is_pending(share: Share) -> None:
+    share.add("talk.mp3")
+    share.add("notes.txt")
+    assert [(row.name, row.state) for row in report(share.config, share.files).rows] == [
         ("talk.mp3", State.PENDING)
     ]
 
 
-def test_an_order_that_nobody_has_taken_yet_is_queued(desk: Desk) -> None:
-    desk.add("talk.mp3")
-    folder_orders.place(desk.shared, "talk.mp3", desk.clock)
-    assert desk.row("talk.mp3").state is State.QUEUED
+def test_an_order_that_nobody_has_taken_yet_is_queued(share: Share) -> None:
+    share.add("talk.mp3")
+    folder_orders.place(share.shared, "talk.mp3", share.clock)
+    assert share.row("talk.mp3").state is State.QUEUED
 
 
 @pytest.mark.parametrize("segments", [0, 1, 2000])
-def test_a_result_is_completed_however_long_it_is(desk: Desk, segments: int) -> None:
-    desk.add("talk.mp3")
-    desk.finish("talk.mp3", segments)
-    row = desk.row("talk.mp3")
+def test_a_result_is_completed_however_long_it_is(share: Share, segments: int) -> None:
+    share.add("talk.mp3")
+    share.finish("talk.mp3", segments)
+    row = share.row("talk.mp3")
     assert row.state is State.COMPLETED
     assert (row.duration_s, row.language, row.words) == (75.5, "ru", 12)
     assert row.when == datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def test_a_long_result_is_not_read_whole(desk: Desk) -> None:
-    desk.add("talk.mp3")
-    path = desk.finish("talk.mp3", 2000)
+def test_a_long_result_is_not_read_whole(share: Share) -> None:
+    share.add("talk.mp3")
+    path = share.finish("talk.mp3", 2000)
     assert path.stat().st_size > 100_000
     assert len(sidecar_reader._without_transcript(path)) < 2000
 
 
-def test_a_result_in_another_form_is_read_as_well(desk: Desk) -> None:
-    desk.add("talk.mp3")
-    path = desk.finish("talk.mp3")
+def test_a_result_in_another_form_is_read_as_well(share: Share) -> None:
+    share.add("talk.mp3")
+    path = share.finish("talk.mp3")
     path.write_text(json.dumps(json.loads(path.read_text())))
-    assert desk.row("talk.mp3").words == 12
+    assert share.row("talk.mp3").words == 12
 
 
-def test_a_replaced_recording_is_pending_and_a_touched_one_is_not(desk: Desk) -> None:
-    path = desk.add("talk.mp3")
-    desk.finish("talk.mp3")
+def test_a_replaced_recording_is_pending_and_a_touched_one_is_not(share: Share) -> None:
+    path = share.add("talk.mp3")
+    share.finish("talk.mp3")
     os.utime(path, (1, 1))
-    assert desk.row("talk.mp3").state is State.COMPLETED
+    assert share.row("talk.mp3").state is State.COMPLETED
     path.write_bytes(b"other")
-    assert desk.row("talk.mp3").state is State.PENDING
+    assert share.row("talk.mp3").state is State.PENDING
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"source": 7}', '{"source": {"size": "x"}}'])
-def test_a_broken_result_does_not_count(desk: Desk, content: str) -> None:
-    desk.add("talk.mp3")
-    (desk.shared / "talk.mp3.result").write_text(content)
-    assert desk.row("talk.mp3").state is State.PENDING
+def test_a_broken_result_does_not_count(share: Share, content: str) -> None:
+    share.add("talk.mp3")
+    (share.shared / "talk.mp3.result").write_text(content)
+    assert share.row("talk.mp3").state is State.PENDING
 
 
-def test_an_archived_recording_is_completed(desk: Desk) -> None:
-    path = desk.add("talk.mp3")
-    desk.finish("talk.mp3")
+def test_an_archived_recording_is_completed(share: Share) -> None:
+    path = share.add("talk.mp3")
+    share.finish("talk.mp3")
     path.unlink()
-    assert desk.row("talk.mp3").state is State.COMPLETED
+    assert share.row("talk.mp3").state is State.COMPLETED
 
 
-def test_a_running_one_shows_stage_percentage_and_attempt(desk: Desk) -> None:
-    desk.add("talk.mp3")
-    now = desk.clock.utc_now()
+def test_a_running_one_shows_stage_percentage_and_attempt(share: Share) -> None:
+    share.add("talk.mp3")
+    now = share.clock.utc_now()
     progress = Progress(stage="processing_audio", percentage=45)
-    job = desk.job("talk.mp3").open_attempt(now).evolve(progress=progress)
-    desk.files.states.save(job)
-    row = desk.row("talk.mp3")
+    job = share.job("talk.mp3").open_attempt(now).evolve(progress=progress)
+    share.files.states.save(job)
+    row = share.row("talk.mp3")
     assert (row.state, row.stage, row.percentage, row.attempt) == (
         State.PROCESSING, "processing_audio", 45, 1,
     )  # fmt: skip
-    desk.files.states.save(job.close_attempt("interrupted", now))
-    assert desk.row("talk.mp3").state is State.QUEUED
+    share.files.states.save(job.close_attempt("interrupted", now))
+    assert share.row("talk.mp3").state is State.QUEUED
 
 
-def test_while_the_model_is_loaded_for_it_a_file_is_processing(desk: Desk) -> None:
-    desk.add("talk.mp3")
-    desk.files.states.save(desk.job("talk.mp3").evolve(progress=Progress(stage="loading_model")))
-    assert desk.row("talk.mp3").state is State.PROCESSING
+def test_while_the_model_is_loaded_for_it_a_file_is_processing(share: Share) -> None:
+    share.add("talk.mp3")
+    share.files.states.save(share.job("talk.mp3").evolve(progress=Progress(stage="loading_model")))
+    assert share.row("talk.mp3").state is State.PROCESSING
 
 
-def test_a_failed_attempt_waits_for_the_next_and_the_last_is_an_error(desk: Desk) -> None:
-    desk.add("talk.mp3")
-    now = desk.clock.utc_now()
+def test_a_failed_attempt_waits_for_the_next_and_the_last_is_an_error(share: Share) -> None:
+    share.add("talk.mp3")
+    now = share.clock.utc_now()
     error = ErrorInfo(code="x", message="It broke.", timestamp="t", attempt=1, retry_after=30.0)
-    job = desk.job("talk.mp3").open_attempt(now)
-    desk.files.states.save(job.close_attempt("failed", now, 1.0, error))
-    row = desk.row("talk.mp3")
+    job = share.job("talk.mp3").open_attempt(now)
+    share.files.states.save(job.close_attempt("failed", now, 1.0, error))
+    row = share.row("talk.mp3")
     assert (row.state, row.attempt, row.error) == (State.QUEUED, 2, "It broke.")
     final = error.model_copy(update={"retry_after": None})
     gone = job.close_attempt("failed", now, 1.0, final).at_start(Status.FAILED)
-    desk.files.states.save(gone)
-    assert desk.row("talk.mp3").state is State.ERROR
+    share.files.states.save(gone)
+    assert share.row("talk.mp3").state is State.ERROR
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]"])
-def test_an_unreadable_state_is_said(desk: Desk, content: str) -> None:
-    desk.add("talk.mp3")
-    (desk.shared / "talk.mp3.in_progress").write_text(content)
-    row = desk.row("talk.mp3")
+def test_an_unreadable_state_is_said(share: Share, content: str) -> None:
+    share.add("talk.mp3")
+    (share.shared / "talk.mp3.in_progress").write_text(content)
+    row = share.row("talk.mp3")
     assert row.state is State.ERROR
     assert row.error == "its .in_progress cannot be read"
 
 
-def test_a_state_without_its_recording_is_said(desk: Desk) -> None:
-    path = desk.add("talk.mp3")
-    desk.files.states.save(desk.job("talk.mp3"))
+def test_a_state_without_its_recording_is_said(share: Share) -> None:
+    path = share.add("talk.mp3")
+    share.files.states.save(share.job("talk.mp3"))
     path.unlink()
-    assert "recording is gone" in (desk.row("talk.mp3").error or "")
+    assert "recording is gone" in (share.row("talk.mp3").error or "")
 
 
-def test_the_manual_folder_tells_why(desk: Desk) -> None:
+def test_the_manual_folder_tells_why(share: Share) -> None:
     for name in ("a.mp3", "b.mp3", "c.mp3"):
-        (desk.manual / name).write_bytes(b"x")
+        (share.manual / name).write_bytes(b"x")
     state = {"error": {"message": "Not media.\nReally."}}
-    (desk.manual / "a.mp3.in_progress").write_text(json.dumps(state))
-    (desk.manual / "b.mp3.error.txt").write_text("b failed.\n\nWhat happened: It hung.\n")
-    reasons = {row.name: row.error for row in report(desk.config, desk.files).rows}
+    (share.manual / "a.mp3.in_progress").write_text(json.dumps(state))
+    (share.manual / "b.mp3.error.txt").write_text("b failed.\n\nWhat happened: It hung.\n")
+    reasons = {row.name: row.error for row in report(share.config, share.files).rows}
     assert reasons == {"a.mp3": "Not media.", "b.mp3": "It hung.", "c.mp3": None}
 
 
 def test_subfolders_are_looked_into_only_where_the_service_does(tmp_path: Path) -> None:
     for recursive in (False, True):
-        desk = Desk(tmp_path / str(recursive), recursive=recursive)
-        desk.add("sub/talk.mp3")
-        found = report(desk.config, desk.files)
+        share = Share(tmp_path / str(recursive), recursive=recursive)
+        share.add("sub/talk.mp3")
+        found = report(share.config, share.files)
         assert found.not_looked_into == ([] if recursive else ["sub"])
         assert [row.name for row in found.rows] == (["sub/talk.mp3"] if recursive else [])
 
@@ -210,7 +210,9 @@ def test_subfolders_are_looked_into_only_where_the_service_does(tmp_path: Path) 
 # --- looking again and again ------------------------------------------------------------------
 
 
-def test_what_did_not_change_is_not_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_did_not_change_is_not_read_again(
+    share: Share, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[str] = []
     really = row_module.read_result
 
@@ -220,27 +222,27 @@ def test_what_did_not_change_is_not_read_again(desk: Desk, monkeypatch: pytest.M
 
     monkeypatch.setattr(row_module, "read_result", counted)
     for name in ("a.mp3", "b.mp3"):
-        desk.add(name)
-        desk.finish(name)
-    reporter = Reporter(desk.config, desk.files)
+        share.add(name)
+        share.finish(name)
+    reporter = Reporter(share.config, share.files)
     first = reporter.look()
     assert reporter.look() == first
     assert sorted(read) == ["a.mp3.result", "b.mp3.result"]
-    desk.add("a.mp3", b"other sound")
+    share.add("a.mp3", b"other sound")
     assert {row.name: row.state for row in reporter.look().rows} == {
         "a.mp3": State.PENDING,
         "b.mp3": State.COMPLETED,
     }
     assert read[2:] == ["a.mp3.result"]
-    result = desk.finish("b.mp3")
+    result = share.finish("b.mp3")
     result.write_text(result.read_text().replace('"word_count": 12', '"word_count": 1234'))
     assert [row.words for row in reporter.look().rows if row.name == "b.mp3"] == [1234]
 
 
-def test_what_went_is_forgotten(desk: Desk) -> None:
-    path = desk.add("a.mp3")
-    result = desk.finish("a.mp3")
-    reporter = Reporter(desk.config, desk.files)
+def test_what_went_is_forgotten(share: Share) -> None:
+    path = share.add("a.mp3")
+    result = share.finish("a.mp3")
+    reporter = Reporter(share.config, share.files)
     assert len(reporter.look().rows) == 1
     path.unlink()
     result.unlink()

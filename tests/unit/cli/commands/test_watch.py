@@ -34,9 +34,9 @@ def a_sight(waiting: int = 0, done: int = 0, failed: int = 0, percentage: int = 
     return Snapshot(Report([*ended, *queue]), rows)
 
 
-def drawn(sight: Snapshot, width: int = 100, height: int = 24) -> list[str]:
+def drawn(snapshot: Snapshot, width: int = 100, height: int = 24) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None)
-    console.print(draw(sight, width, height))
+    console.print(draw(snapshot, width, height))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from modules.cli.commands.queue import _told
-from modules.cli.folder_view.forecast import Waiting, outlook
+from modules.cli.folder_view.forecast import Waiting, forecast
 from modules.cli.folder_view.rows import Row, State
 from modules.cli.terminal.wording import duration
 from modules.jobs.estimates import Estimates
@@ -34,7 +34,7 @@ def seen(
     *rows: Row, paused: bool = False, order: tuple[str, ...] = (), later_s: float = 0.0
 ) -> list[Waiting]:
     now = NOON + timedelta(seconds=later_s)
-    return outlook(rows, LEARNED, SETTINGS, now, paused, order)
+    return forecast(rows, LEARNED, SETTINGS, now, paused, order)
 
 
 def names(waiting: list[Waiting]) -> list[str]:
