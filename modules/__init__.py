@@ -4,5 +4,13 @@ from pathlib import Path
 
 #: The one place that says which version this is; ``setup.cfg`` reads it from here.
 __version__ = "0.1.0"
-#: The folder that holds the program: ``config.yaml``, ``models/`` and the lock files are in it.
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+#: ``modules`` in a checkout, ``audio_transcriber`` once installed (see ``setup.py``). Whatever is
+#: imported or started by a name in a string takes the name from here.
+PACKAGE = __name__
+PACKAGE_FOLDER = Path(__file__).resolve().parent
+#: The folder that the package is in: of a checkout its root, with the lock files.
+PROJECT_ROOT = PACKAGE_FOLDER.parent
+IS_INSTALLED = PACKAGE != "modules"
+#: Where ``config.yaml`` and ``models/`` are if no other place is named. An installed copy takes
+#: the current directory, since nothing of a user's belongs into site-packages.
+USER_FOLDER = Path() if IS_INSTALLED else PROJECT_ROOT

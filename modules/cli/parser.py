@@ -15,7 +15,7 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from modules import __version__
+from modules import PACKAGE, __version__
 from modules.cli.terminal import help_texts
 
 #: Between two looks of ``status --watch``, in seconds.
@@ -60,7 +60,7 @@ def _command(module: str, function: str = "run") -> Callable[[Namespace], int]:
 
     def run(options: Namespace) -> int:
         found: Callable[[Namespace], int] = getattr(
-            importlib.import_module(f"modules.cli.commands.{module}"), function
+            importlib.import_module(f"{PACKAGE}.cli.commands.{module}"), function
         )
         return found(options)
 

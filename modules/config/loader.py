@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modules import PROJECT_ROOT
+from modules import IS_INSTALLED, USER_FOLDER
 from modules.config.messages import SECRETS, Key, Problem, dotted, sentence
 from modules.config.recording_settings import check_settings
 from modules.config.rules import Conflict, access_conflicts, directory_conflicts, settings_conflicts
@@ -111,7 +111,7 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 def config_path(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
     """The file to read, and whether somebody named it: such a one must exist."""
     named = path or environ.get("CONFIG_PATH", "").strip()
-    return Path(os.path.abspath(named or PROJECT_ROOT / "config.yaml")), bool(named)
+    return Path(os.path.abspath(named or USER_FOLDER / "config.yaml")), bool(named)
 
 
 def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> list[str]:
@@ -129,12 +129,17 @@ def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> l
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """``path`` (``--config``), else CONFIG_PATH, else ``config.yaml`` beside ``transcriber.py``.
+    """``path`` (``--config``), else CONFIG_PATH, else ``config.yaml`` in ``USER_FOLDER``.
 
-    The environment goes before the file. Raises ConfigError with every problem in both.
+    The environment goes before the file. Without a file, a checkout has the defaults; an installed
+    copy would make its folders wherever it is started, and refuses. Raises ConfigError with every
+    problem in both.
     """
     file, named = config_path(path, environ)
-    tree, lines = read(file) if named or os.path.lexists(file) else ({}, [])
+    is_there = named or os.path.lexists(file)
+    if IS_INSTALLED and not is_there:
+        raise ConfigError([f"{file}: there is no such file; name one with --config or CONFIG_PATH"])
+    tree, lines = read(file) if is_there else ({}, [])
     extra, variables = _from_environment(environ)
     problems = _problems(tree, file.parent, {}) + _problems(extra, file.parent, variables)
     bad = [key for key, _ in problems]

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modules import PACKAGE
 from modules.config.settings import Frozen
 from modules.errors import ModelError
 
@@ -165,7 +166,7 @@ def check_stamp(folder: Path, size: str) -> None:
         marks = None
     problems = verify(folder, size)
     if problems:
-        command = f"python -m modules.weights.store {size}"
+        command = f"python -m {PACKAGE}.weights.store {size}"
         raise damaged(size, problems, f"Run `{command}` to replace it.")
     if marks is not None:
         write_stamp(folder, marks)

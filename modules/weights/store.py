@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from modules import PROJECT_ROOT
+from modules import PACKAGE, USER_FOLDER
 from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError
 from modules.weights.assemble import assemble
@@ -77,9 +77,9 @@ def _provide(size: str, models_directory: Path, allow_download: bool) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 if the model is in place, 1 with the reason if not."""
-    parser = argparse.ArgumentParser(prog="python -m modules.weights.store", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"python -m {PACKAGE}.weights.store", description=__doc__)
     parser.add_argument("size", choices=MODEL_SIZES, metavar="SIZE", help=", ".join(MODEL_SIZES))
-    parser.add_argument("--directory", type=Path, default=PROJECT_ROOT / "models")
+    parser.add_argument("--directory", type=Path, default=USER_FOLDER / "models")
     parser.add_argument("--download", action="store_true", help="ask the Hugging Face hub too")
     chosen = parser.parse_args(arguments)
     try:

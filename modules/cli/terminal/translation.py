@@ -9,11 +9,11 @@ from __future__ import annotations
 import gettext
 from collections.abc import Mapping
 
-from modules import PROJECT_ROOT
+from modules import PACKAGE_FOLDER
 
 DOMAIN = "transcriber"
 #: ``LANGUAGE/LC_MESSAGES/transcriber.po``, and what ``make messages`` compiles from it.
-CATALOGUES = PROJECT_ROOT / "modules" / "locale"
+CATALOGUES = PACKAGE_FOLDER / "locale"
 #: In this order, the first that is set. Only then LANGUAGE has a say, as with other programs.
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 

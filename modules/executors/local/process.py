@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from modules import PROJECT_ROOT
+from modules import PACKAGE, PROJECT_ROOT
 from modules.clock import Clock
 from modules.config.loader import ENVIRONMENT
 from modules.config.schema import Config
@@ -132,7 +132,7 @@ def start_child(config: Config, command: Sequence[str], clock: Clock) -> Child:
 
 def worker_command(config: Config) -> list[str]:
     """The command line of the real child, but for ``--parent``."""
-    command = [sys.executable, "-m", "modules.worker.main"]
+    command = [sys.executable, "-m", f"{PACKAGE}.worker.main"]
     command += ["--cpu-threads", str(config.whisperx.cpu_threads)]
     command += ["--models-directory", str(config.models_directory)]
     return [*command, "--online"] if config.whisperx.allow_download else command

@@ -98,7 +98,7 @@ def test_named_file_must_exist(tmp_path: Path, by_argument: bool) -> None:
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modules.config.loader.PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr("modules.config.loader.USER_FOLDER", tmp_path)
     config = load_config(None, {})
     assert (config.api.port, config.shared_directory) == (8000, tmp_path / "shared")
 

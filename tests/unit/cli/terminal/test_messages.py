@@ -125,7 +125,7 @@ def texts(compiled: Catalog) -> dict[str, tuple[str, ...]]:
 
 
 def test_the_compiled_catalogue_is_part_of_the_package() -> None:
-    assert "modules = locale/*/LC_MESSAGES/*.mo" in (PROJECT / "setup.cfg").read_text()
+    assert "audio_transcriber = locale/*/LC_MESSAGES/*.mo" in (PROJECT / "setup.cfg").read_text()
 
 
 # --- nothing is said past the catalogue -----------------------------------------------------------
