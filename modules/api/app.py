@@ -52,7 +52,7 @@ class NameConverter(PathConverter):
 
 
 def create_app(services: Services) -> Flask:
-    """The application. Who may use it is decided before, at the server's door."""
+    """The application. The server decides before who may use it."""
     api = services.config.api
     app = OpenAPI(
         "audio-transcriber",
@@ -109,13 +109,13 @@ def _time(app: Flask, services: Services) -> None:
 
 
 def _not_valid(failure: ValidationError) -> Response:
-    raise forms.invalid(forms.told(failure)) from failure
+    raise forms.invalid(forms.describe(failure)) from failure
 
 
 def _answer_errors(app: Flask, services: Services) -> None:
     config = services.config
 
-    def worded(problem: TranscriberError, status: int | None = None) -> Response:
+    def answer(problem: TranscriberError, status: int | None = None) -> Response:
         if request.path.startswith(PREFIX):
             return openai_error(problem, status)
         response = responses.error(problem, config=config, debug=config.whisperx.debug)
@@ -124,27 +124,25 @@ def _answer_errors(app: Flask, services: Services) -> None:
 
     @app.errorhandler(TranscriberError)
     def on_error(problem: TranscriberError) -> Response:
-        return worded(problem)
+        return answer(problem)
 
     @app.errorhandler(HTTPException)
     def on_http(problem: HTTPException) -> Response:
         status = problem.code or 500
         code = {404: "not_found", 405: "method_not_allowed", 429: "too_many_requests"}
-        told = TranscriberError(
+        error = TranscriberError(
             code.get(status, "bad_request"),
             (problem.description or problem.name),
             remedy="See /docs for what is understood.",
         )
-        response = worded(told, status)
+        response = answer(error, status)
         for name, value in problem.get_headers():
             if name.lower() in ("allow", "retry-after", "location"):
                 response.headers[name] = value
         return response
 
     @app.errorhandler(Exception)
-    def on_surprise(problem: Exception) -> Response:
+    def on_unexpected(problem: Exception) -> Response:
         log.exception("A request failed", exc_info=problem)
-        told = TranscriberError(
-            "internal_error", "The program was surprised.", remedy="See its log."
-        )
-        return worded(told, 500)
+        error = TranscriberError("internal_error", "Unexpected error.", remedy="See the log.")
+        return answer(error, 500)

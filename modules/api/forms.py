@@ -46,8 +46,8 @@ def invalid(message: str) -> TranscriberError:
     return TranscriberError("invalid_request", message, remedy="See /docs for what is understood.")
 
 
-def told(failure: ValidationError) -> str:
-    """Every complaint in one line: the field, what must be, what was given."""
+def describe(failure: ValidationError) -> str:
+    """Every error in one line: the field, what it must be, what was given."""
     lines = []
     for error in failure.errors(include_url=False, include_context=False):
         field = ".".join(str(part) for part in error["loc"]) or "the body"
@@ -67,11 +67,11 @@ def checked(model: type[Model], content: object) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as failure:
-        raise invalid(told(failure)) from failure
+        raise invalid(describe(failure)) from failure
 
 
 def from_json(request: FlaskRequest, model: type[Model]) -> Model:
-    """A JSON body; a wrong Content-Type is let pass, as curl sends one."""
+    """A JSON body; a wrong Content-Type is accepted, as curl sends one."""
     content = request.get_json(force=True, silent=True)
     if not isinstance(content, dict):
         given = shortened(request.get_data())
@@ -103,7 +103,7 @@ def fields(request: FlaskRequest, lists: Mapping[str, str] | None = None) -> dic
 
 @contextmanager
 def upload(request: FlaskRequest, uploads: Uploads) -> Iterator[tuple[IO[bytes], str]]:
-    """(file, name) of the one file of a form; it is discarded at the end unless it has landed.
+    """(file, name) of the one file of a form; discarded at the end unless it was landed.
 
     Raises TranscriberError if there is none, or if its name is not that of a recording.
     """

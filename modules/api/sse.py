@@ -17,7 +17,7 @@ def stream(
     events: Events,
     after: int | None,
     name: str | None,
-    words: Callable[[Event], dict[str, Any]],
+    content: Callable[[Event], dict[str, Any]],
     over: Disconnected,
 ) -> Iterator[bytes]:
     """The text of the stream, until the client leaves, falls behind, or the program ends."""
@@ -30,7 +30,7 @@ def stream(
             silent_s = 0.0 if taken else silent_s + CHECK_S
             for event in taken:
                 if name is None or event.job.name == name:
-                    yield _message(event, words(event))
+                    yield _message(event, content(event))
             if silent_s >= KEEP_ALIVE_S:
                 silent_s = 0.0
                 yield b": still here\n\n"

@@ -6,7 +6,7 @@ from flask_openapi3.blueprint import APIBlueprint
 
 from modules.api.control.health import add_health
 from modules.api.control.manual import add_manual
-from modules.api.control.queue import add_queue
+from modules.api.control.queue import add_events, add_queue
 from modules.api.control.transcribe import add_jobs
 from modules.api.schemas import answers
 from modules.api.services import Services
@@ -17,6 +17,7 @@ def control(services: Services) -> APIBlueprint:
     blueprint = APIBlueprint("control", __name__, abp_responses=answers.COMMON)
     add_jobs(blueprint, services)
     add_queue(blueprint, services)
+    add_events(blueprint, services)
     add_manual(blueprint, services)
     add_health(blueprint, services)
     return blueprint

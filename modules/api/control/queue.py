@@ -52,6 +52,10 @@ def add_queue(blueprint: APIBlueprint, services: Services) -> None:
         service.resume()
         return responses.as_json({"status": "running", "message": "The queue is going on"})
 
+
+def add_events(blueprint: APIBlueprint, services: Services) -> None:
+    """The stream of events."""
+
     @blueprint.get(
         "/events",
         summary="Server-sent events: every transition and every step of progress",
@@ -78,10 +82,10 @@ def add_queue(blueprint: APIBlueprint, services: Services) -> None:
         def over() -> bool:
             return disconnected() or services.waiting.closing
 
-        def words(event: Event) -> dict[str, Any]:
-            return responses.view(service.view(event.job)) | {"event": event.kind}
+        def content(event: Event) -> dict[str, Any]:
+            return responses.view(services.service.view(event.job)) | {"event": event.kind}
 
-        body: Iterator[bytes] = stream(services.events, after, query.filename, words, over)
+        body: Iterator[bytes] = stream(services.events, after, query.filename, content, over)
         response = Response(body, content_type="text/event-stream")
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Accel-Buffering"] = "no"

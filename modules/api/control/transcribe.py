@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response
+from flask import request as http_request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
@@ -18,7 +19,7 @@ from modules.outputs.format import OutputFormat
 from modules.outputs.render import OUTPUT_FORMATS
 from modules.service.answers import Accepted, Text
 
-_ORDERS = Tag(name="orders", description="Ask for a text, and get it")
+_TAG = Tag(name="orders", description="Ask for a text, and get it")
 
 _ACCEPTED_OR_TEXT: dict[Any, Any] = {
     200: answers.ResultAnswer,
@@ -31,29 +32,20 @@ _ACCEPTED_OR_TEXT: dict[Any, Any] = {
 
 
 def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
+    """``/transcribe``, ``/status`` and ``/result``."""
+    _add_transcribe(blueprint, services)
+    _add_delete(blueprint, services)
+    _add_status(blueprint, services)
+    _add_result(blueprint, services)
+
+
+def _add_transcribe(blueprint: APIBlueprint, services: Services) -> None:
     service, config = services.service, services.config
-
-    def answer(found: Accepted | Text) -> Response:
-        if isinstance(found, Accepted):
-            return responses.accepted(found)
-        return responses.text(found, None, config)
-
-    def transcribe_upload() -> Response:
-        with forms.upload(request, services.uploads) as (file, name):
-            asked = forms.checked(requests.UploadRequest, forms.fields(request))
-            order = _order(name, asked)
-            service.check(order)
-            rename = asked.if_exists == "rename"
-            landed = services.uploads.land(file, name, rename=rename)
-        wait = bool(asked.wait)
-        return answer(
-            service.transcribe(_order(landed, asked), wait, disconnected_of(request.environ))
-        )
 
     @blueprint.post(
         "/transcribe",
         summary="Order the text of a file in the shared folder, or upload one",
-        tags=[_ORDERS],
+        tags=[_TAG],
         responses=_ACCEPTED_OR_TEXT,
         openapi_extensions=request_body(
             {
@@ -63,20 +55,39 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
         ),
     )
     def transcribe() -> Response:
-        if forms.is_form(request):
-            return transcribe_upload()
-        asked = forms.from_json(request, requests.TranscribeRequest)
-        order = _order(asked.filename, asked, force=asked.force)
+        if forms.is_form(http_request):
+            return _transcribe_upload(services)
+        asked = forms.from_json(http_request, requests.TranscribeRequest)
+        request = _request(asked.filename, asked, force=asked.force)
         try:
-            return answer(service.transcribe(order, asked.wait, disconnected_of(request.environ)))
+            disconnected = disconnected_of(http_request.environ)
+            return _answer(service.transcribe(request, asked.wait, disconnected), services)
         except TranscriberError as problem:
             debug = asked.debug if asked.debug is not None else config.whisperx.debug
             return responses.error(problem, asked.filename, config=config, debug=debug)
 
+
+def _transcribe_upload(services: Services) -> Response:
+    with forms.upload(http_request, services.uploads) as (file, name):
+        asked = forms.checked(requests.UploadRequest, forms.fields(http_request))
+        services.service.check(_request(name, asked))
+        landed = services.uploads.land(file, name, rename=asked.if_exists == "rename")
+    # The file may have another name now, and other settings beside it.
+    request, disconnected = _request(landed, asked), disconnected_of(http_request.environ)
+    return _answer(services.service.transcribe(request, bool(asked.wait), disconnected), services)
+
+
+def _answer(found: Accepted | Text, services: Services) -> Response:
+    if isinstance(found, Accepted):
+        return responses.accepted(found)
+    return responses.text(found, None, services.config)
+
+
+def _add_delete(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.delete(
         "/transcribe",
         summary="Delete a recording with all that was made from it, at once",
-        tags=[_ORDERS],
+        tags=[_TAG],
         responses={200: answers.DeletedAnswer, 404: answers.ErrorAnswer},
         openapi_extensions={
             "requestBody": {
@@ -88,14 +99,14 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
     )
     def delete(query: requests.DeleteQuery) -> Response:
         name = query.filename
-        if name is None or request.get_data():
-            name = forms.from_json(request, requests.DeleteRequest).filename
+        if name is None or http_request.get_data():
+            name = forms.from_json(http_request, requests.DeleteRequest).filename
             if query.filename not in (None, name):
                 raise forms.invalid(
                     f"filename: must be one name, got {forms.shortened(query.filename)}"
                     f" in the query and {forms.shortened(name)} in the body"
                 )
-        removed = service.delete(name)
+        removed = services.service.delete(name)
         return responses.as_json(
             {
                 "status": "deleted",
@@ -106,20 +117,24 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
             }
         )
 
+
+def _add_status(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.get(
         "/status/<path:key>",
         summary="Where a file or a job stands",
-        tags=[_ORDERS],
+        tags=[_TAG],
         responses={200: answers.StatusAnswer, 404: answers.StatusAnswer},
     )
     def status(path: requests.KeyPath) -> Response:
-        view = service.status(path.key)
+        view = services.service.status(path.key)
         return responses.as_json(responses.view(view), 404 if view.status == "not_found" else 200)
 
+
+def _add_result(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.get(
         "/result/<path:key>",
         summary="The text of a file or a job; one that waits is done sooner for it",
-        tags=[_ORDERS],
+        tags=[_TAG],
         responses={
             **_ACCEPTED_OR_TEXT,
             200: {
@@ -132,10 +147,10 @@ def add_jobs(blueprint: APIBlueprint, services: Services) -> None:
         },
     )
     def result(path: requests.KeyPath, query: requests.ResultQuery) -> Response:
-        found = service.result(path.key)
+        found = services.service.result(path.key)
         if isinstance(found, Accepted):
             return responses.accepted(found)
-        return responses.text(found, query.format, config)
+        return responses.text(found, query.format, services.config)
 
 
 def _schema_of(form: OutputFormat) -> dict[str, str]:
@@ -145,7 +160,7 @@ def _schema_of(form: OutputFormat) -> dict[str, str]:
     return {"type": "string"} if is_text else {"type": "string", "format": "binary"}
 
 
-def _order(name: str, asked: requests.JobFields, force: bool = False) -> TranscriptionRequest:
+def _request(name: str, asked: requests.JobFields, force: bool = False) -> TranscriptionRequest:
     return TranscriptionRequest(
         name,
         wishes=asked.wishes(),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from flask import Response, request
+from flask import Response
+from flask import request as http_request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import Field
@@ -64,15 +65,15 @@ def speech(services: Services) -> APIBlueprint:
 
 def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str) -> None:
     def handle() -> Response:
-        with forms.upload(request, services.uploads) as (file, name):
+        with forms.upload(http_request, services.uploads) as (file, name):
             asked = _asked()
-            order = TranscriptionRequest(
+            request = TranscriptionRequest(
                 name, _wishes(asked, task, services), client=responses.new_client()
             )
-            services.service.check(order)
+            services.service.check(request)
             landed = services.uploads.land(file, name, rename=True)
         return _answer(
-            services, asked, TranscriptionRequest(landed, order.wishes, order.client), task
+            services, asked, TranscriptionRequest(landed, request.wishes, request.client), task
         )
 
     # Each endpoint goes by the name of its function.
@@ -94,7 +95,7 @@ def _asked() -> SpeechRequest:
         "timestamp_granularities[]": "timestamp_granularities",
         "timestamp_granularities": "timestamp_granularities",
     }
-    return forms.checked(SpeechRequest, forms.fields(request, lists))
+    return forms.checked(SpeechRequest, forms.fields(http_request, lists))
 
 
 def _wishes(asked: SpeechRequest, task: str, services: Services) -> dict[str, Any]:
@@ -117,9 +118,9 @@ def _wishes(asked: SpeechRequest, task: str, services: Services) -> dict[str, An
 
 
 def _answer(
-    services: Services, asked: SpeechRequest, order: TranscriptionRequest, task: str
+    services: Services, asked: SpeechRequest, request: TranscriptionRequest, task: str
 ) -> Response:
-    found = services.service.transcribe(order, True, disconnected_of(request.environ))
+    found = services.service.transcribe(request, True, disconnected_of(http_request.environ))
     if isinstance(found, Accepted):
         raise _too_late(found)
     settings = found.result.get("settings") or {}

@@ -25,7 +25,7 @@ class ErrorAnswer(Answer):
     debug_info: dict[str, Any] | None = None
 
 
-#: What any endpoint may answer; the server's door answers too.
+#: What any endpoint may answer; some come from the server, before the application.
 COMMON: dict[Any, Any] = dict.fromkeys((400, 401, 403, 413, 422, 429, 431, 503, 507), ErrorAnswer)
 
 

@@ -1,4 +1,4 @@
-"""waitress, and who may come in: keys, limits, origins, sizes, decided at the headers.
+"""The waitress server, and which requests it accepts: keys, origins, sizes, at the headers.
 
 Open ``server.py`` first.
 """

@@ -1,4 +1,4 @@
-"""Who may use the API, how often, and what web pages may do with it and its answers."""
+"""Keys and passwords of the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPEN_PATHS = frozenset({"/health"})
 
 
 class Access:
-    """Keys and passwords, compared in constant time. Without either everybody may come in."""
+    """Keys and passwords, compared in constant time. Without either, every client is admitted."""
 
     def __init__(self, config: ApiConfig) -> None:
         self._config = config

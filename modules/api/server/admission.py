@@ -1,4 +1,4 @@
-"""Who comes in, decided at the headers of a request."""
+"""Which requests are accepted, decided at their headers."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _FORM_BYTES = 2_000_000
 
 
 class Admission:
-    """Decides at the headers: who comes in, and how much body each may bring."""
+    """Decides at the headers which clients are admitted, and how large their bodies may be."""
 
     def __init__(self, app: Flask, config: ApiConfig) -> None:
         self._app = app
         self._access = Access(config)
-        self._pages = OriginCheck(config)
+        self._origins = OriginCheck(config)
         self._upload_bytes = config.max_upload_mb * 2**20
 
     def admit(
         self, method: str, path: str, headers: Mapping[str, str], content_length: int | None
     ) -> Refusal | int:
-        # First, or the page of another site could make the browser ask for our password.
-        if refused := self._pages.refuse(headers):
+        # First, or a page of another site could make the browser ask for the password.
+        if refused := self._origins.refuse(headers):
             return refused
         if not self._access.admits(self._app, path, headers):
             return _no_key()

@@ -1,4 +1,4 @@
-"""One connection: errors as JSON, and an answer that arrives though a body was refused."""
+"""One connection: errors as JSON, and an answer that arrives although its body was refused."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
 from modules.api.openai import format
-from modules.api.server.parser import GatedParser
+from modules.api.server.parser import RequestParser
 from modules.api.server.refusals import answer_to, as_openai
 
 if TYPE_CHECKING:
-    from modules.api.server.server import GatedServer
+    from modules.api.server.server import RequestServer
 
-#: How long, and for how much, we go on reading from a client whose request was refused.
+#: How long, and how much, is still read from a client whose request was refused.
 LINGER_S = 2.0
 
 LINGER_BYTES = 16 * 1024 * 1024
@@ -50,9 +50,10 @@ class JsonErrorTask(ErrorTask):
         self.channel.linger_when_flushed = True
 
 
-class GatedChannel(HTTPChannel):
+class RequestChannel(HTTPChannel):
     """A connection. Closing one with unread data in it would destroy the answer on its way to a
-    client that still sends; so after a refusal we say that we are done, and read on for a while.
+    client that still sends; so after a refusal only the sending side is shut down, and reading
+    goes on for a while.
     """
 
     parser_class: Any
@@ -66,8 +67,8 @@ class GatedChannel(HTTPChannel):
     _linger_until: float | None = None
     _discarded = 0
 
-    def __init__(self, server: GatedServer, *args: Any, **kwargs: Any) -> None:
-        self.parser_class = functools.partial(GatedParser, gate=server.gate)
+    def __init__(self, server: RequestServer, *args: Any, **kwargs: Any) -> None:
+        self.parser_class = functools.partial(RequestParser, policy=server.policy)
         super().__init__(server, *args, **kwargs)
 
     def received(self, data: bytes) -> bool:
@@ -88,7 +89,7 @@ class GatedChannel(HTTPChannel):
             self.handle_close()
         elif self.linger_when_flushed and self.close_when_flushed and not self.will_close:
             self._flush_exception(self._flush_some)
-            # Sending may have found the client gone, and closed.
+            # Sending may have found the client disconnected, and closed.
             if self.socket is not None and not self.total_outbufs_len:
                 self._linger()
         else:
@@ -103,7 +104,7 @@ class GatedChannel(HTTPChannel):
     def _linger(self) -> None:
         try:
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:  # the client is gone
+        except OSError:  # the client has disconnected
             self.handle_close()
             return
         self._linger_until = time.monotonic() + LINGER_S

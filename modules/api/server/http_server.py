@@ -16,8 +16,8 @@ from flask import Flask
 from waitress.adjustments import Adjustments
 from waitress.task import ThreadedTaskDispatcher
 
-from modules.api.server.refusals import Admit, Gate, Refusal
-from modules.api.server.server import GatedServer
+from modules.api.server.refusals import Admit, Refusal, RequestPolicy
+from modules.api.server.server import RequestServer
 from modules.errors import TranscriberError
 from modules.logger import get_logger
 
@@ -36,7 +36,7 @@ _MOST_FILES = 65536
 def admit_all(
     method: str, path: str, headers: Mapping[str, str], content_length: int | None
 ) -> Refusal | int:
-    """Everybody, with up to 1 MiB."""
+    """Every request, with a body of up to 1 MiB."""
     return _BODY_BYTES
 
 
@@ -44,9 +44,9 @@ class Server:
     """Serves an application until stopped. The constructor binds the port; port 0 takes a free one.
 
     ``spool`` keeps bodies from 256 KiB on while they come. A connection on which nothing moves for
-    ``idle_timeout_s`` is closed, unless its request is being worked on. A handler learns from
-    ``environ["waitress.client_disconnected"]()`` that nobody waits for it any more. Raises
-    TranscriberError if the address cannot be had.
+    ``idle_timeout_s`` is closed, unless its request is being worked on. A handler asks
+    ``environ["waitress.client_disconnected"]()`` whether its client has left. Raises
+    TranscriberError if the address is not available.
     """
 
     def __init__(
@@ -61,45 +61,23 @@ class Server:
         idle_timeout_s: float = 60.0,
         admit: Admit = admit_all,
     ) -> None:
-        try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listener = socket.create_server((host, port), family=family)
-        except OSError as error:
-            raise TranscriberError(
-                "address_unavailable",
-                f"Cannot listen on {host}:{port}: {error.strerror}.",
-                remedy="Choose another api.port in config.yaml, or set API_PORT.",
-            ) from error
+        listener = _listener(host, port)
         self.host = host
         self.port = int(listener.getsockname()[1])
         self._threads = threads
         self._dispatcher = ThreadedTaskDispatcher()
-        adjustments = Adjustments(
-            threads=threads,
-            connection_limit=_with_files_for(connection_limit),
-            channel_timeout=math.ceil(idle_timeout_s),
-            cleanup_interval=1,
-            # With it, a client that goes away is noticed while its request waits.
-            channel_request_lookahead=1,
-            # select() cannot watch a descriptor above 1023.
-            asyncore_use_poll=True,
-            max_request_header_size=_HEADER_BYTES,
-            max_request_body_size=sys.maxsize,  # the gate says
-            recv_bytes=_RECEIVE_BYTES,
-            ident="audio-transcriber",
-        )
-        self._server = GatedServer(
-            Gate(admit, spool),
+        self._server = RequestServer(
+            RequestPolicy(admit, spool),
             app,
             map={},
             _sock=listener,
             dispatcher=self._dispatcher,
-            adj=adjustments,
+            adj=_adjustments(threads, _with_files_for(connection_limit), idle_timeout_s),
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
         self._thread = threading.Thread(target=self._server.run, name="http")
-        # It warns of each request that waits for a thread, which clients can cause at will.
+        # waitress warns of each request that waits for a thread, which clients can cause at will.
         for name in ("waitress", "waitress.queue"):
             logging.getLogger(name).setLevel(logging.ERROR)
 
@@ -124,7 +102,7 @@ class Server:
 
 
 def _with_files_for(connections: int) -> int:
-    """See that so many connections may be open at once; returns how many may."""
+    """Raise the limit of open files for so many connections; returns how many are possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= needed:
@@ -135,3 +113,34 @@ def _with_files_for(connections: int) -> int:
     if possible < connections:
         log.warning("Only %d files may be open: at most %d connections", raised, possible)
     return max(1, min(connections, possible))
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises TranscriberError."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise TranscriberError(
+            "address_unavailable",
+            f"Cannot listen on {host}:{port}: {error.strerror}.",
+            remedy="Choose another api.port in config.yaml, or set API_PORT.",
+        ) from error
+
+
+def _adjustments(threads: int, connections: int, idle_timeout_s: float) -> Adjustments:
+    """The settings of waitress."""
+    return Adjustments(
+        threads=threads,
+        connection_limit=connections,
+        channel_timeout=math.ceil(idle_timeout_s),
+        cleanup_interval=1,
+        # With it, a client that goes away is noticed while its request waits.
+        channel_request_lookahead=1,
+        # select() cannot watch a descriptor above 1023.
+        asyncore_use_poll=True,
+        max_request_header_size=_HEADER_BYTES,
+        max_request_body_size=sys.maxsize,  # the policy limits it
+        recv_bytes=_RECEIVE_BYTES,
+        ident="audio-transcriber",
+    )

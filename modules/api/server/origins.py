@@ -16,15 +16,15 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 #: ``host[:port]``, as in the Host header.
 _AUTHORITY = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?")
 
-#: Nobody can register a name with such an ending.
+#: Names with such an ending cannot be registered.
 _OWN_ENDINGS = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
 
 
 class OriginCheck:
-    """What pages in somebody's browser may do: the API's own all, those of others nothing.
+    """What web pages may do in a browser: the API's own everything, those of others nothing.
 
-    A browser sends what a page of any site asks for, a password of HTTP Basic with it, and tells
-    in ``Origin`` whose page it is. Where a site's name leads to our address all of a sudden (DNS
+    A browser sends what a page of any site asks for, a password of HTTP Basic with it, and names
+    in ``Origin`` whose page it is. Where a site's name suddenly resolves to our address (DNS
     rebinding), its page counts as ours, may read the answers, and is known by that name alone.
     """
 
@@ -94,7 +94,7 @@ def _same_place(origin: str, host: str) -> bool:
 
 
 def _is_own(name: str) -> bool:
-    """An address, or a name that no stranger can have."""
+    """An address, or a name that cannot be registered."""
     return "." not in name or name.endswith(_OWN_ENDINGS) or _address(name) is not None
 
 

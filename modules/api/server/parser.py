@@ -12,7 +12,7 @@ from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
 from waitress.parser import HTTPRequestParser, ParsingError
 
-from modules.api.server.refusals import Gate, Refusal, RefusedError, refusal
+from modules.api.server.refusals import Refusal, RefusedError, RequestPolicy, refusal
 from modules.logger import get_logger
 from modules.storage.atomic import TEMPORARY_PREFIX
 
@@ -27,7 +27,7 @@ FRAMING_BYTES = 16 * 1024
 
 
 class _SpoolFile(TempfileBasedBuffer):
-    """A body in an unnamed file: gone when it is closed, whatever becomes of us."""
+    """A body in an unnamed file: deleted when it is closed, even by a crash."""
 
     def __init__(self, folder: Path, from_buffer: Any) -> None:
         self._folder = folder
@@ -55,17 +55,17 @@ class _SpooledBuffer(OverflowableBuffer):
         self.overflowed = True
 
 
-class GatedParser(HTTPRequestParser):
-    """Asks the gate once the headers are there, and stops a body that outgrows its limit."""
+class RequestParser(HTTPRequestParser):
+    """Applies the policy once the headers are there, and stops a body that outgrows its limit."""
 
     # What malformed requests lack, and waitress uses all the same.
     command: Any = ""
     path: Any = ""
     body_rcv: Any
 
-    def __init__(self, adj: Adjustments, gate: Gate) -> None:
+    def __init__(self, adj: Adjustments, policy: RequestPolicy) -> None:
         super().__init__(adj)
-        self._gate = gate
+        self._policy = policy
         self._limit = 0
         self.began = time.time()
 
@@ -73,11 +73,11 @@ class GatedParser(HTTPRequestParser):
         had_headers = self.headers_finished
         consumed = self._received(data)
         if self.headers_finished and not had_headers and not (self.error or self.empty):
-            self._ask()
+            self._admit()
         elif self.body_rcv is not None and not self.error:
             self._check_body()
         if self.error:
-            # Whatever follows belongs to this request; waitress would read it as the next one.
+            # What follows belongs to this request; waitress would read it as the next one.
             return len(data)
         if self.body_rcv is None:
             # waitress would wait for ever for the body that it asked for.
@@ -88,7 +88,7 @@ class GatedParser(HTTPRequestParser):
         try:
             return int(super().received(data))
         except OSError as error:
-            log.error("A request's body could not be kept in %s: %s", self._gate.spool, error)
+            log.error("A request's body could not be kept in %s: %s", self._policy.spool, error)
             why = "The body of the request cannot be kept just now."
             self._refuse(refusal(507, "storage_error", why, "Try again later."))
             return len(data)
@@ -102,15 +102,15 @@ class GatedParser(HTTPRequestParser):
         except ValueError as error:  # a length of 5000 digits, or an address such as http://[
             raise ParsingError(f"{error}") from error
         if self.body_rcv is not None:
-            self.body_rcv.buf = _SpooledBuffer(self._gate.spool)
+            self.body_rcv.buf = _SpooledBuffer(self._policy.spool)
 
-    def _ask(self) -> None:
-        # As the application will see it, or a rule on paths could be got round.
+    def _admit(self) -> None:
+        # As the application will see it, or a rule on paths could be bypassed.
         path = "/" + self.path.lstrip("/") if self.path.startswith("/") else self.path
         headers = {name.lower().replace("_", "-"): value for name, value in self.headers.items()}
         length = None if self.chunked else self.content_length
         shown = path.encode("latin-1").decode("utf-8", "replace")
-        verdict = self._gate.admit(self.command, shown, headers, length)
+        verdict = self._policy.admit(self.command, shown, headers, length)
         if isinstance(verdict, Refusal):
             self._refuse(verdict)
             return
@@ -142,6 +142,6 @@ class GatedParser(HTTPRequestParser):
         self.close()
 
     def close(self) -> None:
-        # What a full disk did not take is lost anyhow; the file is closed all the same.
+        # What a full disk did not take is lost in any case; the file is closed all the same.
         with contextlib.suppress(OSError):
             super().close()

@@ -28,14 +28,14 @@ class Refusal:
 
 #: ``admit(method, path, headers, content_length)``: a refusal, or the most bytes that the body may
 #: have. The path is decoded, without the query; header names are in lower case; the length is None
-#: where the client does not tell it (chunked coding). Called in the network thread: it must not
+#: where the client does not state it (chunked coding). Called in the network thread: it must not
 #: wait for anything. If it raises, the connection is closed.
 Admit: TypeAlias = Callable[[str, str, Mapping[str, str], int | None], Refusal | int]
 
 
 @dataclass(frozen=True)
-class Gate:
-    """Who is let in, and the folder where large bodies are kept."""
+class RequestPolicy:
+    """Which requests are accepted, and the folder where large bodies are kept."""
 
     admit: Admit
     spool: Path
@@ -81,6 +81,6 @@ def answer_to(error: Error) -> Refusal:
 
 
 def as_openai(answer: Refusal) -> bytes:
-    told = json.loads(answer.body)
-    message = " ".join(filter(None, (told["message"], told["suggestion"])))
-    return to_json(format.error(message, answer.status, code=told["error_code"]))
+    content = json.loads(answer.body)
+    message = " ".join(filter(None, (content["message"], content["suggestion"])))
+    return to_json(format.error(message, answer.status, code=content["error_code"]))

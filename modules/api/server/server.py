@@ -1,7 +1,7 @@
-"""What waitress lets in: who may send, how much, and where it is kept meanwhile.
+"""Which requests waitress accepts, how large they may be, and where bodies are kept.
 
-waitress takes a whole body before any handler sees the request. Here a request is judged when its
-headers are there, a body is counted while it comes, and a large one waits on the share.
+waitress takes a whole body before any handler sees the request. Here the policy is applied when
+the headers are there, a body is counted while it arrives, and a large one is kept on the share.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 from waitress.server import TcpWSGIServer
 
-from modules.api.server.channel import GatedChannel
-from modules.api.server.refusals import Gate
+from modules.api.server.channel import RequestChannel
+from modules.api.server.refusals import RequestPolicy
 from modules.logger import get_logger
 
 log = get_logger("Api")
 
 
-class GatedServer(TcpWSGIServer):
-    """waitress's server over such connections. Other threads may call what needs no loop:
+class RequestServer(TcpWSGIServer):
+    """waitress's server with such connections. Other threads may call what needs no loop:
     ``pull_trigger``, ``close_port``, ``end``, ``flushed``.
     """
 
@@ -30,10 +30,10 @@ class GatedServer(TcpWSGIServer):
     asyncore: Any
     _map: Any
 
-    channel_class = GatedChannel
+    channel_class = RequestChannel
 
-    def __init__(self, gate: Gate, *args: Any, **kwargs: Any) -> None:
-        self.gate = gate
+    def __init__(self, policy: RequestPolicy, *args: Any, **kwargs: Any) -> None:
+        self.policy = policy
         self._closing_port = threading.Event()
         self._ending = threading.Event()
         self._pulling = threading.Lock()
@@ -41,13 +41,13 @@ class GatedServer(TcpWSGIServer):
         super().__init__(*args, **kwargs)
 
     def maintenance(self, now: Any) -> None:
-        """Close what stands still: waitress leaves a connection with a running request alone."""
+        """Close stalled connections, which waitress does not while a request runs."""
         super().maintenance(now)
         cutoff = now - self.adj.channel_timeout
         for channel in list(self.active_channels.values()):
             request = channel.request
             trickles = request and not request.headers_finished and request.began < cutoff
-            # Nobody takes the answer. waitress would wait until the socket can be written to.
+            # The client reads no answer. waitress would wait until the socket can be written to.
             stuck = channel.total_outbufs_len and channel.last_activity < cutoff
             if trickles or stuck:
                 channel.handle_close()
@@ -64,12 +64,12 @@ class GatedServer(TcpWSGIServer):
 
     def pull_trigger(self, thunk: Callable[[], None] | None = None) -> None:
         with self._pulling:
-            # The number of a closed pipe may be another file's by now.
+            # The descriptor of a closed pipe may belong to another file by now.
             if not self._closed:
                 self.trigger.pull_trigger(thunk)
 
     def close_port(self) -> None:
-        """Take no more connections; those there are go on."""
+        """Accept no more connections; open ones go on."""
         self._closing_port.set()
         self.pull_trigger()
 
@@ -79,7 +79,7 @@ class GatedServer(TcpWSGIServer):
         self.pull_trigger()
 
     def flushed(self) -> bool:
-        """Whether every answer is out."""
+        """Whether every answer was sent."""
         return not any(c.total_outbufs_len for c in list(self.active_channels.values()))
 
     def close_all(self) -> None:
