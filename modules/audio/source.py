@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
 from modules.errors import MediaError, StorageError
+from modules.storage.safe_open import descriptor_of
 
 #: What may be read before the first sound. Headers, cover pictures and indexes of long recordings
 #: stay far below it; a file that wants more is built to fill the memory.
@@ -27,7 +27,7 @@ BUFFER_BYTES = 128 * 1024
 _PACKED_INDEX = re.compile(rb"zlib.{4}cmvd(.{4})", re.DOTALL)
 
 _VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
-_NOT_REGULAR = {errno.ELOOP, errno.ENXIO, errno.EISDIR}
+_NOT_REGULAR = {errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EINVAL}
 _DENIED = {errno.EACCES, errno.EPERM}
 
 
@@ -171,18 +171,12 @@ def raise_storage_error(error: OSError) -> NoReturn:
 
 
 def _open_regular(path: Path) -> int:
-    # O_NONBLOCK: opening a FIFO would otherwise wait for a writer for ever.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(path, flags)
+        return descriptor_of(path)
     except OSError as error:
         if error.errno in _NOT_REGULAR:
             raise _not_regular() from error
         raise_storage_error(error)
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise _not_regular()
-    return fd
 
 
 def _not_regular() -> MediaError:

@@ -22,19 +22,20 @@ from modules.clock import Clock, iso
 from modules.errors import StorageError, TranscriberError
 from modules.logger import get_logger
 from modules.storage.atomic import (
-    parse_json,
     remove,
     storage_errors,
     sync_folder,
     to_json,
     write_whole,
 )
+from modules.storage.safe_open import read_json
 
 log = get_logger("Callbacks")
 
 #: How many items that were given up are kept, the latest.
 FAILED_KEPT = 1000
 _SUFFIX = ".json"
+_ITEM_BYTES_MAX = 64 * 2**20
 
 
 @dataclass(slots=True)
@@ -196,7 +197,7 @@ class Outbox:
 def _item_in(path: Path) -> Item:
     """An item from its file. Raises StorageError, or TranscriberError if it is corrupt."""
     with storage_errors(path):
-        found = parse_json(path.read_bytes(), path.name)
+        found = read_json(path, _ITEM_BYTES_MAX)
     error = found.get("error")
     item = Item(
         id=path.name.removesuffix(_SUFFIX),

@@ -13,6 +13,7 @@ from modules.errors import StorageError
 from modules.jobs.job import Job, Status
 from modules.logger import get_logger
 from modules.storage.atomic import to_json, write_whole
+from modules.storage.safe_open import read_regular
 
 log = get_logger("Estimates")
 
@@ -25,6 +26,7 @@ _TELLING_S = 5.0
 _EVEN_S = 60.0
 #: Speeds and bit rates outside of these are slips of a clock, and would overflow later.
 _LEAST, _MOST = 1e-6, 1e12
+_FILE_BYTES_MAX = 2**20
 
 
 class _Mean(Frozen):
@@ -138,7 +140,7 @@ class Estimates:
 
 def _load(path: Path) -> _Learned:
     try:
-        return _Learned.model_validate_json(path.read_bytes())
+        return _Learned.model_validate_json(read_regular(path, _FILE_BYTES_MAX))
     except FileNotFoundError:
         return _Learned()
     except (OSError, ValueError) as error:

@@ -16,7 +16,11 @@ from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import StorageError
 from modules.jobs.source import FileIdentity
 from modules.storage.atomic import storage_errors
+from modules.storage.safe_open import open_regular
 from modules.transcript.model import Chunk
+
+#: A longer line is no chunk of ours; what follows it is left out, too.
+_LINE_BYTES_MAX = 64 * 2**20
 
 
 class Header(Frozen):
@@ -68,8 +72,8 @@ def read(path: Path, header: Header) -> Checkpoint:
     """
     with storage_errors(path):
         try:
-            with path.open("rb") as file:
-                return _read(file, header)
+            with open_regular(path) as file:
+                return _read(iter(lambda: file.readline(_LINE_BYTES_MAX), b""), header)
         except FileNotFoundError:
             return Checkpoint()
 
@@ -103,7 +107,7 @@ class Writer:
     def __init__(self, path: Path, header: Header, sound: Checkpoint) -> None:
         self._path = path
         with storage_errors(path):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             self._file = os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0)
         try:
             with storage_errors(path):

@@ -17,12 +17,14 @@ from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
 from modules.recordings.names import STATE_FOLDER
-from modules.storage.atomic import parse_json, remove, to_json, write_whole
+from modules.storage.atomic import remove, to_json, write_whole
+from modules.storage.safe_open import read_json
 
 #: How often the owner says that it lives, and after how long its note is no longer believed.
 HEARTBEAT_S = 10.0
 _BELIEVED = timedelta(seconds=60)
 _PATIENCE_S = 1.0
+_NOTE_BYTES_MAX = 64 * 1024
 
 
 def lock_path(config: Config) -> Path:
@@ -94,7 +96,7 @@ class Ownership:
 def read_note(config: Config) -> dict[str, Any] | None:
     """The owner's note, or None if there is none that can be read."""
     try:
-        return parse_json(note_path(config).read_bytes(), "owner.json")
+        return read_json(note_path(config), _NOTE_BYTES_MAX)
     except (OSError, TranscriberError):
         return None
 

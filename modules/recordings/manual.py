@@ -11,15 +11,14 @@ from typing import Any
 
 from modules.errors import StorageError, TranscriberError
 from modules.recordings.names import is_recording
-from modules.recordings.sidecars import RecordingPaths
+from modules.recordings.sidecars import ERROR_TEXT_BYTES_MAX, STATE_BYTES_MAX, RecordingPaths
 from modules.storage.atomic import (
-    parse_json,
     remove,
     storage_errors,
     to_json,
     write_whole,
 )
-from modules.storage.safe_open import open_regular
+from modules.storage.safe_open import read_json, read_regular
 from modules.storage.transfer import (
     are_equal,
     free_name,
@@ -106,13 +105,14 @@ def listing(manual: Path) -> list[Failure]:
 
 
 def failure(manual: Path, name: str) -> Failure | None:
-    """What is known of one recording there; None if it is gone."""
+    """What is known of one recording there; None if it is not there."""
     state: dict[str, Any] = {}
     explanation = None
     with contextlib.suppress(StorageError):
         state = state_of(manual, name)
     with contextlib.suppress(OSError):
-        explanation = _read(manual / RecordingPaths(name).error_text).decode("utf-8", "replace")
+        text = read_regular(manual / RecordingPaths(name).error_text, ERROR_TEXT_BYTES_MAX)
+        explanation = text.decode("utf-8", "replace")
     try:
         return Failure(name, (manual / name).lstat().st_size, state, explanation)
     except OSError:
@@ -122,20 +122,14 @@ def failure(manual: Path, name: str) -> Failure | None:
 def state_of(manual: Path, name: str) -> dict[str, Any]:
     """The ``.in_progress`` of a recording there; empty if there is none that makes sense.
 
-    Raises StorageError if it cannot be read just now.
+    Raises StorageError if it cannot be read at present.
     """
     path = manual / RecordingPaths(name).state
     with storage_errors(path):
         try:
-            return parse_json(_read(path), name) if is_regular(path) else {}
+            return read_json(path, STATE_BYTES_MAX) if is_regular(path) else {}
         except TranscriberError:
             return {}
-
-
-def _read(path: Path) -> bytes:
-    """A file's content, but not that of a link's target. Raises OSError."""
-    with open_regular(path) as file:
-        return file.read()
 
 
 def moved_before(manual: Path, name: str, job_id: str) -> str | None:
@@ -144,8 +138,8 @@ def moved_before(manual: Path, name: str, job_id: str) -> str | None:
         if not is_taken(manual / candidate):
             return None
         with contextlib.suppress(OSError, TranscriberError):
-            content = (manual / RecordingPaths(candidate).state).read_bytes()
-            if parse_json(content, candidate).get("job_id") == job_id:
+            state = read_json(manual / RecordingPaths(candidate).state, STATE_BYTES_MAX)
+            if state.get("job_id") == job_id:
                 return candidate
     return None
 

@@ -8,14 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.errors import TranscriberError
+from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Job
 from modules.logger import get_logger
 from modules.recordings.names import is_visible_folder
 from modules.recordings.shared_folder import SharedFolder
-from modules.recordings.sidecars import IN_PROGRESS, RecordingPaths, recording_of
+from modules.recordings.sidecars import (
+    IN_PROGRESS,
+    STATE_BYTES_MAX,
+    RecordingPaths,
+    recording_of,
+)
 from modules.recordings.state import job_from_json
-from modules.storage.atomic import TEMPORARY_PREFIX, parse_json, remove, storage_errors
+from modules.storage.atomic import TEMPORARY_PREFIX, remove, storage_errors
+from modules.storage.safe_open import read_json
+from modules.storage.transfer import is_regular
 
 log = get_logger("FileManager")
 
@@ -115,13 +122,15 @@ class Recovery:
     def _recover_one(self, sidecar: str) -> list[Found]:
         path = self._folder.at(sidecar)
         with storage_errors(path):
-            if not path.is_file():
+            if not is_regular(path):
                 return []
-            content = path.read_bytes()
         try:
-            value = parse_json(content, sidecar)
+            with storage_errors(path):
+                value = read_json(path, STATE_BYTES_MAX)
             name = recording_of(sidecar, value)
             job = job_from_json(name, value)
+        except StorageError:
+            raise
         except TranscriberError as error:
             aside = self._folder.state / "corrupt" / path.name
             with storage_errors(aside):

@@ -14,8 +14,15 @@ from modules.jobs.source import FileIdentity
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
 from modules.recordings.shared_folder import SharedFolder, has_real_folders
-from modules.recordings.sidecars import RecordingPaths, output_names, own_outputs, stem_of
-from modules.storage.atomic import parse_json, storage_errors
+from modules.recordings.sidecars import (
+    RESULT_BYTES_MAX,
+    RecordingPaths,
+    output_names,
+    own_outputs,
+    stem_of,
+)
+from modules.storage.atomic import storage_errors
+from modules.storage.safe_open import read_json
 
 log = get_logger("FileManager")
 
@@ -84,14 +91,12 @@ def result_in(root: Path, name: str) -> dict[str, Any] | None:
         try:
             if not has_real_folders(root, name) or not stat.S_ISREG(path.lstat().st_mode):
                 return None
-            content = path.read_bytes()
+            return read_json(path, RESULT_BYTES_MAX)
         except (FileNotFoundError, NotADirectoryError):
             return None
-    try:
-        return parse_json(content, path.name)
-    except TranscriberError as error:
-        log.warning("%s cannot be used (%s)", path.name, error)
-        return None
+        except TranscriberError as error:
+            log.warning("%s cannot be used (%s)", path.name, error)
+            return None
 
 
 def outputs_in(root: Path, name: str) -> tuple[str, ...]:

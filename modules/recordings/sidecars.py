@@ -18,6 +18,12 @@ ERROR_TEXT = ".error.txt"
 #: The settings of one recording.
 SETTINGS = ".settings.yaml"
 
+#: What is read of a sidecar at most; others may have written it. A result holds every word with its
+#: times, some 1.5 MB for an hour.
+RESULT_BYTES_MAX = 256 * 2**20
+STATE_BYTES_MAX = 16 * 2**20
+ERROR_TEXT_BYTES_MAX = 2**20
+
 
 @dataclass(frozen=True)
 class RecordingPaths:

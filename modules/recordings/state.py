@@ -13,7 +13,7 @@ from modules.config.settings import TranscriptionSettings
 from modules.errors import TranscriberError
 from modules.jobs.job import Attempt, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.source import FileIdentity
-from modules.recordings.sidecars import CHECKPOINT, IN_PROGRESS, own_outputs, sidecar_name
+from modules.recordings.sidecars import IN_PROGRESS, RecordingPaths, own_outputs
 
 
 def job_to_json(job: Job) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def job_to_json(job: Job) -> dict[str, Any]:
         "intermediate": {
             "position_seconds": round(job.position_s, 3),
             "segments": list(job.last_segments),
-            "checkpoint": sidecar_name(job.name, CHECKPOINT).rpartition("/")[2],
+            "checkpoint": RecordingPaths(job.name).checkpoint.rpartition("/")[2],
         },
         "source": job.source.model_dump() if job.source else None,
         "outputs": list(job.outputs),

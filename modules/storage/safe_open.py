@@ -1,4 +1,4 @@
-"""Open files that others may have put there: no link is followed, no FIFO is waited for."""
+"""Open files that others may have placed: links are not followed, opening a FIFO does not block."""
 
 from __future__ import annotations
 
@@ -6,33 +6,56 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from modules.errors import TranscriberError
+from modules.storage.atomic import parse_json
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def open_regular(path: Path | str, dir_fd: int | None = None) -> IO[bytes]:
-    """A regular file for reading; ``path`` is relative to ``dir_fd`` if that is given.
+def descriptor_of(path: Path | str, dir_fd: int | None = None) -> int:
+    """A descriptor of a regular file for reading; ``path`` is relative to ``dir_fd`` if given.
 
-    Raises OSError: ELOOP for a link, EINVAL for a folder, a device, a FIFO or a socket.
+    Raises OSError: ELOOP for a link, ENXIO for a socket, EINVAL for a folder, a device or a FIFO.
     """
     descriptor = os.open(path, _FLAGS, dir_fd=dir_fd)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
-        return open(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
+
+
+def open_regular(path: Path | str, dir_fd: int | None = None) -> IO[bytes]:
+    """A regular file for reading. Raises OSError as ``descriptor_of`` does."""
+    return open(descriptor_of(path, dir_fd), "rb")
 
 
 def read_regular(path: Path | str, limit_bytes: int, dir_fd: int | None = None) -> bytes:
     """The content of a regular file of at most ``limit_bytes``.
 
-    Raises OSError as ``open_regular`` does, and EFBIG for a larger file.
+    Raises OSError as ``descriptor_of`` does, and EFBIG for a larger file.
     """
     with open_regular(path, dir_fd) as file:
         content = file.read(limit_bytes + 1)
     if len(content) > limit_bytes:
         raise OSError(errno.EFBIG, f"is larger than {limit_bytes} bytes", os.fspath(path))
     return content
+
+
+def read_json(path: Path, limit_bytes: int) -> dict[str, Any]:
+    """The JSON object in a regular file.
+
+    Raises OSError as ``descriptor_of`` does, and TranscriberError ``corrupt_sidecar`` if the file
+    is larger than ``limit_bytes`` or holds no JSON object.
+    """
+    try:
+        content = read_regular(path, limit_bytes)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise TranscriberError("corrupt_sidecar", f"{path.name}: {error.strerror}") from error
+    return parse_json(content, path.name)

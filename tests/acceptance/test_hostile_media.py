@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from modules.recordings.sidecars import ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
+from modules.recordings.sidecars import RecordingPaths
 from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import MODELS, PROJECT, DaemonProcess, _json_or_none, text_of
 from tests.hostile.case import Case, Ending
@@ -76,22 +76,22 @@ class Stay:
     trace: Trace | None = None
 
     def result(self, name: str) -> dict[str, Any] | None:
-        return _json_or_none(self.daemon.shared / sidecar_name(name, RESULT))
+        return _json_or_none(self.daemon.shared / RecordingPaths(name).result)
 
     def state(self, name: str) -> dict[str, Any] | None:
         """What lies in ``manual/`` beside a file that was refused."""
-        return _json_or_none(self.daemon.manual / sidecar_name(name, IN_PROGRESS))
+        return _json_or_none(self.daemon.manual / RecordingPaths(name).state)
 
     def explanation(self, name: str) -> str:
-        path = self.daemon.manual / sidecar_name(name, ERROR_TEXT)
+        path = self.daemon.manual / RecordingPaths(name).error_text
         return path.read_text("utf-8") if path.exists() else ""
 
     def ended(self, name: str) -> bool:
         manual, shared = self.daemon.manual, self.daemon.shared
         if (manual / name).exists():
             return bool(self.explanation(name)) and not (shared / name).exists()
-        waits = (shared / sidecar_name(name, IN_PROGRESS)).exists()
-        return (shared / sidecar_name(name, RESULT)).exists() and not waits
+        waits = (shared / RecordingPaths(name).state).exists()
+        return (shared / RecordingPaths(name).result).exists() and not waits
 
 
 @pytest.fixture(scope="module")

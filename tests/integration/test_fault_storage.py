@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from modules.recordings.names import STATE_FOLDER
-from modules.recordings.sidecars import RESULT, sidecar_name
+from modules.recordings.sidecars import RecordingPaths
 from tests.daemon_process import PROJECT, text_of
 from tests.mounts import bound_by_permissions, mount, mounted
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
@@ -56,7 +56,7 @@ def daemon(tmp_path: Path) -> Iterator[ScriptedDaemon]:
 
 
 def check_text(daemon: ScriptedDaemon, name: str, content: bytes) -> dict[str, Any]:
-    path = daemon.shared / sidecar_name(name, RESULT)
+    path = daemon.shared / RecordingPaths(name).result
     daemon.wait_for(path.exists, f"the result of {name!a}", SOON_S)
     result: dict[str, Any] = json.loads(path.read_bytes())
     assert text_of(result) == full_text(content), ascii(name)
@@ -221,8 +221,8 @@ def test_names_at_the_limit_come_back_from_a_kill_and_do_not_collide(
     daemon.start()
     daemon.wait_for_log("going on from the checkpoint|taken up again", SOON_S)
     for name, content in zip(names, contents, strict=True):
-        daemon.wait_for((daemon.shared / sidecar_name(name, RESULT)).exists, name, SOON_S)
-        result = json.loads((daemon.shared / sidecar_name(name, RESULT)).read_bytes())
+        daemon.wait_for((daemon.shared / RecordingPaths(name).result).exists, name, SOON_S)
+        result = json.loads((daemon.shared / RecordingPaths(name).result).read_bytes())
         assert (result["filename"], text_of(result)) == (name, full_text(content))
 
 

@@ -10,7 +10,13 @@ from typing import Any
 from modules.config.settings import TranscriptionSettings
 from modules.jobs.job import Job, Priority, Status
 from modules.jobs.source import FileIdentity
-from modules.recordings.sidecars import CHECKPOINT, ERROR_TEXT, IN_PROGRESS, RESULT, sidecar_name
+from modules.recordings.sidecars import (
+    CHECKPOINT,
+    IN_PROGRESS,
+    RESULT,
+    RecordingPaths,
+    sidecar_name,
+)
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.simulation.folder import Folder, Recording, fingerprint
 from tests.simulation.ledger import Ledger
@@ -150,11 +156,11 @@ class Inspector:
 
     def _was_dragged_back(self, job: Job) -> bool:
         """Somebody laid the state out of ``manual/`` over that of a job; its turn mends it."""
-        path = self._folder.real_shared / sidecar_name(job.name, IN_PROGRESS)
+        path = self._folder.real_shared / RecordingPaths(job.name).state
         return path.exists() and "moved_to_manual" in json.loads(path.read_bytes())
 
     def _attempts_of(self, job: Job) -> list[str]:
-        path = self._folder.real_shared / sidecar_name(job.name, IN_PROGRESS)
+        path = self._folder.real_shared / RecordingPaths(job.name).state
         try:
             state = json.loads(path.read_bytes())
         except FileNotFoundError:
@@ -177,7 +183,7 @@ class Inspector:
         self._nothing_is_left(program)
 
     def _is_done(self, recording: Recording) -> None:
-        path = self._folder.shared / sidecar_name(recording.name, RESULT)
+        path = self._folder.shared / RecordingPaths(recording.name).result
         if not path.exists():
             raise Violation("forgotten", f"{recording.name!r} has no result")
         source = FileIdentity.model_validate(json.loads(path.read_bytes())["source"])
@@ -188,9 +194,9 @@ class Inspector:
 
     def _is_explained(self, recording: Recording, place: Path) -> None:
         name = place.relative_to(self._folder.manual).as_posix()
-        if not (self._folder.manual / sidecar_name(name, ERROR_TEXT)).exists():
+        if not (self._folder.manual / RecordingPaths(name).error_text).exists():
             raise Violation("manual", f"{name!r} lies there without a reason")
-        state = json.loads((self._folder.manual / sidecar_name(name, IN_PROGRESS)).read_bytes())
+        state = json.loads((self._folder.manual / RecordingPaths(name).state).read_bytes())
         if state.get("moved_to_manual") is not True:
             raise Violation("manual", f"{name!r} is not marked as moved")
         if not self._ledger.was_blamed(fingerprint(recording.content)):

@@ -23,7 +23,7 @@ from modules.cli.folder_view.sidecar_reader import read_state
 from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording, is_visible_folder
-from modules.recordings.sidecars import IN_PROGRESS, RESULT, sidecar_name
+from modules.recordings.sidecars import IN_PROGRESS, RESULT, RecordingPaths
 from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
 from modules.watching.scan import Scan, scan
@@ -108,7 +108,7 @@ class Reporter:
             if self._is_recording(name):
                 state, result = name + IN_PROGRESS, name + RESULT
                 if len(name) > _SURELY_SHORT:
-                    state, result = sidecar_name(name, IN_PROGRESS), sidecar_name(name, RESULT)
+                    state, result = RecordingPaths(name).state, RecordingPaths(name).result
                 claimed |= {state, result}
                 rows.append(
                     (self._working(name, sample) if state in seen.files else None)

@@ -15,7 +15,7 @@ from modules.cli.terminal.translation import noted
 from modules.errors import TranscriberError
 from modules.jobs.job import Job, Priority
 from modules.jobs.source import FileIdentity
-from modules.recordings.sidecars import IN_PROGRESS, RESULT, recording_of, sidecar_name
+from modules.recordings.sidecars import RESULT, RecordingPaths, recording_of
 from modules.recordings.state import job_from_json
 from modules.recordings.store import RecordingStore
 from modules.watching.stability import FileSample
@@ -72,7 +72,7 @@ def untouched_row(name: str, sample: FileSample, ordered: Mapping[object, float]
 def working_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
     """The row of a ``.in_progress``; None if it was removed meanwhile."""
     try:
-        content = read_state(files.folder.path / sidecar_name(name, IN_PROGRESS))
+        content = read_state(files.folder.path / RecordingPaths(name).state)
         if content is None or content.get("moved_to_manual"):
             return None
         job = job_from_json(name, content)
@@ -113,7 +113,7 @@ def _state_of(job: Job, content: dict[str, Any]) -> State:
 
 def finished_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
     """The row of a ``.result``; None if it was made from other bytes than lie there now."""
-    content = read_result(files.folder.path / sidecar_name(name, RESULT)) or {}
+    content = read_result(files.folder.path / RecordingPaths(name).result) or {}
     try:
         source = FileIdentity.model_validate(content.get("source"))
         same = (sample.size, sample.mtime_ns) == (source.size, source.mtime_ns)

@@ -7,8 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import TranscriberError
-from modules.recordings.sidecars import ERROR_TEXT, IN_PROGRESS, sidecar_name
+from modules.recordings.sidecars import (
+    ERROR_TEXT_BYTES_MAX,
+    RESULT_BYTES_MAX,
+    STATE_BYTES_MAX,
+    RecordingPaths,
+)
 from modules.storage.atomic import parse_json
+from modules.storage.safe_open import open_regular, read_json, read_regular
 
 _EDGE_BYTES = 8192
 #: How the keys around the transcript begin in our files. JSON escapes line breaks inside of texts,
@@ -28,35 +34,36 @@ def read_result(path: Path) -> dict[str, Any] | None:
 
 def _without_transcript(path: Path) -> bytes:
     """The beginning and the end of the file; all of it where it does not look like ours."""
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         head = file.read(_EDGE_BYTES)
         file.seek(max(0, os.fstat(file.fileno()).st_size - _EDGE_BYTES))
         tail = file.read()
         start, end = head.find(_TRANSCRIPT), tail.rfind(_AFTER)
         if start >= 0 and end >= 0:
             return head[:start] + tail[end:]
-        file.seek(0)
-        return file.read()
+    return read_regular(path, RESULT_BYTES_MAX)
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
     """A ``.in_progress``, or None if there is none. Raises TranscriberError if it is corrupt."""
     try:
-        return parse_json(path.read_bytes(), path.name)
+        return read_json(path, STATE_BYTES_MAX)
     except OSError:
         return None
 
 
 def read_reason(manual: Path, name: str) -> str:
     """Why a file lies in ``manual/``, in one line; empty if nothing there tells."""
+    paths = RecordingPaths(name)
     try:
-        state = read_state(manual / sidecar_name(name, IN_PROGRESS)) or {}
+        state = read_state(manual / paths.state) or {}
         error = state.get("error")
         if isinstance(error, dict) and error.get("message"):
             return str(error["message"]).partition("\n")[0]
-        lines = (manual / sidecar_name(name, ERROR_TEXT)).read_text(errors="replace").splitlines()
+        text = read_regular(manual / paths.error_text, ERROR_TEXT_BYTES_MAX)
     except (OSError, TranscriberError):
         return ""
+    lines = text.decode(errors="replace").splitlines()
     reasons = (
         line.removeprefix(_WHAT_HAPPENED) for line in lines if line.startswith(_WHAT_HAPPENED)
     )

@@ -838,7 +838,7 @@ def test_links_folders_and_pipes_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str
 ) -> None:
-    def fail(*_: object) -> int:
+    def fail(*_: object, dir_fd: int | None = None) -> int:
         raise OSError(number, os.strerror(number))
 
     path = make(tmp_path, "tone.wav")

@@ -15,7 +15,7 @@ from modules.config.types import FORMATS
 from modules.errors import StorageError
 from modules.jobs.job import Job
 from modules.outputs.segments_json import segment_json
-from modules.recordings.sidecars import CHECKPOINT, sidecar_name
+from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state import job_to_json
 from modules.recordings.store import RecordingStore
 from modules.runner import publishing
@@ -42,7 +42,7 @@ def put(files: RecordingStore, name: str, content: bytes = b"sound") -> Path:
 
 
 def put_result(files: RecordingStore, name: str, **content: Any) -> None:
-    (files.folder.path / sidecar_name(name, ".result")).write_bytes(to_json(content))
+    (files.folder.path / RecordingPaths(name).result).write_bytes(to_json(content))
 
 
 # --- identity ---
@@ -373,7 +373,7 @@ def test_a_checkpoint_belongs_to_the_job(files: RecordingStore) -> None:
     writer.close()
     assert files.states.read_checkpoint(job).chunks.position_s == 10.0
     assert files.states.read_checkpoint(job.evolve(source=None)).chunks.position_s == 0.0
-    assert files.states.checkpoint_path("talk.mp3").name == sidecar_name("talk.mp3", CHECKPOINT)
+    assert files.states.checkpoint_path("talk.mp3").name == RecordingPaths("talk.mp3").checkpoint
     assert files.recovery.mtime_order(a_job("none.mp3")) == SOURCE.mtime_ns, (
         "as it was known before"
     )
