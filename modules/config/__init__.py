@@ -1,4 +1,4 @@
-"""What can be set: keys, defaults, limits, ``config.yaml``, settings of one recording.
+"""The configuration: keys, defaults, limits, ``config.yaml``, settings of one recording.
 
 Open ``schema.py`` first.
 """

@@ -1,7 +1,7 @@
-"""``config.yaml`` and the environment to one frozen object, or every complaint at once.
+"""Load ``config.yaml`` and the environment into one frozen object, or report every problem.
 
-``load_config`` is the door for the configuration, ``check_settings`` the one for settings that lie
-beside recordings; the tree that they fill stands in ``config.py``.
+``load_config`` loads the configuration, ``check_settings`` the settings of a recording. The tree is
+defined in ``schema.py``.
 """
 
 from __future__ import annotations
@@ -42,11 +42,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
 }
 
 
-# --- from validation errors to lines for people -----------------------------------------------
-
-
 def _problems(tree: object, base: Path, variables: Mapping[Key, str]) -> list[Problem]:
-    """Every complaint about a tree; ``variables`` names the environment's part of it."""
+    """Every problem in a tree; ``variables`` names the variables that keys come from."""
     try:
         Config.model_validate(tree, context={"base": base})
     except ValidationError as failure:
@@ -58,22 +55,13 @@ def _problems(tree: object, base: Path, variables: Mapping[Key, str]) -> list[Pr
     return []
 
 
-# --- reading ----------------------------------------------------------------------------------
-
-
-# --- settings beside recordings ---------------------------------------------------------------
-
-
-# --- the environment --------------------------------------------------------------------------
-
-
 def _from_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[Key, str]]:
-    """The overrides as a tree, and which variable each key came from. Empty means not set."""
+    """The overrides as a tree, and the variable of each key. An empty one counts as not set."""
     tree: dict[str, Any] = {}
     variables: dict[Key, str] = {}
     for variable, key in ENVIRONMENT.items():
         text = environ.get(variable, "").strip()
-        # A secret that is set to nothing is a slip that would leave the door open.
+        # An empty secret is a mistake that would leave the API open, so it is reported.
         if text or (variable in environ and key[-1] in SECRETS):
             number = key == ("api", "port") and re.fullmatch(r"[+-]?[0-9]{1,18}", text)
             _put(tree, key, int(text) if number else text)
@@ -88,7 +76,7 @@ def _put(tree: dict[str, Any], key: tuple[str, ...], value: object) -> None:
 
 
 def _without(tree: object, bad: Iterable[Key]) -> dict[str, Any]:
-    """The tree less the keys complained about, so that the rest can be judged together."""
+    """The tree without the keys that have problems, so that the rest can be checked together."""
     dropped = {key[:2] for key in bad}
     kept: dict[str, Any] = {}
     for name, value in tree.items() if isinstance(tree, dict) else ():
@@ -109,13 +97,13 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 
 
 def config_path(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
-    """The file to read, and whether somebody named it: such a one must exist."""
+    """The file to read, and whether it was named explicitly; then it must exist."""
     named = path or environ.get("CONFIG_PATH", "").strip()
     return Path(os.path.abspath(named or USER_FOLDER / "config.yaml")), bool(named)
 
 
 def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> list[str]:
-    """What is wrong between keys; silent about keys that were already complained about."""
+    """Conflicts between keys, without those of keys that already have a problem."""
     prefixed: list[tuple[str, Conflict]] = [("", c) for c in directory_conflicts(config)]
     prefixed += [("", c) for c in access_conflicts(config)]
     prefixed += [("whisperx.", c) for c in settings_conflicts(config.whisperx)]

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in a sentence that names the key, the value and the remedy."""
+"""Messages about wrong values: they name the key, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECRETS = frozenset({"key", "password", "secret"})
 
 Key = tuple[str | int, ...]
 
-#: Where a complaint is about, and the line that says it.
+#: The key, and the message about it.
 Problem = tuple[Key, str]
 
 _KINDS = {
@@ -34,7 +34,7 @@ def dotted(key: Key) -> str:
 
 def shown(value: object) -> str:
     if isinstance(value, bool):
-        return str(value).lower()  # as it stands in the file
+        return str(value).lower()  # as it is written in the file
     try:
         text = repr(value)
     except ValueError:
@@ -51,7 +51,7 @@ def _fields(section: str | None = None) -> Mapping[str, Any]:
 
 
 def _unknown(key: Key) -> str:
-    """What to say of a key that does not exist: the closest one here, or its right section."""
+    """The message about an unknown key; it suggests the closest key or the right section."""
     section, word = (str(key[0]) if len(key) > 1 else None), str(key[-1])
     homes: list[Key] = [(name, word) for name in _fields() if word in _fields(name)]
     if section and word in _fields():

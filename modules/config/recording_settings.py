@@ -1,4 +1,4 @@
-"""Settings in a file beside a recording, checked key by key."""
+"""Check the settings file of a recording, key by key."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from modules.config.settings import TranscriptionSettings
 from modules.config.types import MODEL_SIZES, nearest
 from modules.config.yaml_reader import PlainLoader, parse
 
-#: There are not half as many keys; a file with more is no settings file at all.
+#: More than twice the number of keys; a larger file is not a settings file.
 _MOST_KEYS = 50
 
 
 def check_settings(content: bytes) -> tuple[dict[str, Any], list[Problem]]:
-    """What a settings file states, key by key, less what is wrong in it; and every complaint.
+    """The valid settings of a file, and every problem in it.
 
-    A complaint about the file as a whole has the empty key; then nothing is known of the rest.
+    A problem with the whole file has an empty key; then there are no settings.
     """
     try:
         tree, faults = parse(content.decode("utf-8"), PlainLoader)
@@ -57,7 +57,7 @@ def _checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Proble
 
 
 def _no_size(size: str) -> str:
-    """A path is refused: who writes to the share must not choose what else is read."""
+    """A path is refused: users of the share must not choose which other files are read."""
     if "/" in size:
         return f"a path can only be set in the configuration, got {shown(size)}"
     return f"must be one of {', '.join(MODEL_SIZES)}, got {shown(size)}{nearest(size, MODEL_SIZES)}"

@@ -1,4 +1,4 @@
-"""Which values cannot go together."""
+"""Values that cannot be combined."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from modules.config.schema import Config, WhisperxConfig
 from modules.config.settings import TranscriptionSettings
 from modules.config.types import MODEL_SIZES
 
-#: Trained without translation; they answer in the language of the speech.
+#: Trained without translation: their text is in the language of the speech.
 _NO_TRANSLATION = frozenset({"large-v3-turbo", "turbo"})
 
-#: The sizes that know Cantonese, the one language that came late.
+#: The sizes that know Cantonese, which was added with large-v3.
 _CANTONESE = re.compile(r"^large$|large-v3|turbo")
 
-#: The names of the keys at odds, the one to blame first, and the line that says why.
+#: The names of the conflicting keys, the one to change first, and the message.
 Conflict = tuple[tuple[str, ...], str]
 
 
 def access_conflicts(config: Config) -> list[Conflict]:
-    """Half of a name and a password lets nobody in, or everybody."""
+    """A name without a password, or a password without a name."""
     api = config.api
     if (api.user is None) == (api.password is None):
         return []
@@ -31,7 +31,7 @@ def access_conflicts(config: Config) -> list[Conflict]:
 
 
 def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[Conflict]:
-    """Settings that are right one by one and cannot work together."""
+    """Settings that are valid one by one but cannot be combined."""
     found: list[Conflict] = []
     if settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
         line = f"the model {settings.model_size} cannot translate; use base, small or medium"
@@ -58,7 +58,7 @@ def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list
 
 
 def directory_conflicts(config: Config) -> list[Conflict]:
-    """Folders that are right one by one and would feed each other."""
+    """Folders that are valid one by one but would feed each other."""
     shared = Path(os.path.realpath(config.shared_directory))
     manual = Path(os.path.realpath(config.manual_directory))
     if shared == manual:
@@ -73,7 +73,10 @@ def directory_conflicts(config: Config) -> list[Conflict]:
 def impossible_on(
     settings: TranscriptionSettings, compute_types: Mapping[str, tuple[str, ...]]
 ) -> list[Conflict]:
-    """What a machine cannot do: ``compute_types`` by device, empty while they are not known."""
+    """Settings that this machine does not support.
+
+    ``compute_types`` is by device, and empty while it is not known.
+    """
     device, wanted = settings.device, settings.compute_type
     if not compute_types or device == "auto":
         return []

@@ -1,8 +1,8 @@
 """The configuration as one frozen tree: keys, defaults and limits.
 
-``config.yaml`` at the root shows the same to people; ``config_loader`` fills the tree. What a
-validator refuses it says as ``ValueError(rule)`` or ``ValueError(rule, hint)``: the loader puts
-the value between the two.
+``config.yaml`` at the root documents the same keys; ``loader.py`` fills the tree. A validator
+refuses a value with ``ValueError(rule)`` or ``ValueError(rule, hint)``; the message has the value
+between the two.
 """
 
 from __future__ import annotations
@@ -45,11 +45,6 @@ from modules.config.types import (
     names,
 )
 
-# --- kinds of value ---------------------------------------------------------------------------
-
-
-# --- the tree ---------------------------------------------------------------------------------
-
 
 class _Section(BaseModel):
     """Frozen, no unknown keys, no conversions (``"8000"`` is not a port), finite numbers only."""
@@ -86,7 +81,7 @@ class ApiConfig(_Section):
 
 
 class WhisperxConfig(_Section):
-    """What a transcription is made with when the request does not say."""
+    """Settings of transcriptions, unless a request has its own."""
 
     model_size: ModelSize = "base"
     language: Language = "ru"
@@ -112,7 +107,7 @@ class WhisperxConfig(_Section):
 
 
 class ProcessingConfig(_Section):
-    """Attempts, limits, and the care of the WhisperX process."""
+    """Attempts, limits, and the WhisperX process."""
 
     max_retry_attempts: Annotated[int, between(1, 100)] = 3
     retry_backoff_seconds: Annotated[float, between(0, 86400)] = 30.0
@@ -129,7 +124,7 @@ class ProcessingConfig(_Section):
 
 
 class CallbacksConfig(_Section):
-    """Who is told by HTTP when a recording is done."""
+    """Webhooks about ended jobs."""
 
     url: Url | None = None
     secret: Secret | None = None
@@ -139,7 +134,7 @@ class CallbacksConfig(_Section):
 
 
 class WatchConfig(_Section):
-    """How recordings are found, and when one counts as whole."""
+    """How recordings are found, and when one counts as complete."""
 
     recursive: bool = False
     events: bool = True
@@ -149,7 +144,7 @@ class WatchConfig(_Section):
 
 
 class OutputConfig(_Section):
-    """What is written beside the ``.result``."""
+    """The files that are written beside the ``.result``."""
 
     formats: Annotated[tuple[Format, ...], Field(strict=False), AfterValidator(distinct)] = (
         "txt",
@@ -159,7 +154,7 @@ class OutputConfig(_Section):
 
 
 class LoggingConfig(_Section):
-    """How much the log says."""
+    """How much is logged."""
 
     level: Level = "INFO"
 
@@ -179,9 +174,6 @@ class Config(_Section):
     logging: LoggingConfig = LoggingConfig()
 
     def default_settings(self) -> TranscriptionSettings:
-        """What a job gets when nobody asked for anything else."""
+        """The settings of a job without its own."""
         chosen = self.whisperx.model_dump(include=set(TranscriptionSettings.model_fields))
         return TranscriptionSettings.model_validate(chosen)
-
-
-# --- what no single key can tell --------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The settings that a recording may have of its own."""
+"""The settings that can differ for each recording."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Frozen(BaseModel):
 
 
 class TranscriptionSettings(Frozen):
-    """What a transcription is made with."""
+    """The settings of one transcription."""
 
     model_size: str
     language: str
@@ -39,7 +39,7 @@ class TranscriptionSettings(Frozen):
     debug: bool = False
 
     def agrees_with(self, wishes: Mapping[str, Any]) -> bool:
-        """Whether every setting that a request states is what this has; ``debug`` never counts."""
+        """Whether every setting of a request is the same here; ``debug`` is not compared."""
         return all(getattr(self, k) == v for k, v in wishes.items() if k != "debug")
 
     def matches(self, other: TranscriptionSettings) -> bool:

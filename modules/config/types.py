@@ -1,4 +1,4 @@
-"""The types of configuration values: what each accepts, and what it says of one it refuses."""
+"""The types of configuration values, with their checks and messages."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ MODEL_SIZES = (
 #: Whisper takes 224 tokens of prompt; more characters than this cannot fit.
 PROMPT_CHARS = 2000
 
-#: More voices than this cannot be told apart by their sound.
+#: More voices than this cannot be distinguished by their sound.
 MAX_SPEAKERS = 20
 
-#: In lower case, without a final dot; networks of containers have names with underscores.
+#: In lower case, without a final dot; container networks have names with underscores.
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
 @dataclass(frozen=True)
-class between:  # noqa: N801 # reads as the function that it stands for
-    """Holds a number between two limits, and says so in the JSON schema."""
+class between:  # noqa: N801 # is written like a function in annotations
+    """Restricts a number to two limits, also in the JSON schema."""
 
     low: float
     high: float
@@ -77,7 +77,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 
 def _model_size(value: str, info: ValidationInfo) -> str:
-    """One of Whisper's names as it is; a path, told by its slash, as an absolute one."""
+    """A Whisper name unchanged; a path, recognised by its slash, made absolute."""
     if value in MODEL_SIZES:
         return value
     if "/" in value:
@@ -112,7 +112,7 @@ def _prompt(value: str) -> str:
 
 
 def _secret(value: str) -> str:
-    """Not shown in the complaint: it may be a real one with a slip in it."""
+    """The value is not shown in the message: it may be a real secret with a typo."""
     if not value.strip():
         raise ValueError("must not be empty; remove the line to do without")
     return value
@@ -152,12 +152,12 @@ def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
         raise ValueError("must be the path of a file or folder")
     base = (info.context or {}).get("base", Path.cwd())
-    # abspath, not resolve: a symbolic link keeps the name that its owner knows.
+    # abspath, not resolve: a symbolic link keeps the name that users know.
     return Path(os.path.abspath(os.path.join(base, os.path.expanduser(value))))
 
 
 def _words(*words: str, besides: str) -> WithJsonSchema:
-    """What a JSON schema tells editors of a text that a function judges: words, or a pattern."""
+    """The JSON schema of a text that a function checks: words, or a pattern."""
     return WithJsonSchema({"type": "string", "anyOf": [{"enum": words}, {"pattern": besides}]})
 
 
@@ -192,7 +192,7 @@ BeamSize = Annotated[int, between(1, 20)]
 
 VadMethod = Literal["silero", "pyannote"]
 
-#: A probability that makes sense as a border: at 0 or 1 everything or nothing would be speech.
+#: A probability used as a threshold: at 0 or 1 everything or nothing would be speech.
 Threshold = Annotated[float, between(0.01, 0.99)]
 
 Speakers = Annotated[int, between(1, MAX_SPEAKERS)]
@@ -215,7 +215,7 @@ Level = Annotated[
     _words("DEBUG", "INFO", "WARNING", "ERROR", besides="[a-z]"),
 ]
 
-#: Not "one of [1]": the refusal tells why.
+#: Not ``Literal[1]``, so that the message says why.
 OneTask = Annotated[int, AfterValidator(_one_task), WithJsonSchema({"type": "integer", "const": 1})]
 
 

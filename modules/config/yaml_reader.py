@@ -1,4 +1,4 @@
-"""YAML as people write it: keys given twice are found, deep nesting and aliases are refused."""
+"""Read YAML strictly: duplicate keys are reported, deep nesting and aliases are refused."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import yaml
 
 from modules.config.messages import shown
 
-#: Settings are one mapping of plain values; a list or a section in it gets its own complaint.
+#: Settings are one mapping of plain values; a list or a section in it is reported separately.
 _DEEPEST = 5
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that also notes keys which stand twice in one mapping."""
+    """A safe loader that also notes duplicate keys of a mapping."""
 
     duplicates: list[str]
 
@@ -30,7 +30,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class PlainLoader(_Loader):
-    """Without what lets a short text stand for an endless one: aliases, and nesting without end."""
+    """Refuses aliases and deep nesting, by which a short text can expand without limit."""
 
     _depth = 0
 
@@ -50,7 +50,7 @@ class PlainLoader(_Loader):
 
 
 def parse(text: str, kind: type[_Loader] = _Loader) -> tuple[object, list[str]]:
-    """The tree in a YAML text (an empty one where it has none) and what is wrong with the text."""
+    """The tree of a YAML text, empty if there is none, and the problems of the text."""
     try:
         loader = kind(text)
         loader.duplicates = []
@@ -63,7 +63,7 @@ def parse(text: str, kind: type[_Loader] = _Loader) -> tuple[object, list[str]]:
         line = text.count("\n", 0, error.position) + 1
         return {}, [f"line {line}: a character that YAML does not allow"]
     except (ValueError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        # PyYAML lets these through, for a date like 2020-99-99 or a tag like "!!bool x".
+        # PyYAML raises these for a date like 2020-99-99 or a tag like "!!bool x".
         return {}, [f"holds a value that YAML cannot read ({error}); put it in quotes"]
     return ({} if tree is None else tree), loader.duplicates
 

@@ -1,4 +1,4 @@
-"""What is published: txt, srt, vtt, tsv, json, docx and ``.result``.
+"""The files that are published: txt, srt, vtt, tsv, json, docx and ``.result``.
 
 Open ``render.py`` first.
 """

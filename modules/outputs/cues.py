@@ -1,7 +1,7 @@
-"""Cues for a screen out of segments, by the rules of the subtitling trade. Pure.
+"""Split segments into subtitle cues by the usual rules of subtitling. Pure.
 
-Of all ways to cut the speech into cues the cheapest is taken, by a dynamic programme over the
-words: being unreadable costs most, then interrupting a phrase, then drawing sentences together.
+Dynamic programming over the words finds the split with the lowest cost: unreadable cues cost most,
+then breaks inside a phrase, then cues that join sentences.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from dataclasses import dataclass
 from modules.outputs.line_breaks import JOIN_PAUSE_S, LINE_CHARS, Unit, border, joint, units, width
 from modules.transcript.model import Segment
 
-#: How long a cue may and should stay on the screen, and how many characters a second are readable.
+#: The longest and shortest time of a cue, and how many characters per second are readable.
 LONGEST_S = 7.0
 SHORTEST_S = 1.0
 CHARS_PER_S = 20.0
 _DASH = "- "
-#: More than any joint within ``JOIN_PAUSE_S``, so that cues are joined if that makes them readable.
+#: More than any join within ``JOIN_PAUSE_S``, so that cues are joined if that makes them readable.
 _UNREADABLE = 30.0
 _A_CUE = 4.0
-#: A sentence should not lose so few characters, or keep so few, when it is cut.
+#: A break should not leave so few characters of a sentence on either side.
 _SCRAP_CHARS = 16
 _SCRAP = 12.0
-#: After so many words a long pause at the end of a sentence ends a stretch that is set by itself,
-#: so that the sums over its words need not be held for all of ten hours. After four times as many
-#: either of the two does.
+#: After this many words, a long pause at the end of a sentence ends a block, which is split into
+#: cues on its own: the sums over its words need not be kept for ten hours of speech. After four
+#: times as many, a pause or an end of a sentence is enough.
 _STRETCH_WORDS = 500
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one speaker says in a line of a cue, or in two."""
+    """A line of a cue; ``speaker`` is who says it."""
 
     text: str
     speaker: str | None = None
@@ -49,18 +49,18 @@ class Cue:
 
     @property
     def text(self) -> str:
-        """The lines as a player shows them."""
+        """The lines as a player displays them."""
         return "\n".join(line.text for line in self.lines)
 
 
 def cues(
     segments: Iterable[Segment], duration_s: float = math.inf, names: bool = False
 ) -> Iterator[Cue]:
-    """All that is said, each word once, in order, in cues that never overlap.
+    """Yield every word once, in order, in cues that do not overlap.
 
-    A cue has at most two lines of ``LINE_CHARS`` and lasts ``SHORTEST_S`` to ``LONGEST_S``. Where
-    it is too fast to read it stays on in the silence after it, but not beyond ``duration_s``.
-    With ``names`` the text tells who speaks wherever that changes.
+    A cue has at most two lines of ``LINE_CHARS`` and lasts ``SHORTEST_S`` to ``LONGEST_S``. A cue
+    that is too fast to read extends into the silence after it, but not beyond ``duration_s``.
+    With ``names`` the text names the speaker at each change.
     """
     free_ms = 0
     for spoken, following_s in _stretches(units(segments, names)):
@@ -75,7 +75,7 @@ def cues(
 
 
 def _stretches(spoken: Iterable[Unit]) -> Iterator[tuple[list[Unit], float | None]]:
-    """Stretches of words with the start of what follows each, None after the last."""
+    """Blocks of words, each with the start of the next block, None after the last."""
     stretch: list[Unit] = []
     for unit in spoken:
         if len(stretch) >= _STRETCH_WORDS and _ends(stretch, unit):
@@ -94,7 +94,7 @@ def _ends(stretch: Sequence[Unit], following: Unit) -> bool:
 
 
 class _Track:
-    """The words with sums over them, so that any cue ``i``..``j`` is weighed in constant time."""
+    """The words with prefix sums, so that the cost of any cue ``i``..``j`` takes constant time."""
 
     def __init__(self, spoken: Sequence[Unit], duration_s: float) -> None:
         self.spoken = spoken
@@ -117,7 +117,7 @@ class _Track:
         return self._sums[j] - self._sums[i] - self._spaces[i]
 
     def _unsplit(self, borders: Sequence[float]) -> list[float]:
-        """Dearer where a cut would leave but a word or two of a sentence on one side."""
+        """Raise the cost of breaks that leave only a word or two of a sentence on one side."""
         ends = [i for i, cost in enumerate(borders) if cost == 0]
         dearer = list(borders)
         for first, last in itertools.pairwise(ends):
@@ -152,7 +152,7 @@ class _Track:
         return end
 
     def _answer(self, turn: int) -> int:
-        """How far a second speaker gets in one line, after a dash."""
+        """The end of the words of a second speaker that fit into one line after a dash."""
         end = turn
         limit = min(self._turns[turn], len(self.spoken))
         while end < limit and self.columns(turn, end + 1) <= LINE_CHARS - len(_DASH):
@@ -173,7 +173,7 @@ class _Track:
         return total + _UNREADABLE * (1 + missing_s) if missing_s > 0 else total
 
     def lines(self, i: int, j: int) -> tuple[Line, ...]:
-        """The text of a cue, cut in two where that hurts least, the upper line rather shorter."""
+        """The text of a cue, broken at the cheapest place; the upper line is preferably shorter."""
         turn = self._turns[i]
         if turn < j:
             return self._line(i, turn, _DASH), self._line(turn, j, _DASH)
@@ -195,8 +195,8 @@ class _Track:
 def _cheapest(
     count: int, furthest: Callable[[int], int], cost: Callable[[int, int], float]
 ) -> list[int]:
-    """The bounds 0..``count`` of the cheapest parts; a part from i ends at ``furthest(i)`` or
-    before."""
+    """The bounds 0..``count`` of the split with the lowest cost; a part that begins at i ends at
+    ``furthest(i)`` or before."""
     totals = [0.0] + [math.inf] * count
     before = [0] * (count + 1)
     for i in range(count):
@@ -219,7 +219,7 @@ def _shown(
     limit_s: float,
     free_ms: int,
 ) -> list[tuple[int, int]]:
-    """When each cue comes and goes, in milliseconds; none before ``free_ms``."""
+    """Start and end of each cue in milliseconds; none starts before ``free_ms``."""
     times: list[tuple[int, int]] = []
     starts = [round(track.spoken[i].start * 1000) for i in bounds[:-1]]
     limit = max(limit_s * 1000, starts[-1] + 1)

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from docx.document import Document
     from docx.text.paragraph import Paragraph as DocxParagraph
 
-#: A pause after a sentence that begins a new paragraph.
+#: A longer pause after a sentence begins a new paragraph.
 PARAGRAPH_S = 2.0
-#: A paragraph that has grown past this ends at a shorter pause.
+#: A longer paragraph ends at a shorter pause.
 LONG_CHARS = 1000
 LONG_PAUSE_S = 0.7
-#: What XML 1.0 forbids.
+#: Characters that XML 1.0 does not allow.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _GREY = 0x80
-#: The oldest date that a zip can hold; a true one would make two writings of one text differ.
+#: The oldest date that a zip can hold; the current date would change the bytes each time.
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Segments that one speaker says, without words; ``name`` where another one begins to speak."""
+    """Segments of one speaker, without words; ``name`` is set where the speaker changes."""
 
     name: str | None
     segments: tuple[Segment, ...]
 
 
 def paragraphs(segments: Iterable[Segment]) -> Iterator[Paragraph]:
-    """All segments, parted at changes of speaker and, at ends of sentences, by pauses."""
+    """Split at changes of speaker, and at long pauses after the end of a sentence."""
     before = None
     for group in _groups(segments):
         now = group[0].speaker
@@ -71,7 +71,7 @@ def _parts(before: Segment, after: Segment, length: int) -> bool:
 
 
 def plain_text(segments: Iterable[Segment], timestamps: bool = False) -> str:
-    """Paragraphs with an empty line between them or, with times, one line a segment."""
+    """Paragraphs separated by empty lines; with ``timestamps``, one line per segment."""
     if timestamps:
         return "".join(
             f"[{clock(s.start)} - {clock(s.end)}] {_named(s.speaker)}{s.text}\n" for s in segments
@@ -99,10 +99,10 @@ def docx(segments: Iterable[Segment], title: str = "") -> bytes:
 
     Every paragraph begins with its time; doubtful segments, those with flags, are in italics.
     """
-    from docx import Document  # not above: the daemon starts fast, and few want this format
+    from docx import Document  # imported here, because it slows the start and is rarely used
 
     document = Document()
-    _take_off_the_template(document, title)
+    _clear_template_properties(document, title)
     if title:
         document.add_heading(_xml(title), level=0)
     for paragraph in paragraphs(segments):
@@ -112,10 +112,10 @@ def docx(segments: Iterable[Segment], title: str = "") -> bytes:
     return _undated(out.getvalue())
 
 
-def _take_off_the_template(document: Document, title: str) -> None:
-    """Its author and comments are python-docx's own, and its dates are of 2013."""
+def _clear_template_properties(document: Document, title: str) -> None:
+    """Replace the author, comments and dates of python-docx's template."""
     properties = document.core_properties
-    properties.title = _xml(title)[:255]  # longer ones are refused
+    properties.title = _xml(title)[:255]  # python-docx refuses longer ones
     properties.author = properties.comments = ""
     properties.created = properties.modified = datetime(*_NO_DATE)
 
@@ -135,7 +135,7 @@ def _add(to: DocxParagraph, paragraph: Paragraph) -> None:
 
 
 def _xml(text: str) -> str:
-    """Without what no XML may hold, half characters among it."""
+    """Without characters that XML does not allow, such as lone surrogates."""
     return _NOT_XML.sub("", text)
 
 

@@ -1,7 +1,7 @@
-"""Segments as the words that subtitles are set from, and where a reader may be interrupted. Pure.
+"""Split segments into units for subtitles, and compute the cost of a break between two. Pure.
 
-A unit is what is never cut: a word with its punctuation or, where a language writes no spaces,
-what the aligner calls a word, else a sign.
+A unit is never broken: a word with its punctuation or, in a language without spaces, a word of the
+aligner or else a single character.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from modules.transcript.model import Segment, Word
 from modules.transcript.sentences import INITIALS, ends_sentence
 from modules.transcript.slicing import spaceless, word_offsets
 
-#: What broadcasters allow a line of subtitles; a wide sign takes two.
+#: The usual limit of broadcasters for a line of subtitles; a wide character counts as two.
 LINE_CHARS = 42
-#: Sentences are never drawn together over a longer pause.
+#: Sentences are not joined over a longer pause.
 JOIN_PAUSE_S = 1.0
-#: In pysubs2 a backslash and braces make tags, and speech must not.
+#: Backslashes and braces are tags to pysubs2; speech must not become tags.
 _NO_TAGS = str.maketrans("\\{}", "/()")
 _CLOSERS = frozenset(".,!?;:…%)]}»”’\"'、。，．！？；：）」』】》〉・ー々")
 _OPENERS = frozenset("([{«“‘¿¡（「『【《〈")
 _CLAUSE_ENDS = (",", ";", ":", "—", "–", "、", "，", "；", "：")
 _PUNCTUATION = "".join(_CLOSERS | _OPENERS) + "-—–"
 _PYANNOTE = re.compile(r"SPEAKER_(\d+)")
-#: A phrase begins with these: a good place to cut before them, a bad one after them.
+#: Words that begin a phrase: a good place for a break is before them, a bad one after them.
 _LEADS = frozenset(
     "a an the of in on at to for from by with into onto over under about after before until than "
     "and or but nor so as if that which who whom whose when while where because though although "
@@ -41,7 +41,7 @@ _LEADS = frozenset(
 
 @dataclass(frozen=True)
 class Unit:
-    """``space``: one stands before it in a line. ``is_name``: who speaks next, not speech."""
+    """``space``: whether a space precedes it. ``is_name``: the name of a speaker, not speech."""
 
     text: str
     start: float
@@ -53,7 +53,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class _Piece:
-    """A stretch ``begin``..``after`` of a segment's text, and when it is said."""
+    """A slice ``begin``..``after`` of a segment's text, with its times."""
 
     begin: int
     after: int
@@ -63,23 +63,23 @@ class _Piece:
 
 
 def speaker_name(label: str) -> str:
-    """How a reader is told a speaker: ``Speaker 1`` for pyannote's ``SPEAKER_00``."""
+    """The name of a speaker for readers: ``Speaker 1`` for pyannote's ``SPEAKER_00``."""
     number = _PYANNOTE.fullmatch(label)
     plain = " ".join(label.translate(_NO_TAGS).split())
     return f"Speaker {int(number[1]) + 1}" if number else plain[: LINE_CHARS // 2].strip()
 
 
 def width(text: str) -> int:
-    """The columns that a text takes."""
+    """The width of a text in columns."""
     if text.isascii():
         return len(text)
     return len(text) + sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
 
 
 def units(segments: Iterable[Segment], names: bool = False) -> Iterator[Unit]:
-    """All that is said, in order, with starts that never run back.
+    """Yield all words in order; starts never decrease.
 
-    With ``names`` a unit that tells the speaker stands wherever another one begins.
+    With ``names``, a unit with the speaker's name comes before each change of speaker.
     """
     last: Unit | None = None
     earliest = 0.0
@@ -94,7 +94,7 @@ def units(segments: Iterable[Segment], names: bool = False) -> Iterator[Unit]:
 
 
 def border(before: Unit, after: Unit) -> float:
-    """What it costs a reader to be interrupted here; nothing at the end of a sentence."""
+    """The cost of a break between the two; zero at the end of a sentence."""
     pause = after.start - before.end
     if before.speaker != after.speaker or ends_sentence(before.text, after.text):
         return 0.0
@@ -102,7 +102,7 @@ def border(before: Unit, after: Unit) -> float:
 
 
 def joint(before: Unit, after: Unit) -> float:
-    """What it costs to show both at once: little but over the ends of sentences and pauses."""
+    """The cost of showing both in one cue: higher over ends of sentences and pauses."""
     pause = max(0.0, after.start - before.end)
     far = 40.0 if pause > JOIN_PAUSE_S else 0.0
     if before.speaker != after.speaker:
@@ -128,7 +128,7 @@ def _grammar(before: Unit, after: Unit) -> float:
 
 
 def _after(before: Unit | None, unit: Unit, names: bool) -> list[Unit]:
-    """The two of them, as one if they are one word, else with a name between them if one is due."""
+    """The two, merged if they are one word, else with the speaker's name between them if needed."""
     same = before is not None and before.speaker == unit.speaker
     if before and same and _one_word(before, unit):
         return [replace(before, text=before.text + unit.text, end=max(before.end, unit.end))]
@@ -141,7 +141,7 @@ def _after(before: Unit | None, unit: Unit, names: bool) -> list[Unit]:
 
 
 def _one_word(before: Unit, after: Unit) -> bool:
-    """Nothing is cut between parts of a word, nor between a word and its punctuation."""
+    """Whether both are parts of one word, or a word and its punctuation."""
     if after.space or before.is_name or width(before.text) + width(after.text) > LINE_CHARS:
         return False
     last, first = before.text[-1], after.text[0]
@@ -155,13 +155,13 @@ def _of_segment(segment: Segment) -> Iterator[Unit]:
         atoms = list(_atoms(segment.text, piece))
         shares = _shared(piece.start, piece.end, [len(text) for _, text in atoms])
         for (at, text), (start, end) in zip(atoms, shares, strict=True):
-            # Between segments that end and begin in Chinese or Japanese no space is due.
+            # Between two segments in Chinese or Japanese there is no space.
             space = segment.text[at - 1].isspace() if at else not spaceless(text[0])
             yield Unit(text.translate(_NO_TAGS), start, end, space, piece.speaker)
 
 
 def _atoms(text: str, piece: _Piece) -> Iterator[tuple[int, str]]:
-    """The words in a piece and where they begin; what is too long for a line is cut anywhere."""
+    """The words of a piece with their offsets; words too long for a line are cut anywhere."""
     for found in re.compile(r"\S+").finditer(text, piece.begin, piece.after):
         word, begin = found.group(), found.start()
         size = LINE_CHARS
@@ -172,7 +172,7 @@ def _atoms(text: str, piece: _Piece) -> Iterator[tuple[int, str]]:
 
 
 def _pieces(segment: Segment) -> list[_Piece]:
-    """Every word of the segment that is in its text; the text as a whole if one is not."""
+    """The words of the segment; the whole text as one piece if a word is not in it."""
     begins = word_offsets(segment)
     if not begins:
         return [_Piece(0, len(segment.text), segment.start, segment.end, segment.speaker)]
@@ -184,7 +184,7 @@ def _pieces(segment: Segment) -> list[_Piece]:
 
 
 def _times(segment: Segment) -> list[tuple[float, float]]:
-    """Of each word; those without share the time between their neighbours."""
+    """The times of each word; words without times share the time between their neighbours."""
     times: list[tuple[float, float]] = []
     for timed, group in itertools.groupby(segment.words, _is_timed):
         run = list(group)
@@ -203,7 +203,7 @@ def _is_timed(word: Word) -> bool:
 
 
 def _shared(low: float, high: float, lengths: Sequence[int]) -> list[tuple[float, float]]:
-    """A time for each as if every letter took as long as the next."""
+    """Divide the time in proportion to the lengths."""
     bounds = [0, *itertools.accumulate(lengths)]
     each = (high - low) / max(1, bounds[-1])
     return [(low + each * a, low + each * b) for a, b in itertools.pairwise(bounds)]

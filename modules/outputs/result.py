@@ -1,4 +1,4 @@
-"""Put the ``.result`` together from a job and its finished chunks. Pure."""
+"""Build the ``.result`` from a job and its finished chunks. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from modules.transcript.model import RunFacts
 from modules.transcript.slicing import joined_text
 from modules.transcript.transcript import Transcript
 
-#: Above this probability, speech that contradicts a language that was given is worth a note.
+#: Above this probability, a detected language that differs from the configured one is noted.
 _CERTAIN = 0.7
 
 
 def result_json(
     job: Job, transcript: Transcript, facts: RunFacts, outputs: Sequence[str], now: datetime
 ) -> dict[str, Any]:
-    """The content of ``NAME.result`` but for the segments, which ``with_segments`` puts in.
+    """The content of ``NAME.result`` without the segments, which ``with_segments`` adds.
 
-    Keys whose value is not known are absent.
+    Keys with unknown values are absent.
     """
     attempts = job.attempts
     tally = Tally.of(transcript)
@@ -47,13 +47,13 @@ def result_json(
 
 
 def _metadata(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
-    heard, spoken = tally.heard, tally.languages
+    detected, spoken = tally.detected, tally.languages
     known = {
         "duration_seconds": round(facts.duration_s, 3),
         "confidence": round(tally.confidence / tally.confident, 4) if tally.confident else None,
         "language": spoken[0] if spoken else None,
-        "language_detected": heard.detected_language if heard else None,
-        "language_probability": heard.language_probability if heard else None,
+        "language_detected": detected.detected_language if detected else None,
+        "language_probability": detected.language_probability if detected else None,
         "languages": sorted(spoken) if len(spoken) > 1 else None,
         "alignment": tally.alignment,
         "diarization": facts.diarization,
@@ -77,7 +77,7 @@ def _metadata(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
 
 
 def _settings_used(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
-    """What was really done, where a setting leaves it open or could not be followed."""
+    """The values in effect, where a setting was automatic or could not be followed."""
     known = {
         "model_size": facts.model_name,
         "device": facts.device,
@@ -106,12 +106,12 @@ def _notes(job: Job, tally: Tally) -> Iterator[str]:
     if tally.dropped:
         pieces = f"{len(tally.dropped)} pieces of text that nobody said"
         yield f"dropped: {pieces}, see metadata.dropped"
-    heard, asked = tally.heard, job.settings.language
-    probability = heard.language_probability if heard else None
-    if asked in ("auto", "mixed") or not heard or not probability or probability < _CERTAIN:
+    detected, asked = tally.detected, job.settings.language
+    probability = detected.language_probability if detected else None
+    if asked in ("auto", "mixed") or not detected or not probability or probability < _CERTAIN:
         return
-    if tally.segments and heard.detected_language != asked:
+    if tally.segments and detected.detected_language != asked:
         yield (
             f"language: {asked} was set, but the speech sounds like "
-            f"{heard.detected_language} ({probability:.0%})"
+            f"{detected.detected_language} ({probability:.0%})"
         )

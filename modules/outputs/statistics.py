@@ -1,4 +1,4 @@
-"""What ``.result`` counts while a recording's chunks pass: seconds, words, confidence."""
+"""The figures of ``.result``: seconds, words, confidence, languages, speakers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from modules.transcript.transcript import Transcript
 
 @dataclass
 class Tally:
-    """What chunks and segments add up to, counted in one pass over each."""
+    """Sums over chunks and segments, counted in one pass over each."""
 
-    heard: Chunk | None = None
+    #: The first chunk whose language was detected.
+    detected: Chunk | None = None
     alignment: str | None = None
     #: Milliseconds spoken in each language.
     spoken: Counter[str] = field(default_factory=Counter)
@@ -42,12 +43,12 @@ class Tally:
 
     @property
     def languages(self) -> list[str]:
-        """What it was transcribed in, the most spoken first."""
+        """The languages that it was transcribed in, the most spoken first."""
         return [language for language, _ in self.spoken.most_common()]
 
     def _add_chunk(self, chunk: Chunk) -> None:
-        if self.heard is None and chunk.detected_language:
-            self.heard = chunk
+        if self.detected is None and chunk.detected_language:
+            self.detected = chunk
         self.alignment = self.alignment or chunk.alignment
         self.dropped += chunk.dropped
         self.speech_s += chunk.speech_s

@@ -1,4 +1,4 @@
-"""Cues as the files that players read: srt and vtt. Pure."""
+"""Write cues as srt and vtt. Pure."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from modules.transcript.model import Segment
 
 
 def subtitles(segments: Iterable[Segment], form: str, duration_s: float = math.inf) -> str:
-    """A whole ``srt`` or ``vtt``. Who speaks is a voice tag in vtt, and in srt stands in the text
-    wherever the speaker changes."""
+    """An ``srt`` or ``vtt`` file. The speaker is a voice tag in vtt, and part of the text at each
+    change of speaker in srt."""
     file = pysubs2.SSAFile()
     written = _vtt_text if form == "vtt" else _srt_text
     for cue in cues(segments, duration_s, names=form == "srt"):
@@ -35,7 +35,7 @@ def _srt_text(cue: Cue) -> str:
 
 
 def _vtt_text(cue: Cue) -> str:
-    """With HTML escaped, since speech must not become markup, and speakers as voices."""
+    """The text with voice tags; HTML is escaped, so that speech cannot become markup."""
     voices = []
     for speaker, lines in itertools.groupby(cue.lines, lambda line: line.speaker):
         text = "\\N".join(html.escape(line.text, quote=False) for line in lines)
@@ -50,7 +50,7 @@ def _timestamp(ms: int, mark: str) -> str:
 
 
 class LongSrt(SubripFormat):
-    """pysubs2's own ends at 99:59:59,999, with a warning."""
+    """srt with more than two digits for hours; pysubs2 stops at 99:59:59,999."""
 
     @staticmethod
     def ms_to_timestamp(ms: int) -> str:
@@ -58,7 +58,7 @@ class LongSrt(SubripFormat):
 
 
 class LongVtt(WebVTTFormat):
-    """pysubs2's own ends at 99:59:59.999, with a warning."""
+    """vtt with more than two digits for hours; pysubs2 stops at 99:59:59.999."""
 
     @staticmethod
     def ms_to_timestamp(ms: int) -> str:

@@ -1,4 +1,4 @@
-"""What was said: words, segments, chunks, speakers, and how sure we are. No files, no clocks.
+"""Words, segments, chunks, speakers, and the quality of the text. No files, no clocks.
 
 Open ``model.py`` first.
 """

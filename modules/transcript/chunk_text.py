@@ -1,4 +1,4 @@
-"""What came of a chunk: its segments with their flags, and what nobody said. Pure."""
+"""The text of a chunk: its segments with their flags, and what was dropped as invented. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modules.transcript.quality import DecodingScores
 
 @dataclass(frozen=True)
 class ChunkText:
-    """What came of one chunk; ``alignment`` names where the word times are from."""
+    """The text of one chunk; ``alignment`` names the source of the word times."""
 
     segments: tuple[Segment, ...] = ()
     dropped: tuple[Dropped, ...] = ()
@@ -30,29 +30,29 @@ class ChunkText:
         )
 
     def spoken_in(self, language: str) -> ChunkText:
-        """The same, with its language noted in every segment."""
-        told = {"language": language}
-        return replace(self, segments=tuple(s.model_copy(update=told) for s in self.segments))
+        """The same, with the language set in every segment."""
+        changes = {"language": language}
+        return replace(self, segments=tuple(s.model_copy(update=changes) for s in self.segments))
 
 
 def judged(
-    segments: Sequence[Segment], figures: DecodingScores, speech: Sequence[tuple[float, float]]
+    segments: Sequence[Segment], scores: DecodingScores, speech: Sequence[tuple[float, float]]
 ) -> tuple[tuple[Segment, ...], tuple[Dropped, ...]]:
-    """The segments with Whisper's figures and their flags, and those that nobody said."""
+    """The segments with Whisper's scores and their flags, and those dropped as invented."""
     kept, dropped = [], []
     for segment in segments:
-        flags = quality.flags(figures, segment.text, segment.words, speech)
-        if quality.is_invented(segment.text, flags, figures):
+        flags = quality.flags(scores, segment.text, segment.words, speech)
+        if quality.is_invented(segment.text, flags, scores):
             dropped.append(
                 Dropped(start=segment.start, end=segment.end, text=segment.text, flags=flags)
             )
             continue
-        told = {
+        changes = {
             "flags": flags,
-            "temperature": figures.temperature,
-            "avg_logprob": figures.avg_logprob,
-            "no_speech_prob": figures.no_speech_prob,
-            "compression_ratio": figures.compression_ratio,
+            "temperature": scores.temperature,
+            "avg_logprob": scores.avg_logprob,
+            "no_speech_prob": scores.no_speech_prob,
+            "compression_ratio": scores.compression_ratio,
         }
-        kept.append(segment.model_copy(update=told))
+        kept.append(segment.model_copy(update=changes))
     return tuple(kept), tuple(dropped)

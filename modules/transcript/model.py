@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field
 
 from modules.config.settings import Frozen
 
-#: Why a text is doubtful: it goes in circles, the model was unsure of it, the model heard no
-#: speech, it is a line that Whisper is known to invent, or its words lie where nobody speaks.
+#: Why a text is doubtful: it repeats itself, its probability is low, the model detected no speech,
+#: it is a line that Whisper is known to invent, or its words lie outside detected speech.
 Flag = Literal["repetition", "low_probability", "no_speech", "filler", "outside_speech"]
 
 
@@ -27,9 +27,9 @@ class Word(Frozen):
 class Segment(Frozen):
     """A sentence or a part of one; times in seconds from the start of the recording.
 
-    ``avg_logprob``, ``no_speech_prob`` and ``compression_ratio`` are Whisper's figures for the
-    chunk it was said in, ``temperature`` is what that was decoded with in the end. ``flags`` say
-    why the text is doubtful. ``language`` is told where a recording is mixed.
+    ``avg_logprob``, ``no_speech_prob`` and ``compression_ratio`` are Whisper's scores for its
+    chunk, ``temperature`` is the one the chunk was finally decoded with. ``flags`` say why the text
+    is doubtful. ``language`` is set in recordings with several languages.
     """
 
     start: float
@@ -47,7 +47,7 @@ class Segment(Frozen):
 
 
 class Dropped(Frozen):
-    """Text that Whisper gave where nobody spoke; kept out of the transcript, and told."""
+    """Text that Whisper invented where there is no speech; not part of the transcript."""
 
     start: float
     end: float
@@ -56,7 +56,7 @@ class Dropped(Frozen):
 
 
 class Turn(Frozen):
-    """A stretch in which one speaker speaks; seconds from the start of the recording."""
+    """A time span in which one speaker speaks; seconds from the start of the recording."""
 
     start: float
     end: float
@@ -66,7 +66,7 @@ class Turn(Frozen):
 class Chunk(Frozen):
     """Audio up to ``position_s`` is finished. Chunks come in order, each exactly once.
 
-    ``number``: which one of its task, from 1 on; so a lost line is noticed.
+    ``number``: which one of its task, from 1 on, so that a lost line is noticed.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -89,9 +89,9 @@ class Chunk(Frozen):
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the worker told of the run that finished a job.
+    """What the worker reported about the run that finished a job.
 
-    ``turns``: who speaks when, by the method that ``diarization`` names.
+    ``turns``: who speaks when, by the method in ``diarization``.
     """
 
     duration_s: float

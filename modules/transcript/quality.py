@@ -1,8 +1,8 @@
-"""Is it what was said, or did Whisper make it up? Pure.
+"""Detect text that Whisper invented or is unsure of. Pure.
 
-Whisper was trained on subtitles. On silence, music and noise it tends to say what subtitles say
-there: who made them, what sounds are heard, thanks for watching. Where speech is hard to
-understand it goes in circles.
+Whisper was trained on subtitles. For silence, music and noise it tends to write what subtitles have
+there: credits, descriptions of sounds, thanks for watching. Where speech is hard to understand, its
+text repeats itself.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ MIN_AVG_LOGPROB = -1.0
 MIN_NO_SPEECH_PROB = 0.6
 _TEMPERATURE_STEP = 0.2
 
-#: So many times in a row, and so many words in all, is going in circles.
+#: A text repeats itself from this many times in a row and this many words in all.
 _MIN_REPEATS, _MIN_LOOP_WORDS, _MAX_PERIOD = 4, 8, 12
-#: A word is outside speech if less than this share of it overlaps any.
+#: A word is outside speech if less than this share of it overlaps any speech.
 _MIN_OVERLAP = 0.1
 
-#: Credits of subtitles that nobody says aloud, as Whisper learnt them: with a name.
+#: Credits of subtitles, with a name. They are never part of speech.
 _CREDITS = re.compile(
     r"\W*(?i:субтитр\w* (?:сделал|делал|создавал|подогнал|добавил)|редактор субтитров"
     r"|субтитры и корректор|корректор|sous-titrage|untertitel im auftrag des)"
     r"\s+[A-ZА-ЯЁ][\w.]*.{0,60}"
     r"|.{0,60}(?i:dimatorzok|amara\.org|castingwords|transcribed by https?:).{0,40}"
 )
-#: Credits that could also be the beginning of a sentence somebody says.
+#: Credits that could also be the beginning of a spoken sentence.
 _CREDITS_PERHAPS = re.compile(
     r"\W*(?:субтитры|subtitles by|subtitled by|captions by|captioning by|sous-titr\w+ par"
     r"|untertitel von|sottotitoli a cura|subtítulos por)\b",
@@ -46,7 +46,7 @@ _SOUNDS = (
 )
 _SOUND = re.compile(rf"\W*{_SOUNDS}(?:\W+{_SOUNDS})*\W*", re.IGNORECASE)
 _BRACKETED = re.compile(r"[\[(*♪][^\[\]()*♪]*[\])*♪]\W*")
-#: What people do say, and what Whisper says where nobody spoke.
+#: Lines that people say, and that Whisper also invents where there is no speech.
 _POLITE = frozenset(
     re.sub(r"[^\w ]", "", line).lower()
     for line in (
@@ -64,13 +64,13 @@ _POLITE = frozenset(
 
 @dataclass(frozen=True)
 class DecodingScores:
-    """What Whisper itself says of a text; None where it gave no number."""
+    """Whisper's own scores of a text; None where it gave no number."""
 
     text: str
     temperature: float
     avg_logprob: float | None
     no_speech_prob: float | None
-    #: Whether the text ends only because there was no more room for it.
+    #: Whether the text was cut off at the limit of tokens.
     truncated: bool = False
 
     @property
@@ -83,7 +83,7 @@ class DecodingScores:
 
     @property
     def sounds_silent(self) -> bool:
-        """By Whisper's recipe: it hears no speech, and does not trust its text either."""
+        """By Whisper's recipe: no speech was detected, and the probability of the text is low."""
         silence = self.no_speech_prob or 0.0
         return silence > MIN_NO_SPEECH_PROB and self.unsure
 
@@ -93,12 +93,12 @@ class DecodingScores:
 
     @property
     def overflows(self) -> bool:
-        """Whether there was more to write down than there was room for."""
+        """Whether the chunk has more text than the limit of tokens allows."""
         return self.truncated and not self.circles
 
     @property
     def should_retry(self) -> bool:
-        """Whether another temperature may do better, by Whisper's recipe."""
+        """Whether another temperature may give a better text, by Whisper's recipe."""
         return (self.circles or self.unsure) and not self.sounds_silent
 
 
@@ -112,8 +112,8 @@ def compression_ratio(text: str) -> float:
 def temperatures(doubtful: DecodingScores) -> list[float]:
     """The temperatures to try instead, those of Whisper's recipe.
 
-    A text that goes in circles may need any of them. Where the model is merely unsure, the next one
-    alone is tried: of 5 such chunks, noisy speech, no higher one made it surer.
+    A text that repeats itself may need any of them. Where only the probability is low, only the
+    next one is tried: for 5 such chunks of noisy speech, no higher one raised the probability.
     """
     step = math.floor(doubtful.temperature / _TEMPERATURE_STEP + 1e-6) + 1
     higher = [round(n * _TEMPERATURE_STEP, 1) for n in range(step, 6)]
@@ -121,9 +121,9 @@ def temperatures(doubtful: DecodingScores) -> list[float]:
 
 
 def best(tried: Sequence[DecodingScores]) -> int:
-    """Which of several doubtful texts to keep: the likeliest of those that do not go in circles."""
-    straight = [i for i, one in enumerate(tried) if not one.circles]
-    return max(straight or range(len(tried)), key=lambda i: _known(tried[i].avg_logprob))
+    """The index of the best doubtful text: the most probable one that does not repeat itself."""
+    usable = [i for i, one in enumerate(tried) if not one.circles]
+    return max(usable or range(len(tried)), key=lambda i: _known(tried[i].avg_logprob))
 
 
 def _known(number: float | None) -> float:
@@ -131,7 +131,7 @@ def _known(number: float | None) -> float:
 
 
 def has_loop(words: Sequence[str]) -> bool:
-    """Whether the same few words come again and again without a break."""
+    """Whether the same few words are repeated over and over without a break."""
     plain = [re.sub(r"\W", "", word).lower() for word in words]
     for period in range(1, _MAX_PERIOD + 1):
         run = 0
@@ -143,7 +143,7 @@ def has_loop(words: Sequence[str]) -> bool:
 
 
 def is_credit(text: str) -> bool:
-    """A line that only subtitles have: who made them, or a sound in capitals or brackets."""
+    """Whether only subtitles have such a line: credits, or a sound in capitals or brackets."""
     bare = text.strip()
     loud = sum(map(str.isalpha, bare)) > 3 and bare == bare.upper()
     marked = loud or _BRACKETED.fullmatch(bare) is not None
@@ -152,7 +152,7 @@ def is_credit(text: str) -> bool:
 
 
 def is_polite(text: str) -> bool:
-    """A line that people say, and that Whisper says where nobody spoke; also several times over."""
+    """Whether it is a line that people say and Whisper also invents, once or several times."""
     pieces = [re.sub(r"[^\w ]", "", part).strip().lower() for part in re.split(r"[.!?…]+", text)]
     said = [piece for piece in pieces if piece]
     whole = re.sub(r"[^\w ]", "", text).strip().lower()
@@ -161,7 +161,7 @@ def is_polite(text: str) -> bool:
 
 
 def outside(words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> bool:
-    """Whether none of the words lies where somebody speaks; times in seconds of the recording."""
+    """Whether no word overlaps detected speech; times in seconds of the recording."""
     timed = [(w.start, w.end) for w in words if w.start is not None and w.end is not None]
     return bool(timed) and not any(
         _overlap(start, end, speech) >= _MIN_OVERLAP * max(end - start, 0.02)
@@ -170,32 +170,32 @@ def outside(words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> boo
 
 
 def _overlap(start: float, end: float, speech: Sequence[tuple[float, float]]) -> float:
-    """Seconds that a stretch shares with speech; one that has no length counts as 20 ms."""
+    """Seconds of speech within a span; a span without length counts as 20 ms."""
     end = max(end, start + 0.02)
     return sum(max(0.0, min(end, b) - max(start, a)) for a, b in speech)
 
 
 def flags(
-    figures: DecodingScores, text: str, words: Sequence[Word], speech: Sequence[tuple[float, float]]
+    scores: DecodingScores, text: str, words: Sequence[Word], speech: Sequence[tuple[float, float]]
 ) -> tuple[Flag, ...]:
-    """Why a segment's text is doubtful; nothing if it is not.
+    """Why a segment's text is doubtful; empty if it is not.
 
-    ``figures`` are those of the chunk that the segment is from.
+    ``scores`` are those of the chunk that contains the segment.
     """
-    silent = figures.sounds_silent or (figures.no_speech_prob or 0.0) > 0.9
+    silent = scores.sounds_silent or (scores.no_speech_prob or 0.0) > 0.9
     away = outside(words, speech)
     found: dict[Flag, bool] = {
-        "repetition": figures.circles or has_loop(text.split()),
-        "low_probability": figures.unsure,
+        "repetition": scores.circles or has_loop(text.split()),
+        "low_probability": scores.unsure,
         "no_speech": silent,
         "outside_speech": away,
-        "filler": is_credit(text) or (is_polite(text) and (silent or away or figures.unsure)),
+        "filler": is_credit(text) or (is_polite(text) and (silent or away or scores.unsure)),
     }
     return tuple(flag for flag, holds in found.items() if holds)
 
 
-def is_invented(text: str, found: Sequence[Flag], figures: DecodingScores) -> bool:
-    """Whether two witnesses agree that nobody said this; one alone makes it doubtful only."""
+def is_invented(text: str, found: Sequence[Flag], scores: DecodingScores) -> bool:
+    """Whether two signs agree that this was not said; with one sign it is only doubtful."""
     if is_credit(text):
         return True
-    return "filler" in found and (figures.sounds_silent or "outside_speech" in found)
+    return "filler" in found and (scores.sounds_silent or "outside_speech" in found)

@@ -10,19 +10,19 @@ from modules.transcript.word_times import clean_words
 
 #: A longer silence between two words ends a segment even without punctuation.
 PAUSE_S = 1.0
-#: A segment that grows past this is cut at its best place.
+#: A longer segment is cut at its best place.
 MAX_SEGMENT_S = 12.0
 MAX_SEGMENT_CHARS = 160
 _SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
 _CLAUSE_ENDS = (",", ";", ":", "-", "–", "—")
 _CLOSERS, _OPENERS = "\"'”’»)]}", "\"'“‘«([{"
-#: What follows these belongs to them.
+#: Abbreviations that are followed by more of the sentence.
 _BEFORE_SOMETHING = frozenset(
     "mr. mrs. ms. dr. st. vs. e.g. i.e. no. nos. prof. gen. rev. fig. vol. pp. ca. cf. mt. ft. "
     "т.е. т.к. т.н. ул. им. см. ср. стр. рис. гл. ст. кв. корп. просп. пер. наб. обл. акад. проф. "
     "доц. тов. гр. св. ок. тел. доп. напр. тыс. млн. млрд. трлн. пос. дер. исп. зам. пом.".split()
 )
-#: These stand before something or at the end of a sentence; only a capital letter can tell.
+#: Abbreviations that may end a sentence; it ended if a capital letter follows.
 _PERHAPS_LAST = frozenset(
     "etc. jr. sr. inc. ltd. co. corp. a.m. p.m. u.s. u.k. "
     "т.д. т.п. др. пр. гг. вв. руб. коп. долл. шт. чел. мин. сек. ч. экз. н.э.".split()
@@ -94,12 +94,12 @@ def is_too_long(words: int, span_s: float, chars: int) -> bool:
 
 
 def best_cut(group: Sequence[Word]) -> int:
-    """The word before which a sentence is cut best."""
+    """The index of the word before which a sentence is best cut."""
     return max(range(1, len(group)), key=lambda i: _cut_merit(group, i))
 
 
 def _cut_merit(group: Sequence[Word], i: int) -> float:
-    """How good a place before word ``i`` is: clause ends and pauses are, and the middle is."""
+    """The merit of a cut before word ``i``: higher at clause ends, at pauses and in the middle."""
     before, after = group[i - 1], group[i]
     pause = 0.0
     if before.end is not None and after.start is not None:

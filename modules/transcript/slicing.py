@@ -1,4 +1,4 @@
-"""Segments cut between their words, and put together again, with their text. Pure."""
+"""Slice segments between words, and concatenate them, together with their text. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from modules.transcript.sentences import mean_confidence
 
 
 def word_offsets(segment: Segment) -> list[int]:
-    """Where each word begins in the text; nothing if one is not there, or there are no words.
+    """The offset of each word in the text; empty if a word is not found, or there are no words.
 
-    Words carry no spaces, and not every language writes any, so they are looked for.
+    Words contain no spaces, and some languages write none, so words are searched for.
     """
     begins: list[int] = []
     position = 0
@@ -27,7 +27,7 @@ def word_offsets(segment: Segment) -> list[int]:
 
 
 def slice_words(segment: Segment, begins: Sequence[int], first: int, after: int) -> Segment:
-    """Words ``first`` to ``after`` with their stretch of the text, up to where the next begins.
+    """Words ``first`` to ``after`` with their part of the text, up to where the next word begins.
 
     ``begins``: the ``word_offsets`` of all words.
     """
@@ -47,7 +47,7 @@ def slice_words(segment: Segment, begins: Sequence[int], first: int, after: int)
 
 
 def _span(segment: Segment, first: int, after: int) -> tuple[float, float]:
-    """From when to when these words are said, in seconds; at the ends, the segment's own times."""
+    """Start and end of these words in seconds; at the ends, the segment's own times."""
     starts = [word.start for word in segment.words[:after] if word.start is not None]
     known = [word.start for word in segment.words[first:after] if word.start is not None]
     ends = [word.end for word in segment.words[:after] if word.end is not None]
@@ -61,7 +61,7 @@ def _span(segment: Segment, first: int, after: int) -> tuple[float, float]:
 
 
 def concatenate(before: Segment, after: Segment) -> Segment:
-    """Two segments as one; of Whisper's figures for both, the worse."""
+    """Two segments as one, with the worse of Whisper's scores."""
     worse: dict[str, Any] = {
         "avg_logprob": _worse(min, before.avg_logprob, after.avg_logprob),
         "no_speech_prob": _worse(max, before.no_speech_prob, after.no_speech_prob),
@@ -81,13 +81,13 @@ def concatenate(before: Segment, after: Segment) -> Segment:
     )
 
 
-def _worse(choose: Any, *figures: float | None) -> float | None:
-    known = [figure for figure in figures if figure is not None]
+def _worse(choose: Any, *scores: float | None) -> float | None:
+    known = [score for score in scores if score is not None]
     return choose(known) if known else None
 
 
 def joined_text(texts: Iterable[str]) -> str:
-    """Texts in one line, with spaces between them where their scripts have any."""
+    """Join texts into one line, with spaces between them unless their scripts have none."""
     line: list[str] = []
     for text in filter(None, texts):
         bare = not line or spaceless(line[-1][-1]) or spaceless(text[0])
@@ -96,7 +96,7 @@ def joined_text(texts: Iterable[str]) -> str:
 
 
 def spaceless(sign: str) -> bool:
-    """Whether words of its script follow each other without spaces: CJK, Thai, Lao, Burmese."""
+    """Whether its script is written without spaces between words: CJK, Thai, Lao, Burmese."""
     if sign < "\u0e00":
         return False
     script = "\u0e00" <= sign <= "\u0eff" or "\u1000" <= sign <= "\u109f"

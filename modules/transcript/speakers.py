@@ -1,4 +1,4 @@
-"""Give the words of a transcript to the speakers whose turns they fall into. Pure."""
+"""Assign the words of a transcript to the speakers. Pure."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from modules.transcript.slicing import slice_words, word_offsets
 
 #: A word outside all turns belongs to the nearest one up to this far away.
 NEAR_S = 1.0
-#: A single word between another speaker's is a slip, unless a pause this long parts it from them.
+#: A single word between words of another speaker is an error, unless such a pause separates it.
 PAUSE_S = 0.3
 
 
 def with_speakers(segments: Iterable[Segment], turns: Sequence[Turn]) -> Iterator[Segment]:
     """The segments with the speakers of ``turns``, cut between words where the speaker changes.
 
-    Words, text and order stay; a part's times and confidence are those of its words. Without turns
-    the segments come back as they are.
+    Words, text and order do not change; a part's times and confidence are those of its words.
+    Without turns the segments are returned unchanged.
     """
     if not turns:
         return iter(segments)
     spoken = _Turns(turns)
-    return (slice_words for segment in segments for slice_words in _parts(segment, spoken))
+    return (part for segment in segments for part in _parts(segment, spoken))
 
 
 class _Turns:
-    """Turns to ask, by time, in logarithmic time; they may overlap."""
+    """Turns indexed by time; they may overlap. A lookup takes logarithmic time."""
 
     def __init__(self, turns: Iterable[Turn]) -> None:
         self._turns = sorted(turns, key=lambda turn: (turn.start, turn.end))
-        # The latest end so far never falls, so that it can be searched.
+        # The running maximum of the ends never decreases, so it can be searched by bisection.
         self._ends = list(itertools.accumulate((turn.end for turn in self._turns), max))
 
     def speaker(self, start: float, end: float) -> str | None:
-        """Who speaks most in that time, else whose turn is nearest, None if none is near."""
+        """Who speaks most in the span, else the speaker of the nearest turn; None if none is."""
         shares: Counter[str] = Counter()
         gaps: list[tuple[float, str]] = []
         for turn in self._near(start, end):
@@ -62,7 +62,7 @@ def _parts(segment: Segment, spoken: _Turns) -> list[Segment]:
     if not begins:
         return [_whole(segment, spoken.speaker(segment.start, segment.end))]
     speakers = _steady(segment.words, _of_words(segment.words, spoken))
-    if None in speakers:  # then all of them are: a word without a turn takes its neighbour's
+    if None in speakers:  # then all are None: a word without a turn takes its neighbour's
         return [_whole(segment, spoken.speaker(segment.start, segment.end))]
     cuts = [0, *(i for i in range(1, len(speakers)) if speakers[i] != speakers[i - 1])]
     if len(cuts) == 1:
@@ -75,7 +75,7 @@ def _parts(segment: Segment, spoken: _Turns) -> list[Segment]:
 
 
 def _of_words(words: Sequence[Word], spoken: _Turns) -> list[str | None]:
-    """Each word's speaker; who has none takes that of the word before, else of the word after."""
+    """The speaker of each word; without one, that of the word before, else of the word after."""
     speakers = [
         None if word.start is None or word.end is None else spoken.speaker(word.start, word.end)
         for word in words
@@ -91,7 +91,7 @@ def _filled(speakers: Sequence[str | None]) -> list[str | None]:
 
 
 def _steady(words: Sequence[Word], speakers: Sequence[str | None]) -> list[str | None]:
-    """Without single words that another speaker seems to say in the middle of a flow."""
+    """Correct single words of another speaker in the middle of continuous speech."""
     steady = list(speakers)
     for i in range(1, len(words) - 1):
         amid = steady[i - 1] == speakers[i + 1] != steady[i]

@@ -1,4 +1,4 @@
-"""Sentences that go on over the border of two chunks, made whole. Pure."""
+"""Join the segments of chunks; sentences that cross the border of two chunks become whole. Pure."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from modules.transcript.speakers import with_speakers
 def segments_of(chunks: Iterable[Chunk]) -> Iterator[Segment]:
     """The segments of all chunks, in order.
 
-    A chunk ends where somebody draws breath, which need not be where a sentence ends.
+    A chunk ends at a pause, which may be in the middle of a sentence.
     """
     last: list[Segment] = []
     for segments in (chunk.segments for chunk in chunks if chunk.segments):
-        if last and _goes_on(last[0], segments[0]):
+        if last and _continues(last[0], segments[0]):
             segments = (*_in_size(concatenate(last.pop(), segments[0])), *segments[1:])
         yield from last
         yield from segments[:-1]
@@ -30,7 +30,7 @@ def segments_of(chunks: Iterable[Chunk]) -> Iterator[Segment]:
     yield from last
 
 
-def _goes_on(before: Segment, after: Segment) -> bool:
+def _continues(before: Segment, after: Segment) -> bool:
     if before.language != after.language or after.start - before.end > PAUSE_S:
         return False
     last, first = _last_word(before), _first_word(after)
@@ -46,7 +46,7 @@ def _first_word(segment: Segment) -> str:
 
 
 def _in_size(segment: Segment) -> list[Segment]:
-    """The segment, cut at its best places if it has grown too long."""
+    """The segment, cut at its best places if it is too long."""
     begins = word_offsets(segment)
     too_long = is_too_long(len(begins), segment.end - segment.start, len(segment.text))
     if not begins or not too_long:
@@ -60,7 +60,8 @@ def _in_size(segment: Segment) -> list[Segment]:
 class Transcript:
     """The segments of a finished recording, in order, with their speakers where those are known.
 
-    Each look makes them anew from the chunks, one by one: memory must not grow with the recording.
+    Each iteration builds them again from the chunks, one by one, so that memory use does not grow
+    with the recording.
     """
 
     chunks: Iterable[Chunk]
@@ -71,7 +72,7 @@ class Transcript:
 
 
 def segments_from(result: Mapping[str, Any]) -> list[Segment]:
-    """The segments of a ``.result``; anybody may have edited it, so what makes no sense is out."""
+    """The segments of a ``.result``; invalid ones are left out, as users may edit the file."""
     found = []
     transcription = result.get("transcription")
     listed = transcription.get("segments") if isinstance(transcription, dict) else None

@@ -1,4 +1,4 @@
-"""When words are said: the model's times, made sane and held against where speech is. Pure."""
+"""Clean the model's word times and compare them with the detected speech. Pure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from modules.transcript.model import Word
 
-#: Whisper's attention looks ahead: words seem to begin and end this much too early, in seconds.
+#: Whisper's attention is ahead of the sound: word times are this much too early, in seconds.
 _AHEAD_S = 0.035
-#: The last word before a pause is drawn out; its end is where speech ends, if that is so near.
+#: The last word before a pause is extended to the end of speech, if that is this near.
 _DRAWN_OUT_S = 0.25
-#: A word that touches speech with less of its length does not belong there.
+#: A word belongs to a region of speech only if it shares more than this part of its length.
 _LEAST_SHARE = 0.1
 
 
 def word_of(timing: Mapping[str, Any], offset_s: float) -> Word:
-    """A word of the aligner, moved by ``offset_s``; what is not a finite number is left out."""
+    """A word of the aligner, moved by ``offset_s``; numbers that are not finite become None."""
     start, end = offset_s + float(timing["start"]), offset_s + float(timing["end"])
     confidence = float(timing["probability"])
     timed = math.isfinite(start) and math.isfinite(end)
@@ -31,7 +31,7 @@ def word_of(timing: Mapping[str, Any], offset_s: float) -> Word:
 
 
 def clean_words(words: Sequence[Word], start_s: float, end_s: float) -> list[Word]:
-    """Words whose times are finite, never run backwards and stay inside ``start_s``..``end_s``."""
+    """Words with finite, non-decreasing times within ``start_s``..``end_s``."""
     cleaned = []
     earliest = start_s
     for word in words:
@@ -46,14 +46,14 @@ def clean_words(words: Sequence[Word], start_s: float, end_s: float) -> list[Wor
 
 
 def snapped(words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> list[Word]:
-    """Words timed by attention, held against where speech is.
+    """Align words that were timed by attention with regions of speech.
 
-    A word lies in the region of ``speech`` that it shares most time with: it does not begin before
-    it, and the last one of a region ends with it.
+    A word belongs to the region of ``speech`` with which it shares most time: it does not begin
+    before the region, and the last word of a region ends with it.
     """
     moved = [_within(word, speech) for word in words]
     return [
-        _drawn_out(word, following, speech)
+        _extended(word, following, speech)
         for word, following in itertools.zip_longest(moved, moved[1:])
         if word is not None
     ]
@@ -72,13 +72,13 @@ def _within(word: Word, speech: Sequence[tuple[float, float]]) -> Word:
 def _region(
     start: float, end: float, speech: Sequence[tuple[float, float]]
 ) -> tuple[float, float] | None:
-    """The region that shares most time with a stretch, if one has a real part of it."""
+    """The region that shares most time with a span, if it shares enough."""
     shared = [(min(end, b) - max(start, a), (a, b)) for a, b in speech]
     overlap, region = max(shared, default=(0.0, None))
     return region if overlap > _LEAST_SHARE * (end - start) else None
 
 
-def _drawn_out(word: Word, following: Word | None, speech: Sequence[tuple[float, float]]) -> Word:
+def _extended(word: Word, following: Word | None, speech: Sequence[tuple[float, float]]) -> Word:
     if word.start is None or word.end is None:
         return word
     region = _region(word.start, word.end, speech)
