@@ -63,7 +63,6 @@ class Daemon:
         self._clock = clock
         self._stopping = threading.Event()
         self._replaced = False
-        self._share_is: tuple[int, int] | None = None
         self.files = RecordingStore(config.shared_directory, config.manual_directory)
         self.events = Events()
         self.scheduler = Scheduler(clock, self._on_change, self._on_progress)
@@ -72,7 +71,7 @@ class Daemon:
             config, self.scheduler, self.files, self.journal, clock,
             is_complete=lambda name: self.watcher.holds(name),
             look_again=lambda name: self.watcher.forget(name),
-            is_same_share=self._is_same_share,
+            is_same_share=self.files.folder.is_same,
             on_ended=self._on_ended_before,
         )  # fmt: skip
         self.processor = LocalExecutor(config, clock)
@@ -197,7 +196,7 @@ class Daemon:
         )
         ignore_lease_signals()
         with Ownership(self._config, self._clock, "daemon") as owner:
-            self._share_is = self._share_now()
+            self.files.folder.remember()
             self.uploads.prepare()
             server = self._serve()
             self._warn_if_open()
@@ -247,8 +246,8 @@ class Daemon:
         try:
             if not self.watcher.available:
                 return
-            self._share_is = self._share_is or self._share_now()
-            if not self._is_same_share():
+            self.files.folder.remember()
+            if not self.files.folder.is_same():
                 # Mounted since, with an earlier life in it that must not pass for leftovers.
                 log.warning("Another folder lies at %s now", self._config.shared_directory)
                 self._replaced = True
@@ -268,19 +267,6 @@ class Daemon:
         except (OSError, TranscriberError) as error:
             if self._is_due("complaint", _COMPLAINT_S):
                 log.warning("The shared folder cannot be used just now: %s", error)
-
-    def _share_now(self) -> tuple[int, int] | None:
-        """Which folder lies at the share's path; None unless it is one of ours."""
-        try:
-            found = self._config.shared_directory.stat()
-            return (found.st_dev, found.st_ino) if self.files.folder.state.is_dir() else None
-        except OSError:
-            return None
-
-    def _is_same_share(self) -> bool:
-        """Nothing is concluded while there is none."""
-        now = self._share_now()
-        return now is None or self._share_is in (None, now)
 
     def _obey_pause_flag(self) -> None:
         wanted = self.files.pause_flag.exists()

@@ -29,7 +29,8 @@ class SharedFolder:
         self.path = path
         #: Our own folder inside. It tells the share from an empty mount point.
         self.state = path / STATE_FOLDER
-        self._device: tuple[int, int] | None = None
+        #: Device and inode.
+        self._noted: tuple[int, int] | None = None
 
     def at(self, name: str) -> Path:
         """Where a name lies."""
@@ -52,14 +53,17 @@ class SharedFolder:
         write_whole(probe, bytes(_PROBE_BYTES))
         remove(probe)
 
-    def is_same(self) -> bool:
-        """Whether the folder is the one that it was at the first call; True while it is away."""
-        found = self._device_now()
-        self._device = self._device or found
-        return found in (None, self._device)
+    def remember(self) -> None:
+        """Note which folder lies at the path, unless one was noted before."""
+        self._noted = self._noted or self._found()
 
-    def _device_now(self) -> tuple[int, int] | None:
-        """Device and inode of the folder; None unless it is one of ours."""
+    def is_same(self) -> bool:
+        """Whether the folder is the one that was noted; True while it is unavailable."""
+        found = self._found()
+        return found is None or self._noted in (None, found)
+
+    def _found(self) -> tuple[int, int] | None:
+        """Device and inode of the folder; None unless it is there and holds our own folder."""
         try:
             found = self.path.stat()
             return (found.st_dev, found.st_ino) if self.state.is_dir() else None
