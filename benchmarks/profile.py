@@ -80,15 +80,15 @@ class InProcess(FakeExecutor):
     def __init__(self, spec: ModelSpec, watch: Stopwatch) -> None:
         super().__init__(SystemClock())
         from modules.audio import recording
-        from modules.engines.whisperx.engine import Engine
+        from modules.engines.whisperx.engine import WhisperXEngine
         from modules.worker import transcription
 
         self._watch = watch
-        self._engine = Engine(spec, 1, MODELS / "align")
+        self._engine = WhisperXEngine(spec, 1, MODELS)
         self._on_chunk: Callable[[Chunk], None] = lambda chunk: None
         self._done: Done | None = None
         self.ended = 0.0
-        model: Any = self._engine._model
+        model: Any = self._engine.model.whisper
         for owner, name, stage in (
             (model, "feature_extractor", "features"),
             (model, "encode", "encoder"),

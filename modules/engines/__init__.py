@@ -1,4 +1,4 @@
-"""Speech to text: what every engine offers, and those that there are. Only the child imports it.
+"""Speech to text: the interface of an engine, and the engines. Only the child imports it.
 
 Open ``base.py`` first.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,7 @@ from modules.audio.chunking import (
     halves,
     is_divisible,
 )
-
-if TYPE_CHECKING:
-    from modules.engines.whisperx.engine import Engine
+from modules.engines.base import Engine
 
 #: So much speech tells a language well; if there is less in the first minute, that must do.
 _ENOUGH_S, _PATIENCE_S = 10.0, 60.0
@@ -57,8 +55,9 @@ class LanguageDetector:
         if asked not in ("auto", "mixed"):
             self.language = asked
         self.heard: tuple[str, float] | None = None
-        if not engine.multilingual:
-            self.language, self.heard = "en", ("en", 1.0)
+        only = engine.capabilities.only_language
+        if only:
+            self.language, self.heard = only, (only, 1.0)
 
     def heard_first(self, groups: Iterable[Group]) -> Iterator[tuple[Group, Any]]:
         """The groups in order, each with the encoder's output if it was needed here already.

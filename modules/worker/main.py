@@ -41,7 +41,7 @@ from modules.worker.prefetch import Prefetcher  # noqa: E402
 
 if TYPE_CHECKING:
     from modules.diarization.diarizer import Diarized, Diarizer
-    from modules.engines.whisperx.engine import Engine
+    from modules.engines.base import Engine
     from modules.worker.transcription import Transcription
 
 #: A prefetched recording that is not asked for is closed then, as it holds its file open.
@@ -52,9 +52,17 @@ _KEPT_SHARE = 0.75
 
 
 class Worker:
-    """Runs commands one after the other."""
+    """Runs commands one after the other. ``engine_class`` is loaded with the model of each."""
 
-    def __init__(self, inbox: Inbox, outbox: Outbox, cpu_threads: int, models: Path) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        outbox: Outbox,
+        engine_class: type[Engine],
+        cpu_threads: int,
+        models: Path,
+    ) -> None:
+        self._engine_class = engine_class
         self._inbox = inbox
         self._outbox = outbox
         self._cpu_threads = cpu_threads
@@ -102,13 +110,12 @@ class Worker:
 
     def _engine_for(self, spec: ModelSpec) -> Engine:
         if self._engine is None or self._engine.spec != spec:
-            from modules.engines.whisperx.engine import Engine
-
             self._prefetcher.drop()
+            if self._engine:
+                self._engine.close()
             self._engine = None  # free the old weights before the new ones are loaded
             try:
-                self._engine = Engine(spec, self._cpu_threads, self._models / "align")
-                size_mb = round((Path(spec.path) / "model.bin").stat().st_size / 2**20)
+                self._engine = self._engine_class(spec, self._cpu_threads, self._models)
             except (RuntimeError, ValueError, OSError, MemoryError) as error:
                 # Broken weights, no driver, no memory: no recording is to blame for it.
                 raise ModelError(
@@ -122,7 +129,7 @@ class Worker:
             self._outbox.send(
                 Loaded(
                     name=spec.name,
-                    size_mb=size_mb,
+                    size_mb=self._engine.size_mb,
                     seconds=self._engine.load_seconds,
                     device=self._engine.device,
                     compute_type=self._engine.compute_type,
@@ -184,17 +191,18 @@ def main() -> None:
     began = time.monotonic()
     warnings.filterwarnings("ignore")
     import modules.worker.transcription  # noqa: F401 - so that the first file need not wait for it
-    from modules.engines.whisperx.engine import WHISPERX_VERSION, compute_types
+    from modules.engines import registry
 
+    engine_class = registry.engine_class(registry.DEFAULT)
     outbox.send(
         Ready(
-            whisperx_version=WHISPERX_VERSION,
+            whisperx_version=engine_class.version(),
             seconds=round(time.monotonic() - began, 3),
-            compute_types=compute_types(),
+            compute_types=dict(engine_class.compute_types()),
             unsandboxed=missing,
         )
     )
-    Worker(inbox, outbox, options.cpu_threads, options.models_directory).run()
+    Worker(inbox, outbox, engine_class, options.cpu_threads, options.models_directory).run()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk, Samples
 from modules.audio.decoder import Limits
 from modules.audio.recording import open_recording
+from modules.engines.base import DecodingOptions
 from modules.weights.files import ModelSpec
 from tests.acceptance.recordings import SAMPLES
 from tests.builders import SETTINGS
@@ -36,9 +37,9 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> ModelSpec:
 
 @pytest.fixture
 def engine(spec: ModelSpec, tmp_path: Path) -> Any:
-    from modules.engines.whisperx.engine import Engine
+    from modules.engines.whisperx.engine import WhisperXEngine
 
-    return Engine(spec, 2, tmp_path)
+    return WhisperXEngine(spec, 2, tmp_path)
 
 
 def sound_of(name: str) -> Samples:
@@ -63,10 +64,8 @@ def chunks() -> list[AudioChunk]:
 def test_a_text_does_not_depend_on_its_batch(
     engine: Any, chunks: list[AudioChunk], settings: dict[str, Any]
 ) -> None:
-    from modules.engines.whisperx.engine import Decoding
-
-    how = Decoding("ru", SETTINGS.model_copy(update=settings))
-    joining = [chunk for chunk in chunks if engine.joins(chunk, how.settings.fast_mode)]
+    how = DecodingOptions("ru", SETTINGS.model_copy(update=settings))
+    joining = [chunk for chunk in chunks if engine.can_batch(chunk, how.settings.fast_mode)]
     assert len(joining) == (2 if how.settings.fast_mode else 3)
     alone = [engine.transcribe([chunk], how)[0] for chunk in joining]
     assert all(text.segments for text in alone)
@@ -79,10 +78,10 @@ def test_what_is_heard_with_less_room_stands_alone(engine: Any) -> None:
         chunk_of(np.zeros(int(seconds * SAMPLE_RATE), dtype=np.float32))
         for seconds in (28, 12, 9.5, 0)
     )
-    assert [engine.joins(chunk) for chunk in (long, middling, short, none)] == [
+    assert [engine.can_batch(chunk) for chunk in (long, middling, short, none)] == [
         True, True, False, True,
     ]  # fmt: skip
-    assert [engine.joins(chunk, fast=True) for chunk in (long, middling, short)] == [
+    assert [engine.can_batch(chunk, fast=True) for chunk in (long, middling, short)] == [
         True, False, False,
     ]  # fmt: skip
 
@@ -90,38 +89,34 @@ def test_what_is_heard_with_less_room_stands_alone(engine: Any) -> None:
 def test_a_stream_takes_more_at_once_when_that_goes_fast(
     engine: Any, chunks: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modules.engines.whisperx.engine import Decoding
-
-    how = Decoding("ru", SETTINGS)
-    assert engine.together == 1, "nobody knows how fast it is"
+    how = DecodingOptions("ru", SETTINGS)
+    assert engine.batch_size == 1, "nobody knows how fast it is"
     engine.transcribe(chunks[:1], how)
-    assert 1 <= engine.together <= 3
+    assert 1 <= engine.batch_size <= 3
     for batch_s, expected in ((3600.0, 3), (0.001, 1)):
         monkeypatch.setattr("modules.engines.whisperx.engine._BATCH_S", batch_s)
         engine.transcribe(chunks[:1], how)
-        assert engine.together == expected
+        assert engine.batch_size == expected
 
 
 def test_a_wide_model_saves_memory(
     spec: ModelSpec, tmp_path: Path, chunks: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modules.engines.whisperx.engine import Decoding, Engine
+    from modules.engines.whisperx.engine import WhisperXEngine
 
-    monkeypatch.setattr("modules.engines.whisperx.engine._NARROW", 256)
+    monkeypatch.setattr("modules.engines.whisperx.model._NARROW", 256)
     monkeypatch.setattr("modules.engines.whisperx.engine._BATCH_S", 3600.0)
-    engine = Engine(spec, 2, tmp_path)
-    engine.transcribe(chunks[:1], Decoding("ru", SETTINGS))
-    assert engine.together == 1
-    assert engine._broad is engine._model, "its weights are there twice"
+    engine = WhisperXEngine(spec, 2, tmp_path)
+    engine.transcribe(chunks[:1], DecodingOptions("ru", SETTINGS))
+    assert engine.batch_size == 1
+    assert engine.model.all_cores is engine.model.whisper, "its weights are there twice"
 
 
 def test_the_encoder_takes_all_cores_when_nobody_else_needs_them(
     engine: Any, chunks: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modules.engines.whisperx.engine import Decoding
-
     taken = []
-    for name, model in (("broad", engine._broad), ("stream", engine._model)):
+    for name, model in (("broad", engine.model.all_cores), ("stream", engine.model.whisper)):
         watched = partial(lambda name, encode, what: (taken.append(name), encode(what))[1])
         monkeypatch.setattr(model, "encode", partial(watched, name, model.encode))
     alone = np.array(engine.encode(chunks[:1]))
@@ -132,7 +127,7 @@ def test_the_encoder_takes_all_cores_when_nobody_else_needs_them(
         assert go_on.wait(60)
 
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(engine.transcribe, chunks[1:], Decoding("ru", SETTINGS), None, alive)
+        other = pool.submit(engine.transcribe, chunks[1:], DecodingOptions("ru", SETTINGS), alive)
         assert generating.wait(60)
         beside = np.array(engine.encode(chunks[:1]))
         go_on.set()

@@ -204,12 +204,13 @@ def spec(kind: Kind) -> ModelSpec:
 def test_a_text_that_goes_in_circles_ends_and_is_flagged(
     spec: ModelSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modules.engines.whisperx.engine import Decoding, Engine
+    from modules.engines.base import DecodingOptions
+    from modules.engines.whisperx.engine import WhisperXEngine
 
     # One further try in place of five: each costs seconds.
     monkeypatch.setattr("modules.transcript.quality.temperatures", lambda figures: [0.2])
-    engine = Engine(spec, 1, tmp_path)
-    real_load = engine._load
+    engine = WhisperXEngine(spec, 1, tmp_path)
+    real_load = engine.model._load
     endless: list[Endless] = []
 
     def load(streams: int, threads: int) -> Any:
@@ -218,13 +219,13 @@ def test_a_text_that_goes_in_circles_ends_and_is_flagged(
         whisper.model = endless[-1]
         return whisper
 
-    engine._load = load  # type: ignore[method-assign]
-    engine._model = load(1, 1)
+    engine.model._load = load  # type: ignore[method-assign]
+    engine.model.whisper = load(1, 1)
     hum = 0.1 * np.sin(2 * np.pi * 150 * np.arange(int(SPEECH_S * SAMPLE_RATE)) / SAMPLE_RATE)
     chunk = AudioChunk(0.0, SPEECH_S, hum.astype(np.float32), ((0.0, SPEECH_S),))
     alive: list[float] = []
     (text,) = engine.transcribe(
-        [chunk], Decoding("ru", SETTINGS), alive=lambda: alive.append(time.monotonic())
+        [chunk], DecodingOptions("ru", SETTINGS), progress=lambda: alive.append(time.monotonic())
     )
     lengths = [length for model in endless for length in model.lengths]
     assert lengths, "the model was never asked"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
+from modules.engines.base import Capabilities
 from modules.engines.language_detection import LanguageDetector
 
 Group = list[AudioChunk]
@@ -20,7 +21,7 @@ class Ears:
     LANGUAGES = ("ru", "en")
 
     def __init__(self, multilingual: bool = True) -> None:
-        self.multilingual = multilingual
+        self.capabilities = Capabilities(None if multilingual else frozenset({"en"}))
         self.encoded: list[list[AudioChunk]] = []
 
     def encode(self, chunks: list[AudioChunk], fast: bool = False) -> Any:
