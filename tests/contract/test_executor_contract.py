@@ -1,0 +1,175 @@
+"""What an executor promises the runner: one suite for every executor and the stand-in of tests.
+
+Another executor is a row here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.clock import SystemClock
+from modules.errors import MediaError, StorageError
+from modules.executors.base import Executor, RunCallbacks, Task
+from modules.executors.local.executor import LocalExecutor
+from modules.executors.protocol import Started, Transcribe
+from modules.executors.tasks import task_for
+from modules.transcript.model import Chunk
+from modules.weights.files import ModelSpec
+from tests.builders import SETTINGS, a_config
+from tests.fakes import FakeProcessor, Plan
+from tests.scripted_worker import CHUNK_S, NOT_MEDIA, recording
+
+SPEC = ModelSpec(name="faster-whisper-base", path="/nowhere", device="cpu", compute_type="int8")
+COMMAND = [sys.executable, "-m", "tests.scripted_worker"]
+
+
+@dataclass
+class Kind:
+    """An executor under test. ``expect`` tells a stand-in how the next run goes."""
+
+    root: Path
+    executor: Executor
+    expect: Callable[[Plan], None]
+
+    def task(self, chunks: int = 3, start_s: float = 0.0, content: bytes = b"") -> Task:
+        """A recording of ``chunks`` chunks, or a file with ``content``, which is no recording."""
+        error = MediaError("not_media", "This is not a recording.") if content else None
+        self.expect(Plan(chunks=chunks, error=error))
+        path = self.root / "slow talk.mp3"
+        path.write_bytes(content or recording(chunks))
+        return task_for(path, SETTINGS, SPEC, a_config(self.root), start_s)
+
+
+@dataclass
+class Log:
+    """Callbacks that note what they are called with."""
+
+    stop_after: int | None = None
+    next_up: Transcribe | None = None
+    seen: list[Any] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
+    ticks: int = 0
+    asked: int = 0
+
+    def callbacks(self) -> RunCallbacks:
+        return RunCallbacks(
+            on_chunk=self._on_chunk,
+            on_tick=self._on_tick,
+            should_stop=lambda: self.stop_after is not None and len(self.chunks) >= self.stop_after,
+            on_accepted=lambda: self.seen.append("accepted"),
+            on_started=self.seen.append,
+            next_up=self._next_up,
+        )
+
+    def _on_chunk(self, chunk: Chunk) -> None:
+        self.chunks.append(chunk)
+        self.seen.append(chunk)
+
+    def _on_tick(self) -> None:
+        self.ticks += 1
+
+    def _next_up(self) -> Transcribe | None:
+        self.asked += 1
+        return self.next_up
+
+    @property
+    def numbers(self) -> list[int]:
+        return [round(chunk.start_s / CHUNK_S) for chunk in self.chunks]
+
+
+def local(root: Path) -> Kind:
+    executor = LocalExecutor(a_config(root), SystemClock(), command=COMMAND)
+    return Kind(root, executor, lambda plan: None)
+
+
+def fake(root: Path) -> Kind:
+    executor = FakeProcessor(SystemClock())
+    return Kind(root, executor, executor.plans.append)
+
+
+KINDS: dict[str, Callable[[Path], Kind]] = {"local": local, "fake": fake}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
+    made = KINDS[request.param](tmp_path)
+    yield made
+    made.executor.close()
+
+
+def test_a_run_reports_its_steps_in_order_and_ends_with_its_facts(kind: Kind) -> None:
+    log = Log()
+    outcome = kind.executor.run(kind.task(), log.callbacks())
+    assert log.seen[0] == "accepted"
+    assert isinstance(log.seen[1], Started)
+    assert log.seen[2:] == log.chunks
+    assert log.numbers == [0, 1, 2]
+    assert log.ticks > 0
+    assert log.asked > 0, "it never asked what to prefetch"
+    assert outcome.done is not None
+    assert (outcome.done.chunks, outcome.done.duration_s) == (3, 3 * CHUNK_S)
+    assert outcome.ran_s >= 0
+    assert outcome.facts.model_name == SPEC.name
+    assert kind.executor.model_loaded == SPEC.name
+
+
+def test_a_run_may_begin_in_the_middle(kind: Kind) -> None:
+    log = Log()
+    assert kind.executor.run(kind.task(start_s=2 * CHUNK_S), log.callbacks()).done is not None
+    assert log.numbers == [2]
+
+
+def test_a_task_that_is_no_longer_wanted_is_not_begun(kind: Kind) -> None:
+    log = Log(stop_after=0)
+    assert kind.executor.run(kind.task(), log.callbacks()).done is None
+    assert log.seen == []
+
+
+def test_a_stop_ends_the_run_after_a_chunk_and_the_next_run_is_whole(kind: Kind) -> None:
+    log = Log(stop_after=1)
+    assert kind.executor.run(kind.task(9), log.callbacks()).done is None
+    assert 1 <= len(log.chunks) < 9
+    after = Log()
+    assert kind.executor.run(kind.task(), after.callbacks()).done is not None
+    assert after.numbers == [0, 1, 2]
+
+
+def test_the_error_of_a_recording_is_raised_and_the_next_run_is_whole(kind: Kind) -> None:
+    with pytest.raises(MediaError):
+        kind.executor.run(kind.task(content=NOT_MEDIA), Log().callbacks())
+    assert kind.executor.run(kind.task(), Log().callbacks()).done is not None
+
+
+def test_what_a_callback_raises_is_raised_and_the_next_run_is_whole(kind: Kind) -> None:
+    def full(chunk: Chunk) -> None:
+        raise StorageError("disk_full", "The disk is full.")
+
+    with pytest.raises(StorageError):
+        kind.executor.run(kind.task(), RunCallbacks(on_chunk=full))
+    log = Log()
+    assert kind.executor.run(kind.task(), log.callbacks()).done is not None
+    assert log.numbers == [0, 1, 2]
+
+
+def test_what_is_prefetched_changes_nothing_of_the_run(kind: Kind) -> None:
+    following = kind.task().command.model_copy(update={"path": bytes(kind.root / "next.mp3")})
+    kind.expect(Plan(chunks=3))
+    log = Log(next_up=following)
+    assert kind.executor.run(kind.task(), log.callbacks()).done is not None
+    assert log.numbers == [0, 1, 2]
+    assert not kind.executor.failed_ahead
+
+
+def test_warm_and_maintain_do_not_wait_and_close_may_be_called_twice(kind: Kind) -> None:
+    kind.executor.warm(SPEC)
+    kind.executor.maintain()
+    assert kind.executor.memory_mb >= 0
+    assert sum(kind.executor.restarts.values()) == 0
+    kind.executor.close()
+    kind.executor.close()
