@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from modules.clock import Clock
-from modules.executors.base import Outcome, RunCallbacks, Task
+from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.protocol import Done, Loaded, Started, Transcribe
 from modules.transcript.model import Chunk, Segment
 from modules.weights.files import ModelSpec
@@ -77,6 +77,20 @@ class FakeExecutor:
         if self.warm_error:
             raise self.warm_error
         self.warmed.append(spec)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(self.compute_types)
+
+    @property
+    def status(self) -> ExecutorStatus:
+        return ExecutorStatus(
+            is_running=self.pid is not None,
+            is_idle=self.resting,
+            model_loaded=self.model_loaded,
+            memory_mb=self.memory_mb,
+            restarts=self.restarts,
+        )
 
     def maintain(self) -> None:
         self.maintained += 1

@@ -57,7 +57,7 @@ class SingleFile:
         run = _Run(self._job(target, path), self._clock, meter)
         settings = run.job.settings
         model = model_of(settings, self._config)
-        if self._processor.model_loaded is None:
+        if self._processor.status.model_loaded is None:
             meter.loading(settings.model_size)
         outcome = self._processor.run(
             task_for(path, settings, model, self._config),

@@ -117,7 +117,7 @@ class Daemon:
         requests, files = self.intake.requests, self.files
         checks = RequestChecks(
             config, requests, files.settings, self.register, self.callbacks.check,
-            lambda: self.processor.compute_types,
+            lambda: self.processor.capabilities.compute_types,
         )  # fmt: skip
         status = StatusReader(self.scheduler, files, self.register, estimates)
         submission = Submission(
@@ -156,14 +156,15 @@ class Daemon:
 
     def _observe(self) -> Observation:
         report = self.health.report()
+        worker = self.processor.status
         return Observation(
             queue_length=report["queue_length"],
             paused=report["paused"],
             memory_mb={
-                "daemon": report["memory_usage_mb"] - self.processor.memory_mb,
-                "worker": self.processor.memory_mb,
+                "daemon": report["memory_usage_mb"] - worker.memory_mb,
+                "worker": worker.memory_mb,
             },
-            restarts=dict(self.processor.restarts),
+            restarts=dict(worker.restarts),
             waiting_clients=self.waiting.taken,
             listeners=self.events.listeners,
             healthy=report["status"] != "unhealthy",

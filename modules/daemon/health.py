@@ -35,15 +35,16 @@ class Health:
         """The answer of ``/health``; ``status`` unhealthy means that no file can be done now."""
         broken, worse = self._broken(), self._worse()
         status = "unhealthy" if broken else "degraded" if worse else "healthy"
-        loaded = self.processor.model_loaded
+        worker = self.processor.status
+        loaded = worker.model_loaded
         running = self.scheduler.running
         return {
             "status": status,
             "reasons": [*broken, *worse],
             "troubles": self.troubles(),
-            "whisperx_available": self.processor.pid is not None,
+            "whisperx_available": worker.is_running,
             "models_loaded": [loaded.removeprefix("faster-whisper-")] if loaded else [],
-            "memory_usage_mb": self._own_memory_mb() + self.processor.memory_mb,
+            "memory_usage_mb": self._own_memory_mb() + worker.memory_mb,
             "paused": self.scheduler.paused,
             "queue_length": len(self.scheduler.jobs()),
             "processing": running.name if running else None,
@@ -61,7 +62,8 @@ class Health:
         return [kind for kind in KINDS if there.get(kind, held == kind)]
 
     def _lacks_worker(self) -> bool:
-        return self.processor.pid is None and not self.processor.resting
+        worker = self.processor.status
+        return not (worker.is_running or worker.is_idle)
 
     def _broken(self) -> list[str]:
         found = [self.runner.outage.reason] if self.runner.outage.reason else []

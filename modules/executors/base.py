@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from modules.executors.protocol import Done, Loaded, Started, Transcribe
@@ -13,7 +13,7 @@ from modules.weights.files import ModelSpec
 
 @dataclass
 class Outcome:
-    """How a run ended without an error. ``done`` is None if it was stopped at a chunk's end."""
+    """How a run ended without an error. ``done`` is None if it was stopped after a chunk."""
 
     done: Done | None
     ran_s: float
@@ -23,7 +23,7 @@ class Outcome:
 
     @property
     def facts(self) -> RunFacts:
-        """What the result tells of a run that came to its end."""
+        """What the result file says about a finished run."""
         assert self.done is not None
         assert self.loaded is not None
         return RunFacts(
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """What the child is to do with one file. ``spent_s``: seconds that this attempt already ran."""
+    """One file to transcribe. ``spent_s``: seconds that this attempt already ran."""
 
     command: Transcribe
     spent_s: float = 0.0
@@ -64,42 +64,49 @@ class RunCallbacks:
     on_tick: Callable[[], None] = _nothing
     #: Asked several times a second, after ``on_tick``.
     should_stop: Callable[[], bool] = lambda: False
-    #: The model is loaded; the file is given to it when this returns.
+    #: The model is loaded; the file is opened when this returns.
     on_accepted: Callable[[], None] = _nothing
     #: The file is open.
     on_started: Callable[[Started], None] = _nothing
-    #: Whether the stop is waited for.
+    #: Whether a client waits for the stop.
     must_hurry: Callable[[], bool] = lambda: True
     #: Asked once a second: what comes next, for the child to prefetch.
     next_up: Callable[[], Transcribe | None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an executor can do. ``compute_types``: by device; empty until a worker has reported."""
+
+    compute_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExecutorStatus:
+    """The state of an executor.
+
+    ``is_running``: it has a worker. ``is_idle``: it has none because none is needed.
+    ``model_loaded``: the name of the model in memory. ``memory_mb``: of the work on this machine.
+    ``restarts``: how often a worker was replaced, by reason.
+    """
+
+    is_running: bool = True
+    is_idle: bool = False
+    model_loaded: str | None = None
+    memory_mb: int = 0
+    restarts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Executor(Protocol):
     """Runs one task at a time, for one thread, which lives as long as the daemon."""
 
     @property
-    def pid(self) -> int | None:
-        """The process that does the work on this machine, or None if there is none."""
+    def capabilities(self) -> Capabilities:
+        """What its workers can do. May be read from any thread."""
 
     @property
-    def model_loaded(self) -> str | None:
-        """The name of the model in memory, or None."""
-
-    @property
-    def resting(self) -> bool:
-        """Whether nothing is running because nothing is wanted."""
-
-    @property
-    def compute_types(self) -> Mapping[str, tuple[str, ...]]:
-        """What each device can do; empty until that is known."""
-
-    @property
-    def memory_mb(self) -> int:
-        """Resident memory of the work on this machine, in MiB."""
-
-    @property
-    def restarts(self) -> Mapping[str, int]:
-        """How often a process was replaced, by reason."""
+    def status(self) -> ExecutorStatus:
+        """Its present state. May be read from any thread."""
 
     @property
     def failed_ahead(self) -> bool:
@@ -109,13 +116,13 @@ class Executor(Protocol):
         """Load a model without waiting for it. Raises TranscriberError."""
 
     def run(self, task: Task, callbacks: RunCallbacks) -> Outcome:
-        """Have one file transcribed; chunks are passed on in order, as they are finished.
+        """Transcribe one file; every chunk is passed to ``on_chunk`` once, in order.
 
         Raises MediaError, StorageError, ModelError or WorkerError, and what a callback raises.
         """
 
     def maintain(self) -> None:
-        """Between tasks: replace what died, end what is idle."""
+        """Between tasks: replace a worker that died, end one that is idle."""
 
     def close(self) -> None:
-        """End all that was started; it has ended on return."""
+        """End all that was started; it has ended on return. May be called twice."""

@@ -60,7 +60,9 @@ class Runner:
         self._clock = clock
         #: What keeps every file from being transcribed at the moment.
         self.outage = Outage(clock, store.folder.check_writable)
-        self._held = HeldSettings(config, store.settings, clock, lambda: executor.compute_types)
+        self._held = HeldSettings(
+            config, store.settings, clock, lambda: executor.capabilities.compute_types
+        )
         self._settings = SettingsChoice(scheduler, store.states, self._held, clock)
         self._sources = SourceCheck(scheduler, store.folder, store.states, writer, look_again)
         self._failures = FailurePolicy(

@@ -22,7 +22,7 @@ from modules.executors.tasks import task_for
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
 from tests.builders import SETTINGS, a_config
-from tests.fakes import FakeProcessor, Plan
+from tests.fakes import FakeExecutor, Plan
 from tests.scripted_worker import CHUNK_S, NOT_MEDIA, recording
 
 SPEC = ModelSpec(name="faster-whisper-base", path="/nowhere", device="cpu", compute_type="int8")
@@ -89,7 +89,7 @@ def local(root: Path) -> Kind:
 
 
 def fake(root: Path) -> Kind:
-    executor = FakeProcessor(SystemClock())
+    executor = FakeExecutor(SystemClock())
     return Kind(root, executor, executor.plans.append)
 
 
@@ -116,7 +116,7 @@ def test_a_run_reports_its_steps_in_order_and_ends_with_its_facts(kind: Kind) ->
     assert (outcome.done.chunks, outcome.done.duration_s) == (3, 3 * CHUNK_S)
     assert outcome.ran_s >= 0
     assert outcome.facts.model_name == SPEC.name
-    assert kind.executor.model_loaded == SPEC.name
+    assert kind.executor.status.model_loaded == SPEC.name
 
 
 def test_a_run_may_begin_in_the_middle(kind: Kind) -> None:
@@ -169,7 +169,7 @@ def test_what_is_prefetched_changes_nothing_of_the_run(kind: Kind) -> None:
 def test_warm_and_maintain_do_not_wait_and_close_may_be_called_twice(kind: Kind) -> None:
     kind.executor.warm(SPEC)
     kind.executor.maintain()
-    assert kind.executor.memory_mb >= 0
-    assert sum(kind.executor.restarts.values()) == 0
+    assert kind.executor.status.memory_mb >= 0
+    assert sum(kind.executor.status.restarts.values()) == 0
     kind.executor.close()
     kind.executor.close()

@@ -10,11 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
+from modules.engines import registry
+from modules.engines.base import DecodingOptions, Engine
+from modules.executors.base import RunCallbacks
+from modules.executors.tasks import task_for
 from modules.jobs.events import Events
 from modules.jobs.job import Status
-from tests.builders import a_job, until
+from modules.transcript.model import Chunk
+from modules.weights.files import ModelSpec
+from tests.builders import SETTINGS, a_config, a_job, until
 from tests.contract import test_output_contract as contract
 from tests.docs import pages
 from tests.fakes import FakeClock
@@ -46,6 +54,47 @@ def _blocks(title: str) -> list[pages.Block]:
     python = [b for b in PAGE.blocks if b.language == "python" and starts[0] < b.line < end]
     assert python, f"{PAGE.name}: the section {title!r} has no example"
     return python
+
+
+# --- a speech engine ----------------------------------------------------------------------------
+
+SPEC = ModelSpec(name="toy", path="/nowhere", device="cpu", compute_type="default")
+
+
+def a_chunk(start_s: float) -> AudioChunk:
+    return AudioChunk(start_s, start_s + 2, np.zeros(2 * SAMPLE_RATE, dtype=np.float32))
+
+
+def test_the_engine_is_found_by_its_name_and_transcribes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = run_section("A speech engine", monkeypatch)["ROW"]
+    made = registry.engine_class("toy", {"toy": row})(SPEC, 2, tmp_path)
+    assert isinstance(made, Engine)
+    texts = made.transcribe([a_chunk(0), a_chunk(10)], DecodingOptions("en", SETTINGS))
+    assert [text.segments[0].text for text in texts] == ["Hello.", "Hello."]
+    assert (texts[1].segments[0].start, texts[1].segments[0].end) == (10, 12)
+    assert made.detect_language(made.encode([a_chunk(0)])) == ("en", 1.0)
+    assert made.capabilities.only_language == "en"
+    assert made.device in made.compute_types()
+    made.close()
+
+
+# --- an executor --------------------------------------------------------------------------------
+
+
+def test_the_executor_runs_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = run_section("An executor", monkeypatch)["ToyExecutor"]()
+    executor.warm(SPEC)
+    executor.maintain()
+    task = task_for(tmp_path / "talk.mp3", SETTINGS, SPEC, a_config(tmp_path))
+    chunks: list[Chunk] = []
+    outcome = executor.run(task, RunCallbacks(on_chunk=chunks.append))
+    assert [chunk.segments[0].text for chunk in chunks] == ["Hello."]
+    assert outcome.facts.model_name == executor.status.model_loaded == "toy"
+    stopped = executor.run(task, RunCallbacks(on_chunk=chunks.append, should_stop=lambda: True))
+    assert stopped.done is None
+    executor.close()
 
 
 # --- an output format ---------------------------------------------------------------------------

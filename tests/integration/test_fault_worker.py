@@ -18,7 +18,7 @@ from modules.executors.local import process
 from modules.transcript.model import Chunk
 from tests.builders import until
 from tests.daemon_process import text_of
-from tests.integration.test_audio_processor import HANG_S, bench_in
+from tests.integration.test_local_executor import HANG_S, bench_in
 from tests.kills import GONE_WITHIN_S
 from tests.scripted_daemon import PROGRAM, SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text

@@ -6,12 +6,12 @@ when one passes the whole group is killed and reaped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.errors import WorkerError
-from modules.executors.base import Outcome, RunCallbacks, Task
+from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.local.connection import ClosedError
 from modules.executors.local.process import (
     TERM_GRACE_S,
@@ -42,28 +42,20 @@ class LocalExecutor:
     that started it ends.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        clock: Clock,
-        command: Sequence[str] | None = None,
-        on_event: Callable[[Event], None] = lambda event: None,
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, command: Sequence[str] | None = None) -> None:
         self._config = config
         self._clock = clock
         self._command = tuple(command or worker_command(config))
-        self._on_event = on_event
         self._child: Child | None = None
         self._tasks = 0
         #: The model to keep loaded between jobs; None once the child was ended for idleness.
         self._wanted: ModelSpec | None = None
         self._started_at = float("-inf")
-        #: Why processes were replaced, and how often.
-        self.restarts: dict[str, int] = {}
+        self._restarts: dict[str, int] = {}
         #: Whether the child failed while it also had the next file in hand, so that either of the
         #: two may be to blame.
         self.failed_ahead = False
-        self._compute_types: dict[str, tuple[str, ...]] = {}
+        self._capabilities = Capabilities()
         self._unsandboxed: tuple[str, ...] = ()
 
     # --- state ---
@@ -75,25 +67,21 @@ class LocalExecutor:
         return child.process.pid if child and not child.is_dead else None
 
     @property
-    def model_loaded(self) -> str | None:
-        """The name of the model in memory, or None."""
+    def capabilities(self) -> Capabilities:
+        """As the last child reported them."""
+        return self._capabilities
+
+    @property
+    def status(self) -> ExecutorStatus:
         child = self._child
-        return child.loaded.name if child and child.loaded and self.pid else None
-
-    @property
-    def resting(self) -> bool:
-        """Whether there is no child because none is wanted: it was idle for long."""
-        return self._child is None and self._wanted is None
-
-    @property
-    def compute_types(self) -> dict[str, tuple[str, ...]]:
-        """What each device of this machine can do, as the last child said; empty before it."""
-        return self._compute_types
-
-    @property
-    def memory_mb(self) -> int:
-        """Resident memory of the child in MiB, 0 if there is none."""
-        return self._child.memory_mb if self._child and self.pid else 0
+        living = child if child and not child.is_dead else None
+        return ExecutorStatus(
+            is_running=living is not None,
+            is_idle=child is None and self._wanted is None,
+            model_loaded=living.loaded.name if living and living.loaded else None,
+            memory_mb=living.memory_mb if living else 0,
+            restarts=dict(self._restarts),
+        )
 
     # --- life of the child ---
 
@@ -138,7 +126,7 @@ class LocalExecutor:
             log.info("WhisperX was idle for %.0f s, letting its memory go", idle_s)
             self._wanted = None
             self.close()
-        elif self.memory_mb > self._allowance_mb(child):
+        elif child.memory_mb > self._allowance_mb(child):
             self._replace("memory")
 
     def close(self, grace_s: float = TERM_GRACE_S) -> None:
@@ -154,7 +142,7 @@ class LocalExecutor:
         if reason != "memory":
             for line in self._child.connection.complaints:
                 log.debug("WhisperX said: %s", line)
-        self.restarts[reason] = self.restarts.get(reason, 0) + 1
+        self._restarts[reason] = self._restarts.get(reason, 0) + 1
         log.warning("Replacing the WhisperX process (%s)", reason)
         # A process that hangs ignores TERM too: waiting for an answer would only delay the end.
         self.close(0.0 if reason == "hung" else TERM_GRACE_S)
@@ -235,7 +223,7 @@ class LocalExecutor:
     def _note(self, child: Child, event: Event) -> None:
         if isinstance(event, Ready):
             child.ready = event
-            self._compute_types = event.compute_types
+            self._capabilities = Capabilities(event.compute_types)
             self._report_once(event.unsandboxed)
         elif isinstance(event, Loaded):
             if child.spec and event.name != child.spec.name:
@@ -247,7 +235,6 @@ class LocalExecutor:
         elif isinstance(event, Failed) and event.task_id == 0:
             log.error("WhisperX could not load its model: %s", event.message)
             child.spec = None
-        self._on_event(event)
 
     def _report_once(self, missing: tuple[str, ...]) -> None:
         """Children come and go; what this machine lacks stays the same."""

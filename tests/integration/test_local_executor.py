@@ -138,9 +138,9 @@ def test_chunks_come_in_order_and_the_model_stays(bench: Bench) -> None:
     first = bench.processor.pid
     bench.process("again.mp3")
     assert bench.processor.pid == first
-    assert bench.processor.model_loaded == SPEC.name
-    assert bench.processor.restarts == {}
-    assert bench.processor.memory_mb > 0
+    assert bench.processor.status.model_loaded == SPEC.name
+    assert bench.processor.status.restarts == {}
+    assert bench.processor.status.memory_mb > 0
 
 
 def test_it_goes_on_from_where_it_is_told(bench: Bench) -> None:
@@ -155,7 +155,7 @@ def test_it_can_be_warmed_ahead(bench: Bench) -> None:
 
     def loaded() -> bool:
         bench.processor.maintain()
-        return bench.processor.model_loaded == SPEC.name
+        return bench.processor.status.model_loaded == SPEC.name
 
     until(loaded, "the model was not loaded ahead")
     bench.processor.warm(SPEC)
@@ -164,12 +164,12 @@ def test_it_can_be_warmed_ahead(bench: Bench) -> None:
 
 
 def test_what_the_machine_can_do_is_known_from_the_first_child_on(bench: Bench) -> None:
-    assert bench.processor.compute_types == {}
+    assert bench.processor.capabilities.compute_types == {}
     bench.process()
     known = {"cpu": ("float32", "int8", "int8_float32")}
-    assert bench.processor.compute_types == known
+    assert bench.processor.capabilities.compute_types == known
     bench.processor.close()
-    assert bench.processor.compute_types == known, "it outlives the child that said it"
+    assert bench.processor.capabilities.compute_types == known, "it outlives the child that said it"
 
 
 def test_another_model_is_loaded_by_the_same_child(bench: Bench) -> None:
@@ -207,14 +207,14 @@ def test_a_crash_is_told_with_its_last_words(bench: Bench, name: str, done: list
     assert bench.numbers() == done
     assert bench.processor.pid is None, "the child is gone"
     bench.process()
-    assert bench.processor.restarts == {"whisperx_failed": 1}
+    assert bench.processor.status.restarts == {"whisperx_failed": 1}
 
 
 def test_a_kill_by_the_machine_is_told_as_one(bench: Bench) -> None:
     error = bench.fails("killself.mp3", WorkerError)
     assert error.code == "worker_killed"
     assert "memory" in str(error)
-    assert bench.processor.restarts == {"worker_killed": 1}
+    assert bench.processor.status.restarts == {"worker_killed": 1}
 
 
 @pytest.mark.parametrize("name", ["hang.mp3", "hang2.mp3", "spin.mp3"])
@@ -223,7 +223,7 @@ def test_a_hang_is_ended_with_and_without_cpu(bench: Bench, name: str) -> None:
     error = bench.fails(name, WorkerError)
     assert error.code == "worker_hung"
     assert HANG_S <= time.monotonic() - began < HANG_S + 8
-    assert bench.processor.restarts["hung"] == 1
+    assert bench.processor.status.restarts["hung"] == 1
     assert bench.process().done is not None
 
 
@@ -237,7 +237,7 @@ def test_signs_of_life_end_with_the_budget(tmp_path: Path) -> None:
         error = bench.fails("chatter.mp3", WorkerError, chunks=0)
         assert error.code == "timeout"
         assert "timeout_seconds" in str(error)
-        assert bench.processor.restarts == {"timeout": 1}
+        assert bench.processor.status.restarts == {"timeout": 1}
 
 
 def test_time_that_the_attempt_ran_before_is_part_of_the_budget(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_what_the_caller_raises_ends_the_child(bench: Bench) -> None:
 
     bench.fails("slow.mp3", StorageError, on_chunk=full)
     assert bench.processor.pid is None, "it would go on with a file that nobody listens to"
-    assert bench.processor.restarts == {"abandoned": 1}
+    assert bench.processor.status.restarts == {"abandoned": 1}
 
 
 # --- killing ---
@@ -344,8 +344,8 @@ def test_close_ends_it_and_may_be_said_twice(bench: Bench) -> None:
     bench.processor.close()
     bench.processor.close()
     assert not psutil.pid_exists(pid), "it was not reaped"
-    assert bench.processor.memory_mb == 0
-    assert bench.processor.model_loaded is None
+    assert bench.processor.status.memory_mb == 0
+    assert bench.processor.status.model_loaded is None
 
 
 # --- stopping ---
@@ -377,13 +377,13 @@ def test_a_stop_that_is_not_obeyed_is_enforced_after_the_grace(bench: Bench) -> 
     assert outcome.done is None, "an enforced stop is no failure"
     assert time.monotonic() - began < 10
     assert bench.processor.pid is None
-    assert bench.processor.restarts == {"slow to stop": 1}
+    assert bench.processor.status.restarts == {"slow to stop": 1}
 
 
 def test_without_hurry_the_chunk_in_hand_is_waited_for(bench: Bench) -> None:
     outcome = bench.process("sluggish.mp3", 10, on_chunk=stop_after(bench, 1), must_hurry=False)
     assert outcome.done is None
-    assert bench.processor.restarts == {}, "a reload costs more than a second"
+    assert bench.processor.status.restarts == {}, "a reload costs more than a second"
 
 
 def test_a_crash_after_a_stop_is_a_stop(bench: Bench) -> None:
@@ -416,7 +416,7 @@ def test_a_model_that_never_loads_is_given_up(
         error = bench.fails("talk.mp3", WorkerError)
         assert error.code == "worker_hung"
         assert "load its model" in error.message
-        assert bench.processor.restarts == {"hung": 1}
+        assert bench.processor.status.restarts == {"hung": 1}
 
 
 def test_a_model_that_fails_to_load_is_asked_for_again(
@@ -427,7 +427,7 @@ def test_a_model_that_fails_to_load_is_asked_for_again(
     first = bench.processor.pid
     bench.fails("talk.mp3", ModelError)
     assert bench.processor.pid == first
-    assert bench.processor.model_loaded is None
+    assert bench.processor.status.model_loaded is None
 
 
 @pytest.mark.parametrize("how", ["broken", "crash"])
@@ -452,7 +452,7 @@ def test_a_child_that_died_between_jobs_is_noticed_and_replaced(bench: Bench) ->
 
     def noticed() -> bool:
         bench.processor.maintain()
-        return bench.processor.restarts == {"died": 1}
+        return bench.processor.status.restarts == {"died": 1}
 
     until(noticed, "its death was not noticed")
     assert bench.process().done is not None, "no file is to blame for that"
@@ -466,7 +466,7 @@ def test_a_child_that_grew_is_replaced_between_jobs(tmp_path: Path) -> None:
         assert first is not None, "not in the middle of a file"
         assert outcome.memory_peak_mb > 256
         bench.processor.maintain()
-        assert bench.processor.restarts == {"memory": 1}
+        assert bench.processor.status.restarts == {"memory": 1}
         assert bench.processor.pid != first
         bench.process()
 
@@ -476,7 +476,7 @@ def test_a_child_that_takes_far_too_much_is_ended_in_the_middle(tmp_path: Path) 
         error = bench.fails("sluggish fat fat1 fat2.mp3", WorkerError, chunks=12)
         assert error.code == "out_of_memory"
         assert "more than the 512 that it may take" in str(error)
-        assert bench.processor.restarts == {"out_of_memory": 1}
+        assert bench.processor.status.restarts == {"out_of_memory": 1}
         bench.process()
 
 
@@ -487,10 +487,10 @@ def test_a_large_model_may_rest_in_more_than_the_usual_memory(
     with bench_in(tmp_path, worker_memory_mb=256) as bench:
         bench.process()
         bench.processor.maintain()
-        assert bench.processor.restarts == {}
+        assert bench.processor.status.restarts == {}
         monkeypatch.setattr(process, "resident_mb", lambda pid: 12600)
         bench.processor.maintain()
-        assert bench.processor.restarts == {"memory": 1}
+        assert bench.processor.status.restarts == {"memory": 1}
 
 
 def test_an_idle_child_is_let_go_if_so_configured(tmp_path: Path) -> None:
@@ -502,8 +502,8 @@ def test_an_idle_child_is_let_go_if_so_configured(tmp_path: Path) -> None:
             return bench.processor.pid is None
 
         until(let_go, "the idle child was kept")
-        assert bench.processor.resting, "that it is gone is no failure"
-        assert bench.processor.restarts == {}
+        assert bench.processor.status.is_idle, "that it is gone is no failure"
+        assert bench.processor.status.restarts == {}
         assert bench.process().done is not None
 
 
