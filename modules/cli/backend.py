@@ -1,7 +1,7 @@
 """``retry`` and ``delete``, carried out by the running daemon or by this very process.
 
 Without a daemon the command takes the daemon's place for a moment: it holds the same lock, takes in
-what an earlier run left, and uses the same ``Control``. So the rules stand in one place, and no
+what an earlier run left, and uses the same ``TranscriptionService``. So the rules stand in one place, and no
 daemon can start in the middle (decision 17).
 """
 
@@ -85,10 +85,10 @@ class _RequestingBackend:
         return self._ask("delete", name)
 
     def _ask(self, action: str, name: str) -> dict[str, Any]:
-        errand = {"action": action, "filename": name}
+        request = {"action": action, "filename": name}
         return folder_requests.ask(
             self._config.shared_directory,
-            errand,
+            request,
             self._clock,
             lambda: daemon_runs(self._config, self._clock),
         )

@@ -17,7 +17,7 @@ from modules.service.folder_requests import ANSWER, EXPIRY_S, REQUEST, folder, r
 from modules.service.mailbox import Mailbox
 from modules.service.service import TranscriptionService
 
-log = get_logger("Clerk")
+log = get_logger("FolderRequests")
 
 _ID = re.compile(r"[0-9a-f]{32}")
 #: After this long no client waits for an answer any more.
@@ -53,7 +53,7 @@ class FolderResponder:
         try:
             request = self._mailbox.read(file)
         except TranscriberError as error:
-            log.warning("An errand cannot be read and was dropped: %s", error)
+            log.warning("A request cannot be read and was dropped: %s", error)
             self._mailbox.remove(file)
             return
         if request is not None and self._mailbox.remove(file):  # or the client took it back
@@ -64,7 +64,7 @@ class FolderResponder:
             self._require_fresh(request)
             return self._carry_out(str(request.get("action")), str(request.get("filename")))
         except StorageError as error:
-            log.warning("An errand could not be carried out: %s", error)
+            log.warning("A request could not be carried out: %s", error)
             return _refusal(error)
         except TranscriberError as error:
             return _refusal(error)

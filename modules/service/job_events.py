@@ -13,7 +13,7 @@ from modules.jobs.job import Cause, Job, Priority, Status
 from modules.logger import get_logger
 from modules.service.metrics import Metrics
 
-log = get_logger("Endings")
+log = get_logger("JobEvents")
 
 
 class JobEvents:

@@ -1,4 +1,4 @@
-"""What Prometheus is told: counters of what happened, gauges read when it asks."""
+"""Metrics for Prometheus: counters of events, and gauges that are read at each scrape."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Observation:
 class Metrics:
     """Counts events and renders them with what ``observe`` says. Thread-safe.
 
-    Numbers that are unknown, negative or not finite are passed over; no event raises.
+    Numbers that are unknown, negative or not finite are ignored; no event raises.
     """
 
     def __init__(self, observe: Callable[[], Observation]) -> None:
-        # When a series was begun helps nobody here, and makes a third more of them.
+        # Times of creation are not used here, and make a third more series.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         registry.register(_Present(observe))
@@ -112,7 +112,7 @@ class Metrics:
         audio, work = _countable(audio_s), _countable(work_s)
         self._audio.inc(audio)
         self._work.inc(work)
-        # A job that broke off says nothing about speed.
+        # A job that did not finish says nothing about speed.
         if fate == "completed" and audio and work:
             self._factor.observe(work / audio)
 
@@ -137,13 +137,13 @@ class Metrics:
 
 
 class _Present(Collector):
-    """Gauges that nobody has to keep: the service is looked at when it is asked for."""
+    """Gauges that are not kept: the service is observed when they are collected."""
 
     def __init__(self, observe: Callable[[], Observation]) -> None:
         self._observe = observe
 
     def describe(self) -> list[Metric]:
-        """Nothing, so that to register it is not to observe a service still being put together."""
+        """Nothing: registering must not observe a service that is not complete yet."""
         return []
 
     def collect(self) -> Iterator[Metric]:

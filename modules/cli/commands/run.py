@@ -15,7 +15,7 @@ from modules.logger import get_logger, setup_logging
 from modules.recordings.lock import Ownership
 from modules.service.folder_responder import FolderResponder
 
-log = get_logger("Clerk")
+log = get_logger("FolderRequests")
 
 _COMPLAINT_S = 60.0
 

@@ -59,13 +59,13 @@ class Office:
         self.clock.advance(seconds)
         self.on_sleep()
 
-    def ask(self, is_alive: bool = True, **errand: str) -> dict[str, Any]:
-        return folder_requests.ask(self.shared, errand, self.clock, lambda: is_alive)
+    def ask(self, is_alive: bool = True, **request: str) -> dict[str, Any]:
+        return folder_requests.ask(self.shared, request, self.clock, lambda: is_alive)
 
-    def leave(self, name: str, content: bytes | None = None, **errand: str) -> Path:
+    def leave(self, name: str, content: bytes | None = None, **request: str) -> Path:
         self.place.mkdir(exist_ok=True)
         path = self.place / name
-        asked = {"creation_time": iso(self.clock.utc_now()), **errand}
+        asked = {"creation_time": iso(self.clock.utc_now()), **request}
         path.write_bytes(json.dumps(asked).encode() if content is None else content)
         return path
 
@@ -85,7 +85,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
 @pytest.mark.parametrize(
     "name", ["talk.mp3", "мой разговор (2).mp3", "odd \udcff\n.mp3", "a/b.mp3"]
 )
-def test_an_errand_is_carried_out_and_answered(office: Office, name: str) -> None:
+def test_a_request_is_carried_out_and_answered(office: Office, name: str) -> None:
     answer = office.ask(action="delete", filename=name)
     assert answer == {
         "deleted_files": [name, f"{name}.result"],
@@ -109,7 +109,7 @@ def test_a_refusal_is_that_of_the_daemon(office: Office) -> None:
     assert office.left == []
 
 
-def test_an_unknown_errand_is_refused(office: Office) -> None:
+def test_an_unknown_request_is_refused(office: Office) -> None:
     with pytest.raises(TranscriberError, match="knows no 'dance'"):
         office.ask(action="dance")
 
@@ -126,7 +126,7 @@ def test_what_nobody_takes_is_taken_back(office: Office, is_alive: bool) -> None
     assert office.left == []
 
 
-def test_ctrl_c_takes_the_errand_back(office: Office) -> None:
+def test_ctrl_c_takes_the_request_back(office: Office) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -177,14 +177,14 @@ def test_what_was_left_behind_long_ago_is_not_done(office: Office, age: timedelt
 
 
 @pytest.mark.parametrize("when", ["", "soon", "2024-01-01T00:00:00"])
-def test_an_errand_without_a_time_is_not_done(office: Office, when: str) -> None:
+def test_a_request_without_a_time_is_not_done(office: Office, when: str) -> None:
     office.leave(f"{ID}.json", action="delete", filename="talk.mp3", creation_time=when)
     office.responder.tick()
     assert office.service.asked == []
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"{" * 100_000])
-def test_what_is_no_errand_is_dropped(office: Office, content: bytes) -> None:
+def test_what_is_no_request_is_dropped(office: Office, content: bytes) -> None:
     office.leave(f"{ID}.json", content)
     office.responder.tick()
     assert office.service.asked == []
