@@ -1,8 +1,8 @@
 """``retry`` and ``delete``, carried out by the running daemon or by this very process.
 
 Without a daemon the command takes the daemon's place for a moment: it holds the same lock, takes in
-what an earlier run left, and uses the same ``TranscriptionService``. So the rules stand in one place, and no
-daemon can start in the middle (decision 17).
+what an earlier run left, and uses the same ``TranscriptionService``. So the rules are in one place,
+and no daemon can start in the middle (decision 17).
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Intake:
     def _require_share(self) -> None:
         """What lies in another folder is no leftover. Raises StorageError."""
         if not self._is_same_share():
-            raise StorageError("share_unavailable", "Another folder was mounted there just now.")
+            raise StorageError("share_unavailable", "Another folder is mounted there.")
 
     def _start_over(self, job: Job) -> None:
         """The running file was replaced: the run is dropped, and the file is new work."""

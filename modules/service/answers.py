@@ -14,8 +14,8 @@ from modules.recordings.state import job_to_json
 MESSAGES = {
     "failed": ("The recording could not be transcribed.", "See manual/ for what to try."),
     "deleted": ("The recording was deleted.", None),
-    "superseded": ("Somebody ordered this file with other settings.", "Order it again."),
-    "gone": ("The file was deleted or renamed.", "Order it under its new name."),
+    "superseded": ("The file was requested again with other settings.", "Request it again."),
+    "gone": ("The file was deleted or renamed.", "Request it under its new name."),
 }
 
 State = Literal["pending", "processing", "completed", "error", "not_found"]
