@@ -17,7 +17,7 @@ _TELEGRAM_ID = re.compile(r"(\d{5,15})(?!\d)")
 
 
 def job_of_file(name: str, settings: TranscriptionSettings, now: datetime) -> Job:
-    """A job for a complete file that nobody has asked for."""
+    """A job for a complete file without a request."""
     _log_telegram_id(name)
     return Job(
         name=name,

@@ -127,7 +127,7 @@ class Requests:
     def repeated(self, name: str, client: str | None) -> TranscriptionRequest:
         """A request for a file in ``manual/``, with the settings of the one that it failed under.
 
-        A file that nobody had asked for gets those of today, which may have been corrected.
+        A file without a request gets the current ones, which may have been corrected.
         """
         state = self._files.manual.state_of(name)
         try:

@@ -1,4 +1,4 @@
-"""What a client can ask for, whatever it speaks: transcribe, status, delete, pause, retry.
+"""What a client can ask for, over any protocol: transcribe, status, delete, pause, retry.
 
 Open ``service.py`` first.
 """

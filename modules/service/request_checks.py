@@ -19,7 +19,7 @@ from modules.weights.locate import locate
 
 
 class RequestChecks:
-    """Turns requests into ``CheckedRequest``, whoever they come from. Thread-safe.
+    """Turns requests from any source into ``CheckedRequest``. Thread-safe.
 
     ``check_address`` raises TranscriberError for a webhook address that cannot be called.
     ``compute_types``: what each device can compute with, empty while this is not known.

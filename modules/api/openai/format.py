@@ -25,11 +25,11 @@ TEXT_TYPE = "text/plain; charset=utf-8"
 #: Clients write OpenAI's names without a choice in mind: they get what is configured.
 _OURS_TO_CHOOSE = ("", "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
 _MODEL_PREFIXES = ("Systran/", "openai/", "faster-whisper-", "whisper-")
-#: More than any recording lasts; a result that somebody edited must not overflow a subtitle.
+#: More than any recording lasts; an edited result must not overflow a subtitle.
 _LONGEST_S = 1e7
 #: Whisper's own bound for a probability whose logarithm is taken.
 _LEAST_PROBABILITY = 1e-10
-#: Where nobody spoke and nothing was set; the key itself is required.
+#: Where there is no speech and no setting; the key itself is required.
 _NO_LANGUAGE = "unknown"
 
 
