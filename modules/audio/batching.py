@@ -42,7 +42,7 @@ def batches(
 
 def fair_share(left_s: float | None, streams: int, most: int) -> int:
     """How many chunks a stream may take of ``left_s`` seconds of sound: at most ``most``, and few
-    towards the end, so that all streams are busy until then. None: nobody knows how much is left.
+    towards the end, so that all streams are busy until then. None: not known.
     """
     if left_s is None:
         return most

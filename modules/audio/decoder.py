@@ -51,7 +51,7 @@ class Limits:
 @dataclass(frozen=True)
 class Facts:
     """What the container says. ``duration_s``: of the whole, as far as it can be believed;
-    ``sound_s``: where the sound itself should end, None if nobody can know; ``cut_off``: the file
+    ``sound_s``: where the sound itself should end, None if that is not known; ``cut_off``: the file
     stops in the middle of its own structure.
     """
 
@@ -177,7 +177,7 @@ class Decoding:
         yield from self._mixer.mix(frame)
 
     def _gap_before(self, frame: AudioFrame, following: AudioFrame | None) -> float:
-        """Seconds of silence due before this frame; 0 where time cannot be told or believed."""
+        """Seconds of silence due before this frame; 0 without credible timestamps."""
         pts_s = frame.time
         if not self._clocked or pts_s is None:
             return 0.0

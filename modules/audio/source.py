@@ -150,7 +150,7 @@ class Source:
 
 
 def raise_storage_error(error: OSError) -> NoReturn:
-    """What an OSError about the file itself means to whoever waits for the text."""
+    """What an OSError about the file itself means to the user."""
     if error.errno in _VANISHED:
         raise StorageError(
             "file_vanished", "The file is no longer there.", details=str(error)

@@ -93,7 +93,7 @@ class Diarizer:
                 return Diarized(found, "pyannote")
             except Stopped:
                 raise
-            except Exception as error:  # noqa: BLE001 - it has a stand-in
+            except Exception as error:  # noqa: BLE001 - the default replaces it
                 note = f"diarization: the model in {self._directory} failed ({error})"
         voices = self._embedder()
         found = diarize(blocks(), detect, voices, min_speakers, max_speakers, alive, self._threads)

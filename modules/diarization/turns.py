@@ -55,7 +55,7 @@ def _bridged(spoken: Sequence[tuple[float, float, int]]) -> list[tuple[float, fl
 
 
 def named(spoken: Sequence[tuple[float, float, str]]) -> list[Turn]:
-    """Turns sorted by start; SPEAKER_00 is whoever speaks first, SPEAKER_01 the next one."""
+    """Turns sorted by start; SPEAKER_00 is the first to speak, SPEAKER_01 the next."""
     names: dict[str, str] = {}
     return [
         Turn(

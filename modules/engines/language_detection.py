@@ -1,4 +1,4 @@
-"""Which language is spoken, by the first speech of a recording and not by its first seconds."""
+"""Detects the language of a recording in its first speech, and in parts of mixed recordings."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from modules.audio.chunking import (
 )
 from modules.engines.base import Engine
 
-#: So much speech tells a language well; if there is less in the first minute, that must do.
+#: This much speech identifies a language well; if the first minute has less, that is used.
 _ENOUGH_S, _PATIENCE_S = 10.0, 60.0
 #: Where every chunk has a language of its own, a chunk should have only one.
 CUTTING = Cutting(max_chunk_s=15.0, max_pause_s=1.0)
-#: Below this a chunk may hold two languages; speech shorter than that tells none well.
+#: Below this probability a chunk may hold two languages; shorter speech identifies none well.
 _CERTAIN, _DIVISIBLE_S = 0.9, 4.0
-#: Below this it is a guess.
+#: Below this probability it is a guess.
 _LIKELY = 0.6
 
 Group = list[AudioChunk]
@@ -35,38 +35,40 @@ class Part:
     """A part of a chunk, (code, probability) of its language, and the encoder's output for it."""
 
     chunk: AudioChunk
-    heard: tuple[str, float]
+    detected: tuple[str, float]
     encoded: Any
 
 
 class LanguageDetector:
-    """The language of a recording: given, or found in its first speech; None while it is not known.
+    """The ``language`` of a recording: given, or detected; None while it is not known.
 
-    ``asked``: a code, ``auto``, or ``mixed``, where every chunk is asked for itself. ``settled``:
-    what ``auto`` found in an earlier run. ``fast``: as in ``fast_mode``. ``heard``: (code,
-    probability) of the first speech, also where another language was given.
+    ``requested``: a code, ``auto``, or ``mixed``, where each chunk has a language of its own.
+    ``known``: what ``auto`` detected in an earlier run. ``fast``: as in ``fast_mode``.
+    ``detected``: (code, probability) of the first speech, also if another language was given.
     """
 
-    def __init__(self, engine: Engine, asked: str, settled: str | None, fast: bool = False) -> None:
+    def __init__(
+        self, engine: Engine, requested: str, known: str | None, fast: bool = False
+    ) -> None:
         self._engine = engine
         self._fast = fast
-        self._mixed = asked == "mixed"
-        self.language: str | None = settled if asked == "auto" else None
-        if asked not in ("auto", "mixed"):
-            self.language = asked
-        self.heard: tuple[str, float] | None = None
+        self._mixed = requested == "mixed"
+        self.language: str | None = known if requested == "auto" else None
+        if requested not in ("auto", "mixed"):
+            self.language = requested
+        self.detected: tuple[str, float] | None = None
         only = engine.capabilities.only_language
         if only:
-            self.language, self.heard = only, (only, 1.0)
+            self.language, self.detected = only, (only, 1.0)
 
-    def heard_first(self, groups: Iterable[Group]) -> Iterator[tuple[Group, Any]]:
+    def grouped(self, groups: Iterable[Group]) -> Iterator[tuple[Group, Any]]:
         """The groups in order, each with the encoder's output if it was needed here already.
 
         Those with the first speech are held back until the language is known.
         """
         held: list[Group] = []
         for group in groups:
-            if self.heard or self._mixed or not (held or _spoken(group)):
+            if self.detected or self._mixed or not (held or _spoken(group)):
                 yield group, None
                 continue
             held.append(group)
@@ -88,23 +90,23 @@ class LanguageDetector:
         alone = _spoken(spoken[0]) if len(spoken) == 1 else None
         encoded = self._engine.encode(alone or [_joined(spoken)], self._fast)
         most = max(range(len(alone)), key=lambda i: alone[i].speech_s) if alone else 0
-        self.heard = self._engine.detect_language(encoded, most)
-        self.language = self.language or self.heard[0]
+        self.detected = self._engine.detect_language(encoded, most)
+        self.language = self.language or self.detected[0]
         return [(group, encoded if alone and group is spoken[0] else None) for group in held]
 
     def parts(self, chunk: AudioChunk, alive: Callable[[], None]) -> list[Part]:
         """A chunk of a mixed recording in parts of one language, in order.
 
         A chunk whose language is not certain is cut in its longest pause, again and again; a part
-        that tells none takes that of the nearest part that does.
+        without a clear language takes that of the nearest part that has one.
         """
         found = list(self._parts(chunk, alive))
-        sure = [i for i, part in enumerate(found) if part.heard[1] >= _LIKELY]
+        sure = [i for i, part in enumerate(found) if part.detected[1] >= _LIKELY]
         if not sure:
             return found
         nearest = [min(sure, key=lambda j: abs(i - j)) for i in range(len(found))]
         return [
-            replace(part, heard=(found[near].heard[0], part.heard[1]))
+            replace(part, detected=(found[near].detected[0], part.detected[1]))
             for part, near in zip(found, nearest, strict=True)
         ]
 

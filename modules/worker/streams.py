@@ -64,7 +64,7 @@ class ChunkTranscriber:
         spoken = [chunk for chunk in group if len(chunk.samples)]
         found = self._engine.transcribe(spoken, options, self._progress, encoded) if spoken else ()
         texts = iter(found)
-        detected = self._languages.heard or (None, None)
+        detected = self._languages.detected or (None, None)
         return [
             Finished(next(texts) if len(chunk.samples) else ChunkText(), language, *detected)
             for chunk in group
@@ -74,7 +74,7 @@ class ChunkTranscriber:
         """A chunk of a mixed recording: each part in its own language."""
         texts, found = [], []
         for part in self._languages.parts(chunk, self._progress):
-            code, probability = part.heard
+            code, probability = part.detected
             options = DecodingOptions(code, self._settings)
             [text] = self._engine.transcribe([part.chunk], options, self._progress, part.encoded)
             texts.append(text.spoken_in(code))

@@ -144,7 +144,7 @@ class Transcription:
             lambda chunk: self._batch_size(recording, chunk),
             lambda chunk: not mixed and self._engine.can_batch(chunk, self._settings.fast_mode),
         )
-        return self._languages.heard_first(groups)
+        return self._languages.grouped(groups)
 
     def _batch_size(self, recording: Recording, chunk: AudioChunk) -> int:
         """How many chunks go through the model at once, from this one on."""

@@ -46,32 +46,32 @@ def silence(start_s: float, length_s: float) -> AudioChunk:
 
 
 def listener(
-    asked: str = "auto", settled: str | None = None, ears: Ears | None = None
+    asked: str = "auto", known: str | None = None, ears: Ears | None = None
 ) -> LanguageDetector:
-    return LanguageDetector(ears or Ears(), asked, settled)  # type: ignore[arg-type]
+    return LanguageDetector(ears or Ears(), asked, known)  # type: ignore[arg-type]
 
 
 def test_leading_silence_tells_nothing() -> None:
     groups = [[silence(0, 30)], [silence(30, 30)], [speech(60, 12, "en")]]
     it = listener()
     seen = []
-    for group, _ in it.heard_first(groups):
+    for group, _ in it.grouped(groups):
         seen.append((group, it.language))
     assert [group for group, _ in seen] == groups
     assert [language for _, language in seen] == [None, None, "en"]
-    assert it.heard == ("en", 1.0)
+    assert it.detected == ("en", 1.0)
 
 
 def test_a_word_or_two_are_too_little_where_more_is_said() -> None:
     groups = [[speech(0, 1, "en")], [speech(5, 12, "ru")], [speech(20, 12, "en")]]
     it = listener()
-    assert [group for group, _ in it.heard_first(groups)] == groups
+    assert [group for group, _ in it.grouped(groups)] == groups
     assert it.language == "ru"
 
 
 def test_what_little_is_said_must_do() -> None:
     it = listener()
-    assert len(list(it.heard_first([[speech(0, 1, "en")], [silence(1, 5)]]))) == 2
+    assert len(list(it.grouped([[speech(0, 1, "en")], [silence(1, 5)]]))) == 2
     assert it.language == "en"
 
 
@@ -82,14 +82,14 @@ def test_it_does_not_wait_for_ever() -> None:
         yield [silence(31, 30)]
         raise AssertionError("a minute is enough")
 
-    heard = listener().heard_first(groups())
+    heard = listener().grouped(groups())
     assert len([next(heard) for _ in range(3)]) == 3
 
 
 def test_what_was_encoded_to_hear_is_not_encoded_again() -> None:
     ears = Ears()
     groups = [[silence(0, 5)], [speech(5, 20)], [speech(30, 20)]]
-    given = [encoded for _, encoded in listener(ears=ears).heard_first(groups)]
+    given = [encoded for _, encoded in listener(ears=ears).grouped(groups)]
     assert [encoded is not None for encoded in given] == [False, True, False]
     assert given[1] == groups[1]
     assert len(ears.encoded) == 1
@@ -97,32 +97,32 @@ def test_what_was_encoded_to_hear_is_not_encoded_again() -> None:
 
 def test_a_language_that_is_given_stays_and_the_speech_is_heard_all_the_same() -> None:
     it = listener("ru")
-    list(it.heard_first([[speech(0, 15, "en")]]))
-    assert (it.language, it.heard) == ("ru", ("en", 1.0))
+    list(it.grouped([[speech(0, 15, "en")]]))
+    assert (it.language, it.detected) == ("ru", ("en", 1.0))
 
 
 def test_what_an_earlier_run_found_stays() -> None:
-    it = listener("auto", settled="en")
-    list(it.heard_first([[speech(0, 15, "ru")]]))
+    it = listener("auto", known="en")
+    list(it.grouped([[speech(0, 15, "ru")]]))
     assert it.language == "en"
 
 
 def test_an_english_model_hears_english_only() -> None:
     it = listener("auto", ears=Ears(multilingual=False))
-    list(it.heard_first([[speech(0, 15, "ru")]]))
-    assert (it.language, it.heard) == ("en", ("en", 1.0))
+    list(it.grouped([[speech(0, 15, "ru")]]))
+    assert (it.language, it.detected) == ("en", ("en", 1.0))
 
 
 def test_a_recording_without_speech_has_no_language() -> None:
     it = listener()
-    assert len(list(it.heard_first([[silence(0, 30)], [silence(30, 5)]]))) == 2
-    assert (it.language, it.heard) == (None, None)
+    assert len(list(it.grouped([[silence(0, 30)], [silence(30, 5)]]))) == 2
+    assert (it.language, it.detected) == (None, None)
 
 
 def test_mixed_is_asked_chunk_by_chunk() -> None:
     it = listener("mixed")
     groups = [[speech(0, 15, "ru")], [speech(20, 15, "en")]]
-    assert list(it.heard_first(groups)) == [(group, None) for group in groups]
+    assert list(it.grouped(groups)) == [(group, None) for group in groups]
     assert it.language is None
 
 
@@ -136,7 +136,7 @@ def test_a_chunk_of_two_languages_is_cut_between_them(first: str) -> None:
     )
     alive: list[None] = []
     parts = listener("mixed").parts(both, lambda: alive.append(None))
-    assert [part.heard[0] for part in parts] == [first, second]
+    assert [part.detected[0] for part in parts] == [first, second]
     assert [part.chunk.start_s for part in parts] == [10, 14.25]
     assert sum(len(part.chunk.samples) for part in parts) == len(both.samples)
     assert [part.chunk.speech for part in parts] == [one.speech, two.speech]
@@ -146,7 +146,7 @@ def test_a_chunk_of_two_languages_is_cut_between_them(first: str) -> None:
 def test_a_chunk_of_one_language_is_left_whole() -> None:
     chunk = speech(0, 15, "en")
     (part,) = listener("mixed").parts(chunk, lambda: None)
-    assert (part.chunk, part.heard) == (chunk, ("en", 1.0))
+    assert (part.chunk, part.detected) == (chunk, ("en", 1.0))
     assert listener("mixed").parts(silence(0, 5), lambda: None) == []
 
 
@@ -159,5 +159,5 @@ def test_a_part_that_tells_no_language_takes_that_of_its_neighbour() -> None:
         0.5, 5.2, np.concatenate([mumble, pause, english.samples]), ((0.5, 1.49), *english.speech)
     )
     first, second = listener("mixed").parts(both, lambda: None)
-    assert (first.heard[0], second.heard[0]) == ("en", "en")
-    assert first.heard[1] < 0.7
+    assert (first.detected[0], second.detected[0]) == ("en", "en")
+    assert first.detected[1] < 0.7
