@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
 
+from modules import PACKAGE
 from modules.engines.base import Engine
 from modules.errors import ModelError
 
@@ -26,7 +27,7 @@ DEFAULT = "whisperx"
 ENGINES: Mapping[str, Entry] = MappingProxyType(
     {
         "whisperx": Entry(
-            "modules.engines.whisperx.engine",
+            f"{PACKAGE}.engines.whisperx.engine",
             "WhisperXEngine",
             packages=("whisperx", "faster_whisper", "ctranslate2"),
         ),

@@ -88,18 +88,18 @@ class DecodingScores:
         return silence > MIN_NO_SPEECH_PROB and self.unsure
 
     @property
-    def circles(self) -> bool:
+    def repeats_itself(self) -> bool:
         return self.compression_ratio > MAX_COMPRESSION_RATIO or has_loop(self.text.split())
 
     @property
     def overflows(self) -> bool:
         """Whether the chunk has more text than the limit of tokens allows."""
-        return self.truncated and not self.circles
+        return self.truncated and not self.repeats_itself
 
     @property
     def should_retry(self) -> bool:
         """Whether another temperature may give a better text, by Whisper's recipe."""
-        return (self.circles or self.unsure) and not self.sounds_silent
+        return (self.repeats_itself or self.unsure) and not self.sounds_silent
 
 
 def compression_ratio(text: str) -> float:
@@ -117,12 +117,12 @@ def temperatures(doubtful: DecodingScores) -> list[float]:
     """
     step = math.floor(doubtful.temperature / _TEMPERATURE_STEP + 1e-6) + 1
     higher = [round(n * _TEMPERATURE_STEP, 1) for n in range(step, 6)]
-    return higher if doubtful.circles else higher[:1]
+    return higher if doubtful.repeats_itself else higher[:1]
 
 
 def best(tried: Sequence[DecodingScores]) -> int:
     """The index of the best doubtful text: the most probable one that does not repeat itself."""
-    usable = [i for i, one in enumerate(tried) if not one.circles]
+    usable = [i for i, one in enumerate(tried) if not one.repeats_itself]
     return max(usable or range(len(tried)), key=lambda i: _known(tried[i].avg_logprob))
 
 
@@ -185,7 +185,7 @@ def flags(
     silent = scores.sounds_silent or (scores.no_speech_prob or 0.0) > 0.9
     away = outside(words, speech)
     found: dict[Flag, bool] = {
-        "repetition": scores.circles or has_loop(text.split()),
+        "repetition": scores.repeats_itself or has_loop(text.split()),
         "low_probability": scores.unsure,
         "no_speech": silent,
         "outside_speech": away,

@@ -86,7 +86,7 @@ class Decoder:
         """The text at the first temperature where it is not doubtful; else the best of all."""
         # A prompt takes room that a long text needs, and can itself be what is repeated.
         bare = settings.model_copy(update={"initial_prompt": None, "hotwords": None})
-        prompt = self._prompt(tokenizer, bare if doubtful.scores.circles else settings)
+        prompt = self._prompt(tokenizer, bare if doubtful.scores.repeats_itself else settings)
         options = self._options(settings, prompt, [chunk])
         tried = [doubtful]
         for temperature in quality.temperatures(doubtful.scores):
@@ -96,7 +96,7 @@ class Decoder:
             except (RuntimeError, MemoryError, OSError, ValueError):
                 break  # no room for a second model; the doubtful text is better than none
             tried.append(_generated(tokenizer, result, prompt, temperature, options))
-            if not (tried[-1].scores.circles or tried[-1].scores.unsure):
+            if not (tried[-1].scores.repeats_itself or tried[-1].scores.unsure):
                 return tried[-1]
         return tried[quality.best([one.scores for one in tried])]
 
@@ -157,7 +157,7 @@ class Decoder:
 def should_divide(chunk: AudioChunk, scores: DecodingScores) -> bool:
     """Whether to transcribe a chunk in two parts: its text was too long, or repeats itself."""
     long = len(chunk.samples) >= 2 * _PART_S * SAMPLE_RATE
-    return scores.overflows or (scores.circles and long) if is_divisible(chunk) else False
+    return scores.overflows or (scores.repeats_itself and long) if is_divisible(chunk) else False
 
 
 def _generated(

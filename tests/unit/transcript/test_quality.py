@@ -102,7 +102,7 @@ def test_words_where_nobody_speaks_are_flagged() -> None:
         ("Спасибо! спасибо, СПАСИБО. " * 3, True), ("", False),
     ],
 )  # fmt: skip
-def test_going_in_circles(text: str, loops: bool) -> None:
+def test_a_text_that_repeats_itself(text: str, loops: bool) -> None:
     assert quality.has_loop(text.split()) is loops
 
 
@@ -145,7 +145,7 @@ def test_of_doubtful_texts_the_likeliest_straight_one_is_kept() -> None:
     assert quality.best([replace(worse, avg_logprob=None), worse]) == 1
 
 
-def test_a_text_that_fills_its_room_overflows_unless_it_goes_in_circles() -> None:
+def test_a_text_that_fills_its_room_overflows_unless_it_repeats_itself() -> None:
     assert replace(SURE, truncated=True).overflows
     assert not replace(SURE, text="слово " * 60, truncated=True).overflows
 
