@@ -20,10 +20,10 @@ from tests.scripted_worker import recording
 #: ``transcriber.py`` with another child process, and less patience.
 PROGRAM = """
 import sys
-from modules.daemon import daemon
+from modules.daemon import housekeeping
 from modules.executors.local import executor
 from modules.runner import held_settings, outage, runner
-daemon.HEARTBEAT_S = outage.HOLD_S = runner.HOLD_S = held_settings.HOLD_S = {hold_s}
+housekeeping.HEARTBEAT_S = outage.HOLD_S = runner.HOLD_S = held_settings.HOLD_S = {hold_s}
 runner._IDLE_TICK_S = min(runner._IDLE_TICK_S, {hold_s})
 executor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
 import transcriber

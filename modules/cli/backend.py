@@ -21,7 +21,7 @@ from modules.recordings.lock import Ownership
 from modules.service import folder_orders, folder_requests
 
 if TYPE_CHECKING:
-    from modules.daemon.daemon import Daemon
+    from modules.service.service import TranscriptionService
 
 
 class Backend(Protocol):
@@ -95,43 +95,43 @@ class _RequestingBackend:
 
 
 class _DirectBackend:
-    """A daemon of our own that is never started. Only under the lock."""
+    """The parts of a daemon that is never started. Only under the lock."""
 
     has_daemon = False
 
-    def __init__(self, daemon: Daemon, owner: Ownership) -> None:
-        self._daemon = daemon
+    def __init__(self, service: TranscriptionService, owner: Ownership) -> None:
+        self._service = service
         self._owner = owner
 
     def retry(self, name: str) -> None:
         self._owner.beat()
-        self._daemon.service.retry(name, None)
+        self._service.retry(name, None)
 
     def delete(self, name: str) -> dict[str, Any]:
         self._owner.beat()
-        return folder_requests.removal(self._daemon.service.delete(name))
+        return folder_requests.removal(self._service.delete(name))
 
 
 @contextlib.contextmanager
 def _acting(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
-    from modules.daemon.daemon import Daemon  # takes a second, and is only needed where none runs
+    from modules.daemon.wiring import build  # takes a second, and is only needed without a daemon
 
     with Ownership(config, clock, role) as owner:
-        daemon = Daemon(config, clock)
+        core, clients = build(config, clock)
         try:
-            daemon.files.prepare()
-            daemon.intake.recovery.recover()
-            _take_orders_in(daemon, config)
-            yield _DirectBackend(daemon, owner)
+            core.store.prepare()
+            core.intake.recovery.recover()
+            _read_orders(clients.service, config)
+            yield _DirectBackend(clients.service, owner)
         finally:
-            daemon.register.close()
+            clients.index.close()
 
 
-def _take_orders_in(daemon: Daemon, config: Config) -> None:
+def _read_orders(service: TranscriptionService, config: Config) -> None:
     """So that none is left for a recording that is deleted. Raises StorageError."""
     try:
-        folder_orders.carry_out(config.shared_directory, daemon.service.submit)
+        folder_orders.carry_out(config.shared_directory, service.submit)
     except StorageError:
         raise
     except TranscriberError:
-        return  # settings beside a recording are wrong: its order waits until they are mended
+        return  # settings beside a recording are wrong: its order waits until they are corrected

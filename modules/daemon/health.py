@@ -12,9 +12,10 @@ import psutil
 from modules.executors.base import Executor
 from modules.jobs.scheduler import Scheduler
 from modules.runner.runner import Runner
+from modules.service.metrics import Observation
 from modules.watching.watcher import Watcher
 
-#: What can be in the way: of every file, the folder's events, the worker.
+#: What can be wrong: for every file, with the folder's events, with the worker.
 KINDS = ("storage", "share", "model", "worker", "events")
 
 #: Less free disk than this is worth a word, in MiB.
@@ -27,7 +28,7 @@ class Health:
 
     shared: Path
     scheduler: Scheduler
-    processor: Executor
+    executor: Executor
     runner: Runner
     watcher: Watcher
 
@@ -35,7 +36,7 @@ class Health:
         """The answer of ``/health``; ``status`` unhealthy means that no file can be done now."""
         broken, worse = self._broken(), self._worse()
         status = "unhealthy" if broken else "degraded" if worse else "healthy"
-        worker = self.processor.status
+        worker = self.executor.status
         loaded = worker.model_loaded
         running = self.scheduler.running
         return {
@@ -51,7 +52,7 @@ class Health:
         }
 
     def troubles(self) -> list[str]:
-        """Which of ``KINDS`` there are just now; all of them heal by themselves when they can."""
+        """Which of ``KINDS`` there are at the moment; all of them end by themselves when they can."""
         held = self.runner.outage.kind
         away = not self.watcher.available
         there = {
@@ -62,7 +63,7 @@ class Health:
         return [kind for kind in KINDS if there.get(kind, held == kind)]
 
     def _lacks_worker(self) -> bool:
-        worker = self.processor.status
+        worker = self.executor.status
         return not (worker.is_running or worker.is_idle)
 
     def _broken(self) -> list[str]:
@@ -91,3 +92,21 @@ class Health:
     @staticmethod
     def _own_memory_mb() -> int:
         return int(psutil.Process().memory_info().rss / 2**20)
+
+
+def observe(health: Health, executor: Executor, waiting: int, listeners: int) -> Observation:
+    """What ``/metrics`` shows of this moment, besides what it has counted."""
+    report, worker = health.report(), executor.status
+    return Observation(
+        queue_length=report["queue_length"],
+        paused=report["paused"],
+        memory_mb={
+            "daemon": report["memory_usage_mb"] - worker.memory_mb,
+            "worker": worker.memory_mb,
+        },
+        restarts=dict(worker.restarts),
+        waiting_clients=waiting,
+        listeners=listeners,
+        healthy=report["status"] != "unhealthy",
+        troubles={kind: kind in report["troubles"] for kind in KINDS},
+    )

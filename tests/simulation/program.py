@@ -14,10 +14,9 @@ from typing import Any
 from unittest.mock import patch
 
 from modules.config.schema import Config
-from modules.daemon import daemon
-from modules.daemon.daemon import Daemon
+from modules.daemon.housekeeping import Housekeeping
+from modules.daemon.wiring import build_core
 from modules.jobs.events import Event
-from modules.jobs.job import Job
 from modules.runner import runner
 from modules.watching import watcher
 from modules.watching.folder_events import Hint
@@ -35,7 +34,7 @@ class Owner:
         """Nothing to write."""
 
 
-class Program(Daemon):
+class Program:
     """One life of the daemon: the objects and wires are the real ones."""
 
     def __init__(
@@ -43,24 +42,24 @@ class Program(Daemon):
         hear: Callable[[Event], None], writes: Callable[[Path], bool],
     ) -> None:  # fmt: skip
         self.worker = worker
-        with patch.object(daemon, "LocalExecutor", lambda config, clock: worker):
-            super().__init__(config, clock)
-        self.events.hooks.append(hear)
+        # No index and no webhooks: they, and what clients see, follow from events alone.
+        executor: Any = worker
+        core = build_core(config, clock, executor, on_ended=lambda job: None)
+        self.files, self.scheduler, self.intake = core.store, core.scheduler, core.intake
+        self.runner, self.watcher = core.runner, core.watcher
+        core.events.hooks.append(hear)
         self.watcher._arrivals._ask_writer = writes
-
-    def _build_services(self) -> None:
-        """None: register, callbacks and what clients see follow from events alone."""
-        self.submitter: Any = Submitter(self._config, self.intake, self.files)
-        self.service = self.submitter
-
-    def _on_ended_before(self, job: Job) -> None:
-        """No index and no webhooks."""
+        self.submitter = Submitter(config, core.intake, core.store)
+        self._housekeeping = Housekeeping(
+            config.shared_directory, config.processing.stale_hours, clock, core,
+            submit=self.submitter.submit,
+        )  # fmt: skip
 
     def begin(self) -> None:
         """As at start, before any thread runs. Raises StorageError."""
         self.files.prepare()
         self.intake.recovery.recover()
-        self._obey_pause_flag()
+        self._housekeeping.obey_pause_flag()
 
     def run_once(self) -> None:
         self.runner.tick()
@@ -71,7 +70,7 @@ class Program(Daemon):
     def beat(self) -> None:
         """The small duties; the watcher is never further behind than they are."""
         self.watcher.tick()
-        self._tick(Owner())  # type: ignore[arg-type]
+        self._housekeeping.tick(Owner())  # type: ignore[arg-type]
 
     def tell(self, hint: Hint) -> None:
         self.watcher._hint(hint)

@@ -51,7 +51,7 @@ class Bench:
     def __init__(self, shared: Path) -> None:
         clock = FakeClock()
         self.scheduler = Scheduler(clock)
-        self.processor = FakeExecutor(clock)
+        self.executor = FakeExecutor(clock)
         self.usable = True
         self.refusal: TranscriberError = StorageError("disk_full", "The disk is full.")
         self.outage = Outage(clock, self._check)
@@ -59,7 +59,7 @@ class Bench:
         self.health = Health(
             shared,
             self.scheduler,
-            self.processor,
+            self.executor,
             Running(self.outage),
             self.watching,  # type: ignore[arg-type]
         )
@@ -121,13 +121,13 @@ def test_events_that_are_switched_off_are_no_trouble(bench: Bench) -> None:
 
 
 def test_a_missing_worker_is_worth_a_word_unless_it_rests(bench: Bench) -> None:
-    bench.processor.pid = bench.processor.model_loaded = None
+    bench.executor.pid = bench.executor.model_loaded = None
     report = bench.report()
     assert (report["status"], report["whisperx_available"], report["models_loaded"]) == (
         "degraded", False, [],
     )  # fmt: skip
     assert report["troubles"] == ["worker"]
-    bench.processor.resting = True
+    bench.executor.resting = True
     assert bench.report()["status"] == "healthy"
 
 

@@ -27,7 +27,7 @@ def said(
         limit = MemoryLimit(allowed_mb, "The limit of the container or service")
         patch.setattr("modules.daemon.daemon.memory_limit", lambda: limit)
         daemon._report_machine(ModelSource("base", Origin.DIRECTORY, folder))
-    daemon.register.close()
+    daemon._clients.index.close()
     return [(record.levelname, record.getMessage()) for record in caplog.records]
 
 

@@ -1,0 +1,180 @@
+"""The one place that knows which collaborator each part of the daemon gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modules.api.app import create_app
+from modules.api.server.admission import Admission
+from modules.api.server.http_server import Server
+from modules.api.services import Services
+from modules.clock import Clock
+from modules.config.schema import Config
+from modules.daemon.health import Health, observe
+from modules.delivery.webhooks import Webhooks
+from modules.executors.base import Executor
+from modules.executors.local.executor import LocalExecutor
+from modules.intake.intake import Intake
+from modules.jobs.estimates import Estimates
+from modules.jobs.events import Events
+from modules.jobs.index import JobIndex
+from modules.jobs.job import Job
+from modules.jobs.scheduler import Scheduler
+from modules.recordings.state_writer import StateWriter
+from modules.recordings.store import RecordingStore
+from modules.recordings.uploads import Uploads
+from modules.runner.publishing import Publisher
+from modules.runner.runner import Runner
+from modules.service.folder_responder import FolderResponder
+from modules.service.job_events import JobEvents
+from modules.service.metrics import Metrics
+from modules.service.request_checks import RequestChecks
+from modules.service.service import TranscriptionService
+from modules.service.status import StatusReader
+from modules.service.submission import Submission
+from modules.service.waiting import Waiting
+from modules.watching.watcher import Watcher
+
+#: Threads and connections for requests that are answered at once.
+THREADS = 16
+CONNECTIONS = 500
+
+
+@dataclass(frozen=True)
+class Core:
+    """What brings a file from the folder to its published result."""
+
+    store: RecordingStore
+    events: Events
+    scheduler: Scheduler
+    writer: StateWriter
+    intake: Intake
+    executor: Executor
+    watcher: Watcher
+    runner: Runner
+    health: Health
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What clients use, and what follows when a job ends."""
+
+    index: JobIndex
+    waiting: Waiting
+    metrics: Metrics
+    webhooks: Webhooks
+    uploads: Uploads
+    job_events: JobEvents
+    service: TranscriptionService
+    responder: FolderResponder
+
+
+def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
+    """Everything but the HTTP server. Nothing is started, and no file is touched but the index."""
+    clients: Clients
+    core = build_core(
+        config,
+        clock,
+        LocalExecutor(config, clock),
+        # A job of an earlier run, whose end a crash kept from being noted.
+        on_ended=lambda job: clients.job_events.note_end(job),
+    )
+    clients = build_clients(config, clock, core)
+    return core, clients
+
+
+def build_core(
+    config: Config, clock: Clock, executor: Executor, on_ended: Callable[[Job], None]
+) -> Core:
+    """``on_ended`` gets the jobs of an earlier run that had ended, found at start."""
+    store = RecordingStore(config.shared_directory, config.manual_directory)
+    events = Events()
+
+    def on_change(job: Job) -> None:
+        writer.record_if_possible(job)
+        events.publish("transition", job)
+
+    scheduler = Scheduler(clock, on_change, lambda job: events.publish("progress", job))
+    writer = StateWriter(store.states, scheduler.get)
+    watcher: Watcher
+    intake = Intake(
+        config, scheduler, store, writer, clock,
+        is_complete=lambda name: watcher.holds(name),
+        look_again=lambda name: watcher.forget(name),
+        is_same_share=store.folder.is_same,
+        on_ended=on_ended,
+    )  # fmt: skip
+    watcher = Watcher(
+        config.shared_directory,
+        intake,
+        clock,
+        recursive=config.watch.recursive,
+        events=config.watch.events,
+        rescan_s=config.watch.rescan_seconds,
+        settle_s=config.watch.settle_seconds,
+        stable_s=config.watch.stable_seconds,
+        excluded=(config.manual_directory,),
+    )
+    runner = Runner(
+        config, scheduler, executor, store, Publisher(store.folder, store.results), writer, clock,
+        look_again=watcher.forget,
+    )  # fmt: skip
+    health = Health(config.shared_directory, scheduler, executor, runner, watcher)
+    return Core(store, events, scheduler, writer, intake, executor, watcher, runner, health)
+
+
+def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
+    state, requests = core.store.folder.state, core.intake.requests
+    index = JobIndex(state / "jobs.sqlite")
+    estimates = Estimates(state / "speed.json")
+    waiting = Waiting(clock, config.api.max_waiting)
+    metrics = Metrics(
+        lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners)
+    )
+    webhooks = Webhooks(state / "callbacks", config.callbacks, clock, metrics.callback)
+    uploads = Uploads(state / "uploads", config.shared_directory)
+    job_events = JobEvents(config, index, estimates, webhooks, metrics, clock)
+    # Waiting clients are woken after it was noted how the job ended.
+    core.events.hooks += [job_events.on_event, waiting.on_event]
+    checks = RequestChecks(
+        config, requests, core.store.settings, index, webhooks.check,
+        lambda: core.executor.capabilities.compute_types,
+    )  # fmt: skip
+    status = StatusReader(core.scheduler, core.store, index, estimates)
+    submission = Submission(
+        config, core.scheduler, core.store, requests, checks, status, index, waiting
+    )
+    service = TranscriptionService(
+        core.scheduler, core.store, requests, checks, status, submission, index, clock
+    )
+    responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
+    return Clients(index, waiting, metrics, webhooks, uploads, job_events, service, responder)
+
+
+def build_server(config: Config, core: Core, clients: Clients) -> Server:
+    """The HTTP server, bound to its port. Raises TranscriberError."""
+    api = config.api
+    app = create_app(
+        Services(
+            config,
+            clients.service,
+            core.events,
+            clients.waiting,
+            clients.metrics,
+            clients.uploads,
+            core.health.report,
+        )
+    )
+    holding = api.max_waiting + api.max_listeners
+    return Server(
+        app,
+        api.host,
+        api.port,
+        spool=clients.uploads.folder,
+        # A client that waits or listens keeps a thread; the others must never queue behind them.
+        threads=holding + THREADS,
+        connection_limit=holding + CONNECTIONS,
+        idle_timeout_s=api.request_timeout_seconds,
+        admit=Admission(app, api).admit,
+    )
