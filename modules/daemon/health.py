@@ -52,7 +52,7 @@ class Health:
         }
 
     def troubles(self) -> list[str]:
-        """Which of ``KINDS`` there are at the moment; all of them end by themselves when they can."""
+        """Which of ``KINDS`` there are; all of them end by themselves if they can."""
         held = self.runner.outage.kind
         away = not self.watcher.available
         there = {
