@@ -40,8 +40,9 @@ def read_regular(path: Path | str, limit_bytes: int, dir_fd: int | None = None) 
     Raises OSError as ``descriptor_of`` does, and EFBIG for a larger file.
     """
     with open_regular(path, dir_fd) as file:
-        content = file.read(limit_bytes + 1)
-    if len(content) > limit_bytes:
+        too_large = os.fstat(file.fileno()).st_size > limit_bytes
+        content = b"" if too_large else file.read(limit_bytes + 1)
+    if too_large or len(content) > limit_bytes:  # it may grow while it is read
         raise OSError(errno.EFBIG, f"is larger than {limit_bytes} bytes", os.fspath(path))
     return content
 

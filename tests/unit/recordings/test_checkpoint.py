@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.errors import StorageError
+from modules.recordings import checkpoint
 from modules.recordings.checkpoint import Checkpoint, Chunks, Header, Writer, read
 from tests.builders import SETTINGS, SOURCE, a_chunk
 
@@ -125,6 +126,24 @@ def test_a_link_is_not_written_through(path: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         Writer(path, HEADER, Checkpoint())
     assert elsewhere.read_bytes() == b"precious"
+
+
+def test_a_fifo_is_refused_without_waiting(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(StorageError):
+        read(path, HEADER)
+    with pytest.raises(StorageError):
+        Writer(path, HEADER, Checkpoint())
+
+
+def test_a_line_that_is_longer_than_any_of_ours_ends_what_is_sound(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(path, 0)
+    monkeypatch.setattr(checkpoint, "_LINE_BYTES_MAX", path.stat().st_size)
+    with path.open("ab") as file:
+        file.write(b"x" * path.stat().st_size * 3)
+    assert numbers(path) == [0]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -15,7 +15,7 @@ from modules.config.types import FORMATS
 from modules.errors import StorageError
 from modules.jobs.job import Job
 from modules.outputs.segments_json import segment_json
-from modules.recordings.sidecars import RecordingPaths
+from modules.recordings.sidecars import RESULT_BYTES_MAX, STATE_BYTES_MAX, RecordingPaths
 from modules.recordings.state import job_to_json
 from modules.recordings.store import RecordingStore
 from modules.runner import publishing
@@ -123,6 +123,12 @@ def test_a_recording_is_done_if_its_result_is_of_this_very_file(
         result = {"source": files.folder.identity("talk.mp3").model_dump()}
     put_result(files, "talk.mp3", **result)
     assert files.results.is_done("talk.mp3") is done
+
+
+def test_a_result_that_is_larger_than_any_of_ours_is_none(files: RecordingStore) -> None:
+    put_result(files, "talk.mp3", filename="talk.mp3")
+    os.truncate(files.folder.path / "talk.mp3.result", RESULT_BYTES_MAX + 1)
+    assert files.results.read("talk.mp3") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff"])
@@ -312,6 +318,26 @@ def test_a_corrupt_sidecar_is_set_aside(
     aside = files.folder.state / "corrupt" / "talk.mp3.in_progress"
     assert aside.read_bytes() == b'{"filename": "ta'
     assert recovered(files) == {}
+
+
+def test_a_state_that_is_larger_than_any_of_ours_is_set_aside(files: RecordingStore) -> None:
+    put(files, "talk.mp3")
+    state = put(files, "talk.mp3.in_progress", to_json(job_to_json(a_job("talk.mp3"))))
+    os.truncate(state, STATE_BYTES_MAX + 1)
+    assert recovered(files) == {}
+    assert not state.exists()
+
+
+def test_a_state_that_is_a_link_or_a_fifo_is_left_alone(
+    files: RecordingStore, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(to_json(job_to_json(a_job("talk.mp3"))))
+    put(files, "talk.mp3.in_progress").unlink()
+    (files.folder.path / "talk.mp3.in_progress").symlink_to(elsewhere)
+    os.mkfifo(files.folder.path / "call.mp3.in_progress")
+    assert recovered(files) == {}
+    assert (files.folder.path / "talk.mp3.in_progress").is_symlink()
 
 
 def test_what_a_crash_left_half_written_is_removed(files: RecordingStore) -> None:
