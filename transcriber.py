@@ -8,8 +8,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from modules.cli import translation
 from modules.cli.parser import build_parser
-from modules.cli.terminal import translation
 from modules.errors import ConfigError, LockHeldError, ModelError, StorageError, TranscriberError
 
 #: Exit codes as in sysexits.h.

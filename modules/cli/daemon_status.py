@@ -7,7 +7,7 @@ from datetime import datetime
 from gettext import gettext as _
 
 from modules.cli.session import local_time, parse_time
-from modules.cli.terminal.translation import noted
+from modules.cli.translation import noted
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.recordings.lock import holder, is_elsewhere_and_alive, read_note

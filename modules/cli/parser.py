@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modules import PACKAGE, __version__
+from modules.cli.shells import SHELLS, called
 from modules.cli.terminal import help_texts
 
 #: Between two looks of ``status --watch``, in seconds.
@@ -180,8 +181,6 @@ def _add_small_ones(commands: Any) -> None:
 
 
 def _add_completion(commands: Any) -> None:
-    from modules.cli.commands.completion import SHELLS, called
-
     purpose = _("print a script that completes commands by Tab")
     command = _add(commands, "completion", purpose, "", _command("completion"))
     command.epilog = _(help_texts.COMPLETION).format(**called())

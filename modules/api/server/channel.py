@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
@@ -15,9 +15,6 @@ from waitress.task import ErrorTask
 from modules.api.openai import format
 from modules.api.server.parser import RequestParser
 from modules.api.server.refusals import answer_to, as_openai
-
-if TYPE_CHECKING:
-    from modules.api.server.server import RequestServer
 
 #: How long, and how much, is still read from a client whose request was refused.
 LINGER_S = 2.0
@@ -67,7 +64,8 @@ class RequestChannel(HTTPChannel):
     _linger_until: float | None = None
     _discarded = 0
 
-    def __init__(self, server: RequestServer, *args: Any, **kwargs: Any) -> None:
+    # The server is a RequestServer, whose file imports this one.
+    def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
         self.parser_class = functools.partial(RequestParser, policy=server.policy)
         super().__init__(server, *args, **kwargs)
 

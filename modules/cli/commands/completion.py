@@ -7,23 +7,11 @@ script is made anew with each new shell, and so follows the configuration.
 from __future__ import annotations
 
 import shlex
-import sys
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-SHELLS = ("bash", "zsh", "fish")
-#: What ``transcriber.py`` is called in the shell. Once installed, the program has its own name.
-_NAME = "transcriber"
-
-
-def called() -> dict[str, str]:
-    """How this program was started, and what its name in the shell is, for the help."""
-    program = Path(sys.argv[0])
-    if program.suffix != ".py":
-        return {"command": program.name, "name": program.name, "shell": SHELLS[0]}
-    command = f"{shlex.quote(sys.executable)} {shlex.quote(str(program.absolute()))}"
-    return {"command": command, "name": _NAME, "shell": SHELLS[0]}
+from modules.cli.shells import called
 
 
 def run(options: Namespace) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from modules.cli.doctor import check_program
 from modules.cli.doctor.findings import Finding, Level, ok, problem
-from modules.cli.terminal.translation import noted
+from modules.cli.translation import noted
 
 if TYPE_CHECKING:
     from modules.config.schema import Config

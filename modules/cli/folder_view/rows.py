@@ -11,7 +11,7 @@ from typing import Any
 
 from modules.cli.folder_view.sidecar_reader import read_reason, read_result, read_state
 from modules.cli.session import parse_time
-from modules.cli.terminal.translation import noted
+from modules.cli.translation import noted
 from modules.errors import TranscriberError
 from modules.jobs.job import Job, Priority
 from modules.jobs.source import FileIdentity

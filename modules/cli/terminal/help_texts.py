@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modules.cli.terminal.translation import noted
+from modules.cli.translation import noted
 
 EXIT_CODES = noted("""\
 exit codes:

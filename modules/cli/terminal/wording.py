@@ -10,7 +10,7 @@ from gettext import ngettext
 from modules.cli.daemon_status import Owner
 from modules.cli.folder_view.report import Report
 from modules.cli.folder_view.rows import Row, State
-from modules.cli.terminal.translation import noted
+from modules.cli.translation import noted
 
 _STATES = {
     State.COMPLETED: noted("completed"),

@@ -16,11 +16,12 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
+from modules.cli import translation
 from modules.cli.commands import doctor
 from modules.cli.folder_view.report import Report
 from modules.cli.folder_view.rows import Row, State
 from modules.cli.parser import build_parser
-from modules.cli.terminal import translation, wording
+from modules.cli.terminal import wording
 
 PROJECT = Path(__file__).resolve().parents[4]
 SOURCES = [
