@@ -46,7 +46,7 @@ class AudioChunk:
     """``samples``: mono, 16 kHz, at most 30 s, shape ``(n,)``; empty for a stretch of silence.
 
     ``start_s`` is where the samples begin, ``position_s`` how far the recording is covered.
-    ``speech``: where in the recording somebody speaks, (start, end) in seconds, without padding.
+    ``speech``: where there is speech in the recording, (start, end) in seconds, without padding.
     """
 
     start_s: float

@@ -48,7 +48,7 @@ def open_backend(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
             try:
                 backend = held.enter_context(_acting(config, clock, role))
             except LockHeldError:
-                if not daemon_runs(config, clock):  # one may have been started just now
+                if not daemon_runs(config, clock):  # one may have been started meanwhile
                     raise
         yield backend
 

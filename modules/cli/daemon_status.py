@@ -1,4 +1,4 @@
-"""Who works on the shared folder just now, as the lock and the owner's note tell."""
+"""Which process works on the shared folder, by the lock and the owner's note."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RUNS = {
 
 @dataclass(frozen=True)
 class Owner:
-    """Whoever holds the folder. ``pid`` and ``host`` as the note gives them; it may be missing."""
+    """The process that holds the folder; ``pid`` and ``host`` as its note says, if there is one."""
 
     role: str
     pid: int | None

@@ -40,7 +40,7 @@ class Chunks:
         self._packed: list[bytes] = []
         #: Seconds of the recording that are covered.
         self.position_s = 0.0
-        #: The language of the first speech, as ``auto`` settled it.
+        #: The language of the first speech, as ``auto`` found it.
         self.language: str | None = None
         for chunk in chunks:
             self.append(chunk)

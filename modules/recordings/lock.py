@@ -67,8 +67,8 @@ class Ownership:
                 remedy="Stop it first, or put the files into its shared folder.",
             ) from None
         except OSError as error:
-            told = f"The lock {lock_path(self._config)} cannot be used: {error}"
-            raise StorageError("lock_unusable", told) from error
+            message = f"The lock {lock_path(self._config)} cannot be used: {error}"
+            raise StorageError("lock_unusable", message) from error
         with contextlib.suppress(StorageError):
             self.beat()
         return self

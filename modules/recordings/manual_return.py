@@ -42,7 +42,7 @@ def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
         return True
     with storage_errors(shared / name):
         try:
-            # A link does not replace what somebody may be putting there at this very moment.
+            # A link does not replace a file that is put there at this very moment.
             os.link(manual / name, shared / name)
         except FileExistsError:
             return False
@@ -54,7 +54,7 @@ def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
 
 
 def _sent(source: Path, target: Path) -> bool:
-    """Whether it could be transferred; False if the name is taken, be it just now."""
+    """Whether it could be transferred; False if the name is taken, also meanwhile."""
     try:
         transfer(source, target)
     except StorageError:

@@ -30,7 +30,7 @@ from modules.storage.safe_open import read_regular
 FOLDER_SETTINGS = "settings.yaml"
 
 _LIMIT_BYTES = 64 * 1024
-#: A line of complaint is cut here: what it quotes is somebody else's.
+#: A line of complaint is cut here: it quotes what others wrote.
 _LINE_CHARS = 400
 #: So many lines of complaint stand in a text, which so stays below the limit itself.
 _TOLD_LINES = 30
@@ -127,7 +127,7 @@ def stated(
             bad |= {str(key[0]) if key else "" for key, _ in problems}
         found.wishes |= values
         found.origins |= dict.fromkeys(values, file)
-    if "" not in bad:  # or nobody knows what else is stated
+    if "" not in bad:  # or it is not known what else is stated
         _add_conflicts(wrong, found, bad, base, wishes or {}, files)
     if wrong:
         raise SettingsError(wrong)

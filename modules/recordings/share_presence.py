@@ -20,7 +20,7 @@ class SharePresence:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        # It may be gone by the first rescan, and an empty mount point must not pass for it.
+        # It may be unmounted by the first rescan; an empty mount point must not be taken for it.
         self._had_marker = os.path.isdir(root / STATE_FOLDER)
         self.problem: str | None = None
 
@@ -35,8 +35,8 @@ class SharePresence:
     def check_marker(self, still_known: Iterable[str]) -> None:
         """Raises OSError for an empty mount point: it looks like a share with all files deleted.
 
-        ``still_known``: files that are as they were; with one of them there, somebody only
-        deleted the state folder, and it is made anew.
+        ``still_known``: files that are as they were; with one of them there, only the
+        state folder was deleted, and it is made anew.
         """
         marker = self._root / STATE_FOLDER
         if os.path.isdir(marker):

@@ -70,15 +70,15 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
 
 
 def _within_limits(settings: TranscriptionSettings) -> TranscriptionSettings:
-    """Anybody who can write to the share may have written this: the usual limits hold here too."""
+    """Everyone who can write to the share may have written this: the usual limits hold here too."""
     WhisperxConfig.model_validate(settings.model_dump())
     return settings
 
 
 def moment(text: str) -> datetime:
     """The instant that one of our files tells, in UTC unless it says else. Raises ValueError."""
-    told = datetime.fromisoformat(text)
-    return told if told.tzinfo else told.replace(tzinfo=UTC)
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _finite(number: Any) -> float:

@@ -37,8 +37,8 @@ def storage_errors(path: Path) -> Iterator[None]:
         code, message, remedy = _REASONS.get(
             error.errno or 0, ("storage_error", f"The folder cannot be used: {error}.", None)
         )
-        told = f"{message} ({path})"
-        raise StorageError(code, told, remedy=remedy, details=str(error)) from error
+        message = f"{message} ({path})"
+        raise StorageError(code, message, remedy=remedy, details=str(error)) from error
 
 
 def to_json(value: Any) -> bytes:

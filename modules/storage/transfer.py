@@ -25,7 +25,7 @@ _PIECE_BYTES = 2**20
 def is_regular(path: Path) -> bool:
     """Whether a file is there, and no link: its target must not be copied to another volume.
 
-    Raises OSError if that cannot be told; nothing is left behind for that.
+    Raises OSError if that is not known; no file is left behind for it.
     """
     facts = facts_of(path)
     return facts is not None and stat.S_ISREG(facts.st_mode)
@@ -118,7 +118,7 @@ def _copy_over(source: Path, target: Path) -> None:
 
 
 def _give_name(copy: Path, target: Path) -> None:
-    """Raises FileExistsError if somebody took the name while the copy was made."""
+    """Raises FileExistsError if the name was taken while the copy was made."""
     try:
         os.link(copy, target)
     except FileExistsError:

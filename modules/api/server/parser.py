@@ -89,7 +89,7 @@ class RequestParser(HTTPRequestParser):
             return int(super().received(data))
         except OSError as error:
             log.error("A request's body could not be kept in %s: %s", self._policy.spool, error)
-            why = "The body of the request cannot be kept just now."
+            why = "The body of the request cannot be kept at the moment."
             self._refuse(refusal(507, "storage_error", why, "Try again later."))
             return len(data)
         finally:

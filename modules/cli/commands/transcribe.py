@@ -72,7 +72,7 @@ def _transcribe(targets: Sequence[Target], config: Config, overwrite: bool) -> i
     clock = SystemClock()
     limits = config.processing.model_copy(update={"stop_grace_seconds": 0.0})
     with Ownership(config, clock, "transcribe command") as owner:
-        # Whoever stops this waits for no chunk: nothing goes on from there later.
+        # A stop waits for no chunk: nothing resumes from there later.
         processor = LocalExecutor(config.model_copy(update={"processing": limits}), clock)
         try:
             with Interruption() as interruption:
