@@ -46,13 +46,13 @@ class LeapingClock(SystemClock):
         self._ahead_s += seconds
 
 
-class _Nobody:
+class _NoSink:
     """A sink for a watcher that only rescans."""
 
-    def whole(self, name: str, sample: FileSample) -> None:
+    def on_complete(self, name: str, sample: FileSample) -> None:
         """Every file that it is asked about is taken."""
 
-    def gone(self, name: str) -> None:
+    def on_deleted(self, name: str) -> None:
         """None is."""
 
 
@@ -65,7 +65,7 @@ def rescans(shared: Path, files: int) -> Rescans:
     scans = [_timed(lambda: _scan(shared)) for _ in range(1 + WARM_SCANS)]
     clock = LeapingClock()
     watcher = Watcher(
-        shared, _Nobody(), clock, recursive=False, events=False,
+        shared, _NoSink(), clock, recursive=False, events=False,
         rescan_s=RESCAN_S, settle_s=0.0, stable_s=0.1,
     )  # fmt: skip
     whole = []

@@ -80,7 +80,8 @@ class Daemon:
                 log.info("Watching %s", self._config.shared_directory)
                 while not (self._stopping or self._housekeeping.share_replaced):
                     time.sleep(_TICK_S)
-                    self._housekeeping.tick(owner)
+                    if not self._stopping:
+                        self._housekeeping.tick(owner)
             finally:
                 log.info("Stopping")
                 # Waiting clients are answered and nothing new comes in, then what runs stops at

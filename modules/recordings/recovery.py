@@ -42,7 +42,7 @@ class Recovery:
     def __init__(self, folder: SharedFolder, manual: Path) -> None:
         self._folder = folder
         self._manual = manual
-        #: Folders in the share that could not be read at start; "." is the share itself.
+        #: Folders in the share that could not be read at start.
         self._skipped: set[str] = set()
 
     def find_jobs(self, recursive: bool) -> list[Found]:
@@ -85,7 +85,8 @@ class Recovery:
     def _skip(self, error: OSError) -> None:
         """What may not be read is skipped; a disk that does not answer is no empty folder."""
         path = Path(error.filename or self._folder.path)
-        if not isinstance(error, PermissionError):
+        # The share itself was listed a moment ago: skipping it would skip all of its subfolders.
+        if not isinstance(error, PermissionError) or path == self._folder.path:
             with storage_errors(path):
                 raise error
         log.warning("%s may not be read and is passed by", path)
