@@ -97,7 +97,7 @@ BABEL  := $(VENV)/bin/pybabel --quiet
 DOMAIN := transcriber
 
 # What bandit reads. Not the tests: they assert, and hold keys that open nothing.
-WATCHED := modules transcriber.py docs benchmarks samples tests/audit.py
+WATCHED := modules transcriber.py setup.py docs benchmarks samples tests/audit.py
 # What tests/audit.py ends with when nobody could be asked: it says so, and `make test` goes on, as
 # the program is built without a network too. `make audit` fails.
 NOT_ASKED := 75

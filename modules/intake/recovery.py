@@ -107,7 +107,7 @@ class JobRecovery:
                 # The crash came between the move to manual/ and the removal of the state.
                 self._end(job.at_start(Status.FAILED))
                 return False
-            log.warning("%s: its recording is gone", name)
+            log.warning("%s: its recording is missing", name)
             self.orphans[name] = job
             return False
         if found.moved:

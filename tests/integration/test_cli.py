@@ -221,7 +221,7 @@ def test_submit_leaves_an_order(place: Place) -> None:
     (place.shared / "talk.mp3").write_bytes(b"x")
     ordered = place.run("submit", "shared/talk.mp3", "nope.mp3")
     assert ordered.returncode == 1
-    assert "talk.mp3: ordered." in ordered.stdout
+    assert "talk.mp3: queued." in ordered.stdout
     assert "No daemon runs" in ordered.stdout
     assert "nope.mp3: There is no such file" in ordered.stderr
     [order] = (place.shared / ".transcriber" / "orders").iterdir()

@@ -34,7 +34,7 @@ def run(options: Namespace) -> int:
         return 1
     if not options.yes:
         if not sys.stdin.isatty():
-            complain(_("Nobody can be asked here whether to delete: give --yes."))
+            complain(_("There is no terminal to ask for confirmation: give --yes."))
             return 2
         if not _agreed(names, config):
             say(_("Nothing was deleted."))

@@ -27,7 +27,7 @@ def run(options: Namespace) -> int:
                 complain(f"{text}: {refusal(error)}")
                 failed += 1
             else:
-                say(_("{name}: back in the shared folder, and ordered.").format(name=name))
+                say(_("{name}: back in the shared folder, and queued.").format(name=name))
                 done += 1
     if done and not backend.has_daemon:
         say(_("No daemon runs; the text is made when the service is next started."))

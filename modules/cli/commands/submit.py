@@ -36,7 +36,7 @@ def run(options: Namespace) -> int:
             say(_("{name}: its text is there already.").format(name=name))
             continue
         folder_orders.place(config.shared_directory, name, clock)
-        say(_("{name}: ordered.").format(name=name))
+        say(_("{name}: queued.").format(name=name))
         placed += 1
     if placed:
         _say_when(config, files)
@@ -80,4 +80,4 @@ def _say_when(config: Config, files: RecordingStore) -> None:
     elif files.pause_flag.exists():
         say(_("The queue is paused; it begins after `transcriber.py resume`."))
     else:
-        say(_("The daemon runs and takes it next, after orders that were given before."))
+        say(_("The daemon runs and takes it next, after earlier requests."))

@@ -108,7 +108,7 @@ class Lines:
         rows = {row.name: _line(row, self.step) for row in snapshot.report.rows}
         if self._last is not None:
             for name in self._told.keys() - rows.keys():
-                _tell(_("{name}: gone").format(name=name))
+                _tell(_("{name}: deleted or moved").format(name=name))
             for name, line in rows.items():
                 if self._told.get(name) != line:
                     _tell(line)
@@ -135,4 +135,4 @@ def _tell(text: str) -> None:
 
 
 def _cannot(problem: str) -> str:
-    return _("The shared folder cannot be read just now: {problem}").format(problem=problem)
+    return _("The shared folder cannot be read at the moment: {problem}").format(problem=problem)

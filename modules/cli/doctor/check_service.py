@@ -81,7 +81,7 @@ def check_port(config: Config) -> Iterator[Finding]:
     else:
         yield ok(_("API"), _("{address} is free").format(address=address))
     if host not in _LOOPBACK and not (config.api.key or config.api.user):
-        seen = _("api.host is {host} and no key is set: anybody who reaches it can use the program")
+        seen = _("api.host is {host} and no key is set: whoever reaches it may use the program")
         remedy = _("Set api.host: 127.0.0.1, or api.key.")
         yield warning(_("API"), seen.format(host=host), remedy)
 

@@ -32,7 +32,7 @@ class State(StrEnum):
     PROCESSING = "processing"  #: the model has it
 
 
-_GONE = noted("the recording is gone, only its .in_progress is there")
+_GONE = noted("the recording is missing, only its .in_progress is there")
 #: What is done in which order: the running one, orders, orders not taken in yet, found files.
 _RUNNING, _URGENT, _ORDERED, _FOUND = (0, 0.0), 1, 2, 3
 

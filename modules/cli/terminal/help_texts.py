@@ -46,7 +46,7 @@ examples:
   transcriber.py submit shared/talk.mp3    or by its path
 
 The file goes before all those that were merely found in the folder. It must lie in the shared
-folder already. If no service runs, the order is kept and carried out at the next start.
+folder already. If no service runs, the request is kept and carried out at the next start.
 """)
 
 STATUS = noted("""\
@@ -58,7 +58,7 @@ examples:
 
 It reads the folder alone, so it works with and without the service. The states:
   pending     found, nothing done yet          completed   the text is there
-  queued      ordered, or waits to go on       error       given up on
+  queued      requested, or to be resumed      error       given up on
   processing  the model has it                 manual      failed and moved to the manual folder
 """)
 
@@ -68,7 +68,7 @@ examples:
   transcriber.py queue --json   for programs
 
 The times are learned from what this machine has done so far, so at first there are none. Without
-a service the order is that of its next start: orders first, then files by their time.
+a service the order is that of its next start: requests first, then files by their time.
 """)
 
 RETRY = noted("""\
@@ -76,7 +76,7 @@ examples:
   transcriber.py retry talk.mp3     a file in the manual folder, by its name
   transcriber.py retry manual/*.mp3 or by its path, all of a kind
 
-The file goes back into the shared folder and is ordered afresh. Where the shared folder has a file
+The file goes back into the shared folder and is queued again. Where the shared folder has a file
 of that name already, nothing is moved. If no service runs, it begins at the next start.
 """)
 
@@ -95,7 +95,7 @@ not, and the exit code is 1. Nothing is changed, and it may run beside the servi
 """)
 
 PAUSE = noted("""\
-The file in hand stops after its current piece and later goes on from there. New files and orders
+The file in hand stops after its current piece and later goes on from there. New files and requests
 are still accepted. The pause outlives a restart; `transcriber.py resume` ends it.
 """)
 

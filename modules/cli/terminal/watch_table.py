@@ -30,7 +30,7 @@ _ENDED = (State.COMPLETED, State.MANUAL, State.ERROR)
 def draw(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     """All of the screen; never more lines than it has."""
     if snapshot.problem:
-        message = _("The shared folder cannot be read just now: {problem}")
+        message = _("The shared folder cannot be read at the moment: {problem}")
         return Text(message.format(problem=snapshot.problem), style="red")
     ended = [row for row in snapshot.report.rows if row.state in _ENDED]
     ended.sort(key=lambda row: row.when.timestamp() if row.when else 0.0, reverse=True)

@@ -185,7 +185,7 @@ def test_a_state_without_its_recording_is_said(share: Share) -> None:
     path = share.add("talk.mp3")
     share.files.states.save(share.job("talk.mp3"))
     path.unlink()
-    assert "recording is gone" in (share.row("talk.mp3").error or "")
+    assert "recording is missing" in (share.row("talk.mp3").error or "")
 
 
 def test_the_manual_folder_tells_why(share: Share) -> None:

@@ -80,7 +80,7 @@ def test_names_cannot_disturb_the_screen() -> None:
 
 def test_a_share_that_is_away_is_said() -> None:
     [line] = drawn(Snapshot(problem="Stale file handle"))
-    assert line == "The shared folder cannot be read just now: Stale file handle"
+    assert line == "The shared folder cannot be read at the moment: Stale file handle"
 
 
 # --- lines --------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def test_a_line_for_each_change_and_none_without(capsys: pytest.CaptureFixture[s
     assert told(capsys) == ["run.mp3: processing, 20 %"]
     lines.show(a_sight(waiting=1, percentage=21, done=1, failed=1))
     assert told(capsys) == [
-        "wait 1.mp3: gone",
+        "wait 1.mp3: deleted or moved",
         "done 0.mp3: completed",
         "bad 0.mp3: manual, Not media.",
         "No daemon runs. 1 completed, 1 manual, 1 processing.",
@@ -119,7 +119,7 @@ def test_trouble_is_said_once_and_its_end_too(capsys: pytest.CaptureFixture[str]
     lines.show(a_sight(done=1))
     assert told(capsys) == [
         "No daemon runs. 1 completed.",
-        "The shared folder cannot be read just now: gone",
+        "The shared folder cannot be read at the moment: gone",
         "No daemon runs. 1 completed.",
     ]
 

@@ -119,7 +119,7 @@ def test_what_failed_is_brought_back_and_done(daemon: ScriptedDaemon) -> None:
     (daemon.manual / "again.mp3").write_bytes(recording(2))  # mended
     told = call(daemon, "retry", str(daemon.manual / "again.mp3"))
     assert (told.returncode, told.stderr) == (0, "")
-    assert told.stdout == "again.mp3: back in the shared folder, and ordered.\n"
+    assert told.stdout == "again.mp3: back in the shared folder, and queued.\n"
     daemon.wait_for_result("again.mp3", SOON_S)
     assert not list(daemon.manual.glob("again*"))
 
