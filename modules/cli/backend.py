@@ -130,7 +130,7 @@ def _acting(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
 def _read_orders(service: TranscriptionService, config: Config) -> None:
     """So that none is left for a recording that is deleted. Raises StorageError."""
     try:
-        folder_orders.carry_out(config.shared_directory, service.submit)
+        folder_orders.carry_out(config.shared_directory, service.promote)
     except StorageError:
         raise
     except TranscriberError:

@@ -38,7 +38,7 @@ class Daemon:
         self._core, self._clients = build(config, clock)
         self._housekeeping = Housekeeping(
             config.shared_directory, config.processing.stale_hours, clock, self._core,
-            self._clients.service.submit, self._clients.responder.tick, first_run,
+            self._clients.service.promote, self._clients.responder.tick, first_run,
         )  # fmt: skip
 
     def run(self) -> bool:

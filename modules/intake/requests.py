@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modules.clock import Clock
+from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError
 from modules.intake.new_job import job_of_request
 from modules.intake.recovery import JobRecovery
@@ -124,6 +125,12 @@ class Requests:
                 raise
         return Removed(tuple(deleted), interrupted, job is not None and not interrupted)
 
+    def settings_kept(self, name: str) -> TranscriptionSettings | None:
+        """The settings of a file's job that a request without its own no longer changes."""
+        with self._one_at_a_time:
+            job = self._recovery.job_of(name)
+        return job.settings if job and self._keeps_settings(job) else None
+
     def repeated(self, name: str, client: str | None) -> TranscriptionRequest:
         """A request for a file in ``manual/``, with the settings of the one that it failed under.
 
@@ -185,12 +192,15 @@ class Requests:
     def _join(self, checked: CheckedRequest, known: Job) -> Job:
         """Join the job that the file has; one that has begun keeps its settings."""
         fresh = self._job(checked, known.job_id)
-        if known.priority is Priority.API or self._files.states.has_begun(known):
+        if self._keeps_settings(known):
             fresh = fresh.evolve(settings=known.settings)
         if fresh.settings == known.settings:
             return self._put_in(fresh)
         # No client waits for it yet: it keeps its id, with the settings beside the file.
         return self._take_over(fresh, Cause.REPLACED)
+
+    def _keeps_settings(self, job: Job) -> bool:
+        return job.priority is Priority.API or self._files.states.has_begun(job)
 
     def _take_over(self, fresh: Job, cause: Cause) -> Job:
         """A job in the place of another; what was made with other settings is dropped."""

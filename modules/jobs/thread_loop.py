@@ -42,6 +42,9 @@ class ThreadLoop:
         return self._stopping.is_set()
 
     def start(self) -> None:
+        """Also after ``stop``. Raises RuntimeError while a thread is still busy."""
+        if self._thread and self._thread.is_alive():
+            raise RuntimeError(f"the thread {self._name} is still busy")
         self._stopping.clear()
         self._thread = threading.Thread(target=self.run, name=self._name, daemon=self._daemon)
         self._thread.start()
@@ -61,11 +64,10 @@ class ThreadLoop:
     def stop(self, timeout_s: float | None = None) -> bool:
         """End the thread; False if it is still busy after ``timeout_s`` and is left behind."""
         self.ask_to_stop()
-        thread, self._thread = self._thread, None
-        if thread is None:
+        if self._thread is None:
             return True
-        thread.join(timeout_s)
-        return not thread.is_alive()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def run(self) -> None:
         """The loop, in the caller's thread."""

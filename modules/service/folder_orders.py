@@ -23,15 +23,7 @@ log = get_logger("Orders")
 _SUFFIX = ".json"
 #: Orders that cannot be carried out, and would block those behind them. Where the settings beside
 #: the file are at fault, the file itself waits for them like one that was found.
-_DROPPED = frozenset(
-    {
-        "corrupt_sidecar",
-        "file_not_found",
-        "not_a_recording",
-        "invalid_settings",
-        "model_unavailable",
-    }
-)
+_DROPPED = frozenset({"corrupt_sidecar", "file_not_found", "not_a_recording", "invalid_settings"})
 
 
 def folder(shared: Path) -> Path:

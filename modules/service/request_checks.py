@@ -56,6 +56,16 @@ class RequestChecks:
         self._check_settings(checked.settings)
         return checked
 
+    def check_plain(self, request: TranscriptionRequest) -> CheckedRequest:
+        """A request with no settings of its own: one through the folder, or for a waiting text.
+
+        Whether this machine can carry out the settings is found when its turn comes, as for a file
+        that was only dropped. Raises TranscriberError, StorageError.
+        """
+        self.check_name(request.name)
+        kept = self._requests.settings_kept(request.name)
+        return CheckedRequest(request, kept or self._resolve(request))
+
     def check_return(self, name: str, client: str | None) -> CheckedRequest:
         """The request to take a file out of ``manual/``, where its settings may still lie.
 

@@ -50,9 +50,9 @@ class TranscriptionService:
         """Raises TranscriberError if a file of this name could not be done as requested."""
         self._checks.check(request)
 
-    def submit(self, request: TranscriptionRequest) -> Submitted | None:
-        """Put a request in without waiting; see ``Submission.submit``."""
-        return self._submission.submit(request)
+    def promote(self, request: TranscriptionRequest) -> Submitted | None:
+        """Put a request in that has no settings of its own; see ``Submission.promote``."""
+        return self._submission.promote(request)
 
     def transcribe(
         self, request: TranscriptionRequest, wait: bool | None, disconnected: Disconnected

@@ -47,6 +47,13 @@ class Submission:
         """
         return self._requests.submit(self._checks.check(request))
 
+    def promote(self, request: TranscriptionRequest) -> Submitted | None:
+        """``submit`` for a request with no settings of its own, which refuses less.
+
+        Raises TranscriberError, StorageError.
+        """
+        return self._requests.submit(self._checks.check_plain(request))
+
     def transcribe(
         self, request: TranscriptionRequest, wait: bool | None, disconnected: Disconnected
     ) -> Accepted | Text:
@@ -107,7 +114,7 @@ class Submission:
         return self._promote(name)
 
     def _promote(self, name: str) -> Accepted | Text:
-        submitted = self.submit(TranscriptionRequest(name))
+        submitted = self.promote(TranscriptionRequest(name))
         return self.accepted(submitted.job, None) if submitted else self._text(name)
 
     def _find(self, name: str, disconnected: Disconnected, attempts: int) -> None:

@@ -33,7 +33,7 @@ if __name__ == "__main__":  # before the imports: on a busy machine they take se
     _die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
-from modules.executors.protocol import Failed, Loaded, Ready, Transcribe  # noqa: E402
+from modules.executors.protocol import Failed, Load, Loaded, Ready, Transcribe  # noqa: E402
 from modules.machine import allocator  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 from modules.worker import sandbox  # noqa: E402
@@ -84,12 +84,17 @@ class Worker:
                 continue
             number = command.task_id if isinstance(command, Transcribe) else 0
             try:
-                engine = self._engine_for(command.model)
-                if isinstance(command, Transcribe):
-                    made = self._prefetcher.take(command) or self._transcription(command, engine)
-                    made.run()
+                self._obey(command)
             except Exception as error:  # noqa: BLE001 - the process boundary: reported, then next
                 self._outbox.send(_failure(number, error))
+
+    def _obey(self, command: Load | Transcribe) -> None:
+        """Nothing of it may stay in a local of ``run``: that would keep the weights of a model
+        while those of the next one are loaded."""
+        engine = self._engine_for(command.model)
+        if isinstance(command, Transcribe):
+            made = self._prefetcher.take(command) or self._transcription(command, engine)
+            made.run()
 
     def _give_back(self) -> None:
         """Memory that only a long recording needs."""

@@ -52,9 +52,6 @@ class Transcription:
         self._languages = LanguageDetector(
             engine, command.settings.language, command.known_language, command.settings.fast_mode
         )
-        self._transcriber = ChunkTranscriber(
-            engine, self._languages, command.settings, self._is_stopped, self._report_alive
-        )
         self._notes: dict[str, None] = {}
         self._position_s = command.start_s
         self._sent = 0
@@ -79,6 +76,7 @@ class Transcription:
 
     def close(self) -> None:
         """Close the file, if it was opened and never run."""
+        self._groups = None
         if self._recording:
             self._recording.close()
 
@@ -121,10 +119,13 @@ class Transcription:
 
     def _transcribe(self, recording: Recording) -> bool:
         """Send every chunk, in order. False if the parent asked to stop before the end."""
-        groups = self._groups or self._grouped(recording)
-        results = in_order(
-            groups, self._engine.streams, self._transcriber.transcribe, self._prefetch
+        groups, self._groups = self._groups or self._grouped(recording), None
+        # Not kept: it would refer back to this object, and the two would hold the engine's weights
+        # until the garbage collector came by.
+        transcriber = ChunkTranscriber(
+            self._engine, self._languages, self._settings, self._is_stopped, self._report_alive
         )
+        results = in_order(groups, self._engine.streams, transcriber.transcribe, self._prefetch)
         with contextlib.closing(results):
             for group, finished in results:
                 if finished is None:

@@ -14,7 +14,7 @@ from modules.logger import get_logger
 log = get_logger("AudioProcessor")
 
 #: No event and no complaint is longer; one without an end would fill the daemon's memory.
-_EVENT_BYTES, _COMPLAINT_BYTES = 4 * 2**20, 2**16
+_EVENT_BYTES, _COMPLAINT_BYTES = 4 * 2**20, 2**12
 
 
 class ClosedError(Exception):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import pytest
+
 from modules.jobs.thread_loop import ThreadLoop
 from tests.builders import until
 
@@ -78,6 +80,8 @@ def test_a_thread_that_hangs_is_left_behind() -> None:
     loop = ThreadLoop("hung", hang, lambda: None, failure_pause_s=0.0)
     loop.start()
     assert not loop.stop(0.05)
+    with pytest.raises(RuntimeError, match="hung is still busy"):
+        loop.start()
     release.set()
     until(lambda: not _is_alive("hung"), "it did not end")
 

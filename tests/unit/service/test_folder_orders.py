@@ -83,9 +83,7 @@ def test_an_order_that_makes_no_sense_is_dropped(
     assert left(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    "code", ["file_not_found", "not_a_recording", "invalid_settings", "model_unavailable"]
-)
+@pytest.mark.parametrize("code", ["file_not_found", "not_a_recording", "invalid_settings"])
 def test_an_order_for_nothing_is_dropped(tmp_path: Path, witness: Witness, code: str) -> None:
     witness.trouble["bad.mp3"] = TranscriberError(code, "No.")
     place(tmp_path, "bad.mp3", 1)

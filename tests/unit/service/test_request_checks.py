@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from modules.config.settings import TranscriptionSettings
 from modules.errors import TranscriberError
 from modules.intake.request import TranscriptionRequest
 from modules.recordings.store import RecordingStore
 from modules.service.request_checks import RequestChecks
-from tests.builders import a_config, a_model
+from tests.builders import SETTINGS, a_config, a_model
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -25,12 +26,15 @@ class Bench:
         a_model(config.models_directory)
         self.files = RecordingStore(config.shared_directory, config.manual_directory)
         self.files.prepare()
+        self.kept: TranscriptionSettings | None = None
         self.earlier: dict[str, Any] = {}
         self.refused: list[TranscriptionRequest] = []
         self.compute_types: dict[str, tuple[str, ...]] = {}
         self.checks = RequestChecks(
             config,
-            SimpleNamespace(require_free_id=self.refused.append),  # type: ignore[arg-type]
+            SimpleNamespace(  # type: ignore[arg-type]
+                require_free_id=self.refused.append, settings_kept=lambda name: self.kept
+            ),
             self.files.settings,
             SimpleNamespace(find=self.earlier.get),  # type: ignore[arg-type]
             self._check_address,
@@ -105,6 +109,22 @@ def test_an_id_that_leads_to_another_text_is_taken(
     else:
         bench.checks.check(TranscriptionRequest("talk.mp3", job_id="call-1"))
     bench.checks.check(TranscriptionRequest("other.mp3", job_id="call-1"))
+
+
+def test_what_states_no_settings_waits_for_its_model(bench: Bench) -> None:
+    """Its model may be back when its turn comes; a client that asks for the text gets no error."""
+    (bench.files.folder.path / "settings.yaml").write_text("model_size: tiny")
+    assert bench.code() == "model_unavailable"
+    assert bench.checks.check_plain(TranscriptionRequest("talk.mp3")).settings.model_size == "tiny"
+
+
+def test_a_job_that_has_begun_is_asked_for_whatever_stands_beside_it_now(bench: Bench) -> None:
+    (bench.files.folder.path / "talk.mp3.settings.yaml").write_text("beam_size: many")
+    request = TranscriptionRequest("talk.mp3")
+    with pytest.raises(TranscriberError, match="beam_size"):
+        bench.checks.check_plain(request)
+    bench.kept = SETTINGS
+    assert bench.checks.check_plain(request).settings == SETTINGS
 
 
 def test_only_the_check_makes_checked_requests() -> None:
