@@ -1,4 +1,4 @@
-"""From packets to one line of 16 kHz mono samples that keeps the recording's own time."""
+"""From the packets of one track to its samples at 16 kHz, which keep the recording's own time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Discard, Disposition, Stream
 
 from modules.audio.errors import (
     bad_sample_rate,
@@ -24,17 +25,17 @@ from modules.audio.errors import (
 )
 from modules.audio.resampler import SAMPLE_RATE, Resampler, Samples
 from modules.audio.source import Source
+from modules.audio.timeline import Place, Timeline, stretch
+from modules.audio.tracks import Track
+from modules.config.media_types import demuxers
 
-#: Containers whose timestamps are kept by clock and not derived from byte counts: only there does
-#: a jump forward mean that sound is missing.
-_CLOCKED = {"matroska", "webm", "mov", "mpegts", "mpeg", "asf", "flv", "ogg", "mp3"}
-_GAP_S = 0.1
-_BACKWARDS_S = 1.0
-#: The longest gap that is believed where the container does not say how long the recording is.
-_UNDECLARED_GAP_S = 60.0
+_CLOCKED = demuxers(clocked=True)
 _READ_FAILURES_MAX = 16
 #: Fewer bytes per second than any codec needs, silence included: what is longer is nonsense.
 BYTES_PER_S_MIN = 8
+#: An MP3 frame refers to those before it. Where two files were joined, or the first bytes are lost,
+#: the next frame counts as damaged, though no sound is missing.
+_SEAMS_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Limits:
 class Facts:
     """What the container says. ``duration_s``: of the whole, as far as it can be believed;
     ``sound_s``: where the sound itself should end, None if that is not known; ``cut_off``: the file
-    stops in the middle of its own structure.
+    stops in the middle of its own structure; ``tracks``: all that can be decoded.
     """
 
     duration_s: float | None
@@ -63,13 +64,16 @@ class Facts:
     sample_rate: int
     channels: int
     has_video: bool
+    tracks: tuple[Track, ...]
 
 
 class Decoding:
-    """One pass over a recording, from its first packet to its last.
+    """One pass over a track, from its first packet to its last.
 
     Broken packets are left out and counted; where the container keeps time, the hole becomes
-    silence, so that what follows stays where it was. ``samples``: mono samples given out so far.
+    silence, so that what follows stays where it was. ``samples``: samples given out so far.
+    ``lines``: how many lines of samples there are: 2 for stereo, whose channels are not mixed yet.
+    ``broken_off``: whether reading failed before the end.
     """
 
     def __init__(
@@ -79,30 +83,36 @@ class Decoding:
         stream: AudioStream,
         limits: Limits,
         duration_s: float | None,
+        lines: int | None = None,
     ) -> None:
         self.samples = 0
         self.packets = 0
         self.corrupt = 0
         self.finished = False
-        self._broken_off = False
+        self._torn_end = False
+        self.lines = lines or lines_of(stream.codec_context.channels)
+        self.broken_off = False
         self._source = source
         self._container = container
         self._stream = stream
         self._limits = limits
         self._duration_s = duration_s
-        self._mixer = Resampler()
-        self._clock_s = 0.0  # seconds of input so far, silence that was put in included
-        self._origin_s: float | None = None
+        self._mixer = Resampler(self.lines)
+        self._is_mp3 = stream.codec_context.name.startswith("mp3")
         self._pcm = stream.codec_context.name.startswith("pcm_")
-        self._clocked = bool(_CLOCKED & set(container.format.name.split(",")))
+        self._earliest_s: float | None = None
+        self._timeline: Timeline | None = None
+        if _CLOCKED & set(container.format.name.split(",")):
+            self._timeline = Timeline(self._origin, self._credible, duration_s is not None)
 
-    def mono(self) -> Iterator[Samples]:
-        """All samples as pieces of any length: float32, mono, 16 kHz, finite, within -1..1.
+    def sound(self) -> Iterator[Samples]:
+        """All samples as pieces of any length: float32, 16 kHz, finite, within -1..1, shape
+        ``(lines, n)``.
 
         Raises MediaError for a limit that is passed and for a file without any sound in it,
         StorageError if the file cannot be read.
         """
-        # Each frame together with the next one: see _gap_before.
+        # Each frame together with the next one: see Timeline.place.
         frames = chain.from_iterable(self.decoded())
         for frame, following in pairwise(chain(frames, [None])):
             if frame is not None:
@@ -121,18 +131,22 @@ class Decoding:
             yield self._decode(packet)
         yield self._decode(None)
 
-    def damage(self, facts: Facts) -> str | None:
-        """What is missing from the recording, in plain words; None if nothing is known to be."""
+    def damage(self, facts: Facts | None) -> str | None:
+        """What is missing from the recording, in plain words; None if nothing is known to be.
+
+        ``facts``: what the container says of its end, if that is known.
+        """
         notes = []
-        if self.corrupt:
-            notes.append(f"damaged pieces: {self.corrupt} of {self.packets}")
         end_s = self.samples / SAMPLE_RATE
-        if self._broken_off or self._source.gave_up:
+        seams = _SEAMS_MAX if self._is_mp3 and not self._torn_end else 0
+        if self.corrupt > seams:
+            notes.append(f"damaged pieces: {self.corrupt} of {self.packets}")
+        if self.broken_off or self._source.gave_up:
             notes.append(f"it could not be read beyond {clock_time(end_s)}")
-        elif self.finished and _ends_before(end_s, facts.sound_s):
+        elif facts and self.finished and _ends_before(end_s, facts.sound_s):
             said = clock_time(facts.sound_s or 0.0)
             notes.append(f"its sound ends at {clock_time(end_s)}, where {said} was announced")
-        if facts.cut_off:
+        if facts and facts.cut_off:
             notes.append("the file is cut off at its end")
         return f"The recording is incomplete: {'; '.join(notes)}." if notes else None
 
@@ -140,8 +154,8 @@ class Decoding:
         failures = 0
         while failures < _READ_FAILURES_MAX:
             try:
-                for packet in self._container.demux(self._stream):
-                    if packet.size:  # PyAV ends with an empty one; decoded() flushes by itself
+                for packet in self._container.demux():
+                    if packet.size and self._is_ours(packet):  # PyAV ends with an empty one
                         failures = 0
                         self._source.fruitful()
                         yield packet
@@ -151,62 +165,77 @@ class Decoding:
             except (av.FFmpegError, OSError):
                 self._source.raise_failure()
                 failures += 1
-        self._broken_off = True
+        self.broken_off = True
+
+    def _is_ours(self, packet: Any) -> bool:
+        """Whether a packet belongs to the track; until its first, those of others tell when the
+        recording begins, which FFmpeg cannot say of a picture that it may not decode.
+        """
+        ours: bool = packet.stream.index == self._stream.index
+        if self.packets:
+            return ours
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is not None and packet.time_base is not None and is_heard_or_seen(packet.stream):
+            begins_s = float(time * packet.time_base)
+            self._earliest_s = min(begins_s, self._earliest_s or begins_s)
+        if ours:
+            for other in self._container.streams:
+                if other.index != self._stream.index:
+                    other.discard = Discard.all
+        return ours
+
+    def _origin(self, first_s: float) -> float:
+        """The timestamp at which the recording begins: the earliest of any track."""
+        start: int | None = self._container.start_time  # PyAV has None for unknown
+        known = [first_s] if start is None else [start / 1e6]
+        return min(known if self._earliest_s is None else [*known, self._earliest_s])
 
     def _decode(self, packet: Any) -> list[AudioFrame]:
         try:
             frames = self._stream.decode(packet)
-        except (av.FFmpegError, OSError):
+        except (av.FFmpegError, OSError, ValueError):
             self._source.raise_failure()
-            self.corrupt += packet is not None
+            self._count(packet, True)
             return []
         # The last piece of PCM is shorter than the others, and FFmpeg calls that corrupt.
-        if packet is not None and packet.is_corrupt and not self._pcm:
-            self.corrupt += 1
+        self._count(packet, packet is not None and packet.is_corrupt and not self._pcm)
         for frame in frames:
             check_shape(frame.sample_rate, frame.layout.nb_channels, self._limits)
         return frames
 
+    def _count(self, packet: Any, corrupt: bool) -> None:
+        if packet is not None:
+            self.corrupt += corrupt
+            self._torn_end = corrupt
+
     def _in_time(self, frame: AudioFrame, following: AudioFrame | None) -> Iterator[Samples]:
-        gap_s = self._gap_before(frame, following)
-        if gap_s:
+        if self._timeline is None:
+            yield from self._mixer.mix(frame)
+            return
+        place = self._timeline.place(frame, following)
+        if place.silence_s:
             yield from self._mixer.flush()
-            self._clock_s += gap_s
-            yield from _silence(round(self._clock_s * SAMPLE_RATE) - self.samples)
-        self._clock_s += frame.samples / frame.sample_rate
-        yield from self._mixer.mix(frame)
+            before = self._timeline.samples - round(frame.samples / frame.sample_rate * SAMPLE_RATE)
+            yield from _silence(before - self.samples, self.lines)
+        yield from self._stretched(self._mixer.mix(frame), place)
 
-    def _gap_before(self, frame: AudioFrame, following: AudioFrame | None) -> float:
-        """Seconds of silence due before this frame; 0 without credible timestamps."""
-        pts_s = frame.time
-        if not self._clocked or pts_s is None:
-            return 0.0
-        if self._origin_s is None:
-            start: int | None = self._container.start_time  # PyAV has None for unknown
-            self._origin_s = pts_s if start is None else start / 1e6
-        gap_s = pts_s - self._origin_s - self._clock_s
-        if -_BACKWARDS_S <= gap_s <= _GAP_S:
-            return 0.0
-        if following is not None and following.time is not None and following.time < pts_s:
-            return 0.0  # one broken timestamp: the next frame is back in line
-        if gap_s > 0 and self._credible(gap_s):
-            return gap_s
-        # The clock was set anew in the middle, or lies: count on from here.
-        self._origin_s = pts_s - self._clock_s
-        return 0.0
+    def _stretched(self, pieces: Iterator[Samples], place: Place) -> Iterator[Samples]:
+        assert self._timeline is not None
+        lag_s = place.lag_s
+        for piece in pieces:
+            longer, by_s = stretch(piece, lag_s)
+            self._timeline.stretched(by_s)
+            lag_s -= by_s
+            yield longer
 
-    def _credible(self, gap_s: float) -> bool:
-        """A few bytes must not become days of silence."""
-        end_s = self._clock_s + gap_s
-        if end_s > self._limits.max_duration_s:
-            return False
-        if self._duration_s is None:
-            return gap_s <= _UNDECLARED_GAP_S
-        return end_s <= self._duration_s + 1.0
+    def _credible(self, end_s: float) -> bool:
+        """Whether the recording may last until there."""
+        declared_s = self._limits.max_duration_s if self._duration_s is None else self._duration_s
+        return end_s <= min(self._limits.max_duration_s, declared_s + 1.0)
 
     def _counted(self, pieces: Iterator[Samples]) -> Iterator[Samples]:
         for piece in pieces:
-            self.samples += len(piece)
+            self.samples += piece.shape[1]
             decoded_s = self.samples / SAMPLE_RATE
             if decoded_s > self._limits.max_duration_s:
                 raise too_long(decoded_s, self._limits.max_duration_s)
@@ -225,12 +254,24 @@ def _ends_before(end_s: float, sound_s: float | None) -> bool:
     return sound_s is not None and end_s < sound_s - max(0.5, 0.002 * sound_s)
 
 
-def _silence(count: int) -> Iterator[Samples]:
+def _silence(count: int, lines: int) -> Iterator[Samples]:
     """``count`` zeros in pieces of at most ten seconds: a gap may be hours long."""
     while count > 0:
         piece = min(count, 10 * SAMPLE_RATE)
-        yield np.zeros(piece, dtype=np.float32)
+        yield np.zeros((lines, piece), dtype=np.float32)
         count -= piece
+
+
+def lines_of(channels: int) -> int:
+    """2 for stereo, whose channels are looked at before they are mixed; 1 for all else."""
+    return 2 if channels == 2 else 1
+
+
+def is_heard_or_seen(stream: Stream) -> bool:
+    """Whether this is sound or a film, rather than a cover picture, subtitles or data."""
+    if stream.type == "video":
+        return not stream.disposition & Disposition.attached_pic
+    return stream.type == "audio"
 
 
 def check_shape(sample_rate: int, channels: int, limits: Limits) -> None:

@@ -91,6 +91,16 @@ def not_media(source: Source, details: str | None = None) -> MediaError:
     return MediaError("not_media", message, details=details, remedy=RESEND)
 
 
+def not_readable(source: Source, details: str) -> MediaError:
+    """For an error inside a library: it names the file's beginning for whoever reads it."""
+    return MediaError(
+        "not_media",
+        f"The file cannot be read as a recording; it begins with {source.peek(12)!r}.",
+        details=details,
+        remedy=RESEND,
+    )
+
+
 def is_unfinished(source: Source) -> bool:
     """Whether this is an MP4 or MOV file whose recorder never got to write the index."""
     kind = source.peek(8)[4:]

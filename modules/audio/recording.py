@@ -7,19 +7,38 @@ closed list of containers and no video decoder.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from modules.audio.decoder import Decoding, Facts, Limits
-from modules.audio.errors import empty_file
-from modules.audio.probe import opened, probe, sound_track
+from modules.audio.decoder import Facts, Limits, lines_of
+from modules.audio.errors import empty_file, not_readable
+from modules.audio.level import levelled
+from modules.audio.mixing import MINUTE, Detector, Stereo, Tracks, minutes
+from modules.audio.probe import probe
 from modules.audio.resampler import SAMPLE_RATE, Samples
 from modules.audio.source import Source
+from modules.audio.track_reader import TrackReader
+from modules.audio.tracks import Choice, choose
+from modules.errors import TranscriberError
 
-__all__ = ["SAMPLE_RATE", "Limits", "Recording", "Samples", "open_recording"]
+__all__ = ["SAMPLE_RATE", "Hearing", "Limits", "Recording", "Samples", "open_recording"]
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What of a recording is meant. ``detect``: finds speech, to tell which channels and tracks
+    have any; without it all are mixed alike. ``tracks`` and ``language``: the settings
+    ``audio_tracks`` and ``language``.
+    """
+
+    detect: Detector | None = None
+    tracks: str = "auto"
+    language: str = "auto"
 
 
 class Recording:
@@ -28,7 +47,7 @@ class Recording:
     ``duration_s`` is None where the container does not say, or says what cannot be.
     """
 
-    def __init__(self, source: Source, limits: Limits, facts: Facts) -> None:
+    def __init__(self, source: Source, limits: Limits, facts: Facts, hearing: Hearing) -> None:
         self.duration_s = facts.duration_s
         self.format_name = facts.format_name
         self.codec = facts.codec
@@ -38,7 +57,10 @@ class Recording:
         self._facts = facts
         self._source = source
         self._limits = limits
-        self._decoding: Decoding | None = None
+        self._detect = hearing.detect
+        self.choice: Choice = choose(facts.tracks, hearing.tracks, hearing.language)
+        self._readers: list[TrackReader] = []
+        self._stereo: list[Stereo] = []
 
     def __enter__(self) -> Recording:
         return self
@@ -57,36 +79,68 @@ class Recording:
     @property
     def read_fraction(self) -> float:
         """Share of the file's bytes that the present pass has read, 0 to 1."""
-        return self._source.fraction if self._decoding else 0.0
+        return self._source.fraction if self._readers else 0.0
 
     @property
     def decoded_s(self) -> float:
         """Seconds of sound that the present pass has decoded, skipped ones included."""
-        return self._decoding.samples / SAMPLE_RATE if self._decoding else 0.0
+        return max((reader.samples for reader in self._readers), default=0) / SAMPLE_RATE
 
     @property
     def partial(self) -> str | None:
         """What the present pass found missing or damaged, in plain words; None if nothing."""
-        return self._decoding.damage(self._facts) if self._decoding else None
+        return next((reader.damage for reader in self._readers if reader.damage), None)
 
     def blocks(self, start_s: float = 0.0, block_s: float = 1.0) -> Iterator[Samples]:
         """The sound from ``start_s`` on: float32, mono, 16 kHz, within -1..1, shape ``(n,)``.
 
         Every block but the last holds ``block_s`` seconds. The samples are the same whatever
         ``start_s`` is, so it always decodes from the beginning. One pass at a time.
-        Raises MediaError and StorageError.
+        Raises MediaError and StorageError, and nothing that comes from a library.
         """
-        self._decoding = None
-        with opened(self._source) as container:
-            stream = sound_track(container, self._source)
-            self._decoding = Decoding(
-                self._source, container, stream, self._limits, self.duration_s
-            )
-            pieces = _skip(self._decoding.mono(), round(start_s * SAMPLE_RATE))
-            yield from _regroup(pieces, max(1, round(block_s * SAMPLE_RATE)))
+        with library_errors(self._source):
+            pieces = levelled(_regroup(self._mono(), SAMPLE_RATE))
+            wanted = _skip(pieces, round(start_s * SAMPLE_RATE))
+            yield from _regroup(wanted, max(1, round(block_s * SAMPLE_RATE)))
+
+    def _mono(self) -> Iterator[Samples]:
+        """All that is heard as one line, shape ``(n,)``."""
+        heard = self.choice.heard
+        self._stereo = []
+        if len(heard) < 2:
+            # By its number only where there is a choice: FFmpeg may find more tracks on the way.
+            number = heard[0].number if heard and len(self._facts.tracks) > 1 else None
+            channels = heard[0].channels if heard else self.channels
+            self._readers = [TrackReader(self._source, self._limits, self._facts, number)]
+            yield from self._track(self._readers[0], channels)
+            return
+        with contextlib.ExitStack() as opened:
+            sources = [self._source, *(opened.enter_context(self._source.twin()) for _ in heard[1:])]
+            self._readers = [
+                TrackReader(source, self._limits, self._facts, track.number)
+                for source, track in zip(sources, heard, strict=True)
+            ]
+            tracks = [
+                _regroup(self._track(reader, track.channels), MINUTE)
+                for reader, track in zip(self._readers, heard, strict=True)
+            ]
+            yield from _together(tracks, all(track.channels == 1 for track in heard), self._detect)
+
+    def _track(self, reader: TrackReader, channels: int) -> Iterator[Samples]:
+        """A track as one line; of stereo the channels that speak."""
+        lines = lines_of(channels)
+        sound = reader.sound(lines)
+        if lines == 1:
+            yield from (piece[0] for piece in sound)
+        elif self._detect is None:
+            yield from (piece.mean(axis=0) for piece in sound)
+        else:
+            stereo = Stereo(self._detect)
+            self._stereo.append(stereo)
+            yield from map(stereo.mixed, minutes(sound))
 
 
-def open_recording(path: Path, limits: Limits) -> Recording:
+def open_recording(path: Path, limits: Limits, hearing: Hearing = Hearing()) -> Recording:
     """Look a file over and decode its first packets. The caller closes what it gets.
 
     Raises MediaError if it is no recording or over a limit, StorageError if it cannot be read.
@@ -95,10 +149,43 @@ def open_recording(path: Path, limits: Limits) -> Recording:
     try:
         if not source.size:
             raise empty_file()
-        return Recording(source, limits, probe(source, limits))
+        with library_errors(source):
+            return Recording(source, limits, probe(source, limits), hearing)
     except BaseException:
         source.close()
         raise
+
+
+@contextlib.contextmanager
+def library_errors(source: Source) -> Iterator[None]:
+    """The boundary: whatever a library raises about a file becomes an error of ours.
+
+    Memory that runs out is not the file's error, and passes.
+    """
+    try:
+        yield
+    except (TranscriberError, MemoryError):
+        raise
+    except Exception as error:
+        source.raise_failure()
+        raise not_readable(source, f"{type(error).__name__}: {error}") from error
+
+
+def _together(
+    tracks: list[Iterator[Samples]], mono: bool, detect: Detector | None
+) -> Iterator[Samples]:
+    """Tracks side by side, minute by minute, the shorter ones filled up with silence."""
+    mixer = Tracks(detect, mono) if detect else None
+    while True:
+        parts = [next(track, _NOTHING) for track in tracks]
+        longest = max(map(len, parts))
+        if not longest:
+            return
+        lines = [np.pad(part, (0, longest - len(part))) for part in parts]
+        yield mixer.mixed(lines) if mixer else np.mean(lines, axis=0)
+
+
+_NOTHING: Samples = np.zeros(0, dtype=np.float32)
 
 
 def _skip(pieces: Iterable[Samples], count: int) -> Iterator[Samples]:

@@ -1,4 +1,4 @@
-"""Sound of any rate, format and layout to 16 kHz mono."""
+"""Sound of any rate, format and layout to one or two lines of 16 kHz float samples."""
 
 from __future__ import annotations
 
@@ -18,20 +18,29 @@ SAMPLE_RATE = 16_000
 
 
 class Resampler:
-    """Frames of any rate, format and layout to float32 mono at 16 kHz."""
+    """Frames of any rate, format and layout to float32 at 16 kHz, shape ``(lines, n)``.
 
-    def __init__(self) -> None:
+    ``lines``: 2 keeps the channels of stereo apart, 1 mixes all. A frame of another number of
+    channels than ``lines`` is mixed by FFmpeg's rules, or evenly where it has none.
+    """
+
+    def __init__(self, lines: int = 1) -> None:
+        self._lines = lines
         self._shape: tuple[str, str, int] | None = None
         self._resampler: AudioResampler | None = None
-        self._averages = False
+        self._evenly = False
 
     def mix(self, frame: AudioFrame) -> Iterator[Samples]:
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if shape != self._shape:  # some broadcasts change from stereo to 5.1 in the middle
             yield from self.flush()
-            self._start(frame, shape)
+            self._shape = shape
+            # FFmpeg knows how to mix named layouts; of 12 microphones in a WAV it knows nothing,
+            # and of ambisonic sound or of two rear loudspeakers alone it makes an error.
+            self._evenly = not _is_mixable(frame, self._lines)
+            self._start()
         frame.pts = None  # time is kept by Decoding; the resampler only counts samples
-        yield from self._push(_average(frame) if self._averages else frame)
+        yield from self._push(_evenly(frame, self._lines) if self._evenly else frame)
 
     def flush(self) -> Iterator[Samples]:
         """What the filter still holds. The next frame starts a new one."""
@@ -39,15 +48,12 @@ class Resampler:
             yield from self._push(None)
         self._resampler = self._shape = None
 
-    def _start(self, frame: AudioFrame, shape: tuple[str, str, int]) -> None:
-        self._shape = shape
-        # FFmpeg knows how to mix named layouts; of 12 microphones in a WAV it knows nothing.
-        self._averages = frame.layout.nb_channels > 2 and "channels" in frame.layout.name
+    def _start(self) -> None:
         # Without rematrix_maxval a float mix of two equal channels comes out over full scale.
         # frame_size: one array a second instead of fifty; that alone doubles the speed.
         self._resampler = AudioResampler(
             "flt",
-            "mono",
+            _layout(self._lines),
             SAMPLE_RATE,
             frame_size=SAMPLE_RATE,
             options={"rematrix_maxval": "1.0"},
@@ -65,7 +71,8 @@ class Resampler:
                 remedy="Export the recording again as MP3 or WAV.",
             ) from error
         for piece in pieces:
-            yield _clean(piece.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+            values = piece.to_ndarray().reshape(-1, self._lines).T
+            yield _clean(np.ascontiguousarray(values, dtype=np.float32))
 
 
 def _clean(samples: Samples) -> Samples:
@@ -74,18 +81,45 @@ def _clean(samples: Samples) -> Samples:
     return np.clip(finite, -1.0, 1.0)
 
 
-def _average(frame: AudioFrame) -> AudioFrame:
-    """All channels alike, as mono float."""
-    channels = frame.layout.nb_channels
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, channels).T
-    scaled = values.astype(np.float64)
-    if values.dtype.kind == "u":
-        scaled = scaled / 128 - 1  # the only unsigned samples that FFmpeg has are of 8 bits
-    elif values.dtype.kind == "i":
-        scaled /= 2 ** (8 * values.dtype.itemsize - 1)
-    mean = np.ascontiguousarray(scaled.mean(axis=0, keepdims=True), dtype=np.float32)
-    mixed = AudioFrame.from_ndarray(mean, format="flt", layout="mono")
+def _layout(lines: int) -> str:
+    return "mono" if lines == 1 else "stereo"
+
+
+def _is_mixable(frame: AudioFrame, lines: int) -> bool:
+    """Whether FFmpeg converts this layout; tried with silence, so that no sound is lost by it."""
+    layout = frame.layout
+    if layout.nb_channels > 2 and "channels" in layout.name:
+        return False  # it would take microphones for loudspeakers
+    try:
+        blank = AudioFrame(format=frame.format.name, layout=layout.name, samples=1024)
+        blank.sample_rate = frame.sample_rate
+        AudioResampler("flt", _layout(lines), SAMPLE_RATE).resample(blank)
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _evenly(frame: AudioFrame, lines: int) -> AudioFrame:
+    """All channels alike, as float; of ambisonic sound the first, which has all directions."""
+    values = _floats(frame)
+    if "ambisonic" in frame.layout.name:
+        values = values[:1]
+    if len(values) != lines:
+        values = np.tile(values.mean(axis=0, keepdims=True), (lines, 1))
+    packed = np.ascontiguousarray(values.T.reshape(1, -1), dtype=np.float32)
+    mixed = AudioFrame.from_ndarray(packed, format="flt", layout=_layout(lines))
     mixed.sample_rate = frame.sample_rate
     return mixed
+
+
+def _floats(frame: AudioFrame) -> NDArray[np.float64]:
+    """Samples within -1..1, shape ``(channels, n)``."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    scaled = values.astype(np.float64)
+    if values.dtype.kind == "u":
+        return scaled / 128 - 1  # the only unsigned samples that FFmpeg has are of 8 bits
+    if values.dtype.kind == "i":
+        scaled /= 2 ** (8 * values.dtype.itemsize - 1)
+    return scaled

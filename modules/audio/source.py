@@ -39,6 +39,16 @@ class Source:
     """
 
     def __init__(self, path: Path) -> None:
+        self._take(_open_regular(path))
+
+    def twin(self) -> Source:
+        """The same file once more, with a place of its own to read at."""
+        twin = Source.__new__(Source)
+        twin._take(os.dup(self._fd))
+        twin._patches = self._patches
+        return twin
+
+    def _take(self, fd: int) -> None:
         self.failure: OSError | MediaError | None = None
         self.header_budget: int | None = HEADER_BYTES_MAX
         #: Whether all bytes belong to the one track that is wanted, so that none may be in vain.
@@ -48,8 +58,11 @@ class Source:
         self.gave_up = False
         self._piece = self._barren = 0
         self._seam = b""
-        self._fd = _open_regular(path)
-        self.size = os.fstat(self._fd).st_size
+        #: Where the file begins for FFmpeg: a later part of one that was chained.
+        self._base = 0
+        self._patches: tuple[tuple[int, bytes], ...] = ()
+        self._fd = fd
+        self.size = os.fstat(fd).st_size
 
     def __enter__(self) -> Source:
         return self
@@ -72,9 +85,12 @@ class Source:
         """How much of the file lies behind the place that was read last, 0 to 1."""
         return min(1.0, self._position / self.size) if self.size else 1.0
 
-    def begin(self) -> None:
-        """Back to the first byte, with a fresh allowance for what comes before the sound."""
-        self._position = 0
+    def begin(self, base: int = 0) -> None:
+        """Back to the first byte, with a fresh allowance for what comes before the sound.
+
+        ``base``: the byte of the file that is to be the first.
+        """
+        self._position = self._base = base
         self.header_budget = HEADER_BYTES_MAX
         self.single_track = self.gave_up = False
         self._seam = b""
@@ -83,6 +99,10 @@ class Source:
     def fruitful(self) -> None:
         """A packet came of what was read so far."""
         self._piece = self._barren = 0
+
+    def patch(self, offset: int, content: bytes) -> None:
+        """Have FFmpeg read other bytes than the file has at ``offset``."""
+        self._patches = (*self._patches, (offset, content))
 
     def peek(self, count: int, offset: int = 0) -> bytes:
         """Up to ``count`` bytes from ``offset``, not moving the position. Raises StorageError."""
@@ -103,19 +123,23 @@ class Source:
         except OSError as error:
             self.failure = error
             raise
+        for offset, content in self._patches:
+            data = _overlaid(data, offset - self._position, content)
         self._position += len(data)
         self._spend(data)
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"cannot seek to {base + offset}")
-        self._position = base + offset
-        return self._position
+        start = {
+            os.SEEK_SET: self._base, os.SEEK_CUR: self._position, os.SEEK_END: self.size,
+        }[whence]  # fmt: skip
+        if start + offset < self._base:
+            raise ValueError(f"cannot seek to {start + offset}")
+        self._position = start + offset
+        return self._position - self._base
 
     def tell(self) -> int:
-        return self._position
+        return self._position - self._base
 
     def raise_failure(self) -> None:
         """Raise StorageError if a read has failed, MediaError if one was refused."""
@@ -147,6 +171,14 @@ class Source:
             remedy="Export the recording again as an ordinary MP3, M4A or WAV file.",
         )
         raise self.failure
+
+
+def _overlaid(data: bytes, at: int, content: bytes) -> bytes:
+    """``data`` with ``content`` in place of the bytes from ``at`` on, as far as it covers them."""
+    first, last = max(at, 0), min(at + len(content), len(data))
+    if first >= last:
+        return data
+    return data[:first] + content[first - at : last - at] + data[last:]
 
 
 def raise_storage_error(error: OSError) -> NoReturn:

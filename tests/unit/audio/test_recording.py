@@ -23,7 +23,7 @@ from modules.audio import source as media_source
 from modules.audio.decoder import Limits
 from modules.audio.errors import describe
 from modules.audio.probe import _CONTAINERS
-from modules.audio.recording import Recording, open_recording
+from modules.audio.recording import Hearing, Recording, open_recording
 from modules.audio.resampler import SAMPLE_RATE, Samples
 from modules.errors import MediaError, StorageError
 from tests.hostile.bombs import bombs, silent_flac
@@ -295,20 +295,47 @@ def test_not_a_number_becomes_silence_and_loud_is_clipped(tmp_path: Path) -> Non
     assert samples[150] == 0.25
 
 
-def test_the_default_track_is_taken(tmp_path: Path) -> None:
-    path = tmp_path / "two.mka"
+def two_tracks(path: Path, labels: tuple[dict[str, str], dict[str, str]]) -> Path:
+    """Tones of 440 and 880 Hz in two mono tracks, of which players take the second."""
     with av.open(str(path), "w", format="matroska") as output:
         tracks: list[Any] = []
         for default in (0, 1):
             tracks.append(output.add_stream("pcm_s16le", rate=16_000, layout="mono"))
             tracks[-1].disposition = default
+            tracks[-1].metadata.update(labels[default])
         for track, hertz in zip(tracks, (440.0, 880.0), strict=True):
             samples = tone(1, 16_000, 1, hertz)
             frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
             frame.sample_rate, frame.pts, frame.time_base = 16_000, 0, Fraction(1, 16_000)
             output.mux(track.encode(frame))
             output.mux(track.encode(None))
-    assert pitch(sound(path)) == pytest.approx(880, abs=1)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("labels", "hearing", "hertz"),
+    [
+        (({"language": "eng"}, {"language": "rus"}), {}, {880}),
+        (({"language": "eng"}, {"language": "rus"}), {"language": "en"}, {440}),
+        (({"language": "eng"}, {"language": "rus"}), {"language": "ru"}, {880}),
+        (({"language": "eng"}, {"language": "rus"}), {"tracks": "en"}, {440}),
+        (({"language": "eng"}, {"language": "rus"}), {"tracks": "1"}, {440}),
+        (({"language": "eng"}, {"language": "rus"}), {"tracks": "all"}, {440, 880}),
+        (({}, {"title": "Director's commentary"}), {}, {440}),
+        (({}, {}), {}, {440, 880}),
+    ],
+)
+def test_the_tracks_that_are_meant_are_heard(
+    tmp_path: Path,
+    labels: tuple[dict[str, str], dict[str, str]],
+    hearing: dict[str, str],
+    hertz: set[int],
+) -> None:
+    path = two_tracks(tmp_path / "two.mka", labels)
+    with open_recording(path, LIMITS, Hearing(**hearing)) as recording:  # type: ignore[arg-type]
+        spectrum = np.abs(np.fft.rfft(joined(recording)))
+        assert len(recording.choice.left_out) == 2 - len(hertz)
+    assert {tone for tone in (440, 880) if spectrum[tone] > 0.2 * spectrum.max()} == hertz
 
 
 # Time

@@ -1,0 +1,69 @@
+"""One sound track from its first sample to its last, through all parts of a chained file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from modules.audio.decoder import Decoding, Facts, Limits
+from modules.audio.headers import next_link
+from modules.audio.probe import opened, sound_track
+from modules.audio.resampler import Samples
+from modules.audio.source import Source
+from modules.errors import MediaError
+
+
+class TrackReader:
+    """One pass over a track. ``source`` is its own, as tracks are read side by side.
+
+    ``number``: as in ``Track``; None for the one that players take. ``lines``: as in ``Decoding``.
+    """
+
+    def __init__(self, source: Source, limits: Limits, facts: Facts, number: int | None) -> None:
+        self._source = source
+        self._limits = limits
+        self._facts = facts
+        self._number = number
+        self._decoding: Decoding | None = None
+        self._before = 0  # samples of parts that are done
+
+    @property
+    def samples(self) -> int:
+        return self._before + (self._decoding.samples if self._decoding else 0)
+
+    @property
+    def damage(self) -> str | None:
+        """What is missing, in plain words; None if nothing is known to be."""
+        if self._decoding is None:
+            return None
+        return self._decoding.damage(self._facts if not self._before else None)
+
+    def sound(self, lines: int) -> Iterator[Samples]:
+        """See ``Decoding.sound``; of ``lines`` lines, whatever the file has further on."""
+        base: int | None = 0
+        while base is not None:
+            with opened(self._source, base) as container:
+                stream = sound_track(container, self._source, self._number)
+                self._decoding = Decoding(
+                    self._source, container, stream, self._limits, self._facts.duration_s, lines
+                )
+                yield from self._decoding.sound()
+            base = self._next(base)
+
+    def _next(self, base: int) -> int | None:
+        """Where a part of a chained file begins that FFmpeg does not read by itself."""
+        assert self._decoding is not None
+        if not self._decoding.broken_off or not self._facts.format_name.startswith("ogg"):
+            return None
+        link = next_link(self._source, base)
+        if link is None or not self._is_sound(link):
+            return None
+        self._before += self._decoding.samples
+        return link
+
+    def _is_sound(self, base: int) -> bool:
+        try:
+            with opened(self._source, base) as container:
+                sound_track(container, self._source, self._number)
+        except MediaError:
+            return False
+        return True
