@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from modules.config.schema import Config
@@ -25,7 +25,12 @@ _KINDS = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "tuple_type": "must be a list, such as [txt, srt]",
+    "list_type": "must be a list",
+    "string_too_short": "must not be empty",
 }
+
+#: What to do about a key without a value.
+_LEFT_EMPTY = "has no value; give it one, or remove the line to use the default"
 
 
 def dotted(key: Key) -> str:
@@ -33,13 +38,26 @@ def dotted(key: Key) -> str:
 
 
 def shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()  # as it is written in the file
+    """A value as it is written in a file or a request, never as Python writes its classes."""
     try:
-        text = repr(value)
-    except ValueError:
+        text = _written(value)
+    except (ValueError, RecursionError):
         return "a number with thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return repr(value)
+    if isinstance(value, bytes):
+        return repr(value.decode("utf-8", "replace"))
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_written(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list | tuple | set):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    return "null" if value is None else str(value)  # YAML has dates
 
 
 def _fields(section: str | None = None) -> Mapping[str, Any]:
@@ -63,16 +81,25 @@ def _unknown(key: Key) -> str:
     return f"is not a known key; known here: {', '.join(_fields(section))}"
 
 
-def sentence(error: Mapping[str, Any]) -> str:
-    """One pydantic error as ``must be …, got …`` and, where there is one, a remedy."""
+def sentence(
+    error: Mapping[str, Any],
+    unknown: Callable[[Key], str] = _unknown,
+    left_empty: str = _LEFT_EMPTY,
+) -> str:
+    """One pydantic error as ``must be …, got …`` and, where there is one, a remedy.
+
+    ``unknown``: the message about a key that is not known; ``left_empty``: about one without value.
+    """
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     secret = bool(error["loc"]) and error["loc"][-1] in SECRETS
     got = "" if secret else f", got {shown(value)}"
     if kind in ("extra_forbidden", "invalid_key"):
-        return _unknown(error["loc"])
+        return unknown(error["loc"])
+    if kind == "missing":
+        return "is missing; it must be given"
     if value is None:
-        return "has no value; give it one, or remove the line to use the default"
-    if kind == "model_type":
+        return left_empty
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"must be a section with keys of its own{got}"
     if kind == "literal_error":
         allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
@@ -82,4 +109,6 @@ def sentence(error: Mapping[str, Any]) -> str:
         return f"{rule}{got}{''.join(hint)}"
     if kind == "string_type":
         return f"must be text{got}; put it in quotes"
+    if kind == "string_too_long":
+        return f"must have at most {context['max_length']} characters{got}"
     return f"{_KINDS.get(kind, error['msg'])}{got}"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from modules.config.messages import Problem, dotted, sentence, shown
 from modules.config.schema import WhisperxConfig
 from modules.config.settings import TranscriptionSettings
-from modules.config.types import MODEL_SIZES, nearest
+from modules.config.types import MODEL_SIZES, is_blank, nearest
 from modules.config.yaml_reader import PlainLoader, parse
 
 #: More than twice the number of keys; a larger file is not a settings file.
@@ -42,7 +42,11 @@ def _checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Proble
         for key in tree
         if key not in fields
     ]
-    known = {key: value for key, value in tree.items() if key in fields}
+    known = {
+        key: value
+        for key, value in tree.items()
+        if key in fields and not (key == "language" and is_blank(value))
+    }
     size = known.get("model_size")
     if isinstance(size, str) and size not in MODEL_SIZES:
         problems.append((("model_size",), f"model_size: {_no_size(size)}"))

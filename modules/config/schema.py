@@ -8,7 +8,7 @@ between the two.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    model_validator,
 )
 
 from modules.config.settings import TranscriptionSettings
@@ -42,6 +43,7 @@ from modules.config.types import (
     VadMethod,
     between,
     distinct,
+    is_blank,
     names,
 )
 
@@ -104,6 +106,14 @@ class WhisperxConfig(_Section):
     cpu_threads: Annotated[int, between(1, 64)] = 2
     batch_size: Annotated[int, between(1, 64)] = 8
     allow_download: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blank_language(cls, tree: Any) -> Any:
+        """An empty language counts as not given, as an empty variable does."""
+        if isinstance(tree, dict) and is_blank(tree.get("language")):
+            return {key: value for key, value in tree.items() if key != "language"}
+        return tree
 
 
 class ProcessingConfig(_Section):

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from modules.config.languages import LANGUAGE_CODES, LANGUAGES
+from modules.config.languages import LANGUAGE_CODES, language_hint, language_of, language_pattern
 
 MODEL_SIZES = (
     "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en",
@@ -87,12 +87,16 @@ def _model_size(value: str, info: ValidationInfo) -> str:
 
 
 def _language(value: str) -> str:
-    code = value.lower()
-    if code in LANGUAGE_CODES or code in ("auto", "mixed"):
-        return code
-    named = next((c for c, name in LANGUAGES.items() if name == code), None)
-    hint = f"; did you mean {named}?" if named else nearest(code, sorted(LANGUAGE_CODES))
-    raise ValueError("must be auto, mixed or a Whisper language code such as ru", hint)
+    code = language_of(value)
+    if code is None:
+        rule = "must be auto, mixed or a language that Whisper knows, such as ru or Russian"
+        raise ValueError(rule, language_hint(value))
+    return code
+
+
+def is_blank(language: object) -> bool:
+    """Whether a language is not given: forms and settings of other programs leave it empty."""
+    return isinstance(language, str) and not language.strip()
 
 
 def _filled(value: str) -> str:
@@ -172,7 +176,7 @@ ModelSize = Annotated[
 Language = Annotated[
     str,
     AfterValidator(_language),
-    _words("auto", "mixed", *sorted(LANGUAGE_CODES), besides="[A-Z]"),
+    _words("auto", "mixed", *sorted(LANGUAGE_CODES), besides=language_pattern()),
 ]
 
 Temperature = Annotated[float, between(0, 1)]

@@ -71,8 +71,8 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
 
 def _within_limits(settings: TranscriptionSettings) -> TranscriptionSettings:
     """Everyone who can write to the share may have written this: the usual limits hold here too."""
-    WhisperxConfig.model_validate(settings.model_dump())
-    return settings
+    checked = WhisperxConfig.model_validate(settings.model_dump())
+    return settings.model_copy(update={"language": checked.language})
 
 
 def moment(text: str) -> datetime:

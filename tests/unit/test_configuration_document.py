@@ -143,7 +143,7 @@ def test_an_editor_finds_no_fault_with_what_the_program_takes(text: str, tmp_pat
         "api: {port: 65536}",
         "api: {prot: 8000}",
         "api: {workers: 2}",
-        "whisperx: {language: russian}",
+        "whisperx: {language: rusian}",
         "whisperx: {model_size: huge}",
         "whisperx: {vad_onset: 0}",
         "output: {formats: [pdf]}",

@@ -188,9 +188,9 @@ COMPLAINTS = [
     # YAML reads a bare "no", which is Norwegian, as false.
     ("whisperx: {language: no}", "whisperx.language: must be text, got false; put it in quotes"),
     (
-        "whisperx: {language: russian}",
-        "whisperx.language: must be auto, mixed or a Whisper language code such as ru, "
-        "got 'russian'; did you mean ru?",
+        "whisperx: {language: rusian}",
+        "whisperx.language: must be auto, mixed or a language that Whisper knows, such as "
+        "ru or Russian, got 'rusian'; did you mean ru?",
     ),
     (
         "whisperx: {device: gpu}",
