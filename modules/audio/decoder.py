@@ -52,12 +52,11 @@ class Limits:
 @dataclass(frozen=True)
 class Facts:
     """What the container says. ``duration_s``: of the whole, as far as it can be believed;
-    ``sound_s``: where the sound itself should end, None if that is not known; ``cut_off``: the file
-    stops in the middle of its own structure; ``tracks``: all that can be decoded.
+    ``cut_off``: the file stops in the middle of its own structure; ``tracks``: all that can be
+    decoded.
     """
 
     duration_s: float | None
-    sound_s: float | None
     cut_off: bool
     format_name: str
     codec: str
@@ -131,10 +130,10 @@ class Decoding:
             yield self._decode(packet)
         yield self._decode(None)
 
-    def damage(self, facts: Facts | None) -> str | None:
+    def damage(self, sound_s: float | None, cut_off: bool) -> str | None:
         """What is missing from the recording, in plain words; None if nothing is known to be.
 
-        ``facts``: what the container says of its end, if that is known.
+        ``sound_s``: where the sound should end, if that is known. ``cut_off``: as in ``Facts``.
         """
         notes = []
         end_s = self.samples / SAMPLE_RATE
@@ -143,10 +142,10 @@ class Decoding:
             notes.append(f"damaged pieces: {self.corrupt} of {self.packets}")
         if self.broken_off or self._source.gave_up:
             notes.append(f"it could not be read beyond {clock_time(end_s)}")
-        elif facts and self.finished and _ends_before(end_s, facts.sound_s):
-            said = clock_time(facts.sound_s or 0.0)
+        elif self.finished and _ends_before(end_s, sound_s):
+            said = clock_time(sound_s or 0.0)
             notes.append(f"its sound ends at {clock_time(end_s)}, where {said} was announced")
-        if facts and facts.cut_off:
+        if cut_off:
             notes.append("the file is cut off at its end")
         return f"The recording is incomplete: {'; '.join(notes)}." if notes else None
 
@@ -175,8 +174,9 @@ class Decoding:
         if self.packets:
             return ours
         time = packet.dts if packet.pts is None else packet.pts
-        if time is not None and packet.time_base is not None and is_heard_or_seen(packet.stream):
-            begins_s = float(time * packet.time_base)
+        others = not ours and is_heard_or_seen(packet.stream)
+        if others and time is not None and packet.time_base is not None:
+            begins_s = max(0.0, float(time * packet.time_base))
             self._earliest_s = min(begins_s, self._earliest_s or begins_s)
         if ours:
             for other in self._container.streams:

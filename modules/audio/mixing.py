@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modules.audio.level import amplified, frame_levels, gain_db
 from modules.audio.resampler import SAMPLE_RATE, Samples
@@ -22,9 +23,9 @@ _ALIKE, _OPPOSED = 0.3, -0.5
 _HARMLESS_DB = 30.0
 #: A line speaks if it has so much of the speech of the one that speaks most, or so many seconds.
 _SHARE, _SPEAKS_S = 0.2, 2.0
-#: Two tracks that speak at the same times, each this long, and not with the same voice, are the
-#: same film in two languages.
-_RIVALS_S, _OVERLAP, _SAME_SCENE = 10.0, 0.75, 0.5
+#: Two tracks that speak at the same times, each this long, and not with the same voice, cannot be
+#: understood together: mostly they are a film in two languages.
+_RIVALS_S, _OVERLAP, _SAME_SCENE = 3.0, 0.75, 0.5
 _FADE = SAMPLE_RATE // 20
 
 
@@ -72,16 +73,15 @@ class Stereo:
 
 
 class Tracks:
-    """Mixes tracks, each mono by now. ``mono``: whether they are microphones for sure.
-
-    ``rivals``: whether they are the same film in several languages, so that only the first is
-    heard; None while that is not known.
+    """Mixes tracks, each as one line. ``left_out_s``: for how long all but the first were not
+    heard, as they say the same in another language at the same time.
     """
 
-    def __init__(self, detect: Detector, mono: bool) -> None:
+    def __init__(self, detect: Detector) -> None:
         self._detect = detect
-        self.rivals: bool | None = False if mono else None
+        self.left_out_s = 0.0
         self._weights: list[float] | None = None
+        self._signs = 0  # minutes that speak for several languages, less those that do not
 
     def mixed(self, lines: Sequence[Samples]) -> Samples:
         """One minute of each, of equal length, as ``(n,)``."""
@@ -90,9 +90,11 @@ class Tracks:
         return _weighted(joined, before or self._weights, self._weights)
 
     def _choice(self, lines: Samples) -> list[float]:
-        if self.rivals is None:
-            self.rivals = _are_rivals(lines, self._detect)
-        if self.rivals:
+        rivals = _are_rivals(lines, self._detect)
+        if rivals is not None:
+            self._signs += 1 if rivals else -1
+        if self._signs > 0:
+            self.left_out_s += lines.shape[1] / SAMPLE_RATE
             return [1.0] + [0.0] * (len(lines) - 1)
         kept = _speaking(lines, self._detect)
         return [(number in kept) / len(kept) for number in range(len(lines))]
@@ -106,7 +108,7 @@ def _correlation(left: Samples, right: Samples) -> float | None:
     quiet = 10 ** (-_HARMLESS_DB / 10)
     if min(energy) <= quiet * max(energy):
         return None
-    return float(np.dot(one, other)) / (energy[0] * energy[1]) ** 0.5
+    return float(np.dot(one, other)) / float(np.sqrt(energy[0] * energy[1]))
 
 
 def _speaking(lines: Samples, detect: Detector) -> list[int]:
@@ -136,7 +138,7 @@ def _are_rivals(lines: Samples, detect: Detector) -> bool | None:
     return overlap > _OVERLAP and alike < _SAME_SCENE
 
 
-def _mask(regions: Sequence[tuple[int, int]], count: int) -> np.ndarray:
+def _mask(regions: Sequence[tuple[int, int]], count: int) -> NDArray[np.bool_]:
     """For each tenth of a second whether there is speech in it."""
     step = SAMPLE_RATE // 10
     mask = np.zeros(-(-count // step), dtype=bool)
@@ -156,9 +158,9 @@ def _seconds(regions: Sequence[tuple[int, int]]) -> float:
 
 def _weighted(lines: Samples, before: list[float], weights: list[float]) -> Samples:
     """The weighted sum; where the weights change it takes a moment, so that nothing clicks."""
-    mixed = np.tensordot(np.float32(weights), lines, axes=1).astype(np.float32)
+    mixed = np.tensordot(np.asarray(weights, np.float32), lines, axes=1).astype(np.float32)
     if before != weights:
         fade = np.linspace(0, 1, min(_FADE, lines.shape[1]), dtype=np.float32)
-        old = np.tensordot(np.float32(before), lines[:, : len(fade)], axes=1)
+        old = np.tensordot(np.asarray(before, np.float32), lines[:, : len(fade)], axes=1)
         mixed[: len(fade)] = old * (1 - fade) + mixed[: len(fade)] * fade
     return np.clip(mixed, -1.0, 1.0)

@@ -58,14 +58,13 @@ def probe(source: Source, limits: Limits) -> Facts:
             raise errors.too_long(duration_s, limits.max_duration_s)
         facts = Facts(
             duration_s=duration_s,
-            sound_s=_sound_end_s(container, stream, source),
             format_name=container.format.name,
             codec=codec.name,
             sample_rate=codec.sample_rate,
             channels=codec.channels,
             cut_off=is_cut_off(source),
             has_video=any(map(is_heard_or_seen, container.streams.video)),
-            tracks=_tracks(container),
+            tracks=_tracks(container, source),
         )
         _try_out(Decoding(source, container, stream, limits, duration_s), facts, source)
     return facts
@@ -109,7 +108,9 @@ def opened(source: Source, base: int = 0) -> InputContainer:
         raise errors.not_media(source, str(error)) from error
 
 
-def sound_track(container: InputContainer, source: Source, number: int | None = None) -> AudioStream:
+def sound_track(
+    container: InputContainer, source: Source, number: int | None = None
+) -> AudioStream:
     """A sound track, ready to be decoded: the one of this number, or the one that players take.
 
     Raises MediaError if there is none that can be read.
@@ -135,14 +136,19 @@ def sound_track(container: InputContainer, source: Source, number: int | None = 
     return stream
 
 
-def _tracks(container: InputContainer) -> tuple[Track, ...]:
+def _tracks(container: InputContainer, source: Source) -> tuple[Track, ...]:
     """The sound tracks that can be decoded here."""
     best = container.streams.best("audio")
     return tuple(
-        Track.of(number, stream, is_best=best is not None and stream.index == best.index)
+        Track.of(number, stream, stream == best, _sound_end_s(container, stream, source))
         for number, stream in enumerate(container.streams.audio)
-        if stream.codec_context is not None and tag_of(stream) not in _DRM_TAGS
+        if _is_readable(stream)
     )
+
+
+def _is_readable(stream: AudioStream) -> bool:
+    context: object = stream.codec_context  # None, whatever PyAV's types say, without a decoder
+    return context is not None and tag_of(stream) not in _DRM_TAGS
 
 
 def _no_stream(container: InputContainer, source: Source) -> MediaError:
@@ -200,7 +206,7 @@ def _sound_end_s(container: InputContainer, stream: AudioStream, source: Source)
     sound_s = _container_duration_s(container)
     if stream.duration is not None and stream.time_base is not None:
         sound_s = float(stream.duration * stream.time_base)
-    elif container.streams.video:  # the film may go on in silence
+    elif len(container.streams) > 1:  # others may go on longer
         sound_s = _tagged_duration_s(stream)
     return _credible(sound_s, source, stream)
 

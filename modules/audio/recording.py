@@ -61,6 +61,7 @@ class Recording:
         self.choice: Choice = choose(facts.tracks, hearing.tracks, hearing.language)
         self._readers: list[TrackReader] = []
         self._stereo: list[Stereo] = []
+        self._mixer: Tracks | None = None
 
     def __enter__(self) -> Recording:
         return self
@@ -108,23 +109,23 @@ class Recording:
         heard = self.choice.heard
         self._stereo = []
         if len(heard) < 2:
-            # By its number only where there is a choice: FFmpeg may find more tracks on the way.
-            number = heard[0].number if heard and len(self._facts.tracks) > 1 else None
-            channels = heard[0].channels if heard else self.channels
-            self._readers = [TrackReader(self._source, self._limits, self._facts, number)]
+            only = heard[0] if heard else None
+            channels = only.channels if only else self.channels
+            self._readers = [TrackReader(self._source, self._limits, self._facts, only)]
             yield from self._track(self._readers[0], channels)
             return
         with contextlib.ExitStack() as opened:
-            sources = [self._source, *(opened.enter_context(self._source.twin()) for _ in heard[1:])]
+            twins = (opened.enter_context(self._source.twin()) for _ in heard[1:])
             self._readers = [
-                TrackReader(source, self._limits, self._facts, track.number)
-                for source, track in zip(sources, heard, strict=True)
+                TrackReader(source, self._limits, self._facts, track)
+                for source, track in zip((self._source, *twins), heard, strict=True)
             ]
             tracks = [
                 _regroup(self._track(reader, track.channels), MINUTE)
                 for reader, track in zip(self._readers, heard, strict=True)
             ]
-            yield from _together(tracks, all(track.channels == 1 for track in heard), self._detect)
+            self._mixer = Tracks(self._detect) if self._detect else None
+            yield from _together(tracks, self._mixer)
 
     def _track(self, reader: TrackReader, channels: int) -> Iterator[Samples]:
         """A track as one line; of stereo the channels that speak."""
@@ -171,11 +172,8 @@ def library_errors(source: Source) -> Iterator[None]:
         raise not_readable(source, f"{type(error).__name__}: {error}") from error
 
 
-def _together(
-    tracks: list[Iterator[Samples]], mono: bool, detect: Detector | None
-) -> Iterator[Samples]:
+def _together(tracks: list[Iterator[Samples]], mixer: Tracks | None) -> Iterator[Samples]:
     """Tracks side by side, minute by minute, the shorter ones filled up with silence."""
-    mixer = Tracks(detect, mono) if detect else None
     while True:
         parts = [next(track, _NOTHING) for track in tracks]
         longest = max(map(len, parts))

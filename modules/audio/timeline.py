@@ -76,7 +76,7 @@ class Timeline:
         lag_s = pts_s - self._origin_s - self._clock_s
         began = self._due_s is None
         self._due_s = pts_s + frame.samples / frame.sample_rate
-        if lag_s <= _GAP_S and -_BACKWARDS_S <= lag_s:
+        if lag_s <= _GAP_S and lag_s >= -_BACKWARDS_S:
             return Place(lag_s=lag_s)
         if following is not None and following.time is not None and following.time < pts_s:
             return Place()  # one broken timestamp: the next frame is back in line

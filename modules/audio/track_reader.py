@@ -9,20 +9,24 @@ from modules.audio.headers import next_link
 from modules.audio.probe import opened, sound_track
 from modules.audio.resampler import Samples
 from modules.audio.source import Source
+from modules.audio.tracks import Track
 from modules.errors import MediaError
 
 
 class TrackReader:
     """One pass over a track. ``source`` is its own, as tracks are read side by side.
 
-    ``number``: as in ``Track``; None for the one that players take. ``lines``: as in ``Decoding``.
+    ``track``: None if there is one that can be decoded, but FFmpeg found it only later.
+    ``lines``: as in ``Decoding``.
     """
 
-    def __init__(self, source: Source, limits: Limits, facts: Facts, number: int | None) -> None:
+    def __init__(self, source: Source, limits: Limits, facts: Facts, track: Track | None) -> None:
         self._source = source
         self._limits = limits
         self._facts = facts
-        self._number = number
+        # By its number only where there is a choice: FFmpeg may find more tracks on the way.
+        self._number = track.number if track and len(facts.tracks) > 1 else None
+        self._sound_s = track.sound_s if track else None
         self._decoding: Decoding | None = None
         self._before = 0  # samples of parts that are done
 
@@ -35,7 +39,7 @@ class TrackReader:
         """What is missing, in plain words; None if nothing is known to be."""
         if self._decoding is None:
             return None
-        return self._decoding.damage(self._facts if not self._before else None)
+        return self._decoding.damage(None if self._before else self._sound_s, self._facts.cut_off)
 
     def sound(self, lines: int) -> Iterator[Samples]:
         """See ``Decoding.sound``; of ``lines`` lines, whatever the file has further on."""

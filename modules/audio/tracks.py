@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
-from modules.config.languages import LANGUAGES
+from modules.config.languages import language_of
 
 #: Tracks with these marks speak about what is seen, or repeat another track for some listeners.
 _ASIDE = (
@@ -25,7 +25,8 @@ _ASIDE_WORDS = ("commentary", "comment", "комментар", "description", "�
 @dataclass(frozen=True)
 class Track:
     """``number``: its place among the sound tracks, from 0. ``language``: a code of Whisper's, None
-    if the file does not say. ``is_best``: the one that players take. ``aside``: a commentary, a
+    if the file does not say. ``sound_s``: where its sound should end, None if that is not known.
+    ``is_best``: the one that players take. ``aside``: a commentary, a
     description for the blind or the like.
     """
 
@@ -35,10 +36,11 @@ class Track:
     channels: int = 1
     sample_rate: int = 0
     is_best: bool = False
+    sound_s: float | None = None
     aside: bool = False
 
     @classmethod
-    def of(cls, number: int, stream: AudioStream, is_best: bool) -> Track:
+    def of(cls, number: int, stream: AudioStream, is_best: bool, sound_s: float | None) -> Track:
         labels = {key.lower(): value for key, value in stream.metadata.items()}
         title = labels.get("title") or labels.get("name") or ""
         return cls(
@@ -48,6 +50,7 @@ class Track:
             channels=stream.codec_context.channels,
             sample_rate=stream.codec_context.sample_rate,
             is_best=is_best,
+            sound_s=sound_s,
             aside=bool(stream.disposition & _ASIDE)
             or any(word in title.lower() for word in _ASIDE_WORDS),
         )
@@ -79,7 +82,7 @@ def choose(tracks: Sequence[Track], wanted: str, language: str) -> Choice:
         return _without(tracks, named, "another track was asked for")
     spoken = [track for track in tracks if not track.aside] or list(tracks)
     choice = _without(tracks, spoken, "a commentary or description")
-    asked = _language(wanted) or language
+    asked = language if wanted == "auto" else wanted
     languages = {track.language for track in spoken if track.language}
     if not languages or (len(languages) == 1 and all(t.language for t in spoken)):
         return choice
@@ -107,12 +110,6 @@ def tag_of(stream: AudioStream) -> str:
         return ""
 
 
-_CODES = {"rus": "ru", "eng": "en", "deu": "de", "ger": "de", "fra": "fr", "fre": "fr", "spa": "es",
-          "ukr": "uk", "ita": "it", "pol": "pl", "por": "pt", "zho": "zh", "chi": "zh", "jpn": "ja",
-          "kor": "ko", "tur": "tr"}  # fmt: skip
-
-
 def _language(label: str) -> str | None:
-    code = label.lower().split("-")[0]
-    code = _CODES.get(code, code)
-    return code if code in LANGUAGES else None
+    code = language_of(label)
+    return None if code in ("auto", "mixed") else code

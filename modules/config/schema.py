@@ -21,6 +21,7 @@ from pydantic import (
 
 from modules.config.settings import TranscriptionSettings
 from modules.config.types import (
+    AudioTracks,
     BeamSize,
     ComputeType,
     Device,
@@ -96,6 +97,7 @@ class WhisperxConfig(_Section):
     beam_size: BeamSize = 5
     suppress_numerals: bool = False
     fast_mode: bool = False
+    audio_tracks: AudioTracks = "auto"
     vad_method: VadMethod = "silero"
     vad_onset: Threshold = 0.5
     vad_offset: Threshold | None = None

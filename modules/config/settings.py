@@ -30,6 +30,7 @@ class TranscriptionSettings(Frozen):
     beam_size: int = 5
     suppress_numerals: bool = False
     fast_mode: bool = False
+    audio_tracks: str = "auto"
     vad_method: Literal["silero", "pyannote"] = "silero"
     vad_onset: float = 0.5
     vad_offset: float | None = None

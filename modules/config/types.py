@@ -99,6 +99,24 @@ def is_blank(language: object) -> bool:
     return isinstance(language, str) and not language.strip()
 
 
+def _audio_tracks(value: object) -> object:
+    """``auto``, ``all``, a number from 1 on, or the code of a language."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError("must be auto, all, the number of a sound track, or a language")
+    word = value.strip().lower()
+    if word in ("auto", "all") or re.fullmatch(r"[1-9][0-9]?", word):
+        return word
+    code = language_of(word)
+    if code in (None, "mixed"):
+        raise ValueError(
+            "must be auto, all, the number of a sound track such as 2, or a language such as ru",
+            language_hint(word),
+        )
+    return code
+
+
 def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("must not be empty")
@@ -177,6 +195,19 @@ Language = Annotated[
     str,
     AfterValidator(_language),
     _words("auto", "mixed", *sorted(LANGUAGE_CODES), besides=language_pattern()),
+]
+
+AudioTracks = Annotated[
+    str,
+    BeforeValidator(_audio_tracks),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "integer", "minimum": 1, "maximum": 99},
+            ]
+        }
+    ),
 ]
 
 Temperature = Annotated[float, between(0, 1)]

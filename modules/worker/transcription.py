@@ -12,7 +12,7 @@ from typing import Any
 
 from modules.audio.batching import batches, fair_share
 from modules.audio.chunking import AudioChunk, Cutting, Samples, chunks
-from modules.audio.recording import Limits, Recording, open_recording
+from modules.audio.recording import Hearing, Limits, Recording, open_recording
 from modules.audio.vad import detector
 from modules.diarization.diarizer import Diarized
 from modules.engines.base import Engine
@@ -234,4 +234,6 @@ class Transcription:
 
     def _open(self) -> Recording:
         limits = Limits(max_duration_s=self._command.max_duration_s)
-        return open_recording(Path(os.fsdecode(self._command.path)), limits)
+        settings = self._settings
+        hearing = Hearing(self._find_speech, settings.audio_tracks, settings.language)
+        return open_recording(Path(os.fsdecode(self._command.path)), limits, hearing)

@@ -12,6 +12,7 @@ from modules.config.types import (
     MAX_SPEAKERS,
     MODEL_SIZES,
     PROMPT_CHARS,
+    AudioTracks,
     BeamSize,
     ComputeType,
     Device,
@@ -103,6 +104,7 @@ class SettingsFields(Request):
     beam_size: Beam | None = None
     suppress_numerals: Flag | None = None
     fast_mode: Flag | None = None
+    audio_tracks: AudioTracks | None = None
     vad_method: VadMethod | None = None
     vad_onset: Border | None = None
     vad_offset: Border | None = None
