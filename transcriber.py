@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from modules.cli import translation
 from modules.cli.parser import build_parser
+from modules.cli.shells import message_as_called
 from modules.errors import ConfigError, LockHeldError, ModelError, StorageError, TranscriberError
 
 #: Exit codes as in sysexits.h.
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = command(options)
         sys.stdout.flush()
     except TranscriberError as error:
-        print(f"transcriber: {error}", file=sys.stderr)
+        print(f"transcriber: {message_as_called(str(error))}", file=sys.stderr)
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     except KeyboardInterrupt:
         return 130

@@ -7,16 +7,17 @@ there at once.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import math
-from argparse import ArgumentParser, Namespace
+from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Callable
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
 from modules import PACKAGE, __version__
-from modules.cli.shells import SHELLS, called
+from modules.cli.shells import SHELLS, as_called, called, program_name
 from modules.cli.terminal import help_texts
 
 #: Between two looks of ``status --watch``, in seconds.
@@ -24,12 +25,26 @@ _INTERVAL_S = 1.0
 _SHORTEST_S = 0.1
 
 
+class _Parser(ArgumentParser):
+    """An argument parser that suggests the command which was probably meant."""
+
+    def _check_value(self, action: Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except ArgumentError:
+            near = difflib.get_close_matches(str(value), list(action.choices or ()), n=1)
+            if not near:
+                raise
+            message = _("unknown: {value!r}; did you mean {near}?")
+            raise ArgumentError(action, message.format(value=value, near=near[0])) from None
+
+
 def build_parser() -> ArgumentParser:
     """The whole command line; ``options.command(options)`` runs what was asked for."""
-    parser = ArgumentParser(
-        prog="transcriber.py",
+    parser = _Parser(
+        prog=program_name(),
         description=_("Turns recordings that are dropped into a folder into text, with WhisperX."),
-        epilog=f"{_(help_texts.MAIN)}\n{_(help_texts.EXIT_CODES)}",
+        epilog=as_called(f"{_(help_texts.MAIN)}\n{_(help_texts.EXIT_CODES)}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -38,10 +53,7 @@ def build_parser() -> ArgumentParser:
         version=f"audio-transcriber {__version__}",
         help=_("show the version and exit"),
     )
-    config = parser.add_argument(
-        "--config", type=Path, metavar=_("FILE"), help=_("default: config.yaml")
-    )
-    _completes(config, "file")
+    _add_config(parser, None)
     parser.set_defaults(command=_command("run"), first_run_sample=None)
     commands = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"))
     _add_run(commands)
@@ -75,11 +87,24 @@ def _add(
         name,
         help=purpose,
         description=f"{purpose[0].upper()}{purpose[1:]}.",
-        epilog=_(epilog) if epilog else "",
+        epilog=as_called(_(epilog)) if epilog else "",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     added.set_defaults(command=command)
+    # Without a default here, one that was given before the command is kept.
+    _add_config(added, argparse.SUPPRESS)
     return added
+
+
+def _add_config(parser: ArgumentParser, default: str | None) -> None:
+    config = parser.add_argument(
+        "--config",
+        type=Path,
+        default=default,
+        metavar=_("FILE"),
+        help=_("default: config.yaml"),
+    )
+    _completes(config, "file")
 
 
 def _completes(action: Any, what: str) -> None:

@@ -69,9 +69,21 @@ class Estimates:
         return mean.value if mean else None
 
     def duration_s(self, name: str, size: int) -> float | None:
-        """How long a recording of ``size`` bytes may be, from others with its extension."""
+        """How long a recording of ``size`` bytes may be, from others with its extension.
+
+        Roughly, from recordings of every kind, while none with its extension is done.
+        """
         mean, bytes_ = self._byte_rates.get(_extension(name)), _positive(size)
-        return _positive(bytes_ / mean.value) if mean and bytes_ else None
+        rate = mean.value if mean else self._any_byte_rate()
+        return _positive(bytes_ / rate) if rate and bytes_ else None
+
+    def _any_byte_rate(self) -> float | None:
+        """Bytes per second of audio over all extensions: a mean of ratios, so a geometric one."""
+        # Copied first: another thread may learn meanwhile.
+        means = [mean for mean in [*self._byte_rates.values()] if mean.weight > 0]
+        weight = sum(mean.weight for mean in means)
+        logs = sum(math.log(mean.value) * mean.weight for mean in means)
+        return math.exp(logs / weight) if weight else None
 
     def remaining_s(
         self, job: Job, ran_s: float | None = None, gained_s: float | None = None

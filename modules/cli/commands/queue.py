@@ -84,7 +84,7 @@ def _show(waiting: Sequence[Waiting]) -> None:
         for each in waiting
     ]
     styles = [wording.COLOURS.get(each.row.state, "") for each in waiting]
-    tables.show(head, rows, right=(0,), folded=(1, 4), styles=styles, styled=2)
+    tables.show(head, rows, right=(0,), name=1, styles=styles)
 
 
 def _told(waiting: Sequence[Waiting], has_daemon: bool, paused: bool) -> str:
@@ -96,5 +96,5 @@ def _told(waiting: Sequence[Waiting], has_daemon: bool, paused: bool) -> str:
     elif waiting and waiting[-1].left_s is not None:
         parts.append(_("All is ready in {time}.").format(time=wording.duration(waiting[-1].left_s)))
     elif waiting and not paused:
-        parts.append(_("How long it takes is known once a recording was done."))
+        parts.append(_("How long it takes is known once a recording was done with this model."))
     return " ".join(parts)

@@ -82,7 +82,6 @@ def _show(rows: Sequence[Row]) -> None:
         head,
         [_cells(row) for row in rows],
         right=(2, 4),
-        folded=(0, 6),
         styles=[wording.COLOURS.get(row.state, "") for row in rows],
     )
 

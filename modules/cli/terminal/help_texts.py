@@ -22,9 +22,9 @@ examples:
   transcriber.py transcribe talk.mp3  one file, here and now, without the service
   transcriber.py COMMAND --help       more on a command
 
-Without a command the service runs. Every command reads config.yaml beside this program;
---config, given before the command, names another one. The language of messages is that of
-LANG, LC_MESSAGES or LC_ALL: English or Russian.
+Without a command the service runs. Every command reads config.yaml beside transcriber.py (an
+installed copy: in the current folder); --config names another one. Messages are in English or
+Russian, by LANG, LC_MESSAGES or LC_ALL.
 """)
 
 TRANSCRIBE = noted("""\

@@ -7,6 +7,7 @@ from gettext import gettext as _
 from gettext import ngettext
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,6 +17,7 @@ from modules.cli.folder_view.forecast import Waiting
 from modules.cli.folder_view.rows import Row, State
 from modules.cli.session import local_time
 from modules.cli.terminal import wording
+from modules.cli.terminal.tables import GAP, remark_fits
 from modules.logger import one_line
 
 if TYPE_CHECKING:
@@ -37,13 +39,12 @@ def draw(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     # The sums, two heads, a blank line, and two lines about what has no room.
     room = max(0, height - 1 - 2 * 2 - 2)
     upper = min(len(snapshot.waiting), max(room - len(ended), room * 2 // 3))
-    lower = min(len(ended), room - upper)
     message = wording.summary(snapshot.report, snapshot.owner, snapshot.paused)
     parts: list[RenderableType] = [
         _in_one_line(Text(one_line(message), style="bold")),
         *_open(snapshot.waiting, upper, width),
         Text(),
-        *_done(ended, lower, width),
+        *_done(ended, room - upper, width),
     ]
     return Group(*parts[: max(1, height)])
 
@@ -57,10 +58,10 @@ def _open(waiting: Sequence[Waiting], room: int, width: int) -> list[RenderableT
     """Those at work and those that wait."""
     if not waiting:
         return [Text(_("Nothing waits."), style="dim")]
-    table = _grid(width)
+    table = _grid()
     roomy = width >= _ROOMY
     table.add_column("#", justify="right", no_wrap=True)
-    table.add_column(_("NAME"), ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(_("NAME"), no_wrap=True, overflow="ellipsis")
     if roomy:
         table.add_column("", width=_BAR_WIDTH)
     table.add_column("%", justify="right", no_wrap=True, width=4)
@@ -88,29 +89,56 @@ def _open_cells(each: Waiting, roomy: bool) -> list[RenderableType]:
 
 def _done(ended: Sequence[Row], room: int, width: int) -> list[RenderableType]:
     """Those that came to an end, the newest first."""
-    if not room:
+    if not room or not ended:
         return []
-    table = _grid(width)
-    table.add_column(_("WHEN"), no_wrap=True)
-    table.add_column(_("STATE"), no_wrap=True)
-    table.add_column(_("NAME"), ratio=2, no_wrap=True, overflow="ellipsis")
-    if width >= _ROOMY:
-        table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
-    for row in ended[:room]:
+    shown = ended[:room]
+    remarks = [one_line(wording.details(row)) for row in shown]
+    widths = _done_widths(shown, remarks)
+    # Below their names where they have no room beside them, if all of the rows are still seen.
+    below = not remark_fits(widths, width) and len(ended) + sum(map(bool, remarks)) <= room
+    table = _done_table(widths, width, below)
+    for row, remark in zip(shown, remarks, strict=True):
+        name = Text(one_line(row.name))
+        if below and remark:
+            name.append(f"\n  {remark}", style="dim")
         style = wording.COLOURS.get(row.state, "")
-        cells = [
-            Text(local_time(row.when)),
-            Text(wording.state_word(row.state), style=style),
-            Text(one_line(row.name)),
-            Text(one_line(wording.error_word(row.error))),
-        ]
+        state = Text(wording.state_word(row.state), style=style)
+        cells = [Text(local_time(row.when)), state, name, Text(remark)]
         table.add_row(*cells[: len(table.columns)])
     more = len(ended) - room
     return [table, *([_more(more)] if more > 0 else [])]
 
 
-def _grid(width: int) -> Table:
-    return Table(box=None, pad_edge=False, header_style="dim", width=width)
+def _done_widths(rows: Sequence[Row], remarks: Sequence[str]) -> list[int]:
+    """What each column would need."""
+    words = [
+        [_("WHEN"), *(local_time(row.when) for row in rows)],
+        [_("STATE"), *(wording.state_word(row.state) for row in rows)],
+        [_("NAME"), *(one_line(row.name) for row in rows)],
+        remarks,
+    ]
+    return [max((cell_len(word) for word in column), default=0) for column in words]
+
+
+def _done_table(widths: Sequence[int], width: int, below: bool) -> Table:
+    when, state, name, remark = widths
+    room = max(0, width - when - state - 2 * GAP)
+    is_beside = width >= _ROOMY and not below and remark > 0
+    # Half of the room at least, and all that the remarks leave.
+    least = max((room - GAP) // 2, room - GAP - remark) if is_beside else room
+    table = _grid()
+    table.add_column(_("WHEN"), no_wrap=True)
+    table.add_column(_("STATE"), no_wrap=True)
+    name = min(max(name, remark + GAP) if below else name, least)
+    table.add_column(_("NAME"), width=name, no_wrap=True, overflow="ellipsis")
+    if is_beside:
+        remark = min(remark, room - GAP - name)
+        table.add_column("", width=remark, no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _grid() -> Table:
+    return Table(box=None, pad_edge=False, header_style="dim")
 
 
 def _more(count: int) -> Text:

@@ -43,7 +43,15 @@ def test_what_one_job_teaches() -> None:
     estimates = learned(speed=4.0, byte_rate=16_000)
     assert estimates.speed(SETTINGS) == pytest.approx(4.0)
     assert estimates.duration_s("2024/NEW.MP3", 960_000) == pytest.approx(60.0)
-    assert estimates.duration_s("new.wav", 960_000) is None
+
+
+def test_a_kind_that_was_never_done_is_estimated_from_all_others() -> None:
+    estimates = Estimates(None)
+    estimates.learn(SETTINGS, 100.0, 10.0, "a.mp3", 100_000)
+    estimates.learn(SETTINGS, 100.0, 10.0, "a.wav", 10_000_000)
+    assert estimates.duration_s("new.ogg", 100_000) == pytest.approx(10.0)
+    estimates.learn(SETTINGS, 100.0, 10.0, "a.ogg", 50_000)
+    assert estimates.duration_s("new.ogg", 100_000) == pytest.approx(200.0)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +106,7 @@ def test_the_jobs_ahead_count_and_those_behind_do_not() -> None:
         a_job("running.mp3", status=Status.RUNNING, duration_s=80.0, position_s=40.0),
         a_job("first.mp3", duration_s=400.0),
         a_job("second.mp3", duration_s=40.0),
-        a_job("unknown.wav"),
+        a_job("unknown.wav", source=None),
     ]
     assert estimates.eta_s(jobs, "running.mp3") == pytest.approx(10.0)
     assert estimates.eta_s(jobs, "second.mp3") == pytest.approx(120.0)

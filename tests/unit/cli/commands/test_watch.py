@@ -72,6 +72,31 @@ def test_what_has_no_room_is_counted() -> None:
     assert sum(told) + shown == 20_000
 
 
+REASON = "This is no recording: none of the known kinds of audio or video begins like this."
+
+
+def a_failure(name: str = "shopping list.mp3") -> Snapshot:
+    return Snapshot(Report([Row(name, State.MANUAL, NOON, error=REASON)]))
+
+
+def test_a_reason_has_the_room_that_there_is() -> None:
+    [line] = [line for line in drawn(a_failure(), width=160) if "shopping" in line]
+    assert line.endswith(f"shopping list.mp3  {REASON}")
+
+
+def test_a_reason_without_room_beside_its_name_is_below_it() -> None:
+    name = "Recording of the meeting on the twenty-first of November.mp3"
+    lines = drawn(a_failure(name), width=110)
+    place = next(n for n, line in enumerate(lines) if name in line)
+    assert REASON[:70] in lines[place + 1]
+
+
+def test_on_a_low_screen_a_name_and_its_reason_share_a_line() -> None:
+    rows = [Row(f"bad {n}.mp3", State.MANUAL, NOON, error=REASON) for n in range(6)]
+    lines = drawn(Snapshot(Report(rows)), width=80, height=14)
+    assert len([line for line in lines if ".mp3  This is no recording: no" in line]) == 6
+
+
 def test_names_cannot_disturb_the_screen() -> None:
     row = Row("[red]odd\x1b[2J\n\udcff.mp3", State.PROCESSING, percentage=5)
     [line] = [x for x in drawn(Snapshot(Report([row]), [Waiting(row, 0, None)])) if "odd" in x]

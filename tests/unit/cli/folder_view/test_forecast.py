@@ -88,8 +88,13 @@ def test_nobody_knows_how_long_a_pause_takes() -> None:
     assert [each.left_s for each in seen(found("a.mp3", 1.0), paused=True)] == [None]
 
 
+def test_a_kind_of_file_that_was_never_done_is_estimated_from_the_others() -> None:
+    waiting = seen(found("a.mp3", 1.0), found("b.wav", 2.0))
+    assert [each.left_s for each in waiting] == [pytest.approx(100.0), pytest.approx(200.0)]
+
+
 def test_behind_one_that_cannot_be_estimated_nothing_is() -> None:
-    waiting = seen(found("a.mp3", 1.0), found("b.wav", 2.0), found("c.mp3", 3.0))
+    waiting = seen(found("a.mp3", 1.0), found("b.mp3", 2.0, size=0), found("c.mp3", 3.0))
     assert [each.left_s is None for each in waiting] == [False, True, True]
 
 
@@ -108,7 +113,8 @@ def test_the_last_line_of_the_queue() -> None:
     one = [Waiting(found("a.mp3", 1.0), 0, 100.0)]
     unknown = [Waiting(found("a.mp3", 1.0), 0, None)]
     assert _told(one, True, False) == "All is ready in 2 min."
-    assert _told(unknown, True, False) == "How long it takes is known once a recording was done."
+    told = "How long it takes is known once a recording was done with this model."
+    assert _told(unknown, True, False) == told
     assert _told(unknown, True, True).startswith("The queue is paused;")
     assert _told(one, False, False) == "No daemon runs; this is the order at its next start."
     assert _told([], True, False) == "Nothing waits."
