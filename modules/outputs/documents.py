@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 #: A longer pause after a sentence begins a new paragraph.
 PARAGRAPH_S = 2.0
 #: A longer paragraph ends at a shorter pause.
-LONG_CHARS = 1000
+LONG_CHARS = 400
 LONG_PAUSE_S = 0.7
+#: Speech without pauses is split at the end of a sentence, at about this length.
+FULL_CHARS = 600
 #: Characters that XML 1.0 does not allow.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _GREY = 0x80
@@ -41,7 +43,8 @@ class Paragraph:
 
 
 def paragraphs(segments: Iterable[Segment]) -> Iterator[Paragraph]:
-    """Split at changes of speaker, and at long pauses after the end of a sentence."""
+    """Split at changes of speaker, and after the end of a sentence: at long pauses, or where a
+    paragraph is long enough."""
     before = None
     for group in _groups(segments):
         now = group[0].speaker
@@ -66,8 +69,14 @@ def _parts(before: Segment, after: Segment, length: int) -> bool:
     if before.speaker != after.speaker:
         return True
     pause = after.start - before.end
-    enough = pause > (LONG_PAUSE_S if length > LONG_CHARS else PARAGRAPH_S)
-    return enough and ends_sentence(before.text.rpartition(" ")[2])
+    is_pause = pause > (LONG_PAUSE_S if length > LONG_CHARS else PARAGRAPH_S)
+    # Half a sentence more is as far from that length as half a sentence less.
+    is_full = length + len(after.text) / 2 > FULL_CHARS
+    if not is_pause and not is_full:
+        return False
+    # After a long pause the next word says nothing: it may have any letter.
+    following = None if pause > PARAGRAPH_S else after.text.partition(" ")[0]
+    return ends_sentence(before.text.rpartition(" ")[2], following)
 
 
 def plain_text(segments: Iterable[Segment], timestamps: bool = False) -> str:

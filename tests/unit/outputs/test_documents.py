@@ -8,6 +8,7 @@ import sys
 import zipfile
 
 import docx as python_docx
+import pytest
 from docx.document import Document
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,9 +44,65 @@ def test_long_paragraphs_end_at_shorter_pauses() -> None:
     often = [a_segment(5.0 * i, 5.0 * i + 4, "Слово " * 20 + "конец.") for i in range(20)]
     lengths = [len(text) for text in plain_text(often).split("\n\n")]
     assert len(lengths) > 1
-    assert all(1000 < length < 1200 for length in lengths[:-1])
-    breathless = [s.model_copy(update={"end": s.end + 0.5}) for s in often]
-    assert len(list(paragraphs(breathless))) == 1
+    assert all(400 < length < 560 for length in lengths[:-1])
+
+
+RUNNING = {
+    "ru": (
+        "В данный момент все операторы заняты, поэтому мы просим вас немного подождать.",
+        "Иванов А. С. пришёл в 9 ч. утра и принёс письма, журналы и т.д. для архива.",
+        "Ваш вызов будет принят в порядке очереди!",
+    ),
+    "en": (
+        "All of our operators are busy at the moment, so please stay on the line for a while.",
+        "Mr. Smith came at 9 a.m. with the letters, the journals etc. for the archive.",
+        "Will your call be answered in turn?",
+    ),
+}
+
+
+#: So many words make segments that end with an abbreviation.
+WORDS = {"ru": 7, "en": 6}
+
+
+def spoken_without_pause(language: str, speaker: str | None = None) -> list[Segment]:
+    """Minutes of it, cut into segments in the middle of sentences too."""
+    pieces, count = [], WORDS[language]
+    for sentence in RUNNING[language] * 15:
+        words = sentence.split()
+        pieces += [" ".join(words[i : i + count]) for i in range(0, len(words), count)]
+    return [by(speaker, a_segment(3.0 * i, 3.0 * i + 2.9, text)) for i, text in enumerate(pieces)]
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_running_speech_is_split_at_the_ends_of_sentences(language: str) -> None:
+    segments = spoken_without_pause(language)
+    found = plain_text(segments).rstrip("\n").split("\n\n")
+    assert " ".join(found) == " ".join(segment.text for segment in segments)
+    assert len(found) > 3
+    for text in found:
+        assert text.endswith(tuple(sentence.split()[-1] for sentence in RUNNING[language]))
+        assert text.startswith(tuple(sentence.split()[0] for sentence in RUNNING[language]))
+    assert max(map(len, found)) < 720
+
+
+def test_sentences_in_segments_of_their_own_make_paragraphs_of_about_600_characters() -> None:
+    texts = [sentence for _ in range(30) for sentence in RUNNING["en"]]
+    segments = [a_segment(5.0 * i, 5.0 * i + 4.9, text) for i, text in enumerate(texts)]
+    lengths = [len(text) for text in plain_text(segments).split("\n\n")]
+    assert all(540 < length < 660 for length in lengths[:-1])
+
+
+def test_an_endless_sentence_is_one_paragraph() -> None:
+    endless = [a_segment(3.0 * i, 3.0 * i + 2.9, "и вот мы идём дальше,") for i in range(100)]
+    assert len(list(paragraphs(endless))) == 1
+
+
+def test_a_speakers_sentence_is_whole_in_its_paragraph() -> None:
+    first = spoken_without_pause("ru", "SPEAKER_00")
+    for paragraph in paragraphs(first):
+        assert paragraph.segments[-1].text.endswith((".", "!"))
+    assert [p.name for p in paragraphs(first)].count("Speaker 1") == 1
 
 
 def test_another_speaker_begins_a_paragraph_and_is_named() -> None:
