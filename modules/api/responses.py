@@ -14,6 +14,7 @@ from flask import Response
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Priority
+from modules.outputs.notes import text_note
 from modules.outputs.render import OUTPUT_FORMATS, render
 from modules.recordings.sidecars import stem_of
 from modules.service.answers import Accepted, JobError, Text, View
@@ -86,7 +87,8 @@ def text(found: Text, form: str | None, config: Config) -> Response:
     segments = segments_from(found.result)
     duration_s = float(found.result.get("duration_seconds") or float("inf"))
     title = stem_of(found.name).rpartition("/")[2]
-    data = render(form, segments, config.output.txt_timestamps, duration_s, title)
+    note = text_note(found.result)
+    data = render(form, segments, config.output.txt_timestamps, duration_s, title, note)
     response = Response(data, content_type=OUTPUT_FORMATS[form].media_type)
     response.headers["Content-Disposition"] = disposition(f"{title}.{form}")
     return response

@@ -17,6 +17,7 @@ from modules.executors.base import Executor, Outcome, RunCallbacks
 from modules.executors.protocol import Started
 from modules.executors.tasks import model_of, task_for
 from modules.jobs.job import Job, Priority
+from modules.outputs.notes import text_note
 from modules.outputs.render import render
 from modules.outputs.result import result_json
 from modules.outputs.segments_json import with_segments
@@ -106,7 +107,8 @@ class SingleFile:
             return with_segments(result, segments)
         timestamps = self._config.output.txt_timestamps
         title = stem_of(result["filename"]).rpartition("/")[2]
-        return render(form, segments, timestamps, result["duration_seconds"], title)
+        duration_s, note = result["duration_seconds"], text_note(result)
+        return render(form, segments, timestamps, duration_s, title, note)
 
 
 class _Run:

@@ -79,12 +79,22 @@ def _parts(before: Segment, after: Segment, length: int) -> bool:
     return ends_sentence(before.text.rpartition(" ")[2], following)
 
 
-def plain_text(segments: Iterable[Segment], timestamps: bool = False) -> str:
-    """Paragraphs separated by empty lines; with ``timestamps``, one line per segment."""
-    if timestamps:
-        return "".join(
-            f"[{clock(s.start)} - {clock(s.end)}] {_named(s.speaker)}{s.text}\n" for s in segments
-        )
+def plain_text(segments: Iterable[Segment], timestamps: bool = False, note: str = "") -> str:
+    """Paragraphs separated by empty lines; with ``timestamps``, one line per segment.
+
+    ``note`` becomes the last line.
+    """
+    text = _lines(segments) if timestamps else _paragraphs(segments)
+    return "\n".join(filter(None, [text, note and f"{note}\n"]))
+
+
+def _lines(segments: Iterable[Segment]) -> str:
+    return "".join(
+        f"[{clock(s.start)} - {clock(s.end)}] {_named(s.speaker)}{s.text}\n" for s in segments
+    )
+
+
+def _paragraphs(segments: Iterable[Segment]) -> str:
     texts = [
         (f"{paragraph.name}: " if paragraph.name else "")
         + joined_text([segment.text for segment in paragraph.segments])

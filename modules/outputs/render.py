@@ -17,7 +17,7 @@ from modules.transcript.model import Segment
 
 _ROWS = (
     OutputFormat(
-        "txt", "text/plain; charset=utf-8", lambda s, o: utf8(plain_text(s, o.timestamps))
+        "txt", "text/plain; charset=utf-8", lambda s, o: utf8(plain_text(s, o.timestamps, o.note))
     ),
     OutputFormat(
         "srt",
@@ -45,11 +45,13 @@ def render(
     timestamps: bool = False,
     duration_s: float = math.inf,
     title: str = "",
+    note: str = "",
 ) -> bytes:
     """The transcript of a recording of ``duration_s`` seconds as a file in format ``form``.
 
     ``segments`` are read several times. ``timestamps`` puts times into the txt, ``title`` is the
-    heading of the docx. Raises KeyError for a name that is not in the table.
+    heading of the docx, ``note`` the last line of the txt. Raises KeyError for a name that is not
+    in the table.
     """
-    options = RenderOptions(timestamps, duration_s, title)
+    options = RenderOptions(timestamps, duration_s, title, note)
     return OUTPUT_FORMATS[form].write(segments, options)

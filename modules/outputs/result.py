@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.clock import iso
 from modules.jobs.job import Job
+from modules.outputs.notes import warning
 from modules.outputs.statistics import Tally
 from modules.transcript.model import RunFacts
 from modules.transcript.slicing import joined_text
@@ -65,6 +66,7 @@ def _metadata(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
         "segment_count": tally.segments,
         "dropped": [dropped.model_dump() for dropped in tally.dropped] or None,
         "notes": [*facts.notes, *_notes(job, tally)],
+        "warnings": list(_warnings(job, tally, facts)) or None,
         "settings_used": _settings_used(job, tally, facts),
         "whisperx_version": facts.whisperx_version,
         "model_info": {
@@ -106,12 +108,30 @@ def _notes(job: Job, tally: Tally) -> Iterator[str]:
     if tally.dropped:
         pieces = f"{len(tally.dropped)} pieces of text that nobody said"
         yield f"dropped: {pieces}, see metadata.dropped"
-    detected, asked = tally.detected, job.settings.language
-    probability = detected.language_probability if detected else None
-    if asked in ("auto", "mixed") or not detected or not probability or probability < _CERTAIN:
-        return
-    if tally.segments and detected.detected_language != asked:
+    if other := _other_language(job, tally):
+        heard, probability = other
         yield (
-            f"language: {asked} was set, but the speech sounds like "
-            f"{detected.detected_language} ({probability:.0%})"
+            f"language: {job.settings.language} was set, but the speech sounds like "
+            f"{heard} ({probability:.0%})"
         )
+
+
+def _warnings(job: Job, tally: Tally, facts: RunFacts) -> Iterator[dict[str, Any]]:
+    """What a reader of the text must know, so that it is said in the text and in ``status`` too."""
+    if other := _other_language(job, tally):
+        yield warning("other_language", asked=job.settings.language, heard=other[0])
+    if any(note.startswith("partial: ") for note in facts.notes):
+        yield warning("incomplete")
+
+
+def _other_language(job: Job, tally: Tally) -> tuple[str, float] | None:
+    """The language of the speech and its probability, if it contradicts the one that was set.
+
+    Also where all text was dropped: then the wrong language is the likely reason.
+    """
+    detected, asked = tally.detected, job.settings.language
+    if asked in ("auto", "mixed") or detected is None or not (tally.segments or tally.dropped):
+        return None
+    heard, probability = detected.detected_language, detected.language_probability or 0.0
+    is_other = heard is not None and heard != asked and probability >= _CERTAIN
+    return (heard, probability) if heard and is_other else None

@@ -9,6 +9,7 @@ from typing import Any
 
 from modules.jobs.job import Job
 from modules.logger import get_logger
+from modules.outputs.notes import sentence, text_note, warnings_of
 from modules.outputs.render import render
 from modules.outputs.segments_json import with_segments
 from modules.recordings.results import Results
@@ -39,23 +40,26 @@ class Publisher:
         be made is left out, and the result says so: the transcript is worth more.
         """
         self._folder.require()
-        title = stem_of(job.name).rpartition("/")[2]
+        title, duration_s = stem_of(job.name).rpartition("/")[2], result["duration_seconds"]
+        note = text_note(result)
         ours = self._results.outputs(job.name)
         for output in list(result["outputs"]):
             form = output.rpartition(".")[2]
             try:
-                content = render(form, segments, timestamps, result["duration_seconds"], title)
+                content = render(form, segments, timestamps, duration_s, title, note)
             except Exception as error:
                 log.exception("%s could not be made", output)
                 result["outputs"].remove(output)
-                note = f"output: {output} could not be made ({error})"
-                result["metadata"].setdefault("notes", []).append(note)
+                why = f"output: {output} could not be made ({error})"
+                result["metadata"].setdefault("notes", []).append(why)
             else:
                 name = self._name_for(job.name, output, content, ours)
                 result["outputs"][result["outputs"].index(output)] = name
                 write_whole(self._folder.at(name), content)
         whole = with_segments(result, segments)
         write_whole(self._folder.at(RecordingPaths(job.name).result), whole)
+        for each in warnings_of(result):
+            log.warning("%s: check the text: %s", job.name, sentence(each, "en"))
 
     def _name_for(self, name: str, planned: str, content: bytes, ours: Sequence[str]) -> str:
         """The planned name, or another if it was taken since it was planned.

@@ -69,6 +69,7 @@ def row_json(row: Row) -> dict[str, Any]:
         "duration_seconds": row.duration_s,
         "language": row.language,
         "word_count": row.words,
+        "warnings": list(row.warnings) or None,
         "when": iso(row.when) if row.when else None,
     }
     return {key: value for key, value in known.items() if value is not None}

@@ -127,7 +127,7 @@ def _line(row: Row, step: int) -> str:
         parts.append(f"{row.percentage // step * step} %")
     if row.error:
         parts.append(wording.error_word(row.error))
-    return f"{row.name}: {', '.join(parts)}"
+    return ". ".join([f"{row.name}: {', '.join(parts)}", *wording.warnings(row)])
 
 
 def _tell(text: str) -> None:

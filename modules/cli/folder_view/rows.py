@@ -15,6 +15,7 @@ from modules.cli.translation import noted
 from modules.errors import TranscriberError
 from modules.jobs.job import Job, Priority
 from modules.jobs.source import FileIdentity
+from modules.outputs.notes import warnings_of
 from modules.recordings.sidecars import RESULT, RecordingPaths, recording_of
 from modules.recordings.state import job_from_json
 from modules.recordings.store import RecordingStore
@@ -41,7 +42,8 @@ _RUNNING, _URGENT, _ORDERED, _FOUND = (0, 0.0), 1, 2, 3
 class Row:
     """One recording. ``name``: relative to the share, or to the manual folder.
 
-    ``turn``: by which those that are still to be done are sorted. ``job``: as the folder tells it.
+    ``warnings``: what one must know of its text, as in ``.result``. ``turn``: by which those that
+    are still to be done are sorted. ``job``: as the folder tells it.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Row:
     duration_s: float | None = None
     language: str | None = None
     words: int | None = None
+    warnings: tuple[dict[str, Any], ...] = ()
     turn: tuple[int, float] = (0, 0.0)
     size: int = 0
     job: Job | None = None
@@ -134,6 +137,7 @@ def _completed(name: str, content: dict[str, Any]) -> Row:
         duration_s=_number(content.get("duration_seconds")),
         language=str(facts.get("language") or facts.get("language_detected") or "") or None,
         words=_number(facts.get("word_count")),
+        warnings=tuple(warnings_of(content)),
     )
 
 

@@ -11,6 +11,7 @@ from modules.cli.daemon_status import Owner
 from modules.cli.folder_view.report import Report
 from modules.cli.folder_view.rows import Row, State
 from modules.cli.translation import noted
+from modules.outputs.notes import sentence
 
 _STATES = {
     State.COMPLETED: noted("completed"),
@@ -50,13 +51,20 @@ def error_word(error: str | None) -> str:
 
 
 def details(row: Row) -> str:
-    """Stage, percentage, attempt and error, as far as they say something."""
+    """Stage, percentage, attempt, error and warnings, as far as they say something."""
     parts = []
     if row.state in (State.PROCESSING, State.QUEUED):
         parts += [stage_word(row.stage)] if stage_word(row.stage) else []
         parts += [f"{row.percentage} %"] if row.percentage else []
         parts += [_("attempt {n}").format(n=row.attempt)] if (row.attempt or 1) > 1 else []
-    return ", ".join([*parts, *([error_word(row.error)] if row.error else [])])
+    parts += [error_word(row.error)] if row.error else []
+    return " ".join([*([", ".join(parts)] if parts else []), *warnings(row)])
+
+
+def warnings(row: Row) -> list[str]:
+    """What one must know of the text, in the user's language."""
+    # The translation of "en" is the code of the language of the translations.
+    return [sentence(each, _("en")) for each in row.warnings]
 
 
 def duration(seconds: float | None) -> str:

@@ -115,6 +115,29 @@ def test_a_forced_language_that_the_speech_contradicts_is_said(
     assert any("ru was set" in note for note in metadata["notes"]) is noted
 
 
+def test_what_a_reader_must_know_is_a_warning() -> None:
+    metadata = made(spoken("ru", "en", 0.98))["metadata"]
+    assert isinstance(metadata, dict)
+    assert [each["code"] for each in metadata["warnings"]] == ["other_language", "incomplete"]
+    assert metadata["warnings"][0]["asked"] == "ru"
+    assert metadata["warnings"][0]["heard"] == "en"
+    assert "another language (en)" in metadata["warnings"][0]["message"]
+
+
+def test_without_anything_to_warn_of_the_key_is_absent() -> None:
+    content = result_json(finished(), Transcript((spoken(),)), replace(FACTS, notes=()), (), NOON)
+    assert "warnings" not in content["metadata"]
+
+
+def test_where_all_text_was_dropped_the_other_language_is_still_said() -> None:
+    invented = Dropped(start=1, end=3, text="Субтитры сделал кто-то", flags=("filler",))
+    chunk = spoken("ru", "en", 0.98).model_copy(update={"segments": (), "dropped": (invented,)})
+    metadata = made(chunk)["metadata"]
+    assert isinstance(metadata, dict)
+    assert "language: ru was set, but the speech sounds like en (98%)" in metadata["notes"]
+    assert metadata["warnings"][0]["code"] == "other_language"
+
+
 def test_what_is_doubtful_and_what_was_left_out_is_accounted_for() -> None:
     sure = a_segment(0.0, 4.0, "Да.").model_copy(update={"temperature": 0.0})
     unsure = a_segment(5.0, 7.5, "Нет, нет.").model_copy(

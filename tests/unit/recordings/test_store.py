@@ -14,6 +14,7 @@ import pytest
 from modules.config.types import FORMATS
 from modules.errors import StorageError
 from modules.jobs.job import Job
+from modules.outputs import notes
 from modules.outputs.segments_json import segment_json
 from modules.recordings.sidecars import RESULT_BYTES_MAX, STATE_BYTES_MAX, RecordingPaths
 from modules.recordings.state import job_to_json
@@ -192,13 +193,15 @@ def test_a_result_from_elsewhere_lays_no_hands_on_other_files(files: RecordingSt
     assert files.results.outputs("talk.mp3") == ()
 
 
-def publish(files: RecordingStore, job: Job) -> dict[str, Any]:
+def publish(
+    files: RecordingStore, job: Job, metadata: dict[str, Any] | None = None
+) -> dict[str, Any]:
     result: dict[str, Any] = {
         "filename": job.name,
         "outputs": list(job.outputs),
         "duration_seconds": 1.0,
         "transcription": {"text": "Привет.", "segments": []},
-        "metadata": {},
+        "metadata": metadata or {},
     }
     segment = a_segment(0, 1, "Привет.")
     Publisher(files.folder, files.results).publish(job, [segment], result, timestamps=False)
@@ -215,6 +218,17 @@ def test_what_is_published_can_be_read(files: RecordingStore) -> None:
     assert sorted(os.listdir(files.folder.path)) == [
         ".transcriber", "talk.mp3.result", "talk.srt", "talk.txt",
     ]  # fmt: skip
+
+
+def test_a_warning_is_in_the_text_and_in_the_log(
+    files: RecordingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    warned = notes.warning("other_language", asked="ru", heard="en")
+    result = publish(files, a_job(outputs=("talk.txt", "talk.srt")), {"warnings": [warned]})
+    text = (files.folder.path / "talk.txt").read_text("utf-8")
+    assert text == f"Привет.\n\n{notes.text_note(result)}\n"
+    assert "[" not in (files.folder.path / "talk.srt").read_text("utf-8")
+    assert f"talk.mp3: check the text: {warned['message']}" in caplog.messages
 
 
 def test_a_text_that_cannot_be_made_never_costs_the_transcript(

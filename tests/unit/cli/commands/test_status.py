@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modules.cli.commands.status import as_json
+from modules.cli.commands.status import as_json, row_json
 from modules.cli.daemon_status import Owner
 from modules.cli.folder_view import rows as row_module
 from modules.cli.folder_view import sidecar_reader
@@ -18,9 +18,10 @@ from modules.cli.folder_view.report import Report, Reporter, report
 from modules.cli.folder_view.rows import Row, State
 from modules.cli.session import length
 from modules.cli.terminal.tables import plain_table
-from modules.cli.terminal.wording import summary
+from modules.cli.terminal.wording import details, summary
 from modules.config.schema import Config
 from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
+from modules.outputs.notes import warning
 from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
 from tests.fakes import FakeClock
@@ -99,6 +100,18 @@ def test_a_result_is_completed_however_long_it_is(share: Share, segments: int) -
     assert row.state is State.COMPLETED
     assert (row.duration_s, row.language, row.words) == (75.5, "ru", 12)
     assert row.when == datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def test_a_text_to_be_checked_is_said_beside_it(share: Share) -> None:
+    share.add("a.mp3")
+    path = share.finish("a.mp3")
+    content = json.loads(path.read_text("utf-8"))
+    warned = warning("other_language", asked="ru", heard="en")
+    content["metadata"]["warnings"] = [warned]
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    row = share.row("a.mp3")
+    assert details(row) == warned["message"]
+    assert row_json(row)["warnings"] == [warned]
 
 
 def test_a_long_result_is_not_read_whole(share: Share) -> None:

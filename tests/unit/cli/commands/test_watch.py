@@ -15,6 +15,7 @@ from modules.cli.folder_view.report import Report
 from modules.cli.folder_view.rows import Row, State
 from modules.cli.folder_view.snapshot import Snapshot
 from modules.cli.terminal.watch_table import draw
+from modules.outputs.notes import warning
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -134,6 +135,14 @@ def test_a_line_for_each_change_and_none_without(capsys: pytest.CaptureFixture[s
         "bad 0.mp3: manual, Not media.",
         "No daemon runs. 1 completed, 1 manual, 1 processing.",
     ]
+
+
+def test_a_text_to_be_checked_is_told_with_its_end(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines.show(Snapshot())
+    warned = (warning("incomplete"),)
+    lines.show(Snapshot(Report([Row("a.mp3", State.COMPLETED, NOON, warnings=warned)])))
+    assert f"a.mp3: completed. {warned[0]['message']}" in told(capsys)
 
 
 def test_trouble_is_said_once_and_its_end_too(capsys: pytest.CaptureFixture[str]) -> None:
