@@ -12,7 +12,10 @@ import pytest
 import yaml
 
 from modules.api.server import http_server
+from modules.config.loader import ENVIRONMENT, load_config
+from modules.config.messages import SECRETS
 from modules.config.schema import Config
+from modules.errors import ConfigError
 from modules.executors.local import process
 from modules.watching import watcher
 from tests.deployment.container.dockerfile import PROJECT, read
@@ -22,6 +25,8 @@ TEXT = (PROJECT / "compose.yaml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("transcriber", "transcriber-gpu")
+#: The folders are mounted there, and the port is published from there.
+FIXED_IN_THE_IMAGE = {"SHARED_DIRECTORY", "MANUAL_DIRECTORY", "API_HOST", "API_PORT"}
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
@@ -54,6 +59,24 @@ def test_without_a_profile_one_service_runs() -> None:
 def test_a_profile_adds_its_services(profile: str, services: set[str]) -> None:
     found = compose("--profile", profile, "config", "--services").split()
     assert set(found) == services | {"transcriber"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_of_the_configuration_is_passed_on(name: str) -> None:
+    passed = {line.partition("=")[0] for line in SERVICES[name]["environment"]}
+    assert passed == set(ENVIRONMENT) - FIXED_IN_THE_IMAGE | {"TZ"}
+
+
+@pytest.mark.parametrize("variable", sorted(ENVIRONMENT.keys() - FIXED_IN_THE_IMAGE))
+def test_one_that_is_set_but_empty_changes_nothing_or_is_refused(variable: str) -> None:
+    """``WHISPERX_LANGUAGE=`` in ``.env`` arrives as an empty variable."""
+    key = ENVIRONMENT[variable]
+    if key[-1] in SECRETS:
+        with pytest.raises(ConfigError, match=variable):
+            load_config(PROJECT / "config.yaml", {variable: ""})
+    else:
+        plain = load_config(PROJECT / "config.yaml", {})
+        assert load_config(PROJECT / "config.yaml", {variable: ""}) == plain
 
 
 def test_compose_finds_a_mistake(tmp_path: Path) -> None:
@@ -160,7 +183,8 @@ def test_the_two_that_share_a_folder_cannot_run_at_once() -> None:
 
 def test_the_gpu_service_differs_in_nothing_but_its_card_and_memory() -> None:
     cpu, gpu = (SERVICES[name] for name in OURS)
-    assert set(gpu["environment"]) == {*cpu["environment"], "WHISPERX_DEVICE=cuda"}
+    here = {"WHISPERX_DEVICE": "WHISPERX_DEVICE=cuda"}
+    assert gpu["environment"] == [here.get(name, name) for name in cpu["environment"]]
     changed = {key for key in gpu if gpu[key] != cpu.get(key)}
     assert changed == {
         "profiles", "image", "build", "environment", "mem_limit", "deploy", "networks",
