@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from modules.logger import get_logger
 from modules.recordings.names import STATE_FOLDER
@@ -13,34 +15,38 @@ log = get_logger("FirstRun")
 
 
 class FirstRun:
-    """Drops ``sample`` into a share that was never used; does nothing in any other."""
+    """Drops ``sample`` into a share that was never used; does nothing in any other.
+
+    ``is_waiting``: whether the sample's transcript is still to be shown.
+    """
 
     def __init__(self, sample: Path, shared: Path) -> None:
         self._sample = sample
         # Our own folder in the share is the trace of an earlier run.
-        self._waiting = sample.is_file() and not (shared / STATE_FOLDER).exists()
+        self.is_waiting = sample.is_file() and not (shared / STATE_FOLDER).exists()
 
     def drop_sample(self, shared: Path) -> None:
         """Raises StorageError."""
         target = shared / self._sample.name
-        if not self._waiting or target.exists():
-            self._waiting = False
+        if not self.is_waiting or target.exists():
+            self.is_waiting = False
             return
         write_whole(target, self._sample.read_bytes())
         log.info("A sample was put into the shared folder: %s", target)
         log.info("The first transcript takes a little longer, as the model must be loaded")
 
-    def show_when_done(self, files: RecordingStore) -> None:
-        """Print the transcript once it is there."""
-        result = files.results.read(self._sample.name) if self._waiting else None
-        if not result:
-            return
-        self._waiting = False
+    def tick(self, files: RecordingStore) -> None:
+        """Print the transcript as soon as it is there, once."""
+        result = files.results.read(self._sample.name) if self.is_waiting else None
+        if result:
+            self.is_waiting = False
+            print(self._announcement(result, files.folder.path), flush=True)
+
+    def _announcement(self, result: Mapping[str, Any], shared: Path) -> str:
         outputs = ", ".join([f"{self._sample.name}.result", *result["outputs"]])
-        print(
+        return (
             f"\n    {self._sample.name} says:\n\n"
             f"    {result['transcription']['text']}\n\n"
-            f"    It stands in {files.folder.path}: {outputs}\n"
-            f"    Now copy recordings of your own there. Ctrl-C ends the program.\n",
-            flush=True,
+            f"    The files are in {shared}: {outputs}\n"
+            f"    Now copy recordings of your own there. Ctrl-C ends the program.\n"
         )

@@ -76,7 +76,7 @@ class Housekeeping:
         self.obey_pause_flag()
         folder_orders.carry_out(self._shared, self._submit)
         if self._first_run:
-            self._first_run.show_when_done(core.store)
+            self._first_run.tick(core.store)
         self._set_orphans_aside()
 
     def obey_pause_flag(self) -> None:

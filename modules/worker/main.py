@@ -127,7 +127,7 @@ class Worker:
                 raise ModelError(
                     "model_not_loaded",
                     f"The model {spec.name} cannot be loaded: {error}.",
-                    remedy="Run `python transcriber.py doctor`; it says what to do.",
+                    remedy="Run the command `doctor`; it says what to do.",
                 ) from error
             loaded_mb = allocator.resident_mb()
             self._kept_mb = _KEPT_SHARE * loaded_mb

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from modules.errors import TranscriberError
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 MODULES = DOCS.parent / "modules"
 PAGE = DOCS / "troubleshooting.md"
@@ -23,6 +25,12 @@ CHANGING = re.compile(
     r"…|\b[A-Z]{4,}\b|[\d.:]{4,}|\d+|\b(?:ru|en|daemon)\b|\.transcriber|Address already in use|[()]"
 )
 CODE = re.compile(r"`([a-z_]+)`")
+#: Codes of errors that become a note, a line of the log or a message of a command, without a code.
+NEVER_SHOWN = {
+    "alignment_mismatch", "callback_failed", "expired", "file_exists", "no_answer",
+    "no_voice_model", "not_a_file", "not_in_manual", "not_in_share", "subfolder", "unknown_errand",
+    "voiceprints_broken",
+}  # fmt: skip
 
 
 def page() -> str:
@@ -56,6 +64,24 @@ def test_every_error_code_leads_somewhere_and_no_other() -> None:
     known = codes_of((DOCS / "files.md").read_text("utf-8").partition("## Error codes")[2])
     assert len(known) > 30, "the tables of codes were not found"
     assert codes_of(page().partition(INDEX)[2]) == known
+
+
+def raised() -> set[str]:
+    """The codes of all errors in the program."""
+    calls = (
+        node
+        for file in MODULES.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
+    )
+    kinds = {"TranscriberError", *(kind.__name__ for kind in TranscriberError.__subclasses__())}
+    return {str(c.args[0].value) for c in calls if getattr(c.func, "id", "") in kinds}  # type: ignore[attr-defined]
+
+
+def test_every_code_that_is_raised_is_in_a_document() -> None:
+    pages = "".join((DOCS / name).read_text("utf-8") for name in ("files.md", "api.md"))
+    missing = {code for code in raised() if f"`{code}`" not in pages}
+    assert missing == NEVER_SHOWN
 
 
 def test_there_are_quotes() -> None:
