@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modules.transcript.known_lines import is_sound, known_line, letters_of
 from modules.transcript.model import Flag, Word
 
 #: OpenAI's own limits, from the recipe in ``whisper/transcribe.py``.
@@ -26,40 +27,8 @@ _MIN_REPEATS, _MIN_LOOP_WORDS, _MAX_PERIOD = 4, 8, 12
 #: A word is outside speech if less than this share of it overlaps any speech.
 _MIN_OVERLAP = 0.1
 
-#: Credits of subtitles, with a name. They are never part of speech.
-_CREDITS = re.compile(
-    r"\W*(?i:субтитр\w* (?:сделал|делал|создавал|подогнал|добавил)|редактор субтитров"
-    r"|субтитры и корректор|корректор|sous-titrage|untertitel im auftrag des)"
-    r"\s+[A-ZА-ЯЁ][\w.]*.{0,60}"
-    r"|.{0,60}(?i:dimatorzok|amara\.org|castingwords|transcribed by https?:).{0,40}"
-)
-#: Credits that could also be the beginning of a spoken sentence.
-_CREDITS_PERHAPS = re.compile(
-    r"\W*(?:субтитры|subtitles by|subtitled by|captions by|captioning by|sous-titr\w+ par"
-    r"|untertitel von|sottotitoli a cura|subtítulos por)\b",
-    re.IGNORECASE,
-)
-#: A sound as subtitles describe it, in capitals or in brackets: "ТРЕВОЖНАЯ МУЗЫКА", "[Music]".
-_SOUNDS = (
-    r"(?:\w+\s+){0,2}(?:музык\w*|звонок|звон|звуки?|аплодисменты|смех|стук|шум|выстрелы?|тишина"
-    r"|заставка|music|applause|laughter|beep\w*|silence)(?:\s+(?:playing|\w+ая|\w+ий))?"
-)
-_SOUND = re.compile(rf"\W*{_SOUNDS}(?:\W+{_SOUNDS})*\W*", re.IGNORECASE)
-_BRACKETED = re.compile(r"[\[(*♪][^\[\]()*♪]*[\])*♪]\W*")
-#: Lines that people say, and that Whisper also invents where there is no speech.
-_POLITE = frozenset(
-    re.sub(r"[^\w ]", "", line).lower()
-    for line in (
-        "Спасибо за просмотр!", "Продолжение следует...", "Подписывайтесь на канал!",
-        "Подпишись на канал!", "До новых встреч!", "До свидания!", "Спасибо за внимание!",
-        "Спасибо.", "Поехали!", "Ставьте лайки!", "Всем пока!", "Пока!", "Ого!", "Ой!",
-        "Thank you.", "Thank you for watching!", "Thanks for watching!", "Thank you very much.",
-        "Thanks for listening.", "Please subscribe to my channel.", "Please subscribe.",
-        "See you next time.", "See you in the next video.", "Bye.", "Bye bye.", "You", "Oh.",
-        "Okay.", "I'm", "Oh my god.", "Oh, yeah.", "Yeah.",
-        "I'm going to cut it off.", "I don't know.", "Music playing", "I'll be right back.",
-    )
-)  # fmt: skip
+#: Nobody says more letters a second; around a text this much speech may be its own, in seconds.
+_MOST_LETTERS_PER_S, _AROUND_S = 30.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -144,20 +113,14 @@ def has_loop(words: Sequence[str]) -> bool:
 
 def is_credit(text: str) -> bool:
     """Whether only subtitles have such a line: credits, or a sound in capitals or brackets."""
-    bare = text.strip()
-    loud = sum(map(str.isalpha, bare)) > 3 and bare == bare.upper()
-    marked = loud or _BRACKETED.fullmatch(bare) is not None
-    sound = marked and _SOUND.fullmatch(bare) is not None
-    return sound or _CREDITS.fullmatch(bare) is not None
+    known = known_line(text)
+    return is_sound(text) or (known is not None and known.kind == "credit")
 
 
 def is_polite(text: str) -> bool:
-    """Whether it is a line that people say and Whisper also invents, once or several times."""
-    pieces = [re.sub(r"[^\w ]", "", part).strip().lower() for part in re.split(r"[.!?…]+", text)]
-    said = [piece for piece in pieces if piece]
-    whole = re.sub(r"[^\w ]", "", text).strip().lower()
-    polite = whole in _POLITE or (bool(said) and all(piece in _POLITE for piece in said))
-    return polite or _CREDITS_PERHAPS.match(text) is not None
+    """Whether it is a line that people may say and Whisper also invents."""
+    known = known_line(text)
+    return known is not None and known.kind != "credit"
 
 
 def outside(words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> bool:
@@ -175,6 +138,15 @@ def _overlap(start: float, end: float, speech: Sequence[tuple[float, float]]) ->
     return sum(max(0.0, min(end, b) - max(start, a)) for a, b in speech)
 
 
+def _is_crammed(text: str, words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> bool:
+    """Whether there is less detected speech than the text takes to say, however fast."""
+    timed = [(w.start, w.end) for w in words if w.start is not None and w.end is not None]
+    if not timed:
+        return False
+    spoken_s = _overlap(timed[0][0] - _AROUND_S, timed[-1][1] + _AROUND_S, speech)
+    return letters_of(text) > _MOST_LETTERS_PER_S * spoken_s
+
+
 def flags(
     scores: DecodingScores, text: str, words: Sequence[Word], speech: Sequence[tuple[float, float]]
 ) -> tuple[Flag, ...]:
@@ -182,20 +154,32 @@ def flags(
 
     ``scores`` are those of the chunk that contains the segment.
     """
-    silent = scores.sounds_silent or (scores.no_speech_prob or 0.0) > 0.9
-    away = outside(words, speech)
+    known = known_line(text)
+    silence = scores.no_speech_prob or 0.0
+    silent = scores.sounds_silent or silence > 0.9
+    away = outside(words, speech) or (known is not None and _is_crammed(text, words, speech))
+    doubtful = silent or away or scores.unsure
+    if known is not None and known.kind == "perhaps":
+        doubtful = doubtful or known.repeated or silence > MIN_NO_SPEECH_PROB
     found: dict[Flag, bool] = {
         "repetition": scores.repeats_itself or has_loop(text.split()),
         "low_probability": scores.unsure,
         "no_speech": silent,
         "outside_speech": away,
-        "filler": is_credit(text) or (is_polite(text) and (silent or away or scores.unsure)),
+        "filler": is_credit(text) or (known is not None and doubtful),
     }
     return tuple(flag for flag, holds in found.items() if holds)
 
 
 def is_invented(text: str, found: Sequence[Flag], scores: DecodingScores) -> bool:
-    """Whether two signs agree that this was not said; with one sign it is only doubtful."""
+    """Whether two signs agree that this was not said; with one sign it is only doubtful.
+
+    That nothing else stands in the segment is the second sign for a line that only subtitles have.
+    For a credit that somebody could say it is what made it a ``filler``.
+    """
+    known = known_line(text)
     if is_credit(text):
         return True
-    return "filler" in found and (scores.sounds_silent or "outside_speech" in found)
+    if known is None or "filler" not in found:
+        return False
+    return known.kind == "perhaps" or scores.sounds_silent or "outside_speech" in found

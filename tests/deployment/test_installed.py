@@ -120,6 +120,7 @@ def test_every_module_is_there_and_none_imports_the_name_of_the_checkout(
         texts = {name: archive.read(name).decode() for name in names if name.endswith(".py")}
     assert set(texts) == expected | {"audio_transcriber/__main__.py"}
     assert "audio_transcriber/locale/ru/LC_MESSAGES/transcriber.mo" in names
+    assert "audio_transcriber/transcript/known_lines.tsv" in names
     importing = re.compile(r"^\s*(from|import)\s+modules\b", re.MULTILINE)
     assert [name for name, text in texts.items() if importing.search(text)] == []
 
