@@ -148,6 +148,7 @@ def worker_environment(config: Config) -> dict[str, str]:
         "PYANNOTE_METRICS_ENABLED": "0",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONIOENCODING": "utf-8:backslashreplace",
+        "PYTHONUTF8": "1",
     }
     if not config.whisperx.allow_download:
         environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
