@@ -58,6 +58,9 @@ class Housekeeping:
             except (OSError, TranscriberError) as error:
                 if self._is_due("complaint", _COMPLAINT_S):
                     log.warning("The shared folder cannot be used at the moment: %s", error)
+            except Exception:
+                if self._is_due("unexpected", _COMPLAINT_S):
+                    log.exception("A periodic duty failed; going on")
 
     def _in_the_share(self, owner: Ownership) -> None:
         core = self._core

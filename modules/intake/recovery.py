@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
@@ -53,7 +53,10 @@ class JobRecovery:
         Raises StorageError.
         """
         jobs = self._files.recovery.find_jobs(self._config.watch.recursive)
-        found = [f for f in jobs if self._needs_job(f)]
+        found = []
+        for item in jobs:
+            with _each_for_itself(item.job.name):
+                found += [item] if self._needs_job(item) else []
         found.sort(
             key=lambda f: (
                 f.job.priority,
@@ -63,7 +66,8 @@ class JobRecovery:
             )
         )
         for item in found:
-            self._take_up(item.job)
+            with _each_for_itself(item.job.name):
+                self._take_up(item.job)
 
     def job_of(self, name: str) -> Job | None:
         """The job of a file; also one that ``recover`` has overlooked. Raises StorageError."""
@@ -176,3 +180,15 @@ class JobRecovery:
         )
         log.warning("%s: attempt %d ended in a crash", job.name, number)
         return job.close_attempt("failed", now, 0.0, error)
+
+
+@contextlib.contextmanager
+def _each_for_itself(name: str) -> Iterator[None]:
+    """A job that cannot be taken up is said and left out; a share that does not answer is no
+    matter of one job."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception:
+        log.exception("%s: its job cannot be taken up and is left out", name)

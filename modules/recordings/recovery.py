@@ -132,7 +132,7 @@ class Recovery:
             job = job_from_json(name, value)
         except StorageError:
             raise
-        except TranscriberError as error:
+        except (TranscriberError, ValueError) as error:
             aside = self._folder.state / "corrupt" / path.name
             with storage_errors(aside):
                 aside.parent.mkdir(exist_ok=True)

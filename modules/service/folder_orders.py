@@ -56,6 +56,8 @@ def carry_out(shared: Path, submit: Callable[[TranscriptionRequest], object | No
             if error.code not in _DROPPED:
                 raise
             log.warning("An order was dropped: %s", error)
+        except ValueError as error:  # a name that cannot be judged would hold up the others
+            log.warning("An order was dropped: %s", error)
         mailbox.remove(file)
 
 

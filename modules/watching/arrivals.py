@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -49,7 +50,8 @@ class Arrivals:
         self._ask_writer = ask_writer
         self._tracker = StabilityTracker(rule)
         self._known: dict[str, tuple[int, int, int]] = {}
-        self._unreadable: set[str] = set()
+        #: What went wrong with these was said already.
+        self._failing: set[str] = set()
         #: These are reported in any case, also if they were deleted.
         self._asked: set[str] = set()
         #: The device whose files ``ask_writer`` can be asked about; None if it is not known.
@@ -110,17 +112,18 @@ class Arrivals:
         # As of now: what was looked at first may be due once more before the last one had its look.
         now = self._clock.monotonic()
         for name in itertools.islice(iter(lambda: self._tracker.pop_due(now), None), BATCH):
-            try:
+            with self._each_for_itself(name):
                 sample = look(self._root, name)
-            except OSError as error:
-                self._complain_once(name, error)
-                continue
-            if sample is None or self._is_whole(name, sample):
-                ready.append((name, sample))
+                if sample is None or self._is_whole(name, sample):
+                    ready.append((name, sample))
         if ready and not is_there():
             return False
         for name, sample in ready:
-            self._hand_over(name, sample)
+            with self._each_for_itself(name):
+                self._hand_over(name, sample)
+                self._failing.discard(name)
+            if name in self._failing and not is_there():
+                return False
         return True
 
     def _is_whole(self, name: str, sample: FileSample) -> bool:
@@ -144,10 +147,19 @@ class Arrivals:
         self._asked.discard(name)
         self._tracker.drop(name)
 
-    def _complain_once(self, name: str, error: OSError) -> None:
-        if name not in self._unreadable:
-            self._unreadable.add(name)
-            log.warning("%s cannot be looked at, trying again: %s", name, error.strerror)
+    @contextlib.contextmanager
+    def _each_for_itself(self, name: str) -> Iterator[None]:
+        """What goes wrong with one file is said once, and the others have their turn."""
+        try:
+            yield
+        except Exception as error:
+            if name in self._failing:
+                return
+            self._failing.add(name)
+            if isinstance(error, OSError):
+                log.warning("%s cannot be looked at, trying again: %s", name, error.strerror)
+            else:
+                log.exception("%s cannot be taken in, trying again", name)
 
 
 def _state(sample: FileSample) -> tuple[int, int, int]:

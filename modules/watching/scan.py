@@ -69,6 +69,8 @@ def _scan_folder(
                 continue  # deleted since it was listed
             except OSError as error:
                 seen.problems.append(f"{name}: {error.strerror}")
+            except ValueError as error:  # a name that cannot be judged
+                seen.problems.append(f"{name}: {error}")
 
 
 def look(root: Path, name: str) -> FileSample | None:

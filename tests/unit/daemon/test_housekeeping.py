@@ -96,6 +96,17 @@ def test_a_duty_that_fails_leaves_the_others_and_is_said_once_a_minute(
     assert caplog.text.count("The shared folder cannot be used at the moment") == 1
 
 
+def test_a_duty_that_fails_unexpectedly_leaves_the_others_too(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.owner.beat.side_effect = UnicodeEncodeError("latin-1", "Запись", 0, 1, "no")
+    for _ in range(3):
+        house.tick()
+        house.clock.advance(16)
+    assert house.respond.call_count == 3
+    assert caplog.text.count("A periodic duty failed; going on") == 1
+
+
 def test_state_whose_recording_never_came_back_is_set_aside_after_its_hours(house: House) -> None:
     job = a_job("away.mp3")
     house.core.store.states.save(job)

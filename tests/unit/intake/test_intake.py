@@ -370,6 +370,40 @@ def test_jobs_come_back_in_their_order(bench: Bench) -> None:
     assert {job.status for job in bench.scheduler.jobs()} == {Status.QUEUED}
 
 
+def test_a_job_that_cannot_be_taken_up_holds_up_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("bad.mp3", "good.mp3", "odd.mp3"):
+        bench.put(name)
+        bench.save(name)
+    read, is_still = bench.files.results.read, bench.files.folder.is_still
+
+    def reading(name: str) -> Any:
+        if name == "bad.mp3":
+            raise UnicodeEncodeError("latin-1", "Запись", 0, 1, "no")
+        return read(name)
+
+    def still(name: str, source: Any) -> bool:
+        return bool({}[name]) if name == "odd.mp3" else is_still(name, source)
+
+    monkeypatch.setattr(bench.files.results, "read", reading)
+    monkeypatch.setattr(bench.files.folder, "is_still", still)
+    bench.intake.recovery.recover()
+    assert [job.name for job in bench.scheduler.jobs()] == ["good.mp3"]
+    assert caplog.text.count("its job cannot be taken up and is left out") == 2
+
+
+def test_a_share_that_does_not_answer_is_no_matter_of_one_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.put()
+    bench.save()
+    gone = StorageError("share_unavailable", "gone")
+    monkeypatch.setattr(bench.files.results, "read", lambda name: (_ for _ in ()).throw(gone))
+    with pytest.raises(StorageError):
+        bench.intake.recovery.recover()
+
+
 def test_a_result_of_the_same_job_beats_it(bench: Bench) -> None:
     bench.put()
     job = bench.save()

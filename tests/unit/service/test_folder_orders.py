@@ -93,6 +93,17 @@ def test_an_order_for_nothing_is_dropped(tmp_path: Path, witness: Witness, code:
     assert left(tmp_path) == []
 
 
+def test_an_order_whose_name_cannot_be_judged_holds_up_no_other(
+    tmp_path: Path, witness: Witness
+) -> None:
+    witness.trouble["bad.mp3"] = UnicodeEncodeError("latin-1", "Запись", 0, 1, "no")
+    place(tmp_path, "bad.mp3", 1)
+    place(tmp_path, "good.mp3", 2)
+    carry_out(tmp_path, witness)
+    assert [name for name, _ in witness.taken] == ["good.mp3"]
+    assert left(tmp_path) == []
+
+
 def test_an_order_waits_while_the_folder_cannot_be_used(tmp_path: Path, witness: Witness) -> None:
     client = place(tmp_path, "talk.mp3")
     witness.trouble["talk.mp3"] = StorageError("storage_error", "Not now.")

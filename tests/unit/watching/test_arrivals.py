@@ -75,3 +75,72 @@ def test_hints_have_their_turn_before_a_heap_of_files_is_looked_at(tmp_path: Pat
     arrivals.look_at_due(lambda: True)
     assert len(witness.told) == BATCH
     assert arrivals.next_due() == clock.monotonic(), "the rest is due at once"
+
+
+class Choosy(Witness):
+    """A sink that cannot take some names."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error: Exception | None = error
+
+    def on_complete(self, name: str, sample: FileSample) -> None:
+        if self.error and name.startswith("bad"):
+            raise self.error
+        super().on_complete(name, sample)
+
+
+UNENCODABLE = UnicodeEncodeError("latin-1", "Запись", 0, 1, "ordinal not in range")
+
+
+@pytest.mark.parametrize(
+    "error", [UNENCODABLE, OSError(36, "File name too long"), KeyError("name"), ValueError("NUL")]
+)
+def test_a_name_that_cannot_be_taken_in_holds_up_no_other_and_is_said_once(
+    tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    witness, clock = Choosy(error), FakeClock()
+    arrivals = Arrivals(tmp_path, witness, clock, StabilityRule(0.1, 0.2), lambda path: None)
+    for name in ("bad.mp3", "bad too.mp3", "good.mp3", "zoo.mp3"):
+        (tmp_path / name).write_bytes(b"sound")
+        arrivals.expect(name)
+    for _ in range(100):
+        assert arrivals.look_at_due(lambda: True)
+        clock.advance(0.5)
+    assert sorted(witness.told) == ["whole good.mp3", "whole zoo.mp3"]
+    assert len(caplog.records) == 2, "each file once"
+    witness.error = None
+    for _ in range(20):
+        arrivals.look_at_due(lambda: True)
+        clock.advance(0.5)
+    assert sorted(witness.told)[:2] == ["whole bad too.mp3", "whole bad.mp3"], "it was tried again"
+
+
+def test_a_share_that_goes_away_while_files_are_handed_over_ends_the_pass(tmp_path: Path) -> None:
+    witness, clock = Choosy(OSError(5, "I/O error")), FakeClock()
+    arrivals = Arrivals(tmp_path, witness, clock, StabilityRule(0.0, 0.0), lambda path: None)
+    for name in ("bad.mp3", "good.mp3"):
+        (tmp_path / name).write_bytes(b"sound")
+        arrivals.expect(name)
+    answers = iter([True, False])
+    for _ in range(2):
+        arrivals.look_at_due(lambda: True)
+        clock.advance(1.0)
+    assert not arrivals.look_at_due(lambda: next(answers))
+    assert witness.told == []
+
+
+def test_a_name_that_no_call_takes_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lone surrogate cannot be encoded, and a NUL ends a name: both raise before any look."""
+    witness, clock = Witness(), FakeClock()
+    arrivals = Arrivals(tmp_path, witness, clock, StabilityRule(0.1, 0.2), lambda path: None)
+    (tmp_path / "good.mp3").write_bytes(b"sound")
+    for name in ("\ud800.mp3", "a\0b.mp3", "good.mp3"):
+        arrivals.expect(name)
+    for _ in range(10):
+        assert arrivals.look_at_due(lambda: True)
+        clock.advance(0.5)
+    assert witness.told == ["whole good.mp3"]
+    assert len(caplog.records) == 2
