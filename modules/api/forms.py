@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, TypeVar
 
@@ -11,16 +11,20 @@ from flask import Request as FlaskRequest
 from flask import g
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from modules.api.schemas import requests
+from modules.api.uploads.kinds import HEAD_BYTES
+from modules.api.uploads.multipart import UploadParser
+from modules.api.uploads.names import UploadName, name_of_upload
+from modules.config.languages import language_of
+from modules.config.messages import Key, dotted, sentence, shown
 from modules.errors import TranscriberError
-from modules.recordings.names import is_recording
 from modules.recordings.uploads import Uploads
 from modules.service.waiting import Disconnected
-from modules.storage.transfer import NAME_MAX
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_LEFT_EMPTY = "has no value; give it one, or leave it out"
 
 
 class UploadingRequest(FlaskRequest):
@@ -29,6 +33,7 @@ class UploadingRequest(FlaskRequest):
     uploads: Uploads
     max_form_memory_size = 1_000_000
     max_form_parts = 100
+    form_data_parser_class = UploadParser
 
     def _get_file_stream(
         self,
@@ -46,20 +51,18 @@ def invalid(message: str) -> TranscriberError:
     return TranscriberError("invalid_request", message, remedy="See /docs for what is understood.")
 
 
-def describe(failure: ValidationError) -> str:
+def describe(failure: ValidationError, known: Iterable[str] = ()) -> str:
     """Every error in one line: the field, what it must be, what was given."""
-    lines = []
-    for error in failure.errors(include_url=False, include_context=False):
-        field = ".".join(str(part) for part in error["loc"]) or "the body"
-        given = shortened(error["input"])
-        lines.append(f"{field}: {error['msg'].removeprefix('Value error, ')}, got {given}")
-    return "; ".join(lines)
 
+    def unknown(key: Key) -> str:
+        word = str(key[-1])
+        near = difflib.get_close_matches(word.lower()[:60], list(known), n=1)
+        return "is not a known field; " + (f"did you mean {near[0]}?" if near else "leave it out")
 
-def shortened(value: object) -> str:
-    """A value as errors show it."""
-    given = repr(value)
-    return given if len(given) <= 60 else given[:57] + "..."
+    return "; ".join(
+        f"{dotted(error['loc'])[:60] or 'the body'}: {sentence(error, unknown, _LEFT_EMPTY)}"
+        for error in failure.errors(include_url=False)
+    )
 
 
 def checked(model: type[Model], content: object) -> Model:
@@ -67,15 +70,14 @@ def checked(model: type[Model], content: object) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as failure:
-        raise invalid(describe(failure)) from failure
+        raise invalid(describe(failure, model.model_fields)) from failure
 
 
 def from_json(request: FlaskRequest, model: type[Model]) -> Model:
     """A JSON body; a wrong Content-Type is accepted, as curl sends one."""
     content = request.get_json(force=True, silent=True)
     if not isinstance(content, dict):
-        given = shortened(request.get_data())
-        raise invalid(f"the body: must be a JSON object, got {given}")
+        raise invalid(f"the body: must be a JSON object, got {shown(request.get_data())}")
     return checked(model, content)
 
 
@@ -85,55 +87,53 @@ def is_form(request: FlaskRequest) -> bool:
 
 def fields(request: FlaskRequest, lists: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The fields of a form; those in ``lists`` may come several times and get another name."""
-    try:
-        form = request.form
-    except (RequestEntityTooLarge, BadRequest) as error:
-        raise TranscriberError("bad_request", f"The form cannot be read: {error}.") from error
     found: dict[str, Any] = {}
-    for key in form:
-        values = form.getlist(key)
+    for key in request.form:
+        values = request.form.getlist(key)
         if lists and key in lists:
             found[lists[key]] = values
         elif len(values) > 1:
-            raise invalid(f"{key}: is there {len(values)} times.")
+            raise invalid(f"{key}: must be there once, got {len(values)} times.")
         else:
             found[key] = values[0]
     return found
 
 
 @contextmanager
-def upload(request: FlaskRequest, uploads: Uploads) -> Iterator[tuple[IO[bytes], str]]:
+def upload(
+    request: FlaskRequest, uploads: Uploads, language: str
+) -> Iterator[tuple[IO[bytes], UploadName]]:
     """(file, name) of the one file of a form; discarded at the end unless it was landed.
 
-    Raises TranscriberError if there is none, or if its name is not that of a recording.
+    ``language``: the configured one. Raises TranscriberError if there is none, or if it is no
+    recording by its name and content.
     """
     try:
-        yield _only_file(request)
+        file = _only_file(request)
+        expected = language_of(request.form.get("language", "")) or language
+        yield file.stream, _name_of(file, expected)
     finally:
-        for file in g.pop("uploaded", []):
-            uploads.discard(file)
+        for each in g.pop("uploaded", []):
+            uploads.discard(each)
 
 
-def _only_file(request: FlaskRequest) -> tuple[IO[bytes], str]:
-    sent = [(key, one) for key in request.files for one in request.files.getlist(key)]
-    if len(sent) != 1 or sent[0][0] != "file":
-        raise invalid("file: one file must be sent in the field of this name.")
-    name = _name_of(sent[0][1])
-    if not is_recording(name):
-        raise TranscriberError(
-            "unsupported_media_type",
-            f"{name!r} is not the name of a recording.",
-            remedy="Give the file a name with an ending such as .mp3, .wav or .mp4.",
+def _only_file(request: FlaskRequest) -> FileStorage:
+    """Whatever its field is called: there is nothing else that it could be."""
+    sent = [one for key in request.files for one in request.files.getlist(key)]
+    if not sent:
+        raise invalid("file: is missing; send the recording as multipart/form-data in this field.")
+    if len(sent) > 1:
+        raise invalid(
+            f"file: must be one file, got {len(sent)}; send each in a request of its own."
         )
-    if len(os.fsencode(name)) > NAME_MAX:
-        raise invalid(f"file: its name has more than {NAME_MAX} bytes.")
-    stream: IO[bytes] = sent[0][1].stream
-    return stream, name
+    return sent[0]
 
 
-def _name_of(file: FileStorage) -> str:
-    """The last part of the name: some clients send a whole path, of their own system."""
-    return (file.filename or "").replace("\\", "/").rpartition("/")[2].strip()
+def _name_of(file: FileStorage, language: str) -> UploadName:
+    head = file.stream.read(HEAD_BYTES)
+    file.stream.seek(0)
+    disposition = file.headers.get("Content-Disposition", "")
+    return name_of_upload(file.filename or "", disposition, head, file.content_type, language)
 
 
 def disconnected_of(environ: dict[str, Any]) -> Disconnected:

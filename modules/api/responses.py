@@ -23,6 +23,7 @@ from modules.transcript.transcript import segments_from
 #: Error codes to HTTP statuses; what is not here is 500, or 503 where the folder is at fault.
 STATUSES = {
     "bad_request": 400,
+    "streaming_unavailable": 400,
     "unauthorized": 401,
     "cross_site": 403,
     "unknown_host": 403,

@@ -26,6 +26,8 @@ _KINDS = {
     "string_type": "must be text",
     "tuple_type": "must be a list, such as [txt, srt]",
     "list_type": "must be a list",
+    "string_unicode": "must be text; half of a character is in it",
+    "int_parsing_size": "must be a smaller number",
     "string_too_short": "must not be empty",
 }
 

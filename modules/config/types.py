@@ -173,6 +173,12 @@ def _path(value: object, info: ValidationInfo) -> Path:
     """An absolute path; a relative one counts from the folder of the configuration."""
     if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
         raise ValueError("must be the path of a file or folder")
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise ValueError(
+            "must be the path of a file or folder; half of a character is in it"
+        ) from None
     base = (info.context or {}).get("base", Path.cwd())
     # abspath, not resolve: a symbolic link keeps the name that users know.
     return Path(os.path.abspath(os.path.join(base, os.path.expanduser(value))))

@@ -260,6 +260,7 @@ def test_an_upload_lands_in_the_share_under_its_last_name_or_not_at_all(
     before = guarded.files()
     for name in ("../../etc/passwd", "..\\up", "/etc/passwd", ".mp3", "..", ".hidden.mp3", ""):
         form = FORM_START.replace(b"talk.mp3", name.replace("\\", "\\\\").encode())
+        form = form.replace(b"audio/mpeg", b"text/plain")  # else it has an ending by its type
         form += b"content\r\n--bb--\r\n"
         answer = ask(guarded, "POST", address, form, {"Content-Type": FORM})
         assert unsafe(answer) is None, (name, unsafe(answer))

@@ -13,6 +13,7 @@ from modules.api import forms, responses
 from modules.api.forms import disconnected_of, form, request_body
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
+from modules.config.messages import shown
 from modules.errors import TranscriberError
 from modules.intake.request import TranscriptionRequest
 from modules.outputs.format import OutputFormat
@@ -68,10 +69,12 @@ def _add_transcribe(blueprint: APIBlueprint, services: Services) -> None:
 
 
 def _transcribe_upload(services: Services) -> Response:
-    with forms.upload(http_request, services.uploads) as (file, name):
+    language = services.config.whisperx.language
+    with forms.upload(http_request, services.uploads, language) as (file, chosen):
         asked = forms.checked(requests.UploadRequest, forms.fields(http_request))
-        services.service.check(_request(name, asked))
-        landed = services.uploads.land(file, name, rename=asked.if_exists == "rename")
+        services.service.check(_request(chosen.name, asked))
+        rename = chosen.is_ours or asked.if_exists == "rename"
+        landed = services.uploads.land(file, chosen.name, rename=rename)
     # The file may have another name now, and other settings beside it.
     request, disconnected = _request(landed, asked), disconnected_of(http_request.environ)
     return _answer(services.service.transcribe(request, bool(asked.wait), disconnected), services)
@@ -103,8 +106,8 @@ def _add_delete(blueprint: APIBlueprint, services: Services) -> None:
             name = forms.from_json(http_request, requests.DeleteRequest).filename
             if query.filename not in (None, name):
                 raise forms.invalid(
-                    f"filename: must be one name, got {forms.shortened(query.filename)}"
-                    f" in the query and {forms.shortened(name)} in the body"
+                    f"filename: must be one name, got {shown(query.filename)}"
+                    f" in the query and {shown(name)} in the body"
                 )
         removed = services.service.delete(name)
         return responses.as_json(

@@ -9,7 +9,7 @@ from flask import Response
 from flask import request as http_request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from modules.api import forms, responses
 from modules.api.forms import disconnected_of, form, request_body
@@ -45,14 +45,14 @@ class SpeechRequest(requests.Request):
     """The fields beside ``file``. What only other models of OpenAI know is let pass."""
 
     model: Annotated[str, Field(max_length=200)] = "whisper-1"
-    language: requests.LanguageCode | None = None
+    language: requests.GivenLanguage = None
     prompt: Annotated[str, Field(max_length=requests.PROMPT_CHARS)] | None = None
     response_format: Literal[RESPONSE_FORMATS] = "json"  # type: ignore[valid-type]
     temperature: requests.ZeroToOne | None = None
     timestamp_granularities: list[Literal[GRANULARITIES]] = Field(  # type: ignore[valid-type]
         default_factory=list
     )
-    stream: requests.Flag = False
+    stream: Annotated[requests.Flag, WithJsonSchema({"type": "boolean", "enum": [False]})] = False
 
 
 def speech(services: Services) -> APIBlueprint:
@@ -65,13 +65,14 @@ def speech(services: Services) -> APIBlueprint:
 
 def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str) -> None:
     def handle() -> Response:
-        with forms.upload(http_request, services.uploads) as (file, name):
+        language = services.config.whisperx.language
+        with forms.upload(http_request, services.uploads, language) as (file, chosen):
             asked = _asked()
             request = TranscriptionRequest(
-                name, _wishes(asked, task, services), client=responses.new_client()
+                chosen.name, _wishes(asked, task, services), client=responses.new_client()
             )
             services.service.check(request)
-            landed = services.uploads.land(file, name, rename=True)
+            landed = services.uploads.land(file, chosen.name, rename=True)
         return _answer(
             services, asked, TranscriptionRequest(landed, request.wishes, request.client), task
         )
@@ -95,7 +96,14 @@ def _asked() -> SpeechRequest:
         "timestamp_granularities[]": "timestamp_granularities",
         "timestamp_granularities": "timestamp_granularities",
     }
-    return forms.checked(SpeechRequest, forms.fields(http_request, lists))
+    asked = forms.checked(SpeechRequest, forms.fields(http_request, lists))
+    if asked.stream:
+        raise TranscriberError(
+            "streaming_unavailable",
+            "stream: texts cannot be streamed by this version, got true.",
+            remedy="Leave it out: the answer is the whole text.",
+        )
+    return asked
 
 
 def _wishes(asked: SpeechRequest, task: str, services: Services) -> dict[str, Any]:

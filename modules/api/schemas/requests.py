@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from modules.config.languages import LANGUAGE_CODES
 from modules.config.types import (
@@ -24,6 +24,7 @@ from modules.config.types import (
     Temperature,
     Threshold,
     VadMethod,
+    is_blank,
 )
 from modules.jobs.job import JOB_ID_PATTERN
 
@@ -47,14 +48,39 @@ def as_whole_number(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
 
+def as_given(value: object) -> object:
+    """Some clients leave the language empty, or write what JavaScript has for nothing."""
+    nothing = is_blank(value) or (isinstance(value, str) and value in ("null", "undefined"))
+    return None if nothing else value
+
+
+def as_job_id(value: str) -> str:
+    if not re.fullmatch(JOB_ID_PATTERN[1:-1], value):
+        raise ValueError("must have 1 to 64 letters, digits, hyphens and underscores")
+    return value
+
+
+def as_address(value: str) -> str:
+    if not re.match("https?://", value):
+        raise ValueError("must be an address that begins with http:// or https://")
+    return value
+
+
 Flag = Annotated[bool, BeforeValidator(as_flag)]
 Name = Annotated[str, Field(min_length=1, max_length=NAME_CHARS)]
 #: A path to a model can only be set in the configuration, so that no client reads other folders.
 ModelName = Literal[MODEL_SIZES]  # type: ignore[valid-type]
 LanguageCode = Annotated[
     Language,
-    WithJsonSchema({"type": "string", "enum": ["auto", "mixed", *sorted(LANGUAGE_CODES)]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "anyOf": [{"enum": ["auto", "mixed", *sorted(LANGUAGE_CODES)]}, {"pattern": r"^\s*$"}],
+            "description": "tags (pt-BR), other codes (rus) and names (Russian) are understood too",
+        }
+    ),
 ]
+GivenLanguage = Annotated[LanguageCode | None, BeforeValidator(as_given)]
 ZeroToOne = Annotated[
     Temperature,
     BeforeValidator(as_number),
@@ -82,6 +108,19 @@ SpeakerCount = Annotated[
 ]
 
 
+JobId = Annotated[
+    str,
+    AfterValidator(as_job_id),
+    WithJsonSchema({"type": "string", "pattern": JOB_ID_PATTERN}),
+]
+CallbackUrl = Annotated[
+    str,
+    Field(max_length=2000),
+    AfterValidator(as_address),
+    WithJsonSchema({"type": "string", "pattern": "^https?://", "maxLength": 2000}),
+]
+
+
 class Request(BaseModel):
     """Base of what clients send: no unknown keys, no conversions, finite numbers."""
 
@@ -93,7 +132,7 @@ class Request(BaseModel):
 class SettingsFields(Request):
     """Settings that a request may state; what it leaves out is as configured."""
 
-    language: LanguageCode | None = None
+    language: GivenLanguage = None
     model_size: ModelName | None = None
     temperature: ZeroToOne | None = None
     compute_type: ComputeType | None = None
@@ -121,9 +160,9 @@ class SettingsFields(Request):
 class JobFields(SettingsFields):
     """What an order may say besides its settings."""
 
-    job_id: Annotated[str, Field(pattern=JOB_ID_PATTERN)] | None = None
+    job_id: JobId | None = None
     wait: Flag | None = None
-    callback_url: Annotated[str, Field(pattern=r"^https?://", max_length=2000)] | None = None
+    callback_url: CallbackUrl | None = None
 
 
 class TranscribeRequest(JobFields):
