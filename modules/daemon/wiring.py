@@ -103,6 +103,7 @@ def build_core(
         is_complete=lambda name: watcher.holds(name),
         look_again=lambda name: watcher.forget(name),
         is_same_share=store.folder.is_same,
+        on_placed=lambda name, state: watcher.note_placed(name, state),
         on_ended=on_ended,
     )  # fmt: skip
     watcher = Watcher(
@@ -133,7 +134,9 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners)
     )
     webhooks = Webhooks(state / "callbacks", config.callbacks, clock, metrics.callback)
-    uploads = Uploads(state / "uploads", config.shared_directory)
+    uploads = Uploads(
+        state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
+    )
     job_events = JobEvents(config, index, estimates, webhooks, metrics, clock)
     # Waiting clients are woken after it was noted how the job ended.
     core.events.hooks += [job_events.on_event, waiting.on_event]

@@ -27,6 +27,7 @@ class Intake:
     ``is_complete(name)``: whether the watcher has reported the file as it is now.
     ``look_again(name)`` makes it report the file once more. ``is_same_share()``: False while
     another folder is mounted at the share's path. ``on_ended``: see ``JobRecovery``.
+    ``on_placed(name, state)`` is called for a file that came back whole from ``manual/``.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Intake:
         look_again: Callable[[str], None],
         is_same_share: Callable[[], bool],
         on_ended: Callable[[Job], None],
+        on_placed: Callable[[str, tuple[int, int, int]], None] = lambda name, state: None,
     ) -> None:
         self._config = config
         self._scheduler = scheduler
@@ -57,6 +59,7 @@ class Intake:
         self.requests = Requests(
             scheduler, files, writer, clock, self.recovery, self._one_at_a_time,
             is_complete=is_complete, look_again=look_again, require_same_share=self._require_share,
+            on_placed=on_placed,
         )  # fmt: skip
 
     def on_complete(self, name: str, sample: FileSample) -> None:

@@ -56,6 +56,7 @@ class Requests:
         is_complete: Callable[[str], bool],
         look_again: Callable[[str], None],
         require_same_share: Callable[[], None],
+        on_placed: Callable[[str, tuple[int, int, int]], None],
     ) -> None:
         self._scheduler = scheduler
         self._files = files
@@ -66,6 +67,7 @@ class Requests:
         self._is_complete = is_complete
         self._look_again = look_again
         self._require_same_share = require_same_share
+        self._on_placed = on_placed
 
     def submit(self, checked: CheckedRequest) -> Submitted | None:
         """Put a file in as an urgent job; None if its result is there already.
@@ -155,12 +157,14 @@ class Requests:
         with self._one_at_a_time:
             known = self._scheduler.get(name)
             fresh = self._job(checked, known.job_id if known else None)
+            tried = self._files.manual.source_of(name)
             try:
                 self._files.manual.bring_back(name, None if known else fresh)
             except StorageError:
                 if not self._came_back(name):
                     raise
             self._recovery.orphans.pop(name, None)
+            self._note_placed(name, tried)
             kept = self._put_in(fresh)
             self._files.manual.end_return(name)  # what is left to do after an interruption
             return kept
@@ -209,6 +213,13 @@ class Requests:
             self._files.states.drop(fresh.name)
             self._scheduler.cancel(fresh.name, cause)
             return self._put_in(fresh)
+
+    def _note_placed(self, name: str, tried: tuple[int, int] | None) -> None:
+        """The very file that failed has been whole since, and nothing needs to be waited for."""
+        with contextlib.suppress(StorageError):
+            state = self._files.folder.state_of(name)
+            if state[:2] == tried:
+                self._on_placed(name, state)
 
     def _came_back(self, name: str) -> bool:
         """Whether an interrupted return left the recording in the share; if not, drop its state."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.errors import TranscriberError
 from modules.jobs.job import Job
+from modules.jobs.source import FileIdentity
 from modules.recordings import manual, manual_return, settings_files
 from modules.recordings.names import is_recording
 from modules.recordings.results import Results, outputs_in
@@ -66,6 +67,15 @@ class ManualFolder:
     def state_of(self, name: str) -> dict[str, Any]:
         """The state of a recording that lies here, empty if it has none."""
         return manual.state_of(self.path, name) if self.has(name) else {}
+
+    def source_of(self, name: str) -> tuple[int, int] | None:
+        """Size and mtime in nanoseconds that a recording had when it failed, if that is known."""
+        source = self.state_of(name).get("source")
+        try:
+            identity = FileIdentity.model_validate(source) if source else None
+        except ValueError:
+            identity = None
+        return (identity.size, identity.mtime_ns) if identity else None
 
     def was_moved(self, job: Job) -> bool:
         """Whether this very job ended here, with its recording."""

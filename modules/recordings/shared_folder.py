@@ -97,6 +97,12 @@ class SharedFolder:
         """Size, mtime and fingerprint of a recording; StorageError if it does not exist, too."""
         return identity_of(self.at(name))
 
+    def state_of(self, name: str) -> tuple[int, int, int]:
+        """Size, mtime in nanoseconds and inode of a recording; StorageError if there is none."""
+        with storage_errors(self.at(name)):
+            facts = self.at(name).lstat()
+        return facts.st_size, facts.st_mtime_ns, facts.st_ino
+
     def is_still(self, name: str, identity: FileIdentity) -> bool:
         """Whether the recording is the file that ``identity`` describes."""
         return self.is_there(name) and has_identity(self.at(name), identity)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -15,11 +16,20 @@ from modules.storage.transfer import names_like
 
 
 class Uploads:
-    """``folder`` lies in the share, so that landing is a rename. Thread-safe."""
+    """``folder`` lies in the share, so that landing is a rename. Thread-safe.
 
-    def __init__(self, folder: Path, shared: Path) -> None:
+    ``on_landed(name, state)`` is called with the size, mtime in nanoseconds and inode of each file.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        shared: Path,
+        on_landed: Callable[[str, tuple[int, int, int]], None] = lambda name, state: None,
+    ) -> None:
         self.folder = folder
         self._shared = shared
+        self._on_landed = on_landed
 
     def prepare(self) -> None:
         """Make the folder, and remove what a crash left in it. Raises StorageError."""
@@ -39,15 +49,19 @@ class Uploads:
     def land(self, file: IO[bytes], name: str, *, rename: bool) -> str:
         """Put a whole upload into the share; returns its name there, a free one with ``rename``.
 
-        Never over another file. Raises TranscriberError ``name_taken``, StorageError.
+        The file is closed: nobody writes it any more when it gets its name. Never over another
+        file. Raises TranscriberError ``name_taken``, StorageError.
         """
         path = Path(file.name)
         with storage_errors(path):
             file.flush()
             os.fsync(file.fileno())
+            facts = os.fstat(file.fileno())
+            file.close()
             for candidate in names_like(name):
                 if _placed(path, self._shared / candidate):
                     sync_folder(self._shared)
+                    self._on_landed(candidate, (facts.st_size, facts.st_mtime_ns, facts.st_ino))
                     return candidate
                 if not rename:
                     break

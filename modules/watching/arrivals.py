@@ -54,6 +54,8 @@ class Arrivals:
         self._failing: set[str] = set()
         #: These are reported in any case, also if they were deleted.
         self._asked: set[str] = set()
+        #: What we put there ourselves, as it was then.
+        self._placed: dict[str, tuple[int, int, int]] = {}
         #: The device whose files ``ask_writer`` can be asked about; None if it is not known.
         self.lease_device: int | None = None
 
@@ -86,6 +88,13 @@ class Arrivals:
         self._known.pop(name, None)
         self._asked.add(name)
         self.expect(name)
+
+    def note_placed(self, name: str, state: tuple[int, int, int]) -> None:
+        """This file was put there whole, as ``state``: who asks about it need not wait.
+
+        Only then: before, a job with other settings than the requested ones would be made of it.
+        """
+        self._placed[name] = state
 
     def start_over(self) -> None:
         """The share could not be read for a while."""
@@ -131,10 +140,12 @@ class Arrivals:
             self._tracker.drop(name)
             return False
         still = self._tracker.observe(name, sample, self._clock.monotonic())
-        if not self._rule.holds(still):
+        is_placed = name in self._asked and self._placed.get(name) == _state(sample)
+        if not is_placed and not self._rule.holds(still):
             return False
         can_ask = sample.device == self.lease_device
-        return self._rule.is_whole(still, self._ask_writer(self._root / name) if can_ask else None)
+        has_writer = self._ask_writer(self._root / name) if can_ask else None
+        return has_writer is not True if is_placed else self._rule.is_whole(still, has_writer)
 
     def _hand_over(self, name: str, sample: FileSample | None) -> None:
         # The sink first: if it raises, the file stays a candidate and is tried again.
@@ -145,6 +156,7 @@ class Arrivals:
             self._sink.on_deleted(name)
             self._known.pop(name, None)
         self._asked.discard(name)
+        self._placed.pop(name, None)
         self._tracker.drop(name)
 
     @contextlib.contextmanager

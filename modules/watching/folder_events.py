@@ -53,15 +53,20 @@ class HintKind(Enum):
     CLOSED = "closed"  #: a writer closed it, or it was moved in
     VANISHED = "vanished"  #: it was deleted or moved away
     FORGET = "forget"  #: report it again
+    PLACED = "placed"  #: we put it there ourselves, whole
     RESCAN = "rescan"  #: something happened to a folder, or a rescan is requested
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """``name`` is relative to the share; empty for a rescan."""
+    """``name`` is relative to the share; empty for a rescan.
+
+    ``placed``: the size, mtime in nanoseconds and inode of what was placed.
+    """
 
     kind: HintKind
     name: str = ""
+    placed: tuple[int, int, int] | None = None
 
 
 class FolderEvents:

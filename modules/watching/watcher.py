@@ -55,7 +55,8 @@ class WatchHealth:
 
 
 class Watcher:
-    """Watches ``root`` from its own thread. ``forget``, ``poke``, ``health`` may come from any.
+    """Watches ``root`` from its own thread. ``forget``, ``note_placed``, ``poke``,
+    ``health`` may come from any.
 
     ``excluded``: folders that may lie inside and are not looked at. Times in seconds. Writers are
     only seen after ``open_writers.ignore_lease_signals``.
@@ -122,6 +123,13 @@ class Watcher:
         """Report this file again, once it is found to be complete."""
         self._hint(Hint(HintKind.FORGET, name))
 
+    def note_placed(self, name: str, state: tuple[int, int, int]) -> None:
+        """Report this file at once when ``forget`` asks: it was put there whole, by ourselves.
+
+        ``state``: its size, mtime in nanoseconds and inode; another file has to hold still.
+        """
+        self._hint(Hint(HintKind.PLACED, name, state))
+
     def holds(self, name: str) -> bool:
         """Whether the file was reported as complete and no change was noticed since."""
         return self._arrivals.holds(name)
@@ -177,6 +185,8 @@ class Watcher:
     def _take_hint(self, hint: Hint) -> None:
         if hint.kind is HintKind.FORGET:
             self._arrivals.forget(hint.name)
+        elif hint.placed:
+            self._arrivals.note_placed(hint.name, hint.placed)
         elif hint.kind is not HintKind.VANISHED or hint.name in self._arrivals:
             self._arrivals.expect(hint.name, closed=hint.kind is HintKind.CLOSED)
 

@@ -113,8 +113,8 @@ def test_a_file_in_manual_holds_where_the_share_has_none(share: Share, tmp_path:
         ("beam_size: '5'", "beam_size: must be a whole number, got '5'"),
         ("langage: en", "langage: is not a known key; did you mean language?"),
         ("cpu_threads: 8", "cpu_threads: can only be set in the configuration"),
-        ("language: rusian", "language: must be auto, mixed or a language that Whisper knows, "
-         "such as ru or Russian, got 'rusian'; did you mean ru?"),
+        ("language: rusian", "language: must be auto, mixed or a language that Whisper knows, such "
+         "as ru or Russian, got 'rusian'; did you mean ru?"),
         ("language: no", "language: must be text, got false; put it in quotes"),
         ("language:", "language: has no value; give it one, or remove the line to use the default"),
         ("device: gpu0", "device: must be one of cpu, cuda, auto, got 'gpu0'"),

@@ -71,3 +71,17 @@ def test_what_a_crash_left_is_swept_at_start_and_nothing_else(uploads: Uploads) 
     (uploads.folder / "mine.txt").write_bytes(b"kept")
     uploads.prepare()
     assert [path.name for path in uploads.folder.iterdir()] == ["mine.txt"]
+
+
+def test_who_watches_the_share_is_told_what_landed_and_nobody_writes_it(tmp_path: Path) -> None:
+    told: list[tuple[str, tuple[int, int, int]]] = []
+    uploads = Uploads(
+        tmp_path / "up", tmp_path, on_landed=lambda name, state: told.append((name, state))
+    )
+    uploads.prepare()
+    file = uploads.open()
+    file.write(b"one")
+    uploads.land(file, "talk.mp3", rename=False)
+    facts = (tmp_path / "talk.mp3").stat()
+    assert told == [("talk.mp3", (3, facts.st_mtime_ns, facts.st_ino))]
+    assert file.closed

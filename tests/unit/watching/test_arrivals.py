@@ -144,3 +144,64 @@ def test_a_name_that_no_call_takes_holds_up_no_other(
         clock.advance(0.5)
     assert witness.told == ["whole good.mp3"]
     assert len(caplog.records) == 2
+
+
+def a_placed_file(
+    tmp_path: Path, has_writer: bool | None
+) -> tuple[Witness, FakeClock, Arrivals, list[bool | None]]:
+    file = tmp_path / "talk.mp3"
+    file.write_bytes(b"sound")
+    facts, answers = file.stat(), [has_writer]
+    witness, clock = Witness(), FakeClock()
+    arrivals = Arrivals(tmp_path, witness, clock, StabilityRule(1, 9), lambda path: answers[-1])
+    arrivals.lease_device = facts.st_dev
+    arrivals.note_placed("talk.mp3", (facts.st_size, facts.st_mtime_ns, facts.st_ino))
+    return witness, clock, arrivals, answers
+
+
+@pytest.mark.parametrize("has_writer", [False, None])
+def test_what_we_placed_whole_is_reported_at_once_to_who_asks(
+    tmp_path: Path, has_writer: bool | None
+) -> None:
+    witness, _, arrivals, _ = a_placed_file(tmp_path, has_writer)
+    arrivals.forget("talk.mp3")
+    arrivals.look_at_due(lambda: True)
+    assert witness.told == ["whole talk.mp3"]
+
+
+def test_what_we_placed_is_not_taken_for_a_dropped_file_before_its_request_comes(
+    tmp_path: Path,
+) -> None:
+    witness, _, arrivals, _ = a_placed_file(tmp_path, False)
+    arrivals.expect("talk.mp3")
+    arrivals.look_at_due(lambda: True)
+    assert witness.told == []
+
+
+def test_what_we_placed_and_somebody_writes_is_not_reported_until_they_are_done(
+    tmp_path: Path,
+) -> None:
+    witness, clock, arrivals, answers = a_placed_file(tmp_path, True)
+    arrivals.forget("talk.mp3")
+    arrivals.look_at_due(lambda: True)
+    assert witness.told == []
+    answers.append(False)
+    clock.advance(3)
+    arrivals.look_at_due(lambda: True)
+    assert witness.told == ["whole talk.mp3"]
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_another_file_in_the_place_of_what_we_placed_has_to_hold_still(
+    tmp_path: Path, replaced: bool
+) -> None:
+    witness, _, arrivals, _ = a_placed_file(tmp_path, False)
+    if replaced:
+        other = tmp_path / "other"
+        other.write_bytes(b"sound")
+        other.replace(tmp_path / "talk.mp3")
+    else:
+        (tmp_path / "talk.mp3").write_bytes(b"more sound")
+    arrivals.forget("talk.mp3")
+    arrivals.look_at_due(lambda: True)
+    assert witness.told == []
