@@ -34,7 +34,10 @@ def until(condition: Callable[[], T], sentence: str, timeout_s: float = 10.0) ->
 
 def a_config(root: Path, **sections: Any) -> Config:
     """A configuration with its folders under ``root``; sections go over the defaults."""
+    # Only tests of just that wait until a broken file can no longer be growing.
+    given = sections.pop("processing", {})
     tree: dict[str, Any] = {
+        "processing": {"growth_wait_seconds": 0, **given},
         "shared_directory": str(root / "shared"),
         "manual_directory": str(root / "manual"),
         "models_directory": str(root / "models"),

@@ -103,6 +103,7 @@ class DaemonProcess:
             "shared_directory": str(self.shared),
             "manual_directory": str(self.manual),
             "models_directory": str(MODELS),
+            "processing": {"growth_wait_seconds": 0},
         }
         for section, values in config.items():
             tree[section] = {**tree.get(section, {}), **values}

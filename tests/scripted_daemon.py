@@ -48,7 +48,11 @@ class ScriptedDaemon(DaemonProcess):
             "manual_directory": str(self.manual),
             "models_directory": str(models),
             "watch": {"rescan_seconds": 1.0, "settle_seconds": 0.05, "stable_seconds": 0.2},
-            "processing": {"retry_backoff_seconds": 0.1, "stop_grace_seconds": 1.0},
+            "processing": {
+                "retry_backoff_seconds": 0.1,
+                "growth_wait_seconds": 0,
+                "stop_grace_seconds": 1.0,
+            },
         }
         for section, values in config.items():
             tree[section] = {**tree.get(section, {}), **values}

@@ -3,7 +3,8 @@
 Run as ``python -m tests.scripted_worker --parent PID``. A "recording" holds one chunk of 10 s for
 every ``CHUNK_BYTES`` bytes; what is said in it follows from those bytes. A file that begins with
 ``NOT_MEDIA`` is refused. A translation puts "EN " before each text, and an initial prompt, or
-hotwords, stand in brackets before the first chunk's. Diarized, two speakers take turns, chunk by
+hotwords, stand in brackets before the first chunk's. One that is ``indexed`` by its name is refused
+as cut off unless it ends with ``INDEX``. Diarized, two speakers take turns, chunk by
 chunk. Words in the file's name, parted by anything that is no letter
 or digit, say how it goes wrong:
 
@@ -68,6 +69,7 @@ from modules.weights.files import ModelSpec  # noqa: E402
 CHUNK_S = 10.0
 CHUNK_BYTES = 100
 NOT_MEDIA = b"this is no recording"
+INDEX = b"[index]"
 SLOW_S = 0.2
 _SYLLABLES = "ба ве ги до жу зе ка ло мы ню па ры со ту фэ ха".split()
 
@@ -174,6 +176,11 @@ class Act:
         if "notmedia" in self._words or self._content.startswith(NOT_MEDIA):
             return Failed(
                 task_id=number, code="not_media", message="This is not a recording.",
+                fault="media", permanent=True,
+            )  # fmt: skip
+        if "indexed" in self._words and not self._content.endswith(INDEX):
+            return Failed(
+                task_id=number, code="unfinished_file", message="It was cut off.",
                 fault="media", permanent=True,
             )  # fmt: skip
         for fault in ("storage", "model", "worker"):

@@ -123,6 +123,7 @@ class ProcessingConfig(_Section):
 
     max_retry_attempts: Annotated[int, between(1, 100)] = 3
     retry_backoff_seconds: Annotated[float, between(0, 86400)] = 30.0
+    growth_wait_seconds: Annotated[float, between(0, 86400)] = 60.0
     timeout_seconds: Annotated[float, between(1, 604800)] = 3600.0
     cleanup_temp_files: bool = True
     lock_file: FilePath | None = None

@@ -70,8 +70,7 @@ class Intake:
                 self._take_in(name)
         elif job.status is Status.ARRIVING:
             self._scheduler.arrived(name)
-        elif job.status is Status.RUNNING and not self._is_same(job, sample):
-            # A job that still waits needs nothing: the runner looks when its turn comes.
+        elif self._matters_now(job) and not self._is_same(job, sample):
             self._start_over(job)
 
     def on_deleted(self, name: str) -> None:
@@ -82,6 +81,11 @@ class Intake:
             # First, because it can fail: then the watcher reports it once more.
             self._files.states.drop(name)
             self._scheduler.cancel(name, Cause.GONE)
+
+    @staticmethod
+    def _matters_now(job: Job) -> bool:
+        """For a job that only waits its turn, the runner looks when that comes."""
+        return job.status is Status.RUNNING or job.waits_for_growth
 
     def _take_in(self, name: str) -> None:
         """A file without a job: a new one, unless its result is there already."""
@@ -106,7 +110,7 @@ class Intake:
             raise StorageError("share_unavailable", "Another folder is mounted there.")
 
     def _start_over(self, job: Job) -> None:
-        """The running file was replaced: the run is dropped, and the file is new work."""
+        """The file was replaced, or has grown: the run is dropped, and the file is new work."""
         with self._writer.quiet():
             self._files.states.drop(job.name)
             self._scheduler.cancel(job.name, Cause.REPLACED)

@@ -44,6 +44,7 @@ def job_of_request(checked: CheckedRequest, now: datetime, job_id: str | None = 
         status=Status.ARRIVING,
         clients=(request.client,) if request.client else (),
         callback_urls=request.callback_urls,
+        uploaded=request.uploaded,
     )
 
 

@@ -11,7 +11,10 @@ from modules.config.settings import TranscriptionSettings
 
 @dataclass(frozen=True)
 class TranscriptionRequest:
-    """What a client asks for, unchecked. ``wishes``: the settings that the request states."""
+    """What a client asks for, unchecked. ``wishes``: the settings that the request states.
+
+    ``uploaded``: the file came with the request, so nobody else writes to it.
+    """
 
     name: str
     wishes: Mapping[str, Any] = field(default_factory=dict)
@@ -19,6 +22,7 @@ class TranscriptionRequest:
     job_id: str | None = None
     callback_urls: tuple[str, ...] = ()
     force: bool = False
+    uploaded: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from modules.jobs.source import FileIdentity
 
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
+#: The error code of a job that waits because more bytes may mend what failed.
+MAY_BE_GROWING = "may_be_growing"
+
 
 class Status(StrEnum):
     """Where a job stands."""
@@ -119,6 +122,7 @@ class Job:
     ``sequence`` is its place in the queue; it keeps it when it yields. ``position_s``: seconds of
     audio that the checkpoint holds. ``not_before``: monotonic seconds, for back-off.
     ``callback_urls`` get a webhook when it ends; ``cause`` says why it was cancelled.
+    ``uploaded``: the file came with a request, so it is whole and not a person's own.
     """
 
     name: str
@@ -132,6 +136,7 @@ class Job:
     clients: tuple[str, ...] = ()
     callback_urls: tuple[str, ...] = ()
     cause: Cause | None = None
+    uploaded: bool = False
     attempts: tuple[Attempt, ...] = ()
     progress: Progress = Progress()
     position_s: float = 0.0
@@ -153,6 +158,12 @@ class Job:
     @property
     def finished(self) -> bool:
         return not TRANSITIONS[self.status]
+
+    @property
+    def waits_for_growth(self) -> bool:
+        """Whether its file failed, and is left alone for a while as it may still be growing."""
+        is_so = self.error is not None and self.error.code == MAY_BE_GROWING
+        return is_so and self.status is Status.WAITING
 
     @property
     def given_up(self) -> bool:

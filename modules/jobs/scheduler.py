@@ -248,6 +248,7 @@ class Scheduler:
         changes: dict[str, Any] = {
             "clients": known.clients + tuple(c for c in asked.clients if c not in known.clients),
             "callback_urls": tuple(dict.fromkeys(known.callback_urls + asked.callback_urls)),
+            "uploaded": known.uploaded or asked.uploaded,
         }
         if asked.priority >= known.priority:
             joined = known.evolve(**changes)

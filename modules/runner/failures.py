@@ -15,6 +15,7 @@ from modules.logger import get_logger
 from modules.recordings.explanations import explain
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
+from modules.runner.growth import Growth, growing
 from modules.runner.job_run import JobRun
 from modules.runner.outage import HOLD_S, Outage, error_info
 from modules.runner.source_check import SourceCheck
@@ -49,6 +50,7 @@ class FailurePolicy:
         self._clock = clock
         self._failed_ahead = failed_ahead
         self._look_again = look_again
+        self._growth = Growth(store.folder, config.processing.growth_wait_seconds, clock)
         #: Files whose child died while it had prefetched the next one: retried without prefetch.
         self._without_prefetch: set[str] = set()
         #: Files that were moved to ``manual/`` since the start.
@@ -60,6 +62,7 @@ class FailurePolicy:
     def forget(self, name: str) -> None:
         """The job is over."""
         self._without_prefetch.discard(name)
+        self._growth.forget(name)
 
     def handle(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
         """Find out who is to blame: the file, or what it depends on."""
@@ -129,6 +132,10 @@ class FailurePolicy:
         )
         if current is None:
             return  # cancelled meanwhile
+        left_s = self._growth.left_s(current, error)
+        if left_s:
+            self._leave_alone(current, error, run, left_s)
+            return
         number, limits = current.attempt_number, self._config.processing
         final = error.permanent or number >= limits.max_retry_attempts
         wait_s = between_attempts(limits).pause_s(number)
@@ -143,6 +150,21 @@ class FailurePolicy:
             self.give_up(failed)
         else:
             self._wait(failed, f"attempt {number + 1} in {wait_s:g} s", wait_s)
+
+    def _leave_alone(
+        self, job: Job, error: TranscriberError, run: JobRun | None, left_s: float
+    ) -> None:
+        """More bytes may mend it, and the file changed a moment ago: nothing is counted yet."""
+        current = self._interrupted(job, run)
+        if current:
+            now, number = iso(self._clock.utc_now()), current.attempt_number
+            info = error_info(growing(error), number, now, round(left_s, 1))
+            self._wait(
+                current,
+                f"it may still be growing, tried again in {left_s:.0f} s: {error}",
+                left_s,
+                error=info,
+            )
 
     def _hold(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
         """The folder, the disk or the model is at fault, not the file: nothing is counted."""

@@ -65,6 +65,7 @@ class SourceCheck:
                 Status.ARRIVING,
                 "the file was replaced",
                 source=None,
+                uploaded=False,
                 attempts=(),
                 position_s=0.0,
                 last_segments=(),

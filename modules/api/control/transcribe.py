@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Response
@@ -76,7 +77,8 @@ def _transcribe_upload(services: Services) -> Response:
         rename = chosen.is_ours or asked.if_exists == "rename"
         landed = services.uploads.land(file, chosen.name, rename=rename)
     # The file may have another name now, and other settings beside it.
-    request, disconnected = _request(landed, asked), disconnected_of(http_request.environ)
+    request = replace(_request(landed, asked), uploaded=True)
+    disconnected = disconnected_of(http_request.environ)
     return _answer(services.service.transcribe(request, bool(asked.wait), disconnected), services)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from flask import Response
@@ -73,9 +74,7 @@ def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str)
             )
             services.service.check(request)
             landed = services.uploads.land(file, chosen.name, rename=True)
-        return _answer(
-            services, asked, TranscriptionRequest(landed, request.wishes, request.client), task
-        )
+        return _answer(services, asked, replace(request, name=landed, uploaded=True), task)
 
     # Each endpoint goes by the name of its function.
     handle.__name__ = f"openai_{task}"

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
+from modules.clock import iso
 from modules.errors import StorageError, TranscriberError
 from modules.intake.intake import Intake
 from modules.intake.request import CheckedRequest, TranscriptionRequest
 from modules.intake.requests import Submitted
 from modules.jobs.backoff import between_attempts
-from modules.jobs.job import Cause, ErrorInfo, Job, Priority, Status
+from modules.jobs.job import MAY_BE_GROWING, Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_to_json
 from modules.recordings.state_writer import StateWriter
@@ -872,3 +873,42 @@ def test_the_state_that_a_failed_removal_left_goes_later(
     assert "talk.mp3.in_progress" in bench.names()
     bench.journal.catch_up()
     assert bench.names() == ["talk.mp3"]
+
+
+# --- a file that failed, and grows ---
+
+
+def a_resting_job(bench: Bench) -> Job:
+    error = ErrorInfo(code=MAY_BE_GROWING, message="Waiting.", timestamp=iso(NOON), attempt=1)
+    identity = bench.files.folder.identity("talk.mp3")
+    job = a_job(status=Status.WAITING, source=identity, error=error, not_before=1e9)
+    bench.scheduler.submit(job)
+    return job
+
+
+def test_a_file_that_grows_while_it_is_left_alone_is_begun_anew(bench: Bench) -> None:
+    bench.put()
+    before = a_resting_job(bench)
+    bench.put(content=b"sound, and more of it")
+    bench.whole()
+    job = bench.job()
+    assert (job.status, job.job_id) == (Status.QUEUED, before.job_id)
+    assert (job.source, job.error, job.attempts) == (None, None, ())
+
+
+def test_a_file_that_is_only_reported_again_is_still_left_alone(bench: Bench) -> None:
+    bench.put()
+    a_resting_job(bench)
+    bench.whole()
+    assert bench.job().status is Status.WAITING
+
+
+def test_a_job_left_alone_is_tried_after_a_restart_and_keeps_its_reason(bench: Bench) -> None:
+    bench.put()
+    bench.files.states.save(a_resting_job(bench))
+    bench.restart()
+    bench.intake.recovery.recover()
+    job = bench.job()
+    assert job.status is Status.QUEUED
+    assert job.error is not None
+    assert job.error.code == MAY_BE_GROWING

@@ -1,0 +1,132 @@
+"""Downloads that break off and go on, and files that are filled late: one text of the whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modules.jobs.job import MAY_BE_GROWING
+from tests.daemon_process import text_of
+from tests.flaky_server import flaky_server
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
+from tests.scripted_worker import INDEX, full_text, recording
+
+#: Longer than any of these writers pauses.
+WAIT_S = 5.0
+PART = 350
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedDaemon]:
+    config = {"processing": {"growth_wait_seconds": WAIT_S}}
+    with ScriptedDaemon(tmp_path_factory.mktemp("growing"), config) as running:
+        yield running
+
+
+def check_one_text(daemon: ScriptedDaemon, name: str, content: bytes) -> None:
+    result = daemon.wait_for_result(name, SOON_S)
+    assert text_of(result) == full_text(content.removesuffix(INDEX))
+    assert result["processing_stats"]["total_attempts"] == 1
+    assert list(daemon.manual.iterdir()) == []
+    assert daemon.log.count(f"{name}: completed") == 1
+    assert f"{name}: attempt" not in daemon.log, "an attempt was counted"
+
+
+def wait_until_left_alone(daemon: ScriptedDaemon, name: str) -> None:
+    def so() -> bool:
+        error = (daemon.in_progress(name) or {}).get("error") or {}
+        return error.get("code") == MAY_BE_GROWING
+
+    daemon.wait_for(so, f"{name} waits as it may be growing", SOON_S)
+
+
+def test_a_download_in_parts_becomes_one_text(daemon: ScriptedDaemon) -> None:
+    content = recording(9, "parts") + INDEX
+    path = daemon.shared / "indexed parts.mp4"
+    for start in range(0, len(content), PART):
+        with path.open("ab") as part:
+            part.write(content[start : start + PART])
+        if start + PART < len(content):
+            wait_until_left_alone(daemon, path.name)
+    check_one_text(daemon, path.name, content)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["wget", "-q", "-c", "-t", "60", "--waitretry=0.2", "--retry-connrefused", "-O"],
+        ["curl", "-s", "-f", "-C", "-", "-o"],
+    ],
+    ids=["wget", "curl"],
+)
+def test_a_download_that_breaks_off_is_one_text(
+    daemon: ScriptedDaemon, command: list[str]
+) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    content = recording(9, command[0]) + INDEX
+    path = daemon.shared / f"indexed {command[0]}.mp4"
+    with flaky_server(content, PART, away_s=1.0) as address:
+        deadline = time.monotonic() + SOON_S
+        # A person, or a script, who goes on with what has broken off.
+        while subprocess.run([*command, str(path), address], timeout=SOON_S).returncode:
+            assert time.monotonic() < deadline, f"{command[0]} does not come to an end"
+            time.sleep(0.2)
+    assert path.read_bytes() == content
+    check_one_text(daemon, path.name, content)
+
+
+def test_an_empty_file_that_is_filled_in_place_is_one_text(daemon: ScriptedDaemon) -> None:
+    content = recording(4, "late") + INDEX
+    path = daemon.shared / "indexed late.mp4"
+    path.touch()
+    wait_until_left_alone(daemon, path.name)
+    with path.open("r+b") as filling:
+        filling.write(content)
+    check_one_text(daemon, path.name, content)
+
+
+def test_a_text_of_the_first_part_is_followed_by_one_of_the_whole(daemon: ScriptedDaemon) -> None:
+    """An MP3 has no index: its first part reads like a recording of its own."""
+    content = recording(7, "first")
+    path = daemon.shared / "first.mp3"
+    path.write_bytes(content[:PART])
+    first = daemon.wait_for_result(path.name, SOON_S)
+    assert text_of(first) == full_text(content[:PART])
+    with path.open("ab") as more:
+        more.write(content[PART:])
+    whole = full_text(content)
+
+    def so() -> bool:
+        return text_of(daemon.result(path.name) or first) == whole
+
+    daemon.wait_for(so, "the text of the whole", SOON_S)
+    assert (daemon.shared / "first.txt").read_text(encoding="utf-8").split() == whole.split()
+    assert daemon.files("first*") == {"first.mp3", "first.mp3.result", "first.txt", "first.srt"}
+
+
+def test_a_restart_does_not_make_the_wait_shorter(tmp_path: Path) -> None:
+    config = {"processing": {"growth_wait_seconds": 600}}
+    daemon = ScriptedDaemon(tmp_path, config)
+    content = recording(7, "restart") + INDEX
+    path = daemon.shared / "indexed.mp4"
+    with daemon:
+        path.write_bytes(content[:PART])
+        wait_until_left_alone(daemon, path.name)
+        shown = json.loads(
+            subprocess.run(
+                daemon.command("status", "--json"), capture_output=True, timeout=60, check=True
+            ).stdout
+        )
+        assert "may still be growing" in shown["recordings"][0]["error"]
+    with daemon:
+        daemon.wait_for_log(r"indexed\.mp4: waiting \(it may still be growing, tried again in 5\d\d s")
+        with path.open("ab") as more:
+            more.write(content[PART:])
+        check_one_text(daemon, path.name, content)
