@@ -21,6 +21,8 @@ LOOK_AHEAD_S = 1.0
 FORCED_CUT_S = 5.0
 #: No part of a chunk is shorter.
 MIN_PART_S = 1.0
+#: The level below which there is silence; and as a share of the loud parts, -54 dB.
+_SILENT, _SILENT_SHARE = 1e-4, 2e-3
 #: A tenth of a second.
 FRAME = SAMPLE_RATE // 10
 
@@ -148,6 +150,21 @@ def halves(chunk: AudioChunk) -> tuple[AudioChunk, AudioChunk]:
     first, last = max(length // 4, least), min(length * 3 // 4, length - least)
     cut = max(pauses)[1] if pauses else _quietest(chunk.samples, first, last)
     return _part(chunk, 0, cut), _part(chunk, cut, length)
+
+
+def audible(chunk: AudioChunk) -> tuple[tuple[float, float], ...]:
+    """Where a chunk is not silent, (start, end) in seconds of the recording: silence is digital, or
+    lies far below both speech and any noise that a microphone has.
+    """
+    step = SAMPLE_RATE // 100
+    count = len(chunk.samples) // step
+    if not count:
+        return ()
+    levels = np.sqrt(np.square(chunk.samples[: count * step].reshape(count, step)).mean(axis=1))
+    floor = max(_SILENT, float(np.percentile(levels, 95)) * _SILENT_SHARE)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], levels > floor, [False]))))
+    times = [chunk.start_s + int(edge) / 100 for edge in edges]
+    return tuple(zip(times[::2], times[1::2], strict=True))
 
 
 def _part(chunk: AudioChunk, begin: int, end: int) -> AudioChunk:

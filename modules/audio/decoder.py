@@ -177,7 +177,8 @@ class Decoding:
         others = not ours and is_heard_or_seen(packet.stream)
         if others and time is not None and packet.time_base is not None:
             begins_s = max(0.0, float(time * packet.time_base))
-            self._earliest_s = min(begins_s, self._earliest_s or begins_s)
+            known_s = begins_s if self._earliest_s is None else self._earliest_s
+            self._earliest_s = min(begins_s, known_s)
         if ours:
             for other in self._container.streams:
                 if other.index != self._stream.index:

@@ -23,7 +23,7 @@ from modules.audio.probe import probe
 from modules.audio.resampler import SAMPLE_RATE, Samples
 from modules.audio.source import Source
 from modules.audio.track_reader import TrackReader
-from modules.audio.tracks import Choice, choose
+from modules.audio.tracks import Choice, Unheard, choose
 from modules.errors import TranscriberError
 
 __all__ = ["SAMPLE_RATE", "Hearing", "Limits", "Recording", "Samples", "open_recording"]
@@ -91,6 +91,20 @@ class Recording:
     def partial(self) -> str | None:
         """What the present pass found missing or damaged, in plain words; None if nothing."""
         return next((reader.damage for reader in self._readers if reader.damage), None)
+
+    @property
+    def left_out(self) -> tuple[Unheard, ...]:
+        """The tracks and channels that the present pass did not hear, and why."""
+        count = len(self._facts.tracks)
+        found = [Unheard("track", track.label, count, why) for track, why in self.choice.left_out]
+        if self._mixer and (unheard_s := round(self._mixer.left_out_s, 3)):
+            others = self.choice.heard[1:]
+            found += [Unheard("track", t.label, count, "simultaneous", unheard_s) for t in others]
+        for stereo in self._stereo:
+            for label, silenced_s in zip(("left", "right"), stereo.silenced_s, strict=True):
+                if silenced_s:
+                    found.append(Unheard("channel", label, 2, "no_speech", round(silenced_s, 3)))
+        return tuple(found)
 
     def blocks(self, start_s: float = 0.0, block_s: float = 1.0) -> Iterator[Samples]:
         """The sound from ``start_s`` on: float32, mono, 16 kHz, within -1..1, shape ``(n,)``.

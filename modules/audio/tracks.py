@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
 from modules.config.languages import language_of
+
+Why = Literal["commentary", "language", "asked"]
 
 #: Tracks with these marks speak about what is seen, or repeat another track for some listeners.
 _ASIDE = (
@@ -63,11 +66,22 @@ class Track:
 
 
 @dataclass(frozen=True)
+class Unheard:
+    """See ``LeftOut`` of ``transcript/model.py``, which says the same to the daemon."""
+
+    what: Literal["track", "channel"]
+    label: str
+    count: int
+    why: Why | Literal["simultaneous", "no_speech"]
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class Choice:
-    """The tracks to hear, and why others are left out: (track, reason)."""
+    """The tracks to hear, and why others are left out: (track, ``why`` of ``LeftOut``)."""
 
     heard: tuple[Track, ...]
-    left_out: tuple[tuple[Track, str], ...] = ()
+    left_out: tuple[tuple[Track, Why], ...] = ()
 
 
 def choose(tracks: Sequence[Track], wanted: str, language: str) -> Choice:
@@ -79,9 +93,9 @@ def choose(tracks: Sequence[Track], wanted: str, language: str) -> Choice:
     if wanted == "all" or len(tracks) < 2:
         return Choice(tuple(tracks))
     if wanted.isdecimal() and (named := [t for t in tracks if t.number == int(wanted) - 1]):
-        return _without(tracks, named, "another track was asked for")
+        return _without(tracks, named, "asked")
     spoken = [track for track in tracks if not track.aside] or list(tracks)
-    choice = _without(tracks, spoken, "a commentary or description")
+    choice = _without(tracks, spoken, "commentary")
     asked = language if wanted == "auto" else wanted
     languages = {track.language for track in spoken if track.language}
     if not languages or (len(languages) == 1 and all(t.language for t in spoken)):
@@ -94,11 +108,11 @@ def choose(tracks: Sequence[Track], wanted: str, language: str) -> Choice:
         return choice
     return Choice(
         tuple(meant),
-        (*choice.left_out, *((t, "another language") for t in spoken if t not in meant)),
+        (*choice.left_out, *((t, "language") for t in spoken if t not in meant)),
     )
 
 
-def _without(tracks: Sequence[Track], heard: Sequence[Track], why: str) -> Choice:
+def _without(tracks: Sequence[Track], heard: Sequence[Track], why: Why) -> Choice:
     return Choice(tuple(heard), tuple((track, why) for track in tracks if track not in heard))
 
 

@@ -29,6 +29,7 @@ class Outcome:
         return RunFacts(
             duration_s=self.done.duration_s,
             notes=self.done.notes,
+            left_out=self.done.left_out,
             whisperx_version=self.whisperx_version,
             model_name=self.loaded.name,
             model_size_mb=self.loaded.size_mb,

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from modules.config.settings import Frozen, TranscriptionSettings
-from modules.transcript.model import Chunk, Turn
+from modules.transcript.model import Chunk, LeftOut, Turn
 from modules.weights.files import ModelSpec
 
 
@@ -105,6 +105,7 @@ class Transcribed(Frozen):
     chunks: int
     duration_s: float
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class Done(Frozen):
@@ -121,6 +122,7 @@ class Done(Frozen):
     turns: tuple[Turn, ...] = ()
     diarization: str | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     cpu_seconds: float = 0.0
 
 

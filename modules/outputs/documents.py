@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from modules.outputs.format import clock
 from modules.outputs.line_breaks import speaker_name
 from modules.transcript.model import Segment
 from modules.transcript.sentences import ends_sentence
@@ -105,12 +106,6 @@ def _paragraphs(segments: Iterable[Segment]) -> str:
 
 def _named(speaker: str | None) -> str:
     return f"{speaker_name(speaker)}: " if speaker else ""
-
-
-def clock(seconds: float) -> str:
-    """``HH:MM:SS``."""
-    whole = int(seconds)
-    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 def docx(segments: Iterable[Segment], title: str = "") -> bytes:

@@ -41,3 +41,9 @@ class OutputFormat:
 def utf8(text: str) -> bytes:
     """The text as UTF-8; lone surrogates, which UTF-8 cannot hold, become question marks."""
     return text.encode("utf-8", errors="replace")
+
+
+def clock(seconds: float) -> str:
+    """``HH:MM:SS``."""
+    whole = int(seconds)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -8,12 +8,15 @@ from typing import Any
 
 from modules.clock import iso
 from modules.jobs.job import Job
+from modules.outputs.format import clock
 from modules.outputs.notes import warning
 from modules.outputs.statistics import Tally
-from modules.transcript.model import RunFacts
+from modules.transcript.model import LeftOut, RunFacts
 from modules.transcript.slicing import joined_text
 from modules.transcript.transcript import Transcript
 
+#: Speech without words is said to the reader if it is so long in one place, or such a share.
+_LONG_S, _SHARE = 3.0, 0.05
 #: Above this probability, a detected language that differs from the configured one is noted.
 _CERTAIN = 0.7
 
@@ -65,7 +68,8 @@ def _metadata(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
         "word_count": tally.words,
         "segment_count": tally.segments,
         "dropped": [dropped.model_dump() for dropped in tally.dropped] or None,
-        "notes": [*facts.notes, *_notes(job, tally)],
+        "account": _account(tally, facts),
+        "notes": [*facts.notes, *_notes(job, tally), *map(_left_out_note, facts.left_out)],
         "warnings": list(_warnings(job, tally, facts)) or None,
         "settings_used": _settings_used(job, tally, facts),
         "whisperx_version": facts.whisperx_version,
@@ -76,6 +80,18 @@ def _metadata(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
         },
     }
     return {key: value for key, value in known.items() if value is not None}
+
+
+def _account(tally: Tally, facts: RunFacts) -> dict[str, Any]:
+    """What became of the sound, so that nothing is lost in silence."""
+    spans = [{"start": start, "end": end} for start, end in tally.wordless]
+    return {
+        "sound_seconds": round(facts.duration_s, 3),
+        "speech_seconds": round(tally.speech_s, 3),
+        "speech_with_words_seconds": round(tally.speech_s - tally.wordless_s, 3),
+        "speech_without_words": spans,
+        "left_out": [part.model_dump(exclude_none=True) for part in facts.left_out],
+    }
 
 
 def _settings_used(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
@@ -120,8 +136,27 @@ def _warnings(job: Job, tally: Tally, facts: RunFacts) -> Iterator[dict[str, Any
     """What a reader of the text must know, so that it is said in the text and in ``status`` too."""
     if other := _other_language(job, tally):
         yield warning("other_language", asked=job.settings.language, heard=other[0])
+    for part in facts.left_out:
+        if part.why in ("language", "simultaneous"):
+            yield warning("track_left_out", track=part.label, tracks=part.count)
+    longest_s = max((end - start for start, end in tally.wordless), default=0.0)
+    if longest_s >= _LONG_S or tally.wordless_s > _SHARE * tally.speech_s:
+        at = clock(tally.wordless[0][0])
+        yield warning("speech_without_text", seconds=round(tally.wordless_s), at=at)
     if any(note.startswith("partial: ") for note in facts.notes):
         yield warning("incomplete")
+
+
+def _left_out_note(part: LeftOut) -> str:
+    spoken = {
+        "commentary": "it is a commentary or description",
+        "language": "it is in another language",
+        "asked": "another was asked for",
+        "simultaneous": "it speaks at the same time as the first; set audio_tracks to its number",
+        "no_speech": "it has noise and no speech",
+    }
+    how_long = f" for {part.seconds:.0f} s" if part.seconds is not None else ""
+    return f"left out: {part.what} {part.label} of {part.count}{how_long}, {spoken[part.why]}"
 
 
 def _other_language(job: Job, tally: Tally) -> tuple[str, float] | None:

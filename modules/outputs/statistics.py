@@ -20,6 +20,9 @@ class Tally:
     spoken: Counter[str] = field(default_factory=Counter)
     dropped: list[Dropped] = field(default_factory=list)
     speech_s: float = 0.0
+    #: Speech that has no words in the text: where, and how much.
+    wordless: list[tuple[float, float]] = field(default_factory=list)
+    wordless_s: float = 0.0
     transcribed_s: float = 0.0
     texts: list[str] = field(default_factory=list)
     words: int = 0
@@ -52,6 +55,8 @@ class Tally:
         self.alignment = self.alignment or chunk.alignment
         self.dropped += chunk.dropped
         self.speech_s += chunk.speech_s
+        self.wordless += chunk.wordless
+        self.wordless_s += chunk.wordless_s
         self.transcribed_s += chunk.speech_s if chunk.segments else 0.0
         for segment in chunk.segments:
             language = segment.language or chunk.language

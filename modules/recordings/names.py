@@ -7,20 +7,10 @@ from __future__ import annotations
 
 import os
 
+from modules.config.media_types import ENDINGS
+
 #: Our own folder inside the share: lock, owner's note, pause flag, uploads in flight.
 STATE_FOLDER = ".transcriber"
-
-_SOUND = (
-    "3ga aac ac3 aif aifc aiff amr ape au awb caf dss dts eac3 flac m4a m4b m4r mka mp2 mp3 mpga"
-    " oga ogg opus qcp ra snd sph spx tta voc w64 wav weba wma wv"
-)
-_PICTURES_WITH_SOUND = (
-    "3g2 3gp asf avi f4v flv m2ts m4v mkv mov mp4 mpeg mpg mts ogv rm rmvb ts vob webm wmv"
-)
-
-#: What FFmpeg's demuxers recognise by content. Headerless formats (raw GSM, G.722, PCM) are left
-#: out: nothing in such a file says what it is.
-MEDIA_EXTENSIONS = frozenset(f"{_SOUND} {_PICTURES_WITH_SOUND}".split())
 
 #: Endings under which browsers, copy tools and sync tools write what is not yet whole.
 TEMPORARY_EXTENSIONS = frozenset(
@@ -45,7 +35,7 @@ def is_recording(name: str) -> bool:
     """
     folder, slash, last = name.rpartition("/")
     # First, as it is cheap: most names in a share are of texts, and a rescan asks about each.
-    if _extension(last) not in MEDIA_EXTENSIONS or _is_ignored(last):
+    if _extension(last) not in ENDINGS or _is_ignored(last):
         return False
     # An empty folder before a slash is an absolute path.
     return not (slash and not is_visible_folder(folder)) and _is_possible(name)

@@ -78,6 +78,9 @@ class Chunk(Frozen):
     start_s: float
     position_s: float
     speech_s: float = 0.0
+    #: Where there is speech, but no words: (start, end); and how much speech that is, in seconds.
+    wordless: tuple[tuple[float, float], ...] = ()
+    wordless_s: float = 0.0
     segments: tuple[Segment, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     language: str | None = None
@@ -85,6 +88,21 @@ class Chunk(Frozen):
     language_probability: float | None = None
     alignment: str | None = None
     read_fraction: float = 0.0
+
+
+class LeftOut(Frozen):
+    """Sound that was not transcribed: ``label``, one of so many tracks or channels.
+
+    ``why``: a ``commentary``; in another ``language``; another was ``asked`` for; it speaks at the
+    same time as the track that was heard (``simultaneous``); it has no speech, but noise
+    (``no_speech``). ``seconds``: for how long; None for all of it.
+    """
+
+    what: Literal["track", "channel"]
+    label: str
+    count: int
+    why: Literal["commentary", "language", "asked", "simultaneous", "no_speech"]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -104,5 +122,6 @@ class RunFacts:
     cpu_s: float
     device: str | None = None
     compute_type: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
     turns: tuple[Turn, ...] = ()
     diarization: str | None = None

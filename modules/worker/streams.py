@@ -13,6 +13,7 @@ from modules.config.settings import TranscriptionSettings
 from modules.engines.base import DecodingOptions, Engine, Progress
 from modules.engines.language_detection import LanguageDetector
 from modules.transcript.chunk_text import ChunkText
+from modules.worker.rehearing import Rehearing
 
 #: Chunks that wait behind the running ones, so that a stream is never idle.
 _WAITING = 1
@@ -49,6 +50,7 @@ class ChunkTranscriber:
         self._settings = settings
         self._should_stop = should_stop
         self._progress = progress
+        self._rehearing = Rehearing(engine, settings, progress)
 
     def transcribe(self, group: Group, encoded: Any) -> list[Finished] | None:
         """The texts of a group; silent chunks have none. None after a request to stop.
@@ -63,7 +65,10 @@ class ChunkTranscriber:
         options = DecodingOptions(language, self._settings)
         spoken = [chunk for chunk in group if len(chunk.samples)]
         found = self._engine.transcribe(spoken, options, self._progress, encoded) if spoken else ()
-        texts = iter(found)
+        texts = (
+            self._rehearing.improved(chunk, text, language)
+            for chunk, text in zip(spoken, found, strict=True)
+        )
         detected = self._languages.detected or (None, None)
         return [
             Finished(next(texts) if len(chunk.samples) else ChunkText(), language, *detected)

@@ -7,6 +7,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from modules.engines.base import Engine
 from modules.engines.language_detection import CUTTING, LanguageDetector
 from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
 from modules.machine import allocator
-from modules.transcript.model import Chunk
+from modules.transcript.coverage import seconds_of, wordless
+from modules.transcript.model import Chunk, LeftOut
 from modules.worker.pipes import Inbox, Outbox
 from modules.worker.streams import ChunkTranscriber, Finished, Group, in_order
 
@@ -112,6 +114,7 @@ class Transcription:
             turns=tuple(found.turns),
             diarization=found.method,
             notes=tuple(self._notes),
+            left_out=_left_out(recording),
             cpu_seconds=round(time.process_time() - began_cpu, 3),
         )
 
@@ -159,6 +162,7 @@ class Transcription:
             self._notes[result.text.note] = None
         self._position_s = chunk.position_s
         self._sent += 1
+        missing = wordless(chunk.speech, result.text.segments)
         self._outbox.send(
             Chunk(
                 task_id=self._command.task_id,
@@ -166,6 +170,8 @@ class Transcription:
                 start_s=chunk.start_s,
                 position_s=chunk.position_s,
                 speech_s=round(chunk.speech_s, 3),
+                wordless=missing,
+                wordless_s=round(seconds_of(chunk.speech, missing), 3),
                 segments=result.text.segments,
                 dropped=result.text.dropped,
                 language=result.language or None,
@@ -189,6 +195,7 @@ class Transcription:
                 chunks=self._sent,
                 duration_s=duration_s,
                 notes=tuple(self._notes),
+                left_out=_left_out(recording),
             )
         )
         settings = self._settings
@@ -237,3 +244,7 @@ class Transcription:
         settings = self._settings
         hearing = Hearing(self._find_speech, settings.audio_tracks, settings.language)
         return open_recording(Path(os.fsdecode(self._command.path)), limits, hearing)
+
+
+def _left_out(recording: Recording) -> tuple[LeftOut, ...]:
+    return tuple(LeftOut(**asdict(part)) for part in recording.left_out)

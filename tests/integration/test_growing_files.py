@@ -65,9 +65,7 @@ def test_a_download_in_parts_becomes_one_text(daemon: ScriptedDaemon) -> None:
     ],
     ids=["wget", "curl"],
 )
-def test_a_download_that_breaks_off_is_one_text(
-    daemon: ScriptedDaemon, command: list[str]
-) -> None:
+def test_a_download_that_breaks_off_is_one_text(daemon: ScriptedDaemon, command: list[str]) -> None:
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
     content = recording(9, command[0]) + INDEX
@@ -126,7 +124,9 @@ def test_a_restart_does_not_make_the_wait_shorter(tmp_path: Path) -> None:
         )
         assert "may still be growing" in shown["recordings"][0]["error"]
     with daemon:
-        daemon.wait_for_log(r"indexed\.mp4: waiting \(it may still be growing, tried again in 5\d\d s")
+        daemon.wait_for_log(
+            r"indexed\.mp4: waiting \(it may still be growing, tried again in 5\d\d s"
+        )
         with path.open("ab") as more:
             more.write(content[PART:])
         check_one_text(daemon, path.name, content)

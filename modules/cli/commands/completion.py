@@ -84,9 +84,9 @@ _transcriber_in() {{
 
 
 def _helper(shell: str) -> str:
-    from modules.recordings.names import MEDIA_EXTENSIONS
+    from modules.config.media_types import ENDINGS
 
-    endings = sorted(MEDIA_EXTENSIONS)
+    endings = sorted(ENDINGS)
     if shell == "bash":
         return _BASH.format(bash="|".join(f"*.{ending}" for ending in endings))
     if shell == "zsh":

@@ -19,7 +19,7 @@ import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
-from modules.audio.chunking import SAMPLE_RATE, AudioChunk, halves
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk, audible, halves
 from modules.engines.base import Capabilities, DecodingOptions, Engine, Progress, no_progress
 from modules.engines.whisperx.alignment import Aligner
 from modules.engines.whisperx.decoding import (
@@ -31,6 +31,7 @@ from modules.engines.whisperx.decoding import (
 )
 from modules.engines.whisperx.model import SHORT_WINDOW, Model, Task, compute_types
 from modules.transcript.chunk_text import ChunkText, judged
+from modules.transcript.coverage import out_of_silence, shortened
 from modules.transcript.model import Word
 from modules.transcript.quality import DecodingScores
 from modules.transcript.sentences import sentences
@@ -194,5 +195,6 @@ class WhisperXEngine(Engine):
             return words, None, None
         words, alignment, note = self._aligner.refine(words, chunk, spoken)
         if alignment == Aligner.ATTENTION:
-            words = snapped(words, chunk.speech)
+            words = shortened(snapped(words, chunk.speech))
+            words = out_of_silence(words, audible(chunk))
         return words, alignment, note

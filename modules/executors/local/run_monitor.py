@@ -164,6 +164,7 @@ class RunMonitor:
             chunks=self._transcribed.chunks,
             duration_s=self._transcribed.duration_s,
             notes=(*self._transcribed.notes, note),
+            left_out=self._transcribed.left_out,
         )
 
     def _check(self) -> None:

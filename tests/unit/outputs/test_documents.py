@@ -13,7 +13,8 @@ from docx.document import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.outputs.documents import clock, docx, paragraphs, plain_text
+from modules.outputs.documents import docx, paragraphs, plain_text
+from modules.outputs.format import clock
 from modules.transcript.model import Segment
 from tests.builders import a_segment
 
