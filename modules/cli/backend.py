@@ -55,7 +55,7 @@ def open_backend(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
 
 #: What is refused most, in the user's language and without the API's advice.
 _REFUSALS = {
-    "file_not_found": noted("there is no such recording there"),
+    "file_not_found": noted("there is no such recording in that folder"),
     "name_taken": noted(
         "the shared folder has a file of this name already; rename or delete that one first"
     ),

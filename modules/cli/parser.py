@@ -102,7 +102,7 @@ def _add_config(parser: ArgumentParser, default: str | None) -> None:
         type=Path,
         default=default,
         metavar=_("FILE"),
-        help=_("default: config.yaml"),
+        help=_("the configuration; default: config.yaml"),
     )
     _completes(config, "file")
 

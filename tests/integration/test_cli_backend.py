@@ -131,7 +131,7 @@ def test_a_name_in_both_folders_is_refused_and_deleted_in_both(daemon: ScriptedD
     refused = call(daemon, "retry", "both.mp3", "nowhere.mp3")
     assert refused.returncode == 1
     assert "both.mp3: the shared folder has a file of this name already" in refused.stderr
-    assert "nowhere.mp3: there is no such recording there" in refused.stderr
+    assert "nowhere.mp3: there is no such recording in that folder" in refused.stderr
     told = call(daemon, "delete", "--yes", "both.mp3")
     assert {"  both.mp3", "  both.txt", "  manual/both.mp3"} <= set(told.stdout.splitlines())
     assert not [name for name in everything(daemon) if "both" in name]
@@ -178,7 +178,7 @@ def test_messages_are_russian_where_the_environment_says_so(daemon: ScriptedDaem
     russian = {"LC_ALL": "ru_RU.UTF-8", "LANGUAGE": ""}
     assert "Служба работает (PID" in run(daemon, "status", **russian).stdout
     refused = run(daemon, "retry", "нет.mp3", **russian)
-    assert refused.stderr == "transcriber: нет.mp3: такой записи там нет\n"
+    assert refused.stderr == "transcriber: нет.mp3: в этой папке нет такой записи\n"
     told = json.loads(run(daemon, "status", "--json", **russian).stdout)
     assert "completed" in told["counts"]
 

@@ -60,7 +60,7 @@ def examine(options: Namespace) -> Iterator[Finding]:
         yield from check_program.check_assets(None)
         for complaint in error.problems:
             yield problem(_("configuration"), complaint)
-        remedy = _("Mend it and run this again: folders, model and API were not looked at.")
+        remedy = _("Fix it and run this again: folders, model and API were not looked at.")
         yield problem(_("configuration"), _("cannot be used"), remedy)
         return
     yield ok(_("configuration"), _("valid"))

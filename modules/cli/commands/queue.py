@@ -92,7 +92,8 @@ def _told(waiting: Sequence[Waiting], has_daemon: bool, paused: bool) -> str:
     if paused:
         parts.append(_("The queue is paused; `transcriber.py resume` lets it go on."))
     if not has_daemon:
-        parts.append(_("No daemon runs; this is the order at its next start."))
+        order = _("No daemon runs; this is the order at its next start.")
+        parts.append(order if waiting else _("No daemon runs."))
     elif waiting and waiting[-1].left_s is not None:
         parts.append(_("All is ready in {time}.").format(time=wording.duration(waiting[-1].left_s)))
     elif waiting and not paused:

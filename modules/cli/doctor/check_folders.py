@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from modules.cli.doctor.findings import Finding, ok, problem, warning
+from modules.cli.doctor.findings import Finding, Level, ok, problem, warning
 from modules.config.schema import Config
 from modules.storage.atomic import TEMPORARY_PREFIX
 
@@ -32,7 +32,9 @@ def check_folders(config: Config) -> Iterator[Finding]:
             seen = _("{folder} can be read but not written, which is enough")
             yield ok(subject, seen.format(folder=models))
     else:
-        yield _writable(subject, models)
+        found = _writable(subject, models)
+        # Without it no recording is looked for in the wrong place, as with the two others.
+        yield ok(subject, found.seen) if found.level is Level.WARNING else found
 
 
 def _writable(subject: str, folder: Path) -> Finding:

@@ -33,7 +33,7 @@ def check_model(config: Config) -> Iterator[Finding]:
         seen = _("{model} is not here; it will be fetched from the hub before the first file")
         yield warning(subject, seen.format(model=size), _("See that the hub can be reached."))
     elif source.folder is None:
-        seen = _("{model} is in installed packages; the first file has it put in place")
+        seen = _("{model} comes with the installed packages; it is unpacked before the first file")
         yield ok(subject, seen.format(model=size))
     elif damage := verify(source.folder, size):
         remedy = _("Move {folder} away and get it anew.").format(folder=source.folder)

@@ -118,6 +118,7 @@ def test_the_last_line_of_the_queue() -> None:
     assert _told(unknown, True, True).startswith("The queue is paused;")
     assert _told(one, False, False) == "No daemon runs; this is the order at its next start."
     assert _told([], True, False) == "Nothing waits."
+    assert _told([], False, False) == "Nothing waits. No daemon runs."
 
 
 @pytest.mark.parametrize(
