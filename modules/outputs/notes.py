@@ -14,7 +14,7 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
     "other_language": {
         "en": "The speech sounds like another language ({heard}) than the one that was set "
         "({asked}), so the text may be wrong.",
-        "ru": "Речь, похоже, на другом языке ({heard}), чем задано ({asked}): "
+        "ru": "Похоже, язык речи ({heard}) отличается от заданного ({asked}): "
         "текст может быть неверным.",
     },
     "incomplete": {
