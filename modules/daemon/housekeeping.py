@@ -8,7 +8,7 @@ from pathlib import Path
 from modules.clock import Clock
 from modules.daemon.first_run import FirstRun
 from modules.daemon.wiring import Core
-from modules.errors import TranscriberError
+from modules.errors import LockHeldError, TranscriberError
 from modules.intake.request import TranscriptionRequest
 from modules.logger import get_logger
 from modules.recordings.lock import HEARTBEAT_S, Ownership
@@ -48,13 +48,18 @@ class Housekeeping:
         self.share_replaced = False
 
     def tick(self, owner: Ownership) -> None:
-        """No duty may end the daemon: the folder may come and go."""
+        """No duty may end the daemon: the folder may come and go.
+
+        Raises LockHeldError if another owner took the folder over.
+        """
         duties: tuple[Callable[[], None], ...] = (lambda: self._in_the_share(owner), self._respond)
         for duty in duties:
             if not self._core.watcher.available or self.share_replaced:
                 return
             try:
                 duty()
+            except LockHeldError:
+                raise  # another owner is at work: two of them would tear each other's files
             except (OSError, TranscriberError) as error:
                 if self._is_due("complaint", _COMPLAINT_S):
                     log.warning("The shared folder cannot be used at the moment: %s", error)

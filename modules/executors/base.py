@@ -69,6 +69,8 @@ class RunCallbacks:
     on_accepted: Callable[[], None] = _nothing
     #: The file is open.
     on_started: Callable[[Started], None] = _nothing
+    #: This process stood still for so many seconds, which count as no work.
+    on_standstill: Callable[[float], None] = _nothing
     #: Whether a client waits for the stop.
     must_hurry: Callable[[], bool] = lambda: True
     #: Asked once a second: what comes next, for the child to prefetch.

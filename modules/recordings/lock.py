@@ -48,7 +48,7 @@ class Ownership:
         self._role = role
         # Not at once: who only looks whether it is held, holds it for an instant.
         self._lock = FileLock(lock_path(config), timeout=_PATIENCE_S, mode=0o644)
-        self._since = clock.utc_now()
+        self._since = self._beaten = clock.utc_now()
 
     def __enter__(self) -> Ownership:
         _refuse_foreign_whisperx()
@@ -69,6 +69,8 @@ class Ownership:
         except OSError as error:
             message = f"The lock {lock_path(self._config)} cannot be used: {error}"
             raise StorageError("lock_unusable", message) from error
+        # Waiting for the lock was no silence.
+        self._beaten = self._clock.utc_now()
         with contextlib.suppress(StorageError):
             self.beat()
         return self
@@ -82,15 +84,28 @@ class Ownership:
         self._lock.release()
 
     def beat(self) -> None:
-        """Say that the owner lives. Raises StorageError."""
+        """Say that the owner lives. Raises StorageError.
+
+        Raises LockHeldError if another owner came while this one was silent for so long that its
+        note was no longer believed: it stood still, or the share was away.
+        """
+        now = self._clock.utc_now()
+        other = read_note(self._config) if now - self._beaten > _BELIEVED else None
+        if other and is_elsewhere_and_alive(other, now):
+            raise LockHeldError(
+                "lock_held",
+                f"{_describe(other)} took this folder over while this program stood still.",
+                remedy="Stop one of the two; this one ends.",
+            )
         note = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "role": self._role,
             "since": iso(self._since),
-            "heartbeat": iso(self._clock.utc_now()),
+            "heartbeat": iso(now),
         }
         write_whole(note_path(self._config), to_json(note))
+        self._beaten = now
 
 
 def read_note(config: Config) -> dict[str, Any] | None:

@@ -42,6 +42,7 @@ class JobRun:
         self._writer: Writer | None = None
         self._duration_s: float | None = None
         self._began: float | None = None
+        self._stood_still_s = 0.0
         #: All finished chunks, those of earlier runs included.
         self.chunks = self._sound.chunks
 
@@ -57,8 +58,10 @@ class JobRun:
 
     @property
     def ran_s(self) -> float:
-        """Seconds since the worker got the file; 0 before."""
-        return self._clock.monotonic() - self._began if self._began is not None else 0.0
+        """Seconds since the worker got the file, without standstills; 0 before."""
+        if self._began is None:
+            return 0.0
+        return max(0.0, self._clock.monotonic() - self._began - self._stood_still_s)
 
     def task(self, spec: ModelSpec) -> Task:
         """The task for the executor, from the end of the checkpoint on."""
@@ -94,6 +97,10 @@ class JobRun:
     def on_started(self, started: Started) -> None:
         self._duration_s = started.duration_s
         self._scheduler.update(self._job.name, lambda j: j.evolve(duration_s=started.duration_s))
+
+    def on_standstill(self, seconds: float) -> None:
+        """Time in which neither this process nor, perhaps, its worker ran."""
+        self._stood_still_s += seconds
 
     def on_chunk(self, chunk: Chunk) -> None:
         """Checkpoint first, then the state that points to it. Raises StorageError."""

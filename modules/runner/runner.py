@@ -165,6 +165,7 @@ class Runner:
                 should_stop=lambda: self._scheduler.stop_reason() is not None,
                 on_accepted=lambda: self._accepted(run),
                 on_started=run.on_started,
+                on_standstill=run.on_standstill,
                 must_hurry=lambda: self._scheduler.stop_reason() in _NO_PATIENCE,
                 next_up=lambda: self._next_up(job.name),
             ),

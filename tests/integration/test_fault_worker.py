@@ -53,6 +53,37 @@ def restarts(daemon: ScriptedDaemon, reason: str) -> float:
     return daemon.metrics().get(f'transcriber_worker_restarts_total{{reason="{reason}"}}', 0)
 
 
+# --- everything stands still ----------------------------------------------------------------------
+
+#: As ``docker pause`` or a laptop's lid: far longer than the limit, and too long for a busy machine.
+LIMIT_S, STANDSTILL_S = 1.5, 4.0
+
+
+@pytest.mark.parametrize("worker_too", [True, False], ids=["both", "the daemon alone"])
+@pytest.mark.parametrize("name", ["slow.mp3", "sluggish.mp3"])
+def test_a_standstill_of_the_daemon_counts_no_attempt_and_ends_no_worker(
+    tmp_path: Path, name: str, worker_too: bool
+) -> None:
+    limits = {"worker_hang_seconds": LIMIT_S, "timeout_seconds": 60.0}
+    with ScriptedDaemon(tmp_path, {"processing": limits}) as daemon:
+        content = daemon.drop(name, chunks=8)
+        daemon.wait_for_position(name, 10.0)
+        frozen = [psutil.Process(daemon.pid), *(daemon.children() if worker_too else ())]
+        try:
+            for one in frozen:
+                one.suspend()
+            time.sleep(STANDSTILL_S)
+        finally:
+            for one in frozen:
+                one.resume()
+        result = daemon.wait_for_result(name, SOON_S)
+        assert text_of(result) == full_text(content)
+        assert result["processing_stats"]["total_attempts"] == 1
+        assert "worker_hung" not in daemon.log
+        assert restarts(daemon, "hung") == 0
+        assert "Stood still for " in daemon.log
+
+
 # --- memory runs out -----------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modules.clock import Clock
+from modules.clock import AwakeClock, Clock
 from modules.config.schema import Config
 from modules.errors import WorkerError
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
@@ -201,10 +201,11 @@ class LocalExecutor:
         """The child with the model loaded; None if the caller no longer wants it."""
         child = self._warmed(spec)
         limit_s = self._config.processing.worker_start_seconds * slowness(spec.name)
-        deadline = self._clock.monotonic() + limit_s
+        clock = AwakeClock(self._clock)
+        deadline = clock.monotonic() + limit_s
         try:
             while child.loaded is None:
-                if self._clock.monotonic() > deadline:
+                if clock.monotonic() > deadline:
                     raise time_out("did not load its model")
                 callbacks.on_tick()
                 if callbacks.should_stop():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from modules.clock import Clock
+from modules.clock import AwakeClock, Clock
 from modules.config.schema import ProcessingConfig
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.executors.base import RunCallbacks
@@ -65,7 +65,8 @@ class RunMonitor:
         self._spent_s = spent_s
         self._callbacks = callbacks
         self._limits = limits
-        self._clock = clock
+        #: Nothing is held against the child while this process stood still, as both may have.
+        self._clock = AwakeClock(clock)
         self._memory_limit_mb = _MEMORY_IN_A_JOB * allowance_mb
         self._on_event = on_event
         self._prefetched: Transcribe | None = None
@@ -102,7 +103,7 @@ class RunMonitor:
         """
         self._check()
         while True:
-            event = self._child.next_event()
+            event = self._wait()
             if event is not None:
                 self._on_event(event)
                 self._alive_at = self._clock.monotonic()
@@ -116,6 +117,17 @@ class RunMonitor:
             if self._stop_overdue:
                 self.is_slow_to_stop = self.over = True
                 return None
+
+    def _wait(self) -> Event | None:
+        """The next event; None after a tick. A wait that took far longer was a standstill."""
+        self._clock.look()  # what callbacks took is no standstill, and no silence is forgiven
+        event = self._child.next_event()
+        lost_s = self._clock.look()
+        if lost_s:
+            log.warning("Stood still for %.0f s; nothing is counted, deadlines start anew", lost_s)
+            self._alive_at = self._clock.monotonic()
+            self._callbacks.on_standstill(lost_s)
+        return event
 
     @property
     def _silence_deadline(self) -> float:

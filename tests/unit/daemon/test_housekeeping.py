@@ -11,7 +11,7 @@ import pytest
 from modules.config.schema import Config
 from modules.daemon.housekeeping import Housekeeping
 from modules.daemon.wiring import build_core
-from modules.errors import StorageError
+from modules.errors import LockHeldError, StorageError
 from modules.recordings.names import STATE_FOLDER
 from modules.recordings.sidecars import IN_PROGRESS, sidecar_name
 from tests.builders import a_job
@@ -105,6 +105,12 @@ def test_a_duty_that_fails_unexpectedly_leaves_the_others_too(
         house.clock.advance(16)
     assert house.respond.call_count == 3
     assert caplog.text.count("A periodic duty failed; going on") == 1
+
+
+def test_another_owner_of_the_folder_ends_the_daemon(house: House) -> None:
+    house.owner.beat.side_effect = LockHeldError("lock_held", "Another one took over.")
+    with pytest.raises(LockHeldError):
+        house.tick()
 
 
 def test_state_whose_recording_never_came_back_is_set_aside_after_its_hours(house: House) -> None:

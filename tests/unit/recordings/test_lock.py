@@ -129,6 +129,36 @@ def test_a_fresh_note_from_another_host_refuses_the_start(
             pass
 
 
+@pytest.mark.parametrize(
+    ("silent_s", "age_s", "ends"),
+    [(75, 5, True), (8 * 3600, 0, True), (75, 70, False), (20, 5, False)],
+)
+def test_an_owner_that_stood_still_makes_way_for_the_one_that_came_meanwhile(
+    config: Config, clock: FakeClock, silent_s: float, age_s: float, ends: bool
+) -> None:
+    with contextlib.ExitStack() as stack:
+        held = stack.enter_context(Ownership(config, clock, "daemon"))
+        clock.advance(silent_s)
+        beat = iso(clock.utc_now() - timedelta(seconds=age_s))
+        note = {"host": "elsewhere", "pid": 7, "role": "daemon", "heartbeat": beat}
+        note_path(config).write_text(json.dumps(note))
+        if ends:
+            for _ in range(2):
+                with pytest.raises(LockHeldError, match="PID 7 on host elsewhere took this folder"):
+                    held.beat()
+        else:
+            held.beat()
+    left = (read_note(config) or {}).get("pid")
+    assert left == (7 if ends else None), "the note of the other owner stays"
+
+
+def test_an_owner_that_stood_still_alone_goes_on(config: Config, clock: FakeClock) -> None:
+    with Ownership(config, clock, "daemon") as held:
+        clock.advance(8 * 3600)
+        held.beat()
+        assert (read_note(config) or {})["pid"] == os.getpid()
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"host": "x", "heartbeat": 5}'])
 def test_a_note_that_makes_no_sense_stops_nobody(
     config: Config, clock: FakeClock, content: bytes
