@@ -43,6 +43,8 @@ class Plan:
     before: Callable[[int], None] = lambda index: None
     #: How long a chunk takes by the clock, where that is a fake one.
     chunk_s: float = 1.0
+    #: How long the whole program stands still before each chunk, by such a clock.
+    standstill_s: float = 0.0
     #: Whether the error comes while the worker has the next file in hand, if there is one.
     fails_ahead: bool = False
 
@@ -115,6 +117,9 @@ class FakeExecutor:
             if plan.error and index - first == plan.error_after:
                 raise plan.error
             plan.before(index)
+            if plan.standstill_s and isinstance(self.clock, FakeClock):
+                self.clock.advance(plan.standstill_s)
+                handlers.on_standstill(plan.standstill_s)
             handlers.on_tick()
             if handlers.should_stop():
                 return self._outcome(None)

@@ -427,6 +427,14 @@ def test_an_interruption_keeps_place_and_attempt_number(
     assert bench.result()["processing_stats"]["total_attempts"] == 1
 
 
+def test_a_standstill_is_no_time_that_an_attempt_ran(bench: Bench) -> None:
+    bench.plan(Plan(chunks=4, chunk_s=10, standstill_s=3600, error=BROKEN, error_after=3))
+    bench.submit()
+    bench.tick()
+    [attempt] = bench.job().attempts
+    assert attempt.running_seconds == 30
+
+
 def test_the_time_that_an_attempt_ran_is_kept_over_interruptions(bench: Bench) -> None:
     bench.plan(
         Plan(chunk_s=7, before=lambda i: bench.scheduler.pause() if i == 2 else None), Plan()
