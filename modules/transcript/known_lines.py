@@ -99,8 +99,9 @@ def is_sound(text: str) -> bool:
     words = _words(bare)
     if not words:
         return not any(map(str.isalnum, bare)) and not _NOTES.isdisjoint(bare)
-    loud = bare.isupper() and sum(map(str.isalpha, bare)) > 3
-    return (loud or _BRACKETED.fullmatch(bare) is not None) and _names_sounds(words)
+    if _BRACKETED.fullmatch(bare):
+        return _names_sounds(words, _DESCRIBING)
+    return bare.isupper() and sum(map(str.isalpha, bare)) > 3 and _names_sounds(words)
 
 
 def letters_of(text: str) -> int:
@@ -188,19 +189,23 @@ def _is_name(words: Sequence[_Word]) -> bool:
     )
 
 
-def _names_sounds(words: Sequence[_Word]) -> bool:
-    """Whether it is one sound after another, each with at most two words before it."""
+def _names_sounds(words: Sequence[_Word], after: int = 0) -> bool:
+    """Whether it is one sound after another, each with at most two words before it.
+
+    ``after``: how many words may follow the last one.
+    """
     keys = [word.key for word in words]
-    index = describing = 0
+    index = describing = found = 0
     while index < len(keys):
         sizes = range(min(_SOUND_WORDS, len(keys) - index), 0, -1)
         sounds = _lines().sounds
         size = next((n for n in sizes if "".join(keys[index : index + n]) in sounds), 0)
         describing = 0 if size else describing + 1
+        found += size
         if describing > _DESCRIBING:
             return False
         index += size or 1
-    return bool(keys) and not describing
+    return found > 0 and describing <= after
 
 
 @cache

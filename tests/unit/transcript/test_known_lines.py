@@ -58,7 +58,8 @@ SEEN = [
     "Редактор субтитров О.Голубкина Корректор А.Егорова", "Спасибо за просмотр!",
     "Altyazı M.K. Altyazı M.K. Altyazı M.K.", "SUBTITLES BY THE AMARA.ORG COMMUNITY",
     "[BLANK_AUDIO]", "♪♪♪", "♪ ♪", "[Musique]", "(Musik)", "【音楽】", "*Müzik*", "[音乐] [掌声]",
-    "*тиша*", "[Upbeat music playing]",
+    "*тиша*", "[Upbeat music playing]", "(Musik spielt leise)", "*musique de générique*",
+    "A CIDADE NO BRASIL", "Learn English for free www.engvid.com",
 ]  # fmt: skip
 
 #: What people say of the same things, six in each of eleven languages.
