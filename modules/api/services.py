@@ -10,6 +10,7 @@ from modules.config.schema import Config
 from modules.jobs.events import Events
 from modules.recordings.uploads import Uploads
 from modules.service.metrics import Metrics
+from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.service import TranscriptionService
 from modules.service.waiting import Waiting
 
@@ -24,4 +25,5 @@ class Services:
     waiting: Waiting
     metrics: Metrics
     uploads: Uploads
+    one_time: OneTimeUploads
     report_health: Callable[[], dict[str, Any]]

@@ -77,6 +77,7 @@ class ApiConfig(_Section):
     wait_seconds: Annotated[float, between(0, 86400)] = 1800.0
     max_waiting: Annotated[int, between(0, 2000)] = 250
     max_listeners: Annotated[int, between(0, 500)] = 50
+    keep_openai_uploads: bool = False
     max_upload_mb: Annotated[int, between(1, 1048576)] = 4096
     request_timeout_seconds: Annotated[float, between(1, 3600)] = 60.0
     rate_limit: RateLimit | None = None

@@ -69,6 +69,7 @@ class Daemon:
             server = build_server(self._config, core, self._clients)
             self._warn_if_open()
             core.intake.recovery.recover()
+            self._clients.one_time.sweep()
             self._housekeeping.obey_pause_flag()
             if self._first_run:
                 self._first_run.drop_sample(self._config.shared_directory)

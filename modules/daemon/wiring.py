@@ -29,6 +29,7 @@ from modules.runner.runner import Runner
 from modules.service.folder_responder import FolderResponder
 from modules.service.job_events import JobEvents
 from modules.service.metrics import Metrics
+from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.request_checks import RequestChecks
 from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
@@ -65,6 +66,7 @@ class Clients:
     metrics: Metrics
     webhooks: Webhooks
     uploads: Uploads
+    one_time: OneTimeUploads
     job_events: JobEvents
     service: TranscriptionService
     responder: FolderResponder
@@ -152,7 +154,10 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         core.scheduler, core.store, requests, checks, status, submission, index, clock
     )
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
-    return Clients(index, waiting, metrics, webhooks, uploads, job_events, service, responder)
+    one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
+    return Clients(
+        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, responder
+    )
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
@@ -166,6 +171,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
             clients.waiting,
             clients.metrics,
             clients.uploads,
+            clients.one_time,
             core.health.report,
         )
     )

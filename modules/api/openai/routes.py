@@ -57,7 +57,7 @@ class SpeechRequest(requests.Request):
 
 
 def speech(services: Services) -> APIBlueprint:
-    """``/v1/audio``: the upload waits for its text, and is removed once that was answered."""
+    """``/v1/audio``: the upload waits for its text, and is removed for it."""
     blueprint = APIBlueprint("openai", __name__)
     for path, task in (("transcriptions", "transcribe"), ("translations", "translate")):
         _endpoint(blueprint, services, path, task)
@@ -127,7 +127,7 @@ def _wishes(asked: SpeechRequest, task: str, services: Services) -> dict[str, An
 def _answer(
     services: Services, asked: SpeechRequest, request: TranscriptionRequest, task: str
 ) -> Response:
-    found = services.service.transcribe(request, True, disconnected_of(http_request.environ))
+    found = services.one_time.text(request, disconnected_of(http_request.environ))
     if isinstance(found, Accepted):
         raise _too_late(found)
     settings = found.result.get("settings") or {}
@@ -135,7 +135,6 @@ def _answer(
     # OpenAI's translations know none.
     granularities = asked.timestamp_granularities if task == "transcribe" else ()
     content, kind = body(found.result, asked.response_format, granularities, task, temperature)
-    services.service.delete(found.name)
     if isinstance(content, dict):
         return responses.as_json(content)
     return Response(content.encode("utf-8", errors="replace"), content_type=kind)
