@@ -29,6 +29,7 @@ STATUSES = {
     "unknown_host": 403,
     "file_not_found": 404,
     "not_a_recording": 404,
+    "ambiguous_name": 409,
     "in_manual": 409,
     "job_id_taken": 409,
     "name_taken": 409,

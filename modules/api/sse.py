@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from modules.jobs.events import Event, Events
+from modules.recordings.spellings import normalized
 from modules.service.waiting import CHECK_S, Disconnected
 
 #: A line now and then keeps proxies from closing a silent connection.
@@ -29,7 +30,7 @@ def stream(
             taken = listener.take(CHECK_S)
             silent_s = 0.0 if taken else silent_s + CHECK_S
             for event in taken:
-                if name is None or event.job.name == name:
+                if name is None or normalized(event.job.name) == normalized(name):
                     yield _message(event, content(event))
             if silent_s >= KEEP_ALIVE_S:
                 silent_s = 0.0

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from modules.config.schema import Config
 from modules.errors import TranscriberError
+from modules.recordings import spellings
 
 
 def name_in_share(text: str, config: Config) -> str:
     """A bare name, a path relative to the share, or any path into it, as a name in the share.
 
-    Raises TranscriberError if it points outside.
+    Raises TranscriberError if it points outside, or if two recordings have this name.
     """
     name = _name_in(config.shared_directory, text)
     if name is not None:
@@ -56,7 +57,22 @@ def _name_in(folder: Path, text: str) -> str | None:
     # A link may be a part of the way; the last part is the file itself and is not followed.
     outside = Path(os.path.realpath(os.path.dirname(os.path.abspath(text))), os.path.basename(text))
     within = [path for path in (inside, outside) if path.is_relative_to(root) and path != root]
-    found = next((path for path in within if os.path.lexists(path)), None)
-    if found or (within and not os.path.lexists(text)):
-        return (found or within[0]).relative_to(root).as_posix()
+    names = [path.relative_to(root).as_posix() for path in within]
+    found = next((name for name in names if os.path.lexists(root / name)), None)
+    if found or (names and not os.path.lexists(text)):
+        return found or _spelled(names[0], root)
     return None
+
+
+def _spelled(name: str, root: Path) -> str:
+    """The name as it is on the disk, if that looks the same. Raises TranscriberError."""
+    try:
+        return spellings.meant(name, (root,))
+    except TranscriberError as error:
+        if error.code != "ambiguous_name":
+            raise
+        raise TranscriberError(
+            error.code,
+            _("Two recordings look the same: {names}.").format(names=error.details),
+            remedy=_("Rename one of them."),
+        ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from modules.recordings import spellings
 from modules.recordings.manual_folder import ManualFolder, delete_under
 from modules.recordings.recovery import Recovery
 from modules.recordings.results import Results
@@ -37,6 +38,13 @@ class RecordingStore:
         for folder in (self.folder.path, self.manual.path, self.folder.state):
             with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
+
+    def meant(self, name: str, *, paths: bool = False) -> str:
+        """The recording that a client means by a name, here or in ``manual/``.
+
+        See ``spellings``. Raises TranscriberError ``ambiguous_name``.
+        """
+        return spellings.meant(name, (self.folder.path, self.manual.path), paths=paths)
 
     def delete(self, name: str, planned: Sequence[str]) -> list[str]:
         """Delete a recording, here and in ``manual/``, with every file that was made from it.

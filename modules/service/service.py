@@ -11,6 +11,7 @@ from modules.intake.requests import Removed, Requests, Submitted
 from modules.jobs.index import JobIndex
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
+from modules.recordings import spellings
 from modules.recordings.manual import Failure
 from modules.recordings.store import RecordingStore
 from modules.service.answers import Accepted, Text, View
@@ -89,7 +90,8 @@ class TranscriptionService:
 
         Raises TranscriberError if there is nothing.
         """
-        job, name = self._status.resolve(key)
+        # What is deleted must be named, not be at the end of some path.
+        job, name = self._status.resolve(key, paths=False)
         name = job.name if job else name
         if name is None:
             raise self._status.not_found(key)
@@ -104,6 +106,7 @@ class TranscriptionService:
 
     def retry(self, name: str, client: str | None) -> Accepted:
         """Take a file back out of ``manual/``. Raises TranscriberError, StorageError."""
+        name = spellings.meant(name, (self._files.manual.path,))
         job = self._requests.bring_back(self._checks.check_return(name, client))
         return self._submission.accepted(job, client)
 

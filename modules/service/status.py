@@ -36,10 +36,15 @@ class StatusReader:
             return self._view_of_ended(key)
         return self.view_of_file(name)
 
-    def resolve(self, key: str) -> tuple[Job | None, str | None]:
-        """(live job, file name). No name of a recording can be a job id: it has an ending."""
+    def resolve(self, key: str, *, paths: bool = True) -> tuple[Job | None, str | None]:
+        """(live job, file name). No name of a recording can be a job id: it has an ending.
+
+        ``paths``: see ``spellings.meant``. Raises TranscriberError ``ambiguous_name``.
+        """
         if not re.fullmatch(JOB_ID_PATTERN, key):
-            return self._scheduler.get(key), key
+            job = self._scheduler.get(key)
+            name = key if job else self._files.meant(key, paths=paths)
+            return job or self._scheduler.get(name), name
         job = self._scheduler.by_id(key)
         if job:
             return job, job.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.intake.request import TranscriptionRequest
@@ -52,6 +54,7 @@ class Submission:
 
         Raises TranscriberError, StorageError.
         """
+        request = replace(request, name=self._files.meant(request.name))
         return self._requests.submit(self._checks.check_plain(request))
 
     def transcribe(
@@ -63,7 +66,8 @@ class Submission:
         """
         with self._waiting.place() as may_wait:
             attempts = self._config.api.search_attempts if may_wait else 1
-            self._find(request.name, disconnected, attempts)
+            name = self._find(request.name, disconnected, attempts)
+            request = replace(request, name=name)
             submitted = self.submit(request)
             if submitted is None:
                 return self._text(request.name)
@@ -117,15 +121,20 @@ class Submission:
         submitted = self.promote(TranscriptionRequest(name))
         return self.accepted(submitted.job, None) if submitted else self._text(name)
 
-    def _find(self, name: str, disconnected: Disconnected, attempts: int) -> None:
-        """Wait for a file that may be on its way. Raises TranscriberError if it does not come."""
-        self._checks.check_name(name)
+    def _find(self, asked: str, disconnected: Disconnected, attempts: int) -> str:
+        """Wait for a file that may be on its way; returns its name on the disk.
+
+        Raises TranscriberError if it does not come.
+        """
         for left in range(attempts - 1, -1, -1):
+            name = self._files.meant(asked, paths=True)
+            self._checks.check_name(name)
             if self._files.folder.is_there(name) or self._files.results.read(name) is not None:
-                return
+                return name
             interval_s = self._config.api.search_interval_seconds
             if not left or not self._waiting.pause(interval_s, disconnected):
                 raise self._status.not_found(name)
+        raise ValueError("there must be one attempt at least")
 
     def _wait_for(
         self, job: Job, client: str | None, disconnected: Disconnected
