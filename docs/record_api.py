@@ -27,11 +27,11 @@ def main() -> None:
         (root / "config.yaml").write_text(
             f"models_directory: {weights}\n"
             "whisperx: {language: ru}\n"
-            "processing: {retry_backoff_seconds: 0.1}\n"
+            "processing: {retry_backoff_seconds: 0.1, growth_wait_seconds: 0}\n"
             f"api: {{port: {PORT}}}\n"
         )
         shutil.copy(PROJECT / "samples" / "please-hold-ru.wav", root / "talk.wav")
-        (root / "noise.mp3").write_bytes(b"no sound in here" * 100)
+        (root / "noise.mp3").write_bytes(b"no sound in here\0" * 100)
         command = [sys.executable, PROJECT / "transcriber.py", "--config", root / "config.yaml"]
         daemon = subprocess.Popen(  # nosec B603 # our own words, no shell
             [*command, "run"], stderr=subprocess.DEVNULL

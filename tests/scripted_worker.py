@@ -68,15 +68,18 @@ from modules.weights.files import ModelSpec  # noqa: E402
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 100
-NOT_MEDIA = b"this is no recording"
+NOT_MEDIA = b"\0this is no recording"
 INDEX = b"[index]"
 SLOW_S = 0.2
 _SYLLABLES = "ба ве ги до жу зе ка ло мы ню па ры со ту фэ ха".split()
 
 
 def recording(chunks: int, seed: str = "speech") -> bytes:
-    """The bytes of a recording of so many chunks; another ``seed`` says something else."""
-    return (f"{seed} ".encode() * CHUNK_BYTES)[:CHUNK_BYTES] * chunks
+    """The bytes of a recording of so many chunks; another ``seed`` says something else.
+
+    Not a text: that would be taken for one.
+    """
+    return (f"\0{seed} ".encode() * CHUNK_BYTES)[:CHUNK_BYTES] * chunks
 
 
 def text_of(content: bytes, index: int) -> str:

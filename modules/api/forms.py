@@ -21,6 +21,7 @@ from modules.config.messages import Key, dotted, sentence, shown
 from modules.errors import TranscriberError
 from modules.recordings.uploads import Uploads
 from modules.service.waiting import Disconnected
+from modules.storage import file_kind
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -126,7 +127,21 @@ def _only_file(request: FlaskRequest) -> FileStorage:
         raise invalid(
             f"file: must be one file, got {len(sent)}; send each in a request of its own."
         )
+    _check_content(sent[0])
     return sent[0]
+
+
+def _check_content(file: FileStorage) -> None:
+    """Raises TranscriberError if this is a text: it must not be put among the recordings."""
+    file.stream.seek(0)
+    kind = file_kind.kind_of_text(file.stream.read(file_kind.HEAD_BYTES))
+    file.stream.seek(0)
+    if kind:
+        raise TranscriberError(
+            "no_recording",
+            f"file: {file.filename!r} is no recording: it is {kind}.",
+            remedy="Send the recording itself.",
+        )
 
 
 def _name_of(file: FileStorage, language: str) -> UploadName:

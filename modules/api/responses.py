@@ -37,6 +37,7 @@ STATUSES = {
     "deleted": 410,
     "gone": 410,
     "body_too_large": 413,
+    "no_recording": 415,
     "unsupported_media_type": 415,
     "invalid_request": 422,
     "invalid_settings": 422,

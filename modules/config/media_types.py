@@ -30,12 +30,12 @@ MEDIA_TYPES: tuple[MediaType, ...] = (
     # Films and what phones and meeting programs record
     MediaType(
         "mov,mp4,m4a,3gp,3g2,mj2",
-        "mp4 m4a m4b m4r m4v mp4a mov qt qta 3gp 3gpp 3g2 3gp2 3gpp2 3ga f4v f4a",
+        "mp4 m4a m4b m4r m4v mp4a mov qt qta 3gp 3gpp 3g2 3gp2 3gpp2 3ga f4v f4a f4b insv lrv mqv",
         declares=True, clocked=True,
     ),
     MediaType("matroska,webm", "mkv mka webm weba mk3d", declares=True, clocked=True),
     MediaType("mpegts", "ts mts m2ts m2t trp", loose=True, clocked=True),
-    MediaType("mpeg", "mpg mpeg vob m2p", loose=True, clocked=True),
+    MediaType("mpeg", "mpg mpeg mpe vob vro evo m2p tod", loose=True, clocked=True),
     MediaType("asf", "wmv wma asf dvr-ms", declares=True, clocked=True),
     MediaType("avi", "avi amv divx", declares=True),
     MediaType("flv", "flv", clocked=True),
@@ -49,8 +49,8 @@ MEDIA_TYPES: tuple[MediaType, ...] = (
     # Sound
     MediaType("wav", "wav bwf rf64 wave", declares=True),
     MediaType("w64", "w64", declares=True),
-    MediaType("mp3", "mp3 mp2 mpga mpa m2a", loose=True, clocked=True),
-    MediaType("ogg", "ogg oga ogv ogx opus spx", clocked=True),
+    MediaType("mp3", "mp3 mp2 mp1 mpga mpa m1a m2a", loose=True, clocked=True),
+    MediaType("ogg", "ogg oga ogv ogx ogm opus spx", clocked=True),
     MediaType("flac", "flac", declares=True),
     MediaType("aac", "aac adts", loose=True),
     MediaType("loas", "latm loas", loose=True),

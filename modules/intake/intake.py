@@ -95,6 +95,8 @@ class Intake:
                 if self.recovery.job_of(name) or self._files.results.is_done(name):
                     return
                 self._require_share()
+                if self._files.ignored.look(name):
+                    return
                 # All jobs of this run are in the queue: what lies beside the file is a leftover.
                 self._files.drop_leftovers(name)
                 # The settings beside it are read when its turn comes.

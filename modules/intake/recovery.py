@@ -52,6 +52,7 @@ class JobRecovery:
 
         Raises StorageError.
         """
+        self._files.ignored.tidy()
         jobs = self._files.recovery.find_jobs(self._config.watch.recursive)
         found = []
         for item in jobs:

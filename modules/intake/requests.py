@@ -11,7 +11,7 @@ from typing import Literal
 from modules.clock import Clock
 from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError
-from modules.intake.new_job import job_of_request
+from modules.intake.new_job import job_of_request, no_recording
 from modules.intake.recovery import JobRecovery
 from modules.intake.request import CheckedRequest, TranscriptionRequest
 from modules.jobs.job import Cause, Job, Priority, Status
@@ -87,6 +87,7 @@ class Requests:
             self.require_free_id(request)
             if known is None:
                 self._require_same_share()
+                self._require_recording(request)
                 self._files.drop_leftovers(name)
                 self._recovery.orphans.pop(name, None)
                 return Submitted(self._put_in(self._job(checked)), "queued")
@@ -94,6 +95,12 @@ class Requests:
                 return Submitted(self._join(checked, known), "joined")
             superseding = self._take_over(self._job(checked), Cause.SUPERSEDED)
             return Submitted(superseding, "superseded")
+
+    def _require_recording(self, request: TranscriptionRequest) -> None:
+        """Raises TranscriberError for somebody's text or picture with the name of a recording."""
+        kind = None if request.uploaded else self._files.ignored.look(request.name)
+        if kind:
+            raise no_recording(request.name, kind)
 
     def require_free_id(self, request: TranscriptionRequest) -> None:
         """Raises TranscriberError if another file's job has the id that the request states.

@@ -32,7 +32,7 @@ class Status(StrEnum):
     RUNNING = "running"  #: the worker has it
     COMPLETED = "completed"  #: the result is on disk
     FAILED = "failed"  #: given up on; the file is in manual/
-    CANCELLED = "cancelled"  #: deleted, renamed or replaced
+    CANCELLED = "cancelled"  #: deleted, renamed, replaced, or no recording at all
 
 
 class Cause(StrEnum):
@@ -42,6 +42,7 @@ class Cause(StrEnum):
     SUPERSEDED = "superseded"  #: by an order with other settings
     REPLACED = "replaced"  #: another file took the name; the job lives on under the same id
     GONE = "gone"  #: the file was deleted or renamed by hand
+    NO_RECORDING = "no_recording"  #: a text, a picture, a document: it stays where it is
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {

@@ -6,25 +6,51 @@ A name is a path relative to the share, with ``/``. It is judged by its spelling
 from __future__ import annotations
 
 import os
+import re
 
 from modules.config.media_types import ENDINGS
 
 #: Our own folder inside the share: lock, owner's note, pause flag, uploads in flight.
 STATE_FOLDER = ".transcriber"
 
-#: Endings under which browsers, copy tools and sync tools write what is not yet whole.
+#: Endings under which browsers, copy tools and sync tools write what is not yet whole, and of the
+#: notes that they keep beside it.
 TEMPORARY_EXTENSIONS = frozenset(
-    {"part", "partial", "crdownload", "filepart", "tmp", "temp", "download"}
+    "part partial crdownload filepart tmp temp download opdownload fdmdownload"
+    " ytdl aria2 !ut !qb bc!".split()
 )
 
 #: Beginnings of temporary names: Syncthing on Windows, Office's lock files. The hidden ones
 #: (``.syncthing.*``, ``._*``, rsync's ``.name.XXXXXX``) fall under the leading dot.
 TEMPORARY_PREFIXES = ("~syncthing~", "~$")
 
-#: Bins and indexes that network storage keeps in a share: what lies there was thrown away.
-SYSTEM_FOLDERS = frozenset(
-    {"#recycle", "@recycle", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
+#: Pieces of a download with the ending of the whole: yt-dlp gives each track a file of its own
+#: (``Talk.f251.webm``, ``Talk.fhls-audio-0.mp4``), and joins them in ``Talk.temp.mp4``. The same
+#: in a sound editor's file (``voice.f32.wav``) means something else.
+_PIECE = re.compile(
+    r"\.(?:te?mp\.[^.]+|f(?:\d{2,3}|hls|dash|http|rtmp)(?:-[\w-]+)?"
+    r"\.(?:3gp|aac|flv|m4a|mkv|mov|mp3|mp4|ogg|opus|ts|webm))$",
+    re.IGNORECASE,
 )
+
+#: Bins, snapshots and indexes that network storage and systems keep in a share: what lies there
+#: was thrown away, or lies elsewhere too. Hidden ones fall under the leading dot.
+SYSTEM_FOLDERS = frozenset(
+    {
+        # Synology, QNAP, NetApp
+        "#recycle", "#snapshot", "@eadir", "@tmp", "@sharebin", "@synoresource",
+        "@recycle", "@recently-snapshot", "@__thumb", "@transcode", "~snapshot",
+        # Nextcloud and ownCloud
+        "files_trashbin", "files_versions",
+        # macOS, and the servers that speak to it
+        "__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder",
+        "thefindbycontentfolder",
+        # Windows, Linux
+        "$recycle.bin", "recycler", "recycled", "system volume information", "lost+found",
+        # the packages of somebody's program
+        "node_modules",
+    }
+)  # fmt: skip
 
 
 def is_recording(name: str) -> bool:
@@ -35,7 +61,7 @@ def is_recording(name: str) -> bool:
     """
     folder, slash, last = name.rpartition("/")
     # First, as it is cheap: most names in a share are of texts, and a rescan asks about each.
-    if _extension(last) not in ENDINGS or _is_ignored(last):
+    if not has_media_ending(last) or is_temporary(last) or _PIECE.search(last):
         return False
     # An empty folder before a slash is an absolute path.
     return not (slash and not is_visible_folder(folder)) and _is_possible(name)
@@ -44,7 +70,7 @@ def is_recording(name: str) -> bool:
 def is_visible_folder(name: str) -> bool:
     """Whether recordings in this subfolder, given relative to the share, are looked at."""
     return all(
-        part and not _is_ignored(part) and part.lower() not in SYSTEM_FOLDERS
+        part and not is_temporary(part) and part.lower() not in SYSTEM_FOLDERS
         for part in name.split("/")
     )
 
@@ -57,10 +83,17 @@ def _is_possible(name: str) -> bool:
         return False
 
 
-def _is_ignored(part: str) -> bool:
+def has_media_ending(part: str) -> bool:
+    """Whether a name, without folders, ends as those of recordings do."""
+    return _extension(part) in ENDINGS
+
+
+def is_temporary(part: str) -> bool:
+    """Whether a name, without folders, is hidden, or one for what is not yet whole."""
     if part.startswith(".") or part.lower().startswith(TEMPORARY_PREFIXES):
         return True
-    return _extension(part) in TEMPORARY_EXTENSIONS
+    extension = _extension(part)
+    return extension in TEMPORARY_EXTENSIONS or extension.startswith("part-frag")
 
 
 def _extension(part: str) -> str:

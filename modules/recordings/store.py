@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modules.recordings import spellings
+from modules.recordings.ignored import IgnoredFiles
 from modules.recordings.manual_folder import ManualFolder, delete_under
 from modules.recordings.recovery import Recovery
 from modules.recordings.results import Results
@@ -29,6 +30,7 @@ class RecordingStore:
         self.results = Results(self.folder)
         self.manual = ManualFolder(manual_directory, self.folder, self.states, self.results)
         self.settings = RecordingSettings(self.folder, manual_directory)
+        self.ignored = IgnoredFiles(self.folder)
         self.recovery = Recovery(self.folder, manual_directory)
         #: While this file exists no job is started; so a pause survives a restart.
         self.pause_flag = self.folder.state / "paused"

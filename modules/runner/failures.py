@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
-from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
+from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.jobs.backoff import between_attempts
-from modules.jobs.job import Job, Status
+from modules.jobs.job import Cause, Job, Status
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.recordings.explanations import explain
@@ -19,6 +20,7 @@ from modules.runner.growth import Growth, growing
 from modules.runner.job_run import JobRun
 from modules.runner.outage import HOLD_S, Outage, error_info
 from modules.runner.source_check import SourceCheck
+from modules.runner.unreadable import UnreadableFiles
 
 log = get_logger("Runner")
 
@@ -50,6 +52,7 @@ class FailurePolicy:
         self._clock = clock
         self._failed_ahead = failed_ahead
         self._look_again = look_again
+        self._unreadable = UnreadableFiles(scheduler, store.folder, clock)
         self._growth = Growth(store.folder, config.processing.growth_wait_seconds, clock)
         #: Files whose child died while it had prefetched the next one: retried without prefetch.
         self._without_prefetch: set[str] = set()
@@ -58,6 +61,10 @@ class FailurePolicy:
 
     def may_prefetch_beside(self, name: str) -> bool:
         return name not in self._without_prefetch
+
+    def poll(self) -> None:
+        """Wake the files that somebody has made readable."""
+        self._unreadable.poll()
 
     def forget(self, name: str) -> None:
         """The job is over."""
@@ -132,6 +139,10 @@ class FailurePolicy:
         )
         if current is None:
             return  # cancelled meanwhile
+        kind = self._kind_of_stranger(current, error)
+        if kind:
+            self._leave_there(current, kind)
+            return
         left_s = self._growth.left_s(current, error)
         if left_s:
             self._leave_alone(current, error, run, left_s)
@@ -150,6 +161,22 @@ class FailurePolicy:
             self.give_up(failed)
         else:
             self._wait(failed, f"attempt {number + 1} in {wait_s:g} s", wait_s)
+
+    def _kind_of_stranger(self, job: Job, error: TranscriberError) -> str | None:
+        """What a file is that is no recording and belongs to somebody. Raises StorageError."""
+        if job.uploaded or not isinstance(error, MediaError):
+            return None
+        return self._store.ignored.look_closely(job.name)
+
+    def _leave_there(self, job: Job, kind: str) -> None:
+        """It is no recording: it is not moved, and not tried again until it changes."""
+        with self._writer.quiet():
+            if not self._scheduler.still_runs(job.name):
+                return
+            self._store.ignored.note(job.name, kind)
+            self._store.states.drop(job.name)
+            cause = Cause.NO_RECORDING
+            self._scheduler.release(job.name, Status.CANCELLED, cause, cause=cause)
 
     def _leave_alone(
         self, job: Job, error: TranscriberError, run: JobRun | None, left_s: float
@@ -174,7 +201,12 @@ class FailurePolicy:
                 return
         except StorageError:
             pass  # the share itself is away, so nothing follows from absence
-        self._outage.note(error)
+        barred = self._unreadable.why(job.name) if isinstance(error, StorageError) else None
+        if barred:
+            self._unreadable.hold(job.name, barred)
+            error = barred
+        else:
+            self._outage.note(error)
         current = self._interrupted(job, run)
         if current:
             now = iso(self._clock.utc_now())
@@ -182,7 +214,9 @@ class FailurePolicy:
             info = None
             if not current.given_up:
                 info = error_info(error, current.attempt_number, now, HOLD_S)
-            self._wait(current, f"waiting: {error}", HOLD_S, error=info or current.error)
+            # One that may not be read is woken by ``poll``: it must not come and go meanwhile.
+            wait_s = math.inf if barred else HOLD_S
+            self._wait(current, f"waiting: {error}", wait_s, error=info or current.error)
 
     def _interrupted(self, job: Job, run: JobRun | None) -> Job | None:
         now, ran_s = self._clock.utc_now(), run.ran_s if run else 0.0

@@ -112,10 +112,15 @@ class Runner:
         if self.outage.blocks():
             self._loop.wait(_IDLE_TICK_S)
             return
-        self._settings.poll()
+        self._poll()
         job = self._scheduler.take(_IDLE_TICK_S)
         if job:
             self._process(job)
+
+    def _poll(self) -> None:
+        """Look whether what a person had to do for a waiting file was done."""
+        self._settings.poll()
+        self._failures.poll()
 
     # --- one job ---
 
@@ -161,7 +166,7 @@ class Runner:
             RunCallbacks(
                 on_chunk=run.on_chunk,
                 # Others must not wait for a long file until their settings are looked at.
-                on_tick=self._settings.poll,
+                on_tick=self._poll,
                 should_stop=lambda: self._scheduler.stop_reason() is not None,
                 on_accepted=lambda: self._accepted(run),
                 on_started=run.on_started,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from modules.errors import TranscriberError
-from modules.jobs.job import Cause, Job, Status
+from modules.jobs.job import Job, Status
 from modules.recordings.state import job_to_json
 
 #: Why a job has no text: message and remedy by error code.
@@ -15,10 +15,14 @@ MESSAGES = {
     "failed": ("The recording could not be transcribed.", "See manual/ for what to try."),
     "deleted": ("The recording was deleted.", None),
     "superseded": ("The file was requested again with other settings.", "Request it again."),
+    "no_recording": (
+        "The file is no recording, and was left where it is.",
+        "GET /status/NAME says what it is.",
+    ),
     "gone": ("The file was deleted or renamed.", "Request it under its new name."),
 }
 
-State = Literal["pending", "processing", "completed", "error", "not_found"]
+State = Literal["pending", "processing", "completed", "error", "ignored", "not_found"]
 
 
 class JobError(TranscriberError):
@@ -88,8 +92,7 @@ def code_of(job: Job) -> str:
     """The error code for a job that ended without a text."""
     if job.status is Status.FAILED:
         return "failed"
-    codes = {Cause.DELETED: "deleted", Cause.SUPERSEDED: "superseded"}
-    return codes.get(job.cause or Cause.GONE, "gone")
+    return code_of_fate(str(job.cause))
 
 
 def code_of_fate(fate: str | None) -> str:

@@ -23,7 +23,9 @@ log = get_logger("Orders")
 _SUFFIX = ".json"
 #: Orders that cannot be carried out, and would block those behind them. Where the settings beside
 #: the file are at fault, the file itself waits for them like one that was found.
-_DROPPED = frozenset({"corrupt_sidecar", "file_not_found", "not_a_recording", "invalid_settings"})
+_DROPPED = frozenset(
+    {"corrupt_sidecar", "file_not_found", "invalid_settings", "no_recording", "not_a_recording"}
+)
 
 
 def folder(shared: Path) -> Path:

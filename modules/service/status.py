@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from modules.errors import TranscriberError
+from modules.intake.new_job import no_recording
 from modules.jobs.estimates import Estimates
 from modules.jobs.index import JobIndex
 from modules.jobs.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Status
@@ -70,6 +71,11 @@ class StatusReader:
         result = self._files.results.read(name)
         if result and (not there or self._files.results.is_result_of(name, result)):
             return view_of_result(name, result)
+        kind = self._files.ignored.kind_of(name) if there else None
+        if kind:
+            refusal = no_recording(name, kind)
+            error = {"code": refusal.code, "message": refusal.message}
+            return View(name, "ignored", error=error)
         if there:
             return View(name, "pending", priority=Priority.SCAN.label)
         failure = self._files.manual.failure(name)

@@ -10,18 +10,29 @@ from pathlib import Path
 
 from modules.watching.stability import FileSample
 
+ENDINGS_MAX = 50
+
 
 @dataclass
 class Scan:
     """What one walk saw: regular files by name, subfolders entered, subfolders skipped.
 
     ``problems``: what could not be read, one line each; nothing is known about those.
+    ``passed_over``: how many files were not wanted and worth a word; ``examples``: one of them for
+    each ending, of which there are ``ENDINGS_MAX`` at most.
     """
 
     files: dict[str, FileSample] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    passed_over: int = 0
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def pass_over(self, name: str) -> None:
+        self.passed_over += 1
+        if len(self.examples) < ENDINGS_MAX:
+            self.examples.setdefault(os.path.splitext(name)[1].lower(), name)
 
 
 def scan(
@@ -30,17 +41,21 @@ def scan(
     recursive: bool,
     wants_file: Callable[[str], bool],
     wants_folder: Callable[[str], bool],
+    is_skipped: Callable[[str], bool] = lambda name: False,
 ) -> Scan:
-    """Walk the folder. Raises OSError if the root cannot be listed; the rest goes on without."""
-    seen = Scan()
-    _scan_folder(root, "", seen, wants_file, wants_folder)
+    """Walk the folder. Raises OSError if the root cannot be listed; the rest goes on without.
+
+    ``is_skipped``: whether a file that is not wanted is worth a word.
+    """
+    seen, wanted = Scan(), _Wanted(wants_file, wants_folder, is_skipped)
+    _scan_folder(root, "", seen, wanted)
     waiting = list(seen.skipped)
     while recursive and waiting:
         name = waiting.pop()
         seen.folders.append(name)
         before = len(seen.skipped)
         try:
-            _scan_folder(root, name, seen, wants_file, wants_folder)
+            _scan_folder(root, name, seen, wanted)
         except OSError as error:
             seen.problems.append(f"{name}: {error.strerror}")
         waiting += seen.skipped[before:]
@@ -49,22 +64,26 @@ def scan(
     return seen
 
 
-def _scan_folder(
-    root: Path,
-    folder: str,
-    seen: Scan,
-    wants_file: Callable[[str], bool],
-    wants_folder: Callable[[str], bool],
-) -> None:
+@dataclass(frozen=True)
+class _Wanted:
+    file: Callable[[str], bool]
+    folder: Callable[[str], bool]
+    is_skipped: Callable[[str], bool]
+
+
+def _scan_folder(root: Path, folder: str, seen: Scan, wanted: _Wanted) -> None:
     with os.scandir(root / folder) as entries:
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    if wants_folder(name):
+                    if wanted.folder(name):
                         seen.skipped.append(name)
-                elif wants_file(name) and entry.is_file(follow_symlinks=False):
-                    seen.files[name] = FileSample.of(entry.stat(follow_symlinks=False))
+                elif wanted.file(name):
+                    if entry.is_file(follow_symlinks=False):
+                        seen.files[name] = FileSample.of(entry.stat(follow_symlinks=False))
+                elif wanted.is_skipped(name):
+                    seen.pass_over(name)
             except FileNotFoundError:
                 continue  # deleted since it was listed
             except OSError as error:

@@ -19,6 +19,7 @@ from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
 from modules.recordings.names import is_recording, is_visible_folder
 from modules.recordings.share_presence import SharePresence
+from modules.recordings.skipped import is_skipped
 from modules.watching.arrivals import Arrivals, Sink
 from modules.watching.folder_events import FolderEvents, Hint, HintKind
 from modules.watching.open_writers import has_writer, leases_tell
@@ -89,6 +90,8 @@ class Watcher:
         self._hints: deque[Hint] = deque()
         self._schedule = RescanSchedule(clock, rescan_s)
         self._reported: set[str] = set()
+        #: Of files that are no recordings by their names, and were reported.
+        self._endings: set[str] = set()
         self._loop = ThreadLoop(
             "watcher", self.tick, burst_s=BURST_S, failure_pause_s=TICK_FAILED_S,
             on_error=lambda: log.exception("Looking at the shared folder failed; going on"),
@@ -237,6 +240,7 @@ class Watcher:
             recursive=self._recursive,
             wants_file=self._wants_file,
             wants_folder=self._wants_folder,
+            is_skipped=is_skipped,
         )
         self._presence.check_marker(self._arrivals.still_known(seen.files))
         self._arrivals.compare(seen.files)
@@ -250,6 +254,14 @@ class Watcher:
             log.warning("Cannot be read and is passed by: %s", problem)
         for folder in set(seen.skipped) - self._reported:
             log.info("Subfolder %s is not looked at: watch.recursive is off", folder)
+        new_endings = seen.examples.keys() - self._endings
+        if new_endings:
+            log.info(
+                "Not taken for recordings by their names: %d, such as %s",
+                seen.passed_over,
+                ", ".join(sorted(seen.examples[ending] for ending in new_endings)[:3]),
+            )
+        self._endings |= new_endings
         self._reported.update(seen.problems, seen.skipped)
 
 

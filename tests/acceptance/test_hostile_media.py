@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from modules.recordings.sidecars import RecordingPaths
+from modules.recordings.store import RecordingStore
 from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import MODELS, PROJECT, DaemonProcess, _json_or_none, text_of
 from tests.hostile.case import Case, Ending
@@ -86,8 +87,15 @@ class Stay:
         path = self.daemon.manual / RecordingPaths(name).error_text
         return path.read_text("utf-8") if path.exists() else ""
 
+    def was_left(self, name: str) -> bool:
+        """Whether it was found to be no recording, and lies where it was put."""
+        files = RecordingStore(self.daemon.shared, self.daemon.manual)
+        return files.ignored.kind_of(name) is not None
+
     def ended(self, name: str) -> bool:
         manual, shared = self.daemon.manual, self.daemon.shared
+        if self.was_left(name):
+            return not (shared / RecordingPaths(name).state).exists()
         if (manual / name).exists():
             return bool(self.explanation(name)) and not (shared / name).exists()
         waits = (shared / RecordingPaths(name).state).exists()
@@ -175,6 +183,10 @@ def test_every_file_ends_in_a_result_or_in_manual_as_it_has_to(stay: Stay) -> No
 
 def _complaints(stay: Stay, name: str) -> Iterator[str]:
     case, result = stay.cases[name], stay.result(name)
+    if stay.was_left(name):
+        if case.ending in (Ending.TEXT, Ending.RESULT) or stay.state(name):
+            yield "it was taken for no recording, or moved all the same"
+        return
     if result is None:
         yield from _about_refusal(case, stay.state(name), stay.explanation(name))
         return

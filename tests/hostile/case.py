@@ -13,8 +13,8 @@ class Ending(Enum):
 
     TEXT = "a result with words in it"
     RESULT = "a result, whose text may be empty"
-    REFUSED = "in manual/, with the reason"
-    EITHER = "a result or in manual/"
+    REFUSED = "in manual/, with the reason, or left alone as it is no recording"
+    EITHER = "a result, or refused"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def text(name: str, data: bytes, **more: object) -> Case:
 
 
 def refused(name: str, data: bytes, code: str | None = None, **more: object) -> Case:
-    """A file that must come to ``manual/``."""
+    """A file that must not become a text."""
     return Case(name, data, Ending.REFUSED, code, **more)  # type: ignore[arg-type]
 
 

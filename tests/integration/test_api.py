@@ -656,3 +656,30 @@ def test_health_is_open_to_all(guarded: Client) -> None:
     assert guarded.get("/health").status == 200
     refused = guarded.delete("talk.mp3")
     assert refused.status == 401
+
+
+# --- what is no recording ---
+
+SOURCE = b"export const translations = { save: 'Speichern', open: 'Open' };\n" * 3
+
+
+def test_a_text_among_the_recordings_is_refused_and_stays(api: Client) -> None:
+    path = api.daemon.shared / "index.ts"
+    path.write_bytes(SOURCE)
+    for _ in range(2):
+        refused = api.order("index.ts", wait=True)
+        assert (refused.status, refused.error_code) == (415, "no_recording")
+        assert "it is a text document" in refused.json["message"]
+    assert api.result("index.ts").error_code == "no_recording"
+    shown = api.status("index.ts")
+    assert (shown["status"], shown["error"]["code"]) == ("ignored", "no_recording")
+    assert path.read_bytes() == SOURCE
+    assert api.daemon.files("index*") == {"index.ts"}
+
+
+def test_an_upload_of_a_text_is_refused_and_not_kept(api: Client) -> None:
+    refused = api.upload(("notes.mp3", SOURCE))
+    assert (refused.status, refused.error_code) == (415, "no_recording")
+    assert refused.json["message"].startswith("file: 'notes.mp3' is no recording")
+    assert api.daemon.files("notes*") == set()
+    assert list((api.daemon.shared / ".transcriber" / "uploads").iterdir()) == []

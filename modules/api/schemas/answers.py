@@ -47,7 +47,7 @@ class StatusAnswer(Answer):
 
     filename: str
     job_id: str | None
-    status: Literal["pending", "processing", "completed", "error", "not_found"]
+    status: Literal["pending", "processing", "completed", "error", "ignored", "not_found"]
     current_attempt: int | None
     start_time: str | None
     stage: str | None

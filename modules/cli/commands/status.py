@@ -6,16 +6,19 @@ import json
 from argparse import Namespace
 from collections.abc import Sequence
 from gettext import gettext as _
+from gettext import ngettext
 from typing import Any
 
 from modules.cli.daemon_status import Owner, find_owner
 from modules.cli.folder_view.report import Report, report
-from modules.cli.folder_view.rows import Row
+from modules.cli.folder_view.rows import Row, State
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
 from modules.recordings.store import RecordingStore
 from modules.storage.atomic import storage_errors
+
+_IGNORED_SHOWN = 10
 
 
 def run(options: Namespace) -> int:
@@ -33,14 +36,34 @@ def run(options: Namespace) -> int:
     if options.json:
         print(json.dumps(as_json(found, owner, paused), ensure_ascii=False, indent=2))
         return 0
-    _show(found.rows)
+    shown, more = _without_most_ignored(found.rows)
+    _show(shown)
+    if more:
+        message = ngettext(
+            "{n} more file is no recording.", "{n} more files are no recordings.", more
+        )
+        say(message.format(n=more))
     for problem in found.problems:
         say(_("Cannot be read: {problem}").format(problem=problem))
     if found.not_looked_into:
         message = _("Not looked into (watch.recursive is off): {folders}")
         say(message.format(folders=", ".join(found.not_looked_into)))
+    if found.skipped:
+        message = ngettext(
+            "{n} file is skipped, as its name is not that of a recording: {names}",
+            "{n} files are skipped, as their names are not those of recordings, such as {names}",
+            found.skipped,
+        )
+        say(message.format(n=found.skipped, names=", ".join(found.examples)))
     say(wording.summary(found, owner, paused))
     return 0
+
+
+def _without_most_ignored(rows: Sequence[Row]) -> tuple[list[Row], int]:
+    """The rows for the table, and how many are left out: somebody's sources may be thousands."""
+    ignored = [row for row in rows if row.state is State.IGNORED][_IGNORED_SHOWN:]
+    left_out = set(map(id, ignored))
+    return [row for row in rows if id(row) not in left_out], len(ignored)
 
 
 def as_json(found: Report, owner: Owner | None, paused: bool) -> dict[str, Any]:
@@ -49,6 +72,7 @@ def as_json(found: Report, owner: Owner | None, paused: bool) -> dict[str, Any]:
         "recordings": [row_json(row) for row in found.rows],
         "not_looked_into": found.not_looked_into,
         "problems": found.problems,
+        "skipped": {"count": found.skipped, "examples": found.examples},
         "counts": {state.value: count for state, count in wording.counts(found.rows).items()},
         "daemon": {"pid": owner.pid, "host": owner.host, "since": owner.since and iso(owner.since)}
         if owner and owner.is_daemon

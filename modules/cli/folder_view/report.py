@@ -15,6 +15,7 @@ from modules.cli.folder_view.rows import (
     State,
     failed_row,
     finished_row,
+    ignored_row,
     lonely_row,
     untouched_row,
     working_row,
@@ -24,6 +25,7 @@ from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording, is_visible_folder
 from modules.recordings.sidecars import IN_PROGRESS, RESULT, RecordingPaths
+from modules.recordings.skipped import is_skipped
 from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
 from modules.watching.scan import Scan, scan
@@ -34,17 +36,24 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _SIDECARS = (RESULT, IN_PROGRESS)
 #: Names whose kind is remembered; more than a folder should hold.
 _KINDS_KEPT = 500_000
+#: How many names stand for all that are skipped.
+_EXAMPLES = 3
 #: A name of so many characters is never cut for a sidecar, whatever they are.
 _SURELY_SHORT = 50
 
 
 @dataclass
 class Report:
-    """``not_looked_into``: subfolders that the service passes by. ``problems``: one line each."""
+    """``not_looked_into``: subfolders that the service passes by. ``problems``: one line each.
+
+    ``skipped``: how many files are no recordings by their names; ``examples``: some of them.
+    """
 
     rows: list[Row] = field(default_factory=list)
     not_looked_into: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    skipped: int = 0
+    examples: list[str] = field(default_factory=list)
 
 
 def report(config: Config, files: RecordingStore) -> Report:
@@ -70,17 +79,20 @@ class Reporter:
     def look(self) -> Report:
         """Every recording, finished ones first. Raises OSError if the share cannot be listed."""
         self._kept = {}
+        self._files.ignored.reload()
         seen = scan(
             self._config.shared_directory,
             recursive=self._config.watch.recursive,
             wants_file=lambda name: self._is_recording(name) or name.endswith(_SIDECARS),
             wants_folder=lambda name: is_visible_folder(name) and name != self._manual,
+            is_skipped=is_skipped,
         )
         rows = self._shared_rows(seen) + self._manual_rows()
         rows.sort(key=lambda row: (_ORDER[row.state], row.when or _LONG_AGO))
         # Nothing is kept of deleted files.
         self._known = self._kept
-        return Report(rows, sorted(seen.skipped), seen.problems)
+        examples = sorted(seen.examples.values())[:_EXAMPLES]
+        return Report(rows, sorted(seen.skipped), seen.problems, seen.passed_over, examples)
 
     def _is_recording(self, name: str) -> bool:
         """Asked of each name at each look."""
@@ -113,6 +125,7 @@ class Reporter:
                 rows.append(
                     (self._working(name, sample) if state in seen.files else None)
                     or self._finished(name, sample, seen.files.get(result))
+                    or self._ignored(name, sample)
                     or untouched_row(name, sample, ordered)
                 )
         for sidecar in seen.files.keys() - claimed:
@@ -131,6 +144,10 @@ class Reporter:
         return self._once(
             "shared", name, (sample, result), lambda: finished_row(name, sample, self._files)
         )
+
+    def _ignored(self, name: str, sample: FileSample) -> Row | None:
+        kind = self._files.ignored.kind_of(name)
+        return ignored_row(name, sample, kind) if kind else None
 
     def _lonely(self, sidecar: str, sample: FileSample) -> Row | None:
         return self._once("shared", sidecar, (sample,), lambda: lonely_row(sidecar, self._files))

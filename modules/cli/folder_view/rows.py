@@ -28,6 +28,7 @@ class State(StrEnum):
     COMPLETED = "completed"  #: its text is there
     MANUAL = "manual"  #: failed, and moved to the manual folder
     ERROR = "error"  #: failed, and not moved yet
+    IGNORED = "ignored"  #: no recording but its name, left where it is
     PENDING = "pending"  #: not begun
     QUEUED = "queued"  #: ordered, or begun and waiting to go on
     PROCESSING = "processing"  #: the model has it
@@ -70,6 +71,11 @@ def untouched_row(name: str, sample: FileSample, ordered: Mapping[object, float]
         return Row(name, State.QUEUED, when, turn=turn, size=sample.size)
     turn = (_FOUND, sample.mtime_ns / 1e9)
     return Row(name, State.PENDING, when, turn=turn, size=sample.size)
+
+
+def ignored_row(name: str, sample: FileSample, kind: str) -> Row:
+    """One that is no recording; ``kind`` says what it is instead."""
+    return Row(name, State.IGNORED, _time_of(sample), error=kind, size=sample.size)
 
 
 def working_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:

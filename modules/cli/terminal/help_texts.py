@@ -60,6 +60,7 @@ It reads the folder alone, so it works with and without the service. The states:
   pending     found, nothing done yet          completed   the text is there
   queued      requested, or to be resumed      error       given up on
   processing  the model has it                 manual      failed and moved to the manual folder
+  ignored     no recording, whatever its name; left where it is
 """)
 
 QUEUE = noted("""\

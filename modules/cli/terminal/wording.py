@@ -17,6 +17,7 @@ _STATES = {
     State.COMPLETED: noted("completed"),
     State.MANUAL: noted("manual"),
     State.ERROR: noted("error"),
+    State.IGNORED: noted("ignored"),
     State.PENDING: noted("pending"),
     State.QUEUED: noted("queued"),
     State.PROCESSING: noted("processing"),
@@ -57,7 +58,9 @@ def details(row: Row) -> str:
         parts += [stage_word(row.stage)] if stage_word(row.stage) else []
         parts += [f"{row.percentage} %"] if row.percentage else []
         parts += [_("attempt {n}").format(n=row.attempt)] if (row.attempt or 1) > 1 else []
-    parts += [error_word(row.error)] if row.error else []
+    parts += [error_word(row.error)] if row.error and row.state is not State.IGNORED else []
+    if row.state is State.IGNORED:
+        parts = [_("no recording: {kind}").format(kind=row.error)]
     return " ".join([*([", ".join(parts)] if parts else []), *warnings(row)])
 
 
@@ -94,6 +97,7 @@ def _counted(state: State, n: int) -> str:
         State.COMPLETED: ngettext("{n} completed", "{n} completed", n),
         State.MANUAL: ngettext("{n} manual", "{n} manual", n),
         State.ERROR: ngettext("{n} error", "{n} error", n),
+        State.IGNORED: ngettext("{n} ignored", "{n} ignored", n),
         State.PENDING: ngettext("{n} pending", "{n} pending", n),
         State.QUEUED: ngettext("{n} queued", "{n} queued", n),
         State.PROCESSING: ngettext("{n} processing", "{n} processing", n),

@@ -912,3 +912,34 @@ def test_a_job_left_alone_is_tried_after_a_restart_and_keeps_its_reason(bench: B
     assert job.status is Status.QUEUED
     assert job.error is not None
     assert job.error.code == MAY_BE_GROWING
+
+
+# --- what is no recording ---
+
+SOURCE = b"import { app } from './app';\nexport const start = () => app.listen(8080);\n" * 3
+
+
+def test_a_text_with_the_ending_of_a_recording_becomes_no_job(bench: Bench) -> None:
+    bench.put("src/index.ts", SOURCE)
+    for _ in range(2):
+        bench.whole("src/index.ts")
+        bench.restart()
+    assert bench.scheduler.jobs() == []
+    assert bench.looked_again == []
+
+
+def test_a_request_for_it_is_refused_and_says_what_it_is(bench: Bench) -> None:
+    bench.put("index.ts", SOURCE)
+    for before in ("unseen", "seen"):
+        with pytest.raises(TranscriberError, match=r"'index\.ts' is no recording: it is a text"):
+            bench.submit("index.ts")
+        bench.whole("index.ts")
+        assert bench.scheduler.jobs() == [], before
+
+
+def test_a_recording_that_takes_the_place_of_a_text_is_taken_in(bench: Bench) -> None:
+    bench.put("talk.ts", SOURCE)
+    bench.whole("talk.ts")
+    bench.put("talk.ts", b"G\x40\0\x10" * 200)
+    bench.whole("talk.ts")
+    assert bench.job("talk.ts").status is Status.QUEUED

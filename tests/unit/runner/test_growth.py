@@ -77,14 +77,14 @@ def test_a_file_that_changed_rests_anew_and_is_done_whole(bench: Bench) -> None:
     bench.plan(Plan(error=EMPTY), TORN)
     bench.tick()
     bench.clock.advance(WAIT_S)
-    bench.put(content=b"sound, the first part")
+    bench.put(content=b"\0sound, the first part")
     bench.tick()
     assert bench.job().status is Status.ARRIVING
     assert bench.looked_again == ["talk.mp3"]
     bench.scheduler.arrived("talk.mp3")
     bench.tick()
     assert waits(bench), "a file that has just grown may grow further"
-    bench.put(content=b"sound, the first part and the second")
+    bench.put(content=b"\0sound, the first part and the second")
     bench.clock.advance(WAIT_S)
     bench.tick()
     bench.scheduler.arrived("talk.mp3")

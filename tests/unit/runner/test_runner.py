@@ -66,7 +66,7 @@ class Bench:
     def manual(self) -> Path:
         return self.files.manual.path
 
-    def put(self, name: str = "talk.mp3", content: bytes = b"sound") -> Path:
+    def put(self, name: str = "talk.mp3", content: bytes = b"\0sound") -> Path:
         path = self.shared / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -171,7 +171,7 @@ def test_the_attempt_is_on_the_disk_before_it_begins(bench: Bench) -> None:
 
     def look(index: int) -> None:
         assert bench.state()["attempts"][0]["status"] == "processing"
-        assert bench.state()["source"]["size"] == 5
+        assert bench.state()["source"]["size"] == 6
 
     bench.plan(Plan(before=look))
     bench.submit()
@@ -512,7 +512,7 @@ def test_a_preallocated_file_whose_middle_is_filled_late_is_done_anew(
     def fill(index: int) -> None:
         with path.open("r+b") as file:
             file.seek(3 * 2**19)
-            file.write(b"sound")
+            file.write(b"\0sound")
 
     bench.plan(Plan(error=error, error_after=2, before=fill))
     bench.tick()
@@ -986,3 +986,41 @@ def test_what_is_over_is_not_saved_any_more(bench: Bench, monkeypatch: pytest.Mo
         bench.scheduler.cancel("talk.mp3", Cause.GONE)
     bench.journal.catch_up()
     assert bench.names() == ["talk.mp3"]
+
+
+# --- what is no recording ---
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 a picture", b"PK\x03\x04", b"export {}\n"])
+@pytest.mark.parametrize("priority", Priority)
+def test_what_is_no_recording_stays_where_it_is(
+    bench: Bench, content: bytes, priority: Priority
+) -> None:
+    bench.submit("index.ts", priority=priority)
+    path = bench.put("index.ts", content)
+    before = path.stat()
+    bench.plan(Plan(error=NOT_MEDIA))
+    bench.tick()
+    assert bench.scheduler.jobs() == []
+    assert bench.names() == ["index.ts"]
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    assert list(bench.manual.iterdir()) == []
+    assert bench.files.ignored.kind_of("index.ts") is not None
+    assert bench.told[-1] == ("index.ts", Status.CANCELLED)
+    assert bench.runner.finished == {Status.COMPLETED: 0, Status.FAILED: 0}
+
+
+def test_what_begins_like_a_recording_and_is_damaged_goes_to_manual(bench: Bench) -> None:
+    bench.submit()
+    bench.put(content=b"RIFF\x24\0\0\0WAVEfmt ")
+    bench.plan(Plan(error=NOT_MEDIA))
+    bench.tick()
+    assert (bench.manual / "talk.mp3").exists()
+
+
+def test_an_upload_that_is_no_recording_goes_to_manual(bench: Bench) -> None:
+    bench.submit(uploaded=True)
+    bench.put(content=b"\xff\xd8\xff\xe0 a picture")
+    bench.plan(Plan(error=NOT_MEDIA))
+    bench.tick()
+    assert (bench.manual / "talk.mp3").exists()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from argparse import Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modules.cli.commands import status
 from modules.cli.commands.status import as_json, row_json
 from modules.cli.daemon_status import Owner
 from modules.cli.folder_view import rows as row_module
@@ -296,3 +298,34 @@ def test_columns_are_aligned() -> None:
 )
 def test_lengths(seconds: float | None, shown: str) -> None:
     assert length(seconds) == shown
+
+
+# --- what is no recording ---
+
+
+def test_what_is_no_recording_is_shown_with_what_it_is(
+    share: Share, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(14):
+        share.add(f"part{number}.ts")
+        share.files.ignored.note(f"part{number}.ts", "a text document")
+    row = share.row("part1.ts")
+    assert (row.state, row.error) == (State.IGNORED, "a text document")
+    monkeypatch.setattr(status, "configured", lambda options: share.config)
+    assert status.run(Namespace(watch=False, json=False)) == 0
+    said = capsys.readouterr()
+    text = " ".join((said.out + said.err).split())
+    assert text.count("no recording: a text document") == 10
+    assert "4 more files are no recordings." in text
+    assert "14 ignored." in text
+
+
+def test_files_with_another_ending_are_counted(share: Share) -> None:
+    for name in ("a.xyz", "photo.jpg", "b.xyz", "talk.txt", ".hidden.xyz", "talk.mp3.part"):
+        share.add(name)
+    share.add("talk.mp3")
+    found = report(share.config, share.files)
+    assert (found.skipped, found.examples) == (3, ["a.xyz", "photo.jpg"])
+    shown = status.as_json(found, None, False)
+    assert shown["skipped"] == {"count": 3, "examples": ["a.xyz", "photo.jpg"]}
+    assert [row["filename"] for row in shown["recordings"]] == ["talk.mp3"]
