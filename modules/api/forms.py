@@ -49,6 +49,7 @@ class UploadingRequest(FlaskRequest):
 
 
 def invalid(message: str) -> TranscriberError:
+    message = message if message.endswith((".", "?")) else f"{message}."
     return TranscriberError("invalid_request", message, remedy="See /docs for what is understood.")
 
 

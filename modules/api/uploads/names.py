@@ -114,5 +114,6 @@ def _unsupported(name: str, is_ours: bool) -> TranscriberError:
     return TranscriberError(
         "unsupported_media_type",
         message,
-        remedy="Send a recording, under a name with an ending such as .mp3, .wav or .mp4.",
+        remedy="Send a recording, under a name with an ending such as .mp3, .wav or .mp4; with curl"
+        " as -F file=@talk.mp3.",
     )

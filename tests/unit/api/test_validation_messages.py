@@ -63,8 +63,8 @@ def test_a_wrong_field_of_a_request_is_a_sentence(model: type[Any], values: list
 def test_an_unknown_or_missing_field_is_a_sentence() -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({"langage": "ru"}, "langage: is not a known field; did you mean language?"),
-        ({"zzz": 1}, "zzz: is not a known field; leave it out"),
-        ({"filename": None}, "filename: has no value; give it one, or leave it out"),
+        ({"zzz": 1}, "zzz: is not a known field; leave it out."),
+        ({"filename": None}, "filename: has no value; give it one, or leave it out."),
         ({"language": "Rusian"}, "language: must be auto, mixed or a language that Whisper knows, "
          "such as ru or Russian, got 'Rusian'; did you mean ru?"),
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def test_an_unknown_or_missing_field_is_a_sentence() -> None:
 def test_a_body_that_is_no_object_is_a_sentence(body: str) -> None:
     with Flask("test").test_request_context(data=body), pytest.raises(TranscriberError) as caught:
         forms.from_json(request, TranscribeRequest)
-    assert caught.value.message == f"the body: must be a JSON object, got {body!r}"
+    assert caught.value.message == f"the body: must be a JSON object, got {body!r}."
 
 
 def test_a_wrong_setting_of_a_recording_is_a_sentence() -> None:
