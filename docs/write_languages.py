@@ -23,7 +23,8 @@ _AS_WHISPER_SAYS = {"jv": "jw", "fil": "tl", "nb": "no", "nor": "no"}
 _HEAD = '''"""Other codes and names of Whisper's languages. Written by ``docs/write_languages.py``.
 
 From the Unicode CLDR (https://cldr.unicode.org): ISO 639-2, 639-3 and deprecated codes, then names
-in English, in Russian and in the language itself.
+in English, in Russian and in the language itself. Copyright Unicode, Inc., under the Unicode
+License (https://www.unicode.org/license.txt).
 """
 
 #: By Whisper's code; separated by ``|``.
