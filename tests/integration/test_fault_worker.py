@@ -55,7 +55,7 @@ def restarts(daemon: ScriptedDaemon, reason: str) -> float:
 
 # --- everything stands still ----------------------------------------------------------------------
 
-#: As ``docker pause`` or a laptop's lid: far longer than the limit, and too long for a busy machine.
+#: As ``docker pause`` or a laptop's lid: far longer than the limit.
 LIMIT_S, STANDSTILL_S = 1.5, 4.0
 
 
