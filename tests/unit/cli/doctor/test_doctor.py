@@ -47,9 +47,7 @@ def test_folders_that_can_be_used_are_fine_and_stay_empty(tmp_path: Path) -> Non
     assert list((tmp_path / "shared").iterdir()) == []
 
 
-def test_missing_folders_are_a_warning_where_they_can_be_created_but_the_models(
-    tmp_path: Path,
-) -> None:
+def test_missing_folders_that_can_be_created_are_a_warning_but_the_models(tmp_path: Path) -> None:
     config = _config(tmp_path / "not" / "there")
     found = _levels(check_folders.check_folders(config))
     assert found == [Level.WARNING, Level.WARNING, Level.OK]
