@@ -13,7 +13,7 @@ from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import a_chunk, a_job
 from tests.failpoints.world import World
 
-OTHER = b"other sound" * 40
+OTHER = b"\0other sound" * 40
 TALK = "calls/talk.mp3"
 RESULT, OWN = f"{TALK}.result", f"{TALK}.settings.yaml"
 RECEIVER = ("http://receiver/",)

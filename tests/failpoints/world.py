@@ -32,7 +32,7 @@ from tests.failpoints.verdict import essence
 from tests.fakes import FakeClock, FakeExecutor, Plan
 from tests.submitter import Submitter
 
-SOUND = b"sound of a talk" * 40
+SOUND = b"\0sound of a talk" * 40
 STEP_S = 5.0
 STEPS_MAX = 60
 #: Files that have nothing to do with any recording, and stay as they are.

@@ -19,7 +19,7 @@ from modules.recordings.sidecars import RecordingPaths
 from tests.daemon_process import PROJECT, text_of
 from tests.mounts import bound_by_permissions, mount, mounted
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
-from tests.scripted_worker import full_text, recording
+from tests.scripted_worker import NOT_MEDIA, full_text, recording
 from tests.soak import soak
 
 #: As long as a name can be; each byte counts, not each letter.
@@ -151,7 +151,7 @@ def test_a_recording_that_may_not_be_read_holds_up_no_other(tmp_path: Path) -> N
         hidden.write_bytes(content := recording(3, "secret"))
         hidden.chmod(0)
         hidden.rename(daemon.shared / "secret.mp3")
-        daemon.wait_for_log(r"secret\.mp3: waiting \(waiting: Access is denied", SOON_S)
+        daemon.wait_for_log(r"secret\.mp3: waiting \(waiting: secret\.mp3 may not be read", SOON_S)
         check_text(daemon, "talk.mp3", daemon.drop("talk.mp3"))
         assert daemon.health()["status"] != "unhealthy"
         (daemon.shared / "secret.mp3").chmod(0o644)
@@ -230,7 +230,7 @@ def test_names_of_every_kind_are_done_or_moved(daemon: ScriptedDaemon) -> None:
     contents = {name: recording(2, str(i)) for i, name in enumerate(ODD_NAMES)}
     for name, content in contents.items():
         (daemon.shared / name).write_bytes(content)
-        (daemon.shared / f"notmedia {name}").write_bytes(b"this is no recording")
+        (daemon.shared / f"notmedia {name}").write_bytes(NOT_MEDIA)
     for name, content in contents.items():
         assert check_text(daemon, name, content)["filename"] == name
         moved = daemon.manual / f"notmedia {name}"
@@ -252,11 +252,11 @@ def test_equal_names_are_both_kept_in_a_manual_on_another_volume(tmp_path: Path)
         assert manual.stat().st_dev != daemon.shared.stat().st_dev
         (manual / "notmedia.mp3").write_bytes(b"somebody else's")
         for number in (2, 3):
-            (daemon.shared / "notmedia.mp3").write_bytes(b"%d" % number)
+            (daemon.shared / "notmedia.mp3").write_bytes(b"\0%d" % number)
             moved = manual / f"notmedia ({number}).mp3"
             daemon.wait_for(moved.exists, f"{moved.name} is there", SOON_S)
             daemon.wait_for(lambda: daemon.files() == set(), "the share is empty", SOON_S)
-            assert moved.read_bytes() == b"%d" % number
+            assert moved.read_bytes() == b"\0%d" % number
             assert (manual / f"notmedia ({number}).mp3.error.txt").exists()
         assert (manual / "notmedia.mp3").read_bytes() == b"somebody else's"
         assert not [entry for entry in os.listdir(manual) if entry.startswith(".~")]

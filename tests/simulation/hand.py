@@ -257,7 +257,7 @@ class Hand:
 
     def _content(self) -> bytes:
         self._serial += 1
-        return b"recording %06d of sound " % self._serial + self._dice.randbytes(
+        return b"\0recording %06d of sound " % self._serial + self._dice.randbytes(
             self._dice.randint(8, 40)
         )
 
