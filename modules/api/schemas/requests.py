@@ -45,6 +45,9 @@ def as_number(value: object) -> object:
 
 
 def as_whole_number(value: object) -> object:
+    """To JSON, 5.0 is a whole number."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
 

@@ -113,3 +113,10 @@ def test_a_wrong_key_of_the_configuration_is_a_sentence(section: str, tmp_path: 
 
 def test_every_setting_has_a_way_to_be_wrong() -> None:
     assert set(TranscriptionSettings.model_fields) <= set(WhisperxConfig.model_fields)
+
+
+def test_a_whole_number_may_be_written_as_json_has_it() -> None:
+    asked = forms.checked(TranscribeRequest, {"filename": "a.mp3", "beam_size": 4.0})
+    assert asked.wishes() == {"beam_size": 4}
+    with pytest.raises(TranscriberError, match=r"beam_size: must be a whole number, got 4\.5\."):
+        forms.checked(TranscribeRequest, {"filename": "a.mp3", "beam_size": 4.5})
