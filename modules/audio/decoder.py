@@ -100,9 +100,10 @@ class Decoding:
         self._is_mp3 = stream.codec_context.name.startswith("mp3")
         self._pcm = stream.codec_context.name.startswith("pcm_")
         self._earliest_s: float | None = None
-        self._timeline: Timeline | None = None
-        if _CLOCKED & set(container.format.name.split(",")):
-            self._timeline = Timeline(self._origin, self._credible, duration_s is not None)
+        counted = not _CLOCKED & set(container.format.name.split(","))
+        self._timeline = Timeline(
+            self._origin, self._credible, duration_s is not None, start_only=counted
+        )
 
     def sound(self) -> Iterator[Samples]:
         """All samples as pieces of any length: float32, 16 kHz, finite, within -1..1, shape
@@ -210,9 +211,6 @@ class Decoding:
             self._torn_end = corrupt
 
     def _in_time(self, frame: AudioFrame, following: AudioFrame | None) -> Iterator[Samples]:
-        if self._timeline is None:
-            yield from self._mixer.mix(frame)
-            return
         place = self._timeline.place(frame, following)
         if place.silence_s:
             yield from self._mixer.flush()
@@ -221,7 +219,6 @@ class Decoding:
         yield from self._stretched(self._mixer.mix(frame), place)
 
     def _stretched(self, pieces: Iterator[Samples], place: Place) -> Iterator[Samples]:
-        assert self._timeline is not None
         lag_s = place.lag_s
         for piece in pieces:
             longer, by_s = stretch(piece, lag_s)

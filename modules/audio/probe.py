@@ -22,6 +22,7 @@ from modules.audio.decoder import (
     longest_s,
 )
 from modules.audio.headers import has_frame_count, is_chained, is_cut_off, repair_wav
+from modules.audio.sizes import repair_sizes
 from modules.audio.source import BUFFER_BYTES, Source
 from modules.audio.tracks import Track, tag_of
 from modules.config.media_types import demuxers
@@ -34,6 +35,8 @@ _CONTAINERS = ",".join(sorted(demuxers()))
 _LOOSE = demuxers(loose=True)
 #: Containers that say how long the sound is, rather than have it guessed from the bit rate.
 _DECLARING = demuxers(declares=True)
+#: Containers that have one length for all tracks, which FFmpeg then says of each.
+_UNDIVIDED = {"matroska", "asf"}
 _TRIAL_PACKETS = 100
 _TRIAL_PACKETS_DAMAGED = 20_000
 #: Of noise behind an AMR or ADTS header half of the packets and more fail; of recordings, none.
@@ -47,6 +50,7 @@ def probe(source: Source, limits: Limits) -> Facts:
     """What the file is. Raises MediaError if it is no recording or over a limit, StorageError."""
     _check_wav_header(source, limits)
     repair_wav(source)
+    repair_sizes(source)
     with opened(source) as container:
         stream = sound_track(container, source)
         codec = stream.codec_context
@@ -204,10 +208,13 @@ def _sound_end_s(container: InputContainer, stream: AudioStream, source: Source)
     if not names & (_DECLARING | {"mp3"}):
         return None
     sound_s = _container_duration_s(container)
-    if stream.duration is not None and stream.time_base is not None:
-        sound_s = float(stream.duration * stream.time_base)
-    elif len(container.streams) > 1:  # others may go on longer
+    several = len(container.streams) > 1
+    if several and names & _UNDIVIDED:  # others may go on longer
         sound_s = _tagged_duration_s(stream)
+    elif stream.duration is not None and stream.time_base is not None:
+        sound_s = float(stream.duration * stream.time_base)
+    elif several:
+        sound_s = None
     return _credible(sound_s, source, stream)
 
 

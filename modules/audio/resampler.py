@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
+from av.audio.frame import AudioFrame, format_dtypes
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
@@ -114,12 +114,18 @@ def _evenly(frame: AudioFrame, lines: int) -> AudioFrame:
 
 def _floats(frame: AudioFrame) -> NDArray[np.float64]:
     """Samples within -1..1, shape ``(channels, n)``."""
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
+    count = frame.layout.nb_channels
+    kind = np.dtype(format_dtypes[frame.format.name])
+    if frame.format.is_planar:
+        # PyAV sees more planes than there are where a frame has eight or more, and its to_ndarray
+        # would read memory that nobody has.
+        planes = [np.frombuffer(plane, kind)[: frame.samples] for plane in frame.planes[:count]]
+        values = np.stack(planes)
+    else:
+        values = np.frombuffer(frame.planes[0], kind)[: frame.samples * count].reshape(-1, count).T
     scaled = values.astype(np.float64)
-    if values.dtype.kind == "u":
+    if kind.kind == "u":
         return scaled / 128 - 1  # the only unsigned samples that FFmpeg has are of 8 bits
-    if values.dtype.kind == "i":
-        scaled /= 2 ** (8 * values.dtype.itemsize - 1)
+    if kind.kind == "i":
+        scaled /= 2 ** (8 * kind.itemsize - 1)
     return scaled

@@ -35,7 +35,8 @@ class Place:
 class Timeline:
     """Follows the frames of a track. ``origin_s``: the timestamp at which the recording begins.
 
-    ``is_credible(end_s)``: whether the recording may last until there.
+    ``is_credible(end_s)``: whether the recording may last until there. ``start_only``: timestamps
+    are counted from bytes, so that only the first one says anything.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Timeline:
         origin_s: Callable[[float], float],
         is_credible: Callable[[float], bool],
         duration_known: bool,
+        start_only: bool = False,
     ) -> None:
+        self._start_only = start_only
         self._origin_of = origin_s
         self._is_credible = is_credible
         self._duration_known = duration_known
@@ -76,6 +79,8 @@ class Timeline:
         lag_s = pts_s - self._origin_s - self._clock_s
         began = self._due_s is None
         self._due_s = pts_s + frame.samples / frame.sample_rate
+        if self._start_only and not began:
+            return Place()
         if lag_s <= _GAP_S and lag_s >= -_BACKWARDS_S:
             return Place(lag_s=lag_s)
         if following is not None and following.time is not None and following.time < pts_s:
