@@ -74,7 +74,7 @@ class Timeline:
         if pts_s is None:
             return Place()
         if self._origin_s is None:
-            self._origin_s = self._origin_of(pts_s)
+            self._origin_s = self._origin_of(pts_s - self._clock_s)
         leap_s = 0.0 if self._due_s is None else pts_s - self._due_s
         lag_s = pts_s - self._origin_s - self._clock_s
         began = self._due_s is None
@@ -83,8 +83,8 @@ class Timeline:
             return Place()
         if lag_s <= _GAP_S and lag_s >= -_BACKWARDS_S:
             return Place(lag_s=lag_s)
-        if following is not None and following.time is not None and following.time < pts_s:
-            return Place()  # one broken timestamp: the next frame is back in line
+        if following is not None and _is_broken(pts_s, lag_s, following.time, self._due_s):
+            return Place()
         if 0 < lag_s <= _DRIFT_MAX_S and leap_s <= _GAP_S and not began:
             return Place(lag_s=lag_s)
         if lag_s > 0 and self._believes(lag_s):
@@ -98,6 +98,13 @@ class Timeline:
         if not self._duration_known and gap_s > _UNDECLARED_GAP_S:
             return False
         return self._is_credible(self._clock_s + gap_s)
+
+
+def _is_broken(pts_s: float, lag_s: float, next_s: float | None, due_s: float) -> bool:
+    """Whether one timestamp leaps, forwards or backwards, and the next is back in line."""
+    if next_s is None:
+        return False
+    return next_s < pts_s or (lag_s < 0 and lag_s + next_s - due_s >= -_BACKWARDS_S)
 
 
 def stretch(piece: Samples, lag_s: float) -> tuple[Samples, float]:

@@ -1,7 +1,7 @@
 """Which files are recordings: the endings that are taken, and FFmpeg's demuxer that reads each.
 
 One table for both, so that no ending is taken that cannot be read. ``tests/unit/config`` holds it
-against the FFmpeg that PyAV ships. Headerless formats (raw GSM, G.722, PCM) have no row: nothing in
+against the FFmpeg that PyAV ships. Headerless formats (G.722, G.729, PCM) have no row: nothing in
 such a file says what it is. Playlists (hls, concat, dash) have none either: they open other files.
 """
 
@@ -76,7 +76,7 @@ MEDIA_TYPES: tuple[MediaType, ...] = (
     MediaType("amr", "amr awb", loose=True),
     MediaType("amrnb", loose=True),
     MediaType("amrwb", loose=True),
-    MediaType("gsm", loose=True),
+    MediaType("gsm", "gsm", loose=True),
     MediaType("dss", "dss"),
     MediaType("nistsphere", "sph nist", declares=True),
     MediaType("qcp", "qcp"),
