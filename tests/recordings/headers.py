@@ -59,6 +59,11 @@ def _w64() -> bytes:
     return data[:start] + struct.pack("<Q", 24) + data[start + 8 :]
 
 
+def _caf() -> bytes:
+    data = _encoded("caf", "pcm_s16be", "ru", 16_000)
+    return _patched(data, b"data", 0, struct.pack(">Q", _SECOND + 4))
+
+
 def _wav(sound: Samples = spoken("ru"), **claims: int | bytes) -> Callable[[], bytes]:
     return lambda: wav(pcm(sound), **claims)  # type: ignore[arg-type]
 
@@ -74,6 +79,7 @@ ROWS = (
     _STALE("stale-1s.wav", make=_wav(data_size=_SECOND, riff_size=_SECOND + 36), duration_s=6.94),
     _STALE("stale-1s.aiff", make=lambda: aiff(spoken("ru"), 16_000, _SECOND + 8), duration_s=6.94),
     _STALE("stale-0.w64", make=_w64, text=QUEUE, duration_s=7.55),
+    _STALE("stale-1s.caf", make=_caf, duration_s=6.94),
     _STALE("unknown.au", make=lambda: _au(UNKNOWN), duration_s=6.94),
     _STALE(
         "size-0-as-streamed.wav",

@@ -1,4 +1,4 @@
-"""RIFF, AIFF and NIST files written byte by byte, with headers as no muxer writes them."""
+"""RIFF, AIFF, NIST and DSS files written byte by byte, with headers as no muxer writes them."""
 
 from __future__ import annotations
 
@@ -80,3 +80,13 @@ def nist(data: bytes, frames: int, coding: str = "pcm", width: int = 2) -> bytes
     if width > 1:
         lines += [f"sample_sig_bits -i {8 * width}", f"sample_byte_format -s{width} 01"]
     return ("\n".join([*lines, "end_head", ""])).encode().ljust(1024) + data
+
+
+def dss(frames: bytes) -> bytes:
+    """The long play of a dictation machine: G.723.1 in blocks of 512 bytes, of which 6 are head."""
+    head = bytearray(1024)
+    head[:4] = b"\x02dss"
+    head[0x26:0x3E] = b"260101120000" + b"260101120007"  # when it began and when it ended
+    head[0x2A4] = 2  # G.723.1
+    blocks = [bytes(6) + frames[start : start + 506] for start in range(0, len(frames), 506)]
+    return bytes(head) + b"".join(blocks)
