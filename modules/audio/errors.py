@@ -6,75 +6,19 @@ import struct
 
 from modules.audio.source import Source
 from modules.errors import MediaError
+from modules.storage import file_kind
 
 RESEND = "Play the file on a computer to check it; if it plays, export it again as MP3 or WAV."
-
-#: First bytes of what people drop into the folder by mistake.
-_SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "a ZIP archive or an office document"),
-    (b"PK\x05\x06", "an empty ZIP archive"),
-    (b"Rar!", "a RAR archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ", "an xz archive"),
-    (b"%PDF", "a PDF document"),
-    (b"{\\rtf", "an RTF document"),
-    (b"\xd0\xcf\x11\xe0", "an older office document"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"\x89PNG", "a PNG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"MZ", "a Windows program"),
-    (b"\x7fELF", "a Linux program"),
-    (b"MThd", "a MIDI file, which holds notes and no sound"),
-    (b"SQLite format 3", "a database"),
-)
-
-_FOREIGN = tuple(signature for signature, _ in _SIGNATURES)
 
 #: First bytes of recordings: a file that has them and cannot be read is damaged.
 _RECORDINGS = (b"RIFF", b"OggS", b"fLaC", b"ID3", b"\x1aE\xdf\xa3", b"#!AMR", b"FORM", b"FLV")
 
-#: Beginnings of texts, looked for in lower case after blank space and a byte order mark.
-_TEXTS: tuple[tuple[str, str], ...] = (
-    ("#extm3u", "a playlist, which only points to recordings"),
-    ("ffconcat", "a playlist, which only points to recordings"),
-    ("[playlist]", "a playlist, which only points to recordings"),
-    ("<asx", "a playlist, which only points to recordings"),
-    ("<smil", "a playlist, which only points to recordings"),
-    ("<!doctype html", "a web page"),
-    ("<html", "a web page"),
-    ("<?xml", "an XML document"),
-    ("webvtt", "subtitles"),
-)
-
 
 def describe(head: bytes) -> str | None:
     """What a file that is not media seems to be, by its first bytes; None if unrecognisable."""
-    for signature, name in _SIGNATURES:
-        if head.startswith(signature):
-            return name
     if head and not head.strip(b"\0"):
         return "a file of zeros, as a download or copy leaves it that never finished"
-    text = _as_text(head)
-    if text is None:
-        return None
-    start = text.lstrip("\ufeff \t\r\n").lower()
-    return next((name for prefix, name in _TEXTS if start.startswith(prefix)), "a text document")
-
-
-def is_no_sound(head: bytes) -> bool:
-    """Whether this is text, an archive, a picture or a program, whatever a prober finds in it."""
-    return head.startswith(_FOREIGN) or _as_text(head) is not None
-
-
-def _as_text(head: bytes) -> str | None:
-    """The bytes as text if that is what they are: no control characters, valid UTF-8 or UTF-16."""
-    encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-    text = head.decode(encoding, "replace")
-    # The last character may have been cut in half by where the head ends.
-    broken = any(c == "\ufffd" or (c < " " and c not in "\t\r\n\f") for c in text[:-3])
-    return None if broken or not text.strip() else text
+    return file_kind.kind_of(head)
 
 
 def not_media(source: Source, details: str | None = None) -> MediaError:

@@ -27,6 +27,7 @@ from modules.audio.source import BUFFER_BYTES, Source
 from modules.audio.tracks import Track, tag_of
 from modules.config.media_types import demuxers
 from modules.errors import MediaError
+from modules.storage import file_kind
 
 #: What is not here is never read: playlists would open other files, picture and subtitle formats
 #: hold no sound.
@@ -123,7 +124,7 @@ def sound_track(
     source.single_track = len(container.streams) == 1
     # To FFmpeg a Russian text can be raw GSM: each of its letters begins with the byte 0xD0.
     # And a recording in a ZIP archive that could not be made smaller is plain to see there.
-    if container.format.name in _LOOSE and errors.is_no_sound(source.peek(4096)):
+    if container.format.name in _LOOSE and file_kind.kind_of(source.peek(file_kind.HEAD_BYTES)):
         raise errors.not_media(source)
     tracks = container.streams.audio
     if number is None:

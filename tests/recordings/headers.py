@@ -24,7 +24,8 @@ def _chain(codec: str, *names: str) -> Callable[[], bytes]:
     """Ogg files one after the other; each with a stream number of its own, as the format asks."""
     return lambda: b"".join(
         written(
-            "ogg", [Track(together(spoken(name), spoken(name)), codec, layout="stereo")],
+            "ogg",
+            [Track(together(spoken(name), spoken(name)), codec, layout="stereo")],
             options={"serial_offset": str(10 * number)},
         )
         for number, name in enumerate(names)

@@ -31,7 +31,9 @@ class Frame:
 def a_timeline(declared_s: float | None = 3600.0, origin_s: float = math.inf) -> Timeline:
     most_s = 86_400.0 if declared_s is None else declared_s + 1
     return Timeline(
-        lambda first_s: min(first_s, origin_s), lambda end_s: end_s <= most_s, declared_s is not None
+        lambda first_s: min(first_s, origin_s),
+        lambda end_s: end_s <= most_s,
+        declared_s is not None,
     )
 
 
