@@ -119,10 +119,16 @@ def _floats(frame: AudioFrame) -> NDArray[np.float64]:
     if frame.format.is_planar:
         # PyAV sees more planes than there are where a frame has eight or more, and its to_ndarray
         # would read memory that nobody has.
-        planes = [np.frombuffer(plane, kind)[: frame.samples] for plane in frame.planes[:count]]
+        planes = [
+            np.frombuffer(bytes(plane), kind)[: frame.samples] for plane in frame.planes[:count]
+        ]
         values = np.stack(planes)
     else:
-        values = np.frombuffer(frame.planes[0], kind)[: frame.samples * count].reshape(-1, count).T
+        values = (
+            np.frombuffer(bytes(frame.planes[0]), kind)[: frame.samples * count]
+            .reshape(-1, count)
+            .T
+        )
     scaled = values.astype(np.float64)
     if kind.kind == "u":
         return scaled / 128 - 1  # the only unsigned samples that FFmpeg has are of 8 bits

@@ -1,4 +1,4 @@
-"""Rows 5, 8 and 10: channels that cancel out, that make noise, or that stand behind the listener."""
+"""Rows 5, 8 and 10: channels that cancel out, that make noise, or that have an unusual place."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from tests.recordings.row import QUEUE, RU, Row
-from tests.recordings.sound import Samples, spoken, together
+from tests.recordings.sound import spoken, together
 from tests.recordings.waves import UNKNOWN, aiff, info, pcm, wav
 from tests.recordings.writing import Track, written
 
@@ -65,8 +65,8 @@ def _caf() -> bytes:
     return _patched(data, b"data", 0, struct.pack(">Q", _SECOND + 4))
 
 
-def _wav(sound: Samples = spoken("ru"), **claims: int | bytes) -> Callable[[], bytes]:
-    return lambda: wav(pcm(sound), **claims)  # type: ignore[arg-type]
+def _wav(name: str = "ru", **claims: int | bytes) -> Callable[[], bytes]:
+    return lambda: wav(pcm(spoken(name)), **claims)  # type: ignore[arg-type]
 
 
 _STALE = partial(
@@ -84,7 +84,7 @@ ROWS = (
     _STALE("unknown.au", make=lambda: _au(UNKNOWN), duration_s=6.94),
     _STALE(
         "size-0-as-streamed.wav",
-        make=_wav(spoken("queue"), data_size=0, riff_size=0),
+        make=_wav("queue", data_size=0, riff_size=0),
         text=QUEUE,
         duration_s=7.55,
     ),

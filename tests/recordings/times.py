@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 from tests.recordings.row import QUEUE, RU, Row
 from tests.recordings.sound import RATE, Samples, after_it, first_sentence, joined, spoken, zeros
@@ -47,14 +48,13 @@ def _paused(name: str, seconds: float) -> Samples:
 def _cut(sound: Samples, seconds: float, *at_s: float) -> Samples:
     """Silence put in at these seconds of the sound."""
     edges = [0, *(round(s * RATE) for s in at_s), len(sound)]
-    parts = [sound[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [sound[a:b] for a, b in pairwise(edges)]
     return joined(*(each for part in parts for each in (part, zeros(seconds))))
 
 
 _LATER = partial(Row, kind="sound that begins after the picture", met="subgen#305, bazarr#3154")
 _CLOCK = partial(Row, kind="timestamps and samples that differ", met="faster-whisper#128")
 _PAUSE = partial(Row, kind="pauses of digital silence", met="tried by hand")
-_ZEROS = partial(joined, zeros(2.5))
 
 ROWS = (
     _LATER("late.mkv", make=_late("matroska", "aac", "mpeg4"), times=(("данный", 5.12, 0.3),)),

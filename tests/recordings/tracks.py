@@ -11,11 +11,11 @@ from tests.recordings.row import EN, QUEUE, RU, STILL_RIGHT, Row
 from tests.recordings.sound import Samples, hiss, joined, spoken, zeros
 from tests.recordings.writing import Track, written
 
-_S = 9.0
 
-
-def _recorded(container: str, codec: str, *sounds: Samples, film: str = "mpeg4", **more: int):
-    return lambda: written(container, [Track(each, codec, **more) for each in sounds], film)
+def _recorded(
+    container: str, codec: str, *sounds: Samples, film: str = "mpeg4"
+) -> Callable[[], bytes]:
+    return lambda: written(container, [Track(each, codec) for each in sounds], film)
 
 
 def _labelled(

@@ -32,7 +32,7 @@ class Track:
     bits_per_s: int = 0
     language: str = ""
     title: str = ""
-    disposition: Disposition = Disposition(0)
+    disposition: Disposition | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     place: Callable[[float], float | None] = lambda second: second
 
@@ -85,7 +85,8 @@ def _stream(output: Any, track: Track) -> Any:
     for key in ("language", "title"):
         if value := getattr(track, key):
             stream.metadata[key] = value
-    stream.disposition = track.disposition
+    if track.disposition is not None:
+        stream.disposition = track.disposition
     return stream
 
 
