@@ -22,7 +22,7 @@ def _loud_then_quiet() -> Samples:
 _QUIET = partial(Row, kind="quiet speech", met="arkiv#376, meetily#712, VoiceInk#639")
 _NOTHING = partial(
     Row, kind="noise and no speech", met="tried by hand", text="", languages=(),
-    absent=("partial",), notes=("no speech",),
+    absent=("partial: ",), notes=("no speech was found",),
 )  # fmt: skip
 
 ROWS = (

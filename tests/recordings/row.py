@@ -35,7 +35,7 @@ class Row:
     times: tuple[tuple[str, float, float], ...] = ()
     duration_s: float | None = None
     notes: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ("partial", "no speech")
+    absent: tuple[str, ...] = ("partial: ", "no speech was found")
     left_out: tuple[tuple[str, str, str], ...] = ()
     languages: tuple[str, ...] = ("ru",)
     warnings: tuple[str, ...] = ()
