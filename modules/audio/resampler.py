@@ -119,16 +119,11 @@ def _floats(frame: AudioFrame) -> NDArray[np.float64]:
     if frame.format.is_planar:
         # PyAV sees more planes than there are where a frame has eight or more, and its to_ndarray
         # would read memory that nobody has.
-        planes = [
-            np.frombuffer(bytes(plane), kind)[: frame.samples] for plane in frame.planes[:count]
-        ]
-        values = np.stack(planes)
+        lines = [np.frombuffer(bytes(plane), kind) for plane in frame.planes[:count]]
+        values = np.stack(lines)[:, : frame.samples]
     else:
-        values = (
-            np.frombuffer(bytes(frame.planes[0]), kind)[: frame.samples * count]
-            .reshape(-1, count)
-            .T
-        )
+        packed = np.frombuffer(bytes(frame.planes[0]), kind)
+        values = packed[: frame.samples * count].reshape(-1, count).T
     scaled = values.astype(np.float64)
     if kind.kind == "u":
         return scaled / 128 - 1  # the only unsigned samples that FFmpeg has are of 8 bits
