@@ -21,6 +21,8 @@ MINUTE = 60 * SAMPLE_RATE
 _ALIKE, _OPPOSED = 0.3, -0.5
 #: A line whose level is so much lower than that of one that speaks does no harm, in dB.
 _HARMLESS_DB = 30.0
+#: And one that is so much lower than the other has nothing to be heard at all.
+_SILENT_DB = 60.0
 #: A line speaks if it has so much of the speech of the one that speaks most, or so many seconds.
 _SHARE, _SPEAKS_S = 0.2, 2.0
 #: Two tracks that speak at the same times, each this long, and not with the same voice, cannot be
@@ -105,7 +107,7 @@ def _correlation(left: Samples, right: Samples) -> float | None:
     # The difference of neighbours takes hum and offsets away; every third is enough to tell.
     one, other = np.diff(left)[::3], np.diff(right)[::3]
     energy = float(np.dot(one, one)), float(np.dot(other, other))
-    quiet = 10 ** (-_HARMLESS_DB / 10)
+    quiet = 10 ** (-_SILENT_DB / 10)
     if min(energy) <= quiet * max(energy):
         return None
     return float(np.dot(one, other)) / float(np.sqrt(energy[0] * energy[1]))
