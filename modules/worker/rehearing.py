@@ -68,7 +68,9 @@ class Rehearing:
             return None
         [text] = self._engine.transcribe([chunk], self._options(code), self._progress, encoded)
         sure = text.segments and all(
-            not segment.flags and (segment.avg_logprob or -9.0) >= _CONFIDENT
+            not segment.flags
+            and segment.avg_logprob is not None
+            and segment.avg_logprob >= _CONFIDENT
             for segment in text.segments
         )
         if not sure or self._missing_s(chunk, text) > chunk.speech_s / 2:
