@@ -36,7 +36,7 @@ LANGUAGES = ("ru", "en")
 def warning(code: str, **values: Any) -> dict[str, Any]:
     """A warning for ``metadata.warnings``. Raises KeyError for an unknown code or a missing value.
 
-    Times in ``values`` are texts such as ``0:03:10``.
+    Times in ``values`` are texts such as ``00:03:10``.
     """
     return {"code": code, "message": _SENTENCES[code]["en"].format_map(values), **values}
 

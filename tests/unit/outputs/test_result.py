@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from modules.jobs.job import Job
+from modules.outputs.notes import text_note
 from modules.outputs.result import result_json
 from modules.outputs.segments_json import with_segments
-from modules.transcript.model import Chunk, Dropped, RunFacts, Turn
+from modules.transcript.model import Chunk, Dropped, LeftOut, RunFacts, Turn
 from modules.transcript.transcript import Transcript, segments_of
 from tests.builders import NOON, SETTINGS, SOURCE, a_chunk, a_job, a_segment, a_word
 
@@ -211,3 +213,105 @@ def test_several_languages_are_listed() -> None:
 def test_a_recording_without_chunks_has_a_result() -> None:
     assert list(segments_of([])) == []
     assert made()["transcription"] == {"text": "", "segments": []}
+
+
+# What became of the sound
+
+
+def accounted(
+    *chunks: Chunk, left_out: tuple[LeftOut, ...] = (), notes: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    facts = replace(FACTS, left_out=left_out, notes=notes)
+    content = result_json(finished(), Transcript(chunks), facts, (), NOON)
+    metadata: dict[str, Any] = content["metadata"]
+    return metadata
+
+
+def silent_for(*spans: tuple[float, float], speech_s: float = 100.0) -> Chunk:
+    missing_s = sum(end - start for start, end in spans)
+    changes = {"speech_s": speech_s, "wordless": spans, "wordless_s": missing_s}
+    return spoken().model_copy(update=changes)
+
+
+TRACK = LeftOut(what="track", label="2 (en)", count=2, why="language")
+CHANNEL = LeftOut(what="channel", label="left", count=2, why="no_speech", seconds=61.4)
+
+
+def test_all_sound_is_accounted_for() -> None:
+    metadata = accounted(silent_for((10.0, 14.5)), spoken(), left_out=(TRACK, CHANNEL))
+    assert metadata["account"] == {
+        "sound_seconds": 135.5,
+        "speech_seconds": 104.0,
+        "speech_with_words_seconds": 99.5,
+        "speech_without_words": [{"start": 10.0, "end": 14.5}],
+        "left_out": [
+            {"what": "track", "label": "2 (en)", "count": 2, "why": "language"},
+            {"what": "channel", "label": "left", "count": 2, "why": "no_speech", "seconds": 61.4},
+        ],
+    }
+
+
+def test_an_account_without_anything_missing_is_there_too() -> None:
+    assert accounted(spoken())["account"] == {
+        "sound_seconds": 135.5,
+        "speech_seconds": 4.0,
+        "speech_with_words_seconds": 4.0,
+        "speech_without_words": [],
+        "left_out": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("why", "seconds", "note", "warned"),
+    [
+        ("language", None, "left out: track 2 of 3, it is in another language", True),
+        ("commentary", None, "left out: track 2 of 3, it is a commentary or description", False),
+        ("asked", None, "left out: track 2 of 3, another was asked for", False),
+        ("no_speech", 59.6, "left out: track 2 of 3 for 60 s, it has noise and no speech", False),
+        (
+            "simultaneous", 120.0,
+            "left out: track 2 of 3 for 120 s, it speaks at the same time as the first; "
+            "set audio_tracks to its number",
+            True,
+        ),
+    ],
+)  # fmt: skip
+def test_a_track_that_was_left_out_is_said(
+    why: Any, seconds: float | None, note: str, warned: bool
+) -> None:
+    part = LeftOut(what="track", label="2", count=3, why=why, seconds=seconds)
+    metadata = accounted(spoken(), left_out=(part,))
+    assert metadata["notes"] == [note]
+    codes = [each["code"] for each in metadata.get("warnings", [])]
+    assert codes == (["track_left_out"] if warned else [])
+    if warned:
+        assert metadata["warnings"][0]["message"] == "Sound track 2 of 3 was not transcribed."
+
+
+@pytest.mark.parametrize(
+    ("spans", "speech_s", "warned"),
+    [
+        ((), 100.0, None),
+        (((10.0, 12.9),), 100.0, None),
+        (((10.0, 13.0),), 100.0, "3 s of speech from 00:00:10 on gave no text."),
+        (((10.0, 12.0), (20.0, 23.5)), 1000.0, "6 s of speech from 00:00:10 on gave no text."),
+        (((10.0, 12.0),), 30.0, "2 s of speech from 00:00:10 on gave no text."),
+        (((10.0, 12.0),), 40.0, None),
+    ],
+)
+def test_speech_without_text_is_said_if_it_is_long_or_much(
+    spans: tuple[tuple[float, float], ...], speech_s: float, warned: str | None
+) -> None:
+    metadata = accounted(silent_for(*spans, speech_s=speech_s))
+    messages = [each["message"] for each in metadata.get("warnings", [])]
+    assert messages == ([warned] if warned else [])
+
+
+def test_every_warning_has_its_sentence_in_russian() -> None:
+    metadata = accounted(silent_for((190.0, 200.0)), left_out=(TRACK,), notes=("partial: cut",))
+    assert [each["code"] for each in metadata["warnings"]] == [
+        "track_left_out", "speech_without_text", "incomplete",
+    ]  # fmt: skip
+    said = text_note({"metadata": metadata, "settings": {"language": "ru"}})
+    assert "Не расшифрована звуковая дорожка 2 (en) из 2." in said
+    assert "Не удалось расшифровать 10 с речи, начиная с 00:03:10." in said
