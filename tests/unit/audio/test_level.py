@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_the_gain_has_an_end() -> None:
 def test_the_gain_sets_in_gradually_with_the_level() -> None:
     found = [gain_db(frame_levels(talk(10, loud_db))) for loud_db in np.arange(-50, -30, 0.5)]
     assert found[-1] == 0
-    assert all(-1.1 < after - before < 0.6 for before, after in zip(found, found[1:], strict=False))
+    assert all(-1.1 < after - before < 0.6 for before, after in pairwise(found))
 
 
 @pytest.mark.parametrize("pink", [False, True])

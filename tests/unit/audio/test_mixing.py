@@ -240,9 +240,9 @@ def test_the_majority_of_the_minutes_decides() -> None:
 
 def test_more_than_two_tracks() -> None:
     third = speech([(59, 59.9)], 8)
-    [found], tracks = heard([TALK, ANSWER, third + hum(0.3, 1_000.0)])
+    [found], _ = heard([TALK, ANSWER, third + hum(0.3, 1_000.0)])
     assert same(found, (TALK + ANSWER) / 2, 1e-6)
-    [found], tracks = heard([TALK, OTHER, third])
+    [found], _ = heard([TALK, OTHER, third])
     assert same(found, TALK)
 
 

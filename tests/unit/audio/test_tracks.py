@@ -96,7 +96,9 @@ def test_numbers_are_those_of_all_sound_tracks() -> None:
 
 
 def test_of_no_tracks_none_is_heard() -> None:
-    assert choose([], "auto", "ru") == choose([], "all", "ru") == choose([], "1", "ru") == Choice(())
+    assert (
+        choose([], "auto", "ru") == choose([], "all", "ru") == choose([], "1", "ru") == Choice(())
+    )
 
 
 def a_stream(disposition: Disposition = Disposition(0), **labels: str) -> Any:
