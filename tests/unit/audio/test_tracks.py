@@ -101,7 +101,10 @@ def test_of_no_tracks_none_is_heard() -> None:
     )
 
 
-def a_stream(disposition: Disposition = Disposition(0), **labels: str) -> Any:
+NO_MARK = Disposition(0)
+
+
+def a_stream(disposition: Disposition = NO_MARK, **labels: str) -> Any:
     context = SimpleNamespace(channels=2, sample_rate=48_000)
     return SimpleNamespace(metadata=labels, codec_context=context, disposition=disposition)
 

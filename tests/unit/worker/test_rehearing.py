@@ -104,7 +104,9 @@ def _within(said: Said, chunk: AudioChunk) -> list[Segment]:
     return [segment.model_copy(update={"avg_logprob": said.avg_logprob, "flags": said.flags})]
 
 
-def a_chunk(length_s: float, speech: Sequence[tuple[float, float]], start_s: float = 0.0) -> AudioChunk:  # fmt: skip
+def a_chunk(
+    length_s: float, speech: Sequence[tuple[float, float]], start_s: float = 0.0
+) -> AudioChunk:
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, round(length_s * SAMPLE_RATE))
     return AudioChunk(start_s, start_s + length_s, noise.astype(np.float32), tuple(speech))
 
