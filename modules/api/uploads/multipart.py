@@ -104,10 +104,14 @@ def _is_file(field: Field) -> bool:
 
 def _events(decoder: MultipartDecoder, stream: IO[bytes]) -> Iterator[Event]:
     """Raises ValueError if the form is not whole."""
-    ended = False
+    mark, tail, ended = b"--" + decoder.boundary, b"", False
     while not ended:
         piece = stream.read(_PIECE_BYTES)
+        # Werkzeug adds the line end before a boundary to the file if what it got ends right behind.
+        while mark in (tail + piece)[-len(mark) - 3 :] and (more := stream.read(1)):
+            piece += more
         ended = not piece
+        tail = (tail + piece)[-len(mark) - 3 :]
         decoder.receive_data(piece or None)
         while not isinstance(event := decoder.next_event(), NeedData):
             if isinstance(event, Epilogue):

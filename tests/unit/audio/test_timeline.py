@@ -1,4 +1,4 @@
-"""Where the sound of a frame belongs: made-up frames, and how long the sound before each becomes."""
+"""Where the sound of a frame belongs: made-up frames, and how long the sound before becomes."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ def test_a_file_and_a_field_are_read() -> None:
     assert parsed(body) == ({"language": "ru"}, {"file": ("talk.mp3", b"sound")})
 
 
-@pytest.mark.parametrize("size", [16, 64, 1000])
+@pytest.mark.parametrize("size", [*range(1, 40), 64, *range(110, 160), 1000])
 def test_a_form_is_read_in_pieces_of_any_size(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multipart, "_PIECE_BYTES", size)
-    content = b"\r\n--C\r\n" * 9 + b"end"
-    assert parsed(part(PLAIN, content))[1] == {"file": ("talk.mp3", content)}
+    for content in (b"\r\n--C\r\n" * 9 + b"end", b"sound", b"sound\r\n", b"sound\r"):
+        assert parsed(part(PLAIN, content))[1] == {"file": ("talk.mp3", content)}
 
 
 @pytest.mark.parametrize(
