@@ -12,6 +12,7 @@ from av.codec import Codec
 from av.container import InputContainer
 
 from modules.audio import errors
+from modules.audio.avi import repair_avi
 from modules.audio.decoder import (
     BYTES_PER_S_MIN,
     Decoding,
@@ -52,6 +53,7 @@ def probe(source: Source, limits: Limits) -> Facts:
     _check_wav_header(source, limits)
     repair_wav(source)
     repair_sizes(source)
+    repair_avi(source)
     with opened(source) as container:
         stream = sound_track(container, source)
         codec = stream.codec_context
