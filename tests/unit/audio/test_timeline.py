@@ -1,4 +1,4 @@
-"""Where the sound of a frame belongs: made-up frames, and how long the sound before becomes."""
+"""Where the sound of a frame belongs: made-up frames, and where each begins in what comes out."""
 
 from __future__ import annotations
 
