@@ -96,6 +96,12 @@ def test_a_channel_with_hum_is_left_out_beside_one_that_speaks(level: float, dis
     assert stereo.silenced_s[1 - disturbs] == 0.0
 
 
+def test_hum_in_both_channels_does_not_make_them_alike() -> None:
+    found, stereo = mixed(TALK + hum(0.05), hum(0.05))
+    assert same(found, TALK + hum(0.05))
+    assert stereo.silenced_s == [0.0, 60.0]
+
+
 @pytest.mark.parametrize("noise", [hum(0.3, 1_000.0), hiss(0.2)], ids=["timecode", "hiss"])
 def test_a_channel_with_noise_is_left_out_beside_one_that_speaks(noise: Samples) -> None:
     found, stereo = mixed(noise, TALK)
