@@ -9,6 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from modules.audio import recording
+from modules.errors import MediaError
 from tests.hostile.fields import HANGS_S, change
 from tests.soak import soak
 
@@ -49,3 +53,20 @@ def test_the_cases_are_the_same_in_every_run() -> None:
 def test_a_changed_header_field_ends_in_nothing_but_an_answer() -> None:
     found = tried(0, CASES)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnicodeDecodeError("ascii", b"\xff", 0, 1, "no"), IndexError(), ValueError(), OSError()],
+)
+def test_whatever_a_library_raises_is_an_error_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(recording, "probe", fail)
+    (tmp_path / "talk.wav").write_bytes(b"RIFF")
+    with pytest.raises(MediaError) as caught:
+        recording.open_recording(tmp_path / "talk.wav", recording.Limits())
+    assert caught.value.code == "not_media"
