@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from modules.transcript.model import Segment, Word
@@ -17,27 +18,38 @@ _ADJACENT_S = 0.05
 
 
 def shortened(words: Sequence[Word]) -> list[Word]:
-    """Words no longer than a word can be.
+    """Words no longer than a word can be; those of usual length stay where they are.
 
-    The attention gives all sound that it passed over to a word beside it. What follows a word at
-    once tells where it ends, so the beginning gives way; the last word keeps its beginning.
+    The attention gives all sound that it passed over to a word beside it. A word that follows one
+    of usual length begins where it began. Those before the first of usual length end where it
+    begins.
     """
-    found: list[Word] = []
-    following_s: float | None = None  # where the next word began, before and after
-    moved_to_s = 0.0
-    for word in reversed(words):
-        if word.start is None or word.end is None:
-            found.append(word)
-            continue
-        start, end = word.start, word.end
-        if following_s is not None and following_s - end <= _ADJACENT_S < moved_to_s - end:
-            end = moved_to_s
-        longest_s = _WORD_S + _LETTER_S * len(word.word.strip())
-        if end - start > longest_s:
-            start, end = (end - longest_s, end) if found else (start, start + longest_s)
-        following_s, moved_to_s = word.start, start
-        found.append(word.model_copy(update={"start": round(start, 3), "end": round(end, 3)}))
-    return found[::-1]
+    timed = [i for i, word in enumerate(words) if word.start is not None and word.end is not None]
+    first_usual = next((i for i in timed if _length_s(words[i]) <= _longest_s(words[i])), None)
+    found = list(words)
+    following = (math.inf, math.inf)  # where the next word began, and where it begins now
+    for i in reversed(timed):
+        word = words[i]
+        start, end = word.start or 0.0, word.end or 0.0
+        if _length_s(word) > _longest_s(word):
+            if first_usual is not None and i < first_usual:
+                if following[0] - end <= _ADJACENT_S:
+                    end += following[1] - following[0]
+                start = end - _longest_s(word)
+            else:
+                end = start + _longest_s(word)
+            times = {"start": round(start, 3), "end": round(end, 3)}
+            found[i] = word.model_copy(update=times)
+        following = (word.start or 0.0, start)
+    return found
+
+
+def _length_s(word: Word) -> float:
+    return (word.end or 0.0) - (word.start or 0.0)
+
+
+def _longest_s(word: Word) -> float:
+    return _WORD_S + _LETTER_S * len(word.word.strip())
 
 
 def out_of_silence(words: Sequence[Word], audible: Sequence[Span]) -> list[Word]:

@@ -45,6 +45,12 @@ def test_the_last_word_keeps_its_beginning() -> None:
     assert times(shortened(words)) == [(0.0, 0.2), (0.2, 1.56)]
 
 
+def test_words_of_a_usual_length_never_move() -> None:
+    words = [a_word("он", 0.0, 0.5), a_word("был", 0.5, 1.0), a_word("там", 1.0, 9.0)]
+    words += [a_word("вчера", 9.0, 9.5)]
+    assert times(shortened(words)) == [(0.0, 0.5), (0.5, 1.0), (1.0, 2.36), (9.0, 9.5)]
+
+
 def test_words_that_touch_one_which_is_moved_stay_beside_it() -> None:
     words = [a_word("раз", 0.0, 4.0), a_word("два", 4.0, 8.0), a_word("три", 8.02, 8.5)]
     assert times(shortened(words)) == [(5.28, 6.64), (6.64, 8.0), (8.02, 8.5)]
