@@ -54,8 +54,7 @@ ROWS = (
     _WRONG(
         "english-set-to-russian.wav",
         make=lambda: _wav("en"),
-        text=EN,
-        languages=("en",),
+        text=EN,  # of language ru still: that is what it was heard as
         warnings=("other_language",),
     ),
 )  # fmt: skip
