@@ -78,15 +78,21 @@ _BOTH = {"text": f"{RU} {QUEUE}", "times": (("наши", 7.2, 0.5),)}
 
 ROWS = (
     _STALE("stale-1s.wav", make=_wav(data_size=_SECOND, riff_size=_SECOND + 36), duration_s=6.94),
-    _STALE("stale-1s.aiff", make=lambda: aiff(spoken("ru"), 16_000, _SECOND + 8), duration_s=6.94),
+    _STALE(
+        "stale-1s.aiff",
+        make=lambda: aiff(spoken("ru"), 16_000, _SECOND + 8),
+        duration_s=6.94,
+        heard=False,
+    ),
     _STALE("stale-0.w64", make=_w64, text=QUEUE, duration_s=7.55),
-    _STALE("stale-1s.caf", make=_caf, duration_s=6.94),
-    _STALE("unknown.au", make=lambda: _au(UNKNOWN), duration_s=6.94),
+    _STALE("stale-1s.caf", make=_caf, duration_s=6.94, heard=False),
+    _STALE("unknown.au", make=lambda: _au(UNKNOWN), duration_s=6.94, heard=False),
     _STALE(
         "size-0-as-streamed.wav",
         make=_wav("queue", data_size=0, riff_size=0),
         text=QUEUE,
         duration_s=7.55,
+        heard=False,
     ),
     _STALE(
         "stale-riff-size-and-list-behind.wav",
@@ -97,6 +103,7 @@ ROWS = (
         "list-in-front-and-behind.wav",
         make=_wav(before=info(), after=info("y" * 9_000), riff_size=0),
         duration_s=6.94,
+        heard=False,
     ),
     _MISCOUNTED("data-size-44-too-large.wav", make=_wav(data_size=2 * len(spoken("ru")) + 44)),
     _MISCOUNTED(

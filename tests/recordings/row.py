@@ -23,7 +23,8 @@ class Row:
     ``times``: (beginning of a word, second at which it begins, by how much it may differ).
     ``notes``: parts of ``metadata.notes`` that must be there; ``absent``: that must not.
     ``left_out``: (what, beginning of its label, why), all of them. ``languages``: of the segments,
-    in order. ``warnings``: all of their codes. ``red``: why it is not right yet.
+    in order. ``warnings``: all of their codes. ``red``: why it is not right yet. ``heard``: whether
+    a model hears it; of the others ``tests/unit/audio/test_odd_files.py`` looks at the sound.
     """
 
     name: str
@@ -41,3 +42,4 @@ class Row:
     warnings: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     red: str = ""
+    heard: bool = True
