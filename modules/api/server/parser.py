@@ -11,13 +11,17 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.buffers import OverflowableBuffer, TempfileBasedBuffer
 from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import BadRequest
 
+from modules.api.server import framing
 from modules.api.server.refusals import Refusal, RefusedError, RequestPolicy, refusal
 from modules.logger import get_logger
 from modules.storage.atomic import TEMPORARY_PREFIX
 
 log = get_logger("Api")
 
+#: Of what came before; the empty lines before a request are fewer.
+_BEGINNING_BYTES = 64
 
 #: Bodies from this size on are kept in a file.
 SPOOL_FROM_BYTES = 256 * 1024
@@ -86,7 +90,12 @@ class RequestParser(HTTPRequestParser):
 
     def _received(self, data: bytes) -> int:
         try:
+            if not self.headers_finished:
+                framing.check_beginning(self.header_plus[:_BEGINNING_BYTES] + data)
             return int(super().received(data))
+        except ParsingError as error:
+            self.error = BadRequest(str(error))
+            return len(data)
         except OSError as error:
             log.error("A request's body could not be kept in %s: %s", self._policy.spool, error)
             why = "The body of the request cannot be kept at the moment."
@@ -97,11 +106,15 @@ class RequestParser(HTTPRequestParser):
                 self._drop()
 
     def parse_header(self, header_plus: bytes) -> None:
+        framing.check_head(header_plus)
         try:
             super().parse_header(header_plus)
         except ValueError as error:  # a length of 5000 digits, or an address such as http://[
             raise ParsingError(f"{error}") from error
-        if self.body_rcv is not None:
+        framing.check_host(self.version, self.headers)
+        if self.chunked:
+            self.body_rcv = framing.StrictChunks(_SpooledBuffer(self._policy.spool))
+        elif self.body_rcv is not None:
             self.body_rcv.buf = _SpooledBuffer(self._policy.spool)
 
     def _admit(self) -> None:
