@@ -17,14 +17,16 @@ from tests.builders import a_model
 from tests.daemon_process import DaemonProcess
 from tests.scripted_worker import recording
 
-#: ``transcriber.py`` with another child process, and less patience.
+#: ``transcriber.py`` with another child process, less patience, and more of it with wrong keys.
 PROGRAM = """
 import sys
+from modules.api.server import wrong_keys
 from modules.daemon import housekeeping
 from modules.executors.local import executor
 from modules.runner import held_settings, outage, runner
 housekeeping.HEARTBEAT_S = outage.HOLD_S = runner.HOLD_S = held_settings.HOLD_S = {hold_s}
 runner._IDLE_TICK_S = min(runner._IDLE_TICK_S, {hold_s})
+wrong_keys.MOST = 1_000_000
 executor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
 import transcriber
 sys.exit(transcriber.main(sys.argv[1:]))

@@ -185,5 +185,5 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         threads=holding + THREADS,
         connection_limit=holding + CONNECTIONS,
         idle_timeout_s=api.request_timeout_seconds,
-        admit=Admission(app, api).admit,
+        admit=Admission(app, api, on_wrong_key=clients.metrics.wrong_key).admit,
     )

@@ -13,6 +13,11 @@ from modules.config.media_types import ENDINGS
 #: Our own folder inside the share: lock, owner's note, pause flag, uploads in flight.
 STATE_FOLDER = ".transcriber"
 
+#: So deep a recording may lie; each folder costs several looks at the disk.
+MAX_FOLDERS = 64
+#: What Linux opens, and 255 letters of four bytes: NTFS counts letters, others bytes.
+_PATH_BYTES, _PART_BYTES = 4096, 1020
+
 #: Endings under which browsers, copy tools and sync tools write what is not yet whole, and of the
 #: notes that they keep beside it.
 TEMPORARY_EXTENSIONS = frozenset(
@@ -60,6 +65,8 @@ def is_recording(name: str) -> bool:
     stands nowhere else. Our own files never are: none ends in a media extension.
     """
     folder, slash, last = name.rpartition("/")
+    if len(name) > _PATH_BYTES:
+        return False
     # First, as it is cheap: most names in a share are of texts, and a rescan asks about each.
     if not has_media_ending(last) or is_temporary(last) or _PIECE.search(last):
         return False
@@ -78,9 +85,12 @@ def is_visible_folder(name: str) -> bool:
 def _is_possible(name: str) -> bool:
     """Whether a file system could have such a name at all; orders may say anything."""
     try:
-        return b"\0" not in os.fsencode(name)
+        raw = os.fsencode(name)
     except UnicodeEncodeError:
         return False
+    parts = raw.split(b"/")
+    is_short = len(raw) < _PATH_BYTES and len(parts) <= MAX_FOLDERS + 1
+    return is_short and b"\0" not in raw and max(map(len, parts)) <= _PART_BYTES
 
 
 def has_media_ending(part: str) -> bool:

@@ -95,6 +95,9 @@ class Metrics:
         self._callbacks = Counter(
             "transcriber_callbacks", "Callbacks, by outcome.", ["outcome"], registry=registry
         )
+        self._wrong_keys = Counter(
+            "transcriber_wrong_keys", "Requests with a wrong key or password.", registry=registry
+        )
         self._begin_at_zero()
 
     def _begin_at_zero(self) -> None:
@@ -130,6 +133,10 @@ class Metrics:
     def callback(self, outcome: str) -> None:
         """A callback came to an end: ``delivered``, or ``given_up``."""
         self._callbacks.labels(outcome).inc()
+
+    def wrong_key(self) -> None:
+        """A request had a wrong key or password, or one too many to be looked at."""
+        self._wrong_keys.inc()
 
     def render(self) -> tuple[bytes, str]:
         """The text for a scrape and its content type; calls ``observe`` once."""

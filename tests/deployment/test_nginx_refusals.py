@@ -185,7 +185,8 @@ def test_an_endless_body_is_stopped_at_its_limit(front: Front) -> None:
 
 
 def test_without_the_key_an_upload_is_refused_before_its_body(tmp_path: Path) -> None:
-    api = {"port": 0, "key": "only-for-this-test"}
+    names = ["a.b.example", "office.example.com"]
+    api = {"port": 0, "key": "only-for-this-test", "trusted_hosts": names}
     with (
         ScriptedDaemon(tmp_path / "daemon", {"api": api}) as daemon,
         Front(tmp_path / "nginx", port_of(daemon)) as front,

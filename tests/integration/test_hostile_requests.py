@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import select
 import socket
 import time
@@ -88,7 +89,7 @@ def wait_in_vain(daemon: ScriptedDaemon, name: str) -> socket.socket:
     """A client that asked for a text and waits for it."""
     body = json.dumps({"filename": name, "wait": True}).encode()
     client = connected(daemon)
-    head = f"POST /transcribe HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /transcribe HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     client.sendall(head.encode() + body)
     return client
 
@@ -374,7 +375,7 @@ def test_an_endless_body_is_stopped_at_its_limit(
 ) -> None:
     before_mb = small.memory_mb()[0]
     head = (
-        f"{method} {address} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
+        f"{method} {address} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
         "Transfer-Encoding: chunked\r\n\r\n"
     )
     with connected(small) as client:
@@ -394,7 +395,7 @@ def test_an_endless_body_is_stopped_at_its_limit(
 def test_a_length_over_the_limit_is_refused_before_the_body(small: ScriptedDaemon) -> None:
     for kind, length in (("application/json", 1_100_000), (FORM, 10_000_000_000)):
         with connected(small) as client:
-            head = f"Host: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+            head = f"Host: localhost\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
             client.sendall(f"POST /transcribe HTTP/1.1\r\n{head}".encode())
             assert answer_of(client).status == 413
 
@@ -403,7 +404,7 @@ def test_a_client_that_leaves_in_the_middle_of_its_upload_leaves_nothing(
     small: ScriptedDaemon,
 ) -> None:
     with connected(small) as client:
-        head = f"Host: x\r\nContent-Type: {FORM}\r\nContent-Length: 1000000\r\n\r\n"
+        head = f"Host: localhost\r\nContent-Type: {FORM}\r\nContent-Length: 1000000\r\n\r\n"
         client.sendall(f"POST /transcribe HTTP/1.1\r\n{head}".encode() + FORM_START)
         client.sendall(b"x" * 500_000)
     until(
@@ -430,7 +431,8 @@ def link(pid: int, number: str) -> str:
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedDaemon]:
     """A daemon whose key is not ASCII."""
     root = tmp_path_factory.mktemp("locked")
-    with ScriptedDaemon(root, {"api": {"key": KEY}}) as daemon:
+    config = {"api": {"key": KEY, "trusted_hosts": ["office.example.com"]}}
+    with ScriptedDaemon(root, config) as daemon:
         yield daemon
 
 
@@ -498,7 +500,7 @@ def test_a_key_that_latin_1_can_hold_may_be_sent_so(tmp_path: Path) -> None:
 def test_a_stranger_is_refused_before_the_upload_is_sent(locked: ScriptedDaemon) -> None:
     for expect in ("", "Expect: 100-continue\r\n"):
         with connected(locked) as client:
-            head = f"Host: x\r\n{expect}Content-Type: {FORM}\r\nContent-Length: 3000000000\r\n\r\n"
+            head = f"Host: localhost\r\n{expect}Content-Type: {FORM}\r\nContent-Length: 3000000000\r\n\r\n"
             client.sendall(f"POST /transcribe HTTP/1.1\r\n{head}".encode())
             assert answer_of(client).status == 401
 
@@ -508,7 +510,7 @@ def test_a_refusal_at_openais_addresses_is_worded_as_openai_does(
 ) -> None:
     for daemon, status, code in ((locked, 401, "unauthorized"), (small, 413, "body_too_large")):
         with connected(daemon) as client:
-            head = f"Host: x\r\nContent-Type: {FORM}\r\nContent-Length: 3000000000\r\n\r\n"
+            head = f"Host: localhost\r\nContent-Type: {FORM}\r\nContent-Length: 3000000000\r\n\r\n"
             client.sendall(f"POST /v1/audio/translations HTTP/1.1\r\n{head}".encode())
             answer = answer_of(client)
         error = json.loads(answer.body).get("error") or {}
@@ -633,7 +635,7 @@ def test_other_pages_are_granted_nothing(browsed: ScriptedDaemon, locked: Script
 
 def test_a_page_is_refused_before_its_upload_is_sent(browsed: ScriptedDaemon) -> None:
     with connected(browsed) as client:
-        head = f"Host: x\r\nOrigin: {FOREIGN}\r\nContent-Type: {FORM}\r\n"
+        head = f"Host: localhost\r\nOrigin: {FOREIGN}\r\nContent-Type: {FORM}\r\n"
         head += "Content-Length: 3000000000\r\n\r\n"
         client.sendall(f"POST /v1/audio/translations HTTP/1.1\r\n{head}".encode())
         answer = answer_of(client)
@@ -731,18 +733,57 @@ def crowded(tmp_path: Path) -> Iterator[ScriptedDaemon]:
         yield daemon
 
 
-def answers_within_a_second(daemon: ScriptedDaemon) -> bool:
-    began = time.monotonic()
-    return ask(daemon, "GET", "/health").status == 200 and time.monotonic() - began < 1
+CROWD = 2000
+CROWD_BEGINNINGS = (
+    b"", b"GET /queue HTTP/1.1\r\nHost: localhost\r\nX-Half: ", b"GET /hea",
+    b"POST /transcribe HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n{",
+)  # fmt: skip
+#: On a busy machine; alone it is a tenth of that.
+CROWD_P99_S = 2.0
 
 
-def test_clients_that_never_end_their_headers_hold_up_nobody(crowded: ScriptedDaemon) -> None:
-    with contextlib.ExitStack() as clients:
-        for _ in range(300):
-            client = clients.enter_context(connected(crowded))
-            client.sendall(b"GET /queue HTTP/1.1\r\nHost: x\r\nX-Half: ")
-        until(lambda: answers_within_a_second(crowded), "health answered within a second")
-        assert order(crowded, "nobody.mp3", wait=False).status == 404
+@contextlib.contextmanager
+def many_files(count: int) -> Iterator[None]:
+    """Leave to open so many files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        pytest.skip(f"only {hard} files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("key", [None, "s3cret"], ids=["open", "with a key"])
+def test_two_thousand_who_never_finish_hold_up_nobody(tmp_path: Path, key: str | None) -> None:
+    proof: dict[str, str | bytes] = {"X-API-Key": key} if key else {}
+    config = {"api": {"search_attempts": 1, **({"key": key} if key else {})}}
+    with (
+        ScriptedDaemon(tmp_path, config) as daemon,
+        many_files(CROWD + 500),
+        contextlib.ExitStack() as stack,
+    ):
+        daemon.wait_until_warm()
+        crowd = [stack.enter_context(connected(daemon)) for _ in range(CROWD)]
+        for number, client in enumerate(crowd):
+            client.setblocking(False)
+            _trickle(client, CROWD_BEGINNINGS[number % len(CROWD_BEGINNINGS)])
+        took = []
+        for number in range(100):
+            for client in crowd[number % 20 :: 20]:
+                _trickle(client, b"a")
+            began = time.monotonic()
+            assert ask(daemon, "GET", "/health").status == 200
+            took.append(time.monotonic() - began)
+        print(f"p50 {sorted(took)[50] * 1000:.0f} ms, p99 {sorted(took)[98] * 1000:.0f} ms")
+        assert sorted(took)[98] < CROWD_P99_S
+        assert ask(daemon, "GET", "/queue", headers=proof).status == 200
+
+
+def _trickle(client: socket.socket, data: bytes) -> None:
+    with contextlib.suppress(OSError):  # it made way
+        client.send(data)
 
 
 def test_a_client_that_leaves_while_it_waits_frees_its_place(crowded: ScriptedDaemon) -> None:

@@ -37,6 +37,7 @@ class Handlers:
     waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     gone: threading.Event = field(default_factory=threading.Event)
     asked: list[tuple[str, str, int | None]] = field(default_factory=list)
+    clients: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -109,9 +110,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         spool.mkdir(exist_ok=True)
 
         def admit(
-            method: str, path: str, headers: Mapping[str, str], length: int | None
+            method: str, path: str, headers: Mapping[str, str], length: int | None, client: str
         ) -> Refusal | int:
             handlers.asked.append((method, path, length))
+            handlers.clients.add(client)
             if headers.get("authorization") == "wrong":
                 answer = refusal(401, "unauthorized", "The key is wrong.", "Check it.")
                 return Refusal(answer.status, answer.body, (("WWW-Authenticate", "Basic"),))
@@ -388,6 +390,85 @@ def test_headers_that_trickle_in_have_an_end(start: Callable[..., Running]) -> N
 
         until(cut_off, "the connection was closed")
     assert 0.9 < time.monotonic() - began < 6
+
+
+def test_the_gate_sees_the_address_of_the_client(running: Running) -> None:
+    head = b"GET /health HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n"
+    assert sent(running, head).status == 200
+    assert running.handlers.clients == {"127.0.0.1"}, "anybody can send the header"
+
+
+def test_a_body_that_trickles_in_has_an_end(start: Callable[..., Running]) -> None:
+    running = start(idle_timeout_s=1.0)
+    with connected(running) as connection:
+        connection.sendall(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n")
+
+        def cut_off() -> bool:
+            try:
+                connection.sendall(b"x")
+                return bool(select.select([connection], [], [], 0.2)[0])
+            except OSError:
+                return True
+
+        until(cut_off, "the connection was closed")
+
+
+def test_empty_lines_keep_no_connection_open(start: Callable[..., Running]) -> None:
+    running = start(idle_timeout_s=1.0)
+    with connected(running) as connection:
+
+        def cut_off() -> bool:
+            try:
+                connection.sendall(b"\r\n\r\n")
+                return bool(select.select([connection], [], [], 0.2)[0])
+            except OSError:
+                return True
+
+        until(cut_off, "the connection was closed")
+
+
+BEGINNINGS = {
+    "silent": b"",
+    "half a head": b"GET /health HTTP/1.1\r\nX: ",
+    "answered before": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    "half a body": b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab",
+}
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS)
+def test_the_unfinished_make_way_and_who_is_served_does_not(
+    start: Callable[..., Running], beginning: bytes
+) -> None:
+    running = start(connection_limit=20, threads=4)
+    with contextlib.ExitStack() as stack:
+        served = stack.enter_context(connected(running))
+        served.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert running.handlers.waiting.acquire(timeout=SOON_S)
+        upload = stack.enter_context(connected(running))
+        upload.sendall(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n")
+        upload.sendall(b"x" * 150_000)
+        for _ in range(60):
+            stack.enter_context(connected(running)).sendall(beginning)
+        check_healthy(running)
+        assert len(running.server._server.active_channels) <= 20
+        upload.sendall(b"x" * 50_000)
+        assert answer_from(upload).json["size"] == 200_000
+        running.handlers.go_on.set()
+        assert answer_from(served).json == {"went_on": True}
+
+
+def test_where_all_are_served_others_wait_for_their_turn(start: Callable[..., Running]) -> None:
+    running = start(connection_limit=2, threads=4)
+    with connected(running) as first, connected(running) as second:
+        for connection in (first, second):
+            connection.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert running.handlers.waiting.acquire(timeout=SOON_S)
+        with connected(running) as third:
+            third.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert select.select([third], [], [], 0.5)[0] == []
+            running.handlers.go_on.set()
+            assert answer_from(third).status == 200
+        assert answer_from(first).status == answer_from(second).status == 200
 
 
 def test_a_waiting_request_is_not_idle(start: Callable[..., Running]) -> None:

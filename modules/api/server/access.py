@@ -32,9 +32,13 @@ class Access:
     def required(self) -> bool:
         return self._config.key is not None or self._config.user is not None
 
+    def guards(self, path: str) -> bool:
+        """Whether a key is needed there."""
+        return self.required and path not in OPEN_PATHS
+
     def admits(self, app: Flask, path: str, headers: Mapping[str, str]) -> bool:
         """Before the body is there; ``headers`` with names in lower case."""
-        if path in OPEN_PATHS or not self.required:
+        if not self.guards(path):
             return True
         given = {k: v for k, v in headers.items() if k in ("authorization", "x-api-key")}
         # Schemes are the same in any case (RFC 9110, 11.1), which MultiAuth does not know.

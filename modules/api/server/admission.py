@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from flask import Flask
 
 from modules.api.server.access import Access
 from modules.api.server.origins import OriginCheck
 from modules.api.server.refusals import Refusal, refusal
+from modules.api.server.wrong_keys import WrongKeys
+from modules.clock import Clock, SystemClock
 from modules.config.schema import ApiConfig
+from modules.recordings.names import MAX_FOLDERS
 
 _UPLOADING = frozenset({"/transcribe", "/v1/audio/transcriptions", "/v1/audio/translations"})
 
@@ -19,28 +22,84 @@ _BODY_BYTES = 1_000_000
 #: The form around a file.
 _FORM_BYTES = 2_000_000
 
+#: The longest path that the system opens; as many folders as a recording may lie in, and ours.
+_PATH_CHARS = 4096
+_PATH_PARTS = MAX_FOLDERS + 4
+
 
 class Admission:
     """Decides at the headers which clients are admitted, and how large their bodies may be."""
 
-    def __init__(self, app: Flask, config: ApiConfig) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        config: ApiConfig,
+        clock: Clock | None = None,
+        on_wrong_key: Callable[[], None] = lambda: None,
+    ) -> None:
         self._app = app
         self._access = Access(config)
         self._origins = OriginCheck(config)
+        self._wrong_keys = WrongKeys(config.rate_limit, clock or SystemClock(), on_wrong_key)
         self._upload_bytes = config.max_upload_mb * 2**20
 
     def admit(
-        self, method: str, path: str, headers: Mapping[str, str], content_length: int | None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        content_length: int | None,
+        client: str,
     ) -> Refusal | int:
+        self._wrong_keys.report()
+        if _is_too_long(path):
+            return _no_such_name()
         # First, or a page of another site could make the browser ask for the password.
         if refused := self._origins.refuse(headers):
             return refused
-        if not self._access.admits(self._app, path, headers):
-            return _no_key()
+        if refused := self._check_key(path, headers, client):
+            return refused
         form = headers.get("content-type", "").lower().startswith("multipart/form-data")
         if method == "POST" and form and path in _UPLOADING:
             return self._upload_bytes + _FORM_BYTES
         return _BODY_BYTES
+
+    def _check_key(self, path: str, headers: Mapping[str, str], client: str) -> Refusal | None:
+        if not self._access.guards(path):
+            return None
+        given = bool(headers.get("authorization") or headers.get("x-api-key"))
+        wait_s = self._wrong_keys.wait_s(client) if given else 0
+        # Where nobody had the right key lately, the key is not even looked at.
+        if wait_s and not self._wrong_keys.is_trusted(client):
+            self._wrong_keys.note_wrong(client)
+            return _too_many(wait_s)
+        if self._access.admits(self._app, path, headers):
+            self._wrong_keys.note_right(client)
+            return None
+        if given:
+            self._wrong_keys.note_wrong(client)
+        return _too_many(wait_s) if wait_s else _no_key()
+
+
+def _is_too_long(path: str) -> bool:
+    """Whether nothing here can have it as its name, so that nobody looks for it."""
+    return len(path) > _PATH_CHARS or path.count("/") > _PATH_PARTS
+
+
+def _no_such_name() -> Refusal:
+    return refusal(
+        404, "not_found",
+        f"The address is too long: at most {_PATH_CHARS} characters and {_PATH_PARTS} parts.",
+        "Ask for a recording by its job id, or move it up.",
+    )  # fmt: skip
+
+
+def _too_many(wait_s: int) -> Refusal:
+    answer = refusal(
+        429, "too_many_requests", "Too many wrong keys or passwords came from this address.",
+        f"Try again in {wait_s} s with the right one.",
+    )  # fmt: skip
+    return Refusal(answer.status, answer.body, (("Retry-After", str(wait_s)),))
 
 
 def _no_key() -> Refusal:

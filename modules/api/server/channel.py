@@ -6,8 +6,9 @@ import functools
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
@@ -22,6 +23,37 @@ LINGER_S = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
 
 _DISCARD_BYTES = 256 * 1024
+
+#: A body that comes slower than this in the end, in bytes a second, is given up.
+SLOWEST_BYTES_S = 10_000
+
+
+#: An answer of which so long no byte could be sent is not being read.
+ANSWER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A connection whose next request is not there yet: not its head, or not its body.
+
+    ``began``: when the request did, ``since``: when the client was answered before; seconds of
+    ``time.time()``. ``got_bytes``: what came of the body.
+    """
+
+    waits_for: Literal["head", "body"]
+    since: float
+    began: float
+    got_bytes: int = 0
+
+    def is_overdue(self, now: float, limit_s: float) -> bool:
+        """Whether it took too long altogether: a body may take longer the more of it came."""
+        return now - self.began > limit_s + self.got_bytes / SLOWEST_BYTES_S
+
+    def worth(self, now: float) -> float:
+        """The lowest goes first: the oldest of those without a head, the slowest body."""
+        if self.waits_for == "head":
+            return self.since
+        return self.got_bytes / (1 + now - self.began)
 
 
 class JsonErrorTask(ErrorTask):
@@ -61,13 +93,45 @@ class RequestChannel(HTTPChannel):
 
     error_task_class = JsonErrorTask
     linger_when_flushed = False
+    #: When the last request was answered, or the connection began.
+    idle_since: float
+    creation_time: float
+    last_activity: float
+    total_outbufs_len: int
+    addr: Any
+    request: Any
+    requests: list[Any]
     _linger_until: float | None = None
     _discarded = 0
 
     # The server is a RequestServer, whose file imports this one.
     def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
-        self.parser_class = functools.partial(RequestParser, policy=server.policy)
         super().__init__(server, *args, **kwargs)
+        client = str(self.addr[0])
+        self.parser_class = functools.partial(RequestParser, policy=server.policy, client=client)
+        self.idle_since = self.creation_time
+
+    def unfinished(self, now: float) -> Unfinished | None:
+        """What the server waits for, in the network thread; None while the client is served."""
+        if self.requests:
+            return None
+        if self.total_outbufs_len and now - self.last_activity < ANSWER_S:
+            return None  # the answer is on its way
+        request = self.request
+        began = request.began if request else self.idle_since
+        if request is None or not request.headers_finished:
+            return Unfinished("head", self.idle_since, began)
+        return Unfinished("body", self.idle_since, began, request.body_bytes_received)
+
+    def write_soon(self, data: Any) -> int:
+        if not self.total_outbufs_len:
+            # Or a client that waited long for its answer would count as one that does not read it.
+            self.last_activity = self.idle_since = time.time()
+        return int(super().write_soon(data))
+
+    def service(self) -> None:
+        super().service()
+        self.idle_since = time.time()
 
     def received(self, data: bytes) -> bool:
         with self.requests_lock:

@@ -34,7 +34,7 @@ _MOST_FILES = 65536
 
 
 def admit_all(
-    method: str, path: str, headers: Mapping[str, str], content_length: int | None
+    method: str, path: str, headers: Mapping[str, str], content_length: int | None, client: str
 ) -> Refusal | int:
     """Every request, with a body of up to 1 MiB."""
     return _BODY_BYTES
@@ -44,7 +44,9 @@ class Server:
     """Serves an application until stopped. The constructor binds the port; port 0 takes a free one.
 
     ``spool`` keeps bodies from 256 KiB on while they come. A connection on which nothing moves for
-    ``idle_timeout_s`` is closed, unless its request is being worked on. A handler asks
+    ``idle_timeout_s`` is closed, unless its request is being worked on, and so is one whose headers
+    take longer altogether, or whose body trickles. With ``connection_limit`` connections, a new one
+    takes the place of one whose request is not there yet. A handler asks
     ``environ["waitress.client_disconnected"]()`` whether its client has left. Raises
     TranscriberError if the address is not available.
     """
@@ -72,7 +74,8 @@ class Server:
             map={},
             _sock=listener,
             dispatcher=self._dispatcher,
-            adj=_adjustments(threads, _with_files_for(connection_limit), idle_timeout_s),
+            places=_with_files_for(connection_limit),
+            adj=_adjustments(threads, idle_timeout_s),
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
@@ -128,11 +131,11 @@ def _listener(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _adjustments(threads: int, connections: int, idle_timeout_s: float) -> Adjustments:
+def _adjustments(threads: int, idle_timeout_s: float) -> Adjustments:
     """The settings of waitress."""
     return Adjustments(
         threads=threads,
-        connection_limit=connections,
+        connection_limit=sys.maxsize,  # the server limits it
         channel_timeout=math.ceil(idle_timeout_s),
         cleanup_interval=1,
         # With it, a client that goes away is noticed while its request waits.

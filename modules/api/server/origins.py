@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
+import socket
+import threading
 from collections.abc import Mapping
 
-from modules.api.server.access import Access
 from modules.api.server.refusals import Refusal, refusal
 from modules.config.schema import ApiConfig
 from modules.config.types import HOST_NAME
@@ -16,8 +18,13 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 #: ``host[:port]``, as in the Host header.
 _AUTHORITY = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::([0-9]{0,5}))?")
 
-#: Names with such an ending cannot be registered.
-_OWN_ENDINGS = (".localhost", ".local", ".lan", ".internal", ".home.arpa")
+#: What other containers call this one (compose.yaml, docs/container.md), and this machine.
+_CONTAINER_NAMES = (
+    "audio-transcriber", "transcriber", "transcriber-gpu",
+    "host.docker.internal", "host.containers.internal",
+)  # fmt: skip
+#: The resolver may be slow or silent; the name that it knows is then known later.
+_RESOLVER_S = 1.0
 
 
 class OriginCheck:
@@ -30,8 +37,7 @@ class OriginCheck:
 
     def __init__(self, config: ApiConfig) -> None:
         self._names = {config.host.lower().removesuffix("."), *config.trusted_hosts}
-        # A page of another site does not know our key, and the browser keeps it from that site.
-        self._any_name = Access(config).required
+        self._own_names = own_names()
 
     def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
         """Before the body is there; ``headers`` with names in lower case. Holds for /health too:
@@ -55,19 +61,19 @@ class OriginCheck:
 
     def _unknown(self, headers: Mapping[str, str]) -> Refusal | None:
         host = headers.get("host")
-        if self._any_name or not host:  # no browser leaves it out
+        if not host:  # no browser leaves it out
             return None
         place = _place(host)
         if place is None:
             why = f"The request is not proper HTTP: Host is {host[:200]!r}."
             return refusal(400, "bad_request", why, "Check the client.")
         name = place[0]
-        if name in self._names or _is_own(name):
+        if name in self._names or name in self._own_names or _address(name) is not None:
             return None
         return refusal(
             403, "unknown_host",
-            f"The name {name!r} in Host is not known here, and no key is set.",
-            f"Set api.key, or add {name!r} to api.trusted_hosts in config.yaml.",
+            f"The name {name!r} in Host is not known here.",
+            f"Add {name!r} to api.trusted_hosts in config.yaml, or use the IP address.",
         )  # fmt: skip
 
 
@@ -93,9 +99,23 @@ def _same_place(origin: str, host: str) -> bool:
     return (page[0], page[1] or usual) == (ours[0], ours[1] or usual)
 
 
-def _is_own(name: str) -> bool:
-    """An address, or a name that cannot be registered."""
-    return "." not in name or name.endswith(_OWN_ENDINGS) or _address(name) is not None
+@functools.cache
+def own_names() -> set[str]:
+    """What this machine is called: localhost, its name, that name for mDNS and with its domain.
+
+    The set may still grow, for the domain is asked for, and nobody waits long for the answer.
+    """
+    host = socket.gethostname().lower()
+    names = {"localhost", *_CONTAINER_NAMES, host, host.partition(".")[0]}
+    names.add(f"{host.partition('.')[0]}.local")
+
+    def ask() -> None:
+        names.add(socket.getfqdn().lower().removesuffix("."))
+
+    asking = threading.Thread(target=ask, name="own-name", daemon=True)
+    asking.start()
+    asking.join(_RESOLVER_S)
+    return names
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -67,9 +67,10 @@ class RequestParser(HTTPRequestParser):
     path: Any = ""
     body_rcv: Any
 
-    def __init__(self, adj: Adjustments, policy: RequestPolicy) -> None:
+    def __init__(self, adj: Adjustments, policy: RequestPolicy, client: str = "") -> None:
         super().__init__(adj)
         self._policy = policy
+        self._client = client
         self._limit = 0
         self.began = time.time()
 
@@ -123,7 +124,7 @@ class RequestParser(HTTPRequestParser):
         headers = {name.lower().replace("_", "-"): value for name, value in self.headers.items()}
         length = None if self.chunked else self.content_length
         shown = path.encode("latin-1").decode("utf-8", "replace")
-        verdict = self._policy.admit(self.command, shown, headers, length)
+        verdict = self._policy.admit(self.command, shown, headers, length, self._client)
         if isinstance(verdict, Refusal):
             self._refuse(verdict)
             return

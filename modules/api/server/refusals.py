@@ -26,11 +26,12 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-#: ``admit(method, path, headers, content_length)``: a refusal, or the most bytes that the body may
-#: have. The path is decoded, without the query; header names are in lower case; the length is None
-#: where the client does not state it (chunked coding). Called in the network thread: it must not
-#: wait for anything. If it raises, the connection is closed.
-Admit: TypeAlias = Callable[[str, str, Mapping[str, str], int | None], Refusal | int]
+#: ``admit(method, path, headers, content_length, client)``: a refusal, or the most bytes that the
+#: body may have. The path is decoded, without the query; header names are in lower case; the length
+#: is None where the client does not state it (chunked coding); ``client`` is the address at the
+#: other end of the connection, behind a proxy the proxy's. Called in the network thread: it must
+#: not wait for anything. If it raises, the connection is closed.
+Admit: TypeAlias = Callable[[str, str, Mapping[str, str], int | None, str], Refusal | int]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ the headers are there, a body is counted while it arrives, and a large one is ke
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from modules.logger import get_logger
 
 log = get_logger("Api")
 
+_ACCEPT_AT_ONCE = 64
+
 
 class RequestServer(TcpWSGIServer):
     """waitress's server with such connections. Other threads may call what needs no loop:
@@ -25,6 +28,8 @@ class RequestServer(TcpWSGIServer):
     """
 
     active_channels: Any
+    accepting: bool
+    adj: Any
     trigger: Any
     socket: Any
     asyncore: Any
@@ -32,8 +37,11 @@ class RequestServer(TcpWSGIServer):
 
     channel_class = RequestChannel
 
-    def __init__(self, policy: RequestPolicy, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, policy: RequestPolicy, *args: Any, places: int, **kwargs: Any
+    ) -> None:
         self.policy = policy
+        self._places = places
         self._closing_port = threading.Event()
         self._ending = threading.Event()
         self._pulling = threading.Lock()
@@ -43,14 +51,49 @@ class RequestServer(TcpWSGIServer):
     def maintenance(self, now: Any) -> None:
         """Close stalled connections, which waitress does not while a request runs."""
         super().maintenance(now)
-        cutoff = now - self.adj.channel_timeout
+        limit_s = self.adj.channel_timeout
         for channel in list(self.active_channels.values()):
-            request = channel.request
-            trickles = request and not request.headers_finished and request.began < cutoff
+            waiting = channel.unfinished(now)
+            trickles = waiting and waiting.is_overdue(now, limit_s)
             # The client reads no answer. waitress would wait until the socket can be written to.
-            stuck = channel.total_outbufs_len and channel.last_activity < cutoff
+            stuck = channel.total_outbufs_len and channel.last_activity < now - limit_s
             if trickles or stuck:
                 channel.handle_close()
+
+    def readable(self) -> bool:
+        """Whether to accept. At the limit of connections an unfinished one makes way."""
+        super().readable()  # for its maintenance; its own limit is never reached
+        return bool(self.accepting) and (self._has_place() or self._to_give_way() is not None)
+
+    def handle_accept(self) -> None:
+        """Accept what waits; waitress takes one each time it has looked at all connections."""
+        for _ in range(_ACCEPT_AT_ONCE):
+            if not self._has_place():
+                giving_way = self._to_give_way()
+                if giving_way is None:
+                    return
+                giving_way.handle_close()
+            before = len(self.active_channels)
+            super().handle_accept()
+            if len(self.active_channels) == before:
+                return
+
+    def _has_place(self) -> bool:
+        return len(self.active_channels) < self._places
+
+    def _to_give_way(self) -> Any:
+        """The connection to close for a new one; None if all are served.
+
+        Of those that wait for a head and of those that wait for a body, the more numerous give way,
+        so that neither kind can take all places from the other.
+        """
+        now = time.time()
+        kinds: dict[str, list[tuple[float, int, Any]]] = {"head": [], "body": []}
+        for number, channel in self.active_channels.items():
+            if waiting := channel.unfinished(now):
+                kinds[waiting.waits_for].append((waiting.worth(now), number, channel))
+        most = max(kinds.values(), key=len)
+        return min(most)[2] if most else None
 
     def run(self) -> None:
         """Serve until ``end`` is asked for, then close everything."""

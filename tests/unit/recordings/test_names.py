@@ -128,3 +128,19 @@ def test_what_is_skipped_for_its_name_is_worth_a_word(name: str) -> None:
 )  # fmt: skip
 def test_ours_and_what_is_not_whole_is_not_worth_a_word(name: str) -> None:
     assert not is_skipped(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "possible"),
+    [
+        ("a/" * 64 + "talk.mp3", True),
+        ("a/" * 65 + "talk.mp3", False),
+        ("ж" * 251 + ".mp3", True),
+        ("a" * 1016 + ".mp3", True),
+        ("a" * 1017 + ".mp3", False),
+        ("/".join(["a" * 200] * 20) + "/talk.mp3", True),
+        ("/".join(["a" * 200] * 21) + "/talk.mp3", False),
+    ],
+)
+def test_a_name_that_no_disk_can_hold_is_none(name: str, possible: bool) -> None:
+    assert is_recording(name) is possible
