@@ -6,6 +6,7 @@ the headers are there, a body is counted while it arrives, and a large one is ke
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +43,8 @@ class RequestServer(TcpWSGIServer):
     ) -> None:
         self.policy = policy
         self._places = places
+        # A few of the places: what those who came just before have sent must be read in between.
+        self._accept_at_once = max(1, min(_ACCEPT_AT_ONCE, places // 8))
         self._closing_port = threading.Event()
         self._ending = threading.Event()
         self._pulling = threading.Lock()
@@ -63,26 +66,25 @@ class RequestServer(TcpWSGIServer):
     def readable(self) -> bool:
         """Whether to accept. At the limit of connections an unfinished one makes way."""
         super().readable()  # for its maintenance; its own limit is never reached
-        return bool(self.accepting) and (self._has_place() or self._to_give_way() is not None)
+        return bool(self.accepting) and (self._places_left() > 0 or bool(self._giving_way(1)))
 
     def handle_accept(self) -> None:
         """Accept what waits; waitress takes one each time it has looked at all connections."""
-        for _ in range(_ACCEPT_AT_ONCE):
-            if not self._has_place():
-                giving_way = self._to_give_way()
-                if giving_way is None:
-                    return
-                giving_way.handle_close()
+        left, most = self._places_left(), self._accept_at_once
+        giving_way = self._giving_way(most) if left < most else []
+        for number in range(min(most, left + len(giving_way))):
             before = len(self.active_channels)
             super().handle_accept()
             if len(self.active_channels) == before:
                 return
+            if number >= left:
+                giving_way[number - left].handle_close()
 
-    def _has_place(self) -> bool:
-        return len(self.active_channels) < self._places
+    def _places_left(self) -> int:
+        return max(0, self._places - len(self.active_channels))
 
-    def _to_give_way(self) -> Any:
-        """The connection to close for a new one; None if all are served.
+    def _giving_way(self, count: int) -> list[Any]:
+        """Connections to close for new ones, the first first; none if all are served.
 
         Of those that wait for a head and of those that wait for a body, the more numerous give way,
         so that neither kind can take all places from the other.
@@ -93,7 +95,7 @@ class RequestServer(TcpWSGIServer):
             if waiting := channel.unfinished(now):
                 kinds[waiting.waits_for].append((waiting.worth(now), number, channel))
         most = max(kinds.values(), key=len)
-        return min(most)[2] if most else None
+        return [channel for _, _, channel in heapq.nsmallest(count, most)]
 
     def run(self) -> None:
         """Serve until ``end`` is asked for, then close everything."""
