@@ -14,6 +14,7 @@ import os
 import re
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,9 @@ class Item:
 class Outbox:
     """The items of one kind, in a folder of their own; given-up ones are kept in ``failed/``.
 
-    ``put`` may be called from any thread; everything else belongs to one thread, the sender's.
+    ``put`` may be called from any thread; ``due`` belongs to one thread, and each item to one at a
+    time. What changes files of items, by ``remove``, ``save`` and ``give_up``, is called by one
+    thread at a time.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -121,11 +124,12 @@ class Outbox:
             due = [item for item in self._items.values() if item.due_s <= now]
         return sorted(due, key=lambda item: (item.created, item.number))
 
-    def next_due_in_s(self) -> float:
-        """Seconds until the next item may be sent; infinite while there is none."""
+    def next_due_in_s(self, counts: Callable[[Item], bool] = lambda item: True) -> float:
+        """Seconds until the next item that counts may be sent; infinite while there is none."""
         now = self._clock.monotonic()
         with self._lock:
-            return min((max(0.0, i.due_s - now) for i in self._items.values()), default=math.inf)
+            items = list(self._items.values())
+        return min((max(0.0, i.due_s - now) for i in items if counts(i)), default=math.inf)
 
     def put_off(self, item: Item, seconds: float) -> None:
         item.due_s = self._clock.monotonic() + seconds

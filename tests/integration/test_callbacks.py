@@ -26,7 +26,7 @@ from standardwebhooks import Webhook
 from modules import __version__
 from modules.clock import SystemClock
 from modules.config.schema import CallbacksConfig
-from modules.delivery import http_post, outbox
+from modules.delivery import http_post, outbox, webhooks
 from modules.delivery.addresses import is_public
 from modules.delivery.webhooks import Webhooks
 from modules.errors import StorageError, TranscriberError
@@ -461,6 +461,51 @@ def test_thread_survives_a_surprise(
         assert receiver.came[0][0] == "/next", "one bad message stands before all others"
     finally:
         sender.stop()
+
+
+def test_a_slow_receiver_holds_up_nobody_and_gets_its_messages_in_order(
+    receiver: Receiver, folder: Path
+) -> None:
+    sender = Webhooks(folder, CallbacksConfig(allow_private=True), SystemClock())
+    go_on = threading.Event()
+    with serving(Receiver()) as slow:
+        slow.before = lambda: go_on.wait(20)
+        for number in range(5):
+            sender.notify(slow.url(f"/{number}"), PAYLOAD)
+        sender.notify(receiver.url(), PAYLOAD)
+        sender.start()
+        try:
+            until(lambda: receiver.came, "the quick receiver got its message")
+            sender.notify(receiver.url(), PAYLOAD)
+            until(lambda: len(receiver.came) == 2, "and the next one")
+            assert len(slow.came) == 1, "one message at a time"
+            go_on.set()
+            until(lambda: len(slow.came) == 5, "the slow receiver got all of its messages")
+        finally:
+            go_on.set()
+            sender.stop()
+    assert [path for path, _, _ in slow.came] == [f"/{number}" for number in range(5)]
+
+
+def test_many_slow_receivers_take_turns_with_the_others(
+    receiver: Receiver, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "RECEIVERS_AT_ONCE", 2)
+    monkeypatch.setattr(webhooks, "_TURN_S", 0.0)
+    sender = Webhooks(folder, CallbacksConfig(allow_private=True), SystemClock())
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(serving(Receiver())) for _ in range(3)]
+        for slow in crowd:
+            slow.before = lambda: time.sleep(0.05)
+            for _ in range(20):
+                sender.notify(slow.url(), PAYLOAD)
+        sender.notify(receiver.url(), PAYLOAD)
+        sender.start()
+        try:
+            until(lambda: receiver.came, "it had its turn")
+            assert sum(len(slow.came) for slow in crowd) < 20
+        finally:
+            sender.stop()
 
 
 # --- who may be called ------------------------------------------------------------------------
