@@ -44,6 +44,7 @@ STATUSES = {
     "invalid_job_id": 422,
     "model_unavailable": 422,
     "callback_refused": 422,
+    "too_many_callbacks": 422,
     "failed": 422,
     "too_many_requests": 429,
     "too_many_listeners": 429,

@@ -38,6 +38,10 @@ class Removed:
     dequeued: bool
 
 
+#: So many addresses get the message about one job.
+CALLBACKS_MAX = 20
+
+
 class Requests:
     """Carries out requests, each under ``one_at_a_time``. Thread-safe.
 
@@ -92,6 +96,7 @@ class Requests:
                 self._recovery.orphans.pop(name, None)
                 return Submitted(self._put_in(self._job(checked)), "queued")
             if known.settings.agrees_with(request.wishes):
+                _require_few_callbacks(request, known)
                 return Submitted(self._join(checked, known), "joined")
             superseding = self._take_over(self._job(checked), Cause.SUPERSEDED)
             return Submitted(superseding, "superseded")
@@ -235,3 +240,13 @@ class Requests:
                 return True
             self._files.states.drop(name)
         return False
+
+
+def _require_few_callbacks(request: TranscriptionRequest, known: Job) -> None:
+    if len({*known.callback_urls, *request.callback_urls}) > CALLBACKS_MAX:
+        raise TranscriberError(
+            "too_many_callbacks",
+            f"callback_url: at most {CALLBACKS_MAX} addresses are called about {request.name!r}, "
+            f"got one more: {request.callback_urls[0]!r}.",
+            remedy="Use an address that is called anyway, or GET /result when it is done.",
+        )

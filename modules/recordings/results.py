@@ -7,7 +7,9 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from modules.errors import TranscriberError
 from modules.jobs.source import FileIdentity
@@ -25,6 +27,22 @@ from modules.storage.atomic import storage_errors
 from modules.storage.safe_open import read_json
 
 log = get_logger("FileManager")
+
+
+class _Stats(BaseModel):
+    model_config = ConfigDict(strict=True)
+    total_attempts: Annotated[int, Field(ge=0, lt=2**53)] | None = None
+
+
+class _Result(BaseModel):
+    """What must be right in a ``.result`` for its text to be given out; anybody may write one."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    job_id: str | None = None
+    processing_start: str | None = None
+    processing_stats: _Stats | None = None
+    duration_seconds: Annotated[float, Field(ge=0, lt=2**53)] | None = None
+    settings: dict[str, Any] | None = None
 
 
 class Results:
@@ -91,11 +109,17 @@ def result_in(root: Path, name: str) -> dict[str, Any] | None:
         try:
             if not has_real_folders(root, name) or not stat.S_ISREG(path.lstat().st_mode):
                 return None
-            return read_json(path, RESULT_BYTES_MAX)
+            found = read_json(path, RESULT_BYTES_MAX)
+            _Result.model_validate(found)
+            return found
         except (FileNotFoundError, NotADirectoryError):
             return None
         except TranscriberError as error:
             log.warning("%s cannot be used (%s)", path.name, error)
+            return None
+        except ValidationError as error:
+            wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
+            log.warning("%s cannot be used (wrong kind of value: %s)", path.name, wrong)
             return None
 
 

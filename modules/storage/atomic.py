@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -101,12 +102,44 @@ def remove(path: Path) -> bool:
     return True
 
 
+#: How deep JSON may be nested; ours is less than ten deep.
+DEPTH_MAX = 64
+
+
 def parse_json(content: bytes, what: str) -> dict[str, Any]:
-    """A JSON object out of one of our files. Raises TranscriberError if it is none."""
+    """A JSON object out of one of our files. Raises TranscriberError if it is none.
+
+    Numbers are finite, and it is at most ``DEPTH_MAX`` deep: whatever it holds can be sent on.
+    """
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_constant=_finite, parse_float=_finite)
+        if is_deeper(value, DEPTH_MAX):
+            raise ValueError(f"nested more than {DEPTH_MAX} deep")
     except (ValueError, RecursionError) as problem:
         raise TranscriberError("corrupt_sidecar", f"{what}: {problem}") from problem
     if not isinstance(value, dict):
         raise TranscriberError("corrupt_sidecar", f"{what}: not a JSON object")
     return value
+
+
+def is_deeper(value: object, most: int) -> bool:
+    """Whether lists and mappings are nested in each other more than ``most`` deep."""
+    level: list[object] = [value]
+    for _ in range(most + 1):
+        level = [
+            each
+            for outer in level
+            if isinstance(outer, dict | list)
+            for each in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(each, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
