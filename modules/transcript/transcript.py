@@ -14,6 +14,9 @@ from modules.transcript.sentences import PAUSE_S, best_cut, ends_sentence, is_to
 from modules.transcript.slicing import concatenate, slice_words, word_offsets
 from modules.transcript.speakers import with_speakers
 
+#: Thirty years; no recording is longer.
+LONGEST_S = 1e9
+
 
 def segments_of(chunks: Iterable[Chunk]) -> Iterator[Segment]:
     """The segments of all chunks, in order.
@@ -78,5 +81,14 @@ def segments_from(result: Mapping[str, Any]) -> list[Segment]:
     listed = transcription.get("segments") if isinstance(transcription, dict) else None
     for raw in listed if isinstance(listed, list) else ():
         with contextlib.suppress(ValidationError):
-            found.append(Segment.model_validate(raw))
+            segment = Segment.model_validate(raw)
+            if _is_possible(segment):
+                found.append(segment)
     return found
+
+
+def _is_possible(segment: Segment) -> bool:
+    """Whether its times are those of a recording: in milliseconds they must be numbers too."""
+    timed = (segment, *segment.words)
+    times = [time for each in timed for time in (each.start, each.end) if time is not None]
+    return max(map(abs, times)) <= LONGEST_S
