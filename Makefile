@@ -47,7 +47,8 @@ audit: $(VENV)/.installed-dev ## ask whether a pinned package has a known weakne
 soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million steps, a thousand kills (hours)
 	TRANSCRIBER_SOAK=1 $(PY) -m pytest --timeout=14400 tests/simulation tests/failpoints \
 		tests/integration/test_kills.py tests/integration/test_masses.py \
-		tests/integration/test_disk_full.py tests/deployment/test_nginx.py \
+		tests/integration/test_disk_full.py tests/integration/test_fuzzed_requests.py \
+		tests/deployment/test_nginx.py \
 		tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py
 
 profile: $(VENV)/.installed-dev $(MODEL) ## where a second of a job goes (2 min; ARGS="--lengths 60 --fast")
