@@ -12,7 +12,6 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -111,7 +110,8 @@ def test_a_forged_result_is_no_error_of_ours(daemon: ScriptedDaemon) -> None:
 BODIES = (
     b"[" * 100_000, b"[" * 500 + b"]" * 500, b'{"a":' * 900 + b"1" + b"}" * 900, b"{}", b"\xff",
     b'{"filename": ' + b"9" * 5000 + b"}", b'{"filename": NaN}', b'{"filename": "\\ud800.mp3"}',
-    b'{"filename": "' + b"a/" * 2000 + b'a.mp3"}', b'{"filename": "talk.mp3", "temperature": 1e999}',
+    b'{"filename": "' + b"a/" * 2000 + b'a.mp3"}',
+    b'{"filename": "talk.mp3", "temperature": 1e999}',
     b'{"filename": "talk.mp3", "wait": ' + b"[" * 300 + b"]" * 300 + b"}",
 )  # fmt: skip
 TARGETS = (

@@ -500,7 +500,8 @@ def test_a_key_that_latin_1_can_hold_may_be_sent_so(tmp_path: Path) -> None:
 def test_a_stranger_is_refused_before_the_upload_is_sent(locked: ScriptedDaemon) -> None:
     for expect in ("", "Expect: 100-continue\r\n"):
         with connected(locked) as client:
-            head = f"Host: localhost\r\n{expect}Content-Type: {FORM}\r\nContent-Length: 3000000000\r\n\r\n"
+            head = f"Host: localhost\r\n{expect}Content-Type: {FORM}\r\n"
+            head += "Content-Length: 3000000000\r\n\r\n"
             client.sendall(f"POST /transcribe HTTP/1.1\r\n{head}".encode())
             assert answer_of(client).status == 401
 

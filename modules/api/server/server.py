@@ -38,9 +38,7 @@ class RequestServer(TcpWSGIServer):
 
     channel_class = RequestChannel
 
-    def __init__(
-        self, policy: RequestPolicy, *args: Any, places: int, **kwargs: Any
-    ) -> None:
+    def __init__(self, policy: RequestPolicy, *args: Any, places: int, **kwargs: Any) -> None:
         self.policy = policy
         self._places = places
         # A few of the places: what those who came just before have sent must be read in between.

@@ -397,7 +397,10 @@ def test_a_silent_resolver_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_refusal_names_what_was_sent_and_what_to_do() -> None:
     door = Admission(an_app(ApiConfig()), ApiConfig())
     for headers, words in (
-        ({"host": "Office.example.com:80"}, ("'office.example.com'", "IP address", "trusted_hosts")),
+        (
+            {"host": "Office.example.com:80"},
+            ("'office.example.com'", "IP address", "trusted_hosts"),
+        ),
         ({"host": "box", "origin": "http://a.example"}, ("'http://a.example'", "'box'", "proxy")),
         ({"host": "bo x"}, ("'bo x'",)),
     ):

@@ -688,6 +688,19 @@ def test_an_end_that_a_crash_kept_silent_is_told_at_the_start(bench: Bench) -> N
     ]
 
 
+def test_a_job_calls_twenty_addresses_and_no_more(bench: Bench) -> None:
+    bench.put()
+    for number in range(20):
+        bench.submit("talk.mp3", callback_urls=(f"http://example.org/{number}",))
+    with pytest.raises(TranscriberError, match="at most 20") as caught:
+        bench.submit("talk.mp3", callback_urls=("http://example.org/20",))
+    assert caught.value.code == "too_many_callbacks"
+    again = bench.submit("talk.mp3", callback_urls=("http://example.org/7",))
+    assert again
+    assert len(again.job.callback_urls) == 20
+    assert bench.submit("talk.mp3"), "who wants no call is not concerned"
+
+
 def test_what_was_ordered_comes_back_with_its_settings(bench: Bench) -> None:
     bench.put()
     wishes = {"language": "en"}
