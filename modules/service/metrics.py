@@ -95,9 +95,7 @@ class Metrics:
         self._callbacks = Counter(
             "transcriber_callbacks", "Callbacks, by outcome.", ["outcome"], registry=registry
         )
-        self._wrong_keys = Counter(
-            "transcriber_wrong_keys", "Requests with a wrong key or password.", registry=registry
-        )
+        self._wrong_keys = Counter("transcriber_wrong_keys", "Wrong keys.", registry=registry)
         self._begin_at_zero()
 
     def _begin_at_zero(self) -> None:

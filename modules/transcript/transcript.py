@@ -89,6 +89,6 @@ def segments_from(result: Mapping[str, Any]) -> list[Segment]:
 
 def _is_possible(segment: Segment) -> bool:
     """Whether its times are those of a recording: in milliseconds they must be numbers too."""
-    timed = (segment, *segment.words)
-    times = [time for each in timed for time in (each.start, each.end) if time is not None]
-    return max(map(abs, times)) <= LONGEST_S
+    spoken = [time for word in segment.words for time in (word.start, word.end)]
+    times = (segment.start, segment.end, *(time for time in spoken if time is not None))
+    return all(abs(time) <= LONGEST_S for time in times)

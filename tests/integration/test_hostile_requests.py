@@ -269,7 +269,7 @@ def test_an_upload_lands_in_the_share_under_its_last_name_or_not_at_all(
     for number, name in enumerate(("../outside/landed{}.mp3", "/tmp/landed{}.mp3")):
         landed = name.format(number)
         form = FORM_START.replace(b"talk.mp3", landed.encode())
-        form += b"y" * 300 + b"\r\n--bb--\r\n"
+        form += b"\xff\xfb\x90\0" * 75 + b"\r\n--bb--\r\n"
         assert ask(guarded, "POST", address, form, {"Content-Type": FORM}).status in (200, 202)
     assert os.listdir(guarded.shared / ".transcriber" / "uploads") == []
     assert not Path("/tmp/landed1.mp3").exists()
@@ -565,7 +565,7 @@ def browsed(with_a_text: ScriptedDaemon) -> Iterator[ScriptedDaemon]:
 def changing() -> list[tuple[str, str, bytes, str]]:
     """Requests that would order, upload, hold up or delete: method, address, body, content type."""
     name = b'{"filename": "talk.mp3"'
-    form = FORM_START.replace(b"talk", b"new") + b"y" * 300 + b"\r\n--bb--\r\n"
+    form = FORM_START.replace(b"talk", b"new") + b"\xff\xfb\x90\0" * 75 + b"\r\n--bb--\r\n"
     return [
         ("POST", "/transcribe", name + b', "force": true}', PLAIN),
         ("POST", "/transcribe", name + b', "callback_url": "https://evil.example/"}', PLAIN),
