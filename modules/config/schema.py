@@ -21,6 +21,7 @@ from pydantic import (
 
 from modules.config.settings import TranscriptionSettings
 from modules.config.types import (
+    DURATION_HOURS_MAX,
     AudioTracks,
     BeamSize,
     ComputeType,
@@ -129,7 +130,7 @@ class ProcessingConfig(_Section):
     cleanup_temp_files: bool = True
     lock_file: FilePath | None = None
     stale_hours: Annotated[float, between(0, 87600)] = 24.0
-    max_duration_hours: Annotated[float, between(0.01, 1000)] = 24.0
+    max_duration_hours: Annotated[float, between(0.01, DURATION_HOURS_MAX)] = 24.0
     worker_memory_mb: Annotated[int, between(256, 1048576)] = 1700
     worker_idle_seconds: Annotated[float, between(0, 604800)] = 0.0
     worker_hang_seconds: Annotated[float, between(0.1, 86400)] = 55.0

@@ -32,6 +32,9 @@ MODEL_SIZES = (
 #: Whisper takes 224 tokens of prompt; more characters than this cannot fit.
 PROMPT_CHARS = 2000
 
+#: The result of a longer recording would be too large to be read again in little memory.
+DURATION_HOURS_MAX = 48
+
 #: More voices than this cannot be distinguished by their sound.
 MAX_SPEAKERS = 20
 

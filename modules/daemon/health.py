@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ KINDS = ("storage", "share", "model", "worker", "events")
 
 #: Less free disk than this is worth a word, in MiB.
 _LOW_DISK_MB = 500
+#: A thread gives a sign of life several times a second, but for one move of a huge recording to
+#: another volume, and one look at 100,000 files of a slow share.
+HANG_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Health:
     executor: Executor
     runner: Runner
     watcher: Watcher
+    #: How long each thread has given no sign of life, in seconds, by its name.
+    silent_s: dict[str, Callable[[], float]] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """The answer of ``/health``; ``status`` unhealthy means that no file can be done now."""
@@ -70,6 +76,9 @@ class Health:
         found = [self.runner.outage.reason] if self.runner.outage.reason else []
         if not self.watcher.available:
             found.append(f"the shared folder is unavailable: {self.watcher.health().problem}")
+        for name, silent_s in self.silent_s.items():
+            if (seconds := silent_s()) > HANG_S:
+                found.append(f"the thread {name} has hung for {seconds:.0f} s")
         return found
 
     def _worse(self) -> list[str]:

@@ -46,12 +46,15 @@ class Housekeeping:
         self._due: dict[str, float] = {}
         self._started = clock.monotonic()
         self.share_replaced = False
+        self._beaten_at = self._started
+        core.health.silent_s["main"] = lambda: self._clock.monotonic() - self._beaten_at
 
     def tick(self, owner: Ownership) -> None:
         """No duty may end the daemon: the folder may come and go.
 
         Raises LockHeldError if another owner took the folder over.
         """
+        self._beaten_at = self._clock.monotonic()
         duties: tuple[Callable[[], None], ...] = (lambda: self._in_the_share(owner), self._respond)
         for duty in duties:
             if not self._core.watcher.available or self.share_replaced:

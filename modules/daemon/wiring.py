@@ -124,6 +124,7 @@ def build_core(
         look_again=watcher.forget,
     )  # fmt: skip
     health = Health(config.shared_directory, scheduler, executor, runner, watcher)
+    health.silent_s.update(runner=lambda: runner.silent_s, watcher=lambda: watcher.silent_s)
     return Core(store, events, scheduler, writer, intake, executor, watcher, runner, health)
 
 
@@ -136,6 +137,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners)
     )
     webhooks = Webhooks(state / "callbacks", config.callbacks, clock, metrics.callback)
+    core.health.silent_s["callbacks"] = lambda: webhooks.silent_s
     uploads = Uploads(
         state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
     )

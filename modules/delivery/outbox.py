@@ -13,6 +13,7 @@ import math
 import os
 import re
 import secrets
+import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,11 +24,13 @@ from modules.clock import Clock, iso
 from modules.errors import StorageError, TranscriberError
 from modules.logger import get_logger
 from modules.storage.atomic import (
+    own_folder,
+    put_aside_unless,
     remove,
     storage_errors,
     sync_folder,
     to_json,
-    write_whole,
+    write_own,
 )
 from modules.storage.safe_open import read_json
 
@@ -36,7 +39,11 @@ log = get_logger("Callbacks")
 #: How many items that were given up are kept, the latest.
 FAILED_KEPT = 1000
 _SUFFIX = ".json"
-_ITEM_BYTES_MAX = 64 * 2**20
+#: A message has the facts of one job, and no text.
+_ITEM_BYTES_MAX = 2**20
+_ITEMS_MAX = 10_000
+_ATTEMPTS_MAX = 1000
+_ADDRESS_CHARS = 2000
 
 
 @dataclass(slots=True)
@@ -105,8 +112,8 @@ class Outbox:
             self._items[item.id] = item
         try:
             with storage_errors(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path(item), content)
+                own_folder(self.folder)
+            write_own(self._path(item), content)
         except StorageError:
             self._forget(item)
             raise
@@ -141,13 +148,13 @@ class Outbox:
 
     def save(self, item: Item) -> None:
         """Write down how often it was tried, and why it failed. Raises StorageError."""
-        write_whole(self._path(item), item.content())
+        write_own(self._path(item), item.content())
 
     def give_up(self, item: Item) -> Path:
         """Move it to ``failed/``, whose path is the answer. Raises StorageError."""
         path, failed = self._path(item), self.folder / "failed"
         with storage_errors(failed):
-            failed.mkdir(exist_ok=True)
+            own_folder(failed)
             path.replace(failed / path.name)
         sync_folder(failed)
         _keep_latest(failed, FAILED_KEPT)
@@ -159,13 +166,14 @@ class Outbox:
     def _load(self) -> None:
         """Learn what an earlier run left; all of it is due at once. Raises StorageError."""
         try:
-            with storage_errors(self.folder), os.scandir(self.folder) as listed:
-                names = [e.name for e in listed if e.is_file(follow_symlinks=False)]
+            with storage_errors(self.folder):
+                put_aside_unless(self.folder, stat.S_ISDIR)  # nor is a link to a folder ours
+                names = self._listed()
         except StorageError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
             names = []
-        found = [self._read(self.folder / n) for n in names if n.endswith(_SUFFIX)]
+        found = [self._read(self.folder / n) for n in names]
         left = [item for item in found if item is not None]
         for item in left:
             item.due_s = self._clock.monotonic()
@@ -174,6 +182,12 @@ class Outbox:
         self._is_loaded = True
         if left:
             log.info("%d callbacks of an earlier run are sent now", len(left))
+
+    def _listed(self) -> list[str]:
+        """The files of items; of more than ``_ITEMS_MAX`` some wait for the next start."""
+        with os.scandir(self.folder) as listed:
+            files = (e.name for e in listed if e.is_file(follow_symlinks=False))
+            return list(itertools.islice((n for n in files if n.endswith(_SUFFIX)), _ITEMS_MAX))
 
     def _read(self, path: Path) -> Item | None:
         """The item in a file; None for our own new ones and for unusable ones."""
@@ -211,6 +225,10 @@ def _item_in(path: Path) -> Item:
         attempts=max(0, _checked(found, "attempts", int)),
         error=error if isinstance(error, str) else None,
     )
+    if len(item.target) > _ADDRESS_CHARS or len(item.created) > 64:
+        raise TranscriberError("corrupt_sidecar", "url or creation_time is too long")
+    if item.attempts > _ATTEMPTS_MAX:
+        raise TranscriberError("corrupt_sidecar", "attempts is too large")
     if found.get("id") != item.id or not re.fullmatch(r"[\w-]{1,100}", item.id, re.ASCII):
         raise TranscriberError("corrupt_sidecar", "the id inside is not the file's name")
     try:

@@ -98,6 +98,11 @@ class Webhooks:
         self._outbox.put(url, payload, key)
         self._loop.wake()
 
+    @property
+    def silent_s(self) -> float:
+        """How long the thread has given no sign of life."""
+        return self._loop.silent_s
+
     def start(self) -> None:
         """Send in a thread of our own, beginning with what an earlier run left."""
         self._loop.start()

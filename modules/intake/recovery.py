@@ -10,7 +10,7 @@ from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError
 from modules.jobs.backoff import between_attempts
-from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
+from modules.jobs.job import WENT_DOWN, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
@@ -19,6 +19,11 @@ from modules.recordings.state import moment
 from modules.recordings.store import RecordingStore
 
 log = get_logger("Intake")
+
+#: What an attempt must have gained, in seconds of sound, if it is not to count as the program goes
+#: down under it; and how often that may happen before the recording is given up.
+WORTH_A_DEATH_S = 60.0
+DEATHS_MAX = 3
 
 
 class JobRecovery:
@@ -132,7 +137,8 @@ class JobRecovery:
         last = job.attempts[-1] if job.attempts else None
         if last and last.status == "processing":
             done_s = self._files.states.read_checkpoint(job).chunks.position_s
-            job = self._close_attempt(job, gained=done_s > last.start_position_seconds)
+            gained_s = done_s - last.start_position_seconds
+            job = self._close_attempt(job, gained_s >= WORTH_A_DEATH_S)
         if job.source is not None and self._files.folder.is_still(job.name, job.source):
             log.info("%s: taken up again, %d%% done", job.name, job.progress.percentage)
             self._scheduler.submit(self._with_rest_of_backoff(job))
@@ -166,15 +172,19 @@ class JobRecovery:
         return job.at_start(Status.WAITING).evolve(not_before=not_before)
 
     def _close_attempt(self, job: Job, gained: bool) -> Job:
-        """An attempt that was found open counts only if it had gained no checkpoint."""
+        """An attempt that was found open counts unless it had gained enough.
+
+        A recording that hands over a little each time before it takes the program down would
+        otherwise never be found guilty.
+        """
         now = self._clock.utc_now()
         if gained:
             return job.close_attempt("interrupted", now)
         number = job.attempt_number
-        final = number >= self._config.processing.max_retry_attempts
+        final = number >= self._config.processing.max_retry_attempts or job.deaths + 1 >= DEATHS_MAX
         error = ErrorInfo(
-            code="interrupted_before_progress",
-            message="The program or the machine went down before the first piece was finished.",
+            code=WENT_DOWN,
+            message=f"The program or the machine went down before {WORTH_A_DEATH_S:g} s were done.",
             timestamp=iso(now),
             attempt=number,
             retry_after=None if final else 0.0,

@@ -14,7 +14,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.intake.new_job import job_of_request, no_recording
 from modules.intake.recovery import JobRecovery
 from modules.intake.request import CheckedRequest, TranscriptionRequest
-from modules.jobs.job import Cause, Job, Priority, Status
+from modules.jobs.job import ADDRESSES_MAX, Cause, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_from_json
 from modules.recordings.state_writer import StateWriter
@@ -36,10 +36,6 @@ class Removed:
     deleted: tuple[str, ...]
     interrupted: bool
     dequeued: bool
-
-
-#: So many addresses get the message about one job.
-CALLBACKS_MAX = 20
 
 
 class Requests:
@@ -243,10 +239,10 @@ class Requests:
 
 
 def _require_few_callbacks(request: TranscriptionRequest, known: Job) -> None:
-    if len({*known.callback_urls, *request.callback_urls}) > CALLBACKS_MAX:
+    if len({*known.callback_urls, *request.callback_urls}) > ADDRESSES_MAX:
         raise TranscriberError(
             "too_many_callbacks",
-            f"callback_url: at most {CALLBACKS_MAX} addresses are called about {request.name!r}, "
+            f"callback_url: at most {ADDRESSES_MAX} addresses are called about {request.name!r}, "
             f"got one more: {request.callback_urls[0]!r}.",
             remedy="Use an address that is called anyway, or GET /result when it is done.",
         )

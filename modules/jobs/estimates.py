@@ -12,7 +12,7 @@ from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import StorageError
 from modules.jobs.job import Job, Status
 from modules.logger import get_logger
-from modules.storage.atomic import to_json, write_whole
+from modules.storage.atomic import to_json, write_own
 from modules.storage.safe_open import read_regular
 
 log = get_logger("Estimates")
@@ -145,7 +145,7 @@ class Estimates:
             return
         learned = _Learned(speeds=self._speeds, byte_rates=self._byte_rates)
         try:
-            write_whole(self._path, to_json(learned.model_dump()))
+            write_own(self._path, to_json(learned.model_dump()))
         except StorageError as error:
             log.debug("The estimates were not saved: %s", error)
 

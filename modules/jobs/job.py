@@ -19,6 +19,14 @@ from modules.jobs.source import FileIdentity
 
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
+#: How many addresses one job calls when it ends, and how many clients it remembers, the latest.
+ADDRESSES_MAX = 20
+CLIENTS_MAX = 1000
+#: Longer than any recording or attempt, so that sums of such times stay numbers.
+SECONDS_MAX = 1e9
+
+#: The error code of an attempt under which the whole program went down.
+WENT_DOWN = "interrupted_before_progress"
 #: The error code of a job that waits because more bytes may mend what failed.
 MAY_BE_GROWING = "may_be_growing"
 
@@ -84,12 +92,12 @@ class Priority(IntEnum):
 class ErrorInfo(Frozen):
     """One failure, as ``.in_progress`` and the API show it. ``retry_after`` in seconds."""
 
-    code: str
+    code: str = Field(max_length=100)
     message: str
     details: str | None = None
-    timestamp: str
-    attempt: int
-    retry_after: float | None = None
+    timestamp: str = Field(max_length=64)
+    attempt: int = Field(ge=0, le=1000)
+    retry_after: float | None = Field(default=None, ge=0, le=SECONDS_MAX)
 
 
 Stage = Literal["queued", "loading_model", "processing_audio", "generating_text"]
@@ -105,15 +113,15 @@ class Progress(Frozen):
 class Attempt(Frozen):
     """One try. An interrupted one (pause, urgent job, shutdown) is reopened, never counted."""
 
-    attempt_number: int
-    start_time: str
-    end_time: str | None = None
+    attempt_number: int = Field(ge=1, le=1000)
+    start_time: str = Field(max_length=64)
+    end_time: str | None = Field(default=None, max_length=64)
     status: Literal["processing", "completed", "failed", "interrupted"] = "processing"
     continue_processing: bool = True
     error: ErrorInfo | None = None
     progress_info: Progress = Progress()
-    start_position_seconds: float = 0.0
-    running_seconds: float = 0.0
+    start_position_seconds: float = Field(default=0.0, ge=0, le=SECONDS_MAX)
+    running_seconds: float = Field(default=0.0, ge=0, le=SECONDS_MAX)
 
 
 @dataclass(frozen=True)
@@ -155,6 +163,11 @@ class Job:
     @property
     def _failures(self) -> int:
         return sum(attempt.status == "failed" for attempt in self.attempts)
+
+    @property
+    def deaths(self) -> int:
+        """Attempts under which the program went down, with nothing to show for it."""
+        return sum(a.error is not None and a.error.code == WENT_DOWN for a in self.attempts)
 
     @property
     def finished(self) -> bool:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from modules.clock import Clock
-from modules.jobs.job import Cause, Job, Priority, Progress, Stage, Status
+from modules.jobs.job import CLIENTS_MAX, Cause, Job, Priority, Progress, Stage, Status
 from modules.jobs.ready_queue import ReadyQueue, turn
 from modules.logger import get_logger
 
@@ -246,7 +246,7 @@ class Scheduler:
 
     def _joined(self, known: Job, asked: Job) -> Job:
         changes: dict[str, Any] = {
-            "clients": known.clients + tuple(c for c in asked.clients if c not in known.clients),
+            "clients": tuple(dict.fromkeys(known.clients + asked.clients))[-CLIENTS_MAX:],
             "callback_urls": tuple(dict.fromkeys(known.callback_urls + asked.callback_urls)),
             "uploaded": known.uploaded or asked.uploaded,
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from modules.config.settings import Frozen
 
 #: What a fingerprint covers at each end of a file.
@@ -11,9 +13,9 @@ FINGERPRINT_BYTES = 2**20
 class FileIdentity(Frozen):
     """Which bytes a job is about. ``fingerprint``: SHA-256 of size, first and last MiB."""
 
-    size: int
-    mtime_ns: int
-    fingerprint: str
+    size: int = Field(ge=0, lt=2**63)
+    mtime_ns: int = Field(ge=-(2**63), lt=2**63)
+    fingerprint: str = Field(max_length=128)
 
     def same_as(self, other: FileIdentity) -> bool:
         """The same file if size and mtime are; if only mtime differs, the fingerprint decides."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 
@@ -25,6 +26,7 @@ class ThreadLoop:
         burst_s: float = 0.0,
         on_end: Callable[[], None] = lambda: None,
         daemon: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._tick = tick
@@ -36,6 +38,20 @@ class ThreadLoop:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._monotonic = monotonic
+        #: When the tick that runs began, or last said that it lives.
+        self._beaten_at: float | None = None
+
+    @property
+    def silent_s(self) -> float:
+        """How long the tick that runs has given no sign of life; 0 between two ticks."""
+        beaten_at = self._beaten_at
+        return 0.0 if beaten_at is None else max(0.0, self._monotonic() - beaten_at)
+
+    def beat(self) -> None:
+        """For a tick that takes long: it lives. Called by the thread itself."""
+        if self._beaten_at is not None:
+            self._beaten_at = self._monotonic()
 
     @property
     def stopping(self) -> bool:
@@ -81,8 +97,11 @@ class ThreadLoop:
 
     def tick_safely(self) -> float:
         """One tick; after an unexpected error the pause that it costs."""
+        self._beaten_at = self._monotonic()
         try:
             return self._tick()
         except Exception:  # noqa: BLE001 # it is logged: one error must not end the thread's work for good
             self._on_error()
             return self._failure_pause_s
+        finally:
+            self._beaten_at = None

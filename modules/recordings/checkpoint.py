@@ -15,12 +15,16 @@ from pydantic import ValidationError
 from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import StorageError
 from modules.jobs.source import FileIdentity
+from modules.recordings.sidecars import RESULT_BYTES_MAX
 from modules.storage.atomic import storage_errors
 from modules.storage.safe_open import open_regular
 from modules.transcript.model import Chunk
 
 #: A longer line is no chunk of ours; what follows it is left out, too.
-_LINE_BYTES_MAX = 64 * 2**20
+_LINE_BYTES_MAX = 4 * 2**20
+#: More than a recording of the longest kind has; what follows is left out.
+_FILE_BYTES_MAX = RESULT_BYTES_MAX
+_CHUNKS_MAX = 100_000
 
 
 class Header(Frozen):
@@ -84,7 +88,9 @@ def _read(lines: Iterable[bytes], header: Header) -> Checkpoint:
     if not _belongs(first, header):
         return Checkpoint()
     chunks, size = Chunks(), len(first)
-    for line in whole:
+    for line in itertools.islice(whole, _CHUNKS_MAX):
+        if size + len(line) > _FILE_BYTES_MAX:
+            break
         try:
             chunks.append(Chunk.model_validate_json(line))
         except ValidationError:

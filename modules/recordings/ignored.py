@@ -5,23 +5,28 @@ What is known of them is kept in ``.transcriber/``, and never beside somebody's 
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import stat
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from modules.errors import StorageError, TranscriberError
 from modules.logger import get_logger
+from modules.recordings.names import is_recording
 from modules.recordings.shared_folder import SharedFolder
 from modules.storage import file_kind
-from modules.storage.atomic import parse_json, storage_errors, write_whole
-from modules.storage.safe_open import read_regular
+from modules.storage.atomic import parse_json, put_aside_unless, storage_errors, write_own
+from modules.storage.safe_open import NOT_OURS, append_regular, read_regular
 
 log = get_logger("FileManager")
 
 #: One line a file; more than this is not read.
-_BYTES_MAX = 64 * 2**20
+_BYTES_MAX = 16 * 2**20
+
+_KIND_CHARS = 200
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,10 @@ class IgnoredFiles:
             known = self._known()
             if known.get(name) == entry:
                 return
-            with storage_errors(self._path), self._path.open("ab") as file:
-                file.write(_line(name, entry))
+            with storage_errors(self._path):
+                put_aside_unless(self._path, stat.S_ISREG)
+                with append_regular(self._path) as file:
+                    file.write(_line(name, entry))
             known[name] = entry
         log.info("%s is no recording and stays where it is: it is %s", name, kind)
 
@@ -118,7 +125,7 @@ class IgnoredFiles:
             known = self._known()
             left = {n: e for n, e in known.items() if self._seen(n, e.kind) == e}
             if len(left) < len(known):
-                write_whole(self._path, b"".join(_line(n, e) for n, e in left.items()))
+                write_own(self._path, b"".join(_line(n, e) for n, e in left.items()))
                 self._entries = left
 
 
@@ -130,12 +137,19 @@ def _read(path: Path) -> dict[str, _Entry]:
             content = read_regular(path, _BYTES_MAX)
         except FileNotFoundError:
             return {}
-    for line in content.splitlines():
+        except OSError as error:
+            if error.errno not in NOT_OURS:
+                raise
+            aside = put_aside_unless(path, lambda mode: False)
+            log.warning("%s was set aside as %s (%s)", path, aside, error)
+            return {}
+    for line in io.BytesIO(content):
         try:
             found = parse_json(line, path.name)
-            entry = _Entry(int(found["size"]), int(found["mtime_ns"]), str(found["kind"]))
-            entries[str(found["filename"])] = entry
-        except (TranscriberError, KeyError, TypeError, ValueError):
+            kind, name = str(found["kind"]), str(found["filename"])
+            if len(kind) <= _KIND_CHARS and is_recording(name):
+                entries[name] = _Entry(int(found["size"]), int(found["mtime_ns"]), kind)
+        except (TranscriberError, KeyError, TypeError, ValueError, OverflowError):
             continue
     return entries
 

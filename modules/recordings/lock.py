@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,13 +18,14 @@ from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
 from modules.recordings.names import STATE_FOLDER
-from modules.storage.atomic import remove, to_json, write_whole
+from modules.storage.atomic import put_aside_unless, remove, to_json, write_own
 from modules.storage.safe_open import read_json
 
 #: How often the owner says that it lives, and after how long its note is no longer believed.
 HEARTBEAT_S = 10.0
 _BELIEVED = timedelta(seconds=60)
 _PATIENCE_S = 1.0
+_MODE = 0o600
 _NOTE_BYTES_MAX = 64 * 1024
 
 
@@ -47,7 +49,7 @@ class Ownership:
         self._clock = clock
         self._role = role
         # Not at once: who only looks whether it is held, holds it for an instant.
-        self._lock = FileLock(lock_path(config), timeout=_PATIENCE_S, mode=0o644)
+        self._lock = FileLock(lock_path(config), timeout=_PATIENCE_S, mode=_MODE)
         self._since = self._beaten = clock.utc_now()
 
     def __enter__(self) -> Ownership:
@@ -57,6 +59,7 @@ class Ownership:
             raise LockHeldError("lock_held", f"{_describe(note)} works on this folder already.")
         try:
             lock_path(self._config).parent.mkdir(parents=True, exist_ok=True)
+            self._make_room()
             self._lock.acquire()
         except Timeout:
             note = read_note(self._config)
@@ -74,6 +77,18 @@ class Ownership:
         with contextlib.suppress(StorageError):
             self.beat()
         return self
+
+    def _make_room(self) -> None:
+        """What lies under the name of the lock is a file that only we may open.
+
+        Anybody who may open a lock may hold it. Raises OSError.
+        """
+        path = lock_path(self._config)
+        if path.parent == note_path(self._config).parent:
+            put_aside_unless(path, stat.S_ISREG)
+        # Of an earlier version, or copied; some shares know no modes.
+        with contextlib.suppress(OSError):
+            os.chmod(path, _MODE, follow_symlinks=False)
 
     def __exit__(self, *_: object) -> None:
         note = read_note(self._config)
@@ -104,7 +119,7 @@ class Ownership:
             "since": iso(self._since),
             "heartbeat": iso(now),
         }
-        write_whole(note_path(self._config), to_json(note))
+        write_own(note_path(self._config), to_json(note))
         self._beaten = now
 
 
@@ -132,11 +147,23 @@ def holder(config: Config) -> str | None:
 def foreign_whisperx() -> list[int]:
     """Process ids of ``whisperx`` commands that are not ours."""
     found = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        words = process.info["cmdline"] or []
-        if _is_whisperx(words):
-            found.append(int(process.info["pid"]))
+    for process in psutil.process_iter(["pid", "cmdline", "uids", "exe"]):
+        info = process.info
+        if _counts(info["uids"], info["exe"]) and _is_whisperx(info["cmdline"] or []):
+            found.append(int(info["pid"]))
     return found
+
+
+def _counts(uids: Any, exe: str | None) -> bool:
+    """Whether a process is ours or root's, and no other program that only bears the name.
+
+    Any user of the machine can call a process whatever they like. What root runs is not shown to
+    others, and believed.
+    """
+    if uids is None or uids.real not in (0, os.getuid()):
+        return False
+    program = os.path.basename(exe or "")
+    return not program or program.startswith("python") or program == "whisperx"
 
 
 def _is_whisperx(words: Sequence[str]) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 from modules.errors import StorageError, TranscriberError
 from modules.recordings.names import is_recording
 from modules.recordings.sidecars import ERROR_TEXT_BYTES_MAX, STATE_BYTES_MAX, RecordingPaths
+from modules.recordings.state import shown
 from modules.storage.atomic import (
     remove,
     storage_errors,
     to_json,
-    write_whole,
+    write_own,
 )
 from modules.storage.safe_open import read_json, read_regular
 from modules.storage.transfer import (
@@ -28,6 +28,7 @@ from modules.storage.transfer import (
     take_along,
     transfer,
 )
+from modules.storage.tree import files_below
 
 
 def move(
@@ -48,8 +49,8 @@ def move(
     """
     target = _target(shared, manual, name, str(state["job_id"]))
     here, there = RecordingPaths(name), RecordingPaths(target)
-    write_whole(manual / there.error_text, explanation.encode(errors="replace"))
-    write_whole(manual / there.state, to_json(state | {"filename": target}))
+    write_own(manual / there.error_text, explanation.encode(errors="replace"))
+    write_own(manual / there.state, to_json(state | {"filename": target}))
     belongings = {output: _renamed(output, name, target) for output in outputs}
     # The result after what it lists, or a repeated move would not know of that.
     belongings |= {
@@ -96,10 +97,7 @@ class Failure:
 def listing(manual: Path) -> list[Failure]:
     """Every recording in ``manual/``, by name. Raises StorageError."""
     with storage_errors(manual):
-        names = []
-        for folder, _, files in os.walk(manual):
-            inside = Path(folder).relative_to(manual)
-            names += [(inside / f).as_posix() for f in files if is_recording(f)]
+        names = [name for name in files_below(manual) if is_recording(name.rpartition("/")[2])]
     found = (failure(manual, name) for name in sorted(names))
     return [each for each in found if each]
 
@@ -109,7 +107,7 @@ def failure(manual: Path, name: str) -> Failure | None:
     state: dict[str, Any] = {}
     explanation = None
     with contextlib.suppress(StorageError):
-        state = state_of(manual, name)
+        state = shown(state_of(manual, name))
     with contextlib.suppress(OSError):
         text = read_regular(manual / RecordingPaths(name).error_text, ERROR_TEXT_BYTES_MAX)
         explanation = text.decode("utf-8", "replace")

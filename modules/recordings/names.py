@@ -9,6 +9,10 @@ import os
 import re
 
 from modules.config.media_types import ENDINGS
+from modules.storage.tree import DEPTH_MAX
+
+#: A path may have so many bytes, and so never more characters.
+NAME_CHARS = 4096
 
 #: Our own folder inside the share: lock, owner's note, pause flag, uploads in flight.
 STATE_FOLDER = ".transcriber"
@@ -64,6 +68,8 @@ def is_recording(name: str) -> bool:
     Syncthing's conflict copies (``talk.sync-conflict-20240101-….mp3``) are: they hold sound that
     stands nowhere else. Our own files never are: none ends in a media extension.
     """
+    if len(name) > NAME_CHARS or name.count("/") >= DEPTH_MAX:
+        return False  # no file system has it, or nobody looks so deep
     folder, slash, last = name.rpartition("/")
     if len(name) > _PATH_BYTES:
         return False
@@ -76,7 +82,7 @@ def is_recording(name: str) -> bool:
 
 def is_visible_folder(name: str) -> bool:
     """Whether recordings in this subfolder, given relative to the share, are looked at."""
-    return all(
+    return name.count("/") < DEPTH_MAX and all(
         part and not is_temporary(part) and part.lower() not in SYSTEM_FOLDERS
         for part in name.split("/")
     )

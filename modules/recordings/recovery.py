@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,16 @@ from modules.recordings.sidecars import (
     recording_of,
 )
 from modules.recordings.state import job_from_json
-from modules.storage.atomic import TEMPORARY_PREFIX, remove, storage_errors
+from modules.storage.atomic import (
+    TEMPORARY_PREFIX,
+    own_folder,
+    put_aside_unless,
+    remove,
+    storage_errors,
+)
 from modules.storage.safe_open import read_json
 from modules.storage.transfer import is_regular
+from modules.storage.tree import files_below
 
 log = get_logger("FileManager")
 
@@ -53,7 +61,7 @@ class Recovery:
         """
         found = []
         with storage_errors(self._folder.state):
-            leftovers = [*self._manual.rglob("*"), *self._folder.state.rglob("*")]
+            leftovers = [r / n for r in (self._manual, self._folder.state) for n in files_below(r)]
         for left in leftovers:
             if left.name.startswith(TEMPORARY_PREFIX):
                 remove(left)
@@ -135,7 +143,8 @@ class Recovery:
         except (TranscriberError, ValueError) as error:
             aside = self._folder.state / "corrupt" / path.name
             with storage_errors(aside):
-                aside.parent.mkdir(exist_ok=True)
+                own_folder(aside.parent)
+                put_aside_unless(aside, stat.S_ISREG)
                 os.replace(path, aside)
             log.warning("%s was set aside as %s (%s)", sidecar, aside, error)
             return []

@@ -23,10 +23,21 @@ from modules.recordings.sidecars import (
     own_outputs,
     stem_of,
 )
+from modules.recordings.state import is_job_id
 from modules.storage.atomic import storage_errors
 from modules.storage.safe_open import read_json
 
 log = get_logger("FileManager")
+
+_FORMS: dict[str, type] = {
+    "source": dict,
+    "outputs": list,
+    "settings": dict,
+    "metadata": dict,
+    "processing_stats": dict,
+    "transcription": dict,
+    "processing_start": str,
+}
 
 
 class _Stats(BaseModel):
@@ -109,7 +120,7 @@ def result_in(root: Path, name: str) -> dict[str, Any] | None:
         try:
             if not has_real_folders(root, name) or not stat.S_ISREG(path.lstat().st_mode):
                 return None
-            found = read_json(path, RESULT_BYTES_MAX)
+            found = _checked(read_json(path, RESULT_BYTES_MAX))
             _Result.model_validate(found)
             return found
         except (FileNotFoundError, NotADirectoryError):
@@ -121,6 +132,17 @@ def result_in(root: Path, name: str) -> dict[str, Any] | None:
             wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
             log.warning("%s cannot be used (wrong kind of value: %s)", path.name, wrong)
             return None
+
+
+def _checked(result: dict[str, Any]) -> dict[str, Any]:
+    """What the program relies on has its form. Raises TranscriberError ``corrupt_sidecar``."""
+    job_id = result.get("job_id")
+    if job_id is not None and not is_job_id(job_id):
+        raise TranscriberError("corrupt_sidecar", "job_id is no id of a job")
+    for key, kind in _FORMS.items():
+        if not isinstance(result.get(key), kind | None):
+            raise TranscriberError("corrupt_sidecar", f"{key} is of another kind")
+    return result
 
 
 def outputs_in(root: Path, name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from modules.errors import StorageError
 from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
 from modules.recordings.names import STATE_FOLDER
 from modules.storage import transfer
-from modules.storage.atomic import remove, storage_errors, write_whole
+from modules.storage.atomic import remove, storage_errors, write_own
 from modules.storage.safe_open import open_regular
 
 #: With less room than this the state of a job and its texts could not be written.
@@ -50,7 +50,7 @@ class SharedFolder:
         self.require()
         # Even a full disk has room for an empty file.
         probe = self.state / "writable"
-        write_whole(probe, bytes(_PROBE_BYTES))
+        write_own(probe, bytes(_PROBE_BYTES))
         remove(probe)
 
     def remember(self) -> None:

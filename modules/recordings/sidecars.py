@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modules.config.types import FORMATS
+from modules.config.types import DURATION_HOURS_MAX, FORMATS
 from modules.storage.transfer import NAME_MAX
 
 IN_PROGRESS = ".in_progress"
@@ -19,9 +19,10 @@ ERROR_TEXT = ".error.txt"
 SETTINGS = ".settings.yaml"
 
 #: What is read of a sidecar at most; others may have written it. A result holds every word with its
-#: times, some 1.5 MB for an hour.
-RESULT_BYTES_MAX = 256 * 2**20
-STATE_BYTES_MAX = 16 * 2**20
+#: times, up to 3 MB for an hour. By the longest recording that can be configured, not by the one
+#: that is: a result must stay readable when the configuration changes.
+RESULT_BYTES_MAX = max(64, 4 * DURATION_HOURS_MAX) * 2**20
+STATE_BYTES_MAX = 4 * 2**20
 ERROR_TEXT_BYTES_MAX = 2**20
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,29 @@ from modules.clock import iso
 from modules.config.schema import WhisperxConfig
 from modules.config.settings import TranscriptionSettings
 from modules.errors import TranscriberError
-from modules.jobs.job import Attempt, ErrorInfo, Job, Priority, Progress, Status
+from modules.jobs.job import (
+    ADDRESSES_MAX,
+    CLIENTS_MAX,
+    JOB_ID_PATTERN,
+    SECONDS_MAX,
+    Attempt,
+    ErrorInfo,
+    Job,
+    Priority,
+    Progress,
+    Status,
+)
 from modules.jobs.source import FileIdentity
 from modules.recordings.sidecars import IN_PROGRESS, RecordingPaths, own_outputs
+
+#: More attempts than a configuration can allow, and more texts than there are formats and names.
+_ATTEMPTS_MAX = 200
+_OUTPUTS_MAX = 100
+_CLIENT_CHARS = 200
+_ADDRESS_CHARS = 2000
+_REASON_CHARS = 500
+#: Years in which a file of ours may have been written; clocks are wrong, but not by centuries.
+_YEARS = range(1970, 2201)
 
 
 def job_to_json(job: Job) -> dict[str, Any]:
@@ -53,22 +74,23 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
         intermediate = content.get("intermediate") or {}
         return Job(
             name=name,
-            job_id=str(content["job_id"]),
+            job_id=_job_id(content["job_id"]),
             priority=Priority.from_label(content["priority"]),
             settings=_within_limits(TranscriptionSettings.model_validate(content["settings"])),
             source=FileIdentity.model_validate(source) if source else None,
             created=moment(content["creation_time"]),
-            clients=tuple(map(str, content.get("api_clients") or ())),
-            callback_urls=tuple(map(str, content.get("callback_urls") or ())),
+            clients=_texts(content.get("api_clients"), CLIENTS_MAX, _CLIENT_CHARS),
+            callback_urls=_texts(content.get("callback_urls"), ADDRESSES_MAX, _ADDRESS_CHARS),
             uploaded=content.get("uploaded") is True,
-            attempts=tuple(Attempt.model_validate(a) for a in content.get("attempts") or ()),
+            attempts=_attempts(content.get("attempts")),
             progress=Progress.model_validate(content.get("progress_info") or {}),
-            position_s=_finite(intermediate.get("position_seconds") or 0.0),
-            outputs=own_outputs(name, content.get("outputs") or ()),
+            position_s=_seconds(intermediate.get("position_seconds") or 0.0),
+            outputs=own_outputs(name, _listed(content.get("outputs"), _OUTPUTS_MAX)),
             error=ErrorInfo.model_validate(error) if error else None,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as problem:
-        raise TranscriberError("corrupt_sidecar", f"{name}{IN_PROGRESS}: {problem}") from problem
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:
+        why = str(problem)[:_REASON_CHARS]
+        raise TranscriberError("corrupt_sidecar", f"{name}{IN_PROGRESS}: {why}") from problem
 
 
 def _within_limits(settings: TranscriptionSettings) -> TranscriptionSettings:
@@ -78,12 +100,66 @@ def _within_limits(settings: TranscriptionSettings) -> TranscriptionSettings:
 
 
 def moment(text: str) -> datetime:
-    """The instant that one of our files tells, in UTC unless it says else. Raises ValueError."""
+    """The instant that one of our files tells, in UTC. Raises ValueError."""
     found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found.year not in _YEARS:
+        raise ValueError(f"the year {found.year} is not possible")
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _finite(number: Any) -> float:
-    if not math.isfinite(value := float(number)):
-        raise ValueError(f"{number} is not a finite number")
+def shown(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a ``.in_progress`` that is only shown: what has the right form, the rest left out."""
+    return {key: value for key, value in content.items() if key not in _FORMS or _FORMS[key](value)}
+
+
+def is_job_id(value: object) -> bool:
+    """As requests may have it: it becomes part of names of files and of addresses."""
+    return isinstance(value, str) and bool(re.fullmatch(JOB_ID_PATTERN[1:-1], value))
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "job_id": is_job_id,
+    "current_attempt": lambda value: type(value) is int and 0 <= value <= _ATTEMPTS_MAX,
+    "start_time": lambda value: isinstance(value, str) and len(value) <= 64,
+    "priority": lambda value: value in [each.label for each in Priority],
+    "settings": lambda value: isinstance(value, dict),
+    "error": lambda value: isinstance(value, dict) and isinstance(value.get("message"), str),
+}
+
+
+def _job_id(value: Any) -> str:
+    if not is_job_id(value):
+        raise ValueError("job_id: must have 1 to 64 letters, digits, hyphens and underscores")
+    return str(value)
+
+
+def _attempts(value: Any) -> tuple[Attempt, ...]:
+    found = tuple(Attempt.model_validate(each) for each in _listed(value, _ATTEMPTS_MAX))
+    for attempt in found:
+        for text in (attempt.start_time, attempt.end_time):
+            if text is not None:
+                moment(text)
+    return found
+
+
+def _listed(value: Any, most: int) -> list[Any]:
+    """A list of at most ``most``; nothing counts as an empty one. Raises ValueError."""
+    value = [] if value is None else value
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError(f"must be a list of at most {most}")
     return value
+
+
+def _texts(value: Any, most: int, chars: int) -> tuple[str, ...]:
+    found = _listed(value, most)
+    if not all(isinstance(each, str) and len(each) <= chars for each in found):
+        raise ValueError(f"must be texts of at most {chars} characters")
+    return tuple(found)
+
+
+def _seconds(number: Any) -> float:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise ValueError("a position must be a number")
+    if not (math.isfinite(number) and 0 <= number <= SECONDS_MAX):
+        raise ValueError(f"{str(number)[:40]} is no position")
+    return float(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from modules.jobs.job import Job
@@ -9,7 +10,7 @@ from modules.recordings import checkpoint
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state import job_to_json
-from modules.storage.atomic import remove, to_json, write_whole
+from modules.storage.atomic import put_aside_unless, remove, storage_errors, to_json, write_own
 
 
 class StateStore:
@@ -22,7 +23,7 @@ class StateStore:
         """Write the job's ``.in_progress``."""
         self._folder.require()
         path = self._folder.at(RecordingPaths(job.name).state)
-        write_whole(path, to_json(job_to_json(job)))
+        write_own(path, to_json(job_to_json(job)))
 
     def drop(self, name: str) -> None:
         """Remove ``.in_progress`` and the checkpoint of a recording."""
@@ -52,6 +53,7 @@ class StateStore:
         if job.source is None:
             return checkpoint.Checkpoint()
         header = checkpoint.Header(settings=job.settings, source=job.source)
+        self._make_room(job.name)
         return checkpoint.read(self.checkpoint_path(job.name), header)
 
     def open_checkpoint(self, job: Job, sound: checkpoint.Checkpoint) -> checkpoint.Writer:
@@ -59,4 +61,11 @@ class StateStore:
         assert job.source is not None
         self._folder.require()
         header = checkpoint.Header(settings=job.settings, source=job.source)
+        self._make_room(job.name)
         return checkpoint.Writer(self.checkpoint_path(job.name), header, sound)
+
+    def _make_room(self, name: str) -> None:
+        """What is no file under the name of a checkpoint is not ours, and must not hold the job."""
+        path = self.checkpoint_path(name)
+        with storage_errors(path):
+            put_aside_unless(path, stat.S_ISREG)

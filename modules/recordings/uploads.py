@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from modules.errors import TranscriberError
-from modules.storage.atomic import TEMPORARY_PREFIX, remove, storage_errors, sync_folder
+from modules.storage.atomic import TEMPORARY_PREFIX, own_folder, remove, storage_errors, sync_folder
 from modules.storage.transfer import names_like
 
 
@@ -34,7 +34,7 @@ class Uploads:
     def prepare(self) -> None:
         """Make the folder, and remove what a crash left in it. Raises StorageError."""
         with storage_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            own_folder(self.folder)
             left = [self.folder / name for name in os.listdir(self.folder)]
         for path in left:
             if path.name.startswith(TEMPORARY_PREFIX):
@@ -42,7 +42,7 @@ class Uploads:
 
     def open(self) -> IO[bytes]:
         """A new file for an upload that begins; its ``name`` is its path."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        own_folder(self.folder)
         path = self.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
         return path.open("x+b")
 

@@ -24,6 +24,9 @@ from modules.runner.unreadable import UnreadableFiles
 
 log = get_logger("Runner")
 
+#: A recording under which the program went down so often is run without another beside it.
+ALONE_AFTER = 2
+
 
 class FailurePolicy:
     """Decides who is to blame, the file or what it depends on, and releases the job accordingly.
@@ -60,7 +63,9 @@ class FailurePolicy:
         self.given_up = 0
 
     def may_prefetch_beside(self, name: str) -> bool:
-        return name not in self._without_prefetch
+        """Not where it must be found out which of two the child, or the program, dies of."""
+        job = self._scheduler.get(name)
+        return name not in self._without_prefetch and (job is None or job.deaths < ALONE_AFTER)
 
     def poll(self) -> None:
         """Wake the files that somebody has made readable."""

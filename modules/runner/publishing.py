@@ -15,7 +15,7 @@ from modules.outputs.segments_json import with_segments
 from modules.recordings.results import Results
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths, stem_of
-from modules.storage.atomic import storage_errors, write_whole
+from modules.storage.atomic import storage_errors, write_own, write_whole
 from modules.storage.safe_open import read_regular
 from modules.storage.transfer import is_taken
 from modules.transcript.model import Segment
@@ -57,7 +57,7 @@ class Publisher:
                 result["outputs"][result["outputs"].index(output)] = name
                 write_whole(self._folder.at(name), content)
         whole = with_segments(result, segments)
-        write_whole(self._folder.at(RecordingPaths(job.name).result), whole)
+        write_own(self._folder.at(RecordingPaths(job.name).result), whole)
         for each in warnings_of(result):
             log.warning("%s: check the text: %s", job.name, sentence(each, "en"))
 

@@ -73,8 +73,14 @@ class Runner:
         self._duty: Callable[[], None] = self._warm
         self._loop = ThreadLoop(
             "runner", self._next_duty, failure_pause_s=HOLD_S, on_end=executor.close, daemon=False,
+            monotonic=clock.monotonic,
             on_error=lambda: log.exception("The runner met an unexpected error and goes on"),
         )  # fmt: skip
+
+    @property
+    def silent_s(self) -> float:
+        """How long the thread has given no sign of life."""
+        return self._loop.silent_s
 
     @property
     def finished(self) -> dict[Status, int]:
@@ -119,6 +125,7 @@ class Runner:
 
     def _poll(self) -> None:
         """Look whether what a person had to do for a waiting file was done."""
+        self._loop.beat()
         self._settings.poll()
         self._failures.poll()
 

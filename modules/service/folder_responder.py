@@ -41,7 +41,7 @@ class FolderResponder:
 
     def tick(self) -> None:
         """Answer every request that lies there. Raises StorageError."""
-        for file in self._mailbox.names():
+        for file in self._mailbox.names((REQUEST, ANSWER)):
             stem, dot, ending = file.partition(".")
             if dot + ending == REQUEST and _ID.fullmatch(stem):
                 self._handle(stem)

@@ -6,17 +6,29 @@ Others can write there: no link is followed, and nothing but small regular files
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modules.errors import TranscriberError
-from modules.storage.atomic import parse_json, remove, storage_errors, to_json, write_whole
+from modules.storage.atomic import (
+    parse_json,
+    put_aside_unless,
+    remove,
+    storage_errors,
+    to_json,
+    write_whole,
+)
 from modules.storage.safe_open import read_regular
 
 LIMIT_BYTES = 64 * 1024
+#: How many messages are read in one look, and how many files are looked at to find the oldest.
+BATCH = 200
+_LISTED_MAX = 5000
 #: What cannot be a message: too large, a link, or not a file at all.
 _NOT_A_MESSAGE = frozenset({errno.EFBIG, errno.ELOOP, errno.EINVAL})
 
@@ -31,19 +43,26 @@ class Mailbox:
     def put(self, name: str, message: Mapping[str, Any]) -> None:
         """Write a message, whole or not at all; the folder is made if it is missing."""
         with storage_errors(self.folder):
+            self._require_own_folder()
             self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / name, to_json(message))
 
-    def names(self) -> list[str]:
-        """The regular files in the folder, oldest first; none where there is no folder."""
+    def names(self, endings: tuple[str, ...], most: int = BATCH) -> list[str]:
+        """The oldest regular files with such names, oldest first; none where there is no folder.
+
+        At most ``most``, out of the first ``_LISTED_MAX`` that are found: the others are for the
+        next look, so that nothing else starves.
+        """
         with storage_errors(self.folder):
+            self._require_own_folder()
             try:
                 with os.scandir(self.folder) as listed:
-                    entries = [e for e in listed if e.is_file(follow_symlinks=False)]
+                    files = (e for e in listed if e.name.endswith(endings))
+                    regular = (e for e in files if e.is_file(follow_symlinks=False))
+                    found = [(_mtime_ns(e), e.name) for e in itertools.islice(regular, _LISTED_MAX)]
             except FileNotFoundError:
                 return []
-            entries.sort(key=lambda e: (e.stat(follow_symlinks=False).st_mtime_ns, e.name))
-        return [entry.name for entry in entries]
+        return [name for _, name in sorted(found)[:most]]
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A message; None if it is not there.
@@ -70,6 +89,10 @@ class Mailbox:
         with storage_errors(self.folder / name):
             return time.time() - (self.folder / name).lstat().st_mtime
 
+    def _require_own_folder(self) -> None:
+        """What is removed here must not be the files of a folder that a link leads to."""
+        put_aside_unless(self.folder, stat.S_ISDIR)
+
     def _content(self, name: str) -> bytes | None:
         path = self.folder / name
         with storage_errors(path):
@@ -81,3 +104,11 @@ class Mailbox:
                 if error.errno not in _NOT_A_MESSAGE:
                     raise
                 raise TranscriberError("corrupt_sidecar", f"{name}: {error.strerror}") from error
+
+
+def _mtime_ns(entry: os.DirEntry[str]) -> int:
+    """When a file was written; 0 if it was removed since it was listed."""
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime_ns
+    except FileNotFoundError:
+        return 0

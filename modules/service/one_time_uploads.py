@@ -24,6 +24,9 @@ from modules.service.waiting import Disconnected
 
 log = get_logger("Uploads")
 
+#: As many clients as may wait.
+_NOTES_MAX = 2000
+
 
 def folder(shared: Path) -> Path:
     return shared / STATE_FOLDER / "unanswered"
@@ -73,7 +76,7 @@ class OneTimeUploads:
     def sweep(self) -> None:
         """Remove what an earlier run did not answer: its clients are gone. Before work begins."""
         try:
-            for note in self._notes.names():
+            for note in self._notes.names((".json",), _NOTES_MAX):
                 self._sweep(note)
         except StorageError as error:
             log.warning("What an earlier run did not answer could not be removed: %s", error)

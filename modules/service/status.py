@@ -149,7 +149,8 @@ class StatusReader:
         if entry is None:
             return View(job_id, "not_found")
         code = code_of_fate(entry.fate)
-        error = ErrorInfo(code=code, message=MESSAGES[code][0], timestamp=entry.when, attempt=1)
+        when, message = entry.when[:64], MESSAGES[code][0]
+        error = ErrorInfo(code=code, message=message, timestamp=when, attempt=1)
         return View(entry.name, "not_found", job_id=job_id, error=error.model_dump())
 
 

@@ -8,7 +8,8 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from modules.errors import StorageError, TranscriberError
 
 #: Temporary files are hidden and short, so that they fit where the final name only just does.
 TEMPORARY_PREFIX = ".~transcriber-"
+
+#: Files up to this size may hold anything; larger ones at most one item in so many bytes.
+_DENSE_BYTES, _ITEM_BYTES = 2**20, 6
 
 _REASONS = {
     errno.ENOSPC: ("disk_full", "The disk is full.", "Make room; work goes on by itself."),
@@ -78,6 +82,13 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
         sync_folder(path.parent)
 
 
+def write_own(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """``write_whole`` for a name that is ours alone: a folder that lies there is moved aside."""
+    with storage_errors(path):
+        put_aside_unless(path, lambda mode: not stat.S_ISDIR(mode))
+    write_whole(path, content)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames in a folder durable; network shares that cannot do it are let off."""
     with contextlib.suppress(OSError):
@@ -93,13 +104,37 @@ def remove(path: Path) -> bool:
     with storage_errors(path):
         try:
             path.unlink()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return False  # a folder is no file of ours
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 return False  # no folder can hold it
             raise
     return True
+
+
+def put_aside_unless(path: Path, is_right: Callable[[int], bool]) -> Path | None:
+    """Move what others placed under one of our names away, unless its mode ``is_right``.
+
+    Returns where it is now; None if nothing was moved. Raises OSError.
+    """
+    try:
+        if is_right(path.lstat().st_mode):
+            return None
+    except FileNotFoundError:
+        return None
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.aside")
+    os.rename(path, aside)
+    return aside
+
+
+def own_folder(path: Path) -> None:
+    """Make a folder that is ours alone; a link or a file in its place is moved aside.
+
+    Raises OSError.
+    """
+    put_aside_unless(path, stat.S_ISDIR)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 #: How deep JSON may be nested; ours is less than ten deep.
@@ -112,6 +147,7 @@ def parse_json(content: bytes, what: str) -> dict[str, Any]:
     Numbers are finite, and it is at most ``DEPTH_MAX`` deep: whatever it holds can be sent on.
     """
     try:
+        _refuse_dense(content)
         value = json.loads(content, parse_constant=_finite, parse_float=_finite)
         if is_deeper(value, DEPTH_MAX):
             raise ValueError(f"nested more than {DEPTH_MAX} deep")
@@ -143,3 +179,14 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is no finite number")
     return number
+
+
+def _refuse_dense(content: bytes) -> None:
+    """Raises ValueError for a large file of brackets: it would take fifty times its size in memory.
+
+    Ours have an item in a dozen bytes at most.
+    """
+    if len(content) > _DENSE_BYTES:
+        items = content.count(b"[") + content.count(b"{") + content.count(b",")
+        if items * _ITEM_BYTES > len(content):
+            raise ValueError("has too many items for its size")

@@ -11,6 +11,9 @@ from typing import IO, Any
 from modules.errors import TranscriberError
 from modules.storage.atomic import parse_json
 
+#: What is no file of ours: a link, a socket, a folder, a device or a FIFO, or far too large.
+NOT_OURS = frozenset({errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.EISDIR, errno.EFBIG})
+
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -45,6 +48,16 @@ def read_regular(path: Path | str, limit_bytes: int, dir_fd: int | None = None) 
     if too_large or len(content) > limit_bytes:  # it may grow while it is read
         raise OSError(errno.EFBIG, f"is larger than {limit_bytes} bytes", os.fspath(path))
     return content
+
+
+def append_regular(path: Path | str) -> IO[bytes]:
+    """A regular file for appending, made if it is missing. Raises OSError as ``descriptor_of``."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.fdopen(os.open(path, flags, 0o644), "ab", buffering=0)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "is not a regular file", os.fspath(path))
+    return file
 
 
 def read_json(path: Path, limit_bytes: int) -> dict[str, Any]:

@@ -95,8 +95,13 @@ class Watcher:
         self._loop = ThreadLoop(
             "watcher", self.tick, burst_s=BURST_S, failure_pause_s=TICK_FAILED_S,
             on_error=lambda: log.exception("Looking at the shared folder failed; going on"),
-            on_end=self.close,
+            on_end=self.close, monotonic=clock.monotonic,
         )  # fmt: skip
+
+    @property
+    def silent_s(self) -> float:
+        """How long the thread has given no sign of life."""
+        return self._loop.silent_s
 
     @property
     def available(self) -> bool:

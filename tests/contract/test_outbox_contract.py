@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -109,11 +111,9 @@ def test_only_the_latest_that_were_given_up_are_kept(
 
 
 def test_what_could_not_be_written_is_no_item(office: Office) -> None:
-    office.folder.parent.mkdir(exist_ok=True)
-    office.folder.write_text("a file has the name of the folder")
-    with pytest.raises(StorageError):
+    full = OSError(errno.ENOSPC, "full")
+    with patch("os.replace", side_effect=full), pytest.raises(StorageError):
         office.outbox.put("there", PAYLOAD)
-    office.folder.unlink()
     assert office.targets() == []
 
 

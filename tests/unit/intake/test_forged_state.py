@@ -12,13 +12,15 @@ from modules.errors import TranscriberError
 from modules.intake.intake import Intake
 from modules.jobs.job import Job, Priority
 from modules.jobs.scheduler import Scheduler
-from modules.recordings.state import job_from_json, job_to_json
+from modules.recordings.state import job_from_json, job_to_json, shown
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.storage.atomic import to_json
 from tests.builders import a_config, a_job
 from tests.fakes import FakeClock
 from tests.submitter import Submitter
+
+ATTEMPT: dict[str, Any] = {"attempt_number": 1, "start_time": "2024-01-01T00:00:00.000Z"}
 
 
 def forged(**settings: Any) -> dict[str, Any]:
@@ -44,6 +46,43 @@ def test_settings_beyond_the_limits_make_no_job(settings: dict[str, Any]) -> Non
     with pytest.raises(TranscriberError) as caught:
         job_from_json("talk.mp3", forged(**settings))
     assert caught.value.code == "corrupt_sidecar"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("job_id", "x" * 2_000_000),
+        ("job_id", "../../outside"),
+        ("job_id", "a\r\nHost: evil"),
+        ("job_id", "a\n"),
+        ("job_id", 5),
+        ("creation_time", "0001-01-01T00:00:00+14:00"),
+        ("creation_time", "9999-12-31T23:59:59-14:00"),
+        ("callback_urls", ["http://example.org/"] * 100_000),
+        ("callback_urls", ["http://example.org/" + "x" * 10_000]),
+        ("callback_urls", "http://example.org/"),
+        ("api_clients", ["a"] * 100_000),
+        ("attempts", [ATTEMPT] * 100_000),
+        ("attempts", [ATTEMPT | {"start_time": "9999-12-31T23:59:59-14:00"}]),
+        ("attempts", [ATTEMPT | {"attempt_number": 10**400}]),
+        ("attempts", [ATTEMPT | {"running_seconds": 1e300}]),
+        ("outputs", ["talk.txt"] * 100_000),
+        ("intermediate", {"position_seconds": 10**400}),
+        ("intermediate", {"position_seconds": -1}),
+        ("intermediate", [1]),
+        ("source", {"size": -1, "mtime_ns": 10**30, "fingerprint": "f"}),
+    ],
+)
+def test_ids_times_and_counts_have_limits_where_they_are_read(key: str, value: Any) -> None:
+    with pytest.raises(TranscriberError) as caught:
+        job_from_json("talk.mp3", forged() | {key: value})
+    assert caught.value.code == "corrupt_sidecar"
+    assert len(str(caught.value)) < 1000
+
+
+def test_what_is_shown_of_a_state_in_manual_has_the_right_form() -> None:
+    content = {"job_id": "../x", "error": [], "start_time": "x" * 100, "priority": "auto_scan"}
+    assert shown(content | {"current_attempt": 10**9}) == {"priority": "auto_scan"}
 
 
 class Bench:

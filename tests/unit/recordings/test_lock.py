@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -199,8 +202,11 @@ def running(*words: str, executable: str = "/bin/sleep") -> Iterator[int]:
             process.kill()
 
 
-def test_a_foreign_whisperx_refuses_the_start(config: Config, clock: FakeClock) -> None:
-    with running("/usr/local/bin/whisperx", "60") as pid:
+def test_a_foreign_whisperx_refuses_the_start(
+    config: Config, clock: FakeClock, tmp_path: Path
+) -> None:
+    program = shutil.copy("/bin/sleep", tmp_path / "whisperx")
+    with running("/usr/local/bin/whisperx", "60", executable=program) as pid:
         assert foreign_whisperx() == [pid]
         with (
             pytest.raises(LockHeldError, match=rf"WhisperX is already running \(PID {pid}\)"),
@@ -208,6 +214,47 @@ def test_a_foreign_whisperx_refuses_the_start(config: Config, clock: FakeClock) 
         ):
             pass
     assert foreign_whisperx() == []
+
+
+def test_a_program_that_only_bears_the_name_refuses_nothing() -> None:
+    with running("/usr/local/bin/whisperx", "60"):
+        assert foreign_whisperx() == []
+
+
+@pytest.mark.parametrize(
+    ("uid", "exe", "counts"),
+    [
+        (os.getuid(), "/usr/bin/python3.11", True),
+        (os.getuid(), "/usr/bin/sleep", False),
+        (0, None, True),
+        (os.getuid() + 1, "/usr/bin/python3.11", False),
+        (os.getuid() + 1, None, False),
+    ],
+)
+def test_only_our_own_processes_and_those_of_root_count(
+    uid: int, exe: str | None, counts: bool
+) -> None:
+    assert lock._counts(SimpleNamespace(real=uid), exe) is counts
+
+
+def test_nobody_else_may_hold_the_lock(config: Config, clock: FakeClock) -> None:
+    lock_path(config).touch(0o644)
+    with Ownership(config, clock, "daemon"):
+        assert stat.S_IMODE(lock_path(config).stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kind", ["link", "FIFO", "folder"])
+def test_what_is_no_file_is_no_lock(config: Config, clock: FakeClock, kind: str) -> None:
+    path = lock_path(config)
+    if kind == "link":
+        path.symlink_to(config.shared_directory / "elsewhere")
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with Ownership(config, clock, "daemon"):
+        assert stat.S_ISREG(path.lstat().st_mode)
+    assert not (config.shared_directory / "elsewhere").exists()
 
 
 @pytest.mark.parametrize(

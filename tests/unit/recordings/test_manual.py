@@ -17,7 +17,7 @@ from modules.jobs.job import ErrorInfo, Job, Status
 from modules.jobs.source import FileIdentity
 from modules.recordings import manual, manual_return
 from modules.recordings.store import RecordingStore
-from modules.storage.atomic import write_whole
+from modules.storage.atomic import write_own
 from tests.builders import NOON, a_job
 
 
@@ -253,10 +253,10 @@ def test_a_recording_that_took_the_name_during_the_move_stays(
     blamed = files.folder.identity("talk.mp3")
 
     def replaced(path: Path, content: bytes) -> None:
-        write_whole(path, content)
+        write_own(path, content)
         (files.folder.path / "talk.mp3").write_bytes(b"another recording")
 
-    monkeypatch.setattr(manual, "write_whole", replaced)
+    monkeypatch.setattr(manual, "write_own", replaced)
     with pytest.raises(StorageError, match="was replaced while it was moved"):
         files.manual.take(given_up(source=blamed), "It did not work.\n")
     assert (files.folder.path / "talk.mp3").read_bytes() == b"another recording"

@@ -12,6 +12,7 @@ import pytest
 from modules.errors import StorageError, TranscriberError
 from modules.intake.request import TranscriptionRequest
 from modules.service import folder_orders
+from modules.service.mailbox import BATCH
 from tests.fakes import FakeClock
 
 
@@ -133,3 +134,37 @@ def test_what_an_order_says(tmp_path: Path) -> None:
     assert content == {
         "filename": "talk.mp3", "client_id": client, "creation_time": "2024-01-01T00:00:00.000Z",
     }  # fmt: skip
+
+
+def test_a_name_of_20000_folders_is_dropped_unread(tmp_path: Path, witness: Witness) -> None:
+    place(tmp_path, "a/" * 20_000 + "talk.mp3")
+    carry_out(tmp_path, witness)
+    assert (witness.taken, left(tmp_path)) == ([], [])
+
+
+def test_orders_of_one_file_are_one(tmp_path: Path, witness: Witness) -> None:
+    first = place(tmp_path, "talk.mp3", 0)
+    for number in range(1, 20):
+        place(tmp_path, "talk.mp3", number)
+    carry_out(tmp_path, witness)
+    assert (witness.taken, left(tmp_path)) == ([("talk.mp3", first)], [])
+
+
+def test_a_flood_of_orders_leaves_time_for_the_rest(tmp_path: Path, witness: Witness) -> None:
+    for number in range(BATCH + 5):
+        place(tmp_path, f"{number}.mp3", number)
+    carry_out(tmp_path, witness)
+    assert (len(witness.taken), len(left(tmp_path))) == (BATCH, 5)
+    carry_out(tmp_path, witness)
+    assert left(tmp_path) == []
+
+
+def test_a_link_in_the_place_of_the_folder_leads_nowhere(tmp_path: Path, witness: Witness) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious.json").write_text('{"filename": "talk.mp3"}')
+    folder_orders.folder(tmp_path).parent.mkdir()
+    folder_orders.folder(tmp_path).symlink_to(elsewhere)
+    carry_out(tmp_path, witness)
+    assert witness.taken == []
+    assert os.listdir(elsewhere) == ["precious.json"]

@@ -25,7 +25,7 @@ def test_a_message_is_read_as_often_as_wanted_and_taken_once(mailbox: Mailbox) -
 
 
 def test_without_a_folder_there_are_no_messages(mailbox: Mailbox) -> None:
-    assert mailbox.names() == []
+    assert mailbox.names((".json",)) == []
     assert mailbox.read("a.json") is None
 
 
@@ -33,7 +33,7 @@ def test_the_oldest_message_comes_first(mailbox: Mailbox) -> None:
     for number, name in enumerate(("b.json", "c.json", "a.json")):
         mailbox.put(name, {})
         os.utime(mailbox.folder / name, (number, number))
-    assert mailbox.names() == ["b.json", "c.json", "a.json"]
+    assert mailbox.names((".json",)) == ["b.json", "c.json", "a.json"]
 
 
 def test_only_small_regular_files_are_messages(mailbox: Mailbox, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_only_small_regular_files_are_messages(mailbox: Mailbox, tmp_path: Path)
     (mailbox.folder / "link.json").symlink_to(tmp_path / "secret.json")
     (mailbox.folder / "folder.json").mkdir()
     os.mkfifo(mailbox.folder / "fifo.json")
-    assert mailbox.names() == ["large.json"]
+    assert mailbox.names((".json",)) == ["large.json"]
     for name in ("large.json", "link.json", "fifo.json", "folder.json"):
         with pytest.raises(TranscriberError) as caught:
             mailbox.read(name)
@@ -54,4 +54,4 @@ def test_a_corrupt_message_that_is_taken_is_removed(mailbox: Mailbox) -> None:
     (mailbox.folder / "a.json").write_bytes(b"{")
     with pytest.raises(TranscriberError):
         mailbox.take("a.json")
-    assert mailbox.names() == []
+    assert mailbox.names((".json",)) == []
