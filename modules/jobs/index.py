@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -16,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from modules.logger import get_logger
+from modules.storage.atomic import put_aside_unless
 
 log = get_logger("Register")
 
 KEPT_ENTRIES = 200_000
 #: A full disk would otherwise say so with every job.
 _COMPLAIN_EVERY_S = 60.0
+#: Ours take milliseconds, and the longest value is a name; a planted file may ask for more.
+_STATEMENT_S = 20.0
+_VALUE_BYTES_MAX = 2**20
 
 #: What only a new file mends. Our statements are fixed, so SQLITE_ERROR means a foreign schema.
 _RUINED = frozenset(
@@ -36,6 +41,8 @@ _SCHEMA = (
     "name BLOB NOT NULL, fate TEXT, noted TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (name, seq)",
 )
+#: A trigger would run with every note.
+_FOREIGN = "SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')"
 _NOTE = "REPLACE INTO jobs (job_id, name, fate, noted) VALUES (?, ?, ?, ?)"
 _FIND = "SELECT job_id, name, fate, noted FROM jobs WHERE job_id = ?"
 _LATEST = "SELECT job_id, name, fate, noted FROM jobs WHERE name = ? ORDER BY seq DESC LIMIT 1"
@@ -77,6 +84,8 @@ class JobIndex:
         self._database: sqlite3.Connection | None = None
         self._closed = False
         self._complain_at = float("-inf")
+        #: When the statement that runs has had its time.
+        self._until = float("inf")
 
     def note(self, job_id: str, name: str, fate: str | None, when: str) -> None:
         """Write down how a job stands, over what was noted of it. ``name``: as ``os.fsdecode``."""
@@ -107,6 +116,7 @@ class JobIndex:
     def _ask(self, statement: str, values: Callable[[], tuple[Any, ...]]) -> list[Any]:
         if self._closed:
             return []
+        self._until = self._monotonic() + _STATEMENT_S
         try:
             return self._run(statement, values())
         except UnicodeEncodeError:
@@ -131,8 +141,14 @@ class JobIndex:
         if self._database is None:
             # Not its parents: a share that is not mounted must not grow folders.
             self._path.parent.mkdir(exist_ok=True)
-            self._database = _open(self._path)
+            for path in (self._path, self._journal):
+                put_aside_unless(path, stat.S_ISREG)
+            self._database = _open(self._path, lambda: self._monotonic() > self._until)
         return self._database
+
+    @property
+    def _journal(self) -> Path:
+        return self._path.with_name(f"{self._path.name}-journal")
 
     def _disconnect(self) -> None:
         if self._database:
@@ -149,7 +165,7 @@ class JobIndex:
     def _discard(self) -> None:
         self._disconnect()
         # With its journal, which would be played back into the new one.
-        for path in (self._path, self._path.with_name(f"{self._path.name}-journal")):
+        for path in (self._path, self._journal):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
@@ -160,18 +176,32 @@ class JobIndex:
             log.warning("The index of jobs %s cannot be used: %s", self._path, error)
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    """A connection without locks: the daemon holds its own, and many shares have none."""
+def _open(path: Path, is_over: Callable[[], bool]) -> sqlite3.Connection:
+    """A connection without locks: the daemon holds its own, and many shares have none.
+
+    ``is_over()``: whether the statement that runs has had its time.
+    """
     database = sqlite3.connect(
         f"{path.as_uri()}?nolock=1", uri=True, isolation_level=None, check_same_thread=False
     )
     try:
+        # Whatever somebody made of the file: no statement runs for ever, no value is huge.
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _VALUE_BYTES_MAX)
+        database.set_progress_handler(is_over, 100_000)
         for statement in _SCHEMA:
             database.execute(statement)
+        if database.execute(_FOREIGN).fetchone():
+            raise _foreign()
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _foreign() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("it holds more than our table")
+    error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
+    return error
 
 
 def _entry(rows: list[Any]) -> Entry | None:

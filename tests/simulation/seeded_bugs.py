@@ -102,8 +102,9 @@ def writes_in_place(patch: pytest.MonkeyPatch) -> None:
         with storage_errors(path), open(path, "wb") as file:
             file.write(content)
 
+    patch.setattr(publishing, "write_whole", write)
     for place in (publishing, state_store):
-        patch.setattr(place, "write_whole", write)
+        patch.setattr(place, "write_own", write)
 
 
 def begins_before_the_attempt_is_written(patch: pytest.MonkeyPatch) -> None:

@@ -161,11 +161,36 @@ def test_what_cannot_be_written_is_said_once_a_minute(
         assert register.find("a")
 
 
-def test_a_folder_in_its_place_is_left_alone(path: Path, register: JobIndex) -> None:
+def test_a_folder_in_its_place_is_moved_aside(path: Path, register: JobIndex) -> None:
     path.mkdir(parents=True)
     register.note("a", "talk.mp3", None, NOON)
-    assert register.find("a") is None
-    assert path.is_dir()
+    assert register.find("a")
+    assert [each.is_dir() for each in path.parent.glob("*.aside")] == [True]
+
+
+def test_a_link_in_its_place_is_not_followed(path: Path, register: JobIndex) -> None:
+    path.parent.mkdir(parents=True)
+    path.symlink_to(path.parent.parent / "elsewhere.sqlite")
+    register.note("a", "talk.mp3", None, NOON)
+    assert register.find("a")
+    assert not (path.parent.parent / "elsewhere.sqlite").exists()
+
+
+def test_a_trigger_in_it_never_runs(path: Path, register: JobIndex) -> None:
+    register.note("a", "talk.mp3", None, NOON)
+    register.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(
+            "CREATE TRIGGER t AFTER INSERT ON jobs BEGIN INSERT INTO jobs (job_id, name, noted) "
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+            "SELECT i, '', '' FROM n; "
+            "END"
+        )
+        database.commit()
+    with closing(JobIndex(path)) as again:
+        again.note("b", "talk.mp3", None, NOON)
+        assert again.find("b")
+        assert again.find("1") is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
