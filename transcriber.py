@@ -13,6 +13,7 @@ from pathlib import Path
 
 from modules.cli import translation
 from modules.cli.parser import build_parser
+from modules.cli.printable import printable, printable_lines
 from modules.cli.shells import message_as_called
 from modules.errors import ConfigError, LockHeldError, ModelError, StorageError, TranscriberError
 
@@ -37,7 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = command(options)
         sys.stdout.flush()
     except TranscriberError as error:
-        print(f"transcriber: {message_as_called(str(error))}", file=sys.stderr)
+        text = f"transcriber: {message_as_called(str(error))}"
+        # The complaints about a configuration have lines of their own.
+        is_long = isinstance(error, ConfigError)
+        print(printable_lines(text) if is_long else printable(text), file=sys.stderr)
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
     except KeyboardInterrupt:
         return 130

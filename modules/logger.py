@@ -12,7 +12,7 @@ from typing import TextIO
 
 #: What would break the line or disguise it: control characters, line separators, marks that turn
 #: the direction of writing, and the surrogates that stand for undecodable bytes in a file name.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 #: Libraries that log every step at INFO or DEBUG; only their warnings concern our reader.
 _TALKATIVE = ("filelock", "urllib3", "waitress", "watchdog", "werkzeug")
@@ -24,7 +24,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def one_line(text: str) -> str:
     r"""The text with unsafe characters spelled out, as in ``\n`` or ``\udcff``."""
-    return _UNSAFE.sub(_escape, text)
+    return UNSAFE.sub(_escape, text)
 
 
 class LineFormatter(logging.Formatter):

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from gettext import gettext as _
 
+from modules.cli.printable import printable
 from modules.cli.shells import message_as_called
 from modules.config.loader import load_config
 from modules.config.schema import Config
 from modules.errors import StorageError
-from modules.logger import one_line, setup_logging
+from modules.logger import setup_logging
 
 
 def configured(options: Namespace, overrides: Mapping[str, str] | None = None) -> Config:
@@ -38,12 +39,12 @@ def require_share(config: Config) -> None:
 
 def say(text: str) -> None:
     """A line for the user; control characters in file names are spelled out."""
-    print(one_line(message_as_called(text)), flush=True)
+    print(printable(message_as_called(text)), flush=True)
 
 
 def complain(text: str) -> None:
     """A line about what went wrong, on stderr."""
-    print(one_line(f"transcriber: {message_as_called(text)}"), file=sys.stderr, flush=True)
+    print(printable(f"transcriber: {message_as_called(text)}"), file=sys.stderr, flush=True)
 
 
 def local_time(moment: datetime | None) -> str:

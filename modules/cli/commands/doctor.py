@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from modules.cli.doctor import check_program
 from modules.cli.doctor.findings import Finding, Level, ok, problem
+from modules.cli.printable import printable
 from modules.cli.shells import message_as_called
 from modules.cli.translation import noted
 
@@ -103,7 +104,9 @@ def line(finding: Finding, coloured: bool = False) -> str:
     if coloured:
         level = f"\x1b[{_COLOURS[finding.level]}m{level}\x1b[0m"
     remedy = f" – {message_as_called(finding.remedy)}" if finding.remedy else ""
-    return f"{level} {finding.subject.ljust(_SUBJECT_WIDTH)} {finding.seen}{remedy}"
+    return (
+        f"{level} {printable(finding.subject.ljust(_SUBJECT_WIDTH) + ' ' + finding.seen + remedy)}"
+    )
 
 
 def _is_coloured() -> bool:

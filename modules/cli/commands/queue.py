@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from gettext import gettext as _
@@ -12,6 +11,7 @@ from modules.cli.commands.status import row_json
 from modules.cli.daemon_status import daemon_runs
 from modules.cli.folder_view.forecast import Waiting, forecast
 from modules.cli.folder_view.report import report
+from modules.cli.printable import printable_json
 from modules.cli.session import complain, configured, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import Clock, SystemClock
@@ -41,7 +41,7 @@ def run(options: Namespace) -> int:
     waiting = forecast(rows, estimates, settings, clock.utc_now(), paused, order)
     if options.json:
         content = {"paused": paused, "queue": [_as_json(each) for each in waiting]}
-        print(json.dumps(content, ensure_ascii=False, indent=2))
+        print(printable_json(content))
     else:
         _show(waiting)
         say(_told(waiting, has_daemon, paused))

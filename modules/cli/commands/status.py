@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from gettext import gettext as _
@@ -12,6 +11,7 @@ from typing import Any
 from modules.cli.daemon_status import Owner, find_owner
 from modules.cli.folder_view.report import Report, report
 from modules.cli.folder_view.rows import Row, State
+from modules.cli.printable import printable_json
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
@@ -34,7 +34,7 @@ def run(options: Namespace) -> int:
         found = report(config, files)
     owner, paused = find_owner(config, clock), files.pause_flag.exists()
     if options.json:
-        print(json.dumps(as_json(found, owner, paused), ensure_ascii=False, indent=2))
+        print(printable_json(as_json(found, owner, paused)))
         return 0
     shown, more = _without_most_ignored(found.rows)
     _show(shown)

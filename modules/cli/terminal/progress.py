@@ -18,8 +18,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from modules.cli.printable import printable
 from modules.cli.session import length
-from modules.logger import one_line
 
 #: Between two lines about one file, in percent.
 _STEP = 10
@@ -38,7 +38,7 @@ class Meter(Protocol):
 def meter(name: str) -> AbstractContextManager[Meter]:
     """A meter for one file; it is taken off the terminal at the end."""
     console = Console(stderr=True)
-    shown = one_line(name)
+    shown = printable(name)
     return _bar(shown, console) if console.is_terminal else _lines(shown)
 
 
@@ -57,7 +57,7 @@ class _Lines:
             self._tell(f"{percent} %")
 
     def _tell(self, text: str) -> None:
-        print(f"{self._name}: {text}", file=sys.stderr, flush=True)
+        print(printable(f"{self._name}: {text}"), file=sys.stderr, flush=True)
 
 
 @contextmanager

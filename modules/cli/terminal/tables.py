@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 
-from modules.logger import one_line
+from modules.cli.printable import printable
 
 #: More rows than this are not worth the seconds that a drawn table takes.
 DRAWN_ROWS = 500
@@ -28,7 +28,7 @@ def show(
     ``right``: the columns set to the right; ``name``: the column of the names, which are never cut.
     ``styles``: of each row's next column, the state.
     """
-    cells = [[one_line(cell) for cell in row] for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     if not cells:
         return
     if sys.stdout.isatty() and len(cells) <= DRAWN_ROWS:

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from modules.cli.folder_view.forecast import Waiting
 from modules.cli.folder_view.rows import Row, State
+from modules.cli.printable import printable
 from modules.cli.session import local_time
 from modules.cli.terminal import wording
 from modules.cli.terminal.tables import GAP, remark_fits
-from modules.logger import one_line
 
 if TYPE_CHECKING:
     from modules.cli.folder_view.snapshot import Snapshot
@@ -33,7 +33,7 @@ def draw(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     """All of the screen; never more lines than it has."""
     if snapshot.problem:
         message = _("The shared folder cannot be read at the moment: {problem}")
-        return Text(message.format(problem=snapshot.problem), style="red")
+        return Text(printable(message.format(problem=snapshot.problem)), style="red")
     ended = [row for row in snapshot.report.rows if row.state in _ENDED]
     ended.sort(key=lambda row: row.when.timestamp() if row.when else 0.0, reverse=True)
     # The sums, two heads, a blank line, and two lines about what has no room.
@@ -41,7 +41,7 @@ def draw(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     upper = min(len(snapshot.waiting), max(room - len(ended), room * 2 // 3))
     message = wording.summary(snapshot.report, snapshot.owner, snapshot.paused)
     parts: list[RenderableType] = [
-        _in_one_line(Text(one_line(message), style="bold")),
+        _in_one_line(Text(printable(message), style="bold")),
         *_open(snapshot.waiting, upper, width),
         Text(),
         *_done(ended, room - upper, width),
@@ -80,7 +80,7 @@ def _open_cells(each: Waiting, roomy: bool) -> list[RenderableType]:
     message = wording.stage_word(row.stage) or wording.state_word(row.state)
     done = row.percentage or 0
     is_begun = bool(done) or row.state is State.PROCESSING
-    cells: list[RenderableType] = [str(each.ahead + 1), Text(one_line(row.name))]
+    cells: list[RenderableType] = [str(each.ahead + 1), Text(printable(row.name))]
     if roomy:
         cells.append(ProgressBar(100, done, width=_BAR_WIDTH) if is_begun else "")
     cells += [str(done) if is_begun else "", Text(message, style=style)]
@@ -92,13 +92,13 @@ def _done(ended: Sequence[Row], room: int, width: int) -> list[RenderableType]:
     if not room or not ended:
         return []
     shown = ended[:room]
-    remarks = [one_line(wording.details(row)) for row in shown]
+    remarks = [printable(wording.details(row)) for row in shown]
     widths = _done_widths(shown, remarks)
     # Below their names where they have no room beside them, if all of the rows are still seen.
     below = not remark_fits(widths, width) and len(ended) + sum(map(bool, remarks)) <= room
     table = _done_table(widths, width, below)
     for row, remark in zip(shown, remarks, strict=True):
-        name = Text(one_line(row.name))
+        name = Text(printable(row.name))
         if below and remark:
             name.append(f"\n  {remark}", style="dim")
         style = wording.COLOURS.get(row.state, "")
@@ -114,7 +114,7 @@ def _done_widths(rows: Sequence[Row], remarks: Sequence[str]) -> list[int]:
     words = [
         [_("WHEN"), *(local_time(row.when) for row in rows)],
         [_("STATE"), *(wording.state_word(row.state) for row in rows)],
-        [_("NAME"), *(one_line(row.name) for row in rows)],
+        [_("NAME"), *(printable(row.name) for row in rows)],
         remarks,
     ]
     return [max((cell_len(word) for word in column), default=0) for column in words]
