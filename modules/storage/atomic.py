@@ -16,6 +16,9 @@ from typing import Any
 import pydantic_core
 
 from modules.errors import StorageError, TranscriberError
+from modules.logger import get_logger
+
+log = get_logger("FileManager")
 
 #: Temporary files are hidden and short, so that they fit where the final name only just does.
 TEMPORARY_PREFIX = ".~transcriber-"
@@ -125,6 +128,7 @@ def put_aside_unless(path: Path, is_right: Callable[[int], bool]) -> Path | None
         return None
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.aside")
     os.rename(path, aside)
+    log.warning("%s was moved to %s: it is not what belongs there", path, aside.name)
     return aside
 
 

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from modules.daemon.health import Health
+from modules.daemon.health import HANG_S, Health
+from modules.daemon.housekeeping import Housekeeping
+from modules.daemon.wiring import build_core
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
 from modules.jobs.scheduler import Scheduler
 from modules.runner.outage import Outage
 from modules.watching.watcher import WatchHealth
-from tests.builders import a_job
+from tests.builders import a_config, a_job
 from tests.fakes import FakeClock, FakeExecutor
 
 
@@ -85,6 +87,23 @@ def test_all_is_well(bench: Bench) -> None:
     assert report["models_loaded"] == ["base"]
     assert report["memory_usage_mb"] > 100
     assert (report["queue_length"], report["processing"], report["paused"]) == (0, None, False)
+
+
+def test_a_thread_that_hangs_is_unhealthy(bench: Bench) -> None:
+    bench.health.silent_s["runner"] = lambda: HANG_S
+    assert bench.report()["status"] == "healthy"
+    bench.health.silent_s["runner"] = lambda: HANG_S + 1
+    assert bench.report()["status"] == "unhealthy"
+    assert bench.report()["reasons"] == ["the thread runner has hung for 901 s"]
+
+
+def test_each_thread_of_the_core_is_watched(tmp_path: Path) -> None:
+    executor: Any = FakeExecutor(FakeClock())
+    core = build_core(a_config(tmp_path), FakeClock(), executor, on_ended=lambda job: None)
+    Housekeeping(tmp_path, 1.0, FakeClock(), core, lambda request: None)
+    assert {name: silent() for name, silent in core.health.silent_s.items()} == {
+        "runner": 0.0, "watcher": 0.0, "main": 0.0,
+    }  # fmt: skip
 
 
 def test_what_is_running_is_named(bench: Bench) -> None:

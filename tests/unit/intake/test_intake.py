@@ -19,7 +19,7 @@ from modules.intake.intake import Intake
 from modules.intake.request import CheckedRequest, TranscriptionRequest
 from modules.intake.requests import Submitted
 from modules.jobs.backoff import between_attempts
-from modules.jobs.job import MAY_BE_GROWING, Cause, ErrorInfo, Job, Priority, Status
+from modules.jobs.job import ADDRESSES_MAX, MAY_BE_GROWING, Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_to_json
 from modules.recordings.state_writer import StateWriter
@@ -969,3 +969,17 @@ def test_a_recording_that_takes_the_place_of_a_text_is_taken_in(bench: Bench) ->
     bench.put("talk.ts", b"G\x40\0\x10" * 200)
     bench.whole("talk.ts")
     assert bench.job("talk.ts").status is Status.QUEUED
+
+
+def test_a_job_calls_no_more_addresses_than_its_state_may_hold(bench: Bench) -> None:
+    bench.put()
+    for number in range(ADDRESSES_MAX):
+        bench.submit(callback_urls=(f"http://192.0.2.1/{number}",))
+    with pytest.raises(TranscriberError) as caught:
+        bench.submit(callback_urls=("http://192.0.2.1/more",))
+    assert caught.value.code == "too_many_callbacks"
+    bench.submit(callback_urls=("http://192.0.2.1/0",))
+    assert len(bench.job().callback_urls) == ADDRESSES_MAX
+    bench.restart()
+    bench.intake.recovery.recover()
+    assert len(bench.job().callback_urls) == ADDRESSES_MAX

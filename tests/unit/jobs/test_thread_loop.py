@@ -9,6 +9,7 @@ import pytest
 
 from modules.jobs.thread_loop import ThreadLoop
 from tests.builders import until
+from tests.fakes import FakeClock
 
 LONG_S = 3600.0
 
@@ -98,3 +99,21 @@ def test_a_tick_can_be_driven_by_hand() -> None:
     work = Work(pause_s=7.0, failures=1)
     steps: list[Callable[[], float]] = [work.loop.tick_safely] * 2
     assert [step() for step in steps] == [0.0, 7.0]
+
+
+def test_a_tick_that_hangs_is_silent_until_it_says_that_it_lives() -> None:
+    clock = FakeClock()
+    seen: list[float] = []
+
+    def tick() -> float:
+        clock.advance(50)
+        seen.append(loop.silent_s)
+        loop.beat()
+        clock.advance(7)
+        seen.append(loop.silent_s)
+        return 0.0
+
+    loop = ThreadLoop("work", tick, lambda: None, failure_pause_s=0.0, monotonic=clock.monotonic)
+    loop.tick_safely()
+    clock.advance(1000)
+    assert (seen, loop.silent_s) == ([50.0, 7.0], 0.0)

@@ -18,7 +18,7 @@ from modules.errors import (
     WorkerError,
 )
 from modules.executors import tasks
-from modules.jobs.job import Cause, Job, Priority, Status
+from modules.jobs.job import WENT_DOWN, Attempt, Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
@@ -1024,3 +1024,18 @@ def test_an_upload_that_is_no_recording_goes_to_manual(bench: Bench) -> None:
     bench.plan(Plan(error=NOT_MEDIA))
     bench.tick()
     assert (bench.manual / "talk.mp3").exists()
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_recording_under_which_the_program_died_twice_runs_alone(
+    bench: Bench, deaths: int
+) -> None:
+    died = ErrorInfo(code=WENT_DOWN, message="", timestamp="", attempt=1, retry_after=0.0)
+    attempts = tuple(
+        Attempt(attempt_number=n, start_time="", status="failed", error=died)
+        for n in range(1, deaths + 1)
+    )
+    bench.submit(attempts=attempts)
+    bench.submit("next.mp3")
+    bench.tick()
+    assert (bench.processor.prepared[0] is None) is (deaths == 2)
