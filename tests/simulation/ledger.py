@@ -7,9 +7,13 @@ from collections.abc import Callable
 
 from modules.clock import Clock
 from modules.config.settings import TranscriptionSettings
+from modules.intake.recovery import WORTH_A_DEATH_S
 from modules.jobs.events import Event
 from modules.jobs.job import Job, Priority, Status
 from tests.simulation.violation import Violation
+
+#: What the worker hands over at a time, in seconds of sound.
+CHUNK_S = 10.0
 
 
 class Ledger:
@@ -29,7 +33,7 @@ class Ledger:
         #: How often a recording killed the machine before its first chunk.
         self._kills: Counter[str] = Counter()
         self._run: tuple[str, str] | None = None
-        self._gained = False
+        self._gained_s = 0.0
         self.surprised = False
 
     def jobs(self) -> list[Job]:
@@ -44,7 +48,7 @@ class Ledger:
         for job in self._jobs.values():
             if job.source and looks_open(job):
                 self._caused[job.source.fingerprint] += 1
-        if self._run and not self._gained:
+        if self._run and self._gained_s < WORTH_A_DEATH_S:
             self._caused[self._run[1]] += 1
         self._run = None
         self._jobs.clear()
@@ -116,7 +120,7 @@ class Ledger:
 
     def begins(self, name: str, print_: str, settings: TranscriptionSettings, first: int) -> None:
         """The worker is asked to begin at a chunk."""
-        self._run, self._gained = (name, print_), False
+        self._run, self._gained_s = (name, print_), 0.0
         safe = self._delivered.get(_key(name, print_, settings), 0)
         if first < safe:
             raise Violation("work", f"{name!r} begins at chunk {first}, though {safe} were safe")
@@ -126,7 +130,7 @@ class Ledger:
 
         Not if the file was replaced in the instant when it was looked at: that is found out later.
         """
-        self._gained = True
+        self._gained_s += CHUNK_S
         job = self._jobs.get(name)
         if job and job.source and job.source.fingerprint == print_:
             self._delivered[_key(name, print_, settings)] = index + 1
