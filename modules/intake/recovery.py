@@ -21,9 +21,8 @@ from modules.recordings.store import RecordingStore
 log = get_logger("Intake")
 
 #: What an attempt must have gained, in seconds of sound, if it is not to count as the program goes
-#: down under it; and how often that may happen before the recording is given up.
+#: down under it.
 WORTH_A_DEATH_S = 60.0
-DEATHS_MAX = 3
 
 
 class JobRecovery:
@@ -181,7 +180,7 @@ class JobRecovery:
         if gained:
             return job.close_attempt("interrupted", now)
         number = job.attempt_number
-        final = number >= self._config.processing.max_retry_attempts or job.deaths + 1 >= DEATHS_MAX
+        final = number >= self._config.processing.max_retry_attempts
         error = ErrorInfo(
             code=WENT_DOWN,
             message=f"The program or the machine went down before {WORTH_A_DEATH_S:g} s were done.",
