@@ -32,7 +32,6 @@ STATUSES = {
     "ambiguous_name": 409,
     "in_manual": 409,
     "job_id_taken": 409,
-    "too_many_callbacks": 409,
     "name_taken": 409,
     "superseded": 409,
     "deleted": 410,
