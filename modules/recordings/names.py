@@ -11,14 +11,9 @@ import re
 from modules.config.media_types import ENDINGS
 from modules.storage.tree import DEPTH_MAX
 
-#: A path may have so many bytes, and so never more characters.
-NAME_CHARS = 4096
-
 #: Our own folder inside the share: lock, owner's note, pause flag, uploads in flight.
 STATE_FOLDER = ".transcriber"
 
-#: So deep a recording may lie; each folder costs several looks at the disk.
-MAX_FOLDERS = 64
 #: What Linux opens, and 255 letters of four bytes: NTFS counts letters, others bytes.
 _PATH_BYTES, _PART_BYTES = 4096, 1020
 
@@ -68,11 +63,9 @@ def is_recording(name: str) -> bool:
     Syncthing's conflict copies (``talk.sync-conflict-20240101-….mp3``) are: they hold sound that
     stands nowhere else. Our own files never are: none ends in a media extension.
     """
-    if len(name) > NAME_CHARS or name.count("/") >= DEPTH_MAX:
+    if len(name) > _PATH_BYTES or name.count("/") > DEPTH_MAX:
         return False  # no file system has it, or nobody looks so deep
     folder, slash, last = name.rpartition("/")
-    if len(name) > _PATH_BYTES:
-        return False
     # First, as it is cheap: most names in a share are of texts, and a rescan asks about each.
     if not has_media_ending(last) or is_temporary(last) or _PIECE.search(last):
         return False
@@ -95,7 +88,7 @@ def _is_possible(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     parts = raw.split(b"/")
-    is_short = len(raw) < _PATH_BYTES and len(parts) <= MAX_FOLDERS + 1
+    is_short = len(raw) < _PATH_BYTES
     return is_short and b"\0" not in raw and max(map(len, parts)) <= _PART_BYTES
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Deeper folders are not looked at, and no name has more parts: paths grow with each.
+#: So many folders a recording may lie below the share: each costs several looks at the disk.
 DEPTH_MAX = 64
 
 
@@ -15,7 +15,7 @@ def files_below(root: Path) -> Iterator[str]:
 
     A folder that cannot be listed is left out, except for ``root``: then OSError is raised.
     """
-    waiting = [("", 1)]
+    waiting = [("", 0)]
     while waiting:
         folder, depth = waiting.pop()
         try:
