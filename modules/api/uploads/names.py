@@ -64,7 +64,13 @@ def _in_unicode(sent: str, language: str) -> str:
 
 
 def _unescaped(name: str) -> str:
-    """Without percent signs, if letters beyond ASCII are behind them: clients escape even twice."""
+    """Without percent signs, if letters beyond ASCII are behind them: clients escape even twice.
+
+    A name that has such letters or blanks as they are was not escaped, whatever percent signs it
+    has.
+    """
+    if not name.isascii() or " " in name:
+        return name
     plain = name
     for _ in range(2):
         try:
