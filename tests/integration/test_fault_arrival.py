@@ -202,7 +202,7 @@ def test_a_share_that_is_mounted_after_the_start_is_taken_up_where_it_was(tmp_pa
         with daemon:
             content = daemon.drop("slow.mp3", 12)
             daemon.order("slow.mp3")
-            daemon.wait_for_position("slow.mp3", 50)
+            daemon.wait_for_position("slow.mp3", 70)
             state = daemon.in_progress("slow.mp3")
             assert state is not None
             daemon.kill()

@@ -106,7 +106,8 @@ def test_a_text_of_the_first_part_is_followed_by_one_of_the_whole(daemon: Script
 
     daemon.wait_for(so, "the text of the whole", SOON_S)
     assert (daemon.shared / "first.txt").read_text(encoding="utf-8").split() == whole.split()
-    assert daemon.files("first*") == {"first.mp3", "first.mp3.result", "first.txt", "first.srt"}
+    whole_set = {"first.mp3", "first.mp3.result", "first.txt", "first.srt"}
+    daemon.wait_for(lambda: daemon.files("first*") == whole_set, "only the texts are left", SOON_S)
 
 
 def test_a_restart_does_not_make_the_wait_shorter(tmp_path: Path) -> None:
