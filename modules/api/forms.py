@@ -174,9 +174,9 @@ def form(model: type[requests.Request]) -> dict[str, Any]:
     schema = model.model_json_schema()
     for name, field in schema["properties"].items():
         kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
-        if len(kinds) == 1:
+        if kinds:
             said = {key: field[key] for key in ("title", "description") if key in field}
-            schema["properties"][name] = said | kinds[0]
+            schema["properties"][name] = said | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
     schema["properties"] = {"file": {"type": "string", "format": "binary"}, **schema["properties"]}
     schema["required"] = ["file", *schema.get("required", [])]
     # The name decides what the file is taken for.

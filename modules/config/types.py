@@ -212,7 +212,8 @@ AudioTracks = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "minLength": 1},
+                {"type": "string", "enum": ["auto", "all", *sorted(LANGUAGE_CODES)]},
+                {"type": "string", "pattern": "^[1-9][0-9]?$"},
                 {"type": "integer", "minimum": 1, "maximum": 99},
             ]
         }

@@ -128,7 +128,7 @@ def _add_status(blueprint: APIBlueprint, services: Services) -> None:
         "/status/<path:key>",
         summary="Where a file or a job stands",
         tags=[_TAG],
-        responses={200: answers.StatusAnswer, 404: answers.StatusAnswer},
+        responses={200: answers.StatusAnswer, 404: answers.NoStatusAnswer},
     )
     def status(path: requests.KeyPath) -> Response:
         view = services.service.status(path.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 
 class Answer(BaseModel):
@@ -117,3 +117,7 @@ class HealthAnswer(Answer):
     paused: bool
     queue_length: int
     processing: str | None
+
+
+class NoStatusAnswer(RootModel[StatusAnswer | ErrorAnswer]):
+    """There is no such recording or job; or no such name can be, which is seen at the address."""
