@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from modules.audio.level import amplified, frame_levels, gain_db
 from modules.audio.resampler import SAMPLE_RATE, Samples
 
-Detector = Callable[[Samples], list[tuple[int, int]]]
+#: (start, end) of speech in samples, in order.
+Regions = list[tuple[int, int]]
+Detector = Callable[[Samples], Regions]
 
 MINUTE = 60 * SAMPLE_RATE
 #: From this correlation on, two channels carry the same sound; below the other, they cancel out.
@@ -67,7 +69,7 @@ class Stereo:
         if alike <= _OPPOSED:
             self.opposed_s += lines.shape[1] / SAMPLE_RATE
             return [0.5, -0.5]
-        kept = _speaking(lines, self._detect)
+        kept = _speaking(lines, _speech(lines, self._detect))
         for channel in range(2):
             if channel not in kept:
                 self.silenced_s[channel] += lines.shape[1] / SAMPLE_RATE
@@ -92,13 +94,14 @@ class Tracks:
         return _weighted(joined, before or self._weights, self._weights)
 
     def _choice(self, lines: Samples) -> list[float]:
-        rivals = _are_rivals(lines, self._detect)
+        speech = _speech(lines, self._detect)
+        rivals = _are_rivals(lines, speech)
         if rivals is not None:
             self._signs += 1 if rivals else -1
         if self._signs > 0:
             self.left_out_s += lines.shape[1] / SAMPLE_RATE
             return [1.0] + [0.0] * (len(lines) - 1)
-        kept = _speaking(lines, self._detect)
+        kept = _speaking(lines, speech)
         return [(number in kept) / len(kept) for number in range(len(lines))]
 
 
@@ -113,11 +116,16 @@ def _correlation(left: Samples, right: Samples) -> float | None:
     return float(np.dot(one, other)) / float(np.sqrt(energy[0] * energy[1]))
 
 
-def _speaking(lines: Samples, detect: Detector) -> list[int]:
+def _speech(lines: Samples, detect: Detector) -> list[Regions]:
+    """Where each line speaks, however quiet it is."""
+    return [detect(_as_loud(line)) for line in lines]
+
+
+def _speaking(lines: Samples, speech: Sequence[Regions]) -> list[int]:
     """The lines that are heard: those that speak, and those too quiet to disturb; all if none
     speaks.
     """
-    speech_s = [_seconds(detect(_as_loud(line))) for line in lines]
+    speech_s = [_seconds(regions) for regions in speech]
     most_s = max(speech_s)
     if not most_s:
         return list(range(len(lines)))
@@ -128,9 +136,9 @@ def _speaking(lines: Samples, detect: Detector) -> list[int]:
     return [i for i in range(len(lines)) if speaks[i] or levels[i] < quiet]
 
 
-def _are_rivals(lines: Samples, detect: Detector) -> bool | None:
+def _are_rivals(lines: Samples, speech: Sequence[Regions]) -> bool | None:
     """Whether tracks say the same in several languages; None if too little is said to tell."""
-    masks = [_mask(detect(_as_loud(line)), line.shape[0]) for line in lines[:2]]
+    masks = [_mask(regions, lines.shape[1]) for regions in speech[:2]]
     spoken = [float(mask.sum()) / 10 for mask in masks]
     if min(spoken) < _RIVALS_S:
         return None
