@@ -22,7 +22,7 @@ from modules.errors import TranscriberError
 from modules.recordings.uploads import Uploads
 from modules.service.waiting import Disconnected
 from modules.storage import file_kind
-from modules.storage.atomic import DEPTH_MAX, is_deeper
+from modules.storage.atomic import JSON_DEPTH_MAX, is_deeper
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -82,8 +82,8 @@ def from_json(request: FlaskRequest, model: type[Model]) -> Model:
         content = request.get_json(force=True, silent=True)
     except RecursionError:
         content = None
-    if is_deeper(content, DEPTH_MAX):
-        raise invalid(f"the body: must be nested at most {DEPTH_MAX} deep")
+    if is_deeper(content, JSON_DEPTH_MAX):
+        raise invalid(f"the body: must be nested at most {JSON_DEPTH_MAX} deep")
     if not isinstance(content, dict):
         raise invalid(f"the body: must be a JSON object, got {shown(request.get_data())}")
     return checked(model, content)

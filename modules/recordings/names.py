@@ -9,7 +9,7 @@ import os
 import re
 
 from modules.config.media_types import ENDINGS
-from modules.storage.tree import DEPTH_MAX
+from modules.storage.tree import FOLDERS_MAX
 
 #: Our own folder inside the share: lock, owner's note, pause flag, uploads in flight.
 STATE_FOLDER = ".transcriber"
@@ -63,7 +63,7 @@ def is_recording(name: str) -> bool:
     Syncthing's conflict copies (``talk.sync-conflict-20240101-….mp3``) are: they hold sound that
     stands nowhere else. Our own files never are: none ends in a media extension.
     """
-    if len(name) > _PATH_BYTES or name.count("/") > DEPTH_MAX:
+    if len(name) > _PATH_BYTES or name.count("/") > FOLDERS_MAX:
         return False  # no file system has it, or nobody looks so deep
     folder, slash, last = name.rpartition("/")
     # First, as it is cheap: most names in a share are of texts, and a rescan asks about each.
@@ -75,7 +75,7 @@ def is_recording(name: str) -> bool:
 
 def is_visible_folder(name: str) -> bool:
     """Whether recordings in this subfolder, given relative to the share, are looked at."""
-    return name.count("/") < DEPTH_MAX and all(
+    return name.count("/") < FOLDERS_MAX and all(
         part and not is_temporary(part) and part.lower() not in SYSTEM_FOLDERS
         for part in name.split("/")
     )

@@ -142,19 +142,19 @@ def own_folder(path: Path) -> None:
 
 
 #: How deep JSON may be nested; ours is less than ten deep.
-DEPTH_MAX = 64
+JSON_DEPTH_MAX = 64
 
 
 def parse_json(content: bytes, what: str) -> dict[str, Any]:
     """A JSON object out of one of our files. Raises TranscriberError if it is none.
 
-    Numbers are finite, and it is at most ``DEPTH_MAX`` deep: whatever it holds can be sent on.
+    Numbers are finite, and it is at most ``JSON_DEPTH_MAX`` deep: whatever it holds can be sent on.
     """
     try:
         _refuse_dense(content)
         value = json.loads(content, parse_constant=_finite, parse_float=_finite)
-        if is_deeper(value, DEPTH_MAX):
-            raise ValueError(f"nested more than {DEPTH_MAX} deep")
+        if is_deeper(value, JSON_DEPTH_MAX):
+            raise ValueError(f"nested more than {JSON_DEPTH_MAX} deep")
     except (ValueError, RecursionError) as problem:
         raise TranscriberError("corrupt_sidecar", f"{what}: {problem}") from problem
     if not isinstance(value, dict):

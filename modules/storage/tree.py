@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 #: So many folders a recording may lie below the share: each costs several looks at the disk.
-DEPTH_MAX = 64
+FOLDERS_MAX = 64
 
 
 def files_below(root: Path) -> Iterator[str]:
@@ -29,5 +29,5 @@ def files_below(root: Path) -> Iterator[str]:
             name = f"{folder}/{entry}" if folder else entry
             if not is_folder:
                 yield name
-            elif depth < DEPTH_MAX:
+            elif depth < FOLDERS_MAX:
                 waiting.append((name, depth + 1))

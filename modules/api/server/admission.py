@@ -12,7 +12,7 @@ from modules.api.server.refusals import Refusal, refusal
 from modules.api.server.wrong_keys import WrongKeys
 from modules.clock import Clock, SystemClock
 from modules.config.schema import ApiConfig
-from modules.storage.tree import DEPTH_MAX
+from modules.storage.tree import FOLDERS_MAX
 
 _UPLOADING = frozenset({"/transcribe", "/v1/audio/transcriptions", "/v1/audio/translations"})
 
@@ -24,7 +24,7 @@ _FORM_BYTES = 2_000_000
 
 #: The longest path that the system opens; as many folders as a recording may lie in, and ours.
 _PATH_CHARS = 4096
-_PATH_PARTS = DEPTH_MAX + 4
+_PATH_PARTS = FOLDERS_MAX + 4
 
 
 class Admission:
