@@ -32,7 +32,7 @@ POLL_S = 0.05
 START_S = 60.0
 STOP_S = 30.0
 #: Where speakers or alignment are asked for, imports alone take 15 to 20 s on two quiet cores.
-RESULT_S = 180.0
+RESULT_S = 360.0
 TAIL_LINES = 25
 
 
