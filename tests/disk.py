@@ -38,6 +38,8 @@ _FAST: dict[str, Callable[[int], None]] = {
     "fdatasync": lambda descriptor: None,
 }
 
+_BY_DESCRIPTOR = "/proc/self/fd/"
+
 _readlink, _close, _fstat = os.readlink, os.close, os.fstat
 
 
@@ -225,6 +227,9 @@ class Disk:
             path = os.fsdecode(path)
         if folder is not None:
             path = f"{_path_of(folder)}/{path}"
+        if path.startswith(_BY_DESCRIPTOR):
+            number, *below = path.removeprefix(_BY_DESCRIPTOR).split("/", 1)
+            path = "/".join([_path_of(int(number)), *below])
         return path if path.startswith(self._below) or path in self._roots else None
 
     def _volume(self, path: str) -> int:

@@ -23,6 +23,7 @@ from typing import Any
 from modules.clock import Clock, iso
 from modules.errors import StorageError, TranscriberError
 from modules.logger import get_logger
+from modules.storage import beneath
 from modules.storage.atomic import (
     own_folder,
     put_aside_unless,
@@ -155,7 +156,7 @@ class Outbox:
         path, failed = self._path(item), self.folder / "failed"
         with storage_errors(failed):
             own_folder(failed)
-            path.replace(failed / path.name)
+            beneath.rename(path, failed / path.name)
         sync_folder(failed)
         _keep_latest(failed, FAILED_KEPT)
         self._forget(item)
@@ -185,7 +186,7 @@ class Outbox:
 
     def _listed(self) -> list[str]:
         """The files of items; of more than ``_ITEMS_MAX`` some wait for the next start."""
-        with os.scandir(self.folder) as listed:
+        with beneath.pinned_folder(self.folder) as real, os.scandir(real) as listed:
             files = (e.name for e in listed if e.is_file(follow_symlinks=False))
             return list(itertools.islice((n for n in files if n.endswith(_SUFFIX)), _ITEMS_MAX))
 
@@ -201,7 +202,7 @@ class Outbox:
         except TranscriberError as error:
             log.warning("The callback %s is corrupt and put aside: %s", path.name, error)
             with contextlib.suppress(OSError):
-                path.replace(path.with_name(path.name + ".corrupt"))
+                beneath.rename(path, path.with_name(path.name + ".corrupt"))
         return None
 
     def _path(self, item: Item) -> Path:
@@ -247,6 +248,7 @@ def _checked(found: dict[str, Any], name: str, kind: type) -> Any:
 
 def _keep_latest(folder: Path, count: int) -> None:
     with storage_errors(folder):
-        files = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda file: file.lstat().st_mtime_ns)
+        names = (name for name in beneath.names_in(folder) if name.endswith(_SUFFIX))
+        files = sorted((folder / n for n in names), key=lambda f: beneath.lstat(f).st_mtime_ns)
     for old in files[:-count]:
         remove(old)

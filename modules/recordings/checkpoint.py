@@ -16,6 +16,7 @@ from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import StorageError
 from modules.jobs.source import FileIdentity
 from modules.recordings.sidecars import RESULT_BYTES_MAX
+from modules.storage import beneath
 from modules.storage.atomic import storage_errors
 from modules.storage.safe_open import open_regular
 from modules.transcript.model import Chunk
@@ -113,8 +114,8 @@ class Writer:
     def __init__(self, path: Path, header: Header, sound: Checkpoint) -> None:
         self._path = path
         with storage_errors(path):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            self._file = os.fdopen(os.open(path, flags, 0o644), "wb", buffering=0)
+            descriptor = beneath.descriptor(path, os.O_WRONLY | os.O_CREAT)
+            self._file = os.fdopen(descriptor, "wb", buffering=0)
         try:
             with storage_errors(path):
                 self._file.truncate(sound.size)

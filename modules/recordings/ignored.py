@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import stat
 import threading
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
 from modules.recordings.shared_folder import SharedFolder
-from modules.storage import file_kind
+from modules.storage import beneath, file_kind
 from modules.storage.atomic import parse_json, put_aside_unless, storage_errors, write_own
 from modules.storage.safe_open import NOT_OURS, append_regular, read_regular
 
@@ -106,7 +105,7 @@ class IgnoredFiles:
     def _seen(self, name: str, kind: str) -> _Entry | None:
         path = self._folder.at(name)
         try:
-            facts = os.lstat(path)
+            facts = beneath.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError:

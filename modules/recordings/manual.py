@@ -12,6 +12,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.recordings.names import is_recording
 from modules.recordings.sidecars import ERROR_TEXT_BYTES_MAX, STATE_BYTES_MAX, RecordingPaths
 from modules.recordings.state import shown
+from modules.storage import beneath
 from modules.storage.atomic import (
     remove,
     storage_errors,
@@ -80,7 +81,7 @@ def _target(shared: Path, manual: Path, name: str, job_id: str) -> str:
         target = target or free_name(manual, name)
     folder = (manual / target).parent
     with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        beneath.make_folders(folder)
     return target
 
 
@@ -112,7 +113,7 @@ def failure(manual: Path, name: str) -> Failure | None:
         text = read_regular(manual / RecordingPaths(name).error_text, ERROR_TEXT_BYTES_MAX)
         explanation = text.decode("utf-8", "replace")
     try:
-        return Failure(name, (manual / name).lstat().st_size, state, explanation)
+        return Failure(name, beneath.lstat(manual / name).st_size, state, explanation)
     except OSError:
         return None
 

@@ -12,11 +12,11 @@ from modules.jobs.source import FileIdentity
 from modules.recordings import manual, manual_return, settings_files
 from modules.recordings.names import is_recording
 from modules.recordings.results import Results, outputs_in
-from modules.recordings.shared_folder import SharedFolder, has_identity, has_real_folders
+from modules.recordings.shared_folder import SharedFolder, has_identity
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state import job_to_json
 from modules.recordings.state_store import StateStore
-from modules.storage import transfer
+from modules.storage import beneath, transfer
 from modules.storage.atomic import remove, storage_errors
 
 
@@ -27,6 +27,7 @@ class ManualFolder:
         self, path: Path, folder: SharedFolder, states: StateStore, results: Results
     ) -> None:
         self.path = path
+        beneath.guard(path)
         self._folder = folder
         self._states = states
         self._results = results
@@ -50,11 +51,7 @@ class ManualFolder:
     def has(self, name: str) -> bool:
         """Whether a recording of this name lies here."""
         with storage_errors(self.path / name):
-            return (
-                is_recording(name)
-                and has_real_folders(self.path, name)
-                and transfer.is_regular(self.path / name)
-            )
+            return is_recording(name) and transfer.is_regular(self.path / name)
 
     def failures(self) -> list[manual.Failure]:
         """The recordings that lie here, by name."""
@@ -98,7 +95,7 @@ class ManualFolder:
         if requested:
             target = self._folder.at(name)
             with storage_errors(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
+                beneath.make_folders(target.parent)
             self._states.save(requested)
         if not manual_return.bring_back(self.path, self._folder.path, name):
             if requested:
@@ -132,9 +129,6 @@ def delete_under(root: Path, name: str, planned: Sequence[str]) -> list[str]:
 
     ``planned``: texts that a run was about to write. Raises StorageError.
     """
-    with storage_errors(root / name):
-        if not has_real_folders(root, name):
-            return []
     outputs = outputs_in(root, name)
     paths = RecordingPaths(name)
     service = (paths.result, paths.checkpoint, paths.error_text, paths.state)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from modules.errors import StorageError
 from modules.recordings.sidecars import RecordingPaths
+from modules.storage import beneath
 from modules.storage.atomic import remove, storage_errors, sync_folder
 from modules.storage.transfer import (
     are_equal,
@@ -26,7 +27,7 @@ def bring_back(manual: Path, shared: Path, name: str) -> bool:
     """
     own = RecordingPaths(name).settings
     with storage_errors(shared / name):
-        (shared / name).parent.mkdir(parents=True, exist_ok=True)
+        beneath.make_folders((shared / name).parent)
         lent = is_regular(manual / own) and not is_taken(shared / own)
     if lent:
         transfer(manual / own, shared / own)
@@ -43,12 +44,12 @@ def _bring_recording(manual: Path, shared: Path, name: str) -> bool:
     with storage_errors(shared / name):
         try:
             # A link does not replace a file that is put there at this very moment.
-            os.link(manual / name, shared / name)
+            beneath.link(manual / name, shared / name)
         except FileExistsError:
             return False
         except OSError:  # another volume, or one that knows no links
             return _sent(manual / name, shared / name)
-        os.unlink(manual / name)
+        beneath.unlink(manual / name)
         sync_folder((shared / name).parent)
     return True
 
@@ -93,5 +94,5 @@ def set_aside(shared: Path, manual: Path, sidecar: str) -> Path | None:
     """Move a lone sidecar to ``manual/``; None if it is not there."""
     with storage_errors(manual / sidecar):
         target = manual / free_name(manual, sidecar)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        beneath.make_folders(target.parent)
     return target if take_along(shared, manual, sidecar, sidecar) else None

@@ -21,6 +21,7 @@ from modules.recordings.sidecars import (
     recording_of,
 )
 from modules.recordings.state import job_from_json
+from modules.storage import beneath
 from modules.storage.atomic import (
     TEMPORARY_PREFIX,
     own_folder,
@@ -86,7 +87,7 @@ class Recovery:
     def mtime_order(self, job: Job) -> int:
         """The recording's file time, for the order at start; else as it was known before."""
         try:
-            return self._folder.at(job.name).lstat().st_mtime_ns
+            return beneath.lstat(self._folder.at(job.name)).st_mtime_ns
         except OSError:
             return job.source.mtime_ns if job.source else 0
 
@@ -105,28 +106,32 @@ class Recovery:
         path = self._folder.at(folder)
         with storage_errors(path):
             try:
-                os.listdir(path)
-                os.lstat(f"{path}/.")
+                beneath.names_in(path)
+                with beneath.pinned_folder(path) as real:
+                    os.lstat(f"{real}/.")
             except PermissionError:
                 return False
         return True
 
     def _folders(self, recursive: bool) -> Iterator[str]:
         yield ""
-        if recursive:
-            for folder, subfolders, _ in os.walk(self._folder.path, onerror=self._skip):
-                relative = os.path.relpath(folder, self._folder.path)
-                prefix = "" if relative == "." else f"{relative}/"
-                subfolders[:] = [
-                    s
-                    for s in subfolders
-                    if is_visible_folder(prefix + s) and not os.path.islink(os.path.join(folder, s))
-                ]
-                yield from (prefix + s for s in subfolders)
+        waiting = [""] if recursive else []
+        while waiting:
+            above = waiting.pop()
+            path = self._folder.at(above)
+            try:
+                with beneath.pinned_folder(path) as real, os.scandir(real) as listed:
+                    names = [e.name for e in listed if e.is_dir(follow_symlinks=False)]
+            except OSError as error:
+                self._skip(error)
+                continue
+            below = [f"{above}/{name}" if above else name for name in names]
+            waiting += [folder for folder in below if is_visible_folder(folder)]
+            yield from (folder for folder in below if is_visible_folder(folder))
 
     def _entries(self, folder: str) -> list[str]:
         with storage_errors(self._folder.at(folder)):
-            return sorted(os.listdir(self._folder.at(folder)))
+            return sorted(beneath.names_in(self._folder.at(folder)))
 
     def _recover_one(self, sidecar: str) -> list[Found]:
         path = self._folder.at(sidecar)
@@ -145,7 +150,7 @@ class Recovery:
             with storage_errors(aside):
                 own_folder(aside.parent)
                 put_aside_unless(aside, stat.S_ISREG)
-                os.replace(path, aside)
+                beneath.rename(path, aside)
             log.warning("%s was set aside as %s (%s)", sidecar, aside, error)
             return []
         return [Found(job, self._folder.is_there(name), bool(value.get("moved_to_manual")))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from modules.errors import TranscriberError
 from modules.jobs.source import FileIdentity
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
-from modules.recordings.shared_folder import SharedFolder, has_real_folders
+from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import (
     RESULT_BYTES_MAX,
     RecordingPaths,
@@ -24,6 +23,7 @@ from modules.recordings.sidecars import (
     stem_of,
 )
 from modules.recordings.state import is_job_id
+from modules.storage import beneath
 from modules.storage.atomic import storage_errors
 from modules.storage.safe_open import read_json
 
@@ -102,7 +102,7 @@ class Results:
         prefix = name.rpartition("/")[0]
         start = stem.rpartition("/")[2]  # quick to compare, even among 100,000 others
         with storage_errors(folder):
-            alike = [entry for entry in os.listdir(folder) if entry.startswith(start)]
+            alike = [entry for entry in beneath.names_in(folder) if entry.startswith(start)]
         beside = (f"{prefix}/{entry}" if prefix else entry for entry in alike)
         return any(b != name and stem_of(b) == stem and is_recording(b) for b in beside)
 
@@ -118,7 +118,7 @@ def result_in(root: Path, name: str) -> dict[str, Any] | None:
     path = root / RecordingPaths(name).result
     with storage_errors(path):
         try:
-            if not has_real_folders(root, name) or not stat.S_ISREG(path.lstat().st_mode):
+            if not stat.S_ISREG(beneath.lstat(path).st_mode):
                 return None
             found = _checked(read_json(path, RESULT_BYTES_MAX))
             _Result.model_validate(found)

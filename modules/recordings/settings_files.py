@@ -6,12 +6,10 @@ The share is hostile: links are not followed, and nothing but small regular file
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
-import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +21,10 @@ from modules.errors import TranscriberError
 from modules.recordings.explanations import SETTINGS_NOTICE, explain_settings
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths
+from modules.storage import beneath
 from modules.storage.atomic import remove, storage_errors, write_whole
 from modules.storage.safe_open import read_regular
+from modules.storage.transfer import is_folder
 
 #: The settings of a folder.
 FOLDER_SETTINGS = "settings.yaml"
@@ -183,8 +183,7 @@ def own_files(root: Path, name: str) -> list[str]:
     content, fault = _read(root, file)
     is_there = content is not None or fault is not None
     with storage_errors(root / file):
-        is_folder = (root / file).is_dir() and not (root / file).is_symlink()
-    found = [file] if is_there and not is_folder else []
+        found = [file] if is_there and not is_folder(root / file) else []
     text = _read(root, notice_of(file))[0]
     return [*found, notice_of(file)] if text is not None and _is_ours(text) else found
 
@@ -198,11 +197,9 @@ def _is_ours(content: bytes) -> bool:
 
 def _read(root: Path, file: str) -> tuple[bytes | None, str | None]:
     """(content, what is wrong); both None where there is no such file. Raises StorageError."""
-    *folders, last = file.split("/")
     with storage_errors(root / file):
         try:
-            with _folder(root, folders) as inside:
-                return _content(inside, last)
+            return _content(root / file)
         except PermissionError as error:
             return None, f"cannot be read ({error.strerror}); give the service the right to"
         except OSError as error:
@@ -211,28 +208,13 @@ def _read(root: Path, file: str) -> tuple[bytes | None, str | None]:
             raise
 
 
-@contextlib.contextmanager
-def _folder(root: Path, folders: list[str]) -> Iterator[int]:
-    """A folder, opened step by step, so that no link is followed on the way."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    opened = os.open(root, flags)
-    try:
-        for folder in folders:
-            inner = os.open(folder, flags | os.O_NOFOLLOW, dir_fd=opened)
-            os.close(opened)
-            opened = inner
-        yield opened
-    finally:
-        os.close(opened)
-
-
-def _content(folder: int, last: str) -> tuple[bytes | None, str | None]:
+def _content(path: Path) -> tuple[bytes | None, str | None]:
     # Looked at before it is opened: to open a device may be to start it.
-    kind = os.stat(last, dir_fd=folder, follow_symlinks=False).st_mode
+    kind = beneath.lstat(path).st_mode
     if not stat.S_ISREG(kind):
         return None, f"is {_thing(kind)}, not a file; put the settings themselves there"
     try:
-        return read_regular(last, _LIMIT_BYTES, folder), None
+        return read_regular(path, _LIMIT_BYTES), None
     except OSError as error:
         if error.errno == errno.EINVAL:
             return None, "is not a file; put the settings themselves there"

@@ -11,7 +11,7 @@ from pathlib import Path
 from modules.errors import StorageError
 from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
 from modules.recordings.names import STATE_FOLDER
-from modules.storage import transfer
+from modules.storage import beneath, transfer
 from modules.storage.atomic import remove, storage_errors, write_own
 from modules.storage.safe_open import open_regular
 
@@ -27,6 +27,7 @@ class SharedFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        beneath.guard(path)
         #: Our own folder inside. It tells the share from an empty mount point.
         self.state = path / STATE_FOLDER
         #: Device and inode.
@@ -76,10 +77,7 @@ class SharedFolder:
         """Whether the recording exists as a regular file."""
         path = self.at(name)
         try:
-            for folder in list(path.relative_to(self.path).parents)[:-1]:
-                if not stat.S_ISDIR((self.path / folder).lstat().st_mode):
-                    return False  # links are not followed: they may lead out of the share
-            return stat.S_ISREG(path.lstat().st_mode)
+            return stat.S_ISREG(beneath.lstat(path).st_mode)
         except (FileNotFoundError, NotADirectoryError):
             self.require()  # nothing follows from absence while the share is away
             return False
@@ -100,7 +98,7 @@ class SharedFolder:
     def state_of(self, name: str) -> tuple[int, int, int]:
         """Size, mtime in nanoseconds and inode of a recording; StorageError if there is none."""
         with storage_errors(self.at(name)):
-            facts = self.at(name).lstat()
+            facts = beneath.lstat(self.at(name))
         return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
     def is_still(self, name: str, identity: FileIdentity) -> bool:
@@ -124,13 +122,7 @@ def identity_of(path: Path) -> FileIdentity:
 def has_identity(path: Path, identity: FileIdentity) -> bool:
     """Whether a file is the one that ``identity`` describes; read only if its time differs."""
     with storage_errors(path):
-        facts = path.lstat()
+        facts = beneath.lstat(path)
     if facts.st_size != identity.size:
         return False
     return facts.st_mtime_ns == identity.mtime_ns or identity_of(path).same_as(identity)
-
-
-def has_real_folders(root: Path, name: str) -> bool:
-    """Whether the path to a file leads through folders only: a link may lead out of the share."""
-    folders = list(Path(name).parents)[:-1]
-    return all((root / f).is_dir() and not (root / f).is_symlink() for f in folders)

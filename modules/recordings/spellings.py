@@ -6,7 +6,6 @@ and tools change one into the other. Clients also escape names twice, or send pa
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +13,10 @@ from urllib.parse import unquote_to_bytes
 
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording
-from modules.recordings.shared_folder import has_real_folders
 from modules.recordings.sidecars import IN_PROGRESS, RESULT, RecordingPaths
+from modules.storage import beneath
 from modules.storage.atomic import storage_errors
-from modules.storage.transfer import is_taken
+from modules.storage.transfer import is_folder, is_taken
 
 
 def meant(name: str, folders: Sequence[Path], *, paths: bool = False) -> str:
@@ -64,9 +63,7 @@ def _forms(name: str, paths: bool) -> Iterator[str]:
 def _is_there(folder: Path, name: str) -> bool:
     paths = RecordingPaths(name)
     with storage_errors(folder / name):
-        return has_real_folders(folder, name) and any(
-            is_taken(folder / each) for each in (name, paths.result, paths.state)
-        )
+        return any(is_taken(folder / each) for each in (name, paths.result, paths.state))
 
 
 def _alike(root: Path, name: str) -> list[str]:
@@ -92,15 +89,14 @@ def _folders_alike(root: Path, folder: str) -> Iterator[str]:
     above, _, last = folder.rpartition("/")
     for place in _folders_alike(root, above):
         for entry in _entries(root / place):
-            path = root / place / entry
-            if normalized(entry) == normalized(last) and path.is_dir() and not path.is_symlink():
+            if normalized(entry) == normalized(last) and is_folder(root / place / entry):
                 yield f"{place}{entry}/"
 
 
 def _entries(folder: Path) -> list[str]:
     with storage_errors(folder):
         try:
-            return os.listdir(folder)
+            return beneath.names_in(folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from modules.errors import TranscriberError
+from modules.storage import beneath
 from modules.storage.atomic import TEMPORARY_PREFIX, own_folder, remove, storage_errors, sync_folder
 from modules.storage.transfer import names_like
 
@@ -35,7 +36,7 @@ class Uploads:
         """Make the folder, and remove what a crash left in it. Raises StorageError."""
         with storage_errors(self.folder):
             own_folder(self.folder)
-            left = [self.folder / name for name in os.listdir(self.folder)]
+            left = [self.folder / name for name in beneath.names_in(self.folder)]
         for path in left:
             if path.name.startswith(TEMPORARY_PREFIX):
                 remove(path)
@@ -44,7 +45,7 @@ class Uploads:
         """A new file for an upload that begins; its ``name`` is its path."""
         own_folder(self.folder)
         path = self.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-        return path.open("x+b")
+        return open(path, "x+b", opener=lambda _, flags: beneath.descriptor(path, flags))
 
     def land(self, file: IO[bytes], name: str, *, rename: bool) -> str:
         """Put a whole upload into the share; returns its name there, a free one with ``rename``.
@@ -75,28 +76,28 @@ class Uploads:
         """Close an upload, and delete it unless it has landed."""
         file.close()
         with contextlib.suppress(OSError):
-            os.unlink(file.name)
+            beneath.unlink(Path(file.name))
 
 
 def _placed(path: Path, target: Path) -> bool:
     """Give a file its name; False if that is taken. Raises OSError."""
     try:
-        os.link(path, target)
+        beneath.link(path, target)
     except FileExistsError:
         return False
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV):
             raise
         return _placed_without_links(path, target)
-    os.unlink(path)
+    beneath.unlink(path)
     return True
 
 
 def _placed_without_links(path: Path, target: Path) -> bool:
     """For file systems that know no links: an empty file holds the name for an instant."""
     try:
-        target.open("xb").close()
+        os.close(beneath.descriptor(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return False
-    os.replace(path, target)
+    beneath.rename(path, target)
     return True

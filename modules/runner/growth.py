@@ -9,6 +9,7 @@ from modules.clock import Clock
 from modules.errors import MediaError, TranscriberError
 from modules.jobs.job import MAY_BE_GROWING, Job
 from modules.recordings.shared_folder import SharedFolder
+from modules.storage import beneath
 from modules.storage.atomic import storage_errors
 from modules.watching.open_writers import has_writer, leases_tell
 from modules.watching.stability import FileSample
@@ -48,7 +49,7 @@ class Growth:
             return 0.0
         path = self._folder.at(job.name)
         with storage_errors(path):
-            facts = path.lstat()
+            facts = beneath.lstat(path)
         sample, now = FileSample.of(facts), self._clock.monotonic()
         known, since = self._seen.get(job.name, (None, now))
         if known != sample:

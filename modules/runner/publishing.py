@@ -15,6 +15,7 @@ from modules.outputs.segments_json import with_segments
 from modules.recordings.results import Results
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths, stem_of
+from modules.storage import beneath
 from modules.storage.atomic import storage_errors, write_own, write_whole
 from modules.storage.safe_open import read_regular
 from modules.storage.transfer import is_taken
@@ -75,7 +76,7 @@ class Publisher:
 
 def _holds(path: Path, content: bytes) -> bool:
     """Whether a regular file has exactly this content."""
-    facts = path.lstat()
+    facts = beneath.lstat(path)
     if not stat.S_ISREG(facts.st_mode) or facts.st_size != len(content):
         return False
     return read_regular(path, len(content)) == content

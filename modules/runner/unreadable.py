@@ -13,6 +13,7 @@ from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.recordings.shared_folder import SharedFolder
 from modules.runner.outage import HOLD_S
+from modules.storage import beneath
 from modules.storage.safe_open import descriptor_of
 
 log = get_logger("Runner")
@@ -82,7 +83,7 @@ class UnreadableFiles:
 
     def _whose(self, name: str) -> str:
         try:
-            facts = os.lstat(self._folder.at(name))
+            facts = beneath.lstat(self._folder.at(name))
         except OSError:
             return ", as its folder may not be entered"
         mode = stat.S_IMODE(facts.st_mode)

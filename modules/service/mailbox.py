@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import TranscriberError
+from modules.storage import beneath
 from modules.storage.atomic import (
     parse_json,
     put_aside_unless,
@@ -44,7 +45,7 @@ class Mailbox:
         """Write a message, whole or not at all; the folder is made if it is missing."""
         with storage_errors(self.folder):
             self._require_own_folder()
-            self.folder.mkdir(parents=True, exist_ok=True)
+            beneath.make_folders(self.folder)
         write_whole(self.folder / name, to_json(message))
 
     def names(self, endings: tuple[str, ...], most: int = BATCH) -> list[str]:
@@ -56,7 +57,7 @@ class Mailbox:
         with storage_errors(self.folder):
             self._require_own_folder()
             try:
-                with os.scandir(self.folder) as listed:
+                with beneath.pinned_folder(self.folder) as real, os.scandir(real) as listed:
                     files = (e for e in listed if e.name.endswith(endings))
                     regular = (e for e in files if e.is_file(follow_symlinks=False))
                     found = [(_mtime_ns(e), e.name) for e in itertools.islice(regular, _LISTED_MAX)]
@@ -87,7 +88,7 @@ class Mailbox:
     def age_s(self, name: str) -> float:
         """Seconds since a message was written."""
         with storage_errors(self.folder / name):
-            return time.time() - (self.folder / name).lstat().st_mtime
+            return time.time() - beneath.lstat(self.folder / name).st_mtime
 
     def _require_own_folder(self) -> None:
         """What is removed here must not be the files of a folder that a link leads to."""

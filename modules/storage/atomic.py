@@ -17,6 +17,7 @@ import pydantic_core
 
 from modules.errors import StorageError, TranscriberError
 from modules.logger import get_logger
+from modules.storage import beneath
 
 log = get_logger("FileManager")
 
@@ -33,6 +34,7 @@ _REASONS = {
     errno.EACCES: ("permission_denied", "Access is denied.", "Check who owns the folder."),
     errno.EPERM: ("permission_denied", "Access is denied.", "Check who owns the folder."),
     errno.ENOENT: ("file_vanished", "The file or its folder is gone.", None),
+    errno.ENOTDIR: ("file_vanished", "The file or its folder is gone.", None),
 }
 
 
@@ -70,19 +72,20 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
     Raises StorageError, and whatever making a piece raises.
     """
     pieces = (content,) if isinstance(content, bytes) else content
-    temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
-    with storage_errors(path):
+    with storage_errors(path), beneath.pinned(path) as real:
+        folder, name = os.path.split(real)
+        temporary = f"{folder}/{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
         try:
             with open(temporary, "xb") as file:
                 file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            os.replace(temporary, f"{folder}/{name}")
         except BaseException:
             with contextlib.suppress(OSError):
-                temporary.unlink()
+                os.unlink(temporary)
             raise
-        sync_folder(path.parent)
+        _sync(folder)
 
 
 def write_own(path: Path, content: bytes | Iterable[bytes]) -> None:
@@ -94,6 +97,11 @@ def write_own(path: Path, content: bytes | Iterable[bytes]) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make renames in a folder durable; network shares that cannot do it are let off."""
+    with contextlib.suppress(OSError), beneath.pinned_folder(folder) as real:
+        _sync(real)
+
+
+def _sync(folder: str) -> None:
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -106,7 +114,7 @@ def remove(path: Path) -> bool:
     """Delete a file; False if it was not there. Raises StorageError."""
     with storage_errors(path):
         try:
-            path.unlink()
+            beneath.unlink(path)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return False  # a folder is no file of ours
         except OSError as error:
@@ -122,12 +130,12 @@ def put_aside_unless(path: Path, is_right: Callable[[int], bool]) -> Path | None
     Returns where it is now; None if nothing was moved. Raises OSError.
     """
     try:
-        if is_right(path.lstat().st_mode):
+        if is_right(beneath.lstat(path).st_mode):
             return None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.aside")
-    os.rename(path, aside)
+    beneath.rename(path, aside)
     log.warning("%s was moved to %s: it is not what belongs there", path, aside.name)
     return aside
 
@@ -138,7 +146,7 @@ def own_folder(path: Path) -> None:
     Raises OSError.
     """
     put_aside_unless(path, stat.S_ISDIR)
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beneath.make_folders(path, 0o700)
 
 
 #: How deep JSON may be nested; ours is less than ten deep.

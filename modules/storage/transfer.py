@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from modules.errors import StorageError
+from modules.storage import beneath
 from modules.storage.atomic import TEMPORARY_PREFIX, storage_errors, sync_folder
 from modules.storage.safe_open import open_regular
 
@@ -31,6 +32,12 @@ def is_regular(path: Path) -> bool:
     return facts is not None and stat.S_ISREG(facts.st_mode)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there, and no link to one. Raises OSError if that is not known."""
+    facts = facts_of(path)
+    return facts is not None and stat.S_ISDIR(facts.st_mode)
+
+
 def is_taken(path: Path) -> bool:
     """Whether anything has this name. ``os.path.lexists`` says no to an I/O error, too."""
     return facts_of(path) is not None
@@ -38,7 +45,7 @@ def is_taken(path: Path) -> bool:
 
 def facts_of(path: Path) -> os.stat_result | None:
     try:
-        return path.lstat()
+        return beneath.lstat(path)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             return None
@@ -73,7 +80,7 @@ def take_along(shared: Path, manual: Path, name: str, wanted: str) -> bool:
         if not is_regular(shared / name):
             return False
         # An earlier move may have come as far as the copy.
-        copied = target.is_file() and are_equal(shared / name, target)
+        copied = is_regular(target) and are_equal(shared / name, target)
         target = target if copied else manual / free_name(manual, wanted)
     transfer(shared / name, target)
     return True
@@ -85,10 +92,10 @@ def transfer(source: Path, target: Path) -> None:
         if is_taken(target):
             if not are_equal(source, target):
                 raise FileExistsError(errno.EEXIST, "the name is taken", str(target))
-            os.unlink(source)  # an earlier move came as far as the copy
+            beneath.unlink(source)  # an earlier move came as far as the copy
             return
         try:
-            os.rename(source, target)
+            beneath.rename(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
@@ -101,9 +108,7 @@ def _copy_over(source: Path, target: Path) -> None:
     """The copy gets its name once it is whole, so that a crash leaves no half of a recording."""
     copy = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
     try:
-        shutil.copy2(source, copy)
-        with open(copy, "rb") as copied:
-            os.fsync(copied.fileno())
+        _copy(source, copy)
         if not are_equal(source, copy):
             raise StorageError(
                 "copy_failed", f"The copy of {source} in {target.parent} is not the same."
@@ -112,23 +117,35 @@ def _copy_over(source: Path, target: Path) -> None:
         sync_folder(target.parent)
     except BaseException:
         with contextlib.suppress(OSError):
-            copy.unlink()
+            beneath.unlink(copy)
         raise
-    os.unlink(source)
+    beneath.unlink(source)
+
+
+def _copy(source: Path, copy: Path) -> None:
+    """Content, mode and times, of what is a regular file while it is copied."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with open_regular(source) as left, open(beneath.descriptor(copy, flags, 0o600), "wb") as right:
+        shutil.copyfileobj(left, right, _PIECE_BYTES)
+        right.flush()
+        facts = os.fstat(left.fileno())
+        os.fchmod(right.fileno(), stat.S_IMODE(facts.st_mode))
+        os.utime(right.fileno(), ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        os.fsync(right.fileno())
 
 
 def _give_name(copy: Path, target: Path) -> None:
     """Raises FileExistsError if the name was taken while the copy was made."""
     try:
-        os.link(copy, target)
+        beneath.link(copy, target)
     except FileExistsError:
         raise
     except OSError as error:  # a volume that knows no links
         if is_taken(target):
             raise FileExistsError(errno.EEXIST, "the name is taken", str(target)) from error
-        os.rename(copy, target)
+        beneath.rename(copy, target)
     else:
-        os.unlink(copy)
+        beneath.unlink(copy)
 
 
 def are_equal(left: Path, right: Path) -> bool:

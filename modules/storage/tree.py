@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from modules.storage import beneath
+
 #: So many folders a recording may lie below the share: each costs several looks at the disk.
 FOLDERS_MAX = 64
 
@@ -19,7 +21,7 @@ def files_below(root: Path) -> Iterator[str]:
     while waiting:
         folder, depth = waiting.pop()
         try:
-            with os.scandir(root / folder) as listed:
+            with beneath.pinned_folder(root / folder) as real, os.scandir(real) as listed:
                 entries = [(e.name, e.is_dir(follow_symlinks=False)) for e in listed]
         except OSError:
             if not folder:

@@ -12,6 +12,8 @@ import os
 import signal
 from pathlib import Path
 
+from modules.storage import beneath
+
 #: Where a refused lease means a writer. Network file systems (NFSv4, CIFS) refuse with the same
 #: EAGAIN when the server granted no delegation: taken for a writer, a file would wait for ever.
 LEASE_FILESYSTEMS = frozenset(
@@ -44,9 +46,8 @@ def has_writer(path: Path) -> bool | None:
     """
     if signal.getsignal(signal.SIGIO) == signal.SIG_DFL:
         return None
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags)
+        descriptor = beneath.descriptor(path, os.O_RDONLY)
     except OSError as error:
         # There is a write lease, as Samba takes one for a client that caches its writes.
         return True if error.errno == errno.EAGAIN else None

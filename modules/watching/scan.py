@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modules.storage import beneath
 from modules.watching.stability import FileSample
 
 ENDINGS_MAX = 50
@@ -72,7 +73,7 @@ class _Wanted:
 
 
 def _scan_folder(root: Path, folder: str, seen: Scan, wanted: _Wanted) -> None:
-    with os.scandir(root / folder) as entries:
+    with beneath.pinned_folder(root / folder) as real, os.scandir(real) as entries:
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
             try:
@@ -97,13 +98,8 @@ def look(root: Path, name: str) -> FileSample | None:
 
     Raises OSError where that is not known (a stale handle, an I/O error).
     """
-    folder = name.rpartition("/")[0]
     try:
-        while folder:
-            if not stat.S_ISDIR(os.lstat(root / folder).st_mode):
-                return None
-            folder = folder.rpartition("/")[0]
-        found = os.lstat(root / name)
+        found = beneath.lstat(root / name)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return FileSample.of(found) if stat.S_ISREG(found.st_mode) else None

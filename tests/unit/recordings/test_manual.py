@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from modules.jobs.job import ErrorInfo, Job, Status
 from modules.jobs.source import FileIdentity
 from modules.recordings import manual, manual_return
 from modules.recordings.store import RecordingStore
+from modules.storage import transfer
 from modules.storage.atomic import write_own
 from tests.builders import NOON, a_job
 
@@ -152,14 +152,14 @@ def test_a_copy_that_is_not_the_same_leaves_the_original(
 ) -> None:
     across_volumes(monkeypatch, files.folder.path)
     lay_out(files)
-    real = shutil.copy2
+    real = transfer._copy
 
     def spoil(source: Path, target: Path) -> None:
         real(source, target)
         if Path(source).name == "talk.mp3":
             target.write_bytes(b"s0und")
 
-    monkeypatch.setattr(shutil, "copy2", spoil)
+    monkeypatch.setattr(transfer, "_copy", spoil)
     with pytest.raises(StorageError, match="not the same"):
         files.manual.take(given_up(), "")
     assert (files.folder.path / "talk.mp3").read_bytes() == b"sound"
@@ -173,7 +173,7 @@ def test_what_somebody_puts_there_while_a_return_is_copied_is_not_replaced(
 ) -> None:
     across_volumes(monkeypatch, files.folder.path)
     (files.manual.path / "talk.mp3").write_bytes(b"given up")
-    real_copy, real_link = shutil.copy2, os.link
+    real_copy, real_link = transfer._copy, os.link
 
     def slowly(source: Path, target: Path) -> None:
         real_copy(source, target)
@@ -185,7 +185,7 @@ def test_what_somebody_puts_there_while_a_return_is_copied_is_not_replaced(
             raise OSError(errno.EXDEV if with_links else errno.EPERM, "no link")
         real_link(source, target)
 
-    monkeypatch.setattr(shutil, "copy2", slowly)
+    monkeypatch.setattr(transfer, "_copy", slowly)
     monkeypatch.setattr(os, "link", link)
     with pytest.raises(TranscriberError, match="already"):
         files.manual.bring_back("talk.mp3")
@@ -317,7 +317,7 @@ def test_settings_come_back_first(
         if not links:
             raise PermissionError(errno.EPERM, "no links here")
         os.rename(source, target)
-        source.touch()
+        Path(source).touch()
 
     monkeypatch.setattr(os, "link", no_recording_without_them)
     files.manual.bring_back("talk.mp3")

@@ -12,6 +12,7 @@ import pytest
 
 from modules.recordings.explanations import SETTINGS_EXAMPLE
 from modules.recordings.settings_files import SettingsError, files_for, own_files, report, stated
+from modules.storage import beneath
 from tests.builders import SETTINGS
 
 LONG = "ы" * 125 + ".mp3"
@@ -23,6 +24,7 @@ class Share:
     def __init__(self, root: Path) -> None:
         self.root = root / "shared"
         self.root.mkdir()
+        beneath.guard(self.root)
 
     def put(self, file: str, content: str | bytes = "") -> Path:
         path = self.root / file

@@ -21,15 +21,6 @@ def test_a_regular_file_is_read_whole(tmp_path: Path) -> None:
         assert file.read(2) == b"12"
 
 
-def test_a_name_is_looked_up_in_an_opened_folder(tmp_path: Path) -> None:
-    (tmp_path / "note").write_bytes(b"x")
-    folder = os.open(tmp_path, os.O_RDONLY)
-    try:
-        assert read_regular("note", 1, folder) == b"x"
-    finally:
-        os.close(folder)
-
-
 def test_a_larger_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "note").write_bytes(b"123456")
     with pytest.raises(OSError, match="larger than 5 bytes") as caught:
