@@ -112,7 +112,7 @@ def test_errors_name_the_path_that_people_know(share: Path) -> None:
     for path in (share / "real" / "no", share / "no" / "a", share / "sub" / "a"):
         with pytest.raises(OSError, match=f"'{path}'$"):
             open_regular(path)
-    with pytest.raises(OSError, match="real/no' -> '.*real/new'$") as caught:
+    with pytest.raises(OSError, match=r"real/no' -> '.*real/new'$") as caught:
         beneath.rename(share / "real" / "no", share / "real" / "new")
     assert "/proc/" not in str(caught.value)
 
