@@ -5,6 +5,9 @@ One base class; a subclass exists only where a caller acts on it.
 
 from __future__ import annotations
 
+#: What is kept of an error, in characters: a state with a hundred of them must stay readable.
+CODE_CHARS, MESSAGE_CHARS, DETAILS_CHARS = 100, 1500, 3000
+
 
 class TranscriberError(Exception):
     """A failure with a stable code, a plain message and, where there is one, a remedy.
@@ -65,3 +68,11 @@ class StorageError(TranscriberError):
 
 class LockHeldError(TranscriberError):
     """Another transcriber, or a foreign whisperx process, is at work."""
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its two ends: the last lines of a traceback say the most."""
+    if len(text) <= most:
+        return text
+    half = (most - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"

@@ -1,10 +1,12 @@
 """The protocol between the daemon and its WhisperX child: one JSON object a line.
 
-The child is never trusted: ``parse_event`` turns a torn or unknown line into None.
+The child is never trusted: ``parse_event`` turns a torn or unknown line into None, and refuses one
+that is too large before it is an object of many times its size.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -12,6 +14,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from modules.config.settings import Frozen, TranscriptionSettings
 from modules.transcript.model import Chunk, LeftOut, Turn
 from modules.weights.files import ModelSpec
+
+#: So many notes, or tracks that were left out, no recording has.
+_LISTED_MAX = 1000
 
 
 class Transcribe(Frozen):
@@ -104,8 +109,8 @@ class Transcribed(Frozen):
     task_id: int
     chunks: int
     duration_s: float
-    notes: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    notes: Annotated[tuple[str, ...], Field(max_length=_LISTED_MAX)] = ()
+    left_out: Annotated[tuple[LeftOut, ...], Field(max_length=_LISTED_MAX)] = ()
 
 
 class Done(Frozen):
@@ -121,8 +126,8 @@ class Done(Frozen):
     duration_s: float
     turns: tuple[Turn, ...] = ()
     diarization: str | None = None
-    notes: tuple[str, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    notes: Annotated[tuple[str, ...], Field(max_length=_LISTED_MAX)] = ()
+    left_out: Annotated[tuple[LeftOut, ...], Field(max_length=_LISTED_MAX)] = ()
     cpu_seconds: float = 0.0
 
 
@@ -152,12 +157,38 @@ class Alive(Frozen):
 
 
 Event = Ready | Loaded | Started | Chunk | Transcribed | Done | Stopped | Failed | Alive
-_EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
+_KINDS: dict[str, TypeAdapter[Event]] = {
+    kind.model_fields["kind"].default: TypeAdapter(kind)
+    for kind in (Ready, Loaded, Started, Chunk, Transcribed, Done, Stopped, Failed, Alive)
+}
+#: The kind comes first, as ``model_dump_json`` writes it.
+_KIND = re.compile(rb'\s*\{\s*"kind"\s*:\s*"([a-z]+)"')
+
+#: No line is longer, in bytes. The largest says who speaks when in two days.
+LINE_BYTES_MAX = 4 * 2**20
+#: Bytes and items of a line by its kind: 30 s of fast speech have 40 kB and 2,000 items, 24 hours
+#: of conversation 1.5 MB and 100,000. An item may become an object of a thousand bytes.
+_LARGE = {"chunk": (2**19, 20_000), "done": (LINE_BYTES_MAX, 120_000)}
+_SMALL = (2**18, 10_000)
+
+
+class OversizedError(Exception):
+    """A line is larger than any of its kind can be."""
 
 
 def parse_event(line: bytes) -> Event | None:
-    """The event in a line, or None if it is torn or not one of ours."""
+    """The event in a line, or None if it is torn or not one of ours. Raises OversizedError."""
+    found = _KIND.match(line)
+    kind = found.group(1).decode() if found else ""
+    if kind not in _KINDS:
+        return None
+    size_max, items_max = _LARGE.get(kind, _SMALL)
+    items = line.count(b",") + line.count(b"[") + line.count(b"{")
+    if len(line) > size_max or items > items_max:
+        raise OversizedError(f"{kind}: a line of {len(line)} bytes with {items} items")
     try:
-        return _EVENTS.validate_json(line)
-    except ValidationError:
+        return _KINDS[kind].validate_json(line)
+    except ValidationError as error:
+        if any(each["type"] == "too_long" for each in error.errors(include_input=False)):
+            raise OversizedError(f"{kind}: {error.errors(include_input=False)[0]['msg']}") from None
         return None

@@ -10,6 +10,8 @@ from modules.jobs.job import ErrorInfo, Job
 _REMEDIES = {
     "unexpected_error": "This is a fault of the program. Report it, with the lines of the log.",
     "whisperx_failed": "Try again; if it happens again, convert the recording to WAV first.",
+    "implausible_output": "If the recording may be an attack, nothing: delete it. Else convert it "
+    "to WAV first.",
     "worker_hung": "Try again; if it happens again, convert the recording to WAV first.",
     "interrupted_before_progress": "Try again; if it happens again, convert it to WAV first.",
 }

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Literal
 
 from modules.clock import Clock
-from modules.errors import ModelError, StorageError, TranscriberError
+from modules.errors import (
+    CODE_CHARS,
+    DETAILS_CHARS,
+    MESSAGE_CHARS,
+    ModelError,
+    StorageError,
+    TranscriberError,
+    shortened,
+)
 from modules.jobs.job import ErrorInfo
 from modules.logger import get_logger
 
@@ -87,9 +95,9 @@ def error_info(
 ) -> ErrorInfo:
     """An error as ``.in_progress`` has it."""
     return ErrorInfo(
-        code=error.code,
-        message=str(error),
-        details=error.details,
+        code=error.code[:CODE_CHARS],
+        message=shortened(str(error), MESSAGE_CHARS),
+        details=shortened(error.details, DETAILS_CHARS) if error.details else None,
         timestamp=timestamp,
         attempt=attempt,
         retry_after=retry_after_s,

@@ -3,32 +3,58 @@
 from __future__ import annotations
 
 import contextlib
-import queue
+import os
+import select
 import subprocess
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 
-from modules.executors.protocol import Command, Event, parse_event
+from modules.executors.local.event_queue import ClosedError, EventQueue, ImplausibleError
+from modules.executors.protocol import (
+    LINE_BYTES_MAX,
+    Alive,
+    Command,
+    Event,
+    OversizedError,
+    parse_event,
+)
 from modules.logger import get_logger
+from modules.transcript.model import Chunk
 
 log = get_logger("AudioProcessor")
 
-#: No event and no complaint is longer; one without an end would fill the daemon's memory.
-_EVENT_BYTES, _COMPLAINT_BYTES = 4 * 2**20, 2**12
-
-
-class ClosedError(Exception):
-    """The child has closed its end: it is dead, or will be ended."""
+#: No complaint is longer; one without an end would fill the daemon's memory.
+_COMPLAINT_BYTES = 2**12
+#: So much of them is read at once, then nothing for a while: a flood of them waits in its pipe.
+_COMPLAINTS_BYTES, _COMPLAINTS_PAUSE_S = 2**16, 0.05
+#: Lines that make no sense. What libraries print goes elsewhere, so one is rare already.
+_NONSENSE_MAX = 100
+#: Signs of life at the start, and in a second; ours sends one.
+_ALIVE_AT_ONCE, _ALIVE_PER_S = 1000, 100
+#: Other events than chunks and signs of life, at the start and for each command: a task has five.
+_OTHERS_AT_ONCE, _OTHERS_PER_COMMAND = 20, 10
+#: How long the child may leave a command in its pipe, which holds dozens.
+_SEND_S = 10.0
 
 
 class Connection:
     """One child's pipes, read by two threads of their own. Everything else is for one thread."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._process = process
-        self._events: queue.Queue[Event | None] = queue.Queue()
+        self._monotonic = monotonic
+        self._events = EventQueue()
+        self._began = monotonic()
+        self._commands = self._alive = self._others = self._nonsense = 0
+        self._closing = threading.Event()
         #: The last lines of the child's standard error.
         self.complaints: deque[str] = deque(maxlen=20)
+        if process.stdin:
+            os.set_blocking(process.stdin.fileno(), False)
         self._readers = tuple(
             threading.Thread(target=target, name=name, daemon=True)
             for target, name in (
@@ -40,23 +66,29 @@ class Connection:
             reader.start()
 
     def send(self, command: Command) -> None:
-        """That the child has died is noticed, and reported, by ``receive``."""
+        """That the child has died is noticed, and reported, by ``receive``; so is one that does not
+        read its commands.
+        """
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(command.model_dump_json().encode() + b"\n")
-            self._process.stdin.flush()
+        self._commands += 1
+        if self._events.is_over:
+            return
+        data = memoryview(command.model_dump_json().encode() + b"\n")
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = self._process.stdin.fileno()
+            while data and select.select((), (descriptor,), (), _SEND_S)[1]:
+                data = data[os.write(descriptor, data) :]
+            if data:
+                self._events.put_end(ImplausibleError("it does not read its commands"))
 
     def receive(self, timeout_s: float) -> Event | None:
-        """The next event, or None after the time-out. Raises ClosedError."""
-        try:
-            event = self._events.get(timeout=timeout_s) if timeout_s else self._events.get_nowait()
-        except queue.Empty:
-            return None
-        if event is None:
-            raise ClosedError
-        return event
+        """The next event, or None after the time-out. Raises ClosedError or ImplausibleError."""
+        return self._events.get(timeout_s)
 
     def close_input(self) -> None:
+        """Send no more commands, and take no more events."""
+        self._closing.set()
+        self._events.close()
         with contextlib.suppress(OSError):
             if self._process.stdin:
                 self._process.stdin.close()
@@ -68,19 +100,49 @@ class Connection:
         return not any(reader.is_alive() for reader in self._readers)
 
     def _read_events(self) -> None:
-        """Put the child's events into the queue; None when it has closed its end."""
+        """Put the child's events into the queue until it closes its end, or sends too much."""
         assert self._process.stdout is not None
+        end: Exception = ClosedError()
         with contextlib.suppress(OSError, ValueError), self._process.stdout as lines:
-            while line := lines.readline(_EVENT_BYTES):
-                event = parse_event(line)
-                if event is None:
-                    log.warning("WhisperX sent a line that makes no sense; it was thrown away")
-                else:
-                    self._events.put(event)
-        self._events.put(None)
+            try:
+                while line := lines.readline(LINE_BYTES_MAX):
+                    if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
+                        raise ImplausibleError("a line without an end")
+                    event = parse_event(line)
+                    self._count(event)
+                    if event and not self._events.put(event, len(line)):
+                        break
+            except (ImplausibleError, OversizedError) as error:
+                end = ImplausibleError(str(error))
+                self._events.put_end(end)
+                self._closing.wait()  # with the pipe open, or the child would die of it first
+        self._events.put_end(end)
+
+    def _count(self, event: Event | None) -> None:
+        """Raises ImplausibleError for more lines than a recording can be the reason for."""
+        if event is None:
+            self._nonsense += 1
+            log.warning("WhisperX sent a line that makes no sense; it was thrown away")
+        elif isinstance(event, Alive):
+            self._alive += 1
+        elif not isinstance(event, Chunk):
+            self._others += 1
+        seconds = self._monotonic() - self._began
+        if self._nonsense > _NONSENSE_MAX:
+            raise ImplausibleError(f"{self._nonsense} lines that make no sense")
+        if self._alive > _ALIVE_AT_ONCE + _ALIVE_PER_S * seconds:
+            raise ImplausibleError(f"{self._alive} signs of life within {seconds:.0f} s")
+        if self._others > _OTHERS_AT_ONCE + _OTHERS_PER_COMMAND * self._commands:
+            raise ImplausibleError(f"{self._others} reports on {self._commands} commands")
 
     def _read_complaints(self) -> None:
         assert self._process.stderr is not None
+        size = 0
         with contextlib.suppress(OSError, ValueError), self._process.stderr as lines:
             while line := lines.readline(_COMPLAINT_BYTES):
                 self.complaints.append(line.decode(errors="replace").rstrip())
+                size += len(line)
+                if size >= _COMPLAINTS_BYTES:
+                    size = 0
+                    if self._closing.wait(_COMPLAINTS_PAUSE_S):
+                        break

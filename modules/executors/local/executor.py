@@ -12,7 +12,8 @@ from modules.clock import AwakeClock, Clock
 from modules.config.schema import Config
 from modules.errors import WorkerError
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
-from modules.executors.local.connection import ClosedError
+from modules.executors.local.event_queue import ClosedError, ImplausibleError
+from modules.executors.local.output_bounds import implausible
 from modules.executors.local.process import (
     TERM_GRACE_S,
     Child,
@@ -22,6 +23,7 @@ from modules.executors.local.process import (
 from modules.executors.local.run_monitor import RunMonitor, error_of, slowness, time_out
 from modules.executors.protocol import Done, Event, Failed, Load, Loaded, Ready
 from modules.logger import get_logger
+from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
 
 log = get_logger("AudioProcessor")
@@ -31,6 +33,8 @@ log = get_logger("AudioProcessor")
 _GROWTH = 2.5
 #: A child that dies between jobs is replaced at most this often.
 _RESTART_GAP_S = 30.0
+#: A child without a task says that it is ready and has loaded its model, and nothing else.
+_EVENTS_WITHOUT_A_TASK = 100
 #: Restarts are counted under shorter names than the errors have.
 _REASONS = {"worker_hung": "hung"}
 
@@ -113,8 +117,12 @@ class LocalExecutor:
                 self.warm(self._wanted)
             return
         try:
-            while event := child.connection.receive(0):
-                self._note(child, event)
+            if not self._note_waiting(child):
+                self._replace("implausible_output")
+                return
+        except ImplausibleError:
+            self._replace("implausible_output")
+            return
         except ClosedError:
             self._replace("died")
             return
@@ -128,6 +136,15 @@ class LocalExecutor:
             self.close()
         elif child.memory_mb > self._allowance_mb(child):
             self._replace("memory")
+
+    def _note_waiting(self, child: Child) -> bool:
+        """Note the events that are there; False if they are more than there can be."""
+        for _ in range(_EVENTS_WITHOUT_A_TASK):
+            event = child.connection.receive(0)
+            if event is None:
+                return True
+            self._note(child, event)
+        return False
 
     def close(self, grace_s: float = TERM_GRACE_S) -> None:
         """End the child and everything that it started; all is reaped on return."""
@@ -216,6 +233,8 @@ class LocalExecutor:
                 if isinstance(event, Failed):
                     child.spec = None
                     raise error_of(event)
+                if isinstance(event, Chunk):
+                    raise implausible("a chunk before it was given a recording")
         except WorkerError as error:
             self._replace_after(error)
             raise

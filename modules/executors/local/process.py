@@ -21,7 +21,9 @@ from modules.clock import Clock
 from modules.config.loader import ENVIRONMENT
 from modules.config.schema import Config
 from modules.errors import WorkerError
-from modules.executors.local.connection import ClosedError, Connection
+from modules.executors.local.connection import Connection
+from modules.executors.local.event_queue import ClosedError, ImplausibleError
+from modules.executors.local.output_bounds import implausible
 from modules.executors.protocol import Event, Loaded, Ready
 from modules.logger import get_logger
 from modules.weights.files import ModelSpec
@@ -66,12 +68,14 @@ class Child:
         return resident_mb(self.process.pid)
 
     def next_event(self) -> Event | None:
-        """The next event; None after a tick. Raises WorkerError if the child died."""
+        """The next event; None after a tick. Raises WorkerError if the child died or floods us."""
         was_dead = self.is_dead
         try:
             event = self.connection.receive(_TICK_S)
         except ClosedError:
             raise self.death() from None
+        except ImplausibleError as error:
+            raise implausible(str(error)) from None
         if event is None and was_dead:
             raise self.death()  # a process that it started holds its pipe open
         return event
@@ -127,7 +131,8 @@ def start_child(config: Config, command: Sequence[str], clock: Clock) -> Child:
     )
     now = clock.monotonic()
     log.info("Started WhisperX (PID %d)", process.pid)
-    return Child(process, Connection(process), scratch, now, oom_kills(), idle_since=now)
+    connection = Connection(process, clock.monotonic)
+    return Child(process, connection, scratch, now, oom_kills(), idle_since=now)
 
 
 def worker_command(config: Config) -> list[str]:

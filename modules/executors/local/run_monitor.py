@@ -7,14 +7,28 @@ from pathlib import Path
 
 from modules.clock import AwakeClock, Clock
 from modules.config.schema import ProcessingConfig
-from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
+from modules.errors import (
+    CODE_CHARS,
+    DETAILS_CHARS,
+    MESSAGE_CHARS,
+    MediaError,
+    ModelError,
+    StorageError,
+    TranscriberError,
+    WorkerError,
+    shortened,
+)
 from modules.executors.base import RunCallbacks
+from modules.executors.local.output_bounds import OutputBounds, implausible
 from modules.executors.local.process import Child
 from modules.executors.protocol import (
+    Alive,
     Done,
     Event,
     Failed,
+    Loaded,
     Prefetch,
+    Ready,
     Started,
     Stop,
     Stopped,
@@ -34,6 +48,8 @@ _MEMORY_IN_A_JOB = 2.0
 _SLOWNESS = {"tiny": 0.6, "base": 1.0, "small": 3.0, "medium": 8.0, "large": 16.0, "turbo": 8.0}
 #: Seconds of work per second of audio that Whisper base is allowed; it needs 0.05 on two cores.
 _BUDGET_PER_SECOND = 1.0
+#: Events of other tasks, which are ignored: none is usual.
+_STRAYS_MAX = 100
 
 
 def slowness(model_size: str) -> float:
@@ -74,8 +90,8 @@ class RunMonitor:
         self._began = self._alive_at = self._clock.monotonic()
         self._weighed_at = self._began - _MEMORY_EVERY_S
         self._duration_s: float | None = None
-        self._position_s = command.start_s
-        self._received = 0
+        self._bounds = OutputBounds(command)
+        self._received = self._strays = 0
         self._stop_sent_at: float | None = None
         self._transcribed: Transcribed | None = None
         #: The child has nothing of the task in hand any more.
@@ -134,28 +150,41 @@ class RunMonitor:
         return self._alive_at + self._limits.worker_hang_seconds * max(1.0, self._factor)
 
     def _handle(self, event: Event | None) -> Done | Stopped | None:
-        if isinstance(event, Transcribed) and event.task_id == self._command.task_id:
-            self._check_count(event.chunks)
-            self._transcribed = event
-        elif isinstance(event, Started) and event.task_id == self._command.task_id:
-            self._duration_s = event.duration_s
-            self._callbacks.on_started(event)
-        elif isinstance(event, Chunk) and event.task_id == self._command.task_id:
-            self._received += 1
-            self._check_count(event.number)
-            if event.position_s < self._position_s:
-                raise WorkerError("whisperx_failed", "The WhisperX process lost its place.")
-            self._position_s = event.position_s
-            self._callbacks.on_chunk(event)
-        elif isinstance(event, Failed) and event.task_id == self._command.task_id:
+        if event is None or isinstance(event, Alive | Ready | Loaded):
+            return None
+        if event.task_id != self._command.task_id:
+            self._strays += 1
+            if self._strays > _STRAYS_MAX:
+                raise implausible(f"{self._strays} events of other tasks")
+            return None
+        if isinstance(event, Done | Stopped):
+            return self._ended(event)
+        if isinstance(event, Failed):
             self.over = True
             raise error_of(event)
-        elif isinstance(event, Done) and event.task_id == self._command.task_id:
-            self._check_count(event.chunks)
-            return event
-        elif isinstance(event, Stopped) and event.task_id == self._command.task_id:
-            return event
+        self._went_on(event)
         return None
+
+    def _ended(self, event: Done | Stopped) -> Done | Stopped:
+        if isinstance(event, Done):
+            self._check_count(event.chunks)
+            self._bounds.check_end(event)
+        return event
+
+    def _went_on(self, event: Started | Chunk | Transcribed) -> None:
+        if isinstance(event, Started):
+            started = self._bounds.credible(event)
+            self._duration_s = started.duration_s
+            self._callbacks.on_started(started)
+        elif isinstance(event, Chunk):
+            self._received += 1
+            self._check_count(event.number)
+            self._bounds.check_chunk(event)
+            self._callbacks.on_chunk(event)
+        else:
+            self._check_count(event.chunks)
+            self._bounds.check_end(event)
+            self._transcribed = event
 
     def _check_count(self, sent: int) -> None:
         """A line that was torn may have been a chunk, whose text would be missing."""
@@ -236,7 +265,12 @@ def error_of(event: Failed) -> TranscriberError:
     """What the child reported, as the error that it is here."""
     kinds = {"media": MediaError, "model": ModelError, "storage": StorageError}
     kind = kinds.get(event.fault, WorkerError)
-    return kind(event.code, event.message, details=event.details, permanent=event.permanent)
+    return kind(
+        event.code[:CODE_CHARS],
+        shortened(event.message, MESSAGE_CHARS),
+        details=shortened(event.details, DETAILS_CHARS) if event.details else None,
+        permanent=event.permanent,
+    )
 
 
 def time_out(failing: str) -> WorkerError:
