@@ -8,7 +8,7 @@ from pathlib import Path
 from modules.jobs.job import Job
 from modules.recordings import checkpoint
 from modules.recordings.shared_folder import SharedFolder
-from modules.recordings.sidecars import RecordingPaths
+from modules.recordings.sidecars import STATE_BYTES_MAX, RecordingPaths
 from modules.recordings.state import job_to_json
 from modules.storage.atomic import put_aside_unless, remove, storage_errors, to_json, write_own
 
@@ -20,10 +20,13 @@ class StateStore:
         self._folder = folder
 
     def save(self, job: Job) -> None:
-        """Write the job's ``.in_progress``."""
+        """Write the job's ``.in_progress``; without its last segments where they are too large."""
         self._folder.require()
         path = self._folder.at(RecordingPaths(job.name).state)
-        write_own(path, to_json(job_to_json(job)))
+        content = to_json(job_to_json(job))
+        if len(content) > STATE_BYTES_MAX:
+            content = to_json(job_to_json(job.evolve(last_segments=())))
+        write_own(path, content)
 
     def drop(self, name: str) -> None:
         """Remove ``.in_progress`` and the checkpoint of a recording."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from modules.errors import TranscriberError
 from modules.jobs.job import Job
 from modules.logger import get_logger
 from modules.outputs.notes import sentence, text_note, warnings_of
@@ -14,14 +15,17 @@ from modules.outputs.render import render
 from modules.outputs.segments_json import with_segments
 from modules.recordings.results import Results
 from modules.recordings.shared_folder import SharedFolder
-from modules.recordings.sidecars import RecordingPaths, stem_of
+from modules.recordings.sidecars import RESULT_BYTES_MAX, RecordingPaths, stem_of
 from modules.storage import beneath
-from modules.storage.atomic import storage_errors, write_own, write_whole
+from modules.storage.atomic import storage_errors, to_json, write_own, write_whole
 from modules.storage.safe_open import read_regular
 from modules.storage.transfer import is_taken
 from modules.transcript.model import Segment
 
 log = get_logger("FileManager")
+
+#: More than a word, a segment and a character of them take in a result.
+_WORD_BYTES, _SEGMENT_BYTES, _CHAR_BYTES = 400, 800, 12
 
 
 class Publisher:
@@ -38,9 +42,11 @@ class Publisher:
 
         ``result["outputs"]`` were planned and saved with the job before, so that a crash between
         two of them leaves nothing that the next run takes for another program's. A text that cannot
-        be made is left out, and the result says so: the transcript is worth more.
+        be made is left out, and the result says so: the transcript is worth more. Raises
+        TranscriberError for a result that could not be read again; then nothing is written.
         """
         self._folder.require()
+        _check_size(segments, result)
         title, duration_s = stem_of(job.name).rpartition("/")[2], result["duration_seconds"]
         note = text_note(result)
         ours = self._results.outputs(job.name)
@@ -72,6 +78,23 @@ class Publisher:
             if planned in ours or not is_taken(path) or _holds(path, content):
                 return planned
         return self._results.another_output(name, planned.rpartition(".")[2], ours)
+
+
+def _check_size(segments: Iterable[Segment], result: dict[str, Any]) -> None:
+    """Raises TranscriberError if the result would be larger than what is read of one."""
+    facts, text = result["metadata"], result["transcription"]["text"]
+    estimate = _WORD_BYTES * facts.get("word_count", 0) + _CHAR_BYTES * len(text)
+    estimate += _SEGMENT_BYTES * facts.get("segment_count", 0) + len(to_json(result))
+    if estimate <= RESULT_BYTES_MAX:
+        return  # nearly always, and quicker than to make all of it
+    size = sum(map(len, with_segments(result, segments)))
+    if size > RESULT_BYTES_MAX:
+        raise TranscriberError(
+            "result_too_large",
+            f"The result would have {size >> 20} MB, and can have {RESULT_BYTES_MAX >> 20}.",
+            remedy="Cut the recording into shorter ones.",
+            permanent=True,
+        )
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from modules.config.types import FORMATS
-from modules.errors import StorageError
-from modules.jobs.job import Job
+from modules.errors import StorageError, TranscriberError
+from modules.jobs.job import Job, Priority
 from modules.outputs import notes
 from modules.outputs.segments_json import segment_json
 from modules.recordings.sidecars import RESULT_BYTES_MAX, STATE_BYTES_MAX, RecordingPaths
-from modules.recordings.state import job_to_json
+from modules.recordings.state import job_from_json, job_to_json
 from modules.recordings.store import RecordingStore
 from modules.runner import publishing
 from modules.runner.publishing import Publisher
@@ -218,6 +218,34 @@ def test_what_is_published_can_be_read(files: RecordingStore) -> None:
     assert sorted(os.listdir(files.folder.path)) == [
         ".transcriber", "talk.mp3.result", "talk.srt", "talk.txt",
     ]  # fmt: skip
+
+
+def test_a_result_that_could_not_be_read_again_is_not_written(
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither are its texts: the recording would wait for its result for ever."""
+    counts = {"word_count": 1, "segment_count": 1}
+    size = len(to_json(publish(files, a_job(), counts)))
+    (files.folder.path / "talk.mp3.result").unlink()
+    monkeypatch.setattr(publishing, "RESULT_BYTES_MAX", size - 1)
+    with pytest.raises(TranscriberError) as caught:
+        publish(files, a_job(outputs=("talk.txt",)), counts)
+    assert (caught.value.code, caught.value.permanent) == ("result_too_large", True)
+    assert os.listdir(files.folder.path) == [".transcriber"]
+    monkeypatch.setattr(publishing, "RESULT_BYTES_MAX", size)
+    publish(files, a_job(), counts)
+    assert files.results.read("talk.mp3")
+
+
+def test_a_state_that_could_not_be_read_again_is_written_without_its_segments(
+    files: RecordingStore,
+) -> None:
+    segments = tuple(segment_json(a_segment(0, 1, "a" * 2000)) for _ in range(2500))
+    job = a_job(priority=Priority.API, last_segments=segments)
+    files.states.save(job)
+    path = files.folder.path / "talk.mp3.in_progress"
+    assert path.stat().st_size <= STATE_BYTES_MAX
+    assert job_from_json("talk.mp3", json.loads(path.read_bytes())).job_id == job.job_id
 
 
 def test_a_warning_is_in_the_text_and_in_the_log(

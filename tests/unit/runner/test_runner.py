@@ -22,6 +22,7 @@ from modules.jobs.job import WENT_DOWN, Attempt, Cause, ErrorInfo, Job, Priority
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
+from modules.runner import publishing
 from modules.runner import runner as runner_module
 from modules.runner.outage import HOLD_S
 from modules.runner.publishing import Publisher
@@ -618,6 +619,19 @@ def test_state_that_could_not_be_removed_after_the_result_goes_later(
 
 
 # --- giving up ---
+
+
+def test_a_result_that_is_too_large_to_be_read_again_goes_to_manual_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "RESULT_BYTES_MAX", 1000)
+    bench.submit()
+    bench.tick()
+    assert bench.names() == []
+    assert sorted(os.listdir(bench.manual)) == [
+        ".talk.mp3.checkpoint", "talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress",
+    ]  # fmt: skip
+    assert "Cut the recording" in (bench.manual / "talk.mp3.error.txt").read_text("utf-8")
 
 
 def test_a_move_that_failed_is_made_later_without_another_attempt(
