@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import stat
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.jobs import journals
 from modules.logger import get_logger
-from modules.storage.atomic import put_aside_unless
 
 log = get_logger("Register")
 
@@ -35,8 +34,12 @@ _RUINED = frozenset(
 
 #: ``seq`` grows with every note, so it shows what was noted last. Names are bytes, as on the disk.
 _SCHEMA = (
+    # Else SQLite looks for a journal, and opens it by its name, with each transaction: one that
+    # was planted meanwhile would be played back, a FIFO waited for.
+    "PRAGMA locking_mode=EXCLUSIVE",
     "PRAGMA journal_mode=TRUNCATE",  # nothing of WAL's shared memory works on a network share
     "PRAGMA synchronous=NORMAL",
+    "PRAGMA user_version=1",  # is written each time, so that the journal is open from here on
     "CREATE TABLE IF NOT EXISTS jobs (seq INTEGER PRIMARY KEY, job_id TEXT NOT NULL UNIQUE, "
     "name BLOB NOT NULL, fate TEXT, noted TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (name, seq)",
@@ -141,14 +144,11 @@ class JobIndex:
         if self._database is None:
             # Not its parents: a share that is not mounted must not grow folders.
             self._path.parent.mkdir(exist_ok=True)
-            for path in (self._path, self._journal):
-                put_aside_unless(path, stat.S_ISREG)
+            if not journals.prepare(self._path):
+                log.warning("The index of jobs %s is begun anew: %s", self._path, journals.FOREIGN)
+                self._discard()
             self._database = _open(self._path, lambda: self._monotonic() > self._until)
         return self._database
-
-    @property
-    def _journal(self) -> Path:
-        return self._path.with_name(f"{self._path.name}-journal")
 
     def _disconnect(self) -> None:
         if self._database:
@@ -165,7 +165,7 @@ class JobIndex:
     def _discard(self) -> None:
         self._disconnect()
         # With its journal, which would be played back into the new one.
-        for path in (self._path, self._journal):
+        for path in (self._path, journals.journal_of(self._path)):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 

@@ -8,14 +8,18 @@ import os
 import random
 import socket
 import stat
+import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.jobs.index import JobIndex
 from modules.jobs.job import Attempt, Priority
 from modules.recordings.state import job_to_json
 from tests.builders import a_job
+from tests.hostile.journals import hot_journal, with_super_journal
 
 VICTIM = "victim.mp3"
 _ID = "0123456789abcdef" * 2
@@ -36,6 +40,8 @@ PLACES: dict[str, str] = {
     f"{_STATE}/ignored.jsonl": "ignored",
     f"{_STATE}/jobs.sqlite": "text",
     f"{_STATE}/jobs.sqlite-journal": "text",
+    f"{_STATE}/jobs.sqlite-wal": "text",
+    f"{_STATE}/jobs.sqlite-shm": "text",
     f"{_STATE}/orders/{_ID}.json": "order",
     f"{_STATE}/errands/{_ID}.json": "errand",
     f"{_STATE}/errands/{_ID}.answer": "errand",
@@ -51,6 +57,7 @@ PLACES: dict[str, str] = {
     f"manual/{VICTIM}": "text",
     f"manual/{VICTIM}.in_progress": "state",
     f"manual/{VICTIM}.error.txt": "text",
+    f"manual/{VICTIM}.settings.yaml": "settings",
 }
 MOMENTS = ("before the start", "while it waits", "while it runs", "while it is published")
 #: Values that a reader does not expect, for any key.
@@ -128,6 +135,16 @@ def _device(path: Path, root: Path) -> None:
         path.symlink_to("/dev/zero")
 
 
+def _journal(path: Path, root: Path) -> None:
+    """Of SQLite, so made that it has a file outside deleted when it is played back."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "jobs.sqlite"
+        with closing(JobIndex(database)) as index:
+            index.note("a", VICTIM, None, "2024-01-01T00:00:00.000Z")
+        content = hot_journal(database)
+    path.write_bytes(with_super_journal(content, root / "outside" / "secret.json"))
+
+
 def _full_folder(path: Path, root: Path) -> None:
     path.mkdir()
     (path / "inside.json").write_bytes(b"{}")
@@ -158,6 +175,7 @@ _SPECIAL: dict[str, Callable[[Path, Path], None]] = {
     "link to itself": lambda path, root: path.symlink_to(path),
     "folder": lambda path, root: path.mkdir(),
     "full folder": _full_folder,
+    "journal": _journal,
     "deep folders": _deep_folders,
 }
 _TEXTUAL = ("empty", "noise", "deep", "dense", "value", "value", "value", "value", "keys twice")

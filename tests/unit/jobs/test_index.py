@@ -7,8 +7,8 @@ import shutil
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from modules.jobs.index import Entry, JobIndex
 from tests.fakes import FakeClock
+from tests.hostile.journals import hot_journal, with_super_journal
 
 NOON = "2024-01-01T12:00:00.000Z"
 IDS = st.sampled_from(["a", "b", "c", "d"])
@@ -157,6 +158,105 @@ def test_what_cannot_be_written_is_said_once_a_minute(
         assert len(caplog.records) == 2
         assert not away.exists()
         away.mkdir()
+        register.note("a", "talk.mp3", None, NOON)
+        assert register.find("a")
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Iterator[Path]:
+    """A file elsewhere that must stay as it is."""
+    made = tmp_path / "secret"
+    made.write_bytes(b"precious")
+    yield made
+    assert made.read_bytes() == b"precious"
+
+
+def beside(path: Path, end: str) -> Path:
+    return path.with_name(f"{path.name}-{end}")
+
+
+def filled(path: Path) -> bytes:
+    """An index with entries; returns the journal that a crash in its next change leaves."""
+    with closing(JobIndex(path)) as register:
+        for number in range(50):
+            register.note(f"id-{number}", "talk.mp3", "completed", NOON)
+    return hot_journal(path)
+
+
+def test_what_a_crash_interrupted_is_undone(path: Path) -> None:
+    beside(path, "journal").write_bytes(filled(path))
+    with closing(JobIndex(path)) as again:
+        assert again.find("id-7") == Entry("id-7", "talk.mp3", "completed", NOON)
+        again.note("a", "talk.mp3", None, NOON)
+        assert again.find("a")
+
+
+def test_a_journal_that_names_a_file_elsewhere_does_not_have_it_deleted(
+    path: Path, secret: Path
+) -> None:
+    beside(path, "journal").write_bytes(with_super_journal(filled(path), secret))
+    with closing(JobIndex(path)) as again:
+        again.note("a", "talk.mp3", None, NOON)
+        assert again.find("a")
+        assert secret.exists()
+
+
+def test_a_journal_does_not_make_the_index_as_large_as_it_likes(path: Path) -> None:
+    journal = filled(path)
+    beside(path, "journal").write_bytes(journal[:16] + b"\x0f\xff\xff\xff" + journal[20:])
+    with closing(JobIndex(path)) as again:
+        again.note("a", "talk.mp3", None, NOON)
+        assert again.find("a")
+        assert path.stat().st_size < 2**20
+
+
+def a_sparse_file(path: Path, secret: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+PLANTED: dict[str, Callable[[Path, Path], object]] = {
+    "FIFO": lambda path, secret: os.mkfifo(path),
+    "folder": lambda path, secret: path.mkdir(),
+    "link": lambda path, secret: path.symlink_to(secret),
+    "link to a new file": lambda path, secret: path.symlink_to(secret.with_name("new")),
+    "sparse": a_sparse_file,
+    "noise": lambda path, secret: path.write_bytes(os.urandom(5000)),
+    "its journal": lambda path, secret: path.write_bytes(
+        with_super_journal(filled(secret.with_name("other.sqlite")), secret)
+    ),
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("is_open", [False, True], ids=["before it is opened", "while it is open"])
+@pytest.mark.parametrize("kind", PLANTED)
+@pytest.mark.parametrize("end", ["journal", "wal", "shm"])
+def test_what_is_planted_beside_it_neither_hangs_nor_harms(
+    path: Path, secret: Path, end: str, kind: str, is_open: bool
+) -> None:
+    filled(path)
+    with closing(JobIndex(path)) as register:
+        if is_open:
+            register.find("id-7")
+            with suppress(FileNotFoundError):
+                beside(path, end).unlink()
+        PLANTED[kind](beside(path, end), secret)
+        register.note("a", "talk.mp3", None, NOON)
+        assert register.find("a")
+        register.note("b", "talk.mp3", None, NOON)
+    with closing(JobIndex(path)) as again:
+        again.note("c", "talk.mp3", None, NOON)
+        assert again.find("c")
+    assert not secret.with_name("new").exists()
+
+
+def test_an_index_that_is_written_in_another_way_is_begun_anew(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE anything (text)")
+    with closing(JobIndex(path)) as register:
         register.note("a", "talk.mp3", None, NOON)
         assert register.find("a")
 
