@@ -23,7 +23,7 @@ from tests.soak import soak
 
 SEED = 20_240_611
 RESULTS = soak(200, 20_000)
-REQUESTS = soak(400, 40_000)
+REQUESTS = soak(400, 50_000)
 AT_ONCE = 200
 DEEP: Any = []
 for _ in range(200):
@@ -180,6 +180,7 @@ def test_no_request_is_an_error_of_ours(daemon: ScriptedDaemon) -> None:
             told[answer[9:12]] += 1
             assert answer[9:10] != b"5" or answer[9:12] == b"501", (request[:2000], answer[:500])
             assert b"internal_error" not in answer, request[:2000]
+    print({status.decode() or "none yet": count for status, count in told.most_common()})
     assert told[b"200"]
     assert told[b"400"]
     assert daemon.log.count("Traceback") == earlier
