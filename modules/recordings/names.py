@@ -21,7 +21,7 @@ _PATH_BYTES, _PART_BYTES = 4096, 1020
 #: notes that they keep beside it.
 TEMPORARY_EXTENSIONS = frozenset(
     "part partial crdownload filepart tmp temp download opdownload fdmdownload"
-    " ytdl aria2 !ut !qb bc!".split()
+    " ytdl aria2 lftp-pget-status !ut !qb bc!".split()
 )
 
 #: Beginnings of temporary names: Syncthing on Windows, Office's lock files. The hidden ones

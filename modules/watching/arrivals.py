@@ -10,6 +10,7 @@ from typing import Protocol
 
 from modules.clock import Clock
 from modules.logger import get_logger
+from modules.recordings.downloads import is_downloading
 from modules.watching.scan import look
 from modules.watching.stability import FileSample, StabilityRule, StabilityTracker
 
@@ -142,6 +143,8 @@ class Arrivals:
         still = self._tracker.observe(name, sample, self._clock.monotonic())
         is_placed = name in self._asked and self._placed.get(name) == _state(sample)
         if not is_placed and not self._rule.holds(still):
+            return False
+        if is_downloading(self._root / name, sample.size):
             return False
         can_ask = sample.device == self.lease_device
         has_writer = self._ask_writer(self._root / name) if can_ask else None

@@ -131,3 +131,27 @@ def test_a_restart_does_not_make_the_wait_shorter(tmp_path: Path) -> None:
         with path.open("ab") as more:
             more.write(content[PART:])
         check_one_text(daemon, path.name, content)
+
+
+def test_the_place_of_a_long_download_is_not_given_up_on(tmp_path: Path) -> None:
+    """Firefox keeps an empty file where the whole will be; aria2 and lftp one of full size."""
+    content = recording(4, "place") + INDEX
+    with ScriptedDaemon(tmp_path, {"processing": {"growth_wait_seconds": 0}}) as daemon:
+        shared = daemon.shared
+        firefox = shared / "indexed firefox.mp4", shared / "indexed firefox.AbC1d2eF.mp4.part"
+        aria2 = shared / "indexed aria2.mp4", shared / "indexed aria2.mp4.aria2"
+        firefox[1].write_bytes(content[:PART])
+        firefox[0].touch()
+        aria2[1].touch()
+        aria2[0].write_bytes(bytes(len(content)))
+        # What was put there later is done, so these had their turn.
+        daemon.drop("other.mp3")
+        daemon.wait_for_result("other.mp3", SOON_S)
+        time.sleep(1.0)
+        assert "indexed" not in daemon.log
+        firefox[1].write_bytes(content)
+        firefox[1].replace(firefox[0])
+        aria2[0].write_bytes(content)
+        aria2[1].unlink()
+        for path in (firefox[0], aria2[0]):
+            check_one_text(daemon, path.name, content)

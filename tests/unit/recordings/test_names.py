@@ -83,6 +83,7 @@ def test_recordings_are_taken(name: str) -> None:
         "Talk.f251.webm.part-Frag1",
         "Talk.webm.ytdl",
         "Talk.mp4.aria2",
+        "Talk.mp4.lftp-pget-status",
         "Talk.mp4.!qB",
         "#snapshot/GMT+01_2026/talk.mp3",
         "@tmp/talk.mp3",

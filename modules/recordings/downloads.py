@@ -1,0 +1,32 @@
+"""Which files are still being downloaded, as their programs show by another file beside them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from modules.recordings.names import is_temporary
+
+#: Notes of aria2, lftp and axel. They write pieces at several places of a file at once, so that it
+#: has its full size, and holes, until the note is removed.
+_NOTES = (".aria2", ".lftp-pget-status", ".st")
+
+
+def is_downloading(path: Path, size: int) -> bool:
+    """Whether another file shows that this one, of so many bytes, is not complete yet.
+
+    An empty one is often where a browser will put ``NAME.part`` or ``STEM.XXXXXXXX.part``.
+    """
+    if any(os.path.lexists(f"{path}{note}") for note in _NOTES):
+        return True
+    return size == 0 and _has_part(path)
+
+
+def _has_part(path: Path) -> bool:
+    try:
+        return any(
+            name.startswith(f"{path.stem}.") and is_temporary(name)
+            for name in os.listdir(path.parent)
+        )
+    except OSError:
+        return False  # the looks at the file itself report it
