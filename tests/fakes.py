@@ -47,6 +47,7 @@ class Plan:
     standstill_s: float = 0.0
     #: Whether the error comes while the worker has the next file in hand, if there is one.
     fails_ahead: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -126,7 +127,9 @@ class FakeExecutor:
             if index < plan.chunks:
                 self._make(request, index, handlers.on_chunk, plan)
         made = max(0, plan.chunks - first)
-        return self._outcome(Done(task_id=1, chunks=made, duration_s=duration_s, cpu_seconds=1.5))
+        return self._outcome(
+            Done(task_id=1, chunks=made, duration_s=duration_s, notes=plan.notes, cpu_seconds=1.5)
+        )
 
     def _make(
         self, request: Task, index: int, on_chunk: Callable[[Chunk], None], plan: Plan

@@ -3,10 +3,10 @@
 Run as ``python -m tests.scripted_worker --parent PID``. A "recording" holds one chunk of 10 s for
 every ``CHUNK_BYTES`` bytes; what is said in it follows from those bytes. A file that begins with
 ``NOT_MEDIA`` is refused. A translation puts "EN " before each text, and an initial prompt, or
-hotwords, stand in brackets before the first chunk's. One that is ``indexed`` by its name is refused
-as cut off unless it ends with ``INDEX``. Diarized, two speakers take turns, chunk by
-chunk. Words in the file's name, parted by anything that is no letter
-or digit, say how it goes wrong:
+hotwords, stand in brackets before the first chunk's. Unless it ends with ``INDEX``, a file that is
+``indexed`` by its name is refused as cut off, and one that is ``announced`` is noted to be
+incomplete. Diarized, two speakers take turns, chunk by chunk. Words in the file's name, parted by
+anything that is no letter or digit, say how it goes wrong:
 
 - ``slow``: a fifth of a second a chunk; ``sluggish``: two thirds, and a stop is not heard meanwhile
 - ``crash``, ``crash2``: exits with code 3 before its first chunk, or after two of this run
@@ -63,7 +63,7 @@ from modules.executors.protocol import (  # noqa: E402
     Transcribe,
     Transcribed,
 )
-from modules.transcript.model import Chunk, Segment, Turn, Word  # noqa: E402
+from modules.transcript.model import PARTIAL, Chunk, Segment, Turn, Word  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 
 CHUNK_S = 10.0
@@ -162,10 +162,16 @@ class Act:
                 task_id=self._command.task_id,
                 chunks=self._sent,
                 duration_s=self._count * CHUNK_S,
+                notes=self._notes(),
                 turns=told,
                 diarization="scripted" if told else None,
             )
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        if "announced" in self._words and not self._content.endswith(INDEX):
+            return (f"{PARTIAL}The recording is incomplete.",)
+        return ()
 
     def _turns(self) -> tuple[Turn, ...]:
         """Two speakers who take turns, a chunk each."""

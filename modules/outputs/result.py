@@ -143,7 +143,7 @@ def _warnings(job: Job, tally: Tally, facts: RunFacts) -> Iterator[dict[str, Any
     if longest_s >= _LONG_S or tally.wordless_s > _SHARE * tally.speech_s:
         at = clock(tally.wordless[0][0])
         yield warning("speech_without_text", seconds=round(tally.wordless_s), at=at)
-    if any(note.startswith("partial: ") for note in facts.notes):
+    if facts.incomplete:
         yield warning("incomplete")
 
 

@@ -90,6 +90,17 @@ class FailurePolicy:
             return
         self._blame(current, error, run)
 
+    def leave_to_grow(self, job: Job, incomplete: str, run: JobRun) -> bool:
+        """Whether a recording of which a part is missing waits, as it may still be growing.
+
+        What was transcribed stays in the checkpoint. Raises StorageError.
+        """
+        error = MediaError("incomplete", incomplete)
+        left_s = self._growth.left_s(job, error)
+        if left_s:
+            self._leave_alone(job, error, run, left_s)
+        return left_s > 0
+
     def handle_unexpected(self, job: Job, error: Exception, run: JobRun | None) -> None:
         """Count an error of the program as the file's own, or it would come back for ever."""
         wrapped = WorkerError("unexpected_error", f"The program met an unexpected error: {error!r}")

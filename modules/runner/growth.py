@@ -1,4 +1,4 @@
-"""Files that could not be read and may still be growing: when is that failure final?"""
+"""Files that could not be read, or not wholly, and may still be growing: when is that final?"""
 
 from __future__ import annotations
 

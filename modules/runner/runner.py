@@ -213,6 +213,9 @@ class Runner:
         current = self._sources.current(job, ran=True)
         if current is None:
             return
+        incomplete = outcome.facts.incomplete
+        if incomplete and self._failures.leave_to_grow(current, incomplete, run):
+            return
         formats = self._config.output.formats
         outputs = current.outputs or self._store.results.plan_outputs(job.name, formats)
         finished = self._scheduler.update(

@@ -13,6 +13,9 @@ from modules.config.settings import Frozen
 #: it is a line that Whisper is known to invent, or its words lie outside detected speech.
 Flag = Literal["repetition", "low_probability", "no_speech", "filler", "outside_speech"]
 
+#: So begins the note of a run about a recording that is damaged or cut off.
+PARTIAL = "partial: "
+
 
 class Word(Frozen):
     """One word; times in seconds from the start of the recording, absent where none is known."""
@@ -125,3 +128,9 @@ class RunFacts:
     left_out: tuple[LeftOut, ...] = ()
     turns: tuple[Turn, ...] = ()
     diarization: str | None = None
+
+    @property
+    def incomplete(self) -> str | None:
+        """What is missing from the recording, in plain words; None if nothing is known to be."""
+        partial = (note for note in self.notes if note.startswith(PARTIAL))
+        return next((note.removeprefix(PARTIAL) for note in partial), None)

@@ -21,7 +21,7 @@ from modules.engines.language_detection import CUTTING, LanguageDetector
 from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
 from modules.machine import allocator
 from modules.transcript.coverage import seconds_of, wordless
-from modules.transcript.model import Chunk, LeftOut
+from modules.transcript.model import PARTIAL, Chunk, LeftOut
 from modules.worker.pipes import Inbox, Outbox
 from modules.worker.streams import ChunkTranscriber, Finished, Group, in_order
 
@@ -102,7 +102,7 @@ class Transcription:
         if not self._transcribe(recording):
             return None
         if recording.partial:
-            self._notes[f"partial: {recording.partial}"] = None
+            self._notes[f"{PARTIAL}{recording.partial}"] = None
         duration_s = max(self._position_s, recording.decoded_s)
         found = self._speakers(recording, duration_s) if self._settings.diarize else Diarized()
         if found is None:

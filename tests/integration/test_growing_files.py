@@ -57,6 +57,25 @@ def test_a_download_in_parts_becomes_one_text(daemon: ScriptedDaemon) -> None:
     check_one_text(daemon, path.name, content)
 
 
+def test_a_format_that_says_how_long_it_is_gets_no_text_of_a_part(daemon: ScriptedDaemon) -> None:
+    """Such as WAV and FLAC: a part can be read, and is known to be one."""
+    content = recording(9, "announced") + INDEX
+    path = daemon.shared / "announced.wav"
+    for start in range(0, len(content), PART):
+        with path.open("ab") as part:
+            part.write(content[start : start + PART])
+        if start + PART < len(content):
+            wait_until_left_alone(daemon, path.name)
+            assert not daemon.files("announced*.result")
+    check_one_text(daemon, path.name, content)
+
+
+def test_what_never_grows_gets_the_text_of_the_part(daemon: ScriptedDaemon) -> None:
+    content = daemon.drop("announced cut.wav", 3, "cut")
+    wait_until_left_alone(daemon, "announced cut.wav")
+    check_one_text(daemon, "announced cut.wav", content)
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -91,9 +110,9 @@ def test_an_empty_file_that_is_filled_in_place_is_one_text(daemon: ScriptedDaemo
 
 
 def test_a_text_of_the_first_part_is_followed_by_one_of_the_whole(daemon: ScriptedDaemon) -> None:
-    """An MP3 has no index: its first part reads like a recording of its own."""
+    """Such as AAC without a container, which does not say how long it is."""
     content = recording(7, "first")
-    path = daemon.shared / "first.mp3"
+    path = daemon.shared / "first.aac"
     path.write_bytes(content[:PART])
     first = daemon.wait_for_result(path.name, SOON_S)
     assert text_of(first) == full_text(content[:PART])
@@ -106,7 +125,7 @@ def test_a_text_of_the_first_part_is_followed_by_one_of_the_whole(daemon: Script
 
     daemon.wait_for(so, "the text of the whole", SOON_S)
     assert (daemon.shared / "first.txt").read_text(encoding="utf-8").split() == whole.split()
-    whole_set = {"first.mp3", "first.mp3.result", "first.txt", "first.srt"}
+    whole_set = {"first.aac", "first.aac.result", "first.txt", "first.srt"}
     daemon.wait_for(lambda: daemon.files("first*") == whole_set, "only the texts are left", SOON_S)
 
 

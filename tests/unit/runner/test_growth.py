@@ -107,6 +107,61 @@ def test_a_failure_of_the_process_is_counted_as_ever(bench: Bench) -> None:
     assert [a.status for a in bench.job().attempts] == ["failed"]
 
 
+# --- incomplete recordings ---
+
+CUT_OFF = Plan(chunks=2, notes=("partial: The recording is incomplete: it is cut off.",))
+
+
+def test_the_text_of_an_incomplete_file_waits_for_its_rest(bench: Bench) -> None:
+    bench.submit()
+    bench.plan(CUT_OFF, CUT_OFF)
+    bench.tick()
+    assert waits(bench)
+    assert bench.names() == [
+        ".talk.mp3.checkpoint", "talk.mp3", "talk.mp3.in_progress"
+    ], "nothing is published"  # fmt: skip
+    state = bench.state()
+    assert state["error"]["message"].endswith("The recording is incomplete: it is cut off.")
+    assert [a["status"] for a in state["attempts"]] == ["interrupted"], "nothing is counted"
+    bench.clock.advance(WAIT_S)
+    bench.tick()
+    assert bench.names() == DONE
+    assert bench.result()["processing_stats"]["total_attempts"] == 1
+    assert "partial: " in bench.result()["metadata"]["notes"][0]
+    assert len(bench.processor.chunks_made) == 2, "no chunk is transcribed twice"
+
+
+def test_the_rest_of_an_incomplete_file_makes_one_text_of_the_whole(bench: Bench) -> None:
+    bench.submit()
+    bench.plan(CUT_OFF, Plan(chunks=3))
+    bench.tick()
+    bench.put(content=b"\0sound, the first part and the second")
+    bench.clock.advance(WAIT_S)
+    bench.tick()
+    assert bench.job().status is Status.ARRIVING
+    bench.scheduler.arrived("talk.mp3")
+    bench.tick()
+    assert bench.names() == DONE
+    assert bench.result()["duration_seconds"] == 30
+    assert [status for _, status in bench.told].count(Status.COMPLETED) == 1
+
+
+@pytest.mark.parametrize("why", ["uploaded", "at rest", "no wait"])
+def test_an_incomplete_file_that_does_not_grow_is_done_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(runner_module, "_IDLE_TICK_S", 0)
+    wait_s = 0 if why == "no wait" else WAIT_S
+    bench = Bench(tmp_path, processing={"growth_wait_seconds": wait_s})
+    bench.submit(uploaded=why == "uploaded")
+    if why == "at rest":
+        changed_s = (bench.shared / "talk.mp3").stat().st_ctime
+        bench.clock.advance(changed_s + WAIT_S + 1 - bench.clock.utc_now().timestamp())
+    bench.plan(CUT_OFF)
+    bench.tick()
+    assert bench.names() == DONE
+
+
 # --- how long ---
 
 
