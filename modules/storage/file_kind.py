@@ -58,6 +58,7 @@ _BRANDS = {
     b"RIFF": {b"WEBP": "a WebP picture"},
     b"ftyp": dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1", b"avif"), "a HEIF picture"),
 }
+_TAR = "a tar archive"
 #: Recordings whose header is text.
 _TEXT_HEADERS = ("nist_1a", "#!amr", "pvf1")
 
@@ -76,9 +77,20 @@ _TEXTS: tuple[tuple[str, str], ...] = (
     ("<svg", "an SVG picture"),
     ("webvtt", "subtitles"),
 )
+_TEXT = "a text document"
 #: What a text has of the characters below the blank.
 _WHITE = b"\t\n\r\f\x1b"
 _CONTROL = bytes(c for c in range(32) if c not in _WHITE) + b"\x7f"
+
+#: All answers of ``kind_of``.
+KINDS = frozenset(
+    {
+        *(kind for _, kind in (*_SIGNATURES, *_TEXTS)),
+        *(kind for brands in _BRANDS.values() for kind in brands.values()),
+        _TAR,
+        _TEXT,
+    }
+)
 
 
 def head_of(path: Path) -> bytes:
@@ -96,7 +108,7 @@ def kind_of(head: bytes) -> str | None:
         if head.startswith(signature):
             return kind
     if head[257:262] == b"ustar":
-        return "a tar archive"
+        return _TAR
     brands = _BRANDS.get(head[:4]) or _BRANDS.get(head[4:8], {})
     return brands.get(head[8:12]) or _kind_of_text(head)
 
@@ -113,7 +125,7 @@ def _kind_of_text(head: bytes) -> str | None:
     start = text.lstrip("\ufeff \t\r\n").lower()
     if start.startswith(_TEXT_HEADERS):
         return None
-    return next((kind for prefix, kind in _TEXTS if start.startswith(prefix)), "a text document")
+    return next((kind for prefix, kind in _TEXTS if start.startswith(prefix)), _TEXT)
 
 
 def _as_text(head: bytes) -> str | None:

@@ -28,6 +28,41 @@ _STAGES = {
     "processing_audio": noted("processing audio"),
     "generating_text": noted("generating text"),
 }
+#: What files that are no recordings are, in the words of ``storage/file_kind.py``.
+KINDS = (
+    noted("a ZIP archive or an office document"),
+    noted("an empty ZIP archive"),
+    noted("a RAR archive"),
+    noted("a 7-Zip archive"),
+    noted("a gzip archive"),
+    noted("a bzip2 archive"),
+    noted("an xz archive"),
+    noted("a zstd archive"),
+    noted("a tar archive"),
+    noted("a PDF document"),
+    noted("a PostScript document"),
+    noted("an RTF document"),
+    noted("an older office document"),
+    noted("a text document"),
+    noted("an XML document"),
+    noted("a web page"),
+    noted("subtitles"),
+    noted("a playlist, which only points to recordings"),
+    noted("a MIDI file, which holds notes and no sound"),
+    noted("a JPEG picture"),
+    noted("a PNG picture"),
+    noted("a GIF picture"),
+    noted("a TIFF picture"),
+    noted("a Photoshop picture"),
+    noted("a WebP picture"),
+    noted("a HEIF picture"),
+    noted("an SVG picture"),
+    noted("an icon"),
+    noted("a program"),
+    noted("a font"),
+    noted("a compiled translation"),
+    noted("a database"),
+)
 COLOURS = {
     State.COMPLETED: "green",
     State.MANUAL: "red",
@@ -60,7 +95,7 @@ def details(row: Row) -> str:
         parts += [_("attempt {n}").format(n=row.attempt)] if (row.attempt or 1) > 1 else []
     parts += [error_word(row.error)] if row.error and row.state is not State.IGNORED else []
     if row.state is State.IGNORED:
-        parts = [_("no recording: {kind}").format(kind=row.error)]
+        parts = [_("no recording: {kind}").format(kind=error_word(row.error))]
     return " ".join([*([", ".join(parts)] if parts else []), *warnings(row)])
 
 

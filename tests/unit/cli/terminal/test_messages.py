@@ -22,6 +22,7 @@ from modules.cli.folder_view.report import Report
 from modules.cli.folder_view.rows import Row, State
 from modules.cli.parser import build_parser
 from modules.cli.terminal import wording
+from modules.storage import file_kind
 
 PROJECT = Path(__file__).resolve().parents[4]
 SOURCES = [
@@ -81,6 +82,10 @@ def forms(text: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 # --- the catalogue ------------------------------------------------------------------------------
+
+
+def test_every_kind_of_file_that_is_no_recording_has_a_word() -> None:
+    assert set(wording.KINDS) == file_kind.KINDS
 
 
 def test_every_message_has_a_russian_translation(catalogue: Catalog) -> None:
@@ -231,6 +236,12 @@ def russian(monkeypatch: pytest.MonkeyPatch, speak: Callable[[dict[str, str]], N
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "ru_RU.UTF-8")
     speak(RUSSIAN)
+
+
+@pytest.mark.usefixtures("russian")
+def test_an_ignored_file_is_described_in_russian() -> None:
+    row = Row("index.ts", State.IGNORED, error="a text document")
+    assert wording.details(row) == "не запись: текстовый документ"
 
 
 @pytest.mark.usefixtures("russian")
