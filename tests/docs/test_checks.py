@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.docs import commands, pages
@@ -92,3 +94,15 @@ def test_a_section_changes_its_digest_with_its_words_alone() -> None:
         for text in ("Copy it\nthere.", "Copy it there.", "Move it there.")
     )
     assert one == other != changed
+
+
+def test_make_soak_runs_every_test_that_does_more_there() -> None:
+    root = Path(__file__).resolve().parents[2]
+    recipe = (root / "Makefile").read_text("utf-8").partition("\nsoak:")[2].partition("\n\n")[0]
+    words = recipe.split()
+    for path in (root / "tests").rglob("*.py"):
+        if "import soak" in path.read_text("utf-8") and path != Path(__file__):
+            places = [path, *path.parents]
+            assert any(
+                str(p.relative_to(root)) in words for p in places if p.is_relative_to(root)
+            ), f"{path.relative_to(root)} is not in make soak"
