@@ -54,7 +54,6 @@ class Stereo:
     def __init__(self, detect: Detector) -> None:
         self._detect = detect
         self.silenced_s = [0.0, 0.0]
-        self.opposed_s = 0.0
         self._weights: list[float] | None = None
 
     def mixed(self, lines: Samples) -> Samples:
@@ -67,7 +66,6 @@ class Stereo:
         if alike is None or alike >= _ALIKE:
             return [0.5, 0.5]
         if alike <= _OPPOSED:
-            self.opposed_s += lines.shape[1] / SAMPLE_RATE
             return [0.5, -0.5]
         kept = _speaking(lines, _speech(lines, self._detect))
         for channel in range(2):
