@@ -1,7 +1,7 @@
 """Draws docs/pictures/at-work.svg: ``.venv/bin/python -m docs.make_picture``, a minute.
 
 Nothing in it is made up: a real service does the samples, longer recordings that are made of them
-and a file that is no recording, and what is typed meanwhile is shown with what it answered.
+and one that was cut off, and what is typed meanwhile is shown with what it answered.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ PICTURE = PROJECT / "docs" / "pictures" / "at-work.svg"
 COLUMNS, LINES = 94, 16
 LECTURE = "Lecture 12.wav"
 #: Their minutes.
-LONG = {LECTURE: 10, "Board meeting.wav": 25, "Совещание 21 ноября.wav": 40}
-NO_RECORDING = "shopping list.mp3"
+LONG = {LECTURE: 4, "Board meeting.wav": 25, "Совещание 21 ноября.wav": 40}
+CUT_OFF = "Interview.mp4"
 WATCHED_S = 4.0
 TYPED = (
     ".venv/bin/python transcriber.py status --watch",
     "cat shared/queue-ru.txt",
-    f"head -n 3 'manual/{NO_RECORDING}.error.txt'",
+    f"head -n 3 'manual/{CUT_OFF}.error.txt'",
 )
 #: As rich has it, less its fonts from the net: a picture in a page may fetch nothing.
 SVG = """\
@@ -81,8 +81,9 @@ def drop_recordings(daemon: DaemonProcess) -> None:
     for name in ("please-hold-ru.wav", "please-hold-en.flac", "queue-ru.mp4"):
         daemon.put(samples / name)
         daemon.wait_for_result(name)
-    (daemon.shared / NO_RECORDING).write_text("Milk, bread, a birthday card.\n" * 40)
-    daemon.wait_until_in_manual(NO_RECORDING)
+    film = (samples / "queue-ru.mp4").read_bytes()
+    (daemon.shared / CUT_OFF).write_bytes(film[: len(film) // 2])
+    daemon.wait_until_in_manual(CUT_OFF)
     for name, minutes in LONG.items():
         write_long(samples / "please-hold-ru.wav", daemon.shared / name, minutes)
         daemon.wait_for_log(rf"{name}: queued")
