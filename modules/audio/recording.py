@@ -155,12 +155,15 @@ class Recording:
             yield from map(stereo.mixed, minutes(sound))
 
 
-def open_recording(path: Path, limits: Limits, hearing: Hearing = Hearing()) -> Recording:
+def open_recording(
+    recording: Path | int, limits: Limits, hearing: Hearing = Hearing()
+) -> Recording:
     """Look a file over and decode its first packets. The caller closes what it gets.
 
+    ``recording``: a path, or a descriptor of a regular file, which stays the caller's.
     Raises MediaError if it is no recording or over a limit, StorageError if it cannot be read.
     """
-    source = Source(path)
+    source = Source(recording)
     try:
         if not source.size:
             raise empty_file()

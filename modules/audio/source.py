@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from modules.errors import MediaError, StorageError
-from modules.storage.safe_open import descriptor_of
+from modules.errors import MediaError
+from modules.storage.recording_file import open_recording_file, raise_storage_error
 
 #: What may be read before the first sound. Headers, cover pictures and indexes of long recordings
 #: stay far below it; a file that wants more is built to fill the memory.
@@ -26,10 +25,6 @@ BUFFER_BYTES = 128 * 1024
 #: QuickTime may pack its index; the last four bytes are the size that it claims to unpack to.
 _PACKED_INDEX = re.compile(rb"zlib.{4}cmvd(.{4})", re.DOTALL)
 
-_VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
-_NOT_REGULAR = {errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EINVAL}
-_DENIED = {errno.EACCES, errno.EPERM}
-
 
 class Source:
     """A file-like object for PyAV: bytes only, without a name.
@@ -38,8 +33,12 @@ class Source:
     noise named .mp3; a source without a name is judged by content alone.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._take(_open_regular(path))
+    def __init__(self, recording: Path | int) -> None:
+        """``recording``: its path, or a descriptor of it, which stays the caller's."""
+        if isinstance(recording, Path):
+            self._take(open_recording_file(recording))
+        else:
+            self._take(os.dup(recording))
 
     def twin(self) -> Source:
         """The same file once more, with a place of its own to read at."""
@@ -179,41 +178,3 @@ def _overlaid(data: bytes, at: int, content: bytes) -> bytes:
     if first >= last:
         return data
     return data[:first] + content[first - at : last - at] + data[last:]
-
-
-def raise_storage_error(error: OSError) -> NoReturn:
-    """What an OSError about the file itself means to the user."""
-    if error.errno in _VANISHED:
-        raise StorageError(
-            "file_vanished", "The file is no longer there.", details=str(error)
-        ) from error
-    if error.errno in _DENIED:
-        raise StorageError(
-            "permission_denied",
-            "The file may not be read.",
-            details=str(error),
-            remedy="Give the transcriber read permission for it.",
-        ) from error
-    raise StorageError(
-        "read_error",
-        "The file could not be read from its disk or network share.",
-        details=str(error),
-        remedy="Check the disk or the network connection.",
-    ) from error
-
-
-def _open_regular(path: Path) -> int:
-    try:
-        return descriptor_of(path)
-    except OSError as error:
-        if error.errno in _NOT_REGULAR:
-            raise _not_regular() from error
-        raise_storage_error(error)
-
-
-def _not_regular() -> MediaError:
-    return MediaError(
-        "not_a_regular_file",
-        "This is a link, a folder or a device, not a file with a recording in it.",
-        remedy="Copy the recording itself into the folder.",
-    )
