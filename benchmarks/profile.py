@@ -30,7 +30,7 @@ from modules.executors.protocol import Done, Event
 from modules.machine import allocator
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
-from tests.builders import a_config
+from tests.builders import a_config, assigned
 from tests.daemon_process import MODELS
 from tests.fakes import FakeExecutor
 
@@ -112,7 +112,7 @@ class InProcess(FakeExecutor):
         self._on_chunk = self._watch.timed("checkpoint", handlers.on_chunk)
         order = request.command.model_copy(update={"task_id": 1})
         inbox: Any = _NobodyStops()
-        Transcription(order, self._engine, lambda *what: None, inbox, self).run()  # type: ignore[arg-type]
+        Transcription(assigned(order), self._engine, lambda *what: None, inbox, self).run()  # type: ignore[arg-type]
         self.ended = time.perf_counter()
         return self._outcome(self._done)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,9 +11,12 @@ from typing import Any, TypeVar
 
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
+from modules.executors.protocol import Transcribe
 from modules.jobs.job import Job, Priority, Status
 from modules.jobs.source import FileIdentity
+from modules.storage.recording_file import open_recording_file
 from modules.transcript.model import Chunk, Segment, Word
+from modules.worker.pipes import Assignment, OpenFile
 
 T = TypeVar("T")
 SETTINGS = TranscriptionSettings(
@@ -51,6 +55,12 @@ def a_model(models: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt"):
         (folder / name).write_bytes(b"{}")
+
+
+def assigned(command: Transcribe) -> Assignment:
+    """A command as the child gets it: with the recording open."""
+    path = Path(os.fsdecode(command.path))
+    return Assignment(command, OpenFile(open_recording_file(path)))
 
 
 def a_job(name: str = "talk.mp3", **changes: Any) -> Job:

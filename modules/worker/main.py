@@ -1,8 +1,8 @@
 """The child process: holds the model, transcribes one file at a time, chunk by chunk.
 
-Started by ``executors/local/`` as ``python -m modules.worker.main``. Commands arrive on standard
-input, events leave on what was standard output; see ``executors/protocol.py``. It dies with its
-parent.
+Started by ``executors/local/`` as ``python -m modules.worker.main``. Commands and open recordings
+arrive on standard input, a Unix socket; events leave on what was standard output; see
+``executors/protocol.py``. It dies with its parent.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if __name__ == "__main__":  # before the imports: on a busy machine they take se
     _die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
-from modules.executors.protocol import Failed, Load, Loaded, Ready, Transcribe  # noqa: E402
+from modules.executors.protocol import Failed, Load, Loaded, Ready  # noqa: E402
 from modules.machine import allocator  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 from modules.worker import sandbox  # noqa: E402
-from modules.worker.pipes import Inbox, Outbox  # noqa: E402
+from modules.worker.pipes import Assignment, Inbox, Outbox  # noqa: E402
 from modules.worker.prefetch import Prefetcher  # noqa: E402
 
 if TYPE_CHECKING:
@@ -80,21 +80,24 @@ class Worker:
             command = self._inbox.next(_IDLE_S)
             if command is None:
                 self._prefetcher.drop()
+                self._inbox.forget_next()
                 self._give_back()
                 continue
-            number = command.task_id if isinstance(command, Transcribe) else 0
+            number = command.command.task_id if isinstance(command, Assignment) else 0
             try:
                 self._obey(command)
             except Exception as error:  # noqa: BLE001 - the process boundary: reported, then next
                 self._outbox.send(_failure(number, error))
 
-    def _obey(self, command: Load | Transcribe) -> None:
+    def _obey(self, command: Load | Assignment) -> None:
         """Nothing of it may stay in a local of ``run``: that would keep the weights of a model
         while those of the next one are loaded."""
-        engine = self._engine_for(command.model)
-        if isinstance(command, Transcribe):
-            made = self._prefetcher.take(command) or self._transcription(command, engine)
-            made.run()
+        if isinstance(command, Load):
+            self._engine_for(command.model)
+            return
+        engine = self._engine_for(command.command.model)
+        made = self._prefetcher.take(command) or self._transcription(command, engine)
+        made.run()
 
     def _give_back(self) -> None:
         """Memory that only a long recording needs."""
@@ -104,15 +107,15 @@ class Worker:
             left_mb = allocator.resident_mb()
             self._swollen_mb = max(self._swollen_mb, left_mb + self._kept_mb)
 
-    def _transcription(self, command: Transcribe, engine: Engine) -> Transcription:
+    def _transcription(self, assignment: Assignment, engine: Engine) -> Transcription:
         from modules.worker.transcription import Transcription
 
         def prefetch() -> None:
             following = self._inbox.next_up
-            if following and following.model == engine.spec:
+            if following and following.command.model == engine.spec:
                 self._prefetcher.begin(following, lambda it: self._transcription(it, engine))
 
-        return Transcription(command, engine, self._diarize, self._inbox, self._outbox, prefetch)
+        return Transcription(assignment, engine, self._diarize, self._inbox, self._outbox, prefetch)
 
     def _engine_for(self, spec: ModelSpec) -> Engine:
         if self._engine is None or self._engine.spec != spec:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modules.executors.protocol import Transcribe
+from modules.worker.pipes import Assignment, OpenFile
 
 if TYPE_CHECKING:
     from modules.worker.transcription import Transcription
@@ -18,10 +18,10 @@ Facts = tuple[int, ...]
 
 @dataclass(frozen=True)
 class _Made:
-    """``facts``: of the file, before it was opened."""
+    """``facts``: of the file, before anything was read of it."""
 
-    command: Transcribe
-    facts: Facts | None
+    assignment: Assignment
+    facts: Facts
     transcription: Transcription
     future: Future[None]
 
@@ -33,26 +33,26 @@ class Prefetcher:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._made: _Made | None = None
 
-    def begin(self, command: Transcribe, make: Callable[[Transcribe], Transcription]) -> None:
+    def begin(self, assignment: Assignment, make: Callable[[Assignment], Transcription]) -> None:
         """Begin to prepare a recording, unless that has begun already."""
-        if self._made and self._made.command == command:
+        if self._made and self._made.assignment.command == assignment.command:
             return
         self.drop()
-        made = make(command)
-        facts = _facts(command.path)
-        self._made = _Made(command, facts, made, self._pool.submit(made.prepare))
+        made = make(assignment)
+        facts = _facts(assignment.recording)
+        self._made = _Made(assignment, facts, made, self._pool.submit(made.prepare))
 
-    def take(self, command: Transcribe) -> Transcription | None:
+    def take(self, assignment: Assignment) -> Transcription | None:
         """What was prefetched for this very command and these very bytes, or None.
 
         Waits until it is ready. Raises what went wrong with it.
         """
         made = self._made
-        if made is None or made.future.cancel() or not _is_for(made, command):
+        if made is None or made.future.cancel() or not _is_for(made, assignment):
             self.drop()
             return None
         self._made = None
-        made.transcription.number(command.task_id)
+        made.transcription.number(assignment.command.task_id)
         made.future.result()
         return made.transcription
 
@@ -64,15 +64,13 @@ class Prefetcher:
             made.future.add_done_callback(lambda done: made.transcription.close())
 
 
-def _is_for(made: _Made, command: Transcribe) -> bool:
-    same = made.command == command.model_copy(update={"task_id": made.command.task_id})
-    return same and made.facts is not None and made.facts == _facts(command.path)
+def _is_for(made: _Made, assignment: Assignment) -> bool:
+    number = made.assignment.command.task_id
+    same = made.assignment.command == assignment.command.model_copy(update={"task_id": number})
+    return same and made.facts == _facts(assignment.recording)
 
 
-def _facts(path: bytes) -> Facts | None:
-    """What changes whenever the bytes under a name do; None if they cannot be looked at."""
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
+def _facts(recording: OpenFile) -> Facts:
+    """What changes whenever the bytes of a file do, and where another has its name."""
+    found = os.fstat(recording.descriptor)
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

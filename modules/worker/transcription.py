@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from modules.audio.batching import batches, fair_share
@@ -18,11 +16,11 @@ from modules.audio.vad import detector
 from modules.diarization.diarizer import Diarized
 from modules.engines.base import Engine
 from modules.engines.language_detection import CUTTING, LanguageDetector
-from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribe, Transcribed
+from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribed
 from modules.machine import allocator
 from modules.transcript.coverage import seconds_of, wordless
 from modules.transcript.model import PARTIAL, Chunk, LeftOut
-from modules.worker.pipes import Inbox, Outbox
+from modules.worker.pipes import Assignment, Inbox, Outbox
 from modules.worker.streams import ChunkTranscriber, Finished, Group, in_order
 
 #: The least time between two ``Alive`` events, in seconds.
@@ -34,14 +32,15 @@ class Transcription:
 
     def __init__(
         self,
-        command: Transcribe,
+        assignment: Assignment,
         engine: Engine,
         diarize: Callable[..., Diarized | None],
         inbox: Inbox,
         outbox: Outbox,
         prefetch: Callable[[], None] = lambda: None,
     ) -> None:
-        self._command = command
+        command = self._command = assignment.command
+        self._file = assignment.recording
         self._settings = command.settings
         self._engine = engine
         self._diarize = diarize
@@ -243,7 +242,7 @@ class Transcription:
         limits = Limits(max_duration_s=self._command.max_duration_s)
         settings = self._settings
         hearing = Hearing(self._find_speech, settings.audio_tracks, settings.language)
-        return open_recording(Path(os.fsdecode(self._command.path)), limits, hearing)
+        return open_recording(self._file.descriptor, limits, hearing)
 
 
 def _left_out(recording: Recording) -> tuple[LeftOut, ...]:

@@ -62,13 +62,18 @@ def test_a_worker_that_hears_nothing_is_gone_two_seconds_after_a_killed_daemon(
 def real_worker(root: Path, parent: int) -> Iterator[subprocess.Popen[bytes]]:
     """The real worker, without a model; its input stays open as long as we live."""
     config = a_config(root)
-    with subprocess.Popen(
-        [*worker_command(config), "--parent", str(parent)],
-        cwd=PROJECT,
-        env=worker_environment(config),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
+    ours, its = socket.socketpair()
+    with (
+        ours,
+        subprocess.Popen(
+            [*worker_command(config), "--parent", str(parent)],
+            cwd=PROJECT,
+            env=worker_environment(config),
+            stdin=its.fileno(),
+            stdout=subprocess.PIPE,
+        ) as process,
+    ):
+        its.close()
         try:
             yield process
         finally:

@@ -20,7 +20,7 @@ from modules.clock import SystemClock
 from modules.config.settings import TranscriptionSettings
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
 from modules.executors.base import Outcome, RunCallbacks, Task
-from modules.executors.local import executor, process
+from modules.executors.local import connection, executor, process
 from modules.executors.local.executor import LocalExecutor
 from modules.executors.protocol import Done, Started, Transcribe
 from modules.transcript.model import Chunk
@@ -535,3 +535,55 @@ def test_speakers_come_with_the_end(bench: Bench) -> None:
         "SPEAKER_00", "SPEAKER_01", "SPEAKER_00",
     ]  # fmt: skip
     assert outcome.done.diarization == "scripted"
+
+
+# --- the recording is opened here ----------------------------------------------------------------
+
+
+def test_a_file_that_is_gone_or_no_file_is_no_fault_of_the_worker(bench: Bench) -> None:
+    bench.process()
+    pid = bench.processor.pid
+    spec, settings = SPEC, SETTINGS
+    (bench.root / "folder.mp3").mkdir()
+    (bench.root / "link.mp3").symlink_to("talk.mp3")
+    os.mkfifo(bench.root / "pipe.mp3")
+    for name, kind, code in (
+        ("gone.mp3", StorageError, "file_vanished"),
+        ("folder.mp3", MediaError, "not_a_regular_file"),
+        ("link.mp3", MediaError, "not_a_regular_file"),
+        ("pipe.mp3", MediaError, "not_a_regular_file"),
+    ):
+        order = Transcribe(
+            task_id=0, path=bytes(bench.root / name), model=spec, settings=settings,
+            batch_size=8, max_duration_s=3600,
+        )  # fmt: skip
+        with pytest.raises(kind) as caught:
+            bench.processor.run(Task(order), RunCallbacks(on_chunk=bench.chunks.append))
+        assert caught.value.code == code
+    bench.process()
+    assert bench.processor.pid == pid, "nobody died of it"
+
+
+def test_no_recording_stays_open_here(bench: Bench) -> None:
+    ours = psutil.Process()
+    bench.process()
+    bench.fails("notmedia.mp3", MediaError)
+    bench.fails("crash.mp3", WorkerError)
+    assert [file.path for file in ours.open_files() if file.path.endswith(".mp3")] == []
+
+
+def test_a_child_that_takes_no_command_is_not_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_SEND_S", 0.5)
+    bench.process()
+    child = psutil.Process(bench.processor.pid)
+    child.suspend()
+    prompts = SETTINGS.model_copy(update={"initial_prompt": "x" * 2**20})
+    began = time.monotonic()
+    try:
+        bench.fails("talk.mp3", WorkerError, settings=prompts)
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.resume()
+    assert time.monotonic() - began < 20

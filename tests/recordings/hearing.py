@@ -15,7 +15,7 @@ from modules.outputs.result import result_json
 from modules.transcript.model import Chunk, RunFacts, Segment
 from modules.transcript.transcript import Transcript
 from modules.worker.transcription import Transcription
-from tests.builders import NOON, SETTINGS, a_config, a_job
+from tests.builders import NOON, SETTINGS, a_config, a_job, assigned
 from tests.recordings.row import Row
 from tests.speech import normalised, word_error_rate
 
@@ -65,7 +65,7 @@ def heard(path: Path, row: Row, engine: Engine) -> Heard:
     command = task_for(path, settings, engine.spec, a_config(path.parent)).command
     line = _Line()
     nobody: Any = lambda *_: None  # noqa: E731
-    Transcription(command, engine, nobody, line, line).run()  # type: ignore[arg-type]
+    Transcription(assigned(command), engine, nobody, line, line).run()  # type: ignore[arg-type]
     chunks = tuple(event for event in line.events if isinstance(event, Chunk))
     done = line.events[-1]
     assert isinstance(done, Done)

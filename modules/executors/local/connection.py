@@ -1,10 +1,10 @@
-"""The pipes to the child: commands go in, events come out, complaints are kept."""
+"""What connects the daemon with the child: commands and open recordings go in by a socket, events
+come out by a pipe, complaints are kept."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import select
+import socket
 import subprocess
 import threading
 import time
@@ -35,17 +35,26 @@ _NONSENSE_MAX = 100
 _ALIVE_AT_ONCE, _ALIVE_PER_S = 1000, 100
 #: Other events than chunks and signs of life, at the start and for each command: a task has five.
 _OTHERS_AT_ONCE, _OTHERS_PER_COMMAND = 20, 10
-#: How long the child may leave a command in its pipe, which holds dozens.
+#: How long the child may leave a command in its socket, which holds dozens.
 _SEND_S = 10.0
 
 
 class Connection:
-    """One child's pipes, read by two threads of their own. Everything else is for one thread."""
+    """One child's pipes, read by two threads of their own. Everything else is for one thread.
+
+    ``commands``: the daemon's end of the socket that is the child's standard input.
+    """
 
     def __init__(
-        self, process: subprocess.Popen[bytes], monotonic: Callable[[], float] = time.monotonic
+        self,
+        process: subprocess.Popen[bytes],
+        commands: socket.socket,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._process = process
+        self._socket = commands
+        self._socket.settimeout(_SEND_S)
+        self._socket.shutdown(socket.SHUT_RD)  # what the child would send there is refused
         self._monotonic = monotonic
         self._events = EventQueue()
         self._began = monotonic()
@@ -53,8 +62,6 @@ class Connection:
         self._closing = threading.Event()
         #: The last lines of the child's standard error.
         self.complaints: deque[str] = deque(maxlen=20)
-        if process.stdin:
-            os.set_blocking(process.stdin.fileno(), False)
         self._readers = tuple(
             threading.Thread(target=target, name=name, daemon=True)
             for target, name in (
@@ -65,21 +72,21 @@ class Connection:
         for reader in self._readers:
             reader.start()
 
-    def send(self, command: Command) -> None:
-        """That the child has died is noticed, and reported, by ``receive``; so is one that does not
+    def send(self, command: Command, recording: int | None = None) -> None:
+        """Send a command; one about a recording goes with a descriptor of it, which stays ours.
+
+        That the child has died is noticed, and reported, by ``receive``; so is one that does not
         read its commands.
         """
-        assert self._process.stdin is not None
         self._commands += 1
         if self._events.is_over:
             return
-        data = memoryview(command.model_dump_json().encode() + b"\n")
-        with contextlib.suppress(OSError, ValueError):
-            descriptor = self._process.stdin.fileno()
-            while data and select.select((), (descriptor,), (), _SEND_S)[1]:
-                data = data[os.write(descriptor, data) :]
-            if data:
-                self._events.put_end(ImplausibleError("it does not read its commands"))
+        try:
+            send_command(self._socket, command, recording)
+        except TimeoutError:
+            self._events.put_end(ImplausibleError("it does not read its commands"))
+        except OSError:
+            self._socket.close()  # half a command may be under way
 
     def receive(self, timeout_s: float) -> Event | None:
         """The next event, or None after the time-out. Raises ClosedError or ImplausibleError."""
@@ -89,9 +96,7 @@ class Connection:
         """Send no more commands, and take no more events."""
         self._closing.set()
         self._events.close()
-        with contextlib.suppress(OSError):
-            if self._process.stdin:
-                self._process.stdin.close()
+        self._socket.close()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the readers of a dead child; False if another process holds a pipe open."""
@@ -146,3 +151,12 @@ class Connection:
                     size = 0
                     if self._closing.wait(_COMPLAINTS_PAUSE_S):
                         break
+
+
+def send_command(commands: socket.socket, command: Command, recording: int | None = None) -> None:
+    """Write a command, and the descriptor of the recording that it is about. Raises OSError."""
+    line = command.model_dump_json().encode() + b"\n"
+    if recording is not None:
+        # The descriptor travels with the first byte.
+        line = line[socket.send_fds(commands, [line], [recording]) :]
+    commands.sendall(line)

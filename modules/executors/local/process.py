@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -120,18 +121,20 @@ class Child:
 def start_child(config: Config, command: Sequence[str], clock: Clock) -> Child:
     """Start the child in a session and with a folder of its own."""
     scratch = scratch_folder(config)
-    process = subprocess.Popen(  # nosec B603 # our own words, no shell
-        [*command, "--parent", str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        env=worker_environment(config) | {"TMPDIR": str(scratch)},
-        cwd=PROJECT_ROOT,
-    )
+    ours, its = socket.socketpair()
+    with its:
+        process = subprocess.Popen(  # nosec B603 # our own words, no shell
+            [*command, "--parent", str(os.getpid())],
+            stdin=its.fileno(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=worker_environment(config) | {"TMPDIR": str(scratch)},
+            cwd=PROJECT_ROOT,
+        )
     now = clock.monotonic()
     log.info("Started WhisperX (PID %d)", process.pid)
-    connection = Connection(process, clock.monotonic)
+    connection = Connection(process, ours, clock.monotonic)
     return Child(process, connection, scratch, now, oom_kills(), idle_since=now)
 
 

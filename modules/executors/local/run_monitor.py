@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from modules.executors.protocol import (
     Transcribed,
 )
 from modules.logger import get_logger
+from modules.storage.recording_file import open_recording_file
 from modules.transcript.model import Chunk
 
 log = get_logger("AudioProcessor")
@@ -230,9 +232,17 @@ class RunMonitor:
 
     def _prefetch(self) -> None:
         following = self._callbacks.next_up() if self._stop_sent_at is None else None
-        if following and following != self._prefetched:
+        if not following or following == self._prefetched:
+            return
+        try:
+            recording = open_recording_file(Path(os.fsdecode(following.path)))
+        except TranscriberError:
+            return  # its own run will say so
+        try:
             self._prefetched = following
-            self._child.connection.send(Prefetch(next=following))
+            self._child.connection.send(Prefetch(next=following), recording)
+        finally:
+            os.close(recording)
 
     def _weigh(self) -> None:
         """End a child that takes too much, before the machine runs out of memory."""

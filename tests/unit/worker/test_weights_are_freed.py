@@ -17,7 +17,7 @@ from modules.executors.tasks import task_for
 from modules.transcript.chunk_text import ChunkText
 from modules.weights.files import ModelSpec
 from modules.worker.main import Worker
-from tests.builders import SETTINGS, a_config
+from tests.builders import SETTINGS, a_config, assigned
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_a_transcription_keeps_no_engine_alive(tmp_path: Path) -> None:
     config = a_config(tmp_path)
     commands = [task_for(silence, SETTINGS, spec, config).command for spec in specs]
     inbox, outbox = Mock(), Mock()
-    inbox.next = Mock(side_effect=[commands[0], commands[1], EOFError])
+    inbox.next = Mock(side_effect=[*map(assigned, commands), EOFError])
     worker = Worker(inbox, outbox, StubEngine, 1, tmp_path)
     with pytest.raises(EOFError):
         worker.run()
