@@ -187,7 +187,7 @@ def main() -> None:
 if __name__ == "__main__":
     if _MARK not in os.environ:  # OpenMP reads its settings when a process starts
         with tempfile.TemporaryDirectory() as folder:
-            wanted = worker_environment(a_config(Path(folder)))
+            wanted = worker_environment(Path(folder))
         words = [sys.executable, "-m", "benchmarks.profile", *sys.argv[1:]]
         os.execve(sys.executable, words, wanted | {_MARK: "1"})  # nosec B606 # our own words
     main()

@@ -36,9 +36,9 @@ from modules.errors import MediaError, ModelError, StorageError, TranscriberErro
 from modules.executors.protocol import Failed, Load, Loaded, Ready  # noqa: E402
 from modules.machine import allocator  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
-from modules.worker import sandbox  # noqa: E402
 from modules.worker.pipes import Assignment, Inbox, Outbox  # noqa: E402
 from modules.worker.prefetch import Prefetcher  # noqa: E402
+from modules.worker.sandbox import confine  # noqa: E402
 
 if TYPE_CHECKING:
     from modules.diarization.diarizer import Diarized, Diarizer
@@ -185,11 +185,16 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--cpu-threads", type=int, required=True)
     parser.add_argument("--models-directory", type=Path, required=True)
-    parser.add_argument("--online", action="store_true")
+    parser.add_argument("--weights", type=Path, action="append", default=[])
+    parser.add_argument("--scratch", type=Path, required=True)
+    parser.add_argument("--private", type=Path, action="append", default=[])
     options = parser.parse_args()
     allocator.configure()
+    weights = (options.models_directory, *options.weights)
     # Before the first thread: on Linux each has a niceness and rights of its own, its starter's.
-    missing = sandbox.apply(options.online)
+    missing = confine.apply(confine.Places(weights, options.scratch, tuple(options.private)))
+    if os.getppid() != options.parent:
+        os._exit(0)  # while the user was changed, nobody would have told
     # Libraries print to standard output; only events may go to the parent's pipe.
     outbox = Outbox(os.dup(1))
     os.dup2(2, 1)

@@ -26,7 +26,11 @@ import pytest
 
 from modules.config.schema import Config
 from modules.executors.local.connection import send_command
-from modules.executors.local.process import worker_command, worker_environment
+from modules.executors.local.process import (
+    sandbox_options,
+    worker_command,
+    worker_environment,
+)
 from modules.executors.protocol import (
     Alive,
     Command,
@@ -117,9 +121,11 @@ def real(folder: Path) -> Kind:
     tree = {"models_directory": str(MODELS), "shared_directory": str(folder)}
     config = Config.model_validate(tree, context={"base": folder})
     source = locate("base", MODELS, allow_download=False)
+    scratch = folder / "scratch"
+    scratch.mkdir(mode=0o700)
     return Kind(
-        command=tuple(worker_command(config)),
-        environment=worker_environment(config),
+        command=(*worker_command(config), *sandbox_options(config, scratch, "")),
+        environment=worker_environment(scratch),
         spec=ModelSpec(
             name=source.name, path=str(prepare(source, MODELS)), device="cpu", compute_type="int8"
         ),

@@ -18,7 +18,11 @@ import pytest
 
 from modules.clock import SystemClock, iso
 from modules.errors import LockHeldError
-from modules.executors.local.process import worker_command, worker_environment
+from modules.executors.local.process import (
+    sandbox_options,
+    worker_command,
+    worker_environment,
+)
 from modules.recordings.lock import Ownership, note_path
 from tests.builders import a_config, until
 from tests.daemon_process import PROJECT, text_of
@@ -62,13 +66,16 @@ def test_a_worker_that_hears_nothing_is_gone_two_seconds_after_a_killed_daemon(
 def real_worker(root: Path, parent: int) -> Iterator[subprocess.Popen[bytes]]:
     """The real worker, without a model; its input stays open as long as we live."""
     config = a_config(root)
+    scratch = root / "scratch"
+    scratch.mkdir(mode=0o700)
+    command = [*worker_command(config), *sandbox_options(config, scratch, "")]
     ours, its = socket.socketpair()
     with (
         ours,
         subprocess.Popen(
-            [*worker_command(config), "--parent", str(parent)],
+            [*command, "--parent", str(parent)],
             cwd=PROJECT,
-            env=worker_environment(config),
+            env=worker_environment(scratch),
             stdin=its.fileno(),
             stdout=subprocess.PIPE,
         ) as process,

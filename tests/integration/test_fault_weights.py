@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from modules.executors.local.process import worker_environment
-from tests.builders import a_config
 from tests.daemon_process import PROJECT
 
 TIMEOUT_S = 60.0
@@ -101,13 +100,11 @@ def was_asked(hub: socket.socket) -> bool:
     return True
 
 
-@pytest.mark.parametrize("allowed", [False, True])
-def test_the_worker_asks_the_hub_only_where_downloads_are_allowed(
-    tmp_path: Path, allowed: bool
-) -> None:
-    config = a_config(tmp_path, whisperx={"allow_download": allowed})
+@pytest.mark.parametrize("ours", [True, False])
+def test_the_worker_never_asks_the_hub(tmp_path: Path, ours: bool) -> None:
+    """The daemon fetches models, if that is allowed."""
     with a_hub() as hub:
-        environment = worker_environment(config) | {
+        environment = (worker_environment(tmp_path) if ours else dict(os.environ)) | {
             "HF_ENDPOINT": f"http://127.0.0.1:{hub.getsockname()[1]}",
             "HF_HOME": str(tmp_path / "hub"),
             "HF_HUB_ETAG_TIMEOUT": "1",
@@ -122,7 +119,7 @@ def test_the_worker_asks_the_hub_only_where_downloads_are_allowed(
         ) as asking:
             assert asking.stdout is not None
             try:
-                if allowed:
+                if not ours:
                     hub.settimeout(TIMEOUT_S)
                     hub.accept()[0].close()  # without this the other half would prove nothing
                 else:

@@ -587,3 +587,15 @@ def test_a_child_that_takes_no_command_is_not_waited_for(
         with contextlib.suppress(psutil.NoSuchProcess):
             child.resume()
     assert time.monotonic() - began < 20
+
+
+def test_weights_elsewhere_need_another_child(bench: Bench) -> None:
+    """A child says at its start what it reads besides ``models_directory``, and keeps to that."""
+    inside = SPEC.model_copy(update={"path": str(bench.root / "models" / "faster-whisper-tiny")})
+    bench.process()
+    first = bench.processor.pid
+    bench.process(spec=inside)
+    assert bench.processor.pid == first
+    bench.process(spec=SPEC.model_copy(update={"path": "/elsewhere"}))
+    assert bench.processor.pid != first
+    assert bench.processor.status.restarts == {"weights": 1}

@@ -100,14 +100,20 @@ class LocalExecutor:
         self._wanted = spec
         if self._child and self._child.is_dead:
             self._replace("died")
-        child = self._child or self._start()
+        if self._child and not self._may_read(self._child, spec):
+            self._replace("weights")  # it said at its start what it reads, for good
+        child = self._child or self._start(spec)
         if not child.busy and child.spec != spec:
             child.connection.send(Load(model=spec))
             child.spec, child.loaded = spec, None
         return child
 
-    def _start(self) -> Child:
-        child = self._child = start_child(self._config, self._command, self._clock)
+    def _may_read(self, child: Child, spec: ModelSpec) -> bool:
+        inside = Path(spec.path).is_relative_to(self._config.models_directory)
+        return inside or spec.path == child.weights
+
+    def _start(self, spec: ModelSpec) -> Child:
+        child = self._child = start_child(self._config, self._command, self._clock, spec.path)
         self._started_at = child.started_at
         return child
 

@@ -48,6 +48,8 @@ class Child:
     process: subprocess.Popen[bytes]
     connection: Connection
     scratch: Path
+    #: The folder of weights that it may read besides those in ``models_directory``.
+    weights: str
     started_at: float
     oom_kills: int
     ready: Ready | None = None
@@ -118,39 +120,59 @@ class Child:
             log.warning("A process that WhisperX started has outlived it")
 
 
-def start_child(config: Config, command: Sequence[str], clock: Clock) -> Child:
-    """Start the child in a session and with a folder of its own."""
+def start_child(config: Config, command: Sequence[str], clock: Clock, weights: str) -> Child:
+    """Start the child in a session and with a folder of its own.
+
+    ``weights``: the folder of the model that it will be asked for first.
+    """
     scratch = scratch_folder(config)
     ours, its = socket.socketpair()
     with its:
         process = subprocess.Popen(  # nosec B603 # our own words, no shell
-            [*command, "--parent", str(os.getpid())],
+            [*command, *sandbox_options(config, scratch, weights), "--parent", str(os.getpid())],
             stdin=its.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            env=worker_environment(config) | {"TMPDIR": str(scratch)},
+            env=worker_environment(scratch),
             cwd=PROJECT_ROOT,
         )
     now = clock.monotonic()
     log.info("Started WhisperX (PID %d)", process.pid)
     connection = Connection(process, ours, clock.monotonic)
-    return Child(process, connection, scratch, now, oom_kills(), idle_since=now)
+    return Child(process, connection, scratch, weights, now, oom_kills(), idle_since=now)
 
 
 def worker_command(config: Config) -> list[str]:
-    """The command line of the real child, but for ``--parent``."""
+    """The command line of the real child, but for what ``start_child`` adds."""
     command = [sys.executable, "-m", f"{PACKAGE}.worker.main"]
     command += ["--cpu-threads", str(config.whisperx.cpu_threads)]
-    command += ["--models-directory", str(config.models_directory)]
-    return [*command, "--online"] if config.whisperx.allow_download else command
+    return [*command, "--models-directory", str(config.models_directory)]
 
 
-def worker_environment(config: Config) -> dict[str, str]:
-    """The child's environment: bounded threads and memory, no telemetry or hub, no secrets."""
-    environment = {
+def sandbox_options(config: Config, scratch: Path, weights: str) -> list[str]:
+    """What the child may read and write, and what it must not be able to read."""
+    options = ["--scratch", str(scratch), "--weights", weights]
+    for folder in (config.shared_directory, config.manual_directory):
+        options += ["--private", str(folder)]
+    return options
+
+
+def worker_environment(scratch: Path) -> dict[str, str]:
+    """The child's environment: bounded threads and memory, no telemetry or hub, no secrets.
+
+    Models are fetched by the daemon, so the child needs no network in any case.
+    """
+    return {
         # What configures the daemon is not for the child; keys and passwords are among it.
         **{key: value for key, value in os.environ.items() if key not in ENVIRONMENT},
+        "HOME": str(scratch),
+        "XDG_CACHE_HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        # For libraries that ask who runs them: the list of users cannot be read.
+        "USER": "transcriber",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "PYANNOTE_METRICS_ENABLED": "0",
@@ -158,9 +180,6 @@ def worker_environment(config: Config) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         "PYTHONUTF8": "1",
     }
-    if not config.whisperx.allow_download:
-        environment |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    return environment
 
 
 def scratch_folder(config: Config) -> Path:

@@ -1,0 +1,111 @@
+"""A user of its own, no capabilities, and limits on what files may take.
+
+Sources: credentials(7), capabilities(7), prctl(2), setrlimit(2).
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import resource
+import signal
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from modules.worker.sandbox.kernel import (
+    KEEP_CAPABILITIES,
+    NO_NEW_PRIVILEGES,
+    PARENT_DEATH_SIGNAL,
+    checked,
+    libc,
+    prctl,
+)
+
+_NICENESS = 10
+#: The highest: a transcription that is killed goes on from its checkpoint.
+_OOM_SCORE = 1000
+#: A temporary file cannot be larger, and no more files can be open.
+FILE_MB, OPEN_FILES = 256, 512
+#: Where the machine has no such user, the number that Linux itself uses for nobody.
+_NOBODY = "nobody", 65534
+
+_CAPABILITIES_VERSION = 0x20080522
+#: To read files whatever their permissions are: Landlock says which.
+_READ_ALL = 1 << 2
+
+
+def lower_priority() -> None:
+    """Let what people wait for at the screen, and the API, have the processor first."""
+    os.nice(_NICENESS)
+
+
+def raise_oom_score() -> None:
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(_OOM_SCORE))
+
+
+def limit_files() -> None:
+    """No core dumps, no large files, not many open ones."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for what, most in (
+        (resource.RLIMIT_FSIZE, FILE_MB * 2**20),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+    ):
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most, most))
+
+
+def forbid_new_privileges() -> None:
+    prctl(NO_NEW_PRIVILEGES, 1)
+
+
+def become_nobody(scratch: Path, devices: Iterable[Path]) -> None:
+    """If this is root: become a user who owns nothing but ``scratch``.
+
+    It can still read what only root may: the weights, or Python itself, may be in such a folder.
+    So call it only where Landlock says what can be read. Raises OSError, and is root then.
+    """
+    if os.geteuid() != 0:
+        return
+    user, group = _nobody()
+    groups = _groups_of(devices)
+    prctl(KEEP_CAPABILITIES, 1)
+    os.setgroups(groups)
+    os.chown(scratch, user, group)
+    try:
+        os.setresgid(group, group, group)
+        os.setresuid(user, user, user)
+    except OSError:
+        os.chown(scratch, 0, 0)
+        raise
+    # Whoever changes the user is no longer told of the parent's end.
+    prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    _keep_capabilities(_READ_ALL)
+
+
+def drop_capabilities() -> None:
+    """Whoever is still root can do what the owner of its files can, and read those of others."""
+    if os.geteuid() == 0:
+        _keep_capabilities(_READ_ALL)
+
+
+def _keep_capabilities(kept: int) -> None:
+    """capset(2): two words for each of effective, permitted and inheritable."""
+    head = struct.pack("Ii", _CAPABILITIES_VERSION, 0)
+    checked(libc().capset(head, struct.pack("6I", kept, kept, 0, 0, 0, 0)))
+
+
+def _nobody() -> tuple[int, int]:
+    name, number = _NOBODY
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return number, number
+    return entry.pw_uid, entry.pw_gid
+
+
+def _groups_of(devices: Iterable[Path]) -> list[int]:
+    """The groups that may use a graphics card."""
+    return sorted({path.stat().st_gid for path in devices if path.exists()} - {0})
