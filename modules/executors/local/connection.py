@@ -4,12 +4,14 @@ come out by a pipe, complaints are kept."""
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 from modules.executors.local.event_queue import ClosedError, EventQueue, ImplausibleError
 from modules.executors.protocol import (
@@ -17,10 +19,15 @@ from modules.executors.protocol import (
     Alive,
     Command,
     Event,
+    Load,
     OversizedError,
+    Prefetch,
+    Stop,
+    Transcribe,
     parse_event,
 )
 from modules.logger import get_logger
+from modules.storage.recording_file import open_recording_file
 from modules.transcript.model import Chunk
 
 log = get_logger("AudioProcessor")
@@ -72,12 +79,24 @@ class Connection:
         for reader in self._readers:
             reader.start()
 
-    def send(self, command: Command, recording: int | None = None) -> None:
-        """Send a command; one about a recording goes with a descriptor of it, which stays ours.
+    def send(self, command: Load | Stop) -> None:
+        """That the child has died is noticed, and reported, by ``receive``; so is one that does not
+        read its commands."""
+        self._send(command)
 
-        That the child has died is noticed, and reported, by ``receive``; so is one that does not
-        read its commands.
+    def send_recording(self, command: Transcribe | Prefetch) -> None:
+        """Send a command with the recording that it is about, open.
+
+        Raises MediaError and StorageError if it cannot be opened; then nothing is sent.
         """
+        about = command.next if isinstance(command, Prefetch) else command
+        recording = open_recording_file(Path(os.fsdecode(about.path)))
+        try:
+            self._send(command, recording)
+        finally:
+            os.close(recording)
+
+    def _send(self, command: Command, recording: int | None = None) -> None:
         self._commands += 1
         if self._events.is_over:
             return

@@ -6,7 +6,6 @@ when one passes the whole group is killed and reaped.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +24,6 @@ from modules.executors.local.process import (
 from modules.executors.local.run_monitor import RunMonitor, error_of, slowness, time_out
 from modules.executors.protocol import Done, Event, Failed, Load, Loaded, Ready
 from modules.logger import get_logger
-from modules.storage.recording_file import open_recording_file
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
 
@@ -199,11 +197,10 @@ class LocalExecutor:
             child, command, task.spent_s, callbacks, self._config.processing, self._clock,
             allowance_mb=self._allowance_mb(child), on_event=lambda e: self._note(child, e),
         )  # fmt: skip
-        recording = open_recording_file(Path(os.fsdecode(command.path)))
+        child.connection.send_recording(command)
         child.busy = True
         self.failed_ahead = False
         try:
-            child.connection.send(command, recording)
             done = monitor.until_ended()
             if monitor.is_slow_to_stop:
                 # The chunks that it held are done again; the rest is in the checkpoint.
@@ -220,7 +217,6 @@ class LocalExecutor:
                 self._replace("abandoned")
             raise
         finally:
-            os.close(recording)
             child.busy = False
             child.idle_since = self._clock.monotonic()
         return _outcome(child, done, monitor.ran_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,7 +37,6 @@ from modules.executors.protocol import (
     Transcribed,
 )
 from modules.logger import get_logger
-from modules.storage.recording_file import open_recording_file
 from modules.transcript.model import Chunk
 
 log = get_logger("AudioProcessor")
@@ -234,15 +233,10 @@ class RunMonitor:
         following = self._callbacks.next_up() if self._stop_sent_at is None else None
         if not following or following == self._prefetched:
             return
-        try:
-            recording = open_recording_file(Path(os.fsdecode(following.path)))
-        except TranscriberError:
-            return  # its own run will say so
-        try:
+        # One that cannot be opened is not prefetched; its own run will say why.
+        with contextlib.suppress(TranscriberError):
+            self._child.connection.send_recording(Prefetch(next=following))
             self._prefetched = following
-            self._child.connection.send(Prefetch(next=following), recording)
-        finally:
-            os.close(recording)
 
     def _weigh(self) -> None:
         """End a child that takes too much, before the machine runs out of memory."""
