@@ -288,6 +288,36 @@ def test_who_may_not_change_its_user_keeps_its_scratch_folder(tmp_path: Path) ->
     assert int(user) == 0
 
 
+@pytest.mark.parametrize(
+    ("taken", "kept"),
+    [(1 << 2, 1 << 1), (1 << 1, 1 << 2), (0b110, 0)],
+    ids=["docker", "one", "none"],
+)
+def test_root_with_fewer_capabilities_keeps_one_to_read(
+    tmp_path: Path, taken: int, kept: int
+) -> None:
+    """Containers take the capability to read all files, and leave the one to write them as well."""
+    if os.geteuid() != 0:
+        pytest.skip("the daemon is not root")
+    needs_landlock()
+    before = (
+        "import ctypes, struct\n"
+        "head, both = struct.pack('Ii', 0x20080522, 0), ctypes.create_string_buffer(24)\n"
+        "ctypes.CDLL(None).capget(head, both)\n"
+        "words = list(struct.unpack('6I', both.raw))\n"
+        f"words[0] &= ~{taken}; words[1] &= ~{taken}\n"
+        "assert ctypes.CDLL(None).capset(head, struct.pack('6I', *words)) == 0"
+    )
+    after = (
+        "import colorsys\n"
+        "status = dict(l.split(':', 1) for l in open('/proc/self/status'))\n"
+        "print(os.getuid(), int(status['CapEff'], 16))"
+    )
+    said = [line for line in confined(tmp_path, before, after) if line]
+    assert said[-1] == f"{NOBODY if kept else 0} {kept}"
+    assert said[0].startswith(USER) != bool(kept)
+
+
 def test_without_landlock_root_keeps_its_files_and_loses_its_capabilities(tmp_path: Path) -> None:
     before = (
         "from modules.worker.sandbox import landlock\n"

@@ -171,6 +171,8 @@ def worker_environment(scratch: Path) -> dict[str, str]:
         "TMPDIR": str(scratch),
         # For libraries that ask who runs them: the list of users cannot be read.
         "USER": "transcriber",
+        # It locks its files, which the sandbox refuses, and would be removed with the folder.
+        "CUDA_CACHE_DISABLE": "1",
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",

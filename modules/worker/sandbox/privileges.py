@@ -5,6 +5,8 @@ Sources: credentials(7), capabilities(7), prctl(2), setrlimit(2).
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import pwd
 import resource
@@ -31,8 +33,9 @@ FILE_MB, OPEN_FILES = 256, 512
 _NOBODY = "nobody", 65534
 
 _CAPABILITIES_VERSION = 0x20080522
-#: To read files whatever their permissions are: Landlock says which.
-_READ_ALL = 1 << 2
+#: To read files whatever their permissions are, as Landlock says which: the capability for that
+#: alone, or the larger one that containers have in its place.
+_READING = (1 << 2, 1 << 1)
 
 
 def lower_priority() -> None:
@@ -71,6 +74,9 @@ def become_nobody(scratch: Path, devices: Iterable[Path]) -> None:
         return
     user, group = _nobody()
     groups = _groups_of(devices)
+    reading = _reading()
+    if not reading:
+        raise OSError(errno.EPERM, "files that only root may read could not be read")
     prctl(KEEP_CAPABILITIES, 1)
     os.setgroups(groups)
     os.chown(scratch, user, group)
@@ -82,13 +88,21 @@ def become_nobody(scratch: Path, devices: Iterable[Path]) -> None:
         raise
     # Whoever changes the user is no longer told of the parent's end.
     prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    _keep_capabilities(_READ_ALL)
+    _keep_capabilities(reading)
 
 
 def drop_capabilities() -> None:
     """Whoever is still root can do what the owner of its files can, and read those of others."""
     if os.geteuid() == 0:
-        _keep_capabilities(_READ_ALL)
+        _keep_capabilities(_reading())
+
+
+def _reading() -> int:
+    """Which capability to read all files this process has; 0 for none."""
+    found = ctypes.create_string_buffer(24)
+    checked(libc().capget(struct.pack("Ii", _CAPABILITIES_VERSION, 0), found))
+    permitted = struct.unpack("6I", found.raw)[1]
+    return next((one for one in _READING if permitted & one), 0)
 
 
 def _keep_capabilities(kept: int) -> None:
