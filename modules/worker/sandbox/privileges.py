@@ -92,17 +92,22 @@ def become_nobody(scratch: Path, devices: Iterable[Path]) -> None:
 
 
 def drop_capabilities() -> None:
-    """Whoever is still root can do what the owner of its files can, and read those of others."""
-    if os.geteuid() == 0:
+    """All but the one to read files, whoever has them: root, or the user of a service."""
+    if any(_permitted()):
         _keep_capabilities(_reading())
 
 
 def _reading() -> int:
     """Which capability to read all files this process has; 0 for none."""
+    return next((one for one in _READING if _permitted()[0] & one), 0)
+
+
+def _permitted() -> tuple[int, int]:
+    """The capabilities that this process has, 32 of them in each word."""
     found = ctypes.create_string_buffer(24)
     checked(libc().capget(struct.pack("Ii", _CAPABILITIES_VERSION, 0), found))
-    permitted = struct.unpack("6I", found.raw)[1]
-    return next((one for one in _READING if permitted & one), 0)
+    words = struct.unpack("6I", found.raw)
+    return words[1], words[4]
 
 
 def _keep_capabilities(kept: int) -> None:
