@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ctypes.util
+import json
 import os
+import subprocess  # nosec B404 # runs our own program, see check_sandbox
+import sys
+import tempfile
 from collections.abc import Iterator
 from gettext import gettext as _
 from pathlib import Path
 
 import psutil
 
+from modules import PACKAGE, PROJECT_ROOT
 from modules.cli.doctor.findings import Finding, ok, problem, warning
 from modules.config.schema import Config
 from modules.errors import ModelError
 from modules.machine.processor import memory_limit, number_in, processor
 from modules.weights.locate import locate, needed_mb
 
+#: Seconds that the trial of the sandbox may take; it takes less than one.
+_TRIAL_S = 60.0
 _INOTIFY = Path("/proc/sys/fs/inotify")
 
 
@@ -69,6 +76,31 @@ def check_gpu(config: Config) -> Iterator[Finding]:
 
 
 # --- file system events -----------------------------------------------------------------------
+
+
+def check_sandbox(config: Config) -> Iterator[Finding]:
+    """What of it this machine lacks: a process of its own goes in and says so."""
+    subject = _("sandbox")
+    with tempfile.TemporaryDirectory(prefix="transcriber-") as scratch:
+        command = [sys.executable, "-m", f"{PACKAGE}.worker.sandbox.trial", "--scratch", scratch]
+        command += ["--weights", str(config.models_directory)]
+        for folder in (config.shared_directory, config.manual_directory):
+            command += ["--private", str(folder)]
+        try:
+            ended = subprocess.run(  # nosec B603 # our own words, no shell
+                command, capture_output=True, check=True, timeout=_TRIAL_S, cwd=PROJECT_ROOT
+            )
+            missing = json.loads(ended.stdout)
+        except (subprocess.SubprocessError, OSError, ValueError) as error:
+            seen = _("could not be tried: {error}").format(error=error)
+            yield problem(subject, seen, _("See SECURITY.md, The sandbox."))
+            return
+    if missing:
+        seen = _("lacks: {missing}").format(missing="; ".join(missing))
+        remedy = _("Everything works; SECURITY.md, The sandbox, says what is less protected.")
+        yield warning(subject, seen, remedy)
+    else:
+        yield ok(subject, _("the WhisperX process is confined in every way that is known"))
 
 
 def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from modules.config.schema import Config
 from modules.machine.processor import MemoryLimit, processor
 from modules.weights import locate
 from modules.weights.files import home
+from modules.worker.sandbox.landlock import landlock_version
 
 
 def _config(root: Path, **changes: Any) -> Config:
@@ -156,6 +157,26 @@ def test_too_little_memory_for_the_model_is_a_warning(
 def test_memory_is_told_where_the_model_is_missing(tmp_path: Path) -> None:
     config = _config(tmp_path, whisperx={"model_size": "small"})
     assert _levels(check_machine.check_memory(config)) == [Level.OK]
+
+
+def test_the_sandbox_is_tried(tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    config.models_directory.mkdir()
+    [found] = check_machine.check_sandbox(config)
+    kernel = os.uname().release.split(".")
+    if (int(kernel[0]), int(kernel[1])) >= (6, 12) and landlock_version() >= 6:
+        assert (found.level, found.subject) == (Level.OK, "sandbox")
+
+
+def test_what_the_sandbox_lacks_is_told(tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    config.models_directory.mkdir()
+    # A folder of recordings in a folder of weights can be read with it.
+    (config.models_directory / "calls").mkdir()
+    config = config.model_copy(update={"shared_directory": config.models_directory / "calls"})
+    [found] = check_machine.check_sandbox(config)
+    assert found.level is Level.WARNING
+    assert "calls is in a folder of programs or weights" in found.seen
 
 
 def test_the_processor_is_told() -> None:
