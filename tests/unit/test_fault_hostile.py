@@ -17,6 +17,7 @@ from modules.audio.decoder import Limits
 from modules.audio.recording import open_recording
 from modules.config.schema import ApiConfig
 from modules.errors import MediaError
+from modules.storage import beneath
 from modules.watching.scan import look, scan
 from tests.unit.api.test_security import an_app, basic
 from tests.unit.audio.test_recording import PLAYLISTS, OpenWatch, make, written
@@ -78,6 +79,7 @@ def test_without_either_a_playlist_does_open_files(
 
 def test_a_walk_sees_regular_files_alone_and_leaves_the_folder_by_no_link(tmp_path: Path) -> None:
     share, outside = tmp_path / "share", tmp_path / "outside"
+    beneath.guard(share)
     for folder in (share / "sub", outside / "deep"):
         folder.mkdir(parents=True)
     for file in (

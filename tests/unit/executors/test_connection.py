@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,23 +18,24 @@ SOON_S = 10.0
 
 
 @pytest.fixture
-def deaf() -> Iterator[Connection]:
+def deaf(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     """To a child that reads nothing and says nothing."""
+    monkeypatch.setattr(connection, "_SEND_S", 0.1)
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    ours, its = socket.socketpair()
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
-        made = Connection(process)
-        yield made
-        made.close_input()
-        process.kill()
-        process.wait()
+    with its, subprocess.Popen(command, stdin=its, stdout=pipe, stderr=pipe) as process:
+        try:
+            made = Connection(process, ours)
+            yield made
+            made.close_input()
+        finally:
+            process.kill()
+            process.wait()
         assert made.join(SOON_S)
 
 
-def test_a_child_that_reads_no_commands_does_not_hold_who_sends_them(
-    deaf: Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connection, "_SEND_S", 0.1)
+def test_a_child_that_reads_no_commands_does_not_hold_who_sends_them(deaf: Connection) -> None:
     for number in range(5000):
         deaf.send(Stop(task_id=number))
     with pytest.raises(ImplausibleError, match="does not read its commands"):
