@@ -13,7 +13,7 @@ import pytest
 from tests.daemon_process import DaemonProcess, missing_weights
 from tests.speech import Clip, asterisk_prompts, joined, require_speech
 
-LONG_S = 240
+LONG_S = 130
 #: Looking at the memory takes longer than looking at the state, and must not slow the daemon.
 MEMORY_EVERY = 50
 
@@ -49,7 +49,7 @@ def russian(russian_daemon: DaemonProcess) -> Iterator[DaemonProcess]:
 
 @pytest.fixture(scope="session")
 def long_clip() -> Clip:
-    """About four minutes of Russian prompts, eight chunks or more."""
+    """About two minutes of Russian prompts, four chunks or more."""
     require_speech()
     return joined(asterisk_prompts("ru", wideband=True), LONG_S)
 

@@ -140,10 +140,17 @@ def test_a_mistake_is_an_error_with_its_code(
     assert caught.value.type == "invalid_request_error"
 
 
-def test_what_is_no_recording_is_an_error_with_its_code(client: OpenAI) -> None:
-    with pytest.raises(openai.UnprocessableEntityError) as caught:
-        heard(client, RUSSIAN, file=("talk.mp3", b"these are no sounds " * 50))
-    assert caught.value.code == "failed"
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [(b"these are no sounds " * 50, 415, "no_recording"), (b"\0" * 5000, 422, "failed")],
+    ids=["text", "noughts"],
+)
+def test_what_is_no_recording_is_an_error_with_its_code(
+    client: OpenAI, content: bytes, status: int, code: str
+) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        heard(client, RUSSIAN, file=("talk.mp3", content))
+    assert (caught.value.status_code, caught.value.code) == (status, code)
 
 
 def test_a_wrong_key_is_an_authentication_error_with_its_code(daemon: DaemonProcess) -> None:
