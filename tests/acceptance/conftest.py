@@ -13,7 +13,7 @@ import pytest
 from tests.daemon_process import DaemonProcess, missing_weights
 from tests.speech import Clip, asterisk_prompts, joined, require_speech
 
-LONG_S = 130
+LONG_S = 190
 #: Looking at the memory takes longer than looking at the state, and must not slow the daemon.
 MEMORY_EVERY = 50
 
@@ -49,7 +49,7 @@ def russian(russian_daemon: DaemonProcess) -> Iterator[DaemonProcess]:
 
 @pytest.fixture(scope="session")
 def long_clip() -> Clip:
-    """About two minutes of Russian prompts, four chunks or more."""
+    """About three minutes of Russian prompts: more chunks than are in hand at a time."""
     require_speech()
     return joined(asterisk_prompts("ru", wideband=True), LONG_S)
 

@@ -26,7 +26,7 @@ def test_the_percentage_moves_and_the_state_is_always_whole(undisturbed: LongRun
     assert all(0 <= percentage <= 100 for percentage in undisturbed.percentages)
 
 
-def test_two_minutes_are_heard_to_their_end(undisturbed: LongRun, long_clip: Clip) -> None:
+def test_three_minutes_are_heard_to_their_end(undisturbed: LongRun, long_clip: Clip) -> None:
     assert word_error_rate(long_clip.text, undisturbed.text) <= 0.20
     assert undisturbed.result["duration_seconds"] == pytest.approx(long_clip.duration_s, abs=0.1)
     last = undisturbed.result["transcription"]["segments"][-1]
