@@ -30,15 +30,12 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
-import queue
 import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import zlib
-from pathlib import Path
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
@@ -48,23 +45,20 @@ if __name__ == "__main__":  # before what takes long to import on a busy machine
         os._exit(0)
 
 from modules.executors.protocol import (  # noqa: E402
-    COMMANDS,
     Alive,
     Done,
     Event,
     Failed,
     Load,
     Loaded,
-    Prefetch,
     Ready,
     Started,
-    Stop,
     Stopped,
-    Transcribe,
     Transcribed,
 )
 from modules.transcript.model import PARTIAL, Chunk, Segment, Turn, Word  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
+from modules.worker.pipes import Assignment, Inbox  # noqa: E402
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 100
@@ -95,12 +89,10 @@ def full_text(content: bytes) -> str:
 
 
 class Line:
-    """The two pipes to the parent."""
+    """What connects it with the parent."""
 
     def __init__(self) -> None:
-        self.commands: queue.Queue[Transcribe | Load] = queue.Queue()
-        self.stopped = 0
-        threading.Thread(target=self._read, daemon=True).start()
+        self.inbox = Inbox(os.dup(0))
 
     def send(self, event: Event) -> None:
         self.write(event.model_dump_json(exclude_none=True).encode() + b"\n")
@@ -108,25 +100,17 @@ class Line:
     def write(self, data: bytes) -> None:
         os.write(1, data)
 
-    def _read(self) -> None:
-        for line in sys.stdin.buffer:
-            command = COMMANDS.validate_json(line)
-            if isinstance(command, Stop):
-                self.stopped = max(self.stopped, command.task_id)
-            elif not isinstance(command, Prefetch):
-                self.commands.put(command)
-        os._exit(0)
-
 
 class Act:
     """One order, played as the file's name wants it."""
 
-    def __init__(self, command: Transcribe, line: Line) -> None:
-        self._command = command
+    def __init__(self, assignment: Assignment, line: Line) -> None:
+        self._command = assignment.command
         self._line = line
-        path = Path(os.fsdecode(command.path))
-        self._content = path.read_bytes()
-        self._words = set(re.split(r"[^a-z0-9]+", path.name.lower()))
+        recording = assignment.recording.descriptor
+        self._content = os.pread(recording, os.fstat(recording).st_size, 0)
+        name = os.path.basename(os.fsdecode(self._command.path))
+        self._words = set(re.split(r"[^a-z0-9]+", name.lower()))
         self._count = len(self._content) // CHUNK_BYTES
         self._sent = 0
 
@@ -249,7 +233,7 @@ class Act:
         return True
 
     def _is_stopped(self) -> bool:
-        return "obstinate" not in self._words and self._command.task_id <= self._line.stopped
+        return "obstinate" not in self._words and self._line.inbox.stopped(self._command.task_id)
 
     def _misbehave(self, late: bool = False) -> None:
         for word in self._words:
@@ -360,18 +344,17 @@ def main() -> None:
     )
     loaded: ModelSpec | None = None
     while True:
-        command = line.commands.get()
-        if command.model != loaded:
-            loaded = command.model if _load(command.model, line) else None
-        if isinstance(command, Transcribe) and loaded:
+        order = line.inbox.next()
+        assert order
+        spec = order.model if isinstance(order, Load) else order.command.model
+        if spec != loaded:
+            loaded = spec if _load(spec, line) else None
+        if isinstance(order, Assignment) and loaded:
             try:
-                Act(command, line).play()
+                Act(order, line).play()
             except OSError as error:
-                line.send(
-                    Failed(
-                        task_id=command.task_id, code="gone", message=str(error), fault="storage"
-                    )
-                )
+                number = order.command.task_id
+                line.send(Failed(task_id=number, code="gone", message=str(error), fault="storage"))
 
 
 if __name__ == "__main__":
