@@ -17,6 +17,7 @@ from typing import Any
 
 from modules.jobs import journals
 from modules.logger import get_logger
+from modules.storage import beneath
 
 log = get_logger("Register")
 
@@ -167,7 +168,7 @@ class JobIndex:
         # With its journal, which would be played back into the new one.
         for path in (self._path, journals.journal_of(self._path)):
             with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+                beneath.unlink(path)
 
     def _complain(self, error: Exception) -> None:
         now = self._monotonic()

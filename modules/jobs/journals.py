@@ -6,11 +6,13 @@ the journal says, and deletes the file that the journal names as the list of its
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import struct
 from pathlib import Path
 
+from modules.storage import beneath
 from modules.storage.atomic import put_aside_unless
 from modules.storage.safe_open import open_regular
 
@@ -39,7 +41,8 @@ def prepare(database: Path) -> bool:
     for path in (database, journal, *others):
         put_aside_unless(path, stat.S_ISREG)
     for path in others:  # ours has none
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            beneath.unlink(path)
     head, _, size = _ends(database)
     if head and head[_WAYS] not in (_ROLLBACK, b""):
         return False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from modules.recordings.names import is_temporary
+from modules.storage import beneath
+from modules.storage.transfer import is_taken
 
 #: Notes of aria2, lftp and axel. They write pieces at several places of a file at once, so that it
 #: has its full size, and holes, until the note is removed.
@@ -17,16 +18,15 @@ def is_downloading(path: Path, size: int) -> bool:
 
     An empty one is often where a browser will put ``NAME.part`` or ``STEM.XXXXXXXX.part``.
     """
-    if any(os.path.lexists(f"{path}{note}") for note in _NOTES):
-        return True
-    return size == 0 and _has_part(path)
+    try:
+        has_note = any(is_taken(Path(f"{path}{note}")) for note in _NOTES)
+        return has_note or (size == 0 and _has_part(path))
+    except OSError:
+        return False  # the looks at the file itself report it
 
 
 def _has_part(path: Path) -> bool:
-    try:
-        return any(
-            name.startswith(f"{path.stem}.") and is_temporary(name)
-            for name in os.listdir(path.parent)
-        )
-    except OSError:
-        return False  # the looks at the file itself report it
+    return any(
+        name.startswith(f"{path.stem}.") and is_temporary(name)
+        for name in beneath.names_in(path.parent)
+    )

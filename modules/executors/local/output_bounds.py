@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 
 from modules.errors import WorkerError
 from modules.executors.protocol import Done, Started, Transcribe, Transcribed
+from modules.storage import beneath
 from modules.transcript.model import Chunk
 
 #: Fewer bytes per second than any codec needs; the child refuses longer recordings by the same.
@@ -40,7 +42,7 @@ class OutputBounds:
     """Checks the events of one task, in order. Each check raises WorkerError."""
 
     def __init__(self, command: Transcribe) -> None:
-        self._path = os.fsdecode(command.path)
+        self._path = Path(os.fsdecode(command.path))
         self._max_duration_s = command.max_duration_s
         self._start_s = self._position_s = command.start_s
         self._longest_s = 0.0
@@ -123,7 +125,7 @@ class OutputBounds:
 
     def _size(self) -> float:
         try:
-            return os.stat(self._path).st_size
+            return beneath.lstat(self._path).st_size
         except OSError:
             return float("inf")  # whether it is still there is found out elsewhere
 
