@@ -126,8 +126,9 @@ class Recovery:
                 self._skip(error)
                 continue
             below = [f"{above}/{name}" if above else name for name in names]
-            waiting += [folder for folder in below if is_visible_folder(folder)]
-            yield from (folder for folder in below if is_visible_folder(folder))
+            visible = [folder for folder in below if is_visible_folder(folder)]
+            waiting += visible
+            yield from visible
 
     def _entries(self, folder: str) -> list[str]:
         with storage_errors(self._folder.at(folder)):

@@ -18,6 +18,7 @@ from modules import PACKAGE, PROJECT_ROOT
 from modules.cli.doctor.findings import Finding, ok, problem, warning
 from modules.config.schema import Config
 from modules.errors import ModelError
+from modules.executors.local.process import sandbox_options
 from modules.machine.processor import memory_limit, number_in, processor
 from modules.weights.locate import locate, needed_mb
 
@@ -82,10 +83,8 @@ def check_sandbox(config: Config) -> Iterator[Finding]:
     """What of it this machine lacks: a process of its own goes in and says so."""
     subject = _("sandbox")
     with tempfile.TemporaryDirectory(prefix="transcriber-") as scratch:
-        command = [sys.executable, "-m", f"{PACKAGE}.worker.sandbox.trial", "--scratch", scratch]
-        command += ["--weights", str(config.models_directory)]
-        for folder in (config.shared_directory, config.manual_directory):
-            command += ["--private", str(folder)]
+        command = [sys.executable, "-m", f"{PACKAGE}.worker.sandbox.trial"]
+        command += sandbox_options(config, Path(scratch), str(config.models_directory))
         try:
             ended = subprocess.run(  # nosec B603 # our own words, no shell
                 command, capture_output=True, check=True, timeout=_TRIAL_S, cwd=PROJECT_ROOT
@@ -100,7 +99,7 @@ def check_sandbox(config: Config) -> Iterator[Finding]:
         remedy = _("Everything works; SECURITY.md, The sandbox, says what is less protected.")
         yield warning(subject, seen, remedy)
     else:
-        yield ok(subject, _("the WhisperX process is confined in every way that is known"))
+        yield ok(subject, _("all restrictions on the WhisperX process are in effect"))
 
 
 def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:
