@@ -34,6 +34,7 @@ STOP_S = 30.0
 #: Where speakers or alignment are asked for, imports alone take 15 to 20 s on two quiet cores.
 RESULT_S = 360.0
 TAIL_LINES = 25
+GROWTH_WAIT = "growth_wait_seconds"
 
 
 class DaemonError(AssertionError):
@@ -103,8 +104,9 @@ class DaemonProcess:
             "shared_directory": str(self.shared),
             "manual_directory": str(self.manual),
             "models_directory": str(MODELS),
-            "processing": {"growth_wait_seconds": 0},
         }
+        if GROWTH_WAIT in (self._project / "config.yaml").read_text(encoding="utf-8"):
+            tree["processing"] = {GROWTH_WAIT: 0}  # a checkout from before it refuses it
         for section, values in config.items():
             tree[section] = {**tree.get(section, {}), **values}
         self.config_file.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
