@@ -91,7 +91,7 @@ class InProcess(FakeExecutor):
         model: Any = self._engine.model.whisper
         for owner, name, stage in (
             (model, "feature_extractor", "features"),
-            (model, "encode", "encoder"),
+            (self._engine.model, "_encode", "encoder"),
             (model, "find_alignment", "words"),
         ):
             setattr(owner, name, watch.timed(stage, getattr(owner, name)))

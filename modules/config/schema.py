@@ -26,6 +26,7 @@ from modules.config.types import (
     BeamSize,
     ComputeType,
     Device,
+    EncoderKind,
     FilePath,
     Format,
     HostName,
@@ -109,6 +110,7 @@ class WhisperxConfig(_Section):
     debug: bool = False
     cpu_threads: Annotated[int, between(1, 64)] = 2
     batch_size: Annotated[int, between(1, 64)] = 8
+    encoder: EncoderKind = "auto"
     allow_download: bool = False
 
     @model_validator(mode="before")

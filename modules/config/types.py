@@ -227,6 +227,9 @@ ComputeType = Literal[
     "float16", "bfloat16", "float32", "default", "auto",
 ]  # fmt: skip
 
+#: By what, and how exactly, the encoder is computed on the CPU.
+EncoderKind = Literal["auto", "bfloat16", "float32", "ctranslate2"]
+
 Device = Literal["cpu", "cuda", "auto"]
 
 Task = Literal["transcribe", "translate"]

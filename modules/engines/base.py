@@ -59,6 +59,9 @@ class Engine(ABC):
     #: Where it computes: cpu or cuda; and with which kind of numbers.
     device = "cpu"
     compute_type = "default"
+    #: What computes the encoder, where an engine has a choice; and what a result should say of it.
+    encoder: str | None = None
+    note: str | None = None
     #: How many threads may transcribe at once.
     streams = 1
     #: How many chunks a thread should pass to ``transcribe`` at once.
@@ -115,7 +118,7 @@ class Engine(ABC):
         """
         return list(chunks)
 
-    def can_batch(self, chunk: AudioChunk, fast: bool = False) -> bool:
+    def can_batch(self, chunk: AudioChunk) -> bool:
         """Whether the text of a chunk is the same in a batch with others for which this holds."""
         return False
 

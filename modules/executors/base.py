@@ -38,6 +38,7 @@ class Outcome:
             cpu_s=self.done.cpu_seconds,
             device=self.loaded.device,
             compute_type=self.loaded.compute_type,
+            encoder=self.loaded.encoder,
             turns=self.done.turns,
             diarization=self.done.diarization,
         )

@@ -82,7 +82,8 @@ class Ready(Frozen):
 
 
 class Loaded(Frozen):
-    """A model is in memory, on this device and with this compute type, whatever ``auto`` meant."""
+    """A model is in memory, on this device, with this compute type and encoder, whatever ``auto``
+    meant."""
 
     kind: Literal["loaded"] = "loaded"
     name: str
@@ -90,6 +91,7 @@ class Loaded(Frozen):
     seconds: float
     device: str | None = None
     compute_type: str | None = None
+    encoder: str | None = None
 
 
 class Started(Frozen):

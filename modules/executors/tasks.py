@@ -22,6 +22,7 @@ def model_of(settings: TranscriptionSettings, config: Config) -> ModelSpec:
         path=str(prepare(source, directory)),
         device=settings.device,
         compute_type=settings.compute_type,
+        encoder=config.whisperx.encoder,
     )
 
 

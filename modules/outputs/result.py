@@ -100,6 +100,7 @@ def _settings_used(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
         "model_size": facts.model_name,
         "device": facts.device,
         "compute_type": facts.compute_type,
+        "encoder": facts.encoder,
         "languages": tally.languages or None,
         "temperatures": sorted(tally.temperatures) or None,
     }

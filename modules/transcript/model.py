@@ -125,6 +125,7 @@ class RunFacts:
     cpu_s: float
     device: str | None = None
     compute_type: str | None = None
+    encoder: str | None = None
     left_out: tuple[LeftOut, ...] = ()
     turns: tuple[Turn, ...] = ()
     diarization: str | None = None

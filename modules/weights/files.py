@@ -191,9 +191,13 @@ def damaged(size: str, problems: list[str], remedy: str) -> ModelError:
 
 
 class ModelSpec(Frozen):
-    """Which weights to hold in memory, and how. ``path`` is a folder with a CTranslate2 model."""
+    """Which weights to hold in memory, and how. ``path`` is a folder with a CTranslate2 model.
+
+    ``encoder``: as in ``whisperx.encoder``.
+    """
 
     name: str
     path: str
     device: str
     compute_type: str
+    encoder: str = "auto"

@@ -142,6 +142,7 @@ class Worker:
                     seconds=self._engine.load_seconds,
                     device=self._engine.device,
                     compute_type=self._engine.compute_type,
+                    encoder=self._engine.encoder,
                 )
             )
         return self._engine

@@ -53,7 +53,7 @@ class Transcription:
         self._languages = LanguageDetector(
             engine, command.settings.language, command.known_language, command.settings.fast_mode
         )
-        self._notes: dict[str, None] = {}
+        self._notes: dict[str, None] = {engine.note: None} if engine.note else {}
         self._position_s = command.start_s
         self._sent = 0
         self._alive_at = time.monotonic()
@@ -145,7 +145,7 @@ class Transcription:
         groups = batches(
             stream,
             lambda chunk: self._batch_size(recording, chunk),
-            lambda chunk: not mixed and self._engine.can_batch(chunk, self._settings.fast_mode),
+            lambda chunk: not mixed and self._engine.can_batch(chunk),
         )
         return self._languages.grouped(groups)
 

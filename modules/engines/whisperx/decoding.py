@@ -12,13 +12,12 @@ from functools import cached_property
 from typing import Any
 
 import ctranslate2
-import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 
 from modules.audio.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk, is_divisible
 from modules.config.settings import TranscriptionSettings
 from modules.engines.base import Progress
-from modules.engines.whisperx.model import WINDOW, Model, features
+from modules.engines.whisperx.model import Model
 from modules.transcript import quality
 from modules.transcript.quality import DecodingScores
 
@@ -66,18 +65,23 @@ class Decoder:
                 encoded, [prompt] * len(chunks), beam_size=settings.beam_size, **options
             )
         else:
-            results = [self._sampled(chunk, prompt, first, options) for chunk in chunks]
+            results = [
+                self._sampled(
+                    chunk, self._model.encoded_alone(chunk, encoded, i), prompt, first, options
+                )
+                for i, chunk in enumerate(chunks)
+            ]
         generated = [_generated(tokenizer, result, prompt, first, options) for result in results]
-        return [
-            self._retried(chunk, one, tokenizer, settings, progress)
-            if one.scores.should_retry and not should_divide(chunk, one.scores)
-            else one
-            for chunk, one in zip(chunks, generated, strict=True)
-        ]
+        for i, (chunk, one) in enumerate(zip(chunks, generated, strict=True)):
+            if one.scores.should_retry and not should_divide(chunk, one.scores):
+                alone = self._model.encoded_alone(chunk, encoded, i)
+                generated[i] = self._retried(chunk, alone, one, tokenizer, settings, progress)
+        return generated
 
     def _retried(
         self,
         chunk: AudioChunk,
+        encoded: Any,
         doubtful: Generated,
         tokenizer: Tokenizer,
         settings: TranscriptionSettings,
@@ -92,7 +96,7 @@ class Decoder:
         for temperature in quality.temperatures(doubtful.scores):
             progress()
             try:
-                result = self._sampled(chunk, prompt, temperature, options)
+                result = self._sampled(chunk, encoded, prompt, temperature, options)
             except (RuntimeError, MemoryError, OSError, ValueError):
                 break  # no room for a second model; the doubtful text is better than none
             tried.append(_generated(tokenizer, result, prompt, temperature, options))
@@ -101,7 +105,12 @@ class Decoder:
         return tried[quality.best([one.scores for one in tried])]
 
     def _sampled(
-        self, chunk: AudioChunk, prompt: list[int], temperature: float, options: dict[str, Any]
+        self,
+        chunk: AudioChunk,
+        encoded: Any,
+        prompt: list[int],
+        temperature: float,
+        options: dict[str, Any],
     ) -> Any:
         """Sampling that can be repeated: the seed depends on the chunk's own samples.
 
@@ -112,7 +121,7 @@ class Decoder:
             ctranslate2.set_random_seed(zlib.crc32(chunk.samples.tobytes()) or 1)
             fresh = self._model.fresh()
             return fresh.model.generate(
-                fresh.encode(np.stack([features(fresh, chunk, WINDOW)])),
+                encoded,
                 [prompt],
                 beam_size=1,
                 num_hypotheses=_BEST_OF,

@@ -14,22 +14,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import ctranslate2
-import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import merge_punctuations
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk, audible, halves
 from modules.engines.base import Capabilities, DecodingOptions, Engine, Progress, no_progress
 from modules.engines.whisperx.alignment import Aligner
-from modules.engines.whisperx.decoding import (
-    TOKENS_AT_LEAST,
-    TOKENS_PER_S,
-    Decoder,
-    Generated,
-    should_divide,
-)
-from modules.engines.whisperx.model import SHORT_WINDOW, Model, Task, compute_types
+from modules.engines.whisperx.decoding import Decoder, Generated, should_divide
+from modules.engines.whisperx.model import SEES_ALL_S, Model, Task, compute_types
 from modules.transcript.chunk_text import ChunkText, judged
 from modules.transcript.coverage import out_of_silence, shortened
 from modules.transcript.model import Word
@@ -46,8 +38,6 @@ _APPENDED = "\"'.。,，!！?？:：”)]}、"
 _MOST_AT_ONCE = 3
 #: Urgent recordings and signs of progress wait for a batch: it should not take longer, in seconds.
 _BATCH_S = 12.0
-#: From this length on chunks may be decoded for the same number of tokens, the most there are.
-_BATCHED_FROM_S = (448 / 2 - TOKENS_AT_LEAST) / TOKENS_PER_S
 
 
 class WhisperXEngine(Engine):
@@ -60,6 +50,8 @@ class WhisperXEngine(Engine):
         self._decoder = Decoder(self.model)
         self.device = self.model.device
         self.compute_type = self.model.compute_type
+        self.encoder = self.model.encoder_kind
+        self.note = self.model.note
         self.streams = self.model.streams
         self.size_mb = self.model.size_mb
         self._aligner = Aligner(models_directory / "align", self.device)
@@ -88,9 +80,9 @@ class WhisperXEngine(Engine):
     def detect_language(self, encoded: Any, index: int = 0) -> tuple[str, float]:
         return self.model.detect_language(encoded, index)
 
-    def can_batch(self, chunk: AudioChunk, fast: bool = False) -> bool:
-        least = SHORT_WINDOW if fast else int(_BATCHED_FROM_S * SAMPLE_RATE)
-        return self.on_gpu or len(chunk.samples) > least or not len(chunk.samples)
+    def can_batch(self, chunk: AudioChunk) -> bool:
+        long = len(chunk.samples) > SEES_ALL_S * SAMPLE_RATE
+        return self.on_gpu or long or not len(chunk.samples)
 
     def transcribe(
         self,
@@ -161,10 +153,9 @@ class WhisperXEngine(Engine):
         if self.on_gpu:
             return list(find(tokens, encoded, frames))
         # In a batch the probabilities of all tokens would take 60 MB more for each further chunk.
-        rows = np.split(np.asarray(encoded), len(chunks))
         return [
-            find([its_tokens], ctranslate2.StorageView.from_array(row), [its_frames])[0]
-            for its_tokens, row, its_frames in zip(tokens, rows, frames, strict=True)
+            find([tokens[i]], self.model.encoded_alone(chunk, encoded, i), [frames[i]])[0]
+            for i, chunk in enumerate(chunks)
         ]
 
     def _text_of(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import ctranslate2
 import numpy as np
@@ -19,21 +20,37 @@ from modules.errors import ModelError
 from modules.machine import allocator
 from modules.weights.files import ModelSpec
 
+if TYPE_CHECKING:
+    from modules.engines.whisperx.encoder import Encoder
+
 #: The encoder's input is 30 s long, in samples. Half of it is enough for shorter speech; less is
 #: not: with 10 s the word error rate of read English rose from 11 to 28 %.
 WINDOW = int(MAX_CHUNK_S * SAMPLE_RATE)
 SHORT_WINDOW = WINDOW // 2
 #: In a model up to this wide (base) memory is spent for speed, and not in a wider one.
 _NARROW = 512
+#: What the decoder sees behind the end of a chunk, as long as it is silence: with less than 3 s it
+#: invents, and beyond 5 s it only takes time. In steps, so that few shapes occur.
+_SEEN_BEHIND_S, _SEEN_STEP_S = 5.0, 5.0
+#: Frames of the encoder's output in a second.
+_FRAMES_PER_S = 50
+#: Above this length of a chunk all of the encoder's output is seen, in seconds.
+SEES_ALL_S = MAX_CHUNK_S - _SEEN_BEHIND_S - _SEEN_STEP_S
+
+#: The encoder of the decoder's own library.
+CTRANSLATE2 = "ctranslate2"
+_NO_ENCODER = "encoder: OpenVINO could not be used, the slower one of CTranslate2 was"
 
 Task = Literal["transcribe", "translate"]
 
 
 class Model:
-    """The weights, on one device; on the CPU of a narrow model twice.
+    """The weights, on one device.
 
     ``whisper`` serves ``streams`` threads with one core each: for decoding that is faster than
-    several cores for one chunk. The encoder is faster with all cores, so it has a model of its own.
+    several cores for one chunk. The encoder is faster with all cores: on the CPU it is computed by
+    ``encoder``, or, where that cannot be had, by a second copy of a narrow model, ``all_cores``.
+    ``note``: why it could not be had.
     """
 
     def __init__(self, spec: ModelSpec, cpu_threads: int) -> None:
@@ -44,8 +61,10 @@ class Model:
         with allocator.loading():
             self.whisper = self._load(streams=self.streams, threads=1)
             self.is_narrow = self._width() <= _NARROW
+            self.note: str | None = None
+            self.encoder = None if self.on_gpu else self._own_encoder()
             self.all_cores = self.whisper
-            if self.streams > 1 and self.is_narrow:
+            if self.encoder is None and self.streams > 1 and self.is_narrow:
                 self.all_cores = self._load(streams=1, threads=cpu_threads)
         #: The threads that are at work on the model.
         self._threads: set[int] = set()
@@ -65,6 +84,11 @@ class Model:
         return str(self.whisper.model.compute_type)
 
     @property
+    def encoder_kind(self) -> str:
+        """What computes the encoder: CTRANSLATE2, or the precision of ours."""
+        return self.encoder.precision if self.encoder else CTRANSLATE2
+
+    @property
     def size_mb(self) -> int:
         return round((Path(self.spec.path) / "model.bin").stat().st_size / 2**20)
 
@@ -76,18 +100,36 @@ class Model:
     def encode(
         self, chunks: Sequence[AudioChunk], fast: bool = False, progress: Progress = no_progress
     ) -> Any:
-        """The encoder's output for a batch of chunks; ``fast`` as in ``fast_mode``."""
+        """The encoder's output for a batch of chunks; ``fast`` as in ``fast_mode``.
+
+        On the CPU without the silence that no decoder needs to see.
+        """
         window = self._window(chunks, fast)
-        inputs = [features(self.whisper, chunk, window) for chunk in chunks]
+        inputs = [features(self.whisper, chunk, window)[np.newaxis] for chunk in chunks]
         with self.in_use():
-            if self.on_gpu or len(chunks) == 1:
-                return self._encoder().encode(np.stack(inputs))
+            if self.on_gpu:
+                return self.whisper.encode(np.concatenate(inputs))
+            seen = max(map(_seen_frames, chunks))
             # A core gains little from a batch here, and each further chunk would take 100 MB.
-            encoded = []
+            encoded: list[Any] = []
             for one in inputs:
-                progress()
-                encoded.append(np.array(self._encoder().encode(one[np.newaxis])))
+                if encoded:
+                    progress()
+                encoded.append(self._encode(one)[:, :seen])
             return ctranslate2.StorageView.from_array(np.concatenate(encoded))
+
+    def encoded_alone(self, chunk: AudioChunk, encoded: Any, index: int) -> Any:
+        """The encoder's output for a chunk of a batch, as a batch of one."""
+        if self.on_gpu:  # it has nothing to copy it with; anew takes no time
+            return self.whisper.encode(features(self.whisper, chunk, WINDOW)[np.newaxis])
+        if encoded.shape[0] == 1:
+            return encoded
+        return ctranslate2.StorageView.from_array(np.asarray(encoded)[index : index + 1])
+
+    def _encode(self, one: Any) -> Any:
+        if self.encoder:
+            return self.encoder.encode(one)
+        return np.asarray(self._ct2_encoder().encode(one))
 
     def detect_language(self, encoded: Any, index: int = 0) -> tuple[str, float]:
         """(code, probability) of the likeliest language of one chunk in ``encoded``."""
@@ -118,7 +160,7 @@ class Model:
         finally:
             self._threads.remove(thread)
 
-    def _encoder(self) -> Any:
+    def _ct2_encoder(self) -> Any:
         """The model with all cores if no other thread needs them, else that of the streams."""
         alone = self._threads == {threading.get_ident()}
         return self.all_cores if alone else self.whisper
@@ -130,6 +172,23 @@ class Model:
         """
         short = all(len(chunk.samples) <= SHORT_WINDOW for chunk in chunks)
         return SHORT_WINDOW if fast and short and not self.on_gpu else WINDOW
+
+    def _own_encoder(self) -> Encoder | None:
+        """None, with a note, where it cannot be had; without one where it is not wanted."""
+        try:
+            from modules.engines.whisperx import encoder
+        except ImportError as error:
+            wanted = self.spec.encoder
+            self.note = None if wanted == CTRANSLATE2 else f"{_NO_ENCODER} ({error})"
+            return None
+        precision = encoder.chosen(self.spec.encoder, self.is_narrow)
+        if precision is None:
+            return None
+        try:
+            return encoder.Encoder(Path(self.spec.path), precision, self._cpu_threads)
+        except (encoder.EncoderError, OSError, MemoryError) as error:
+            self.note = f"{_NO_ENCODER} ({error})"
+            return None
 
     def _load(self, streams: int, threads: int) -> Any:
         supported = ctranslate2.get_supported_compute_types(self.device)
@@ -156,6 +215,12 @@ class Model:
         """The size of the encoder's output for one frame: 512 in base, 768 in small."""
         bands = self.whisper.feature_extractor.mel_filters.shape[0]
         return int(self.whisper.encode(np.zeros((1, bands, 100), dtype=np.float32)).shape[-1])
+
+
+def _seen_frames(chunk: AudioChunk) -> int:
+    """How many frames of the encoder's output a decoder needs for a chunk."""
+    seen_s = len(chunk.samples) / SAMPLE_RATE + _SEEN_BEHIND_S
+    return round(math.ceil(seen_s / _SEEN_STEP_S) * _SEEN_STEP_S * _FRAMES_PER_S)
 
 
 def features(whisper: Any, chunk: AudioChunk, window: int) -> Any:
