@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks import word_times
 from benchmarks.confidence import Share
-from benchmarks.figures import Heard
+from benchmarks.figures import Heard, word_errors
 from benchmarks.measure import table
 from benchmarks.scores import Comparison, Interval
 from benchmarks.word_times import Border, TimeError
@@ -25,22 +25,30 @@ def shown(interval: Interval | None, signed: bool = False) -> str:
     return f"{value} ({low} to {high})"
 
 
-def errors_table(results: Sequence[Heard], comparisons: Sequence[Comparison]) -> str:
-    """Word error rates of both, set by set, and the verdicts."""
-    rows = [("WER in %", "recordings", "words", "ours", "whisperx", "difference", "verdict")]
+def errors_table(
+    results: Sequence[Heard],
+    comparisons: Sequence[Comparison],
+    names: tuple[str, str] = ("ours", "whisperx"),
+) -> str:
+    """Word error rates of both, by these names, set by set and together, and the verdicts."""
+    rows = [("WER in %", "recordings", "words", *names, "difference", "verdict")]
     for heard, comparison in zip(results, comparisons, strict=True):
-        rows.append(
-            (
-                heard.speech.title,
-                str(len(heard.said)),
-                str(sum(map(len, heard.said))),
-                shown(comparison.ours),
-                shown(comparison.theirs),
-                shown(comparison.difference, signed=True),
-                verdict(comparison),
-            )
-        )
+        rows.append(_errors_row(heard.speech.title, [heard], comparison))
+    rows.append(_errors_row("together", results, word_errors(*results)))
     return table(rows)
+
+
+def _errors_row(title: str, heard: Sequence[Heard], comparison: Comparison) -> tuple[str, ...]:
+    said = [words for it in heard for words in it.said]
+    return (
+        title,
+        str(len(said)),
+        str(sum(map(len, said))),
+        shown(comparison.ours),
+        shown(comparison.theirs),
+        shown(comparison.difference, signed=True),
+        verdict(comparison),
+    )
 
 
 def verdict(comparison: Comparison) -> str:

@@ -37,12 +37,13 @@ class Heard:
         return [aligned(*pair) for pair in zip(self.said, ours, strict=True)]
 
 
-def word_errors(heard: Heard) -> Comparison:
-    """The word error rates of one set."""
+def word_errors(*sets: Heard) -> Comparison:
+    """The word error rates of one set, or of several together."""
     ours, theirs = [], []
-    for said, own, other in zip(heard.said, heard.alignments(), heard.theirs, strict=True):
-        ours += units_of(own.errors, heard.speech.joined)
-        theirs += units_of(aligned(said, other).errors, heard.speech.joined)
+    for heard in sets:
+        for said, own, other in zip(heard.said, heard.alignments(), heard.theirs, strict=True):
+            ours += units_of(own.errors, heard.speech.joined)
+            theirs += units_of(aligned(said, other).errors, heard.speech.joined)
     return compared(ours, theirs)
 
 

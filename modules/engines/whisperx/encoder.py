@@ -19,59 +19,75 @@ from openvino import opset13 as ops
 
 from modules.engines.whisperx import tensors
 from modules.engines.whisperx.tensors import Array
+from modules.machine.processor import processor
 
-BFLOAT16, FLOAT32 = "bfloat16", "float32"
+BFLOAT16, INT8, FLOAT32 = "bfloat16", "int8", "float32"
 
-_TYPES = {BFLOAT16: ov.Type.bf16, FLOAT32: ov.Type.f32}
 _EPSILON = 1e-5
-#: oneDNN can be held to an instruction set; below these it would imitate bfloat16, 60 times slower.
+#: So many inputs of a matrix share a factor when they are rounded to int8 on the way.
+_GROUP = 128
+#: oneDNN can be held to an older instruction set. Below these, bfloat16 would be imitated, which
+#: takes 60 times as long, and int8 would gain nothing.
 _HELD = "ONEDNN_MAX_CPU_ISA"
 _WITH_BFLOAT16 = ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10", "VNNI_2")
+_WITH_INT8 = (*_WITH_BFLOAT16, "VNNI")
 
 
 class EncoderError(RuntimeError):
     """The encoder cannot be built of this model, or on this machine."""
 
 
-def native_precision() -> str:
-    """bfloat16 where the processor computes with it, which takes half the time; else float32."""
-    held = os.environ.get(_HELD, "ALL").upper()
-    can = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    allowed = any(word in held for word in _WITH_BFLOAT16)
-    return BFLOAT16 if allowed and "BF16" in can else FLOAT32
-
-
 def chosen(wanted: str, narrow: bool) -> str | None:
-    """The precision for ``whisperx.encoder``; None where CTranslate2's is better, or asked for.
+    """The precision for ``whisperx.encoder``; None for CTranslate2's encoder.
 
-    In a wide model float32 would take four times the memory of int8 for little speed.
+    A wide model takes a byte for each weight instead of two, and there float32 would cost four for
+    no speed.
     """
-    if wanted == "ctranslate2":
-        return None
     if wanted != "auto":
-        return wanted
-    native = native_precision()
-    return native if narrow or native == BFLOAT16 else None
+        return None if wanted == "ctranslate2" else wanted
+    if narrow and _has_bfloat16():
+        return BFLOAT16
+    if _has_int8():
+        return INT8
+    return FLOAT32 if narrow else None
+
+
+def _has_bfloat16() -> bool:
+    return _may(_WITH_BFLOAT16) and "BF16" in ov.Core().get_property(
+        "CPU", "OPTIMIZATION_CAPABILITIES"
+    )
+
+
+def _has_int8() -> bool:
+    return _may(_WITH_INT8) and any(set in processor().instruction_set for set in ("VNNI", "AMX"))
+
+
+def _may(words: tuple[str, ...]) -> bool:
+    held = os.environ.get(_HELD, "ALL").upper()
+    return any(word in held for word in words)
 
 
 class Encoder:
     """Compiled for this processor when it is constructed, which takes less than a second for base.
 
-    ``precision``: BFLOAT16 or FLOAT32. Several threads may call ``encode``; they take turns, as
-    each uses all ``threads``. Raises EncoderError.
+    ``precision``: BFLOAT16, INT8 or FLOAT32. Several threads may call ``encode``; they take turns,
+    as each uses all ``threads``. Raises EncoderError.
     """
 
     def __init__(self, folder: Path, precision: str, threads: int) -> None:
         self.precision = precision
         self._lock = threading.Lock()
+        in_bfloat16 = precision == BFLOAT16 or (precision == INT8 and _has_bfloat16())
         settings = {
-            "INFERENCE_PRECISION_HINT": _TYPES[precision],
+            "INFERENCE_PRECISION_HINT": ov.Type.bf16 if in_bfloat16 else ov.Type.f32,
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP if precision == INT8 else 0,
         }
         try:
             weights = tensors.read(folder / "model.bin", "encoder/")
-            compiled = ov.Core().compile_model(graph(weights), "CPU", settings)
+            made = graph(weights, in_int8=precision == INT8)
+            compiled = ov.Core().compile_model(made, "CPU", settings)
             self._request = compiled.create_infer_request()
         except (tensors.UnknownFormatError, KeyError, RuntimeError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
@@ -90,73 +106,83 @@ class Encoder:
             return np.array(self._request.get_output_tensor(0).data)
 
 
-def graph(weights: Mapping[str, Array]) -> ov.Model:
-    """The encoder of ``weights``, for any number of frames; names as CTranslate2 gives them."""
-    heads, layers = int(weights["num_heads"]), _layers(weights)
-    bands = weights["conv1/weight"].shape[1]
-    mel = ops.parameter(ov.PartialShape([1, bands, -1]), np.float32, "mel")
-    x = ops.gelu(_convolved(mel, weights, "conv1", stride=1), "erf")
-    x = ops.gelu(_convolved(x, weights, "conv2", stride=2), "erf")
-    x = _at_positions(ops.transpose(x, _numbers(0, 2, 1)), weights)
-    for layer in range(layers):
-        attention, ffn = f"layer_{layer}/self_attention", f"layer_{layer}/ffn"
-        normed = _normed(x, weights, f"{attention}/layer_norm")
-        x = ops.add(x, _attended(normed, weights, attention, heads))
-        wide = _linear(_normed(x, weights, f"{ffn}/layer_norm"), weights, f"{ffn}/linear_0")
-        x = ops.add(x, _linear(ops.gelu(wide, "erf"), weights, f"{ffn}/linear_1"))
-    return ov.Model([_normed(x, weights, "layer_norm")], [mel], "whisper-encoder")
+def graph(weights: Mapping[str, Array], in_int8: bool = False) -> ov.Model:
+    """The encoder of ``weights``, for any number of frames; names as CTranslate2 gives them.
+
+    ``in_int8``: matrices are rounded to int8, each row with a factor of its own.
+    """
+    return _Graph(weights, in_int8).model()
 
 
-def _layers(weights: Mapping[str, Array]) -> int:
-    return len(
-        {name.split("/")[0] for name in weights if name.startswith("layer_")} - {"layer_norm"}
-    )
+class _Graph:
+    """Builds the operations, from the lowest up."""
 
+    def __init__(self, weights: Mapping[str, Array], in_int8: bool) -> None:
+        self._weights = weights
+        self._matrix = self._rounded if in_int8 else self._constant
+        self._heads = int(weights["num_heads"])
+        names = {name.split("/")[0] for name in weights if name.startswith("layer_")}
+        self._layers = len(names - {"layer_norm"})
 
-def _constant(values: Array) -> Any:
-    """In float32, made of float16 where the file has that, without keeping both."""
-    constant = ops.constant(values)
-    if values.dtype == np.float32:
-        return constant
-    widened = ops.convert(constant, np.float32)
-    widened.get_rt_info()["decompression_0"] = ""  # or it would be widened once and kept
-    return widened
+    def model(self) -> ov.Model:
+        bands = self._weights["conv1/weight"].shape[1]
+        mel = ops.parameter(ov.PartialShape([1, bands, -1]), np.float32, "mel")
+        x = ops.gelu(self._convolved(mel, "conv1", stride=1), "erf")
+        x = ops.gelu(self._convolved(x, "conv2", stride=2), "erf")
+        x = self._at_positions(ops.transpose(x, _numbers(0, 2, 1)))
+        for layer in range(self._layers):
+            attention, ffn = f"layer_{layer}/self_attention", f"layer_{layer}/ffn"
+            x = ops.add(x, self._attended(self._normed(x, f"{attention}/layer_norm"), attention))
+            wide = self._linear(self._normed(x, f"{ffn}/layer_norm"), f"{ffn}/linear_0")
+            x = ops.add(x, self._linear(ops.gelu(wide, "erf"), f"{ffn}/linear_1"))
+        return ov.Model([self._normed(x, "layer_norm")], [mel], "whisper-encoder")
+
+    def _constant(self, name: str, shape: tuple[int, ...] | None = None) -> Any:
+        """In float32; where the file has float16 it is kept so, and widened when it is used."""
+        values = self._weights[name]
+        constant = ops.constant(values if shape is None else values.reshape(shape))
+        if values.dtype == np.float32:
+            return constant
+        widened = ops.convert(constant, np.float32)
+        widened.get_rt_info()["decompression_0"] = ""  # or it would be widened now, and both kept
+        return widened
+
+    def _rounded(self, name: str) -> Any:
+        values = self._weights[name].astype(np.float32)
+        factors = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-12) / 127
+        whole = ops.constant(np.round(values / factors).astype(np.int8))
+        return ops.multiply(ops.convert(whole, np.float32), ops.constant(factors))
+
+    def _convolved(self, x: Any, name: str, stride: int) -> Any:
+        made = ops.convolution(x, self._constant(f"{name}/weight"), [stride], [1], [1], [1])
+        return ops.add(made, self._constant(f"{name}/bias", (1, -1, 1)))
+
+    def _at_positions(self, x: Any) -> Any:
+        name, one = "position_encodings/encodings", _numbers(1)
+        encodings = self._constant(name, (1, *self._weights[name].shape))
+        frames = ops.slice(ops.shape_of(x), one, _numbers(2), one)
+        return ops.add(x, ops.slice(encodings, _numbers(0), frames, one, one))
+
+    def _linear(self, x: Any, name: str) -> Any:
+        made = ops.matmul(x, self._matrix(f"{name}/weight"), False, True)
+        return ops.add(made, self._constant(f"{name}/bias"))
+
+    def _normed(self, x: Any, name: str) -> Any:
+        even = ops.mvn(x, _numbers(-1), True, _EPSILON, "inside_sqrt")
+        scaled = ops.multiply(even, self._constant(f"{name}/gamma"))
+        return ops.add(scaled, self._constant(f"{name}/beta"))
+
+    def _attended(self, x: Any, name: str) -> Any:
+        """Self-attention; one matrix holds those of queries, keys and values."""
+        width = self._weights[f"{name}/linear_1/weight"].shape[0]
+        split = _numbers(1, -1, 3, self._heads, width // self._heads)
+        mixed = ops.reshape(self._linear(x, f"{name}/linear_0"), split, False)
+        parts = ops.split(ops.transpose(mixed, _numbers(2, 0, 3, 1, 4)), np.array(0), 3)
+        query, key, value = (ops.squeeze(part, _numbers(0)) for part in parts.outputs())
+        seen = ops.scaled_dot_product_attention(query, key, value)
+        joined = ops.transpose(seen, _numbers(0, 2, 1, 3))
+        return self._linear(ops.reshape(joined, _numbers(1, -1, width), False), f"{name}/linear_1")
 
 
 def _numbers(*values: int) -> Any:
     return np.array(values, np.int64)
-
-
-def _convolved(x: Any, weights: Mapping[str, Array], name: str, stride: int) -> Any:
-    made = ops.convolution(x, _constant(weights[f"{name}/weight"]), [stride], [1], [1], [1])
-    return ops.add(made, _constant(weights[f"{name}/bias"][np.newaxis, :, np.newaxis]))
-
-
-def _at_positions(x: Any, weights: Mapping[str, Array]) -> Any:
-    encodings = _constant(weights["position_encodings/encodings"][np.newaxis])
-    one = _numbers(1)
-    frames = ops.slice(ops.shape_of(x), one, _numbers(2), one)
-    return ops.add(x, ops.slice(encodings, _numbers(0), frames, one, one))
-
-
-def _linear(x: Any, weights: Mapping[str, Array], name: str) -> Any:
-    made = ops.matmul(x, _constant(weights[f"{name}/weight"]), False, True)
-    return ops.add(made, _constant(weights[f"{name}/bias"]))
-
-
-def _normed(x: Any, weights: Mapping[str, Array], name: str) -> Any:
-    even = ops.mvn(x, _numbers(-1), True, _EPSILON, "inside_sqrt")
-    scaled = ops.multiply(even, _constant(weights[f"{name}/gamma"]))
-    return ops.add(scaled, _constant(weights[f"{name}/beta"]))
-
-
-def _attended(x: Any, weights: Mapping[str, Array], name: str, heads: int) -> Any:
-    """Self-attention; one matrix holds those of queries, keys and values."""
-    width = weights[f"{name}/linear_1/weight"].shape[0]
-    mixed = _linear(x, weights, f"{name}/linear_0")
-    mixed = ops.reshape(mixed, _numbers(1, -1, 3, heads, width // heads), False)
-    parts = ops.split(ops.transpose(mixed, _numbers(2, 0, 3, 1, 4)), np.array(0), 3)
-    query, key, value = (ops.squeeze(part, _numbers(0)) for part in parts.outputs())
-    seen = ops.scaled_dot_product_attention(query, key, value)
-    joined = ops.reshape(ops.transpose(seen, _numbers(0, 2, 1, 3)), _numbers(1, -1, width), False)
-    return _linear(joined, weights, f"{name}/linear_1")
