@@ -39,7 +39,8 @@ def heard_by(daemon: DaemonProcess, speech: SpeechSet) -> tuple[Taken, list[list
     paths = dict(zip(names, (recording.path for recording in speech.recordings), strict=True))
     taken, _ = by_daemon(daemon, paths)
     results = (daemon.wait_for_result(name) for name in names)
-    found = ([Segment.model_validate(segment) for segment in it["segments"]] for it in results)
+    heard = (it["transcription"]["segments"] for it in results)
+    found = ([Segment.model_validate(segment) for segment in segments] for segments in heard)
     return taken, [words_of(segments, speech.language) for segments in found]
 
 

@@ -83,6 +83,7 @@ def _checks() -> Iterable[Callable[[Config], Iterator[Finding]]]:
         check_machine.check_memory,
         check_machine.check_cores,
         check_machine.check_gpu,
+        check_machine.check_encoder,
         check_machine.check_sandbox,
         check_service.check_lock,
         check_service.check_pause,

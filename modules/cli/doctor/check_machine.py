@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes.util
 import json
 import os
-import subprocess  # nosec B404 # runs our own program, see check_sandbox
+import subprocess  # nosec B404 # runs our own programs, see _printed
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from gettext import gettext as _
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -22,8 +23,9 @@ from modules.executors.local.process import sandbox_options
 from modules.machine.processor import memory_limit, number_in, processor
 from modules.weights.locate import locate, needed_mb
 
-#: Seconds that the trial of the sandbox may take; it takes less than one.
-_TRIAL_S = 60.0
+#: Seconds that a trial may take; that of the sandbox takes less than one, that of the encoder
+#: three, with a large model a minute.
+_TRIAL_S = 300.0
 _INOTIFY = Path("/proc/sys/fs/inotify")
 
 
@@ -76,7 +78,53 @@ def check_gpu(config: Config) -> Iterator[Finding]:
         yield problem(_("GPU"), seen, remedy)
 
 
-# --- file system events -----------------------------------------------------------------------
+def check_encoder(config: Config) -> Iterator[Finding]:
+    """What computes the encoder on this processor, and how exact that is."""
+    whisperx, subject = config.whisperx, _("encoder")
+    if whisperx.device == "cuda":
+        return
+    try:
+        source = locate(whisperx.model_size, config.models_directory, whisperx.allow_download)
+        if source.folder is None:
+            return  # not put together yet, or not here
+    except ModelError:
+        return  # the model has a line of its own
+    command = [sys.executable, "-m", f"{PACKAGE}.engines.whisperx.precision"]
+    command += ["--model", str(source.folder), "--encoder", whisperx.encoder]
+    command += ["--compute-type", whisperx.compute_type, "--threads", str(whisperx.cpu_threads)]
+    try:
+        found = _printed(command)
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        seen = _("could not be tried: {error}").format(error=error)
+        yield problem(subject, seen, _("Run `make venv`, or set whisperx.encoder: ctranslate2."))
+        return
+    seen = _encoder_seen(found)
+    if found["note"]:
+        reason = str(found["note"]).partition(" (")[2].removesuffix(")")
+        seen = _("{seen}, as OpenVINO cannot be used: {reason}").format(seen=seen, reason=reason)
+        yield warning(subject, seen, _("Everything works, only slower. Run `make venv`."))
+    else:
+        yield ok(subject, seen)
+
+
+def _encoder_seen(found: Mapping[str, Any]) -> str:
+    kind, error = found["encoder"], found.get("error")
+    if error is None:
+        return str(kind)
+    message = _("{kind}, {error} % off float32; CTranslate2's: {other} %")
+    if kind == "ctranslate2":
+        message = _("{kind}, {error} % off float32")
+    return message.format(
+        kind=kind, error=f"{100 * error:.1f}", other=f"{100 * found['ctranslate2_error']:.1f}"
+    )
+
+
+def _printed(command: Sequence[str]) -> Any:
+    """The JSON that a program of ours prints. Raises SubprocessError, OSError and ValueError."""
+    ended = subprocess.run(  # nosec B603 # our own words, no shell
+        command, capture_output=True, check=True, timeout=_TRIAL_S, cwd=PROJECT_ROOT
+    )
+    return json.loads(ended.stdout)
 
 
 def check_sandbox(config: Config) -> Iterator[Finding]:
@@ -86,10 +134,7 @@ def check_sandbox(config: Config) -> Iterator[Finding]:
         command = [sys.executable, "-m", f"{PACKAGE}.worker.sandbox.trial"]
         command += sandbox_options(config, Path(scratch), str(config.models_directory))
         try:
-            ended = subprocess.run(  # nosec B603 # our own words, no shell
-                command, capture_output=True, check=True, timeout=_TRIAL_S, cwd=PROJECT_ROOT
-            )
-            missing = json.loads(ended.stdout)
+            missing = _printed(command)
         except (subprocess.SubprocessError, OSError, ValueError) as error:
             seen = _("could not be tried: {error}").format(error=error)
             yield problem(subject, seen, _("See SECURITY.md, The sandbox."))
@@ -100,6 +145,9 @@ def check_sandbox(config: Config) -> Iterator[Finding]:
         yield warning(subject, seen, remedy)
     else:
         yield ok(subject, _("all restrictions on the WhisperX process are in effect"))
+
+
+# --- file system events -----------------------------------------------------------------------
 
 
 def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:

@@ -19,8 +19,9 @@ _LOCK = PROJECT_ROOT / "requirements.lock"
 _PYTHON = ((3, 11), (3, 13))
 #: The names under which the packages of ``requirements.in`` are imported.
 _NEEDED = (
-    "whisperx", "torch", "torchaudio", "av", "ctranslate2", "faster_whisper", "watchdog", "yaml",
-    "psutil", "filelock", "pydantic", "flask", "waitress", "rich", "pysubs2", "shtab",
+    "whisperx", "torch", "torchaudio", "av", "ctranslate2", "faster_whisper", "openvino",
+    "watchdog", "yaml", "psutil", "filelock", "pydantic", "flask", "waitress", "rich", "pysubs2",
+    "shtab",
 )  # fmt: skip
 _INSTALL = noted("Run `make venv`, or `pip install -r requirements.lock`.")
 #: A few names are enough to see what is amiss.
