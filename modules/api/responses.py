@@ -14,8 +14,8 @@ from flask import Response
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Priority
+from modules.outputs.formats import OUTPUT_FORMATS, render
 from modules.outputs.notes import text_note
-from modules.outputs.render import OUTPUT_FORMATS, render
 from modules.recordings.sidecars import stem_of
 from modules.service.answers import Accepted, JobError, Text, View
 from modules.transcript.transcript import segments_from

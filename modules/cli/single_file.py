@@ -17,8 +17,8 @@ from modules.executors.base import Executor, Outcome, RunCallbacks
 from modules.executors.protocol import Started
 from modules.executors.tasks import model_of, task_for
 from modules.jobs.job import Job, Priority
+from modules.outputs.formats import render
 from modules.outputs.notes import text_note
-from modules.outputs.render import render
 from modules.outputs.result import result_json
 from modules.outputs.segments_json import with_segments
 from modules.recordings.checkpoint import Chunks

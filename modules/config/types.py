@@ -245,7 +245,7 @@ Threshold = Annotated[float, between(0.01, 0.99)]
 
 Speakers = Annotated[int, between(1, MAX_SPEAKERS)]
 
-#: The one list of output formats; ``outputs/render.py`` has a row for each.
+#: The one list of output formats; ``outputs/formats.py`` has a row for each.
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "docx"]
 FORMATS: tuple[str, ...] = get_args(Format)
 

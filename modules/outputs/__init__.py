@@ -1,4 +1,4 @@
 """The files that are published: txt, srt, vtt, tsv, json, docx and ``.result``.
 
-Open ``render.py`` first.
+Open ``formats.py`` first: its table has a row for each format.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from modules.outputs.format import clock
+from modules.outputs.base import clock
 from modules.outputs.line_breaks import speaker_name
 from modules.transcript.model import Segment
 from modules.transcript.sentences import ends_sentence

@@ -8,7 +8,7 @@ from typing import Any
 
 from modules.clock import iso
 from modules.jobs.job import Job
-from modules.outputs.format import clock
+from modules.outputs.base import clock
 from modules.outputs.notes import warning
 from modules.outputs.statistics import Tally
 from modules.transcript.model import LeftOut, RunFacts

@@ -1,4 +1,4 @@
 """Every file beside a recording, the share, ``manual/`` and the lock.
 
-Open ``store.py`` first.
+Open ``store.py`` first. ``error_texts.py`` has what stands in ``NAME.error.txt``.
 """

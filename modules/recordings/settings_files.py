@@ -18,7 +18,7 @@ from modules.config.recording_settings import check_settings
 from modules.config.rules import settings_conflicts
 from modules.config.settings import TranscriptionSettings
 from modules.errors import TranscriberError
-from modules.recordings.explanations import SETTINGS_NOTICE, explain_settings
+from modules.recordings.error_texts import SETTINGS_NOTICE, explain_settings
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths
 from modules.storage import beneath

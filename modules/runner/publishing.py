@@ -10,8 +10,8 @@ from typing import Any
 from modules.errors import TranscriberError
 from modules.jobs.job import Job
 from modules.logger import get_logger
+from modules.outputs.formats import render
 from modules.outputs.notes import sentence, text_note, warnings_of
-from modules.outputs.render import render
 from modules.outputs.segments_json import with_segments
 from modules.recordings.results import Results
 from modules.recordings.shared_folder import SharedFolder

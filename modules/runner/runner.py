@@ -17,7 +17,7 @@ from modules.logger import get_logger
 from modules.outputs.result import result_json
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
-from modules.runner.failures import FailurePolicy
+from modules.runner.failure_policy import FailurePolicy
 from modules.runner.held_settings import HeldSettings
 from modules.runner.job_run import JobRun
 from modules.runner.outage import HOLD_S, Outage

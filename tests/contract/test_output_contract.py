@@ -1,4 +1,4 @@
-"""What every output format promises, checked for each row of the table in ``render.py``."""
+"""What every output format promises, checked for each row of the table in ``formats.py``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import docx
 import pytest
 
 from modules.config.types import FORMATS
-from modules.outputs.format import OutputFormat, RenderOptions
-from modules.outputs.render import OUTPUT_FORMATS, render
+from modules.outputs.base import OutputFormat, RenderOptions
+from modules.outputs.formats import OUTPUT_FORMATS, render
 from modules.transcript.model import Segment
 from modules.transcript.transcript import Transcript
 from tests.builders import a_chunk, a_segment, a_word

@@ -19,7 +19,7 @@ from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state_store import StateStore
 from modules.runner import publishing
-from modules.runner.failures import FailurePolicy
+from modules.runner.failure_policy import FailurePolicy
 from modules.runner.job_run import JobRun
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from modules.executors.protocol import parse_event
-from modules.outputs.render import render
+from modules.outputs.formats import render
 from modules.storage.atomic import to_json
 from modules.transcript.model import Chunk
 from tests.builders import a_chunk, a_segment, a_word

@@ -1,4 +1,5 @@
 """The control blueprint: transcribe, status, result, queue, manual, health.
 
-Open ``blueprint.py`` first.
+Endpoints are in ``transcribe.py``, ``queue.py``, ``manual.py`` and ``health.py``; open the one they
+belong to. ``blueprint.py`` puts them together.
 """

@@ -1,4 +1,4 @@
-"""The control blueprint: each endpoint, with the models it is checked and documented by."""
+"""The control blueprint: the endpoints of the modules beside this one, in one."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from modules.api.services import Services
 from modules.config.messages import shown
 from modules.errors import TranscriberError
 from modules.intake.request import TranscriptionRequest
-from modules.outputs.format import OutputFormat
-from modules.outputs.render import OUTPUT_FORMATS
+from modules.outputs.base import OutputFormat
+from modules.outputs.formats import OUTPUT_FORMATS
 from modules.service.answers import Accepted, Text
 
 _TAG = Tag(name="orders", description="Ask for a text, and get it")

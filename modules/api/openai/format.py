@@ -8,7 +8,7 @@ from typing import Any
 
 from modules.config.languages import LANGUAGES
 from modules.config.types import MODEL_SIZES, nearest
-from modules.outputs.render import render
+from modules.outputs.formats import render
 from modules.outputs.segments_json import full_text
 from modules.transcript.model import Segment, Word
 from modules.transcript.quality import compression_ratio

@@ -13,8 +13,8 @@ from docx.document import Document
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modules.outputs.base import clock
 from modules.outputs.documents import docx, paragraphs, plain_text
-from modules.outputs.format import clock
 from modules.transcript.model import Segment
 from tests.builders import a_segment
 
@@ -159,7 +159,7 @@ def test_any_text_makes_a_document(text: str, title: str) -> None:
 
 def test_nothing_of_docx_is_loaded_before_it_is_wanted() -> None:
     code = (
-        "import sys, modules.outputs.render;"
+        "import sys, modules.outputs.formats;"
         "sys.exit('docx' in sys.modules or 'lxml' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from modules.outputs import notes
+from modules.outputs.formats import render
 from modules.outputs.notes import sentence, text_note, warning, warnings_of
-from modules.outputs.render import render
 from tests.builders import a_segment
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from modules.recordings.explanations import SETTINGS_EXAMPLE
+from modules.recordings.error_texts import SETTINGS_EXAMPLE
 from modules.recordings.settings_files import SettingsError, files_for, own_files, report, stated
 from modules.storage import beneath
 from tests.builders import SETTINGS

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from modules.outputs.base import OutputFormat, RenderOptions, utf8
 from modules.outputs.documents import docx, plain_text
-from modules.outputs.format import OutputFormat, RenderOptions, utf8
 from modules.outputs.segments_json import transcript_json
 from modules.outputs.subtitles import subtitles
 from modules.outputs.tables import tsv

@@ -13,7 +13,7 @@ from modules.jobs.backoff import between_attempts
 from modules.jobs.job import Cause, Job, Status
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
-from modules.recordings.explanations import explain
+from modules.recordings.error_texts import explain
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.runner.growth import Growth, growing

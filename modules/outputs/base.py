@@ -26,7 +26,7 @@ class RenderOptions:
 
 @dataclass(frozen=True)
 class OutputFormat:
-    """A row of the table in ``render.py``.
+    """A row of the table in ``formats.py``.
 
     ``name`` is also the suffix of the file, without the dot. ``media_type`` is what the API sends
     as Content-Type. ``write`` returns the whole file: the same bytes for the same arguments, and

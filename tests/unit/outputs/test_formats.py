@@ -10,7 +10,7 @@ import docx
 import pytest
 
 from modules.config.types import FORMATS
-from modules.outputs.render import render
+from modules.outputs.formats import render
 from modules.outputs.segments_json import full_text, segment_json, with_segments
 from modules.storage.atomic import to_json
 from modules.transcript.model import Segment

@@ -6,7 +6,7 @@ import pytest
 
 from modules.clock import iso
 from modules.jobs.job import ErrorInfo, Job
-from modules.recordings.explanations import explain
+from modules.recordings.error_texts import explain
 from tests.builders import NOON, a_job
 
 
