@@ -38,7 +38,7 @@ from benchmarks.accuracy_tables import (
 )
 from benchmarks.figures import Heard, clusters_of, shares_of, times_of, word_errors
 from benchmarks.hearing import HeardWord, OwnWorker, words_of
-from benchmarks.measure import end_in_order, require_everything
+from benchmarks.measure import computing, end_in_order, require_everything
 from benchmarks.scores import Comparison
 from benchmarks.speech_sets import LANGUAGES, Sizes, SpeechSet, speech_sets
 from benchmarks.spoken import spoken
@@ -103,8 +103,9 @@ def main() -> None:
     ours, theirs = heard_by_us(sets), heard_by_command(sets, options.command)
     results = [Heard(speech, ours[speech.title], theirs[speech.title]) for speech in sets]
     report = _report(results, options.picture)
+    report["computing"] = computing()
     report["seconds"] = round(time.monotonic() - began, 1)
-    print(f"\n{report['seconds'] / 60:.1f} minutes in all.")
+    print(f"\n{report['computing']}; {report['seconds'] / 60:.1f} minutes in all.")
     if options.json:
         text = json.dumps(report, indent=2, ensure_ascii=False)
         options.json.write_text(text + "\n", encoding="utf-8")

@@ -22,9 +22,8 @@ from benchmarks.bench_report import Taken
 from benchmarks.confidence import reliability
 from benchmarks.figures import Heard, clusters_of, shares_of, times_of, word_errors
 from benchmarks.hearing import HeardWord, words_of
-from benchmarks.measure import end_in_order, require_everything, table
+from benchmarks.measure import computing, end_in_order, require_everything, table
 from benchmarks.speech_sets import LANGUAGES, Sizes, SpeechSet, speech_sets
-from modules.machine.processor import processor
 from modules.transcript.model import Segment
 from tests.daemon_process import PROJECT, DaemonProcess
 
@@ -91,7 +90,7 @@ def main() -> None:
     options = parser.parse_args()
     end_in_order()
     require_everything()
-    print(processor())
+    print(computing())
     sizes = Sizes(options.prompts, options.sentences, options.minutes, options.limit)
     found, costs = heard_by_both(options.before.resolve(), speech_sets(sizes))
     after = found[1]

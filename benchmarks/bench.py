@@ -51,6 +51,7 @@ from benchmarks.bench_report import (
 from benchmarks.measure import (
     PSS_SAMPLE_S,
     PeakMemory,
+    computing,
     cpu_s,
     cpu_s_of_ended,
     end_in_order,
@@ -67,6 +68,8 @@ from modules.config.schema import WhisperxConfig
 from tests.daemon_process import MODELS, PROJECT, DaemonError, DaemonProcess, text_of
 from tests.speech import Clip, festvox_russian, joined, spread
 
+#: Stages are shown for lengths up to this one.
+STAGES_MOST_S = 600
 TIMEOUT_S = 3600.0
 LENGTHS_S = (10, 60, 600, 3600)
 #: How often: from this length on so many times.
@@ -267,6 +270,7 @@ def main() -> None:
             trials.append(messages(Path(scratch), command, options.messages, rounds))
     about = machine(load, time.monotonic() - began)
     print(f"\n{table(rows(trials))}\n\n{table(goal_rows(goals(trials)))}\n\n{in_words(about)}")
+    show_stages(options.lengths)
     if options.json:
         text = json.dumps(as_json(trials, about), indent=2, ensure_ascii=False)
         options.json.write_text(text + "\n", encoding="utf-8")
@@ -274,10 +278,19 @@ def main() -> None:
         draw(trials, options.picture)
 
 
+def show_stages(lengths_s: Sequence[int]) -> None:
+    """Print what encoder, decoder, words and the rest take of each length."""
+    chosen = ",".join(str(seconds) for seconds in lengths_s if seconds <= STAGES_MOST_S)
+    command = [sys.executable, "-m", "benchmarks.profile", "--lengths", chosen]
+    if chosen:
+        subprocess.run(command, cwd=PROJECT, timeout=TIMEOUT_S, check=True)  # nosec B603 # our own
+
+
 def machine(load_at_start: Sequence[float], seconds: float) -> dict[str, Any]:
     """What the figures depend on besides the program."""
     return {
         "cores": os.cpu_count(),
+        "computing": computing(),
         "load_at_start": [round(value, 2) for value in load_at_start],
         "load_at_end": [round(value, 2) for value in os.getloadavg()],
         "minutes": round(seconds / 60, 1),
@@ -295,8 +308,8 @@ def in_words(about: Mapping[str, Any]) -> str:
     )
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     return (
-        f"{about['cores']} cores, {about['system']}; load at the start and at the end {loads}; "
-        f"{about['minutes']} minutes in all.\n{versions}."
+        f"{about['cores']} cores, {about['system']}, {about['computing']}; "
+        f"load at the start and at the end {loads}; {about['minutes']} minutes in all.\n{versions}."
     )
 
 

@@ -16,6 +16,7 @@ from types import TracebackType
 
 import psutil
 
+from modules.machine.processor import processor
 from tests.daemon_process import DaemonProcess, missing_weights, resident_mb
 from tests.speech import unavailable
 
@@ -35,6 +36,13 @@ def require_everything() -> None:
     for reason in (missing_weights(), unavailable()):
         if reason is not None:
             raise SystemExit(reason)
+
+
+def computing() -> str:
+    """What figures depend on: the processor, and what computes the encoder of base on it."""
+    from modules.engines.whisperx.encoder import chosen
+
+    return f"{processor()}; encoder: {chosen('auto', narrow=True) or 'ctranslate2'}"
 
 
 def require_bytecode(packages: Sequence[str]) -> None:

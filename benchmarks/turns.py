@@ -20,8 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.bench import by_daemon, read_prose
-from benchmarks.measure import end_in_order, require_everything, table
-from modules.machine.processor import processor
+from benchmarks.measure import computing, end_in_order, require_everything, table
 from tests.daemon_process import PROJECT, DaemonProcess
 
 _RESAMPLES = 2000
@@ -79,7 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     end_in_order()
     require_everything()
-    print(processor())
+    print(computing())
     rows: list[tuple[str, ...]] = [HEADINGS]
     projects = {"before": options.before.resolve(), "after": PROJECT}
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as open_:
