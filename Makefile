@@ -82,7 +82,7 @@ lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 messages: $(VENV)/.installed-dev ## bring the translations of the command line up to date, and compile them
 	mkdir -p build
 	$(BABEL) extract --no-location --keyword noted --output build/$(DOMAIN).pot modules/cli \
-		modules/service/folder_requests.py transcriber.py
+		modules/service transcriber.py
 	$(BABEL) update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100 \
 		--domain $(DOMAIN) --input-file build/$(DOMAIN).pot --output-dir modules/locale
 	$(BABEL) compile --statistics --domain $(DOMAIN) --directory modules/locale

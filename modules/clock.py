@@ -59,3 +59,12 @@ class AwakeClock:
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds, ending in ``Z``: the only form in our files."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_time(text: object) -> datetime | None:
+    """The moment in one of our ISO 8601 texts, or None."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

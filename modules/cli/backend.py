@@ -13,8 +13,8 @@ from gettext import gettext as _
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modules.cli.daemon_status import daemon_runs
-from modules.cli.translation import noted
 from modules.clock import Clock
+from modules.config.messages import noted
 from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError
 from modules.recordings.lock import Ownership

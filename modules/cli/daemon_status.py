@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from gettext import gettext as _
 
-from modules.cli.session import local_time, parse_time
-from modules.cli.translation import noted
-from modules.clock import Clock
+from modules.cli.session import local_time
+from modules.clock import Clock, parse_time
+from modules.config.messages import noted
 from modules.config.schema import Config
 from modules.recordings.lock import holder, is_elsewhere_and_alive, read_note
 

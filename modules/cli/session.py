@@ -52,15 +52,6 @@ def local_time(moment: datetime | None) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M") if moment else ""
 
 
-def parse_time(text: object) -> datetime | None:
-    """The moment in one of our ISO 8601 texts, or None."""
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
-
-
 def length(seconds: float | None) -> str:
     """``1:02:03`` or ``2:03``; empty if not known."""
     if seconds is None:

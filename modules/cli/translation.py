@@ -10,6 +10,7 @@ import gettext
 from collections.abc import Mapping
 
 from modules import PACKAGE_FOLDER
+from modules.config.messages import noted
 
 DOMAIN = "transcriber"
 #: ``LANGUAGE/LC_MESSAGES/transcriber.po``, and what ``make messages`` compiles from it.
@@ -24,11 +25,6 @@ def choose(environment: Mapping[str, str]) -> None:
     plain = locale.partition(".")[0] in ("C", "POSIX")
     gettext.bindtextdomain(DOMAIN, str(CATALOGUES))
     gettext.textdomain("messages" if plain else DOMAIN)
-
-
-def noted(message: str) -> str:
-    """Mark a message that is translated where it is shown, not where it is defined."""
-    return message
 
 
 #: What argparse itself says to a user, in the versions of Python that are supported.

@@ -9,8 +9,6 @@ from typing import Any
 
 from modules.cli.commands.status import row_json
 from modules.cli.daemon_status import daemon_runs
-from modules.cli.folder_view.forecast import Waiting, forecast
-from modules.cli.folder_view.report import report
 from modules.cli.printable import printable_json
 from modules.cli.session import complain, configured, require_share, say
 from modules.cli.terminal import tables, wording
@@ -20,6 +18,8 @@ from modules.errors import TranscriberError
 from modules.jobs.estimates import Estimates
 from modules.recordings.store import RecordingStore
 from modules.service import folder_requests
+from modules.service.folder_view.forecast import Waiting, forecast
+from modules.service.folder_view.report import report
 from modules.storage.atomic import storage_errors
 
 #: The folder tells nearly the same, so it is not waited for long.

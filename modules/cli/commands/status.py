@@ -9,13 +9,13 @@ from gettext import ngettext
 from typing import Any
 
 from modules.cli.daemon_status import Owner, find_owner
-from modules.cli.folder_view.report import Report, report
-from modules.cli.folder_view.rows import Row, State
 from modules.cli.printable import printable_json
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
 from modules.recordings.store import RecordingStore
+from modules.service.folder_view.report import Report, report
+from modules.service.folder_view.rows import Row, State
 from modules.storage.atomic import storage_errors
 
 _IGNORED_SHOWN = 10

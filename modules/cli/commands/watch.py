@@ -15,12 +15,12 @@ from typing import NoReturn, Protocol
 
 from rich.console import Console
 
-from modules.cli.folder_view.rows import Row
-from modules.cli.folder_view.snapshot import Snapshot, SnapshotReader
 from modules.cli.session import say
+from modules.cli.snapshot import Snapshot, SnapshotReader
 from modules.cli.terminal import wording
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.service.folder_view.rows import Row
 
 #: Resting so many times as long as looking took of a core keeps the cost at a tenth of one.
 _REST = 9.0

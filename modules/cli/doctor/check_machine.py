@@ -111,11 +111,11 @@ def _encoder_seen(found: Mapping[str, Any]) -> str:
     kind, error = found["encoder"], found.get("error")
     if error is None:
         return str(kind)
-    message = _("{kind}, {error} % off float32; CTranslate2's: {other} %")
+    message = _("{kind}, differs from float32 by {error}; CTranslate2's by {other}")
     if kind == "ctranslate2":
-        message = _("{kind}, {error} % off float32")
+        message = _("{kind}, differs from float32 by {error}")
     return message.format(
-        kind=kind, error=f"{100 * error:.1f}", other=f"{100 * found['ctranslate2_error']:.1f}"
+        kind=kind, error=f"{100 * error:.1f}%", other=f"{100 * found['ctranslate2_error']:.1f}%"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modules.cli.translation import noted
+from modules.config.messages import noted
 
 EXIT_CODES = noted("""\
 exit codes:

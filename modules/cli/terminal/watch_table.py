@@ -13,15 +13,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from modules.cli.folder_view.forecast import Waiting
-from modules.cli.folder_view.rows import Row, State
 from modules.cli.printable import printable
 from modules.cli.session import local_time
 from modules.cli.terminal import wording
 from modules.cli.terminal.tables import GAP, remark_fits
+from modules.service.folder_view.forecast import Waiting
+from modules.service.folder_view.rows import Row, State
 
 if TYPE_CHECKING:
-    from modules.cli.folder_view.snapshot import Snapshot
+    from modules.cli.snapshot import Snapshot
 
 _BAR_WIDTH = 24
 #: A terminal narrower than this has no room for bars and times.

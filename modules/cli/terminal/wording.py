@@ -8,10 +8,10 @@ from gettext import gettext as _
 from gettext import ngettext
 
 from modules.cli.daemon_status import Owner
-from modules.cli.folder_view.report import Report
-from modules.cli.folder_view.rows import Row, State
-from modules.cli.translation import noted
+from modules.config.messages import noted
 from modules.outputs.notes import sentence
+from modules.service.folder_view.report import Report
+from modules.service.folder_view.rows import Row, State
 
 _STATES = {
     State.COMPLETED: noted("completed"),

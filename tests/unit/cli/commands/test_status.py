@@ -14,10 +14,6 @@ import pytest
 from modules.cli.commands import status
 from modules.cli.commands.status import as_json, row_json
 from modules.cli.daemon_status import Owner
-from modules.cli.folder_view import rows as row_module
-from modules.cli.folder_view import sidecar_reader
-from modules.cli.folder_view.report import Report, Reporter, report
-from modules.cli.folder_view.rows import Row, State
 from modules.cli.session import length
 from modules.cli.terminal.tables import plain_table
 from modules.cli.terminal.wording import details, summary
@@ -26,6 +22,10 @@ from modules.jobs.job import ErrorInfo, Job, Priority, Progress, Status
 from modules.outputs.notes import warning
 from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
+from modules.service.folder_view import rows as row_module
+from modules.service.folder_view import sidecar_reader
+from modules.service.folder_view.report import Report, Reporter, report
+from modules.service.folder_view.rows import Row, State
 from tests.fakes import FakeClock
 
 

@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from modules.cli.commands.watch import Lines
-from modules.cli.folder_view.forecast import Waiting
-from modules.cli.folder_view.report import Report
-from modules.cli.folder_view.rows import Row, State
-from modules.cli.folder_view.snapshot import Snapshot
+from modules.cli.snapshot import Snapshot
 from modules.cli.terminal.watch_table import draw
 from modules.outputs.notes import warning
+from modules.service.folder_view.forecast import Waiting
+from modules.service.folder_view.report import Report
+from modules.service.folder_view.rows import Row, State
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 

@@ -18,16 +18,17 @@ from babel.messages.pofile import read_po
 
 from modules.cli import translation
 from modules.cli.commands import doctor
-from modules.cli.folder_view.report import Report
-from modules.cli.folder_view.rows import Row, State
 from modules.cli.parser import build_parser
 from modules.cli.terminal import wording
+from modules.service.folder_view.report import Report
+from modules.service.folder_view.rows import Row, State
 from modules.storage import file_kind
 
 PROJECT = Path(__file__).resolve().parents[4]
 SOURCES = [
     *sorted((PROJECT / "modules" / "cli").rglob("*.py")),
     PROJECT / "modules" / "service" / "folder_requests.py",
+    *sorted((PROJECT / "modules" / "service" / "folder_view").rglob("*.py")),
     PROJECT / "transcriber.py",
 ]
 FOLDER = translation.CATALOGUES / "ru" / "LC_MESSAGES"

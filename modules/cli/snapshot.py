@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modules.cli.daemon_status import Owner, find_owner
-from modules.cli.folder_view.forecast import Waiting, forecast
-from modules.cli.folder_view.report import Report, Reporter
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.jobs.estimates import Estimates
 from modules.recordings.store import RecordingStore
+from modules.service.folder_view.forecast import Waiting, forecast
+from modules.service.folder_view.report import Report, Reporter
 
 #: Who holds the lock is found out by trying it, which is not worth doing each second.
 _OWNER_EVERY_S = 5.0

@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from modules.cli.folder_view.rows import (
+from modules.config.schema import Config
+from modules.errors import TranscriberError
+from modules.recordings.names import is_recording, is_visible_folder
+from modules.recordings.sidecars import IN_PROGRESS, RESULT, RecordingPaths
+from modules.recordings.skipped import is_skipped
+from modules.recordings.store import RecordingStore
+from modules.service import folder_orders
+from modules.service.folder_view.rows import (
     Row,
     State,
     failed_row,
@@ -20,14 +27,7 @@ from modules.cli.folder_view.rows import (
     untouched_row,
     working_row,
 )
-from modules.cli.folder_view.sidecar_reader import read_state
-from modules.config.schema import Config
-from modules.errors import TranscriberError
-from modules.recordings.names import is_recording, is_visible_folder
-from modules.recordings.sidecars import IN_PROGRESS, RESULT, RecordingPaths
-from modules.recordings.skipped import is_skipped
-from modules.recordings.store import RecordingStore
-from modules.service import folder_orders
+from modules.service.folder_view.sidecar_reader import read_state
 from modules.watching.scan import Scan, scan
 from modules.watching.stability import FileSample
 

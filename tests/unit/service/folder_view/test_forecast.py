@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from modules.cli.commands.queue import _told
-from modules.cli.folder_view.forecast import Waiting, forecast
-from modules.cli.folder_view.rows import Row, State
 from modules.cli.terminal.wording import duration
 from modules.jobs.estimates import Estimates
 from modules.jobs.job import Job, Progress
+from modules.service.folder_view.forecast import Waiting, forecast
+from modules.service.folder_view.rows import Row, State
 from tests.builders import NOON, SETTINGS, SOURCE, a_job
 
 #: Ten seconds of audio a second, and 100 bytes of mp3 a second of audio.

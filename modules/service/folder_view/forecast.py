@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from modules.cli.folder_view.rows import Row, State
 from modules.config.settings import TranscriptionSettings
 from modules.jobs.estimates import Estimates
 from modules.jobs.job import Job
+from modules.service.folder_view.rows import Row, State
 
 _OPEN = (State.PROCESSING, State.QUEUED, State.PENDING)
 

@@ -9,9 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from modules.cli.folder_view.sidecar_reader import read_reason, read_result, read_state
-from modules.cli.session import parse_time
-from modules.cli.translation import noted
+from modules.clock import parse_time
+from modules.config.messages import noted
 from modules.errors import TranscriberError
 from modules.jobs.job import Job, Priority
 from modules.jobs.source import FileIdentity
@@ -19,6 +18,7 @@ from modules.outputs.notes import warnings_of
 from modules.recordings.sidecars import RESULT, RecordingPaths, recording_of
 from modules.recordings.state import job_from_json
 from modules.recordings.store import RecordingStore
+from modules.service.folder_view.sidecar_reader import read_reason, read_result, read_state
 from modules.watching.stability import FileSample
 
 
