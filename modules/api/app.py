@@ -51,7 +51,7 @@ class NameConverter(PathConverter):
     part_isolating = False
 
 
-def create_app(services: Services) -> Flask:
+def create_app(services: Services) -> OpenAPI:
     """The application. The server decides before who may use it."""
     api = services.config.api
     app = OpenAPI(

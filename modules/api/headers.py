@@ -14,7 +14,7 @@ from secure import (
     XFrameOptions,
 )
 
-from modules.api.server.access import OPEN_PATHS
+from modules.api.server.access import OPEN_PATHS, is_page
 from modules.config.schema import ApiConfig
 
 
@@ -29,7 +29,7 @@ def limit_rate(app: Flask, config: ApiConfig) -> None:
         storage_uri="memory://",
         headers_enabled=True,
     )
-    limiter.request_filter(lambda: request.path in OPEN_PATHS)
+    limiter.request_filter(lambda: request.path in OPEN_PATHS or is_page(request.path))
 
 
 #: No transport security: that is for the proxy that has the certificate.

@@ -12,6 +12,7 @@ from modules.recordings.uploads import Uploads
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.service import TranscriptionService
+from modules.service.task_list import TaskList
 from modules.service.waiting import Waiting
 
 
@@ -21,6 +22,7 @@ class Services:
 
     config: Config
     service: TranscriptionService
+    tasks: TaskList
     events: Events
     waiting: Waiting
     metrics: Metrics

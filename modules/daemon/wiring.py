@@ -34,8 +34,10 @@ from modules.service.request_checks import RequestChecks
 from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
+from modules.service.task_list import TaskList
 from modules.service.waiting import Waiting
 from modules.watching.watcher import Watcher
+from modules.web.page import add_page
 
 #: Threads and connections for requests that are answered at once.
 THREADS = 16
@@ -69,6 +71,7 @@ class Clients:
     one_time: OneTimeUploads
     job_events: JobEvents
     service: TranscriptionService
+    tasks: TaskList
     responder: FolderResponder
 
 
@@ -155,28 +158,30 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     service = TranscriptionService(
         core.scheduler, core.store, requests, checks, status, submission, index, clock
     )
+    tasks = TaskList(config, core.store, status, clock)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
     return Clients(
-        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, responder
+        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks, responder
     )
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
     """The HTTP server, bound to its port. Raises TranscriberError."""
     api = config.api
-    app = create_app(
-        Services(
-            config,
-            clients.service,
-            core.events,
-            clients.waiting,
-            clients.metrics,
-            clients.uploads,
-            clients.one_time,
-            core.health.report,
-        )
+    services = Services(
+        config,
+        clients.service,
+        clients.tasks,
+        core.events,
+        clients.waiting,
+        clients.metrics,
+        clients.uploads,
+        clients.one_time,
+        core.health.report,
     )
+    app = create_app(services)
+    add_page(app, services)
     holding = api.max_waiting + api.max_listeners
     return Server(
         app,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Response, redirect
+from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
@@ -42,7 +40,3 @@ def add_health(blueprint: APIBlueprint, services: Services) -> None:
     def metrics() -> Response:
         content, kind = services.metrics.render()
         return Response(content, content_type=kind)
-
-    @blueprint.get("/", doc_ui=False)
-    def home() -> Any:
-        return redirect("/docs")

@@ -111,6 +111,7 @@ SpeakerCount = Annotated[
 ]
 
 
+Count = Annotated[int, BeforeValidator(as_whole_number)]
 JobId = Annotated[
     str,
     AfterValidator(as_job_id),

@@ -9,10 +9,13 @@ from typing import Any
 from flask import Flask
 from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth, MultiAuth
 
+from modules.api.server.sessions import Sessions
 from modules.config.schema import ApiConfig
 
 #: Monitoring must reach it, whatever is configured.
 OPEN_PATHS = frozenset({"/health"})
+#: The page asks for the key itself. It holds no data, and neither do its files.
+_PAGE, _PAGE_FILES = "/", "/static/"
 
 
 class Access:
@@ -20,6 +23,7 @@ class Access:
 
     def __init__(self, config: ApiConfig) -> None:
         self._config = config
+        self._sessions = Sessions(config)
         self._basic = HTTPBasicAuth(realm="audio-transcriber")
         self._key = HTTPTokenAuth(header="X-API-Key")
         self._bearer = HTTPTokenAuth(scheme="Bearer")
@@ -34,11 +38,13 @@ class Access:
 
     def guards(self, path: str) -> bool:
         """Whether a key is needed there."""
-        return self.required and path not in OPEN_PATHS
+        return self.required and path not in OPEN_PATHS and not is_page(path)
 
     def admits(self, app: Flask, path: str, headers: Mapping[str, str]) -> bool:
         """Before the body is there; ``headers`` with names in lower case."""
         if not self.guards(path):
+            return True
+        if self._has_session(headers):
             return True
         given = {k: v for k, v in headers.items() if k in ("authorization", "x-api-key")}
         # Schemes are the same in any case (RFC 9110, 11.1), which MultiAuth does not know.
@@ -49,6 +55,13 @@ class Access:
             answer: Any = wrapped()
         return bool(answer == "")
 
+    def _has_session(self, headers: Mapping[str, str]) -> bool:
+        """Another site on this machine counts as the same site: a browser sends the cookie to it,
+        but says so."""
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return False
+        return self._sessions.admits(headers.get("cookie", ""))
+
     def _is_key(self, given: str | None) -> bool:
         return _same(given, self._config.key)
 
@@ -56,6 +69,11 @@ class Access:
         """The key is a password too, for browsers, which know no other way to send it."""
         known = _same(user, self._config.user) & _same(password, self._config.password)
         return known | _same(password, self._config.key)
+
+
+def is_page(path: str) -> bool:
+    """Whether it is the page for people, or a file of it."""
+    return path == _PAGE or path.startswith(_PAGE_FILES)
 
 
 def _same(given: str | None, wanted: str | None) -> bool:

@@ -78,7 +78,7 @@ class Admission:
             return None
         if given:
             self._wrong_keys.note_wrong(client)
-        return _too_many(wait_s) if wait_s else _no_key()
+        return _too_many(wait_s) if wait_s else _no_key(headers)
 
 
 def _is_too_long(path: str) -> bool:
@@ -102,10 +102,12 @@ def _too_many(wait_s: int) -> Refusal:
     return Refusal(answer.status, answer.body, (("Retry-After", str(wait_s)),))
 
 
-def _no_key() -> Refusal:
+def _no_key(headers: Mapping[str, str]) -> Refusal:
     answer = refusal(
         401, "unauthorized", "A key is needed, or it is wrong.",
         "Send it as X-API-Key, as a Bearer token, or as the password of HTTP Basic.",
     )  # fmt: skip
+    if headers.get("sec-fetch-dest", "document") != "document":
+        return answer  # our page asks for the key in its own words, without the browser's window
     asking = ("WWW-Authenticate", 'Basic realm="audio-transcriber"')
     return Refusal(answer.status, answer.body, (asking,))

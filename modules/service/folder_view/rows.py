@@ -43,7 +43,8 @@ _RUNNING, _URGENT, _ORDERED, _FOUND = (0, 0.0), 1, 2, 3
 class Row:
     """One recording. ``name``: relative to the share, or to the manual folder.
 
-    ``warnings``: what one must know of its text, as in ``.result``. ``turn``: by which those that
+    ``flagged_s``: seconds of doubtful text. ``warnings``: what one must know of its text, as in
+    ``.result``. ``turn``: by which those that
     are still to be done are sorted. ``job``: as the folder tells it.
     """
 
@@ -57,6 +58,8 @@ class Row:
     duration_s: float | None = None
     language: str | None = None
     words: int | None = None
+    speakers: int | None = None
+    flagged_s: float | None = None
     warnings: tuple[dict[str, Any], ...] = ()
     turn: tuple[int, float] = (0, 0.0)
     size: int = 0
@@ -143,6 +146,8 @@ def _completed(name: str, content: dict[str, Any]) -> Row:
         duration_s=_number(content.get("duration_seconds")),
         language=str(facts.get("language") or facts.get("language_detected") or "") or None,
         words=_number(facts.get("word_count")),
+        speakers=len(speakers) if isinstance(speakers := facts.get("speakers"), list) else None,
+        flagged_s=_number(facts.get("flagged_seconds")),
         warnings=tuple(warnings_of(content)),
     )
 

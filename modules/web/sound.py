@@ -1,0 +1,82 @@
+"""The sound of a recording, for a browser's player: whole, or the part that it asks for."""
+
+from __future__ import annotations
+
+import os
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from werkzeug.wsgi import wrap_file
+
+from modules.api.schemas import answers, requests
+from modules.api.services import Services
+from modules.errors import TranscriberError
+from modules.storage.recording_file import open_recording_file
+from modules.web.tasks import TAG
+
+#: What browsers play, by the ending of the name.
+TYPES = {
+    "aac": "audio/aac", "flac": "audio/flac", "m4a": "audio/mp4", "m4b": "audio/mp4",
+    "m4v": "video/mp4", "mka": "audio/webm", "mkv": "video/webm", "mov": "video/mp4",
+    "mp3": "audio/mpeg", "mp4": "video/mp4", "oga": "audio/ogg", "ogg": "audio/ogg",
+    "ogv": "video/ogg", "opus": "audio/ogg", "wav": "audio/wav", "wave": "audio/wav",
+    "weba": "audio/webm", "webm": "video/webm",
+}  # fmt: skip
+_BLOCK = 2**17
+
+
+def add_sound(blueprint: APIBlueprint, services: Services) -> None:
+    @blueprint.get(
+        "/audio/<path:filename>",
+        summary="The recording itself, for a player; ranges are understood",
+        tags=[TAG],
+        responses={
+            200: {"description": "the file", "content": _CONTENT},
+            206: {"description": "a part of the file", "content": _CONTENT},
+            404: answers.ErrorAnswer,
+            415: answers.ErrorAnswer,
+            416: None,
+        },
+    )
+    def sound(path: requests.NamePath) -> Response:
+        found = services.tasks.task(path.filename)
+        ending = path.filename.rpartition(".")[2].lower()
+        if ending not in TYPES:
+            raise TranscriberError(
+                "not_playable",
+                f"Browsers do not play .{ending} files.",
+                remedy="Open the recording with a player on the computer.",
+            )
+        folders = services.config
+        root = folders.manual_directory if found.in_manual else folders.shared_directory
+        return _sent(open_recording_file(root / path.filename), TYPES[ending])
+
+
+_CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+def _sent(descriptor: int, media_type: str) -> Response:
+    """The server sends the file by itself, so that a player that pauses holds no thread."""
+    file = os.fdopen(descriptor, "rb", buffering=0)
+    facts = os.fstat(descriptor)
+    tag = f"{facts.st_size:x}-{facts.st_mtime_ns:x}"
+    headers = {"Accept-Ranges": "bytes", "Cache-Control": "no-cache"}
+    start, stop, status = 0, facts.st_size, 200
+    if request.range and not (request.if_range.etag and request.if_range.etag != tag):
+        part = request.range.range_for_length(facts.st_size)
+        if part is None:
+            file.close()
+            return Response(status=416, headers={"Content-Range": f"bytes */{facts.st_size}"})
+        start, stop, status = part[0], part[1] or facts.st_size, 206
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.st_size}"
+    file.seek(start)
+    headers["Content-Length"] = str(stop - start)
+    response = Response(
+        wrap_file(request.environ, file, _BLOCK),
+        status,
+        headers,
+        content_type=media_type,
+        direct_passthrough=True,
+    )
+    response.set_etag(tag)
+    return response

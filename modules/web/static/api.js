@@ -1,0 +1,71 @@
+// What the page asks the service for. Every failure is an ApiError with words for people.
+
+export class ApiError extends Error {
+  constructor(status, body) {
+    super([body?.message, body?.suggestion].filter(Boolean).join(" ") || `HTTP ${status}`);
+    this.status = status;
+    this.code = body?.error_code ?? "";
+  }
+}
+
+const path = (name) => name.split("/").map(encodeURIComponent).join("/");
+const known = new Map(); // what was answered last, with its tag, by address
+
+async function ask(method, address, { body, headers = {} } = {}) {
+  const sent = { method, headers: { ...headers }, cache: "no-store" };
+  if (body !== undefined) {
+    sent.body = JSON.stringify(body);
+    sent.headers["Content-Type"] = "application/json";
+  }
+  const before = method === "GET" ? known.get(address) : undefined;
+  if (before) sent.headers["If-None-Match"] = before.tag;
+  let response;
+  try {
+    response = await fetch(address, sent);
+  } catch {
+    throw new ApiError(0, null);
+  }
+  if (response.status === 304 && before) return before.content;
+  const isJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
+  const content = isJson ? await response.json() : null;
+  if (!response.ok) throw new ApiError(response.status, content);
+  const tag = response.headers.get("ETag");
+  if (method === "GET" && tag && content) {
+    if (known.size > 20) known.clear();
+    known.set(address, { tag, content });
+  }
+  return content;
+}
+
+export const tasks = (contains, limit) =>
+  ask("GET", `/api/tasks?${new URLSearchParams({ contains, limit: String(limit) })}`);
+export const task = (name) => ask("GET", `/api/tasks/${path(name)}`);
+export const remove = (name) => ask("DELETE", "/transcribe", { body: { filename: name } });
+export const first = (name) => ask("POST", "/transcribe", { body: { filename: name } });
+export const retry = (name) => ask("POST", `/manual/${path(name)}/retry`);
+export const pause = () => ask("POST", "/pause");
+export const resume = () => ask("POST", "/resume");
+export const login = (key) => ask("POST", "/login", { headers: { "X-API-Key": encodeURIComponent(key) === key ? key : latin(key) } });
+export const logout = () => ask("POST", "/logout");
+export const soundOf = (name) => `/audio/${path(name)}`;
+export const textOf = (name, format) => `/result/${path(name)}?format=${format}`;
+
+/** Header values are bytes: a key in Cyrillic goes as its UTF-8. */
+const latin = (key) => String.fromCharCode(...new TextEncoder().encode(key));
+
+/** Send a file; `onProgress` gets a share from 0 to 1. Resolves with the name that it got. */
+export function upload(file, onProgress) {
+  return new Promise((resolve, reject) => {
+    const form = new FormData();
+    form.append("if_exists", "rename");
+    form.append("file", file, file.name);
+    const request = new XMLHttpRequest();
+    request.open("POST", "/transcribe");
+    request.responseType = "json";
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+    request.onerror = () => reject(new ApiError(0, null));
+    request.onload = () =>
+      request.status < 300 ? resolve(request.response.filename) : reject(new ApiError(request.status, request.response));
+    request.send(form);
+  });
+}

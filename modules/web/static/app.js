@@ -1,0 +1,217 @@
+// The page: what it knows, what it asks the service for, and when.
+
+import { Component, html, render } from "/static/vendor/htm-3.1.1/standalone.module.js";
+import * as api from "/static/api.js";
+import { linkTo, Side, titleOf } from "/static/list.js";
+import { Finished, Unfinished } from "/static/recording.js";
+import { chooseLanguage, languageNow, say } from "/static/words.js";
+
+// How often the list is asked for: while something is done, when nothing is, and how long after a deed it is the former.
+const BUSY_MS = 1000, QUIET_MS = 4000, AFTER_MS = 10_000, PAGE = 200;
+const THEME = "transcriber.theme";
+
+function placeOf(hash) {
+  const asked = new URLSearchParams(hash.slice(1));
+  return { current: asked.get("name"), start: Number(asked.get("t")) || 0 };
+}
+
+class App extends Component {
+  constructor() {
+    super();
+    this.busyUntil = 0;
+    const theme = localStorage.getItem(THEME);
+    const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    this.state = {
+      tasks: [], total: 0, paused: false, loaded: false, contains: "", limit: PAGE, uploads: [], over: false, dark,
+      ...placeOf(location.hash), content: null, missing: false, away: false, locked: false, wrong: null, said: null, asking: null, keys: false,
+    };
+    this.actions = {
+      find: (contains) => this.setState({ contains, limit: PAGE }, () => this.refreshList()),
+      more: () => this.setState({ limit: Math.min(500, this.state.limit + PAGE) }, () => this.refreshList()),
+      choose: () => this.picker.click(),
+      dismiss: (id) => this.setState({ uploads: this.state.uploads.filter((each) => each.id !== id) }),
+      pause: () => this.act(api.pause), resume: () => this.act(api.resume),
+      first: (name) => this.act(() => api.first(name)),
+      retry: (name) => this.act(async () => { const found = await api.retry(name); location.hash = linkTo(found.filename); }, "retried"),
+      remove: (name) => this.setState({ asking: name }),
+      otherLanguage: () => { chooseLanguage(languageNow() === "en" ? "ru" : "en"); this.setState({ turned: languageNow() }); },
+      otherTheme: () => this.setState({ dark: !this.state.dark }, () => localStorage.setItem(THEME, this.state.dark ? "dark" : "light")),
+      showKeys: () => this.setState({ keys: true }),
+    };
+  }
+
+  componentDidMount() {
+    addEventListener("hashchange", () => this.setState({ ...placeOf(location.hash), content: null, missing: false, said: null }, () => this.refreshOne()));
+    document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
+    document.addEventListener("keydown", (event) => this.key(event));
+    this.acceptDrops();
+    this.refresh();
+  }
+
+  componentDidUpdate() {
+    const { current, locked } = this.state;
+    document.getElementById("app").className = `app${current || locked ? " one" : ""}${locked ? " locked" : ""}`;
+    document.documentElement.dataset.theme = this.state.dark ? "dark" : "light";
+    document.title = this.state.current ? `${titleOf(this.state.current)} – ${say("title")}` : say("title");
+  }
+
+  // --- asking ---
+
+  async refresh() {
+    clearTimeout(this.timer);
+    await this.refreshList();
+    if (!this.state.content || this.state.content.task.state !== "completed") await this.refreshOne();
+    const busy = Date.now() < this.busyUntil || this.state.tasks.some((task) => task.state === "processing" || task.queue_position !== null);
+    if (!document.hidden && !this.state.locked) this.timer = setTimeout(() => this.refresh(), busy ? BUSY_MS : QUIET_MS);
+  }
+
+  async refreshList() {
+    const { contains, limit } = this.state;
+    await this.answered(async () => {
+      const found = await api.tasks(contains, limit);
+      if (this.state.contains === contains) this.setState({ tasks: found.tasks, total: found.total, paused: found.paused, loaded: true });
+    });
+  }
+
+  async refreshOne() {
+    const { current } = this.state;
+    if (!current) return;
+    await this.answered(async () => {
+      try {
+        const content = await api.task(current);
+        if (this.state.current === current) this.setState({ content, missing: false });
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        if (this.state.current === current) this.setState({ content: null, missing: true });
+      }
+    });
+  }
+
+  /** Do it, and notice where the service is away or wants a key. */
+  async answered(work) {
+    try {
+      await work();
+      if (this.state.away) this.setState({ away: false });
+    } catch (error) {
+      if (!(error instanceof api.ApiError)) throw error;
+      if (error.status === 401) this.setState({ locked: true });
+      else if (error.status === 0 || error.status >= 500) this.setState({ away: true });
+      else this.setState({ said: say("problem", { why: error.message }) });
+    }
+  }
+
+  async act(work, after = null) {
+    this.setState({ said: null });
+    this.busyUntil = Date.now() + AFTER_MS;
+    await this.answered(async () => { await work(); this.setState({ said: after && say(after) }); });
+    await this.refresh();
+  }
+
+  // --- files that are dropped ---
+
+  acceptDrops() {
+    const files = (event) => event.dataTransfer?.types.includes("Files");
+    addEventListener("dragover", (event) => { if (files(event)) { event.preventDefault(); this.state.over || this.setState({ over: true }); } });
+    addEventListener("dragleave", (event) => event.relatedTarget === null && this.setState({ over: false }));
+    addEventListener("drop", async (event) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      this.setState({ over: false });
+      const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+      const found = entries.length ? (await Promise.all(entries.map(filesOf))).flat() : [...event.dataTransfer.files];
+      this.send(found);
+    });
+  }
+
+  /** One after the other: they share one line. */
+  async send(files) {
+    const queued = files.map((file) => ({ id: crypto.randomUUID?.() ?? `${Math.random()}`, name: file.name, file, percent: 0, failed: null }));
+    this.setState({ uploads: [...this.state.uploads, ...queued] });
+    for (const { id, file } of queued) {
+      const change = (facts) => this.setState({ uploads: this.state.uploads.map((each) => (each.id === id ? { ...each, ...facts } : each)) });
+      try {
+        const name = await api.upload(file, (share) => change({ percent: Math.floor(100 * share) }));
+        this.actions.dismiss(id);
+        if (queued.length === 1) location.hash = linkTo(name);
+      } catch (error) {
+        change({ failed: error.status === 0 ? say("uploadCut") : error.message });
+        if (error.status === 401) this.setState({ locked: true });
+      }
+      this.busyUntil = Date.now() + AFTER_MS;
+      await this.refresh();
+    }
+  }
+
+  // --- people ---
+
+  key(event) {
+    if (event.target.closest?.("input, textarea, select, [contenteditable], dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "/" || (event.code === "Slash" && !event.shiftKey)) {
+      event.preventDefault();
+      document.getElementById("search").focus();
+    } else if (event.key === "?" || (event.code === "Slash" && event.shiftKey)) this.setState({ keys: true });
+  }
+
+  async login(event) {
+    event.preventDefault();
+    const key = new FormData(event.target).get("key");
+    try {
+      await api.login(key);
+      this.setState({ locked: false, wrong: null }, () => this.refresh());
+    } catch (error) {
+      this.setState({ wrong: say({ 401: "loginWrong", 429: "loginMany" }[error.status] ?? "away") });
+    }
+  }
+
+  async removeAsked() {
+    const name = this.state.asking;
+    this.setState({ asking: null });
+    await this.act(async () => { await api.remove(name); location.hash = ""; });
+  }
+
+  renderMain() {
+    const { current, start, content, missing, tasks, loaded, locked, wrong, contains } = this.state;
+    if (locked)
+      return html`<div class="state"><h2>${say("loginTitle")}</h2><p>${say("loginText")}</p><form onSubmit=${(event) => this.login(event)}>
+        <label class="hidden" for="key">${say("loginKey")}</label><input id="key" name="key" type="password" autocomplete="current-password" required autofocus />
+        ${wrong && html`<p class="bad-text" role="alert">${wrong}</p>`}<button class="btn primary">${say("loginGo")}</button></form></div>`;
+    if (current && missing) return html`<div class="state"><a class="back btn" href="#">‹ ${say("back")}</a><h2>${say("goneTitle")}</h2><p>${say("goneText")}</p></div>`;
+    if (current && content?.task.filename === current) {
+      const key = `${current} ${content.task.state} ${languageNow()}`;
+      return content.task.state === "completed"
+        ? html`<${Finished} key=${key} name=${current} content=${content} start=${start} actions=${this.actions} />`
+        : html`<${Unfinished} name=${current} content=${content} actions=${this.actions} />`;
+    }
+    if (!loaded || current) return null;
+    if (tasks.length || contains) return html`<div class="state"><h2>${say("pickTitle")}</h2><p>${say("pickText")}</p></div>`;
+    return html`<div class="state"><h2>${say("emptyTitle")}</h2><p>${say("emptyText")}</p><button class="btn primary" onClick=${this.actions.choose}>${say("choose")}</button></div>`;
+  }
+
+  render() {
+    const { locked, away, said, asking, keys } = this.state;
+    const opened = (dialog) => dialog && !dialog.open && dialog.showModal();
+    return html`${!locked && html`<${Side} state=${this.state} actions=${this.actions} />`}
+      <main class="main">
+        ${away && html`<div class="strip bad" role="alert">${say("away")}</div>`}
+        ${said && html`<div class="strip" role="status">${said}<button class="btn" onClick=${() => this.setState({ said: null })}>${say("dismiss")}</button></div>`}
+        ${this.renderMain()}
+      </main>
+      <input type="file" multiple class="hidden" tabindex="-1" aria-hidden="true" ref=${(picker) => (this.picker = picker)} onChange=${(event) => { this.send([...event.target.files]); event.target.value = ""; }} />
+      ${asking && html`<dialog ref=${opened} aria-labelledby="ask" onClose=${() => this.setState({ asking: null })}><h2 id="ask">${say("deleteAsk", { name: titleOf(asking) })}</h2><p>${say("deleteText")}</p><div class="row"><button class="btn" autofocus onClick=${() => this.setState({ asking: null })}>${say("cancel")}</button><button class="btn danger" onClick=${() => this.removeAsked()}>${say("deleteYes")}</button></div></dialog>`}
+      ${keys && html`<dialog ref=${opened} aria-labelledby="keys" onClose=${() => this.setState({ keys: false })}><h2 id="keys">${say("keys")}</h2><table><tbody>${say("keyTable").map(([key, does]) => html`<tr><td>${key.split("  ").map((each) => html`<kbd>${each}</kbd> `)}</td><td>${does}</td></tr>`)}</tbody></table><div class="row"><button class="btn" onClick=${() => this.setState({ keys: false })}>${say("close")}</button></div></dialog>`}`;
+  }
+}
+
+/** Every file below what was dropped. */
+function filesOf(entry) {
+  if (entry.isFile) return new Promise((resolve) => entry.file((file) => resolve([file]), () => resolve([])));
+  const reader = entry.createReader();
+  const read = () => new Promise((resolve) => reader.readEntries(resolve, () => resolve([])));
+  return (async () => {
+    const found = [];
+    for (let part = await read(); part.length; part = await read()) found.push(...(await Promise.all(part.map(filesOf))).flat());
+    return found;
+  })();
+}
+
+render(html`<${App} />`, document.getElementById("app"));

@@ -1,0 +1,108 @@
+// The list at the left: every recording, with what happens to it in words.
+
+import { html } from "/static/vendor/htm-3.1.1/standalone.module.js";
+import { about, clock, dayOf, languageNow, say } from "/static/words.js";
+
+const OPEN = new Set(["processing", "queued", "pending"]);
+const FAILED = new Set(["manual", "error"]);
+
+export const linkTo = (name, seconds) => `#${new URLSearchParams({ name, ...(seconds ? { t: seconds.toFixed(1) } : {}) })}`;
+export const titleOf = (name) => name.slice(name.lastIndexOf("/") + 1).replace(/\.[^.]+$/, "");
+
+export function Bar({ percent, label }) {
+  return html`<span class="bar" role="progressbar" aria-label=${label} aria-valuenow=${percent} aria-valuemin="0" aria-valuemax="100">
+    <svg aria-hidden="true"><rect width=${`${percent}%`} height="100%" /></svg></span>`;
+}
+
+/** What is said of a recording that is not done: "47 % · 2 min left". */
+export function progressOf(task) {
+  const left = task.eta_seconds;
+  if (task.state === "processing") {
+    const parts = task.stage === "loading_model" ? [say("loading")] : [`${task.percentage ?? 0} %`];
+    if (left) parts.push(say("left", { time: about(left) }));
+    return parts.join(" · ");
+  }
+  const parts = [];
+  if (task.position_seconds > 1) parts.push(say("goesOn", { at: clock(task.position_seconds) }));
+  else if (task.queue_position === 0 || task.queue_position === 1) parts.push(say("next"));
+  else if (task.queue_position) parts.push(say("ahead", { n: task.queue_position }));
+  else parts.push(say("waits"));
+  if (left) parts.push(say("ready", { time: about(left) }));
+  return parts.join(" · ");
+}
+
+function Facts({ task }) {
+  if (task.state === "processing") return html`<${Bar} percent=${task.percentage ?? 0} label=${task.filename} /><span>${progressOf(task)}</span>`;
+  if (OPEN.has(task.state)) return progressOf(task);
+  if (FAILED.has(task.state)) return html`<span class="tag bad">${say("failedTag")}</span>${task.error && html`<span class="why">${task.error}</span>`}`;
+  if (task.state === "ignored") return say("ignoredTag");
+  const facts = [about(task.duration_seconds ?? 0)];
+  if (task.speaker_count > 1) facts.push(say("voices", { n: task.speaker_count }));
+  return html`${facts.join(" · ")}${task.flagged_seconds >= 1 && html` <span class="tag doubt">${say("doubtfulTag", { time: about(task.flagged_seconds) })}</span>`}`;
+}
+
+function Item({ task, current }) {
+  const folder = task.filename.slice(0, task.filename.lastIndexOf("/") + 1);
+  return html`<li><a class="item" href=${linkTo(task.filename)} aria-current=${current ? "page" : null}>
+    <div class="n" title=${task.filename}>${task.filename.slice(folder.length)}</div>
+    <div class="m">${folder && html`<span>${folder.slice(0, -1)}</span>`}<${Facts} task=${task} /></div></a></li>`;
+}
+
+function groupOf(task) {
+  if (OPEN.has(task.state)) return say("now");
+  if (FAILED.has(task.state)) return say("failedGroup");
+  if (task.state === "ignored") return say("ignoredGroup");
+  return task.when ? dayOf(task.when) : "";
+}
+
+function grouped(tasks) {
+  const groups = new Map();
+  for (const task of tasks) {
+    const group = groupOf(task);
+    groups.set(group, [...(groups.get(group) ?? []), task]);
+  }
+  // Those that need somebody stand right below those that are being done.
+  const order = [say("now"), say("failedGroup")], last = say("ignoredGroup");
+  const rank = (group) => (order.includes(group) ? order.indexOf(group) : group === last ? 99 : 2);
+  return [...groups].sort(([a], [b]) => rank(a) - rank(b));
+}
+
+function Uploads({ uploads, onDismiss }) {
+  return html`<div class="uploads" role="status">${uploads.map(
+    (upload) => html`<div class="item" key=${upload.id}><div class="n">${upload.name}</div><div class="m">${
+      upload.failed
+        ? html`<span class="bad-text">${say("uploadFailed", { why: upload.failed })}</span> <button class="tool" onClick=${() => onDismiss(upload.id)}>${say("dismiss")}</button>`
+        : html`<${Bar} percent=${upload.percent} label=${upload.name} /><span>${say("uploading", { percent: upload.percent })}</span>`
+    }</div></div>`,
+  )}</div>`;
+}
+
+export function Side({ state, actions }) {
+  const { tasks, total, paused, current, contains, uploads, over, dark, loaded } = state;
+  return html`<nav class="side" aria-label=${say("list")}>
+    <div class="brand">
+      <svg width="22" height="22" viewBox="0 0 22 22" aria-hidden="true"><g fill="var(--accent)"><rect x="1" y="8" width="3" height="6" rx="1.5" /><rect x="6" y="3" width="3" height="16" rx="1.5" /><rect x="11" y="6" width="3" height="10" rx="1.5" /><rect x="16" y="9" width="5" height="2" rx="1" /><rect x="16" y="12.5" width="4" height="2" rx="1" /></g></svg>
+      <b>${say("title")}</b>
+      <span class="tools">
+        <button class="tool" lang=${languageNow() === "en" ? "ru" : "en"} aria-label=${say("language")} onClick=${actions.otherLanguage}>${say("languageCode")}</button>
+        <button class="tool" aria-label=${say(dark ? "themeLight" : "themeDark")} onClick=${actions.otherTheme}>${dark ? "☀" : "☾"}</button>
+        <button class="tool" aria-label=${say("keys")} onClick=${actions.showKeys}>?</button>
+      </span>
+    </div>
+    <div class="search"><input id="search" type="search" placeholder=${say("search")} aria-label=${say("search")} value=${contains} onInput=${(event) => actions.find(event.target.value)} /></div>
+    <button class=${over ? "drop over" : "drop"} onClick=${actions.choose}><b>${say("choose")}</b>${say("orDrop")}</button>
+    <${Uploads} uploads=${uploads} onDismiss=${actions.dismiss} />
+    <div class="list">
+      ${!loaded && html`<p class="note">${say("loadingList")}</p>`}
+      ${loaded && contains && !tasks.length && html`<p class="note">${say("noRecordings")}</p>`}
+      ${paused && html`<p class="note">${say("pausedNote")} <button class="tool" onClick=${actions.resume}>${say("resume")}</button></p>`}
+      ${grouped(tasks).map(
+        ([group, members]) => html`<section key=${group}>
+          <h2 class="group">${group}${group === say("now") && !paused && html`<button class="tool" onClick=${actions.pause}>${say("pause")}</button>`}</h2>
+          <ul>${members.map((task) => html`<${Item} key=${task.filename} task=${task} current=${task.filename === current} />`)}</ul>
+        </section>`,
+      )}
+      ${total > tasks.length && html`<button class="btn" onClick=${actions.more}>${say("more")}</button>`}
+    </div>
+  </nav>`;
+}

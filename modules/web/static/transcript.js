@@ -1,0 +1,218 @@
+// The text of a recording: its segments, words, doubtful passages, and where all that is on the page.
+// Plain DOM with one text node for a segment: a span for each word of 24 hours would take 12 s.
+
+const UNSURE = 0.5;
+const PASSAGE_GAP_S = 3;
+const LEAD_S = 1;
+const PARAGRAPH_CHARS = 600;
+
+/** Segments with the place of each word in their text. Words are found when they are needed. */
+export class Transcript {
+  constructor(content) {
+    this.segments = content.segments.filter((segment) => typeof segment.start === "number" && typeof segment.end === "number");
+    this.dropped = content.dropped ?? [];
+    this.duration = content.duration_seconds;
+    this.placed = new Map();
+    this.passages = this.#passages();
+  }
+
+  /** [{from, to, start, end}]: characters of the segment's text, and seconds. */
+  words(index) {
+    if (!this.placed.has(index)) {
+      const { text, words } = this.segments[index];
+      let at = 0;
+      const found = [];
+      for (const [word, start, end, confidence] of words) {
+        const from = text.indexOf(word, at);
+        if (from < 0 || typeof start !== "number") continue;
+        at = from + word.length;
+        found.push({ from, to: at, start, end: end ?? start, confidence });
+      }
+      this.placed.set(index, found);
+    }
+    return this.placed.get(index);
+  }
+
+  /** The last segment that begins at or before a second; -1 before the first. */
+  segmentAt(seconds) {
+    let low = 0, high = this.segments.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.segments[middle].start <= seconds) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  /** The word that is said at a second, or null. */
+  wordAt(seconds) {
+    const index = this.segmentAt(seconds);
+    if (index < 0 || seconds > this.segments[index].end + 0.3) return null;
+    const word = this.words(index).findLast((each) => each.start <= seconds + 0.01);
+    return word ? { index, ...word } : null;
+  }
+
+  /** Where a character of a segment is said: the word there, or the nearest before it. */
+  secondsAt(index, offset) {
+    const words = this.words(index);
+    const word = words.find((each) => offset < each.to) ?? words.at(-1);
+    return word ? word.start : this.segments[index].start;
+  }
+
+  /** Until when the characters before an offset are said. */
+  endOf(index, offset) {
+    const word = this.words(index).findLast((each) => each.from < offset);
+    return word ? word.end : this.segments[index].end;
+  }
+
+  /** Doubtful stretches, those close together joined: {start, end, parts: [{index, from, to}]}. */
+  #passages() {
+    const found = [];
+    const add = (index, from, to, start, end) => {
+      const last = found.at(-1);
+      if (last && start - last.end <= PASSAGE_GAP_S) {
+        last.end = Math.max(last.end, end);
+        const part = last.parts.at(-1);
+        if (part.index === index) part.to = to;
+        else last.parts.push({ index, from, to });
+      } else found.push({ start, end, parts: [{ index, from, to }] });
+    };
+    this.segments.forEach((segment, index) => {
+      if (segment.flags.length) add(index, 0, segment.text.length, segment.start, segment.end);
+      else if (segment.words.some((word) => word[3] !== null && word[3] < UNSURE))
+        for (const word of this.words(index))
+          if (word.confidence !== null && word.confidence < UNSURE) add(index, word.from, word.to, word.start, word.end);
+    });
+    return found;
+  }
+
+  get doubtfulSeconds() {
+    return this.passages.reduce((sum, each) => sum + each.end - each.start + 2 * LEAD_S, 0);
+  }
+
+  /** The passage after (step 1) or before (step -1) a second; null if there is none. */
+  passageFrom(seconds, step) {
+    if (step > 0) return this.passages.find((each) => each.start - LEAD_S > seconds + 0.05) ?? null;
+    return this.passages.findLast((each) => each.end < seconds) ?? null;
+  }
+
+  /** Paragraphs: [{speaker, start, segments: [index]}] and left out ones: {start, dropped}. */
+  paragraphs() {
+    const found = [];
+    let open = null, chars = 0;
+    this.segments.forEach((segment, index) => {
+      const full = chars > PARAGRAPH_CHARS && /[.!?…]["»”)]*$/.test(this.segments[index - 1]?.text ?? "");
+      const pause = open && segment.start - this.segments[index - 1].end > 3;
+      if (!open || open.speaker !== segment.speaker || full || pause) {
+        open = { speaker: segment.speaker, start: segment.start, segments: [] };
+        found.push(open);
+        chars = 0;
+      }
+      open.segments.push(index);
+      chars += segment.text.length;
+    });
+    for (const dropped of this.dropped) if (typeof dropped.start === "number") found.push({ start: dropped.start, dropped: dropped.text });
+    return found.sort((a, b) => a.start - b.start);
+  }
+
+  plainText(nameOf) {
+    const several = new Set(this.segments.map((segment) => segment.speaker)).size > 1;
+    return this.paragraphs()
+      .filter((each) => each.segments)
+      .map((each) => (several && each.speaker ? `${nameOf(each.speaker)}: ` : "") + each.segments.map((index) => this.segments[index].text.trim()).join(" "))
+      .join("\n\n");
+  }
+}
+
+/** The transcript on the page. `onWord(seconds)` is called for a click on a word. */
+export class TranscriptView {
+  constructor(host, transcript, { nameOf, timeOf, leftOut, onWord }) {
+    this.transcript = transcript;
+    this.host = host;
+    this.nodes = [];
+    this.scrolledAt = -Infinity;
+    this.#build(nameOf, timeOf, leftOut);
+    host.addEventListener("click", (event) => this.#clicked(event, onWord));
+    for (const kind of ["wheel", "touchmove", "pointerdown"]) host.addEventListener(kind, () => (this.scrolledAt = performance.now()), { passive: true });
+    this.#mark("doubt", transcript.passages.flatMap((each) => each.parts));
+  }
+
+  #build(nameOf, timeOf, leftOut) {
+    const whole = document.createDocumentFragment();
+    let speaker = null;
+    for (const each of this.transcript.paragraphs()) {
+      const turn = element("div", "turn"), who = element("div", "who"), p = element("p");
+      if (each.dropped !== undefined) {
+        p.className = "left";
+        p.textContent = leftOut(each.dropped);
+      } else {
+        if (each.speaker && each.speaker !== speaker) who.append(element("b", "", nameOf(each.speaker)));
+        speaker = each.speaker;
+        for (const index of each.segments) {
+          const span = element("span");
+          const node = document.createTextNode(this.transcript.segments[index].text.trim());
+          span.dataset.index = index;
+          span.append(node);
+          this.nodes[index] = node;
+          p.append(span, " ");
+        }
+      }
+      who.append(timeOf(each.start));
+      turn.append(who, p);
+      whole.append(turn);
+    }
+    this.host.replaceChildren(whole);
+  }
+
+  #range({ index, from, to }) {
+    const node = this.nodes[index];
+    const shift = this.transcript.segments[index].text.length - this.transcript.segments[index].text.trimStart().length;
+    const range = new Range();
+    range.setStart(node, Math.min(node.length, Math.max(0, from - shift)));
+    range.setEnd(node, Math.min(node.length, Math.max(0, to - shift)));
+    return range;
+  }
+
+  #mark(name, parts) {
+    globalThis.CSS?.highlights?.set(name, new Highlight(...parts.map((part) => this.#range(part))));
+  }
+
+  #clicked(event, onWord) {
+    if (!getSelection().isCollapsed) return;
+    const place = document.caretPositionFromPoint?.(event.clientX, event.clientY) ?? document.caretRangeFromPoint?.(event.clientX, event.clientY);
+    const node = place?.offsetNode ?? place?.startContainer;
+    const index = Number(node?.parentElement?.dataset.index ?? NaN);
+    if (Number.isNaN(index)) return;
+    const { text } = this.transcript.segments[index];
+    const offset = (place.offset ?? place.startOffset) + text.length - text.trimStart().length;
+    onWord(this.transcript.secondsAt(index, offset));
+  }
+
+  /** Light the word that is being said, and keep it in view unless the reader scrolled. */
+  show(seconds, follow) {
+    const word = this.transcript.wordAt(seconds);
+    this.#mark("playing", word ? [word] : []);
+    if (word && follow && performance.now() - this.scrolledAt > 4000) this.#reveal(this.nodes[word.index].parentElement);
+  }
+
+  showPassage(passage) {
+    this.#mark("passage", passage?.parts ?? []);
+    if (passage) this.#reveal(this.nodes[passage.parts[0].index].parentElement, true);
+  }
+
+  #reveal(target, centre = false) {
+    const box = target.getBoundingClientRect(), frame = this.host.getBoundingClientRect();
+    if (centre || box.top < frame.top + 20 || box.bottom > frame.bottom - 60) target.scrollIntoView({ block: "center" });
+  }
+
+  destroy() {
+    for (const name of ["playing", "doubt", "passage"]) globalThis.CSS?.highlights?.delete(name);
+  }
+}
+
+function element(tag, className = "", text = "") {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text) made.textContent = text;
+  return made;
+}

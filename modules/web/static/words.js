@@ -1,0 +1,147 @@
+// What the page says, in English and Russian. A value with forms is chosen by the number {n}.
+
+const EN = {
+  title: "Transcripts", list: "Recordings", search: "Find a recording by its name  /", language: "Русский",
+  languageCode: "RU", themeDark: "Dark colours", themeLight: "Light colours",
+  choose: "Choose files", orDrop: " or drop them here; folders too",
+  now: "Now", today: "Today", yesterday: "Yesterday", failedGroup: "Not transcribed", ignoredGroup: "No recordings",
+  pause: "Pause", resume: "Go on", paused: "Paused", pausedNote: "The queue is paused: nothing more is started.",
+  running: "being transcribed", loading: "the model is being loaded", next: "next",
+  ahead: { one: "{n} recording goes first", other: "{n} recordings go first" },
+  left: "{time} left", ready: "done in {time}", goesOn: "waits, goes on at {at}", waits: "waits",
+  voices: { one: "{n} voice", other: "{n} voices" }, doubtfulTag: "{time} to check", failedTag: "failed",
+  ignoredTag: "no recording", noRecordings: "No recording has such a name.", more: "Show more",
+  loadingList: "Reading the folder…",
+  emptyTitle: "Drop a recording here, and its text will appear",
+  emptyText: "Or copy audio and video into the shared folder: they are found by themselves. Nothing leaves this machine.",
+  pickTitle: "Choose a recording", pickText: "Its text opens here. A click on a word plays from there.",
+  copyText: "Copy text", copied: "Copied", download: "Download", more_: "More", delete: "Delete recording and text…",
+  deleteAsk: "Delete “{name}” with its text?", deleteText: "The recording itself is deleted too. This cannot be undone.",
+  deleteYes: "Delete", cancel: "Cancel", first: "Do this one first", keys: "Keys",
+  original: "The recording", readyAt: "done {day} at {time}", back: "All recordings",
+  play: "Play", stop: "Pause", backFive: "Back 5 s", onFive: "On 5 s", speed: "Speed",
+  notPlayable: "Browsers do not play this kind of file. The text is complete; listen with a player on the computer.",
+  noSound: "The recording is not there any more, so it cannot be played.",
+  speech: "speech", silence: "silence", check: "to check", invented: "not said, left out",
+  doubt: { one: "{n} place to check", other: "{n} places to check" }, doubtTime: " — about {time} to listen",
+  doubtKeys: "D plays the next one", checkThem: "Check ›",
+  droppedLine: "“{text}” — nobody said this; it was left out.",
+  noText: "No speech was found in this recording.",
+  speaker: "Voice {n}",
+  runTitle: "Being transcribed", runText: "The text appears here as soon as it is done.",
+  waitTitle: "Waits for its turn", waitText: "It starts by itself. You can have it done first.",
+  failTitle: "This recording could not be transcribed", retry: "Try again", retried: "It will be tried again.",
+  ignoredTitle: "This file is no recording", ignoredText: "Its name looks like one, but inside is: {kind}. It was left where it is.",
+  goneTitle: "There is no such recording", goneText: "It was deleted, renamed or moved.",
+  away: "The service does not answer. This page tries again by itself.",
+  problem: "That did not work: {why}",
+  loginTitle: "Which key?", loginText: "This service asks for a key. Whoever set it up knows it.",
+  loginKey: "Key", loginGo: "Open", loginWrong: "That is not the key.", loginMany: "Too many wrong keys came from this address. Try again later.", logout: "Log out",
+  uploading: "{percent} % uploaded", uploaded: "uploaded", uploadFailed: "was not uploaded: {why}", dismiss: "Dismiss",
+  uploadCut: "the connection broke off", follow: "Follow ↓",
+  keySpace: "Space", keyTable: [["Space", "play, pause"], ["J  L", "5 seconds back, on"], ["[  ]", "slower, faster"], ["D  Shift+D", "next, previous place to check"], ["/", "find a recording"], ["?", "these keys"]],
+  close: "Close", s: "{n} s", min: "{n} min", hMin: "{h} h {m} min",
+};
+
+const RU = {
+  title: "Расшифровки", list: "Записи", search: "Найти запись по имени  /", language: "English",
+  languageCode: "EN", themeDark: "Тёмная тема", themeLight: "Светлая тема",
+  choose: "Выберите файлы", orDrop: " или перетащите их сюда, можно папками",
+  now: "Сейчас", today: "Сегодня", yesterday: "Вчера", failedGroup: "Не расшифрованы", ignoredGroup: "Не записи",
+  pause: "Пауза", resume: "Продолжить", paused: "Пауза", pausedNote: "Очередь на паузе: новые записи не начинаются.",
+  running: "расшифровывается", loading: "загружается модель", next: "следующая",
+  ahead: { one: "впереди {n} запись", few: "впереди {n} записи", many: "впереди {n} записей", other: "впереди {n} записи" },
+  left: "ещё {time}", ready: "готова через {time}", goesOn: "ждёт, продолжит с {at}", waits: "ждёт",
+  voices: { one: "{n} голос", few: "{n} голоса", many: "{n} голосов", other: "{n} голоса" }, doubtfulTag: "проверить {time}", failedTag: "не получилось",
+  ignoredTag: "не запись", noRecordings: "Записей с таким именем нет.", more: "Показать ещё",
+  loadingList: "Читаю папку…",
+  emptyTitle: "Перетащите запись сюда — и появится её текст",
+  emptyText: "Или скопируйте аудио и видео в общую папку: программа найдёт их сама. С этого компьютера ничего не уходит.",
+  pickTitle: "Выберите запись", pickText: "Здесь откроется её текст. Щёлкните слово — и услышите его.",
+  copyText: "Копировать текст", copied: "Скопировано", download: "Скачать", more_: "Ещё", delete: "Удалить запись и текст…",
+  deleteAsk: "Удалить «{name}» вместе с текстом?", deleteText: "Сама запись тоже будет удалена. Вернуть её нельзя.",
+  deleteYes: "Удалить", cancel: "Отмена", first: "Расшифровать первой", keys: "Клавиши",
+  original: "Сама запись", readyAt: "готово {day} в {time}", back: "Все записи",
+  play: "Слушать", stop: "Пауза", backFive: "Назад на 5 с", onFive: "Вперёд на 5 с", speed: "Скорость",
+  notPlayable: "Такие файлы браузеры не воспроизводят. Текст готов полностью; послушать запись можно в проигрывателе на компьютере.",
+  noSound: "Записи на месте уже нет, поэтому послушать её нельзя.",
+  speech: "речь", silence: "тишина", check: "проверить", invented: "не сказано, убрано",
+  doubt: { one: "{n} место проверить", few: "{n} места проверить", many: "{n} мест проверить", other: "{n} места проверить" }, doubtTime: " — слушать около {time}",
+  doubtKeys: "D — к следующему", checkThem: "Проверить ›",
+  droppedLine: "«{text}» — этого никто не говорил, строка убрана.",
+  noText: "Речи в этой записи не нашлось.",
+  speaker: "Голос {n}",
+  runTitle: "Расшифровывается", runText: "Текст появится здесь, как только будет готов.",
+  waitTitle: "Ждёт своей очереди", waitText: "Начнётся сама. Можно сделать её первой.",
+  failTitle: "Эту запись расшифровать не удалось", retry: "Попробовать ещё раз", retried: "Будет ещё одна попытка.",
+  ignoredTitle: "Этот файл — не запись", ignoredText: "По имени похож, но внутри — {kind}. Файл остался на месте.",
+  goneTitle: "Такой записи нет", goneText: "Её удалили, переименовали или переместили.",
+  away: "Служба не отвечает. Страница сама попробует ещё раз.",
+  problem: "Не получилось: {why}",
+  loginTitle: "Какой ключ?", loginText: "Служба просит ключ. Его знает тот, кто её настроил.",
+  loginKey: "Ключ", loginGo: "Открыть", loginWrong: "Ключ не подошёл.", loginMany: "С этого адреса пришло слишком много неверных ключей. Попробуйте позже.", logout: "Выйти",
+  uploading: "загружено {percent} %", uploaded: "загружена", uploadFailed: "не загрузилась: {why}", dismiss: "Убрать",
+  uploadCut: "связь прервалась", follow: "Следить ↓",
+  keyTable: [["Пробел", "слушать, пауза"], ["J  L", "на 5 секунд назад, вперёд"], ["[  ]", "медленнее, быстрее"], ["D  Shift+D", "к следующему, предыдущему сомнительному месту"], ["/", "найти запись"], ["?", "эти клавиши"]],
+  close: "Закрыть", s: "{n} с", min: "{n} мин", hMin: "{h} ч {m} мин",
+};
+
+const ALL = { en: EN, ru: RU };
+const KEPT = "transcriber.language";
+
+let language = localStorage.getItem(KEPT) ?? document.documentElement.lang;
+if (!(language in ALL)) language = "en";
+let plural = new Intl.PluralRules(language);
+document.documentElement.lang = language;
+
+export const languageNow = () => language;
+
+export function chooseLanguage(code) {
+  language = code;
+  plural = new Intl.PluralRules(code);
+  localStorage.setItem(KEPT, code);
+  document.documentElement.lang = code;
+}
+
+/** The words for a key, with {names} filled in. */
+export function say(key, values = {}) {
+  let text = ALL[language][key] ?? EN[key] ?? key;
+  if (text && typeof text === "object" && !Array.isArray(text)) text = text[plural.select(values.n)] ?? text.other;
+  if (typeof text !== "string") return text;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));
+}
+
+/** About how long: "40 s", "3 min", "1 h 20 min". */
+export function about(seconds) {
+  if (seconds < 60) return say("s", { n: Math.max(1, Math.round(seconds)) });
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return say("min", { n: minutes });
+  return say("hMin", { h: Math.floor(minutes / 60), m: minutes % 60 });
+}
+
+/** As on a player: 3:07, 1:02:03. */
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds || 0));
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  const two = (n) => String(n).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export function dayOf(iso) {
+  const day = new Date(iso), now = new Date();
+  const days = Math.round((new Date(now).setHours(0, 0, 0, 0) - new Date(day).setHours(0, 0, 0, 0)) / 86_400_000);
+  if (days === 0) return say("today");
+  if (days === 1) return say("yesterday");
+  const year = day.getFullYear() === now.getFullYear() ? undefined : "numeric";
+  return new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year }).format(day);
+}
+
+export const timeOf = (iso) => new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(new Date(iso));
+
+export function languageName(code) {
+  try {
+    return new Intl.DisplayNames([language], { type: "language" }).of(code) ?? code;
+  } catch {
+    return code;
+  }
+}

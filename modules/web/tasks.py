@@ -1,0 +1,138 @@
+"""The list of recordings, and one recording with its text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from pydantic import BaseModel, Field
+
+from modules.api import responses
+from modules.api.schemas import answers, requests
+from modules.api.services import Services
+from modules.service.task_list import as_json, segments
+
+TAG = Tag(name="page", description="What the page at / asks for")
+#: So many recordings are listed at once at most.
+PAGE_MAX = 500
+
+
+class TasksQuery(requests.Request):
+    """Which recordings to list."""
+
+    state: Literal["open", "done", "failed"] | None = None
+    contains: str = Field("", max_length=200)
+    start: requests.Count = Field(0, ge=0, le=10**7)
+    limit: requests.Count = Field(200, ge=1, le=PAGE_MAX)
+
+
+class TaskAnswer(BaseModel):
+    """A recording in the list; what is not known is null."""
+
+    filename: str
+    state: Literal["completed", "manual", "error", "ignored", "pending", "queued", "processing"]
+    when: str | None = Field(description="when it was finished, begun, or changed")
+    duration_seconds: float | None
+    language: str | None
+    word_count: int | None
+    speaker_count: int | None
+    flagged_seconds: float | None = Field(description="how much of the text is doubtful")
+    warnings: list[dict[str, Any]]
+    error: str | None
+    job_id: str | None
+    stage: str | None
+    percentage: int | None
+    position_seconds: float | None
+    attempt: int | None
+    queue_position: int | None
+    eta_seconds: float | None
+    priority: str | None
+
+
+class TasksAnswer(BaseModel):
+    tasks: list[TaskAnswer]
+    total: int = Field(description="how many there are that the query asks for")
+    counts: dict[str, int] = Field(description="how many there are of each state")
+    paused: bool
+
+
+class TextAnswer(BaseModel):
+    """The text of a finished recording."""
+
+    task: TaskAnswer
+    duration_seconds: float
+    outputs: list[str]
+    segments: list[dict[str, Any]] = Field(
+        description="start, end, text, speaker, flags, and words: [text, start, end, confidence]"
+    )
+    dropped: list[dict[str, Any]] = Field(description="text that nobody said, left out")
+    notes: list[str]
+
+
+class FailedAnswer(BaseModel):
+    """A recording without a text; ``explanation`` if it lies in the manual folder."""
+
+    task: TaskAnswer
+    explanation: str | None
+
+
+def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
+    tasks = services.tasks
+
+    @blueprint.get(
+        "/api/tasks",
+        summary="All recordings: those being done and waiting, then the others, the latest first",
+        tags=[TAG],
+        responses={200: TasksAnswer, 304: None},
+    )
+    def listed(query: TasksQuery) -> Response:
+        page = tasks.page(query.state, query.contains, query.start, query.limit)
+        return _unless_known(
+            {
+                "tasks": [as_json(task) for task in page.tasks],
+                "total": page.total,
+                "counts": dict(page.counts),
+                "paused": services.service.paused,
+            }
+        )
+
+    @blueprint.get(
+        "/api/tasks/<path:filename>",
+        summary="One recording, with its text if that is there; changes nothing",
+        tags=[TAG],
+        responses={200: TextAnswer, 304: None, 404: answers.ErrorAnswer},
+    )
+    def task(path: requests.NamePath) -> Response:
+        found = tasks.task(path.filename)
+        content: dict[str, Any] = {"task": as_json(found)}
+        if found.in_manual:
+            return responses.as_json(content | {"explanation": tasks.explanation(path.filename)})
+        if content["task"]["state"] != "completed":
+            return responses.as_json(content | {"explanation": None})
+        result = tasks.result(path.filename)
+        metadata = result.get("metadata") or {}
+        content |= {
+            "duration_seconds": result.get("duration_seconds") or 0.0,
+            "outputs": result.get("outputs") or [],
+            "segments": list(segments(result)),
+            "dropped": metadata.get("dropped") or [],
+            "notes": metadata.get("notes") or [],
+        }
+        return _unless_known(content)
+
+
+def _unless_known(content: dict[str, Any]) -> Response:
+    """304 without a body where the client has it already."""
+    body = json.dumps(content, sort_keys=True, default=str).encode(errors="backslashreplace")
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    if request.if_none_match.contains(tag):
+        response = Response(status=304)
+    else:
+        response = responses.as_json(content)
+    response.set_etag(tag)
+    response.headers["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,249 @@
+"""What a person does on the page, in a real browser against a real daemon."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.page import made
+from tests.page.conftest import NARROW, PATIENCE_MS
+from tests.scripted_daemon import ScriptedDaemon
+from tests.scripted_worker import full_text, recording
+
+#: A click on a word leads there, within this many seconds.
+NEAR_S = 0.15
+
+
+def audio(page: Any, what: str) -> Any:
+    """Of the player's element, which the page made."""
+    return page.evaluate(f"window.heard.{what}")
+
+
+#: Keeps hold of the element that the page plays with.
+HOLD_AUDIO = """
+const Real = Audio;
+window.Audio = function () { return (window.heard = new Real()); };
+"""
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait for it; Playwright's own way needs ``eval``, which the page forbids."""
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(20)
+
+
+def choose(page: Any, title: str) -> None:
+    page.get_by_role("link", name=title).click()
+    page.locator("article.text span").first.wait_for()
+
+
+def click_word(page: Any, word: str) -> None:
+    """In the middle of a word of the text."""
+    box = page.evaluate(
+        """(word) => {
+            for (const span of document.querySelectorAll('article.text span')) {
+                const at = span.textContent.indexOf(word);
+                if (at < 0) continue;
+                const range = new Range();
+                range.setStart(span.firstChild, at);
+                range.setEnd(span.firstChild, at + word.length);
+                const { left, top, width, height } = range.getBoundingClientRect();
+                return [left + width / 2, top + height / 2];
+            }
+        }""",
+        word,
+    )
+    page.mouse.click(*box)
+
+
+def test_a_newcomer_drops_a_recording_and_sees_it_move(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    page = open_page(daemon).page
+    page.get_by_role("heading", name="Drop a recording here").wait_for()
+    content = recording(20)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose files").first.click()
+    chooser.value.set_files([{"name": "slow talk.wav", "mimeType": "audio/wav", "buffer": content}])
+    page.get_by_role("heading", name="slow talk").wait_for()
+    page.get_by_role("progressbar").first.wait_for()
+    page.locator("article.text span").first.wait_for()
+    assert (daemon.shared / "slow talk.wav").read_bytes() == content
+    shown = " ".join(page.locator("article.text p").all_inner_texts())
+    assert shown.split() == full_text(content).split()
+
+
+def test_a_click_on_a_word_plays_it(daemon: ScriptedDaemon, open_page: Any) -> None:
+    made.talk(daemon.shared)
+    page = open_page(daemon).page
+    page.add_init_script(HOLD_AUDIO)
+    page.reload()
+    choose(page, "Совещание 14 ноября")
+    for word, start_s in (("операторы", 1.8), ("оставайтесь", 3.2), ("Ваш", 4.8)):
+        click_word(page, word)
+        until(page, "!window.heard.paused && !window.heard.seeking")
+        assert abs(audio(page, "currentTime") - start_s) < NEAR_S + 0.35, word
+        page.keyboard.press("Space")
+        until(page, "window.heard.paused")
+    until(page, "CSS.highlights.get('playing').size === 1")
+
+
+def test_the_keys_walk_through_the_doubtful_places(daemon: ScriptedDaemon, open_page: Any) -> None:
+    made.talk(daemon.shared)
+    page = open_page(daemon).page
+    page.add_init_script(HOLD_AUDIO)
+    page.reload()
+    choose(page, "Совещание 14 ноября")
+    page.get_by_text("2 places to check").wait_for()
+    for key, start_s in (("d", 1.8), ("d", 5.2), ("Shift+d", 1.8)):
+        page.keyboard.press(key)
+        until(page, "!window.heard.seeking && !window.heard.paused")
+        assert start_s - 1.01 <= audio(page, "currentTime") < start_s, "with a second before it"
+        until(page, "window.heard.paused")
+        assert audio(page, "currentTime") < start_s + 2, "it stops behind the place"
+
+
+def test_what_is_said_of_each_recording(daemon: ScriptedDaemon, open_page: Any) -> None:
+    made.talk(daemon.shared)
+    daemon.drop("notmedia.mp3")
+    daemon.wait_until_in_manual("notmedia.mp3")
+    daemon.drop("slow one.mp3", chunks=100)
+    page = open_page(daemon).page
+    page.get_by_role("link", name="Совещание").get_by_text("2 voices").wait_for()
+    page.get_by_role("link", name="Совещание").get_by_text("to check").wait_for()
+    page.get_by_role("link", name="notmedia.mp3").get_by_text("failed").wait_for()
+    page.get_by_role("link", name="slow one.mp3").get_by_role("progressbar").wait_for()
+    page.get_by_role("link", name="notmedia.mp3").click()
+    page.get_by_role("heading", name="could not be transcribed").wait_for()
+    page.get_by_text("What happened").wait_for()
+    with page.expect_response(lambda r: r.url.endswith("/retry") and r.status == 202):
+        page.get_by_role("button", name="Try again").click()
+
+
+def test_one_is_done_first_and_the_queue_pauses(daemon: ScriptedDaemon, open_page: Any) -> None:
+    daemon.drop("slow long.mp3", chunks=300)
+    daemon.wait_for_position("slow long.mp3", 10)
+    daemon.drop("other.mp3")
+    page = open_page(daemon).page
+    page.get_by_role("link", name="other.mp3").click()
+    page.get_by_role("button", name="Do this one first").click()
+    page.locator("article.text span").first.wait_for()
+    daemon.wait_for_result("other.mp3")
+    page.get_by_role("button", name="Pause", exact=True).first.click()
+    page.get_by_text("The queue is paused").wait_for()
+    assert (daemon.shared / ".transcriber" / "paused").exists()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_text("The queue is paused").wait_for(state="detached")
+
+
+def test_a_recording_is_deleted_only_after_a_question(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    name = made.talk(daemon.shared)
+    page = open_page(daemon).page
+    choose(page, "Совещание 14 ноября")
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("button", name="Delete recording and text…").click()
+    page.get_by_role("button", name="Cancel").click()
+    assert (daemon.shared / name).exists()
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("button", name="Delete recording and text…").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("link", name="Совещание").wait_for(state="detached")
+    assert not (daemon.shared / name).exists()
+
+
+def test_texts_are_saved_and_copied(daemon: ScriptedDaemon, open_page: Any) -> None:
+    made.talk(daemon.shared)
+    page = open_page(daemon, permissions=["clipboard-read", "clipboard-write"]).page
+    choose(page, "Совещание 14 ноября")
+    page.get_by_role("button", name="Copy text").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("Voice 1: В данный момент все операторы заняты.\n\nVoice 2: ")
+    page.get_by_role("button", name="Download").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="srt").click()
+    text = download.value.path().read_text(encoding="utf-8")
+    assert "операторы" in text
+    assert download.value.suggested_filename == "Совещание 14 ноября.srt"
+
+
+def test_a_link_leads_to_a_second(daemon: ScriptedDaemon, open_page: Any) -> None:
+    name = made.talk(daemon.shared)
+    page = open_page(daemon).page
+    page.add_init_script(HOLD_AUDIO)
+    page.goto(f"{page.url}#name={name}&t=3.2")
+    page.reload()
+    until(page, "window.heard && Math.abs(window.heard.currentTime - 3.2) < 0.05")
+
+
+def test_the_daemon_goes_and_comes_back(daemon: ScriptedDaemon, open_page: Any) -> None:
+    made.talk(daemon.shared)
+    watched = open_page(daemon)
+    page, port = watched.page, int(watched.address.rpartition(":")[2])
+    page.get_by_role("link", name="Совещание").wait_for()
+    watched.allowed.append("ERR_CONNECTION_REFUSED")
+    daemon.stop()
+    page.get_by_role("alert").get_by_text("does not answer").wait_for()
+    daemon.configure({"api": {"port": port}})
+    daemon.start()
+    page.get_by_role("alert").wait_for(state="detached")
+
+
+def test_the_key_is_asked_for_once(tmp_path: Path, open_page: Any) -> None:
+    with ScriptedDaemon(tmp_path, {"api": {"key": "Ключ-от-двери"}}) as daemon:
+        made.talk(daemon.shared)
+        watched = open_page(daemon)
+        watched.allowed.append("401")
+        page = watched.page
+        page.get_by_role("heading", name="Which key?").wait_for()
+        page.get_by_label("Key").fill("wrong")
+        page.get_by_role("button", name="Open").click()
+        page.get_by_role("alert").get_by_text("not the key").wait_for()
+        page.get_by_label("Key").fill("Ключ-от-двери")
+        page.get_by_role("button", name="Open").click()
+        choose(page, "Совещание 14 ноября")
+        [cookie] = page.context.cookies()
+        assert cookie["httpOnly"]
+        assert cookie["sameSite"] == "Strict"
+        page.reload()
+        page.locator("article.text span").first.wait_for()
+
+
+def test_it_speaks_russian_to_a_russian_and_the_choice_is_kept(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    page = open_page(daemon, locale="ru-RU").page
+    page.get_by_role("heading", name="Перетащите запись сюда").wait_for()
+    page.get_by_role("button", name="English").click()
+    page.get_by_role("heading", name="Drop a recording here").wait_for()
+    page.reload()
+    page.get_by_role("heading", name="Drop a recording here").wait_for()
+    assert page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_a_narrow_screen_shows_list_or_recording(daemon: ScriptedDaemon, open_page: Any) -> None:
+    made.talk(daemon.shared)
+    page = open_page(daemon, size=NARROW).page
+    choose(page, "Совещание 14 ноября")
+    assert not page.get_by_role("navigation").is_visible()
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= NARROW[0], "it can be scrolled sideways"
+    page.get_by_role("link", name="All recordings").click()
+    page.get_by_role("link", name="Совещание").wait_for()
+
+
+@pytest.mark.parametrize("name", ["folder/inside.wav", "# 100 % & ?.wav", "<img src=x>.wav"])
+def test_any_name_is_shown_and_opened(tmp_path: Path, open_page: Any, name: str) -> None:
+    with ScriptedDaemon(tmp_path, {"watch": {"recursive": True, "rescan_seconds": 1.0}}) as daemon:
+        made.finish(daemon.shared, name, made.TALK)
+        page = open_page(daemon).page
+        page.locator(".item").click()
+        page.locator("article.text span").first.wait_for()
+        assert page.get_by_role("heading", level=1).inner_text() == name.rpartition("/")[2][:-4]
