@@ -26,6 +26,8 @@ os.environ["LC_ALL"] = "C.UTF-8"
 
 #: What a test started and ended may need this long to be gone, in seconds.
 GONE_WITHIN_S = 5.0
+#: Threads of the loop that drives the browser, which serves all tests of the page.
+_OF_THE_SESSION = "asyncio_"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -47,7 +49,11 @@ def no_leaks() -> Iterator[None]:
     yield
     deadline = time.monotonic() + GONE_WITHIN_S
     while True:
-        leaked_threads = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
+        leaked_threads = [
+            t
+            for t in threading.enumerate()
+            if t not in threads and t.is_alive() and not t.name.startswith(_OF_THE_SESSION)
+        ]
         leaked_children = {pid: what for pid, what in _children().items() if pid not in children}
         if not leaked_threads and not leaked_children:
             return

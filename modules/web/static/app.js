@@ -172,10 +172,10 @@ class App extends Component {
   renderMain() {
     const { current, start, content, missing, tasks, loaded, locked, wrong, contains } = this.state;
     if (locked)
-      return html`<div class="state"><h2>${say("loginTitle")}</h2><p>${say("loginText")}</p><form onSubmit=${(event) => this.login(event)}>
+      return html`<div class="state"><h1>${say("loginTitle")}</h1><p>${say("loginText")}</p><form onSubmit=${(event) => this.login(event)}>
         <label class="hidden" for="key">${say("loginKey")}</label><input id="key" name="key" type="password" autocomplete="current-password" required autofocus />
         ${wrong && html`<p class="bad-text" role="alert">${wrong}</p>`}<button class="btn primary">${say("loginGo")}</button></form></div>`;
-    if (current && missing) return html`<div class="state"><a class="back btn" href="#">‹ ${say("back")}</a><h2>${say("goneTitle")}</h2><p>${say("goneText")}</p></div>`;
+    if (current && missing) return html`<div class="state"><a class="back btn" href="#">‹ ${say("back")}</a><h1>${say("goneTitle")}</h1><p>${say("goneText")}</p></div>`;
     if (current && content?.task.filename === current) {
       const key = `${current} ${content.task.state} ${languageNow()}`;
       return content.task.state === "completed"
@@ -183,8 +183,8 @@ class App extends Component {
         : html`<${Unfinished} name=${current} content=${content} actions=${this.actions} />`;
     }
     if (!loaded || current) return null;
-    if (tasks.length || contains) return html`<div class="state"><h2>${say("pickTitle")}</h2><p>${say("pickText")}</p></div>`;
-    return html`<div class="state"><h2>${say("emptyTitle")}</h2><p>${say("emptyText")}</p><button class="btn primary" onClick=${this.actions.choose}>${say("choose")}</button></div>`;
+    if (tasks.length || contains) return html`<div class="state"><h1>${say("pickTitle")}</h1><p>${say("pickText")}</p></div>`;
+    return html`<div class="state"><h1>${say("emptyTitle")}</h1><p>${say("emptyText")}</p><button class="btn primary" onClick=${this.actions.choose}>${say("choose")}</button></div>`;
   }
 
   render() {
