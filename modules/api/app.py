@@ -20,10 +20,12 @@ from modules.api.control.blueprint import control
 from modules.api.headers import limit_rate, secure_headers
 from modules.api.openai.format import PREFIX
 from modules.api.openai.routes import openai_error, speech
+from modules.api.page.blueprint import page
 from modules.api.schemas import answers
 from modules.api.services import Services
 from modules.errors import TranscriberError
 from modules.logger import get_logger
+from modules.web.files import add_page
 
 log = get_logger("Api")
 
@@ -51,7 +53,7 @@ class NameConverter(PathConverter):
     part_isolating = False
 
 
-def create_app(services: Services) -> OpenAPI:
+def create_app(services: Services) -> Flask:
     """The application. The server decides before who may use it."""
     api = services.config.api
     app = OpenAPI(
@@ -68,6 +70,8 @@ def create_app(services: Services) -> OpenAPI:
     app.url_map.converters["path"] = NameConverter
     app.register_api(control(services))
     app.register_api(speech(services))
+    app.register_api(page(services))
+    add_page(app)
     if api.key or api.user:
         app.openapi_extensions["security"] = [{name: []} for name in _SCHEMES]
     _show_document(app)

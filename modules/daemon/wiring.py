@@ -37,7 +37,6 @@ from modules.service.submission import Submission
 from modules.service.task_list import TaskList
 from modules.service.waiting import Waiting
 from modules.watching.watcher import Watcher
-from modules.web.page import add_page
 
 #: Threads and connections for requests that are answered at once.
 THREADS = 16
@@ -181,7 +180,6 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         core.health.report,
     )
     app = create_app(services)
-    add_page(app, services)
     holding = api.max_waiting + api.max_listeners
     return Server(
         app,

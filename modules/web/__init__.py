@@ -1,4 +1,4 @@
-"""The page for people: lists and plays recordings, shows their texts.
+"""The page for people: what the browser gets. What it asks for is in ``api/page/``.
 
-Open ``page.py`` first. What the browser runs is in ``static/``, as it is; nothing is built.
+Open ``files.py`` first. The browser runs what is in ``static/`` as it is; nothing is built.
 """

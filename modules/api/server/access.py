@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask
 from flask_httpauth import HTTPBasicAuth, HTTPTokenAuth, MultiAuth
 
-from modules.api.server.sessions import Sessions
+from modules.api.sessions import Sessions
 from modules.config.schema import ApiConfig
 
 #: Monitoring must reach it, whatever is configured.

@@ -9,12 +9,13 @@ from typing import Any, Literal
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from modules.api import responses
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
-from modules.service.task_list import as_json, segments
+from modules.service.folder_view.rows import State
+from modules.service.task_list import TaskList, TaskRow, as_json, segments
 
 TAG = Tag(name="page", description="What the page at / asks for")
 #: So many recordings are listed at once at most.
@@ -61,7 +62,7 @@ class TasksAnswer(BaseModel):
 
 
 class TextAnswer(BaseModel):
-    """The text of a finished recording."""
+    """A finished recording and its text."""
 
     task: TaskAnswer
     duration_seconds: float
@@ -73,11 +74,15 @@ class TextAnswer(BaseModel):
     notes: list[str]
 
 
-class FailedAnswer(BaseModel):
-    """A recording without a text; ``explanation`` if it lies in the manual folder."""
+class NoTextAnswer(BaseModel):
+    """A recording without a text."""
 
     task: TaskAnswer
-    explanation: str | None
+    explanation: str | None = Field(description="why it lies in the manual folder")
+
+
+class TaskWithText(RootModel[TextAnswer | NoTextAnswer]):
+    """The text, if there is one."""
 
 
 def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
@@ -104,25 +109,26 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
         "/api/tasks/<path:filename>",
         summary="One recording, with its text if that is there; changes nothing",
         tags=[TAG],
-        responses={200: TextAnswer, 304: None, 404: answers.ErrorAnswer},
+        responses={200: TaskWithText, 304: None, 404: answers.ErrorAnswer},
     )
     def task(path: requests.NamePath) -> Response:
-        found = tasks.task(path.filename)
-        content: dict[str, Any] = {"task": as_json(found)}
-        if found.in_manual:
-            return responses.as_json(content | {"explanation": tasks.explanation(path.filename)})
-        if content["task"]["state"] != "completed":
-            return responses.as_json(content | {"explanation": None})
-        result = tasks.result(path.filename)
-        metadata = result.get("metadata") or {}
-        content |= {
-            "duration_seconds": result.get("duration_seconds") or 0.0,
-            "outputs": result.get("outputs") or [],
-            "segments": list(segments(result)),
-            "dropped": metadata.get("dropped") or [],
-            "notes": metadata.get("notes") or [],
-        }
-        return _unless_known(content)
+        return _unless_known(_with_text(tasks, tasks.task(path.filename)))
+
+
+def _with_text(tasks: TaskList, task: TaskRow) -> dict[str, Any]:
+    name = task.row.name
+    content: dict[str, Any] = {"task": as_json(task)}
+    if task.row.state is not State.COMPLETED:
+        return content | {"explanation": tasks.explanation(name) if task.in_manual else None}
+    result = tasks.result(name)
+    metadata = result.get("metadata") or {}
+    return content | {
+        "duration_seconds": result.get("duration_seconds") or 0.0,
+        "outputs": result.get("outputs") or [],
+        "segments": list(segments(result)),
+        "dropped": metadata.get("dropped") or [],
+        "notes": metadata.get("notes") or [],
+    }
 
 
 def _unless_known(content: dict[str, Any]) -> Response:

@@ -8,11 +8,11 @@ from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from werkzeug.wsgi import wrap_file
 
+from modules.api.page.tasks import TAG
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.errors import TranscriberError
 from modules.storage.recording_file import open_recording_file
-from modules.web.tasks import TAG
 
 #: What browsers play, by the ending of the name.
 TYPES = {

@@ -1,19 +1,12 @@
-"""The page and what it asks for, added to the application."""
+"""The page and its files, added to the application."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from flask import Flask, Response, render_template, request, send_from_directory
-from flask_openapi3.blueprint import APIBlueprint
-from flask_openapi3.openapi import OpenAPI
 
 from modules import __version__
-from modules.api.schemas import answers
-from modules.api.services import Services
-from modules.web.login import add_login
-from modules.web.sound import add_sound
-from modules.web.tasks import add_tasks
 
 _FOLDER = Path(__file__).resolve().parent
 _STATIC = _FOLDER / "static"
@@ -29,19 +22,10 @@ _CSP = "; ".join(
 )  # fmt: skip
 
 
-def add_page(app: OpenAPI, services: Services) -> None:
-    """``GET /`` with its files, and the endpoints that it calls."""
+def add_page(app: Flask) -> None:
+    """``GET /`` and its files. Plain routes: they are no part of the document, and need no key, as
+    they hold no data."""
     app.template_folder = str(_FOLDER / "templates")
-    _add_files(app)
-    blueprint = APIBlueprint("page", __name__, abp_responses=answers.COMMON)
-    add_tasks(blueprint, services)
-    add_sound(blueprint, services)
-    add_login(blueprint, services)
-    app.register_api(blueprint)
-
-
-def _add_files(app: Flask) -> None:
-    """Plain routes: they are no part of the document, and need no key, as they hold no data."""
 
     def page() -> Response:
         language = request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Response
 from flask_openapi3.blueprint import APIBlueprint
 
+from modules.api.page.tasks import TAG
 from modules.api.schemas import answers
-from modules.api.server.sessions import COOKIE, LASTS_S, Sessions
 from modules.api.services import Services
-from modules.web.tasks import TAG
+from modules.api.sessions import COOKIE, LASTS_S, Sessions
 
 
 def add_login(blueprint: APIBlueprint, services: Services) -> None:
