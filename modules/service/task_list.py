@@ -12,6 +12,7 @@ from typing import Any
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
+from modules.recordings.names import is_recording
 from modules.recordings.store import RecordingStore
 from modules.service.answers import View
 from modules.service.folder_view.report import Reporter
@@ -20,8 +21,6 @@ from modules.service.status import StatusReader
 
 #: A look at the folders holds for so long, however many clients ask.
 _LOOK_S = 1.0
-#: And only for so long where it is known to have missed something.
-_LOOK_AGAIN_S = 0.1
 #: The order of the groups: what runs, what waits, and what is over, the latest first.
 _GROUPS = {State.PROCESSING: 0, State.QUEUED: 1, State.PENDING: 1}
 _OVER = 2
@@ -96,7 +95,7 @@ class TaskList:
 
     def task(self, name: str) -> TaskRow:
         """One recording. Raises TranscriberError ``file_not_found``, StorageError."""
-        for row in self._look([name]):
+        for row in self._look([name] if self._is_there(name) else ()):
             if row.name == name:
                 live = next((v for v in self._status.queue() if v.filename == name), None)
                 return TaskRow(row, live)
@@ -119,10 +118,10 @@ class TaskList:
         return failure.explanation if failure else None
 
     def _look(self, names: Iterable[str]) -> list[Row]:
-        """All rows; a look that saw none of these names is repeated sooner."""
+        """All rows. A look that missed one of these names, which are there, is repeated at once."""
         with self._lock:
             age_s = self._clock.monotonic() - self._seen_at
-            if age_s >= _LOOK_S or (age_s >= _LOOK_AGAIN_S and not self._names.issuperset(names)):
+            if age_s >= _LOOK_S or not self._names.issuperset(names):
                 try:
                     self._rows = self._reporter.look().rows
                 except OSError as error:
@@ -132,6 +131,11 @@ class TaskList:
                 self._names = {row.name for row in self._rows}
                 self._seen_at = self._clock.monotonic()
             return self._rows
+
+    def _is_there(self, name: str) -> bool:
+        if not is_recording(name):
+            return False
+        return self._files.folder.is_there(name) or self._files.manual.has(name)
 
 
 def _place(task: TaskRow) -> tuple[int, int, float, str]:
