@@ -118,7 +118,7 @@ class Engine(ABC):
         """
         return list(chunks)
 
-    def can_batch(self, chunk: AudioChunk) -> bool:
+    def can_batch(self, chunk: AudioChunk, fast: bool = False) -> bool:
         """Whether the text of a chunk is the same in a batch with others for which this holds."""
         return False
 

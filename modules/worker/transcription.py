@@ -145,7 +145,7 @@ class Transcription:
         groups = batches(
             stream,
             lambda chunk: self._batch_size(recording, chunk),
-            lambda chunk: not mixed and self._engine.can_batch(chunk),
+            lambda chunk: not mixed and self._engine.can_batch(chunk, self._settings.fast_mode),
         )
         return self._languages.grouped(groups)
 

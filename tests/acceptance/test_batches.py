@@ -65,18 +65,25 @@ def test_a_text_does_not_depend_on_its_batch(
     engine: Any, chunks: list[AudioChunk], settings: dict[str, Any]
 ) -> None:
     how = DecodingOptions("ru", SETTINGS.model_copy(update=settings))
-    joining = [chunk for chunk in chunks if engine.can_batch(chunk)]
-    assert len(joining) == 2
+    joining = [chunk for chunk in chunks if engine.can_batch(chunk, how.settings.fast_mode)]
+    assert len(joining) == (2 if how.settings.fast_mode else 3)
     alone = [engine.transcribe([chunk], how)[0] for chunk in joining]
     assert all(text.segments for text in alone)
     assert engine.transcribe(joining[::-1], how) == alone[::-1]
 
 
 def test_what_is_heard_with_less_room_stands_alone(engine: Any) -> None:
-    """Of a chunk up to 20 s the decoder sees less than of others, and it may have fewer tokens."""
-    lengths = {28: True, 20.1: True, 19.9: False, 9.5: False, 0: True}
-    found = {s: engine.can_batch(chunk_of(np.zeros(int(s * SAMPLE_RATE), "f"))) for s in lengths}
-    assert found == lengths
+    """A short chunk may have fewer tokens, and hears less with ``fast_mode``."""
+    long, middling, short, none = (
+        chunk_of(np.zeros(int(seconds * SAMPLE_RATE), dtype=np.float32))
+        for seconds in (28, 12, 9.5, 0)
+    )
+    assert [engine.can_batch(chunk) for chunk in (long, middling, short, none)] == [
+        True, True, False, True,
+    ]  # fmt: skip
+    assert [engine.can_batch(chunk, fast=True) for chunk in (long, middling, short)] == [
+        True, False, False,
+    ]  # fmt: skip
 
 
 def test_a_stream_takes_more_at_once_when_that_goes_fast(

@@ -20,8 +20,14 @@ from faster_whisper.transcribe import merge_punctuations
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk, audible, halves
 from modules.engines.base import Capabilities, DecodingOptions, Engine, Progress, no_progress
 from modules.engines.whisperx.alignment import Aligner
-from modules.engines.whisperx.decoding import Decoder, Generated, should_divide
-from modules.engines.whisperx.model import SEES_ALL_S, Model, Task, compute_types
+from modules.engines.whisperx.decoding import (
+    TOKENS_AT_LEAST,
+    TOKENS_PER_S,
+    Decoder,
+    Generated,
+    should_divide,
+)
+from modules.engines.whisperx.model import SHORT_WINDOW, Model, Task, compute_types
 from modules.transcript.chunk_text import ChunkText, judged
 from modules.transcript.coverage import out_of_silence, shortened
 from modules.transcript.model import Word
@@ -38,6 +44,8 @@ _APPENDED = "\"'.。,，!！?？:：”)]}、"
 _MOST_AT_ONCE = 3
 #: Urgent recordings and signs of progress wait for a batch: it should not take longer, in seconds.
 _BATCH_S = 12.0
+#: From this length on chunks may be decoded for the same number of tokens, the most there are.
+_BATCHED_FROM_S = (448 / 2 - TOKENS_AT_LEAST) / TOKENS_PER_S
 
 
 class WhisperXEngine(Engine):
@@ -80,9 +88,9 @@ class WhisperXEngine(Engine):
     def detect_language(self, encoded: Any, index: int = 0) -> tuple[str, float]:
         return self.model.detect_language(encoded, index)
 
-    def can_batch(self, chunk: AudioChunk) -> bool:
-        long = len(chunk.samples) > SEES_ALL_S * SAMPLE_RATE
-        return self.on_gpu or long or not len(chunk.samples)
+    def can_batch(self, chunk: AudioChunk, fast: bool = False) -> bool:
+        least = SHORT_WINDOW if fast else int(_BATCHED_FROM_S * SAMPLE_RATE)
+        return self.on_gpu or len(chunk.samples) > least or not len(chunk.samples)
 
     def transcribe(
         self,

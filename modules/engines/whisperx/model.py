@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,14 +28,6 @@ WINDOW = int(MAX_CHUNK_S * SAMPLE_RATE)
 SHORT_WINDOW = WINDOW // 2
 #: In a model up to this wide (base) memory is spent for speed, and not in a wider one.
 _NARROW = 512
-#: What the decoder sees behind the end of a chunk, as long as it is silence: with less than 3 s it
-#: invents, and beyond 5 s it only takes time. In steps, so that few shapes occur.
-_SEEN_BEHIND_S, _SEEN_STEP_S = 5.0, 5.0
-#: Frames of the encoder's output in a second.
-_FRAMES_PER_S = 50
-#: Above this length of a chunk all of the encoder's output is seen, in seconds.
-SEES_ALL_S = MAX_CHUNK_S - _SEEN_BEHIND_S - _SEEN_STEP_S
-
 #: The encoder of the decoder's own library.
 CTRANSLATE2 = "ctranslate2"
 _NO_ENCODER = "encoder: OpenVINO could not be used, the slower one of CTranslate2 was"
@@ -100,22 +91,18 @@ class Model:
     def encode(
         self, chunks: Sequence[AudioChunk], fast: bool = False, progress: Progress = no_progress
     ) -> Any:
-        """The encoder's output for a batch of chunks; ``fast`` as in ``fast_mode``.
-
-        On the CPU without the silence that no decoder needs to see.
-        """
+        """The encoder's output for a batch of chunks; ``fast`` as in ``fast_mode``."""
         window = self._window(chunks, fast)
         inputs = [features(self.whisper, chunk, window)[np.newaxis] for chunk in chunks]
         with self.in_use():
             if self.on_gpu:
                 return self.whisper.encode(np.concatenate(inputs))
-            seen = max(map(_seen_frames, chunks))
             # A core gains little from a batch here, and each further chunk would take 100 MB.
             encoded: list[Any] = []
             for one in inputs:
-                if encoded:
+                if len(inputs) > 1:
                     progress()
-                encoded.append(self._encode(one)[:, :seen])
+                encoded.append(self._encode(one))
             return ctranslate2.StorageView.from_array(np.concatenate(encoded))
 
     def encoded_alone(self, chunk: AudioChunk, encoded: Any, index: int) -> Any:
@@ -215,12 +202,6 @@ class Model:
         """The size of the encoder's output for one frame: 512 in base, 768 in small."""
         bands = self.whisper.feature_extractor.mel_filters.shape[0]
         return int(self.whisper.encode(np.zeros((1, bands, 100), dtype=np.float32)).shape[-1])
-
-
-def _seen_frames(chunk: AudioChunk) -> int:
-    """How many frames of the encoder's output a decoder needs for a chunk."""
-    seen_s = len(chunk.samples) / SAMPLE_RATE + _SEEN_BEHIND_S
-    return round(math.ceil(seen_s / _SEEN_STEP_S) * _SEEN_STEP_S * _FRAMES_PER_S)
 
 
 def features(whisper: Any, chunk: AudioChunk, window: int) -> Any:
