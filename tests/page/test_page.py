@@ -120,6 +120,7 @@ def test_what_is_said_of_each_recording(daemon: ScriptedDaemon, open_page: Any) 
     page.get_by_role("link", name="slow one.mp3").get_by_role("progressbar").wait_for()
     page.get_by_role("link", name="notmedia.mp3").click()
     page.get_by_role("heading", name="could not be transcribed").wait_for()
+    page.get_by_text("What was tried").first.click()
     page.get_by_text("What happened").wait_for()
     with page.expect_response(lambda r: r.url.endswith("/retry") and r.status == 202):
         page.get_by_role("button", name="Try again").click()

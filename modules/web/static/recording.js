@@ -129,7 +129,7 @@ export class Finished extends Component {
 
   render({ name, content, actions }, { seconds, playing, speed, broken, menu, copied }) {
     const { task } = content, { passages } = this.transcript;
-    const meta = [about(content.duration_seconds), task.language && languageName(task.language), task.when && say("readyAt", { day: dayOf(task.when).toLocaleLowerCase(languageNow()), time: timeOf(task.when) })];
+    const meta = [about(content.duration_seconds), task.language && languageName(task.language), task.when && say("readyAt", { day: dayOf(task.when, true), time: timeOf(task.when) })];
     const open = (which) => this.setState({ menu: menu === which ? null : which });
     const speedText = `${new Intl.NumberFormat(languageNow()).format(speed)}×`;
     return html`<${Head} name=${name} meta=${meta.filter(Boolean).join(" · ")}>
@@ -167,5 +167,5 @@ export function Unfinished({ name, content, actions }) {
   if (task.state === "queued" || task.state === "pending")
     return html`${head}<div class="state"><h2>${say("waitTitle")}</h2><p role="status">${progressOf(task)}</p><p>${say("waitText")}</p>${task.error && html`<p>${task.error}</p>`}<button class="btn primary" onClick=${() => actions.first(name)}>${say("first")}</button></div>`;
   if (task.state === "ignored") return html`${head}<div class="state"><h2>${say("ignoredTitle")}</h2><p>${say("ignoredText", { kind: task.error ?? "?" })}</p></div>`;
-  return html`${head}<div class="state"><h2>${say("failTitle")}</h2><p>${content.explanation ?? task.error}</p>${task.state === "manual" && html`<button class="btn primary" onClick=${() => actions.retry(name)}>${say("retry")}</button>`}</div>`;
+  return html`${head}<div class="state"><h2>${say("failTitle")}</h2><p>${task.error}</p>${task.state === "manual" && html`<button class="btn primary" onClick=${() => actions.retry(name)}>${say("retry")}</button>`}${content.explanation && html`<details><summary>${say("failMore")}</summary><p>${content.explanation}</p></details>`}</div>`;
 }

@@ -30,7 +30,7 @@ const EN = {
   speaker: "Voice {n}",
   runTitle: "Being transcribed", runText: "The text appears here as soon as it is done.",
   waitTitle: "Waits for its turn", waitText: "It starts by itself. You can have it done first.",
-  failTitle: "This recording could not be transcribed", retry: "Try again", retried: "It will be tried again.",
+  failTitle: "This recording could not be transcribed", failMore: "What was tried", retry: "Try again", retried: "It will be tried again.",
   ignoredTitle: "This file is no recording", ignoredText: "Its name looks like one, but inside is: {kind}. It was left where it is.",
   goneTitle: "There is no such recording", goneText: "It was deleted, renamed or moved.",
   away: "The service does not answer. This page tries again by itself.",
@@ -73,7 +73,7 @@ const RU = {
   speaker: "Голос {n}",
   runTitle: "Расшифровывается", runText: "Текст появится здесь, как только будет готов.",
   waitTitle: "Ждёт своей очереди", waitText: "Начнётся сама. Можно сделать её первой.",
-  failTitle: "Эту запись расшифровать не удалось", retry: "Попробовать ещё раз", retried: "Будет ещё одна попытка.",
+  failTitle: "Эту запись расшифровать не удалось", failMore: "Что было сделано", retry: "Попробовать ещё раз", retried: "Будет ещё одна попытка.",
   ignoredTitle: "Этот файл — не запись", ignoredText: "По имени похож, но внутри — {kind}. Файл остался на месте.",
   goneTitle: "Такой записи нет", goneText: "Её удалили, переименовали или переместили.",
   away: "Служба не отвечает. Страница сама попробует ещё раз.",
@@ -95,6 +95,9 @@ let plural = new Intl.PluralRules(language);
 document.documentElement.lang = language;
 
 export const languageNow = () => language;
+
+/** With the habits of the reader's country, where the browser knows them. */
+const locale = () => navigator.languages.find((each) => each.startsWith(language)) ?? (language === "en" ? "en-GB" : language);
 
 export function chooseLanguage(code) {
   language = code;
@@ -127,16 +130,19 @@ export function clock(seconds) {
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-export function dayOf(iso) {
+/** "Today", or inside of a sentence "today"; "31 January" in both. */
+export function dayOf(iso, inside = false) {
   const day = new Date(iso), now = new Date();
   const days = Math.round((new Date(now).setHours(0, 0, 0, 0) - new Date(day).setHours(0, 0, 0, 0)) / 86_400_000);
-  if (days === 0) return say("today");
-  if (days === 1) return say("yesterday");
+  if (days === 0 || days === 1) {
+    const word = say(days ? "yesterday" : "today");
+    return inside ? word.toLocaleLowerCase(language) : word;
+  }
   const year = day.getFullYear() === now.getFullYear() ? undefined : "numeric";
-  return new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year }).format(day);
+  return new Intl.DateTimeFormat(locale(), { day: "numeric", month: "long", year }).format(day);
 }
 
-export const timeOf = (iso) => new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(new Date(iso));
+export const timeOf = (iso) => new Intl.DateTimeFormat(locale(), { hour: "2-digit", minute: "2-digit" }).format(new Date(iso));
 
 export function languageName(code) {
   try {
