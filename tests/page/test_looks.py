@@ -53,7 +53,7 @@ def see_question(page: Any, daemon: ScriptedDaemon) -> None:
 
 
 def see_keys(page: Any, daemon: ScriptedDaemon) -> None:
-    page.locator(".tools button").last.click()
+    page.locator(".tools button").nth(2).click()
     page.get_by_role("dialog").wait_for()
 
 

@@ -215,6 +215,9 @@ def test_the_key_is_asked_for_once(tmp_path: Path, open_page: Any) -> None:
         assert cookie["sameSite"] == "Strict"
         page.reload()
         page.locator("article.text span").first.wait_for()
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_role("heading", name="Which key?").wait_for()
+        assert page.context.cookies() == []
 
 
 def test_it_speaks_russian_to_a_russian_and_the_choice_is_kept(

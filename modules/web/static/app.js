@@ -8,7 +8,7 @@ import { chooseLanguage, languageNow, say } from "/static/words.js";
 
 // How often the list is asked for: while something is done, when nothing is, and how long after a deed it is the former.
 const BUSY_MS = 1000, QUIET_MS = 4000, AFTER_MS = 10_000, PAGE = 200;
-const THEME = "transcriber.theme";
+const THEME = "transcriber.theme", LOGGED_IN = "transcriber.logged-in";
 
 function placeOf(hash) {
   const asked = new URLSearchParams(hash.slice(1));
@@ -23,7 +23,7 @@ class App extends Component {
     const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     this.state = {
       tasks: [], total: 0, paused: false, loaded: false, contains: "", limit: PAGE, uploads: [], over: false, dark,
-      ...placeOf(location.hash), content: null, missing: false, away: false, locked: false, wrong: null, said: null, asking: null, keys: false,
+      ...placeOf(location.hash), content: null, missing: false, away: false, locked: false, wrong: null, loggedIn: Boolean(localStorage.getItem(LOGGED_IN)), said: null, asking: null, keys: false,
     };
     this.actions = {
       find: (contains) => this.setState({ contains, limit: PAGE }, () => this.refreshList()),
@@ -36,6 +36,11 @@ class App extends Component {
       remove: (name) => this.setState({ asking: name }),
       otherLanguage: () => { chooseLanguage(languageNow() === "en" ? "ru" : "en"); this.setState({ turned: languageNow() }); },
       otherTheme: () => this.setState({ dark: !this.state.dark }, () => localStorage.setItem(THEME, this.state.dark ? "dark" : "light")),
+      logout: () => this.answered(async () => {
+        await api.logout();
+        localStorage.removeItem(LOGGED_IN);
+        location.assign("/");
+      }),
       showKeys: () => this.setState({ keys: true }),
     };
   }
@@ -157,7 +162,8 @@ class App extends Component {
     const key = new FormData(event.target).get("key");
     try {
       await api.login(key);
-      this.setState({ locked: false, wrong: null }, () => this.refresh());
+      localStorage.setItem(LOGGED_IN, "yes");
+      this.setState({ locked: false, wrong: null, loggedIn: true }, () => this.refresh());
     } catch (error) {
       this.setState({ wrong: say({ 401: "loginWrong", 429: "loginMany" }[error.status] ?? "away") });
     }

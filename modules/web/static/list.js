@@ -78,7 +78,7 @@ function Uploads({ uploads, onDismiss }) {
 }
 
 export function Side({ state, actions }) {
-  const { tasks, total, paused, current, contains, uploads, over, dark, loaded } = state;
+  const { tasks, total, paused, current, contains, uploads, over, dark, loaded, loggedIn } = state;
   return html`<nav class="side" aria-label=${say("list")}>
     <div class="brand">
       <svg width="22" height="22" viewBox="0 0 22 22" aria-hidden="true"><g fill="var(--accent)"><rect x="1" y="8" width="3" height="6" rx="1.5" /><rect x="6" y="3" width="3" height="16" rx="1.5" /><rect x="11" y="6" width="3" height="10" rx="1.5" /><rect x="16" y="9" width="5" height="2" rx="1" /><rect x="16" y="12.5" width="4" height="2" rx="1" /></g></svg>
@@ -87,6 +87,7 @@ export function Side({ state, actions }) {
         <button class="tool" lang=${languageNow() === "en" ? "ru" : "en"} aria-label=${say("language")} onClick=${actions.otherLanguage}>${say("languageCode")}</button>
         <button class="tool" aria-label=${say(dark ? "themeLight" : "themeDark")} onClick=${actions.otherTheme}>${dark ? "☀" : "☾"}</button>
         <button class="tool" aria-label=${say("keys")} onClick=${actions.showKeys}>?</button>
+        ${loggedIn && html`<button class="tool" onClick=${actions.logout}>${say("logout")}</button>`}
       </span>
     </div>
     <div class="search"><input id="search" type="search" placeholder=${say("search")} aria-label=${say("search")} value=${contains} onInput=${(event) => actions.find(event.target.value)} /></div>
