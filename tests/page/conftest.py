@@ -24,7 +24,7 @@ def program() -> str:
     found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
     if found is None:
         reason = "there is no Chromium: apt-get install chromium fonts-dejavu-core"
-        if os.environ.get("CI"):
+        if os.environ.get("TRANSCRIBER_BROWSER") == "required":
             pytest.fail(reason)
         pytest.skip(reason)
     return found
