@@ -230,7 +230,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", default="base,small,medium,turbo,large-v3")
-    parser.add_argument("--encoders", default="ctranslate2,auto,bfloat16,int8,float32")
+    parser.add_argument("--encoders", default="ctranslate2,bfloat16,float32")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # measure this one
     options = parser.parse_args()

@@ -228,7 +228,7 @@ ComputeType = Literal[
 ]  # fmt: skip
 
 #: By what, and how exactly, the encoder is computed on the CPU.
-EncoderKind = Literal["auto", "bfloat16", "int8", "float32", "ctranslate2"]
+EncoderKind = Literal["auto", "bfloat16", "float32", "ctranslate2"]
 
 Device = Literal["cpu", "cuda", "auto"]
 

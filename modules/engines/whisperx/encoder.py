@@ -19,75 +19,55 @@ from openvino import opset13 as ops
 
 from modules.engines.whisperx import tensors
 from modules.engines.whisperx.tensors import Array
-from modules.machine.processor import processor
 
-BFLOAT16, INT8, FLOAT32 = "bfloat16", "int8", "float32"
+BFLOAT16, FLOAT32 = "bfloat16", "float32"
 
 _EPSILON = 1e-5
-#: So many inputs of a matrix share a factor when they are rounded to int8 on the way.
-_GROUP = 128
-#: oneDNN can be held to an older instruction set. Below these, bfloat16 would be imitated, which
-#: takes 60 times as long, and int8 would gain nothing.
+#: oneDNN can be held to an older instruction set. Below these it would imitate bfloat16, which
+#: takes 60 times as long.
 _HELD = "ONEDNN_MAX_CPU_ISA"
 _WITH_BFLOAT16 = ("ALL", "DEFAULT", "BF16", "FP16", "AMX", "AVX10", "VNNI_2")
-_WITH_INT8 = (*_WITH_BFLOAT16, "VNNI")
 
 
 class EncoderError(RuntimeError):
     """The encoder cannot be built of this model, or on this machine."""
 
 
-def chosen(wanted: str, narrow: bool) -> str | None:
+def chosen(wanted: str) -> str | None:
     """The precision for ``whisperx.encoder``; None for CTranslate2's encoder.
 
-    A wide model takes a byte for each weight instead of two, and there float32 would cost four for
-    no speed.
+    Without bfloat16 OpenVINO is not faster on every processor (docs/decisions/0028).
     """
-    if wanted != "auto":
-        return None if wanted == "ctranslate2" else wanted
-    if narrow and _has_bfloat16():
-        return BFLOAT16
-    if _has_int8():
-        return INT8
-    return FLOAT32 if narrow else None
+    if wanted == "auto":
+        return BFLOAT16 if has_bfloat16() else None
+    return None if wanted == "ctranslate2" else wanted
 
 
-def _has_bfloat16() -> bool:
-    return _may(_WITH_BFLOAT16) and "BF16" in ov.Core().get_property(
-        "CPU", "OPTIMIZATION_CAPABILITIES"
-    )
-
-
-def _has_int8() -> bool:
-    return _may(_WITH_INT8) and any(set in processor().instruction_set for set in ("VNNI", "AMX"))
-
-
-def _may(words: tuple[str, ...]) -> bool:
+def has_bfloat16() -> bool:
+    """Whether the processor computes with it."""
     held = os.environ.get(_HELD, "ALL").upper()
-    return any(word in held for word in words)
+    can = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in can and any(word in held for word in _WITH_BFLOAT16)
 
 
 class Encoder:
     """Compiled for this processor when it is constructed, which takes less than a second for base.
 
-    ``precision``: BFLOAT16, INT8 or FLOAT32. Several threads may call ``encode``; they take turns,
-    as each uses all ``threads``. Raises EncoderError.
+    ``precision``: BFLOAT16 or FLOAT32. Several threads may call ``encode``; they take turns, as
+    each uses all ``threads``. Raises EncoderError.
     """
 
     def __init__(self, folder: Path, precision: str, threads: int) -> None:
         self.precision = precision
         self._lock = threading.Lock()
-        in_bfloat16 = precision == BFLOAT16 or (precision == INT8 and _has_bfloat16())
         settings = {
-            "INFERENCE_PRECISION_HINT": ov.Type.bf16 if in_bfloat16 else ov.Type.f32,
+            "INFERENCE_PRECISION_HINT": ov.Type.bf16 if precision == BFLOAT16 else ov.Type.f32,
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP if precision == INT8 else 0,
         }
         try:
             weights = tensors.read(folder / "model.bin", "encoder/")
-            made = graph(weights, in_int8=precision == INT8)
-            compiled = ov.Core().compile_model(made, "CPU", settings)
+            compiled = ov.Core().compile_model(graph(weights), "CPU", settings)
             self._request = compiled.create_infer_request()
         except (tensors.UnknownFormatError, KeyError, RuntimeError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
@@ -106,20 +86,16 @@ class Encoder:
             return np.array(self._request.get_output_tensor(0).data)
 
 
-def graph(weights: Mapping[str, Array], in_int8: bool = False) -> ov.Model:
-    """The encoder of ``weights``, for any number of frames; names as CTranslate2 gives them.
-
-    ``in_int8``: matrices are rounded to int8, each row with a factor of its own.
-    """
-    return _Graph(weights, in_int8).model()
+def graph(weights: Mapping[str, Array]) -> ov.Model:
+    """The encoder of ``weights``, for any number of frames; names as CTranslate2 gives them."""
+    return _Graph(weights).model()
 
 
 class _Graph:
     """Builds the operations, from the lowest up."""
 
-    def __init__(self, weights: Mapping[str, Array], in_int8: bool) -> None:
+    def __init__(self, weights: Mapping[str, Array]) -> None:
         self._weights = weights
-        self._matrix = self._rounded if in_int8 else self._constant
         self._heads = int(weights["num_heads"])
         names = {name.split("/")[0] for name in weights if name.startswith("layer_")}
         self._layers = len(names - {"layer_norm"})
@@ -147,12 +123,6 @@ class _Graph:
         widened.get_rt_info()["decompression_0"] = ""  # or it would be widened now, and both kept
         return widened
 
-    def _rounded(self, name: str) -> Any:
-        values = self._weights[name].astype(np.float32)
-        factors = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-12) / 127
-        whole = ops.constant(np.round(values / factors).astype(np.int8))
-        return ops.multiply(ops.convert(whole, np.float32), ops.constant(factors))
-
     def _convolved(self, x: Any, name: str, stride: int) -> Any:
         made = ops.convolution(x, self._constant(f"{name}/weight"), [stride], [1], [1], [1])
         return ops.add(made, self._constant(f"{name}/bias", (1, -1, 1)))
@@ -164,7 +134,7 @@ class _Graph:
         return ops.add(x, ops.slice(encodings, _numbers(0), frames, one, one))
 
     def _linear(self, x: Any, name: str) -> Any:
-        made = ops.matmul(x, self._matrix(f"{name}/weight"), False, True)
+        made = ops.matmul(x, self._constant(f"{name}/weight"), False, True)
         return ops.add(made, self._constant(f"{name}/bias"))
 
     def _normed(self, x: Any, name: str) -> Any:
