@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import json
 import math
-import os
 import re
 import secrets
 import stat
@@ -186,7 +185,7 @@ class Outbox:
 
     def _listed(self) -> list[str]:
         """The files of items; of more than ``_ITEMS_MAX`` some wait for the next start."""
-        with beneath.pinned_folder(self.folder) as real, os.scandir(real) as listed:
+        with beneath.scanned(self.folder) as listed:
             files = (e.name for e in listed if e.is_file(follow_symlinks=False))
             return list(itertools.islice((n for n in files if n.endswith(_SUFFIX)), _ITEMS_MAX))
 

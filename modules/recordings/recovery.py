@@ -120,7 +120,7 @@ class Recovery:
             above = waiting.pop()
             path = self._folder.at(above)
             try:
-                with beneath.pinned_folder(path) as real, os.scandir(real) as listed:
+                with beneath.scanned(path) as listed:
                     names = [e.name for e in listed if e.is_dir(follow_symlinks=False)]
             except OSError as error:
                 self._skip(error)

@@ -57,7 +57,7 @@ class Mailbox:
         with storage_errors(self.folder):
             self._require_own_folder()
             try:
-                with beneath.pinned_folder(self.folder) as real, os.scandir(real) as listed:
+                with beneath.scanned(self.folder) as listed:
                     files = (e for e in listed if e.name.endswith(endings))
                     regular = (e for e in files if e.is_file(follow_symlinks=False))
                     found = [(_mtime_ns(e), e.name) for e in itertools.islice(regular, _LISTED_MAX)]

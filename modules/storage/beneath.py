@@ -94,6 +94,13 @@ def lstat(path: Path) -> os.stat_result:
         return os.lstat(real)
 
 
+@contextlib.contextmanager
+def scanned(folder: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+    """The entries of a folder, valid inside the ``with``."""
+    with pinned_folder(folder) as real, os.scandir(real) as entries:
+        yield entries
+
+
 def names_in(folder: Path) -> list[str]:
     with pinned_folder(folder) as real:
         return os.listdir(real)

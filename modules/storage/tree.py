@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ def files_below(root: Path) -> Iterator[str]:
     while waiting:
         folder, depth = waiting.pop()
         try:
-            with beneath.pinned_folder(root / folder) as real, os.scandir(real) as listed:
+            with beneath.scanned(root / folder) as listed:
                 entries = [(e.name, e.is_dir(follow_symlinks=False)) for e in listed]
         except OSError:
             if not folder:

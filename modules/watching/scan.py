@@ -73,7 +73,7 @@ class _Wanted:
 
 
 def _scan_folder(root: Path, folder: str, seen: Scan, wanted: _Wanted) -> None:
-    with beneath.pinned_folder(root / folder) as real, os.scandir(real) as entries:
+    with beneath.scanned(root / folder) as entries:
         for entry in entries:
             name = f"{folder}/{entry.name}" if folder else entry.name
             try:

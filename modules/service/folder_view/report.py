@@ -28,6 +28,7 @@ from modules.service.folder_view.rows import (
     working_row,
 )
 from modules.service.folder_view.sidecar_reader import read_state
+from modules.storage import beneath
 from modules.watching.scan import Scan, scan
 from modules.watching.stability import FileSample
 
@@ -180,7 +181,8 @@ def _ordered(shared: Path) -> dict[object, float]:
     """The names in orders that no daemon has carried out yet, and since when they lie there."""
     names = {}
     with contextlib.suppress(OSError):
-        for path in folder_orders.folder(shared).iterdir():
+        folder = folder_orders.folder(shared)
+        for path in (folder / name for name in beneath.names_in(folder)):
             with contextlib.suppress(TranscriberError, OSError):
-                names[(read_state(path) or {}).get("filename")] = path.lstat().st_mtime
+                names[(read_state(path) or {}).get("filename")] = beneath.lstat(path).st_mtime
     return names
