@@ -33,13 +33,14 @@ class EncoderError(RuntimeError):
     """The encoder cannot be built of this model, or on this machine."""
 
 
-def chosen(wanted: str) -> str | None:
+def chosen(wanted: str, narrow: bool) -> str | None:
     """The precision for ``whisperx.encoder``; None for CTranslate2's encoder.
 
-    Without bfloat16 OpenVINO is not faster on every processor (docs/decisions/0028).
+    Without bfloat16 OpenVINO is not faster on every processor, and in a model wider than base it
+    doubles the memory for little time (docs/decisions/0028).
     """
     if wanted == "auto":
-        return BFLOAT16 if has_bfloat16() else None
+        return BFLOAT16 if narrow and has_bfloat16() else None
     return None if wanted == "ctranslate2" else wanted
 
 

@@ -168,7 +168,7 @@ class Model:
             wanted = self.spec.encoder
             self.note = None if wanted == CTRANSLATE2 else f"{_NO_ENCODER} ({error})"
             return None
-        precision = encoder.chosen(self.spec.encoder)
+        precision = encoder.chosen(self.spec.encoder, self.is_narrow)
         if precision is None:
             return None
         try:
