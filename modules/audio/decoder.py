@@ -72,7 +72,8 @@ class Decoding:
     Broken packets are left out and counted; where the container keeps time, the hole becomes
     silence, so that what follows stays where it was. ``samples``: samples given out so far.
     ``lines``: how many lines of samples there are: 2 for stereo, whose channels are not mixed yet.
-    ``broken_off``: whether reading failed before the end.
+    ``broken_off``: whether reading failed before the end. ``heard_until``: where in the container
+    the last packet began, in bytes; -1 if that is not known.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Decoding:
         self._torn_end = False
         self.lines = lines or lines_of(stream.codec_context.channels)
         self.broken_off = False
+        self.heard_until = -1
         self._source = source
         self._container = container
         self._stream = stream
@@ -158,6 +160,8 @@ class Decoding:
                     if packet.size and self._is_ours(packet):  # PyAV ends with an empty one
                         failures = 0
                         self._source.fruitful()
+                        if packet.pos is not None:
+                            self.heard_until = max(self.heard_until, packet.pos)
                         yield packet
                 return
             except IndexError:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from modules.audio.decoder import Decoding, Facts, Limits
-from modules.audio.headers import next_link
+from modules.audio.headers import is_chained, next_link
 from modules.audio.probe import opened, sound_track
 from modules.audio.resampler import Samples
 from modules.audio.source import Source
 from modules.audio.tracks import Track
 from modules.errors import MediaError
+
+#: A file of more parts that are no sound is not looked at further.
+_LINKS_MAX = 1000
 
 
 class TrackReader:
@@ -54,15 +57,21 @@ class TrackReader:
             base = self._next(base)
 
     def _next(self, base: int) -> int | None:
-        """Where a part of a chained file begins that FFmpeg does not read by itself."""
-        assert self._decoding is not None
-        if not self._decoding.broken_off or not self._facts.format_name.startswith("ogg"):
+        """Where a part of a chained file begins that FFmpeg does not read by itself: it stops at a
+        codec that differs from the one before, without a word."""
+        decoding = self._decoding
+        assert decoding is not None
+        if not (decoding.broken_off or is_chained(self._source)):
             return None
-        link = next_link(self._source, base)
-        if link is None or not self._is_sound(link):
-            return None
-        self._before += self._decoding.samples
-        return link
+        heard, link = base + decoding.heard_until, next_link(self._source, base)
+        for _ in range(_LINKS_MAX):
+            if link is None:
+                return None
+            if link > heard and self._is_sound(link):
+                self._before += decoding.samples
+                return link
+            link = next_link(self._source, link)
+        return None
 
     def _is_sound(self, base: int) -> bool:
         try:

@@ -203,6 +203,41 @@ def test_all_parts_of_a_chained_recording_are_heard(tmp_path: Path) -> None:
         assert pitch(samples[start : start + RATE]) == pytest.approx(hertz, abs=2)
 
 
+@pytest.mark.parametrize("codecs", [("libopus", "flac"), ("flac", "libopus"), ("libopus",) * 3])
+def test_parts_of_other_codecs_are_heard_where_they_are(
+    tmp_path: Path, codecs: Sequence[str]
+) -> None:
+    """FFmpeg ends at the first part of another codec, and says nothing."""
+    parts = []
+    for number, codec in enumerate(codecs):
+        buffer = io.BytesIO()
+        sound = [(tone(2, 48_000, 1, 440.0 * (number + 1)), 0.0)]
+        encode(buffer, sound, codec, 48_000, container="ogg")
+        parts.append(_renumbered(buffer.getvalue(), 100 + number))
+    path = written(tmp_path, b"".join(parts))
+    with open_recording(path, Limits()) as recording:
+        samples = joined(recording)
+        assert recording.partial is None
+        assert recording.decoded_s == pytest.approx(len(samples) / RATE)
+    assert len(samples) / RATE == pytest.approx(2 * len(codecs), abs=0.1)
+    for number in range(len(codecs)):
+        start = round((2 * number + 0.2) * RATE)
+        found = pitch(samples[start : start + RATE])
+        assert found == pytest.approx(440 * (number + 1), abs=2)
+
+
+def test_a_part_that_is_no_sound_is_passed_over(tmp_path: Path) -> None:
+    sounds = []
+    for number, codec in enumerate(("libopus", "flac")):
+        buffer = io.BytesIO()
+        encode(buffer, [(tone(2, 48_000, 1, 440.0), 0.0)], codec, 48_000, container="ogg")
+        sounds.append(_renumbered(buffer.getvalue(), 100 + number))
+    none, _ = chain((200,))
+    path = written(tmp_path, sounds[0] + none + sounds[1])
+    with open_recording(path, Limits()) as recording:
+        assert len(joined(recording)) / RATE == pytest.approx(4, abs=0.1)
+
+
 def _renumbered(data: bytes, serial: int) -> bytes:
     """The same Ogg stream with another serial, and checksums that fit."""
     found, offset = b"", 0
