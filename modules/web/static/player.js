@@ -16,6 +16,7 @@ export class Player {
     for (const kind of ["play", "pause", "ended", "ratechange", "loadedmetadata", "seeked"]) this.audio.addEventListener(kind, onState);
     this.audio.addEventListener("play", () => this.#run());
     this.audio.addEventListener("seeked", () => onTick(this.seconds));
+    this.audio.addEventListener("timeupdate", () => this.#stopInTime()); // a hidden tab draws no frames
     this.audio.addEventListener("error", () => onError(this.audio.error));
     this.audio.src = source;
   }
@@ -55,14 +56,17 @@ export class Player {
 
   #run() {
     const frame = () => {
-      if (this.until !== null && this.seconds >= this.until) {
-        this.until = null;
-        this.audio.pause();
-      }
+      this.#stopInTime();
       this.onTick(this.seconds);
       if (this.playing) requestAnimationFrame(frame);
     };
     requestAnimationFrame(frame);
+  }
+
+  #stopInTime() {
+    if (this.until === null || this.seconds < this.until) return;
+    this.until = null;
+    this.audio.pause();
   }
 
   destroy() {

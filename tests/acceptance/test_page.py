@@ -1,0 +1,37 @@
+"""The page with the real engine: from a file that is dropped to a word that is heard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.recordings import SAMPLES
+from tests.daemon_process import DaemonProcess
+from tests.page.conftest import browser, open_page  # noqa: F401 - fixtures
+from tests.page.test_page import HOLD_AUDIO, NEAR_S, click_word, until
+
+pytestmark = pytest.mark.acceptance
+
+
+def test_a_recording_is_dropped_read_and_heard(
+    tmp_path: Path,
+    open_page: Any,  # noqa: F811
+) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.wait_until_warm()
+        page = open_page(daemon).page
+        page.add_init_script(HOLD_AUDIO)
+        page.reload()
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Choose files").first.click()
+        chooser.value.set_files(SAMPLES / "please-hold-ru.wav")
+        page.locator("article.text span").first.wait_for(timeout=120_000)
+        result = daemon.wait_for_result("please-hold-ru.wav")
+        said = [w for s in result["transcription"]["segments"] for w in s["words"]]
+        word = next(w for w in said if w["word"] == "операторы")
+        click_word(page, "операторы")
+        until(page, "!window.heard.paused && window.sought.length > 0")
+        assert abs(page.evaluate("window.sought[0]") - word["start"]) < NEAR_S
+        until(page, "CSS.highlights.get('playing').size === 1")
