@@ -128,7 +128,7 @@ class TaskList:
                     raise StorageError(
                         "share_unavailable", f"The shared folder is unavailable. ({error})"
                     ) from error
-                self._names = {row.name for row in self._rows}
+                self._names = {row.name for row in self._rows}.union(names)
                 self._seen_at = self._clock.monotonic()
             return self._rows
 
