@@ -23,6 +23,8 @@ TYPES = {
     "weba": "audio/webm", "webm": "video/webm",
 }  # fmt: skip
 _BLOCK = 2**17
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_CONTENT = dict.fromkeys(sorted(set(TYPES.values())), _BINARY)
 
 
 def add_sound(blueprint: APIBlueprint, services: Services) -> None:
@@ -50,9 +52,6 @@ def add_sound(blueprint: APIBlueprint, services: Services) -> None:
         folders = services.config
         root = folders.manual_directory if found.in_manual else folders.shared_directory
         return _sent(open_recording_file(root / path.filename), TYPES[ending])
-
-
-_CONTENT = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
 def _sent(descriptor: int, media_type: str) -> Response:
