@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from pathlib import Path
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -11,7 +13,7 @@ from werkzeug.wsgi import wrap_file
 from modules.api.page.tasks import TAG
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
-from modules.errors import TranscriberError
+from modules.errors import StorageError, TranscriberError
 from modules.storage.recording_file import open_recording_file
 
 #: What browsers play, by the ending of the name.
@@ -49,9 +51,20 @@ def add_sound(blueprint: APIBlueprint, services: Services) -> None:
                 f"Browsers do not play .{ending} files.",
                 remedy="Open the recording with a player on the computer.",
             )
-        folders = services.config
-        root = folders.manual_directory if found.in_manual else folders.shared_directory
-        return _sent(open_recording_file(root / path.filename), TYPES[ending])
+        folders = (services.config.shared_directory, services.config.manual_directory)
+        order = reversed(folders) if found.in_manual else folders
+        return _sent(_opened(path.filename, order), TYPES[ending])
+
+
+def _opened(name: str, folders: Iterable[Path]) -> int:
+    """A descriptor of the recording, which may be moved from one to the other at this moment."""
+    for folder in folders:
+        try:
+            return open_recording_file(folder / name)
+        except StorageError as error:
+            if error.code != "file_vanished":
+                raise
+    raise TranscriberError("file_not_found", f"The recording {name!r} is no longer there.")
 
 
 def _sent(descriptor: int, media_type: str) -> Response:

@@ -69,7 +69,7 @@ export class Finished extends Component {
     try {
       await api.task(this.props.name);
       const response = await fetch(api.soundOf(this.props.name), { headers: { Range: "bytes=0-0" } });
-      if (response.status === 503 || response.status === 404) broken = "noSound";
+      if (response.status === 404) broken = "noSound";
     } catch { /* the list says what is wrong */ }
     this.setState({ broken });
   }
