@@ -65,6 +65,6 @@ def parse_time(text: object) -> datetime | None:
     """The moment in one of our ISO 8601 texts, or None."""
     try:
         moment = datetime.fromisoformat(str(text))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else None

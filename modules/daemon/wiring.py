@@ -157,7 +157,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     service = TranscriptionService(
         core.scheduler, core.store, requests, checks, status, submission, index, clock
     )
-    tasks = TaskList(config, core.store, status, clock)
+    tasks = TaskList(config, core.store, core.scheduler, status, clock)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
     return Clients(

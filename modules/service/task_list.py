@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
+from modules.jobs.scheduler import Scheduler
+from modules.outputs.notes import sentence
 from modules.recordings.names import is_recording
 from modules.recordings.store import RecordingStore
 from modules.service.answers import View
@@ -19,16 +21,15 @@ from modules.service.folder_view.report import Reporter
 from modules.service.folder_view.rows import Row, State
 from modules.service.status import StatusReader
 
-#: A look at the folders holds for so long, however many clients ask.
-_LOOK_S = 1.0
-#: The order of the groups: what runs, what waits, and what is over, the latest first.
-_GROUPS = {State.PROCESSING: 0, State.QUEUED: 1, State.PENDING: 1}
-_OVER = 2
-#: What may be asked for as a state: the groups in words, and each state.
-FILTERS: Mapping[str, frozenset[State]] = {
-    "open": frozenset(_GROUPS),
-    "done": frozenset({State.COMPLETED}),
+#: A look at the folders holds for so long, however many clients ask, and for so many times as long
+#: as it took.
+_LOOK_S, _LOOK_SHARE = 1.0, 10.0
+#: The groups of the list in their order, and what may be asked for.
+GROUPS: Mapping[str, frozenset[State]] = {
+    "open": frozenset({State.PROCESSING, State.QUEUED, State.PENDING}),
     "failed": frozenset({State.ERROR, State.MANUAL}),
+    "done": frozenset({State.COMPLETED}),
+    "ignored": frozenset({State.IGNORED}),
 }
 
 
@@ -61,45 +62,62 @@ class TaskList:
     """The list of all recordings. Thread-safe."""
 
     def __init__(
-        self, config: Config, files: RecordingStore, status: StatusReader, clock: Clock
+        self,
+        config: Config,
+        files: RecordingStore,
+        scheduler: Scheduler,
+        status: StatusReader,
+        clock: Clock,
     ) -> None:
         self._reporter = Reporter(config, files)
         self._files = files
+        self._scheduler = scheduler
         self._status = status
         self._clock = clock
         self._lock = threading.Lock()
         self._rows: list[Row] = []
         self._names: set[str] = set()
-        self._seen_at = -math.inf
+        self._look_at = -math.inf
 
     def page(
-        self, state: str | None = None, contains: str = "", start: int = 0, most: int = 200
+        self, group: str | None = None, contains: str = "", start: int = 0, most: int = 200
     ) -> TaskPage:
-        """Those that are being done or wait in their order, then the others, the latest first.
+        """Up to ``most`` of each group, or from ``start`` on of one.
 
-        ``state``: a key of FILTERS. ``contains``: a part of the name, in any case. Raises
-        StorageError.
+        Those that are open stand in the order of their turn, the others from the latest on.
+        ``contains``: a part of the name, in any case. Raises StorageError.
         """
-        live = {view.filename: view for view in self._status.queue()}
-        rows = self._look(live)
-        wanted = FILTERS[state] if state else frozenset(State)
+        places = {job.name: place for place, job in enumerate(self._scheduler.jobs())}
+        rows = self._look(places)
         needle = contains.casefold()
-        found = [
-            TaskRow(row, live.get(row.name))
-            for row in rows
-            if row.state in wanted and needle in row.name.casefold()
-        ]
-        found.sort(key=_place)
-        counts = Counter(str(row.state) for row in rows)
-        return TaskPage(found[start : start + most], len(found), counts)
+        found = [row for row in rows if needle in row.name.casefold()]
+        shown: list[TaskRow] = []
+        for name in [group] if group else GROUPS:
+            members = [row for row in found if row.state in GROUPS[name]]
+            members.sort(key=lambda row: _place(row, places))
+            first = start if group else 0
+            shown += [self._with_queue(row, places) for row in members[first : first + most]]
+        wanted = GROUPS[group] if group else frozenset(State)
+        total = sum(row.state in wanted for row in found)
+        return TaskPage(shown, total, Counter(str(row.state) for row in rows))
 
     def task(self, name: str) -> TaskRow:
-        """One recording. Raises TranscriberError ``file_not_found``, StorageError."""
-        for row in self._look([name] if self._is_there(name) else ()):
-            if row.name == name:
-                live = next((v for v in self._status.queue() if v.filename == name), None)
-                return TaskRow(row, live)
-        raise self._status.not_found(name)
+        """One recording, in the shared folder before the manual one.
+
+        Raises TranscriberError ``file_not_found``, StorageError.
+        """
+        found = [
+            row for row in self._look([name] if self._is_there(name) else ()) if row.name == name
+        ]
+        if not found:
+            raise self._status.not_found(name)
+        found.sort(key=lambda row: row.state is State.MANUAL)
+        return self._with_queue(found[0], {name: 0})
+
+    def _with_queue(self, row: Row, places: Container[str]) -> TaskRow:
+        job = self._scheduler.get(row.name) if row.name in places else None
+        waits = job is not None and row.state is not State.MANUAL
+        return TaskRow(row, self._status.view(job) if job and waits else None)
 
     def result(self, name: str) -> dict[str, Any]:
         """The ``.result`` of a recording. Raises TranscriberError, StorageError."""
@@ -120,8 +138,8 @@ class TaskList:
     def _look(self, names: Iterable[str]) -> list[Row]:
         """All rows. A look that missed one of these names, which are there, is repeated at once."""
         with self._lock:
-            age_s = self._clock.monotonic() - self._seen_at
-            if age_s >= _LOOK_S or not self._names.issuperset(names):
+            began = self._clock.monotonic()
+            if began >= self._look_at or not self._names.issuperset(names):
                 try:
                     self._rows = self._reporter.look().rows
                 except OSError as error:
@@ -129,7 +147,8 @@ class TaskList:
                         "share_unavailable", f"The shared folder is unavailable. ({error})"
                     ) from error
                 self._names = {row.name for row in self._rows}.union(names)
-                self._seen_at = self._clock.monotonic()
+                now = self._clock.monotonic()
+                self._look_at = now + max(_LOOK_S, _LOOK_SHARE * (now - began))
             return self._rows
 
     def _is_there(self, name: str) -> bool:
@@ -138,12 +157,10 @@ class TaskList:
         return self._files.folder.is_there(name) or self._files.manual.has(name)
 
 
-def _place(task: TaskRow) -> tuple[int, int, float, str]:
-    row, live = task.row, task.live
-    group = _GROUPS.get(row.state, _OVER)
-    ahead = live.queue_position if live and live.queue_position is not None else 10**9
-    turn = row.turn[1] if group < _OVER else -(row.when.timestamp() if row.when else 0.0)
-    return group, ahead if group < _OVER else 0, turn, row.name
+def _place(row: Row, places: Mapping[str, int]) -> tuple[int, float, str]:
+    if row.state in GROUPS["open"]:
+        return places.get(row.name, len(places)), row.turn[1], row.name
+    return 0, -(row.when.timestamp() if row.when else 0.0), row.name
 
 
 def as_json(task: TaskRow) -> dict[str, Any]:
@@ -158,7 +175,10 @@ def as_json(task: TaskRow) -> dict[str, Any]:
         "word_count": row.words,
         "speaker_count": row.speakers,
         "flagged_seconds": row.flagged_s,
-        "warnings": list(row.warnings),
+        "warnings": [
+            {language: sentence(each, language) for language in ("en", "ru")}
+            for each in row.warnings
+        ],
         "error": row.error,
         "job_id": live.job_id if live else None,
         "stage": live.stage if live else row.stage,
@@ -174,22 +194,55 @@ def as_json(task: TaskRow) -> dict[str, Any]:
 def segments(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The segments of a ``.result`` with what a page needs; what is malformed is left out.
 
-    A word is ``[text, start, end, confidence]``.
+    A word is ``[text, start, end, confidence]``; the last two may be null.
     """
-    found = result.get("transcription", {}).get("segments")
-    for segment in found if isinstance(found, list) else ():
-        if not isinstance(segment, dict) or not isinstance(segment.get("text"), str):
+    for segment in _mappings((result.get("transcription") or {}).get("segments")):
+        start, end, text = (segment.get(key) for key in ("start", "end", "text"))
+        if not (_is_number(start) and _is_number(end) and isinstance(text, str)):
             continue
-        words = segment.get("words")
+        speaker = segment.get("speaker")
         yield {
-            "start": segment.get("start"),
-            "end": segment.get("end"),
-            "text": segment["text"],
-            "speaker": segment.get("speaker"),
-            "flags": segment.get("flags") or [],
+            "start": start,
+            "end": end,
+            "text": text,
+            "speaker": speaker if isinstance(speaker, str) else None,
+            "flags": [flag for flag in _items(segment.get("flags")) if isinstance(flag, str)],
             "words": [
-                [word.get("word"), word.get("start"), word.get("end"), word.get("confidence")]
-                for word in (words if isinstance(words, list) else ())
-                if isinstance(word, dict)
+                [
+                    word["word"],
+                    word["start"],
+                    *(_number(word.get(k)) for k in ("end", "confidence")),
+                ]
+                for word in _mappings(segment.get("words"))
+                if isinstance(word.get("word"), str) and _is_number(word.get("start"))
             ],
         }
+
+
+def dropped(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Text that nobody said and that was left out: ``start``, ``end``, ``text``."""
+    for each in _mappings((result.get("metadata") or {}).get("dropped")):
+        if _is_number(each.get("start")) and isinstance(each.get("text"), str):
+            end = _number(each.get("end"))
+            yield {"start": each["start"], "end": end or each["start"], "text": each["text"]}
+
+
+def texts(found: object) -> list[str]:
+    """What of a list is text."""
+    return [each for each in _items(found) if isinstance(each, str)]
+
+
+def _mappings(found: object) -> Iterator[dict[str, Any]]:
+    return (each for each in _items(found) if isinstance(each, dict))
+
+
+def _items(found: object) -> list[Any]:
+    return found if isinstance(found, list) else []
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: Any) -> Any:
+    return value if _is_number(value) else None

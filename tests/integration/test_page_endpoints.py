@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -74,7 +77,7 @@ def test_the_list_is_filtered_and_cut(daemon: ScriptedDaemon, client: Client) ->
 
     assert names(f"contains={quote('ЁЛКА')}") == ["Ёлка.wav", "ёлка 2.wav"]
     assert len(names("limit=2")) == 2
-    assert names("limit=2") + names("limit=2&start=2") == names("")
+    assert names("state=done&limit=2") + names("state=done&limit=2&start=2") == names("")
     assert names("state=done") == names("")
     assert names("state=failed") == names("state=open") == []
     for wrong in ("limit=0", "limit=501", "start=-1", "state=gone", "what=1"):
@@ -131,14 +134,64 @@ def test_a_forged_result_is_no_error_of_ours(daemon: ScriptedDaemon, client: Cli
     name = made.talk(daemon.shared, "talk.wav")
     result = daemon.result(name)
     assert result
-    result["transcription"]["segments"] = ["x", {"text": 5}, {"text": "a", "words": ["b", {}]}]
-    result["metadata"]["speakers"] = "many"
-    import json
-
-    daemon.sidecar(name).with_name(f"{name}.result").write_text(json.dumps(result, indent=2))
+    words = ["b", {}, {"word": None, "start": 1}, {"word": "a", "start": 1, "confidence": "x"}]
+    usable = {"text": "a", "start": 1, "end": 2, "speaker": 5, "flags": {}, "words": words}
+    result["transcription"]["segments"] = ["x", {"text": 5}, {"text": "a"}, usable]
+    result["metadata"] |= {"speakers": "many", "language": "x" * 10**6, "notes": 5}
+    result["metadata"]["dropped"] = [None, {"start": 0}, {"start": 1, "text": "y"}]
+    forged = daemon.shared / f"{name}.result"
+    forged.write_text(json.dumps(result, indent=2))
     answer = client.get(f"/api/tasks/{name}")
     assert answer.status == 200
-    assert answer.json["segments"][0]["words"] == [[None, None, None, None]]
+    [segment] = answer.json["segments"]
+    assert segment["words"] == [["a", 1, None, None]]
+    assert (segment["speaker"], segment["flags"], answer.json["notes"]) == (None, [], [])
+    assert answer.json["dropped"] == [{"start": 1, "end": 1, "text": "y"}]
+    assert len(answer.body) < 10_000
+    result["transcription"] = None
+    forged.write_text(json.dumps(result, indent=2))
+    assert client.get(f"/api/tasks/{name}").status in (200, 404)
+
+
+def test_what_is_planted_leaves_the_list_whole(daemon: ScriptedDaemon, client: Client) -> None:
+    made.talk(daemon.shared, "talk.wav")
+    late = {"processing_end": "9999-12-31T23:59:59-14:00", "filename": "late.wav"}
+    (daemon.shared / "late.wav.result").write_text(json.dumps(late))
+    daemon.drop("old.mp3")
+    daemon.wait_for_result("old.mp3")
+    with contextlib.suppress(OSError, OverflowError):
+        os.utime(daemon.shared / "old.mp3", ns=(10**21, 10**21))
+    orders = daemon.shared / ".transcriber" / "orders"
+    orders.mkdir(exist_ok=True)
+    (orders / "x.tmp").write_text('{"filename": []}')
+    answer = client.get("/api/tasks")
+    assert answer.status == 200
+    assert "talk.wav" in answer.text
+
+
+def test_each_group_is_seen_however_full_another_is(daemon: ScriptedDaemon, client: Client) -> None:
+    made.talk(daemon.shared, "talk.wav")
+    client.post("/pause")
+    for number in range(5):
+        daemon.drop(f"waits {number}.mp3")
+    daemon.wait_for(lambda: client.get("/queue").json["queue_length"] == 5, "all wait", SOON_S)
+    found = client.get("/api/tasks?limit=2").json
+    assert [task["state"] for task in found["tasks"]] == ["pending", "pending", "completed"]
+    assert [task["queue_position"] for task in found["tasks"][:2]] == [0, 1]
+    assert found["total"] == 6
+
+
+def test_the_one_in_the_share_is_meant_before_the_one_that_failed(
+    daemon: ScriptedDaemon, client: Client
+) -> None:
+    daemon.drop("notmedia.mp3")
+    daemon.wait_until_in_manual("notmedia.mp3")
+    client.post("/pause")
+    daemon.drop("notmedia.mp3")
+    daemon.wait_for(lambda: client.get("/queue").json["queue_length"] == 1, "it waits", SOON_S)
+    assert client.get("/api/tasks/notmedia.mp3").json["task"]["state"] == "pending"
+    states = [task["state"] for task in client.get("/api/tasks").json["tasks"]]
+    assert states == ["pending", "manual"]
 
 
 # --- sound ----------------------------------------------------------------------------------------
@@ -154,6 +207,9 @@ def test_a_forged_result_is_no_error_of_ours(daemon: ScriptedDaemon, client: Cli
         (f"bytes={len(SOUND) - 10}-", 206, len(SOUND) - 10, len(SOUND) - 1),
         ("bytes=-5", 206, len(SOUND) - 5, len(SOUND) - 1),
         (f"bytes=5-{len(SOUND) + 1000}", 206, 5, len(SOUND) - 1),
+        (f"bytes=-{len(SOUND) + 1000}", 206, 0, len(SOUND) - 1),
+        ("bytes=0-1,4-5", 200, 0, len(SOUND) - 1),
+        ("items=0-5", 200, 0, len(SOUND) - 1),
     ],
 )
 def test_sound_comes_in_the_part_that_is_asked_for(

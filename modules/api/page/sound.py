@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +28,8 @@ TYPES = {
     "weba": "audio/webm", "webm": "video/webm",
 }  # fmt: skip
 _BLOCK = 2**17
+#: One range of bytes. Of others, several at once too, the whole file is sent (RFC 9110, 14.2).
+_RANGE = re.compile(r"bytes=(?:([0-9]{1,15})-([0-9]{1,15})?|-([0-9]{1,15}))")
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _CONTENT = dict.fromkeys(sorted(set(TYPES.values())), _BINARY)
 
@@ -67,28 +72,48 @@ def _opened(name: str, folders: Iterable[Path]) -> int:
     raise TranscriberError("file_not_found", f"The recording {name!r} is no longer there.")
 
 
+class _Whole(io.FileIO):
+    """A file that ends with an error where it is cut short while it is sent: the server would wait
+    for the rest, at full speed."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(-1 if size is None else size)
+        if not data and size:
+            raise OSError(errno.EIO, "the recording became shorter")
+        return data
+
+
 def _sent(descriptor: int, media_type: str) -> Response:
     """The server sends the file by itself, so that a player that pauses holds no thread."""
-    file = os.fdopen(descriptor, "rb", buffering=0)
+    file = _Whole(descriptor, "rb")
     facts = os.fstat(descriptor)
-    tag = f"{facts.st_size:x}-{facts.st_mtime_ns:x}"
-    headers = {"Accept-Ranges": "bytes", "Cache-Control": "no-cache"}
-    start, stop, status = 0, facts.st_size, 200
-    if request.range and not (request.if_range.etag and request.if_range.etag != tag):
-        part = request.range.range_for_length(facts.st_size)
-        if part is None:
+    tag, size = f"{facts.st_size:x}-{facts.st_mtime_ns:x}", facts.st_size
+    headers = {"Accept-Ranges": "bytes", "Cache-Control": "no-cache", "ETag": f'"{tag}"'}
+    if request.if_none_match.contains_weak(tag):
+        file.close()
+        return Response(status=304, headers=headers)
+    start, stop, status = 0, size, 200
+    asked = request.headers.get("Range", "") if _is_unchanged(tag) else ""
+    if found := _RANGE.fullmatch(asked.strip()):
+        first, last, suffix = found.groups()
+        start = int(first) if first else max(0, size - int(suffix))
+        stop = min(size, int(last) + 1) if last else size
+        if start >= stop:
             file.close()
-            return Response(status=416, headers={"Content-Range": f"bytes */{facts.st_size}"})
-        start, stop, status = part[0], part[1] or facts.st_size, 206
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{facts.st_size}"
+            return Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     file.seek(start)
     headers["Content-Length"] = str(stop - start)
-    response = Response(
+    return Response(
         wrap_file(request.environ, file, _BLOCK),
         status,
         headers,
         content_type=media_type,
         direct_passthrough=True,
     )
-    response.set_etag(tag)
-    return response
+
+
+def _is_unchanged(tag: str) -> bool:
+    """Whether a part may be sent: without ``If-Range``, or with the strong tag of this file."""
+    return request.headers.get("If-Range", f'"{tag}"') == f'"{tag}"'

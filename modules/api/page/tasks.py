@@ -15,7 +15,7 @@ from modules.api import responses
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.service.folder_view.rows import State
-from modules.service.task_list import TaskList, TaskRow, as_json, segments
+from modules.service.task_list import TaskList, TaskRow, as_json, dropped, segments, texts
 
 TAG = Tag(name="page", description="What the page at / asks for")
 #: So many recordings are listed at once at most.
@@ -25,7 +25,7 @@ PAGE_MAX = 500
 class TasksQuery(requests.Request):
     """Which recordings to list."""
 
-    state: Literal["open", "done", "failed"] | None = None
+    state: Literal["open", "failed", "done", "ignored"] | None = None
     contains: str = Field("", max_length=200)
     start: requests.Count = Field(0, ge=0, le=10**7)
     limit: requests.Count = Field(200, ge=1, le=PAGE_MAX)
@@ -42,7 +42,7 @@ class TaskAnswer(BaseModel):
     word_count: int | None
     speaker_count: int | None
     flagged_seconds: float | None = Field(description="how much of the text is doubtful")
-    warnings: list[dict[str, Any]]
+    warnings: list[dict[str, str]] = Field(description="sentences in en and ru")
     error: str | None
     job_id: str | None
     stage: str | None
@@ -90,7 +90,7 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
 
     @blueprint.get(
         "/api/tasks",
-        summary="All recordings: those being done and waiting, then the others, the latest first",
+        summary="All recordings by group: being done or waiting, failed, done, ignored",
         tags=[TAG],
         responses={200: TasksAnswer, 304: None},
     )
@@ -124,10 +124,10 @@ def _with_text(tasks: TaskList, task: TaskRow) -> dict[str, Any]:
     metadata = result.get("metadata") or {}
     return content | {
         "duration_seconds": result.get("duration_seconds") or 0.0,
-        "outputs": result.get("outputs") or [],
+        "outputs": texts(result.get("outputs")),
         "segments": list(segments(result)),
-        "dropped": metadata.get("dropped") or [],
-        "notes": metadata.get("notes") or [],
+        "dropped": list(dropped(result)),
+        "notes": texts(metadata.get("notes")),
     }
 
 
@@ -135,7 +135,7 @@ def _unless_known(content: dict[str, Any]) -> Response:
     """304 without a body where the client has it already."""
     body = json.dumps(content, sort_keys=True, default=str).encode(errors="backslashreplace")
     tag = hashlib.sha256(body).hexdigest()[:32]
-    if request.if_none_match.contains(tag):
+    if request.if_none_match.contains_weak(tag):
         response = Response(status=304)
     else:
         response = responses.as_json(content)

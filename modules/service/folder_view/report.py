@@ -179,10 +179,12 @@ def _inside(folder: Path, root: Path) -> str | None:
 
 def _ordered(shared: Path) -> dict[object, float]:
     """The names in orders that no daemon has carried out yet, and since when they lie there."""
-    names = {}
+    names: dict[object, float] = {}
     with contextlib.suppress(OSError):
         folder = folder_orders.folder(shared)
         for path in (folder / name for name in beneath.names_in(folder)):
             with contextlib.suppress(TranscriberError, OSError):
-                names[(read_state(path) or {}).get("filename")] = beneath.lstat(path).st_mtime
+                name = (read_state(path) or {}).get("filename")
+                if isinstance(name, str):
+                    names[name] = beneath.lstat(path).st_mtime
     return names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -20,6 +20,8 @@ from modules.recordings.state import job_from_json
 from modules.recordings.store import RecordingStore
 from modules.service.folder_view.sidecar_reader import read_reason, read_result, read_state
 from modules.watching.stability import FileSample
+
+_CHARS_MAX, _WARNINGS_MAX = 500, 10
 
 
 class State(StrEnum):
@@ -98,7 +100,7 @@ def working_row(name: str, sample: FileSample, files: RecordingStore) -> Row | N
         stage=job.progress.stage,
         percentage=job.progress.percentage,
         attempt=job.attempt_number,
-        error=job.error.message if job.error else None,
+        error=_short(job.error.message) if job.error else None,
         turn=_turn(job, state, sample),
         size=sample.size,
         job=job,
@@ -144,12 +146,21 @@ def _completed(name: str, content: dict[str, Any]) -> Row:
         State.COMPLETED,
         when=parse_time(content.get("processing_end")),
         duration_s=_number(content.get("duration_seconds")),
-        language=str(facts.get("language") or facts.get("language_detected") or "") or None,
+        language=_short(facts.get("language") or facts.get("language_detected")),
         words=_number(facts.get("word_count")),
         speakers=len(speakers) if isinstance(speakers := facts.get("speakers"), list) else None,
         flagged_s=_number(facts.get("flagged_seconds")),
-        warnings=tuple(warnings_of(content)),
+        warnings=_few(warnings_of(content)),
     )
+
+
+def _few(warnings: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    return tuple(each for each in warnings[:_WARNINGS_MAX] if len(repr(each)) < 4 * _CHARS_MAX)
+
+
+def _short(text: object) -> str | None:
+    """Cut: a list keeps it of every recording, and whoever writes into the share wrote it."""
+    return str(text)[:_CHARS_MAX] if text else None
 
 
 def _number(value: Any) -> Any:
@@ -170,9 +181,12 @@ def lonely_row(sidecar: str, files: RecordingStore) -> Row | None:
 
 
 def failed_row(manual: Path, name: str, sample: FileSample) -> Row:
-    reason = read_reason(manual, name) or None
+    reason = _short(read_reason(manual, name))
     return Row(name, State.MANUAL, _time_of(sample), error=reason)
 
 
-def _time_of(sample: FileSample) -> datetime:
-    return datetime.fromtimestamp(sample.mtime_ns / 1e9, UTC)
+def _time_of(sample: FileSample) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(sample.mtime_ns / 1e9, UTC)
+    except (ValueError, OverflowError, OSError):  # tools set it to anything
+        return None
