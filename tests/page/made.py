@@ -53,6 +53,7 @@ def finish(
     source: Path = SPEECH,
     dropped: Sequence[dict[str, Any]] = (),
     duration_s: float = SPEECH_S,
+    warnings: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Put a recording there with its result, as if the daemon had made it."""
     path = shared / name
@@ -78,6 +79,7 @@ def finish(
             "speakers": speakers,
             "dropped": list(dropped),
             "notes": [],
+            "warnings": list(warnings),
         },
         "processing_stats": {"total_attempts": 1},
     }

@@ -210,11 +210,11 @@ def test_the_key_is_asked_for_once(tmp_path: Path, open_page: Any) -> None:
         watched = open_page(daemon)
         watched.allowed.append("401")
         page = watched.page
-        page.get_by_role("heading", name="Which key?").wait_for()
-        page.get_by_label("Key").fill("wrong")
+        page.get_by_role("heading", name="Enter the key").wait_for()
+        page.get_by_label("Key or password").fill("wrong")
         page.get_by_role("button", name="Open").click()
         page.get_by_role("alert").get_by_text("not the key").wait_for()
-        page.get_by_label("Key").fill("Ключ-от-двери")
+        page.get_by_label("Key or password").fill("Ключ-от-двери")
         page.get_by_role("button", name="Open").click()
         choose(page, "Совещание 14 ноября")
         [cookie] = page.context.cookies()
@@ -223,8 +223,44 @@ def test_the_key_is_asked_for_once(tmp_path: Path, open_page: Any) -> None:
         page.reload()
         page.locator("article.text span").first.wait_for()
         page.get_by_role("button", name="Log out").click()
-        page.get_by_role("heading", name="Which key?").wait_for()
+        page.get_by_role("heading", name="Enter the key").wait_for()
         assert page.context.cookies() == []
+
+
+def test_a_name_and_a_password_open_it_too(tmp_path: Path, open_page: Any) -> None:
+    with ScriptedDaemon(tmp_path, {"api": {"user": "Ольга", "password": "тайна"}}) as daemon:
+        made.talk(daemon.shared)
+        watched = open_page(daemon)
+        watched.allowed.append("401")
+        page = watched.page
+        page.get_by_text("With a user name").click()
+        page.get_by_label("User name").fill("Ольга")
+        page.get_by_label("Key or password").fill("тайна")
+        page.get_by_role("button", name="Open").click()
+        choose(page, "Совещание 14 ноября")
+
+
+def test_what_must_be_known_of_a_text_is_said(daemon: ScriptedDaemon, open_page: Any) -> None:
+    warning = {"code": "damaged", "message": "Only a part of the file could be read."}
+    made.finish(daemon.shared, "talk.wav", made.TALK, warnings=[warning])
+    page = open_page(daemon).page
+    page.locator(".item").click()
+    page.get_by_text("Only a part of the file could be read.").wait_for()
+
+
+def test_the_place_is_kept_when_the_language_changes(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    made.talk(daemon.shared)
+    page = open_page(daemon).page
+    page.add_init_script(HOLD_AUDIO)
+    page.reload()
+    choose(page, "Совещание 14 ноября")
+    page.evaluate("window.heard.currentTime = 3.5")
+    until(page, "window.sought.length > 0")
+    page.get_by_role("button", name="Русский").click()
+    page.get_by_role("button", name="Копировать текст").wait_for()
+    until(page, "Math.abs(window.heard.currentTime - 3.5) < 0.1")
 
 
 def test_it_speaks_russian_to_a_russian_and_the_choice_is_kept(

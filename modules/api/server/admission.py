@@ -107,7 +107,7 @@ def _no_key(headers: Mapping[str, str]) -> Refusal:
         401, "unauthorized", "A key is needed, or it is wrong.",
         "Send it as X-API-Key, as a Bearer token, or as the password of HTTP Basic.",
     )  # fmt: skip
-    if headers.get("sec-fetch-dest", "document") != "document":
+    if headers.get("x-requested-with") or headers.get("sec-fetch-dest", "document") != "document":
         return answer  # our page asks for the key in its own words, without the browser's window
     asking = ("WWW-Authenticate", 'Basic realm="audio-transcriber"')
     return Refusal(answer.status, answer.body, (asking,))

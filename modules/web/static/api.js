@@ -12,7 +12,7 @@ const path = (name) => name.split("/").map(encodeURIComponent).join("/");
 const known = new Map(); // what was answered last, with its tag, by address
 
 async function ask(method, address, { body, headers = {} } = {}) {
-  const sent = { method, headers: { ...headers }, cache: "no-store" };
+  const sent = { method, headers: { "X-Requested-With": "page", ...headers }, cache: "no-store" };
   if (body !== undefined) {
     sent.body = JSON.stringify(body);
     sent.headers["Content-Type"] = "application/json";
@@ -27,8 +27,14 @@ async function ask(method, address, { body, headers = {} } = {}) {
   }
   if (response.status === 304 && before) return before.content;
   const isJson = (response.headers.get("Content-Type") ?? "").startsWith("application/json");
-  const content = isJson ? await response.json() : null;
+  let content = null;
+  try {
+    if (isJson) content = await response.json();
+  } catch {
+    throw new ApiError(0, null); // it broke off
+  }
   if (!response.ok) throw new ApiError(response.status, content);
+  if (method === "GET" && !content) throw new ApiError(0, null); // something else answers there
   const tag = response.headers.get("ETag");
   if (method === "GET" && tag && content) {
     if (known.size > 20) known.clear();
@@ -45,13 +51,14 @@ export const first = (name) => ask("POST", "/transcribe", { body: { filename: na
 export const retry = (name) => ask("POST", `/manual/${path(name)}/retry`);
 export const pause = () => ask("POST", "/pause");
 export const resume = () => ask("POST", "/resume");
-export const login = (key) => ask("POST", "/login", { headers: { "X-API-Key": encodeURIComponent(key) === key ? key : latin(key) } });
+export const login = (user, key) =>
+  ask("POST", "/login", { headers: user ? { Authorization: `Basic ${btoa(bytes(`${user}:${key}`))}` } : { "X-API-Key": bytes(key) } });
 export const logout = () => ask("POST", "/logout");
 export const soundOf = (name) => `/audio/${path(name)}`;
 export const textOf = (name, format) => `/result/${path(name)}?format=${format}`;
 
 /** Header values are bytes: a key in Cyrillic goes as its UTF-8. */
-const latin = (key) => String.fromCharCode(...new TextEncoder().encode(key));
+const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 
 /** Send a file; `onProgress` gets a share from 0 to 1. Resolves with the name that it got. */
 export function upload(file, onProgress) {

@@ -41,6 +41,7 @@ class App extends Component {
         localStorage.removeItem(LOGGED_IN);
         location.assign("/");
       }),
+      keep: (seconds) => (this.state.start = seconds),
       showKeys: () => this.setState({ keys: true }),
     };
   }
@@ -64,8 +65,15 @@ class App extends Component {
 
   async refresh() {
     clearTimeout(this.timer);
-    await this.refreshList();
-    if (!this.state.content || this.state.content.task.state !== "completed") await this.refreshOne();
+    try {
+      await this.refreshList();
+      if (!this.state.content || this.state.content.task.state !== "completed") await this.refreshOne();
+    } finally {
+      this.askAgain();
+    }
+  }
+
+  askAgain() {
     const busy = Date.now() < this.busyUntil || this.state.tasks.some((task) => task.state === "processing" || task.queue_position !== null);
     if (!document.hidden && !this.state.locked) this.timer = setTimeout(() => this.refresh(), busy ? BUSY_MS : QUIET_MS);
   }
@@ -130,6 +138,7 @@ class App extends Component {
 
   /** One after the other: they share one line. */
   async send(files) {
+    const before = location.hash;
     const queued = files.map((file) => ({ id: crypto.randomUUID?.() ?? `${Math.random()}`, name: file.name, file, percent: 0, failed: null }));
     this.setState({ uploads: [...this.state.uploads, ...queued] });
     for (const { id, file } of queued) {
@@ -137,7 +146,7 @@ class App extends Component {
       try {
         const name = await api.upload(file, (share) => change({ percent: Math.floor(100 * share) }));
         this.actions.dismiss(id);
-        if (queued.length === 1) location.hash = linkTo(name);
+        if (queued.length === 1 && location.hash === before) location.hash = linkTo(name);
       } catch (error) {
         change({ failed: error.status === 0 ? say("uploadCut") : error.message });
         if (error.status === 401) this.setState({ locked: true });
@@ -153,15 +162,15 @@ class App extends Component {
     if (event.target.closest?.("input, textarea, select, [contenteditable], dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/" || (event.code === "Slash" && !event.shiftKey)) {
       event.preventDefault();
-      document.getElementById("search").focus();
+      document.getElementById("search")?.focus();
     } else if (event.key === "?" || (event.code === "Slash" && event.shiftKey)) this.setState({ keys: true });
   }
 
   async login(event) {
     event.preventDefault();
-    const key = new FormData(event.target).get("key");
+    const given = new FormData(event.target);
     try {
-      await api.login(key);
+      await api.login(given.get("user"), given.get("key"));
       localStorage.setItem(LOGGED_IN, "yes");
       this.setState({ locked: false, wrong: null, loggedIn: true }, () => this.refresh());
     } catch (error) {
@@ -172,14 +181,18 @@ class App extends Component {
   async removeAsked() {
     const name = this.state.asking;
     this.setState({ asking: null });
-    await this.act(async () => { await api.remove(name); location.hash = ""; });
+    await this.act(async () => {
+      await api.remove(name);
+      if (placeOf(location.hash).current === name) location.hash = "";
+    });
   }
 
   renderMain() {
     const { current, start, content, missing, tasks, loaded, locked, wrong, contains } = this.state;
     if (locked)
       return html`<div class="state"><h1>${say("loginTitle")}</h1><p>${say("loginText")}</p><form onSubmit=${(event) => this.login(event)}>
-        <label class="hidden" for="key">${say("loginKey")}</label><input id="key" name="key" type="password" autocomplete="current-password" required autofocus />
+        <label>${say("loginKey")}<input id="key" name="key" type="password" autocomplete="current-password" required autofocus /></label>
+        <details><summary>${say("loginWithUser")}</summary><label>${say("loginUser")}<input id="user" name="user" autocomplete="username" /></label></details>
         ${wrong && html`<p class="bad-text" role="alert">${wrong}</p>`}<button class="btn primary">${say("loginGo")}</button></form></div>`;
     if (current && missing) return html`<div class="state"><a class="back btn" href="#">‹ ${say("back")}</a><h1>${say("goneTitle")}</h1><p>${say("goneText")}</p></div>`;
     if (current && content?.task.filename === current) {
@@ -197,14 +210,16 @@ class App extends Component {
     const { locked, away, said, asking, keys } = this.state;
     const opened = (dialog) => dialog && !dialog.open && dialog.showModal();
     return html`${!locked && html`<${Side} state=${this.state} actions=${this.actions} />`}
-      <main class="main">
+      ${(away || said) && html`<div class="notices">
         ${away && html`<div class="strip bad" role="alert">${say("away")}</div>`}
         ${said && html`<div class="strip" role="status">${said}<button class="btn" onClick=${() => this.setState({ said: null })}>${say("dismiss")}</button></div>`}
+      </div>`}
+      <main class="main">
         ${this.renderMain()}
       </main>
       <input type="file" multiple class="hidden" tabindex="-1" aria-hidden="true" ref=${(picker) => (this.picker = picker)} onChange=${(event) => { this.send([...event.target.files]); event.target.value = ""; }} />
-      ${asking && html`<dialog ref=${opened} aria-labelledby="ask" onClose=${() => this.setState({ asking: null })}><h2 id="ask">${say("deleteAsk", { name: titleOf(asking) })}</h2><p>${say("deleteText")}</p><div class="row"><button class="btn" autofocus onClick=${() => this.setState({ asking: null })}>${say("cancel")}</button><button class="btn danger" onClick=${() => this.removeAsked()}>${say("deleteYes")}</button></div></dialog>`}
-      ${keys && html`<dialog ref=${opened} aria-labelledby="keys" onClose=${() => this.setState({ keys: false })}><h2 id="keys">${say("keys")}</h2><table><tbody>${say("keyTable").map(([key, does]) => html`<tr><td>${key.split("  ").map((each) => html`<kbd>${each}</kbd> `)}</td><td>${does}</td></tr>`)}</tbody></table><div class="row"><button class="btn" onClick=${() => this.setState({ keys: false })}>${say("close")}</button></div></dialog>`}`;
+      ${asking && html`<dialog ref=${opened} aria-labelledby="ask" onClose=${() => this.setState({ asking: null })}><h2 id="ask">${say("deleteAsk", { name: titleOf(asking) })}</h2><p>${say("deleteText")}</p><div class="row"><button class="btn" autofocus onClick=${(event) => event.target.closest("dialog").close()}>${say("cancel")}</button><button class="btn danger" onClick=${() => this.removeAsked()}>${say("deleteYes")}</button></div></dialog>`}
+      ${keys && html`<dialog ref=${opened} aria-labelledby="keys" onClose=${() => this.setState({ keys: false })}><h2 id="keys">${say("keys")}</h2><table><tbody>${say("keyTable").map(([key, does]) => html`<tr><td>${key.split("  ").map((each) => html`<kbd>${each}</kbd> `)}</td><td>${does}</td></tr>`)}</tbody></table><div class="row"><button class="btn" onClick=${(event) => event.target.closest("dialog").close()}>${say("close")}</button></div></dialog>`}`;
   }
 }
 

@@ -36,7 +36,7 @@ function Facts({ task }) {
   if (OPEN.has(task.state)) return progressOf(task);
   if (FAILED.has(task.state)) return html`<span class="tag bad">${say("failedTag")}</span>${task.error && html`<span class="why">${task.error}</span>`}`;
   if (task.state === "ignored") return say("ignoredTag");
-  const facts = [about(task.duration_seconds ?? 0)];
+  const facts = task.duration_seconds === null ? [] : [about(task.duration_seconds)];
   if (task.speaker_count > 1) facts.push(say("voices", { n: task.speaker_count }));
   return html`${facts.join(" · ")}${task.flagged_seconds >= 1 && html` <span class="tag doubt">${say("doubtfulTag", { time: about(task.flagged_seconds) })}</span>`}`;
 }
@@ -68,7 +68,7 @@ function grouped(tasks) {
 }
 
 function Uploads({ uploads, onDismiss }) {
-  return html`<div class="uploads" role="status">${uploads.map(
+  return html`<div class="uploads">${uploads.map(
     (upload) => html`<div class="item" key=${upload.id}><div class="n">${upload.name}</div><div class="m">${
       upload.failed
         ? html`<span class="bad-text">${say("uploadFailed", { why: upload.failed })}</span> <button class="tool" onClick=${() => onDismiss(upload.id)}>${say("dismiss")}</button>`
@@ -79,6 +79,7 @@ function Uploads({ uploads, onDismiss }) {
 
 export function Side({ state, actions }) {
   const { tasks, total, paused, current, contains, uploads, over, dark, loaded, loggedIn } = state;
+  const full = state.limit >= 500;
   return html`<nav class="side" aria-label=${say("list")}>
     <div class="brand">
       <svg width="22" height="22" viewBox="0 0 22 22" aria-hidden="true"><g fill="var(--accent)"><rect x="1" y="8" width="3" height="6" rx="1.5" /><rect x="6" y="3" width="3" height="16" rx="1.5" /><rect x="11" y="6" width="3" height="10" rx="1.5" /><rect x="16" y="9" width="5" height="2" rx="1" /><rect x="16" y="12.5" width="4" height="2" rx="1" /></g></svg>
@@ -90,7 +91,7 @@ export function Side({ state, actions }) {
         ${loggedIn && html`<button class="tool" onClick=${actions.logout}>${say("logout")}</button>`}
       </span>
     </div>
-    <div class="search"><input id="search" type="search" placeholder=${say("search")} aria-label=${say("search")} value=${contains} onInput=${(event) => actions.find(event.target.value)} /></div>
+    <div class="search"><input id="search" type="search" placeholder=${say("search")} maxlength="200" aria-label=${say("search")} value=${contains} onInput=${(event) => actions.find(event.target.value)} /></div>
     <button class=${over ? "drop over" : "drop"} onClick=${actions.choose}><b>${say("choose")}</b>${say("orDrop")}</button>
     <${Uploads} uploads=${uploads} onDismiss=${actions.dismiss} />
     <div class="list">
@@ -100,10 +101,10 @@ export function Side({ state, actions }) {
       ${grouped(tasks).map(
         ([group, members]) => html`<section key=${group}>
           <h2 class="group">${group}${group === say("now") && !paused && html`<button class="tool" onClick=${actions.pause}>${say("pause")}</button>`}</h2>
-          <ul>${members.map((task) => html`<${Item} key=${task.filename} task=${task} current=${task.filename === current} />`)}</ul>
+          <ul>${members.map((task) => html`<${Item} key=${`${task.state === "manual"} ${task.filename}`} task=${task} current=${task.filename === current} />`)}</ul>
         </section>`,
       )}
-      ${total > tasks.length && html`<button class="btn" onClick=${actions.more}>${say("more")}</button>`}
+      ${total > tasks.length && (full ? html`<p class="note">${say("tooMany", { n: total - tasks.length })}</p>` : html`<button class="btn" onClick=${actions.more}>${say("more")}</button>`)}
     </div>
   </nav>`;
 }

@@ -10,6 +10,7 @@ export class Player {
     this.audio.preload = "metadata";
     this.audio.preservesPitch = true;
     this.until = null;
+    this.again = false;
     this.onTick = onTick;
     const speed = Number(localStorage.getItem(KEPT));
     this.audio.defaultPlaybackRate = this.audio.playbackRate = SPEEDS.includes(speed) ? speed : 1;
@@ -28,6 +29,7 @@ export class Player {
   /** Play from a second, or from where it is; until another, if that is given. */
   play(from = null, until = null) {
     this.until = until;
+    if (this.again) this.#reload(from ?? this.seconds);
     if (from !== null) this.audio.currentTime = Math.max(0, from);
     return this.audio.play().catch(() => {}); // the error event says why
   }
@@ -63,6 +65,15 @@ export class Player {
     requestAnimationFrame(frame);
   }
 
+  /** After the service was away. */
+  #reload(seconds) {
+    this.again = false;
+    const speed = this.speed;
+    this.audio.load();
+    this.audio.playbackRate = speed;
+    this.audio.currentTime = seconds;
+  }
+
   #stopInTime() {
     if (this.until === null || this.seconds < this.until) return;
     this.until = null;
@@ -86,7 +97,7 @@ export function kindsOf(transcript, steps) {
     for (let step = Math.max(0, from); step < Math.min(steps, Math.max(to, from + 1)); step++) kinds[step] = kind;
   };
   for (const { start, end } of transcript.segments) paint(start, end, "speech");
-  for (const { start, end } of transcript.dropped) if (typeof start === "number") paint(start, end ?? start, "dropped");
+  for (const { start, end } of transcript.dropped) paint(start, end, "dropped");
   for (const { parts } of transcript.passages)
     for (const { index, from, to } of parts) paint(transcript.secondsAt(index, from), transcript.endOf(index, to), "doubt");
   return kinds;

@@ -52,37 +52,49 @@ export class Finished extends Component {
 
   componentWillUnmount() {
     document.removeEventListener("keydown", this.keys);
-    this.resized.disconnect();
-    this.player.destroy();
-    this.view.destroy();
+    this.resized?.disconnect();
+    this.player?.destroy();
+    this.view?.destroy();
   }
 
   draw() { drawMap(this.map, this.transcript, this.state.seconds); }
 
   tick(seconds) {
+    this.props.actions.keep(seconds);
     this.view.show(seconds, this.player.playing);
     if (Math.abs(seconds - this.state.seconds) > 0.2 || !this.player.playing) this.setState({ seconds });
   }
 
+  /** What cannot be played is told from a service that is away for a moment. */
   async soundFailed() {
-    let broken = "notPlayable";
+    let status = 0;
     try {
-      await api.task(this.props.name);
-      const response = await fetch(api.soundOf(this.props.name), { headers: { Range: "bytes=0-0" } });
-      if (response.status === 404) broken = "noSound";
-    } catch { /* the list says what is wrong */ }
-    this.setState({ broken });
+      status = (await fetch(api.soundOf(this.props.name), { headers: { Range: "bytes=0-0" } })).status;
+    } catch { /* the list says that the service is away */ }
+    if (status === 404) this.setState({ broken: "noSound" });
+    else if (status === 415 || status === 200 || status === 206) this.setState({ broken: "notPlayable" });
+    else this.player.again = true;
   }
 
   playFrom(seconds) {
-    this.passage = null;
-    this.view.showPassage(null);
+    this.leavePassage();
     if (!this.state.broken) this.player.play(seconds);
   }
 
+  /** Whoever goes elsewhere is no longer at a doubtful place. */
+  move(by) {
+    this.leavePassage();
+    this.player.move(by);
+  }
+
+  leavePassage() {
+    this.passage = null;
+    this.view.showPassage(null);
+  }
+
   playPassage(step) {
-    const at = this.passage ? (step > 0 ? this.passage.end : this.passage.start) : this.state.seconds;
-    const passage = this.transcript.passageFrom(at, step) ?? (this.passage ? null : this.transcript.passages[0]);
+    const at = this.passage ? (step > 0 ? this.passage.end : this.passage.start) : this.player.seconds;
+    const passage = this.transcript.passageFrom(at, step);
     if (!passage) return;
     this.passage = passage;
     this.view.showPassage(passage);
@@ -95,7 +107,7 @@ export class Finished extends Component {
     const onControl = event.target.closest?.("button, a, canvas");
     const does = {
       Space: () => !onControl && this.player.toggle(),
-      KeyJ: () => this.player.move(-5), KeyL: () => this.player.move(5),
+      KeyJ: () => this.move(-5), KeyL: () => this.move(5),
       BracketLeft: () => this.player.faster(-1), BracketRight: () => this.player.faster(1),
       KeyD: () => this.playPassage(event.shiftKey ? -1 : 1),
       Escape: () => this.setState({ menu: null }),
@@ -108,6 +120,7 @@ export class Finished extends Component {
   seekOnMap(event) {
     const box = this.map.getBoundingClientRect();
     const seconds = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)) * this.transcript.duration;
+    this.leavePassage();
     this.player.seek(seconds);
     this.view.scrolledAt = -Infinity;
     this.view.show(seconds, true);
@@ -118,7 +131,7 @@ export class Finished extends Component {
     const by = { ArrowLeft: -5, ArrowRight: 5, PageDown: -60, PageUp: 60 }[event.key];
     if (!by) return;
     event.preventDefault();
-    this.player.move(by);
+    this.move(by);
   }
 
   async copy() {
@@ -143,14 +156,15 @@ export class Finished extends Component {
         <div class="row">
           <button class="btn primary play" disabled=${Boolean(broken)} aria-label=${say(playing ? "stop" : "play")} onClick=${() => this.player.toggle()}>${playing ? "❚❚" : "▶"}</button>
           <span class="time">${clock(seconds)} / ${clock(Math.round(content.duration_seconds))}</span><span class="space"></span>
-          <button class="btn" disabled=${Boolean(broken)} aria-label=${say("backFive")} onClick=${() => this.player.move(-5)}>−5</button>
-          <button class="btn" disabled=${Boolean(broken)} aria-label=${say("onFive")} onClick=${() => this.player.move(5)}>+5</button>
+          <button class="btn" disabled=${Boolean(broken)} aria-label=${say("backFive")} onClick=${() => this.move(-5)}>−5</button>
+          <button class="btn" disabled=${Boolean(broken)} aria-label=${say("onFive")} onClick=${() => this.move(5)}>+5</button>
           <button class="btn" disabled=${Boolean(broken)} aria-label=${`${say("speed")}: ${speedText}`} onClick=${() => this.player.faster(1)}>${speedText}</button>
         </div>
         <canvas class="map" ref=${(map) => (this.map = map ?? this.map)} role="slider" tabindex="0" aria-label=${titleOf(name)} aria-valuemin="0" aria-valuemax=${Math.round(content.duration_seconds)} aria-valuenow=${Math.round(seconds)} aria-valuetext=${clock(seconds)}
           onPointerDown=${(event) => { this.map.setPointerCapture(event.pointerId); this.seekOnMap(event); }} onPointerMove=${(event) => event.buttons && this.seekOnMap(event)} onKeyDown=${(event) => this.mapKey(event)}></canvas>
         <div class="legend"><span><i class="speech"></i>${say("speech")}</span><span><i class="silence"></i>${say("silence")}</span>${passages.length > 0 && html`<span><i class="doubt"></i>${say("check")}</span>`}${content.dropped.length > 0 && html`<span><i class="dropped"></i>${say("invented")}</span>`}</div>
       </section>
+      ${task.warnings.map((warning) => html`<div class="strip doubt">${warning[languageNow()]}</div>`)}
       ${broken && html`<div class="strip" role="status">${say(broken)}</div>`}
       ${passages.length > 0 && html`<div class="strip doubt"><span><b>${say("doubt", { n: passages.length })}</b>${say("doubtTime", { time: about(this.transcript.doubtfulSeconds) })}</span><button class="btn" onClick=${() => this.playPassage(1)}>${say("checkThem")}</button></div>`}
       ${content.segments.length === 0 && html`<div class="state"><p>${say("noText")}</p></div>`}
@@ -163,9 +177,9 @@ export function Unfinished({ name, content, actions }) {
   const { task } = content;
   const head = html`<${Head} name=${name} meta=${name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : ""} />`;
   if (task.state === "processing")
-    return html`${head}<div class="state"><h2>${say("runTitle")}</h2><${Bar} percent=${task.percentage ?? 0} label=${name} /><p role="status">${progressOf(task)}</p><p>${say("runText")}</p></div>`;
+    return html`${head}<div class="state"><h2>${say("runTitle")}</h2><${Bar} percent=${task.percentage ?? 0} label=${name} /><p class="first">${progressOf(task)}</p><p>${say("runText")}</p></div>`;
   if (task.state === "queued" || task.state === "pending")
-    return html`${head}<div class="state"><h2>${say("waitTitle")}</h2><p role="status">${progressOf(task)}</p><p>${say("waitText")}</p>${task.error && html`<p>${task.error}</p>`}<button class="btn primary" onClick=${() => actions.first(name)}>${say("first")}</button></div>`;
+    return html`${head}<div class="state"><h2>${say("waitTitle")}</h2><p class="first">${progressOf(task)}</p><p>${say("waitText")}</p>${task.error && html`<p>${task.error}</p>`}<button class="btn primary" onClick=${() => actions.first(name)}>${say("first")}</button></div>`;
   if (task.state === "ignored") return html`${head}<div class="state"><h2>${say("ignoredTitle")}</h2><p>${say("ignoredText", { kind: task.error ?? "?" })}</p></div>`;
   return html`${head}<div class="state"><h2>${say("failTitle")}</h2><p>${task.error}</p>${task.state === "manual" && html`<button class="btn primary" onClick=${() => actions.retry(name)}>${say("retry")}</button>`}${content.explanation && html`<details><summary>${say("failMore")}</summary><p>${content.explanation}</p></details>`}</div>`;
 }

@@ -9,7 +9,7 @@ const PARAGRAPH_CHARS = 600;
 /** Segments with the place of each word in their text. Words are found when they are needed. */
 export class Transcript {
   constructor(content) {
-    this.segments = content.segments.filter((segment) => typeof segment.start === "number" && typeof segment.end === "number");
+    this.segments = content.segments;
     this.dropped = content.dropped ?? [];
     this.duration = content.duration_seconds;
     this.placed = new Map();
@@ -24,7 +24,7 @@ export class Transcript {
       const found = [];
       for (const [word, start, end, confidence] of words) {
         const from = text.indexOf(word, at);
-        if (from < 0 || typeof start !== "number") continue;
+        if (from < 0) continue;
         at = from + word.length;
         found.push({ from, to: at, start, end: end ?? start, confidence });
       }
@@ -92,7 +92,7 @@ export class Transcript {
 
   /** The passage after (step 1) or before (step -1) a second; null if there is none. */
   passageFrom(seconds, step) {
-    if (step > 0) return this.passages.find((each) => each.start - LEAD_S > seconds + 0.05) ?? null;
+    if (step > 0) return this.passages.find((each) => each.end > seconds) ?? null;
     return this.passages.findLast((each) => each.end < seconds) ?? null;
   }
 
@@ -111,7 +111,7 @@ export class Transcript {
       open.segments.push(index);
       chars += segment.text.length;
     });
-    for (const dropped of this.dropped) if (typeof dropped.start === "number") found.push({ start: dropped.start, dropped: dropped.text });
+    for (const dropped of this.dropped) if (dropped.text) found.push({ start: dropped.start, dropped: dropped.text });
     return found.sort((a, b) => a.start - b.start);
   }
 
@@ -174,7 +174,10 @@ export class TranscriptView {
   }
 
   #mark(name, parts) {
-    globalThis.CSS?.highlights?.set(name, new Highlight(...parts.map((part) => this.#range(part))));
+    if (!globalThis.CSS?.highlights) return;
+    const highlight = new Highlight();
+    for (const part of parts) highlight.add(this.#range(part));
+    CSS.highlights.set(name, highlight);
   }
 
   #clicked(event, onWord) {

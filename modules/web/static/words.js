@@ -4,13 +4,13 @@ const EN = {
   title: "Transcripts", list: "Recordings", search: "Find a recording by its name  /", language: "Русский",
   languageCode: "RU", themeDark: "Dark colours", themeLight: "Light colours",
   choose: "Choose files", orDrop: " or drop them here; folders too",
-  now: "Now", today: "Today", yesterday: "Yesterday", failedGroup: "Not transcribed", ignoredGroup: "No recordings",
+  now: "Now", today: "Today", yesterday: "Yesterday", failedGroup: "Not transcribed", ignoredGroup: "Not recordings",
   pause: "Pause", resume: "Go on", pausedNote: "The queue is paused: nothing more is started.",
   loading: "the model is being loaded", next: "next",
   ahead: { one: "{n} recording goes first", other: "{n} recordings go first" },
   left: "{time} left", ready: "done in {time}", goesOn: "waits, goes on at {at}", waits: "waits",
   voices: { one: "{n} voice", other: "{n} voices" }, doubtfulTag: "{time} to check", failedTag: "failed",
-  ignoredTag: "no recording", noRecordings: "No recording has such a name.", more: "Show more",
+  ignoredTag: "not a recording", noRecordings: "No recording has such a name.", more: "Show more", tooMany: { one: "{n} more; find it by its name", other: "{n} more; find them by name" },
   loadingList: "Reading the folder…",
   emptyTitle: "Drop a recording here, and its text will appear",
   emptyText: "Or copy audio and video into the shared folder: they are found by themselves. Nothing leaves this machine.",
@@ -19,11 +19,11 @@ const EN = {
   deleteAsk: "Delete “{name}” with its text?", deleteText: "The recording itself is deleted too. This cannot be undone.",
   deleteYes: "Delete", cancel: "Cancel", first: "Do this one first", keys: "Keys",
   original: "The recording", readyAt: "done {day} at {time}", back: "All recordings",
-  play: "Play", stop: "Pause", backFive: "Back 5 s", onFive: "On 5 s", speed: "Speed",
-  notPlayable: "Browsers do not play this kind of file. The text is complete; listen with a player on the computer.",
+  play: "Play", stop: "Pause", backFive: "Back 5 s", onFive: "Forward 5 s", speed: "Speed",
+  notPlayable: "Browsers do not play this kind of file. Listen to it with a player on the computer.",
   noSound: "The recording is not there any more, so it cannot be played.",
   speech: "speech", silence: "silence", check: "to check", invented: "not said, left out",
-  doubt: { one: "{n} place to check", other: "{n} places to check" }, doubtTime: " — about {time} to listen",
+  doubt: { one: "{n} place to check", other: "{n} places to check" }, doubtTime: " — about {time} of listening",
   checkThem: "Check ›",
   droppedLine: "“{text}” — nobody said this; it was left out.",
   noText: "No speech was found in this recording.",
@@ -31,16 +31,16 @@ const EN = {
   runTitle: "Being transcribed", runText: "The text appears here as soon as it is done.",
   waitTitle: "Waits for its turn", waitText: "It starts by itself. You can have it done first.",
   failTitle: "This recording could not be transcribed", failMore: "What was tried", retry: "Try again", retried: "It will be tried again.",
-  ignoredTitle: "This file is no recording", ignoredText: "Its name looks like one, but inside is: {kind}. It was left where it is.",
+  ignoredTitle: "This file is not a recording", ignoredText: "Its name looks like one, but inside is: {kind}. It was left where it is.",
   goneTitle: "There is no such recording", goneText: "It was deleted, renamed or moved.",
   away: "The service does not answer. This page tries again by itself.",
   problem: "That did not work: {why}",
-  loginTitle: "Which key?", loginText: "This service asks for a key. Whoever set it up knows it.",
-  loginKey: "Key", loginGo: "Open", loginWrong: "That is not the key.", loginMany: "Too many wrong keys came from this address. Try again later.", logout: "Log out",
+  loginTitle: "Enter the key", loginText: "This service asks for a key. Whoever set it up knows it.",
+  loginKey: "Key or password", loginWithUser: "With a user name", loginUser: "User name", loginGo: "Open", loginWrong: "That is not the key.", loginMany: "Too many wrong keys came from this address. Try again later.", logout: "Log out",
   uploading: "{percent} % uploaded", uploadFailed: "was not uploaded: {why}", dismiss: "Dismiss",
   uploadCut: "the connection broke off",
-  keyTable: [["Space", "play, pause"], ["J  L", "5 seconds back, on"], ["[  ]", "slower, faster"], ["D  Shift+D", "next, previous place to check"], ["/", "find a recording"], ["?", "these keys"]],
-  close: "Close", s: "{n} s", min: "{n} min", hMin: "{h} h {m} min",
+  keyTable: [["Space", "play, pause"], ["J  L", "5 seconds back, forward"], ["[  ]", "slower, faster"], ["D  Shift+D", "next, previous place to check"], ["/", "find a recording"], ["?", "these keys"]],
+  close: "Close", s: "{n} s", min: "{n} min", h: "{n} h", hMin: "{h} h {m} min",
 };
 
 const RU = {
@@ -53,7 +53,7 @@ const RU = {
   ahead: { one: "впереди {n} запись", few: "впереди {n} записи", many: "впереди {n} записей", other: "впереди {n} записи" },
   left: "ещё {time}", ready: "готова через {time}", goesOn: "ждёт, продолжит с {at}", waits: "ждёт",
   voices: { one: "{n} голос", few: "{n} голоса", many: "{n} голосов", other: "{n} голоса" }, doubtfulTag: "проверить {time}", failedTag: "не получилось",
-  ignoredTag: "не запись", noRecordings: "Записей с таким именем нет.", more: "Показать ещё",
+  ignoredTag: "не запись", noRecordings: "Записей с таким именем нет.", more: "Показать ещё", tooMany: { one: "Ещё {n}; найдите её по имени", few: "Ещё {n}; найдите их по имени", many: "Ещё {n}; найдите их по имени", other: "Ещё {n}; найдите их по имени" },
   loadingList: "Читаю папку…",
   emptyTitle: "Перетащите запись сюда — и появится её текст",
   emptyText: "Или скопируйте аудио и видео в общую папку: программа найдёт их сама. С этого компьютера ничего не уходит.",
@@ -63,10 +63,10 @@ const RU = {
   deleteYes: "Удалить", cancel: "Отмена", first: "Расшифровать первой", keys: "Клавиши",
   original: "Сама запись", readyAt: "готово {day} в {time}", back: "Все записи",
   play: "Слушать", stop: "Пауза", backFive: "Назад на 5 с", onFive: "Вперёд на 5 с", speed: "Скорость",
-  notPlayable: "Такие файлы браузеры не воспроизводят. Текст готов полностью; послушать запись можно в проигрывателе на компьютере.",
+  notPlayable: "Такие файлы браузеры не воспроизводят. Послушать запись можно в проигрывателе на компьютере.",
   noSound: "Записи на месте уже нет, поэтому послушать её нельзя.",
   speech: "речь", silence: "тишина", check: "проверить", invented: "не сказано, убрано",
-  doubt: { one: "{n} место проверить", few: "{n} места проверить", many: "{n} мест проверить", other: "{n} места проверить" }, doubtTime: " — слушать около {time}",
+  doubt: { one: "Нужно проверить {n} место", few: "Нужно проверить {n} места", many: "Нужно проверить {n} мест", other: "Нужно проверить {n} места" }, doubtTime: " — около {time} прослушивания",
   checkThem: "Проверить ›",
   droppedLine: "«{text}» — этого никто не говорил, строка убрана.",
   noText: "Речи в этой записи не нашлось.",
@@ -78,12 +78,12 @@ const RU = {
   goneTitle: "Такой записи нет", goneText: "Её удалили, переименовали или переместили.",
   away: "Служба не отвечает. Страница сама попробует ещё раз.",
   problem: "Не получилось: {why}",
-  loginTitle: "Какой ключ?", loginText: "Служба просит ключ. Его знает тот, кто её настроил.",
-  loginKey: "Ключ", loginGo: "Открыть", loginWrong: "Ключ не подошёл.", loginMany: "С этого адреса пришло слишком много неверных ключей. Попробуйте позже.", logout: "Выйти",
+  loginTitle: "Введите ключ", loginText: "Служба просит ключ. Его знает тот, кто её настроил.",
+  loginKey: "Ключ или пароль", loginWithUser: "С именем пользователя", loginUser: "Имя пользователя", loginGo: "Открыть", loginWrong: "Ключ не подошёл.", loginMany: "С этого адреса пришло слишком много неверных ключей. Попробуйте позже.", logout: "Выйти",
   uploading: "загружено {percent} %", uploadFailed: "не загрузилась: {why}", dismiss: "Убрать",
   uploadCut: "связь прервалась",
   keyTable: [["Пробел", "слушать, пауза"], ["J  L", "на 5 секунд назад, вперёд"], ["[  ]", "медленнее, быстрее"], ["D  Shift+D", "к следующему, предыдущему сомнительному месту"], ["/", "найти запись"], ["?", "эти клавиши"]],
-  close: "Закрыть", s: "{n} с", min: "{n} мин", hMin: "{h} ч {m} мин",
+  close: "Закрыть", s: "{n} с", min: "{n} мин", h: "{n} ч", hMin: "{h} ч {m} мин",
 };
 
 const ALL = { en: EN, ru: RU };
@@ -116,10 +116,12 @@ export function say(key, values = {}) {
 
 /** About how long: "40 s", "3 min", "1 h 20 min". */
 export function about(seconds) {
-  if (seconds < 60) return say("s", { n: Math.max(1, Math.round(seconds)) });
+  const whole = Math.max(1, Math.round(seconds));
+  if (whole < 60) return say("s", { n: whole });
   const minutes = Math.round(seconds / 60);
   if (minutes < 60) return say("min", { n: minutes });
-  return say("hMin", { h: Math.floor(minutes / 60), m: minutes % 60 });
+  const [h, m] = [Math.floor(minutes / 60), minutes % 60];
+  return m ? say("hMin", { h, m }) : say("h", { n: h });
 }
 
 /** As on a player: 3:07, 1:02:03. */
