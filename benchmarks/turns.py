@@ -1,7 +1,7 @@
 """Two checkouts of this program in turns, in one run: is a change faster, and what does it take?
 
     git worktree add ../before HEAD~3
-    python -m benchmarks.turns --before ../before [--lengths 10,600] [--turns 10]
+    python -m benchmarks.turns --before ../before [--lengths 10,600] [--turns 10] [--diarize]
 
 A warm daemon of each stays; the recording goes to one, then to the other, and in the next turn the
 other way round. A ratio is that of one turn, so that a busy moment of the machine meets both. The
@@ -75,15 +75,17 @@ def main() -> None:
     parser.add_argument("--before", type=Path, required=True, help="the other checkout")
     parser.add_argument("--lengths", default="10,600", help="seconds of read prose, by commas")
     parser.add_argument("--turns", type=int, default=10)
+    parser.add_argument("--diarize", action="store_true", help="tell speakers apart, too")
     options = parser.parse_args()
     end_in_order()
     require_everything()
     print(computing())
     rows: list[tuple[str, ...]] = [HEADINGS]
+    config = {"whisperx": {"diarize": options.diarize}}
     projects = {"before": options.before.resolve(), "after": PROJECT}
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as open_:
         daemons = {
-            who: open_.enter_context(DaemonProcess(Path(scratch) / who, project=project))
+            who: open_.enter_context(DaemonProcess(Path(scratch) / who, config, project=project))
             for who, project in projects.items()
         }
         for daemon in daemons.values():
