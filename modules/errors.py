@@ -76,3 +76,8 @@ def shortened(text: str, most: int) -> str:
         return text
     half = (most - 5) // 2
     return f"{text[:half]} ... {text[-half:]}"
+
+
+def noted(message: str) -> str:
+    """Mark a message that is translated where it is shown, not where it is defined."""
+    return message

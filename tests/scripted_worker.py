@@ -65,6 +65,8 @@ CHUNK_BYTES = 100
 NOT_MEDIA = b"\0this is no recording"
 INDEX = b"[index]"
 SLOW_S = 0.2
+#: After so long without a command, the file that was to come next is closed.
+IDLE_S = 2.0
 _SYLLABLES = "ба ве ги до жу зе ка ло мы ню па ры со ту фэ ха".split()
 
 
@@ -344,8 +346,10 @@ def main() -> None:
     )
     loaded: ModelSpec | None = None
     while True:
-        order = line.inbox.next()
-        assert order
+        order = line.inbox.next(IDLE_S)
+        if order is None:
+            line.inbox.forget_next()
+            continue
         spec = order.model if isinstance(order, Load) else order.command.model
         if spec != loaded:
             loaded = spec if _load(spec, line) else None

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from modules.cli.daemon_status import daemon_runs
 from modules.clock import Clock
-from modules.config.messages import noted
 from modules.config.schema import Config
-from modules.errors import LockHeldError, StorageError, TranscriberError
+from modules.errors import LockHeldError, StorageError, TranscriberError, noted
 from modules.recordings.lock import Ownership
 from modules.service import folder_orders, folder_requests
 

@@ -8,8 +8,8 @@ from gettext import gettext as _
 
 from modules.cli.session import local_time
 from modules.clock import Clock, parse_time
-from modules.config.messages import noted
 from modules.config.schema import Config
+from modules.errors import noted
 from modules.recordings.lock import holder, is_elsewhere_and_alive, read_note
 
 #: By the role in the owner's note.

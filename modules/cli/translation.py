@@ -10,7 +10,7 @@ import gettext
 from collections.abc import Mapping
 
 from modules import PACKAGE_FOLDER
-from modules.config.messages import noted
+from modules.errors import noted
 
 DOMAIN = "transcriber"
 #: ``LANGUAGE/LC_MESSAGES/transcriber.po``, and what ``make messages`` compiles from it.

@@ -114,8 +114,3 @@ def sentence(
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters{got}"
     return f"{_KINDS.get(kind, error['msg'])}{got}"
-
-
-def noted(message: str) -> str:
-    """Mark a message that is translated where it is shown, not where it is defined."""
-    return message

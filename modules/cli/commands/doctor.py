@@ -18,7 +18,7 @@ from modules.cli.doctor import check_program
 from modules.cli.doctor.findings import Finding, Level, ok, problem
 from modules.cli.printable import printable
 from modules.cli.shells import message_as_called
-from modules.config.messages import noted
+from modules.errors import noted
 
 if TYPE_CHECKING:
     from modules.config.schema import Config

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modules import PROJECT_ROOT
 from modules.cli.doctor.findings import Finding, ok, problem, warning
-from modules.config.messages import noted
+from modules.errors import noted
 
 _LOCK = PROJECT_ROOT / "requirements.lock"
 _PYTHON = ((3, 11), (3, 13))

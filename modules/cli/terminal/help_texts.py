@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modules.config.messages import noted
+from modules.errors import noted
 
 EXIT_CODES = noted("""\
 exit codes:

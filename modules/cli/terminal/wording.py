@@ -8,7 +8,7 @@ from gettext import gettext as _
 from gettext import ngettext
 
 from modules.cli.daemon_status import Owner
-from modules.config.messages import noted
+from modules.errors import noted
 from modules.outputs.notes import sentence
 from modules.service.folder_view.report import Report
 from modules.service.folder_view.rows import Row, State

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.clock import parse_time
-from modules.config.messages import noted
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.jobs.job import Job, Priority
 from modules.jobs.source import FileIdentity
 from modules.outputs.notes import warnings_of
