@@ -72,8 +72,8 @@ class Decoding:
     Broken packets are left out and counted; where the container keeps time, the hole becomes
     silence, so that what follows stays where it was. ``samples``: samples given out so far.
     ``lines``: how many lines of samples there are: 2 for stereo, whose channels are not mixed yet.
-    ``broken_off``: whether reading failed before the end. ``heard_until``: where in the container
-    the last packet began, in bytes; -1 if that is not known.
+    ``broken_off``: whether reading failed before the end, in an ``earlier`` part of the same
+    recording, too, whose samples and damages are counted on.
     """
 
     def __init__(
@@ -84,15 +84,16 @@ class Decoding:
         limits: Limits,
         duration_s: float | None,
         lines: int | None = None,
+        earlier: Decoding | None = None,
     ) -> None:
-        self.samples = 0
-        self.packets = 0
-        self.corrupt = 0
+        self.samples: int = earlier.samples if earlier else 0
+        self.packets: int = earlier.packets if earlier else 0
+        self.corrupt: int = earlier.corrupt if earlier else 0
+        self.broken_off: bool = earlier.broken_off if earlier else False
+        self._before = self.samples
         self.finished = False
         self._torn_end = False
         self.lines = lines or lines_of(stream.codec_context.channels)
-        self.broken_off = False
-        self.heard_until = -1
         self._source = source
         self._container = container
         self._stream = stream
@@ -120,7 +121,7 @@ class Decoding:
             if frame is not None:
                 yield from self._counted(self._in_time(frame, following))
         yield from self._counted(self._mixer.flush())
-        if not self.samples:
+        if self.samples == self._before:
             raise no_sound_decoded(f"{self.corrupt} of {self.packets} packets are damaged")
         self.finished = True
 
@@ -160,8 +161,6 @@ class Decoding:
                     if packet.size and self._is_ours(packet):  # PyAV ends with an empty one
                         failures = 0
                         self._source.fruitful()
-                        if packet.pos is not None:
-                            self.heard_until = max(self.heard_until, packet.pos)
                         yield packet
                 return
             except IndexError:

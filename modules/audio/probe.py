@@ -94,9 +94,9 @@ def _try_out(decoding: Decoding, facts: Facts, source: Source) -> None:
         raise errors.no_sound_decoded(details)
 
 
-def opened(source: Source, base: int = 0) -> InputContainer:
-    """The container, from this byte of the file on. Raises MediaError if it is none."""
-    source.begin(base)
+def opened(source: Source, base: int = 0, end: int | None = None) -> InputContainer:
+    """The container between these bytes of the file. Raises MediaError if it is none."""
+    source.begin(base, end)
     options = {
         "format_whitelist": _CONTAINERS,
         "protocol_whitelist": "none",  # the name of no protocol: whatever a file asks for, no

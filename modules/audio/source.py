@@ -57,11 +57,11 @@ class Source:
         self.gave_up = False
         self._piece = self._barren = 0
         self._seam = b""
-        #: Where the file begins for FFmpeg: a later part of one that was chained.
+        #: Where the file begins and ends for FFmpeg: a part of one that was chained.
         self._base = 0
         self._patches: tuple[tuple[int, bytes], ...] = ()
         self._fd = fd
-        self.size = os.fstat(fd).st_size
+        self.size = self._end = os.fstat(fd).st_size
 
     def __enter__(self) -> Source:
         return self
@@ -84,12 +84,13 @@ class Source:
         """How much of the file lies behind the place that was read last, 0 to 1."""
         return min(1.0, self._position / self.size) if self.size else 1.0
 
-    def begin(self, base: int = 0) -> None:
+    def begin(self, base: int = 0, end: int | None = None) -> None:
         """Back to the first byte, with a fresh allowance for what comes before the sound.
 
-        ``base``: the byte of the file that is to be the first.
+        ``base``: the byte of the file that is to be the first. ``end``: the one behind the last.
         """
         self._position = self._base = base
+        self._end = self.size if end is None else end
         self.header_budget = HEADER_BYTES_MAX
         self.single_track = self.gave_up = False
         self._seam = b""
@@ -118,7 +119,9 @@ class Source:
         if self._piece > PIECE_BYTES_MAX:
             self._refuse("The file claims that one piece of it has", PIECE_BYTES_MAX)
         try:
-            data = os.pread(self._fd, count, self._position)
+            data = os.pread(
+                self._fd, max(0, min(count, self._end - self._position)), self._position
+            )
         except OSError as error:
             self.failure = error
             raise
@@ -130,7 +133,7 @@ class Source:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         start = {
-            os.SEEK_SET: self._base, os.SEEK_CUR: self._position, os.SEEK_END: self.size,
+            os.SEEK_SET: self._base, os.SEEK_CUR: self._position, os.SEEK_END: self._end,
         }[whence]  # fmt: skip
         if start + offset < self._base:
             raise ValueError(f"cannot seek to {start + offset}")

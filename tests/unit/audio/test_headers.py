@@ -16,6 +16,7 @@ from modules.audio.headers import is_chained, is_cut_off, next_link, repair_wav
 from modules.audio.recording import open_recording
 from modules.audio.resampler import SAMPLE_RATE
 from modules.audio.source import Source
+from modules.errors import MediaError
 from tests.unit.audio.test_recording import encode, joined, pcm, pitch, tone, wav, written
 
 RATE = SAMPLE_RATE
@@ -203,7 +204,16 @@ def test_all_parts_of_a_chained_recording_are_heard(tmp_path: Path) -> None:
         assert pitch(samples[start : start + RATE]) == pytest.approx(hertz, abs=2)
 
 
-@pytest.mark.parametrize("codecs", [("libopus", "flac"), ("flac", "libopus"), ("libopus",) * 3])
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        ("libopus", "flac"),
+        ("flac", "libopus"),
+        ("libopus",) * 3,
+        ("flac", "libopus", "flac"),
+        ("libopus", "flac", "libopus", "flac", "libopus"),
+    ],
+)
 def test_parts_of_other_codecs_are_heard_where_they_are(
     tmp_path: Path, codecs: Sequence[str]
 ) -> None:
@@ -224,6 +234,49 @@ def test_parts_of_other_codecs_are_heard_where_they_are(
         start = round((2 * number + 0.2) * RATE)
         found = pitch(samples[start : start + RATE])
         assert found == pytest.approx(440 * (number + 1), abs=2)
+
+
+def _part(codec: str, serial: int, seconds: float = 2.0) -> bytes:
+    buffer = io.BytesIO()
+    encode(buffer, [(tone(seconds, 48_000, 1), 0.0)], codec, 48_000, container="ogg")
+    return _renumbered(buffer.getvalue(), serial)
+
+
+def _damaged(data: bytes) -> bytes:
+    """Its headers are whole, its sound is not; checksums fit, so that no page is left out."""
+    found, offset, number = b"", 0, 0
+    while offset < len(data):
+        count = data[offset + 26]
+        begin = offset + 27 + count
+        end = begin + sum(data[offset + 27 : begin])
+        page = bytearray(data[offset:end])
+        if number > 2:
+            for place in range(27 + count + 8, len(page), 11):
+                page[place] ^= 0x55
+        page[22:26] = bytes(4)
+        page[22:26] = struct.pack("<I", _checksum(page))
+        found, offset, number = found + page, end, number + 1
+    return found
+
+
+def test_the_limit_holds_for_all_parts_together(tmp_path: Path) -> None:
+    path = written(tmp_path, _part("flac", 1) + _part("libopus", 2))
+    with (
+        open_recording(path, Limits(max_duration_s=3.0)) as recording,
+        pytest.raises(MediaError) as refused,
+    ):
+        joined(recording)
+    assert refused.value.code == "too_long"
+
+
+def test_what_is_damaged_in_one_part_is_said_at_the_end(tmp_path: Path) -> None:
+    for data in (
+        _damaged(_part("flac", 1, 6.0)) + _part("libopus", 2),
+        _part("libopus", 1) + _damaged(_part("flac", 2, 6.0)),
+    ):
+        with open_recording(written(tmp_path, data), Limits()) as recording:
+            assert len(joined(recording)) / RATE >= 2
+            assert recording.partial is not None
 
 
 def test_a_part_that_is_no_sound_is_passed_over(tmp_path: Path) -> None:
