@@ -42,7 +42,7 @@ def computing() -> str:
     """What figures depend on: the processor, and what computes the encoder of base on it."""
     from modules.engines.whisperx.encoder import chosen
 
-    return f"{processor()}; encoder: {chosen('auto', narrow=True) or 'ctranslate2'}"
+    return f"{processor()}; encoder: {chosen('auto') or 'ctranslate2'}"
 
 
 def require_bytecode(packages: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ from playwright.sync_api import sync_playwright
 from benchmarks.measure import end_in_order, table
 from modules.machine.processor import processor
 from tests.page import made
-from tests.page.conftest import address_of, program
+from tests.page.browsing import address_of, program
 from tests.scripted_daemon import ScriptedDaemon
 
 ROUNDS = 5

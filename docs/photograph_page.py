@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from docs.make_picture import LECTURE, drop_recordings, write_long
 from tests.daemon_process import PROJECT, DaemonProcess
-from tests.page.conftest import address_of, program
+from tests.page.browsing import address_of, program
 
 PICTURE = PROJECT / "docs" / "pictures" / "page.png"
 OPENED = "Announcements.wav"

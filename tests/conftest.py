@@ -12,6 +12,8 @@ import psutil
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ("tests.page.browsing",)
+
 # No deadline: these machines are shared. In CI the same cases each time, so that what is red there
 # is red here; everywhere else new ones, which is where they find something.
 settings.register_profile("here", deadline=None)

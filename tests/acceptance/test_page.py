@@ -9,7 +9,6 @@ import pytest
 
 from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import DaemonProcess
-from tests.page.conftest import browser, open_page  # noqa: F401 - fixtures
 from tests.page.test_page import HOLD_AUDIO, NEAR_S, click_word, until
 
 pytestmark = pytest.mark.acceptance
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.acceptance
 
 def test_a_recording_is_dropped_read_and_heard(
     tmp_path: Path,
-    open_page: Any,  # noqa: F811
+    open_page: Any,
 ) -> None:
     with DaemonProcess(tmp_path) as daemon:
         daemon.wait_until_warm()
@@ -32,6 +31,6 @@ def test_a_recording_is_dropped_read_and_heard(
         said = [w for s in result["transcription"]["segments"] for w in s["words"]]
         word = next(w for w in said if w["word"] == "операторы")
         click_word(page, "операторы")
-        until(page, "!window.heard.paused && window.sought.length > 0")
+        until(page, "window.played && window.sought.length")
         assert abs(page.evaluate("window.sought[0]") - word["start"]) < NEAR_S
         until(page, "CSS.highlights.get('playing').size === 1")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.page import made
-from tests.page.conftest import NARROW, WIDE
+from tests.page.browsing import NARROW, WIDE
 from tests.scripted_daemon import ScriptedDaemon
 
 LOCALES = {"en": "en-GB", "ru": "ru-RU"}

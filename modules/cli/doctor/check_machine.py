@@ -81,12 +81,10 @@ def check_gpu(config: Config) -> Iterator[Finding]:
 def check_encoder(config: Config) -> Iterator[Finding]:
     """What computes the encoder on this processor, and how exact that is."""
     whisperx, subject = config.whisperx, _("encoder")
-    if whisperx.device == "cuda":
-        return
     try:
         source = locate(whisperx.model_size, config.models_directory, whisperx.allow_download)
-        if source.folder is None:
-            return  # not put together yet, or not here
+        if source.folder is None or needed_mb(source, whisperx) is None:
+            return  # not put together yet, or for a graphics card
     except ModelError:
         return  # the model has a line of its own
     command = [sys.executable, "-m", f"{PACKAGE}.engines.whisperx.precision"]

@@ -23,6 +23,8 @@ from modules.engines.whisperx.tensors import Array
 BFLOAT16, FLOAT32 = "bfloat16", "float32"
 
 _EPSILON = 1e-5
+#: A tenth of a second.
+_FIRST_FRAMES = 10
 #: oneDNN can be held to an older instruction set. Below these it would imitate bfloat16, which
 #: takes 60 times as long.
 _HELD = "ONEDNN_MAX_CPU_ISA"
@@ -33,15 +35,14 @@ class EncoderError(RuntimeError):
     """The encoder cannot be built of this model, or on this machine."""
 
 
-def chosen(wanted: str, narrow: bool) -> str | None:
+def chosen(wanted: str) -> str | None:
     """The precision for ``whisperx.encoder``; None for CTranslate2's encoder.
 
-    Without bfloat16 OpenVINO is not faster on every processor, and in a model wider than base it
-    doubles the memory for little time (docs/decisions/0028).
+    Without bfloat16 OpenVINO is not faster on every processor (docs/decisions/0028).
     """
-    if wanted == "auto":
-        return BFLOAT16 if narrow and has_bfloat16() else None
-    return None if wanted == "ctranslate2" else wanted
+    if wanted != "auto":
+        return wanted
+    return BFLOAT16 if has_bfloat16() else None
 
 
 def has_bfloat16() -> bool:
@@ -65,11 +66,15 @@ class Encoder:
             "INFERENCE_PRECISION_HINT": ov.Type.bf16 if precision == BFLOAT16 else ov.Type.f32,
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
+            "ENABLE_CPU_PINNING": False,  # other programs may want the same cores
         }
         try:
             weights = tensors.read(folder / "model.bin", "encoder/")
             compiled = ov.Core().compile_model(graph(weights), "CPU", settings)
             self._request = compiled.create_infer_request()
+            # Kernels are made in the first run: what fails there should fail now.
+            bands = weights["conv1/weight"].shape[1]
+            self._request.infer({0: np.zeros((1, bands, _FIRST_FRAMES), np.float32)})
         except (tensors.UnknownFormatError, KeyError, RuntimeError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
             raise EncoderError(what.splitlines()[-1]) from error

@@ -162,18 +162,17 @@ class Model:
 
     def _own_encoder(self) -> Encoder | None:
         """None, with a note, where it cannot be had; without one where it is not wanted."""
+        wanted = self.spec.encoder
+        if wanted == CTRANSLATE2 or (wanted == "auto" and not self.is_narrow):
+            return None  # in a wide model it would double the memory for little time
         try:
             from modules.engines.whisperx import encoder
-        except ImportError as error:
-            wanted = self.spec.encoder
-            self.note = None if wanted == CTRANSLATE2 else f"{_NO_ENCODER} ({error})"
-            return None
-        precision = encoder.chosen(self.spec.encoder, self.is_narrow)
-        if precision is None:
-            return None
-        try:
+
+            precision = encoder.chosen(wanted)
+            if precision is None:
+                return None
             return encoder.Encoder(Path(self.spec.path), precision, self._cpu_threads)
-        except (encoder.EncoderError, OSError, MemoryError) as error:
+        except (ImportError, RuntimeError, OSError, MemoryError) as error:
             self.note = f"{_NO_ENCODER} ({error})"
             return None
 

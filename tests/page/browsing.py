@@ -1,4 +1,7 @@
-"""A real browser on the page of a real daemon; whatever it complains of fails the test."""
+"""A real browser on the page of a real daemon; whatever it complains of fails the test.
+
+The fixtures are known to all tests, by ``tests/conftest.py``.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scripted_daemon import SOON_S, ScriptedDaemon
+from tests.scripted_daemon import SOON_S
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = (1280, 820), (375, 700)
@@ -41,12 +43,6 @@ def browser() -> Iterator[Any]:
         )
         yield chromium
         chromium.close()
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[ScriptedDaemon]:
-    with ScriptedDaemon(tmp_path) as started:
-        yield started
 
 
 def address_of(daemon: Any) -> str:
