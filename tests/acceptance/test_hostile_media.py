@@ -58,6 +58,7 @@ REASONS = {
 #: Where programs keep what they are made of; nothing in there says anything about anybody.
 SYSTEM = ("/usr", "/lib", "/lib64", "/proc/self", "/proc/stat", "/proc/meminfo", "/proc/cpuinfo")
 SYSTEM += ("/sys", "/dev/null", "/dev/urandom", "/etc/localtime", "/etc/ld.so.cache")
+SYSTEM += ("/proc/sys/vm/nr_hugepages",)  # OpenVINO's allocator asks once
 
 
 @dataclass
