@@ -14,6 +14,8 @@ from modules.errors import MediaError
 
 #: After so many parts that are no sound, one behind the other, nothing more is looked for.
 _SILENT_LINKS_MAX = 1000
+#: Its first byte, and the one behind its last; None at the end of the file.
+_Part = tuple[int, int | None]
 
 
 class TrackReader:
@@ -32,6 +34,7 @@ class TrackReader:
         self._sound_s = track.sound_s if track else None
         self._decoding: Decoding | None = None
         self._is_first = True
+        self._is_chained = is_chained(source)
 
     @property
     def samples(self) -> int:
@@ -47,10 +50,9 @@ class TrackReader:
 
     def sound(self, lines: int) -> Iterator[Samples]:
         """See ``Decoding.sound``; of ``lines`` lines, whatever the file has further on."""
-        base: int | None = 0
-        while base is not None:
-            end = self._end_of(base)
-            with opened(self._source, base, end) as container:
+        part: _Part | None = (0, self._end_of(0))
+        while part is not None:
+            with opened(self._source, *part) as container:
                 stream = sound_track(container, self._source, self._number)
                 self._decoding = Decoding(
                     self._source, container, stream, self._limits, self._facts.duration_s, lines,
@@ -62,7 +64,7 @@ class TrackReader:
                     if self._is_first or error.code != "no_sound_decoded":
                         raise
                     self._decoding.broken_off = True  # the parts before it are heard
-            base = self._next(base, end)
+            part = self._next(part)
 
     def _end_of(self, base: int) -> int | None:
         """Where the part of a chained file ends that begins there; None at the end of the file.
@@ -70,26 +72,28 @@ class TrackReader:
         Each part is read by itself: at a codec that differs from the one before, FFmpeg leaves out
         what follows, up to a part of the same codec, and says nothing.
         """
-        return next_link(self._source, base) if is_chained(self._source) else None
+        return next_link(self._source, base) if self._is_chained else None
 
-    def _next(self, base: int, end: int | None) -> int | None:
-        """Where the next part of a chained file begins that has sound."""
+    def _next(self, part: _Part) -> _Part | None:
+        """The next part of a chained file that has sound."""
         assert self._decoding is not None
+        base, start = part
         is_ogg = self._facts.format_name.startswith("ogg")
-        if end is None and is_ogg and self._decoding.broken_off and self._is_first:
-            end = next_link(self._source, base)
+        if start is None and is_ogg and self._decoding.broken_off and self._is_first:
+            start = next_link(self._source, base)
         for _ in range(_SILENT_LINKS_MAX):
-            if end is None:
+            if start is None:
                 return None
-            if self._is_sound(end):
+            following = (start, self._end_of(start))
+            if self._is_sound(following):
                 self._is_first = False
-                return end
-            end = next_link(self._source, end)
+                return following
+            start = next_link(self._source, start)
         return None
 
-    def _is_sound(self, base: int) -> bool:
+    def _is_sound(self, part: _Part) -> bool:
         try:
-            with opened(self._source, base, self._end_of(base)) as container:
+            with opened(self._source, *part) as container:
                 sound_track(container, self._source, self._number)
         except MediaError:
             return False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any, Literal
 
 from flask import Response, request
@@ -133,12 +131,8 @@ def _with_text(tasks: TaskList, task: TaskRow) -> dict[str, Any]:
 
 def _unless_known(content: dict[str, Any]) -> Response:
     """304 without a body where the client has it already."""
-    body = json.dumps(content, sort_keys=True, default=str).encode(errors="backslashreplace")
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    if request.if_none_match.contains_weak(tag):
-        response = Response(status=304)
-    else:
-        response = responses.as_json(content)
-    response.set_etag(tag)
+    response = responses.as_json(content)
+    response.add_etag()
     response.headers["Cache-Control"] = "no-cache"
+    response.make_conditional(request)
     return response

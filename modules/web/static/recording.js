@@ -4,10 +4,9 @@ import { Component, html } from "/static/vendor/htm-3.1.1/standalone.module.js";
 import * as api from "/static/api.js";
 import { Bar, progressOf, titleOf } from "/static/list.js";
 import { drawMap, Player } from "/static/player.js";
-import { Transcript, TranscriptView } from "/static/transcript.js";
+import { LEAD_S, Transcript, TranscriptView } from "/static/transcript.js";
 import { about, clock, dayOf, languageName, languageNow, say, timeOf } from "/static/words.js";
 
-const LEAD_S = 1;
 const FORMATS = ["txt", "docx", "srt", "vtt", "tsv", "json"];
 
 /** Labels of ours become "Voice 2"; names stay. */

@@ -3,7 +3,8 @@
 
 const UNSURE = 0.5;
 const PASSAGE_GAP_S = 3;
-const LEAD_S = 1;
+/** Seconds that are played before and behind a doubtful place. */
+export const LEAD_S = 1;
 const PARAGRAPH_CHARS = 600;
 
 /** Segments with the place of each word in their text. Words are found when they are needed. */
