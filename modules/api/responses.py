@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from modules.outputs.formats import OUTPUT_FORMATS, render
 from modules.outputs.notes import text_note
 from modules.recordings.sidecars import stem_of
 from modules.service.answers import Accepted, JobError, Text, View
-from modules.transcript.transcript import segments_from
+from modules.transcript.model import Segment
 
 #: Error codes to HTTP statuses; what is not here is 500, or 503 where the folder is at fault.
 STATUSES = {
@@ -31,6 +31,8 @@ STATUSES = {
     "no_text_yet": 404,
     "not_a_recording": 404,
     "ambiguous_name": 409,
+    "edit_conflict": 409,
+    "edits_unreadable": 409,
     "in_manual": 409,
     "job_id_taken": 409,
     "name_taken": 409,
@@ -86,11 +88,13 @@ def accepted(answer: Accepted) -> Response:
     return response
 
 
-def text(found: Text, form: str | None, config: Config) -> Response:
-    """The whole ``.result``, or the transcript in one of the formats, to be saved as a file."""
-    if form is None:
-        return as_json(found.result)
-    segments = segments_from(found.result)
+def result(found: Text) -> Response:
+    """The whole ``.result``."""
+    return as_json(found.result)
+
+
+def text(found: Text, form: str, segments: Iterable[Segment], config: Config) -> Response:
+    """The segments of a transcript in one of the formats, to be saved as a file."""
     duration_s = float(found.result.get("duration_seconds") or float("inf"))
     title = stem_of(found.name).rpartition("/")[2]
     note = text_note(found.result)

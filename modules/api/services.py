@@ -9,6 +9,7 @@ from typing import Any
 from modules.config.schema import Config
 from modules.jobs.events import Events
 from modules.recordings.uploads import Uploads
+from modules.service.editing import Editing
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.service import TranscriptionService
@@ -23,6 +24,7 @@ class Services:
     config: Config
     service: TranscriptionService
     tasks: TaskList
+    editing: Editing
     events: Events
     waiting: Waiting
     metrics: Metrics

@@ -75,6 +75,7 @@ class Daemon:
                 self._first_run.drop_sample(self._config.shared_directory)
             try:
                 self._clients.webhooks.start()
+                self._clients.text_writer.start()
                 server.start()
                 core.runner.start()
                 core.watcher.start()
@@ -93,6 +94,7 @@ class Daemon:
                 core.runner.stop()
                 server.stop()
                 self._clients.webhooks.stop()
+                self._clients.text_writer.stop()
                 self._clients.index.close()
 
     @contextlib.contextmanager

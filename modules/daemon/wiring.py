@@ -26,6 +26,7 @@ from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
+from modules.service.editing import Editing
 from modules.service.folder_responder import FolderResponder
 from modules.service.job_events import JobEvents
 from modules.service.metrics import Metrics
@@ -35,6 +36,7 @@ from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
 from modules.service.task_list import TaskList
+from modules.service.text_writer import TextWriter
 from modules.service.waiting import Waiting
 from modules.watching.watcher import Watcher
 
@@ -71,6 +73,8 @@ class Clients:
     job_events: JobEvents
     service: TranscriptionService
     tasks: TaskList
+    editing: Editing
+    text_writer: TextWriter
     responder: FolderResponder
 
 
@@ -122,7 +126,8 @@ def build_core(
         excluded=(config.manual_directory,),
     )
     runner = Runner(
-        config, scheduler, executor, store, Publisher(store.folder, store.results), writer, clock,
+        config, scheduler, executor, store,
+        Publisher(store.folder, store.results, store.edits), writer, clock,
         look_again=watcher.forget,
     )  # fmt: skip
     health = Health(config.shared_directory, scheduler, executor, runner, watcher)
@@ -158,11 +163,17 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         core.scheduler, core.store, requests, checks, status, submission, index, clock
     )
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
+    text_writer: TextWriter
+    editing = Editing(
+        core.store, clock, config.output.txt_timestamps, on_change=lambda n: text_writer.note(n)
+    )
+    text_writer = TextWriter(state / "edited", editing.write_texts, clock)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
     return Clients(
-        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks, responder
-    )
+        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks,
+        editing, text_writer, responder,
+    )  # fmt: skip
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
@@ -172,6 +183,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         config,
         clients.service,
         clients.tasks,
+        clients.editing,
         core.events,
         clients.waiting,
         clients.metrics,

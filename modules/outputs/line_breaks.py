@@ -10,12 +10,13 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from modules.transcript.model import Segment, Word
+from modules.transcript.model import Segment
 from modules.transcript.sentences import INITIALS, ends_sentence
 from modules.transcript.slicing import spaceless, word_offsets
+from modules.transcript.timed_words import shared_out, word_spans
 
 #: The usual limit of broadcasters for a line of subtitles; a wide character counts as two.
 LINE_CHARS = 42
@@ -153,7 +154,7 @@ def _one_word(before: Unit, after: Unit) -> bool:
 def _of_segment(segment: Segment) -> Iterator[Unit]:
     for piece in _pieces(segment):
         atoms = list(_atoms(segment.text, piece))
-        shares = _shared(piece.start, piece.end, [len(text) for _, text in atoms])
+        shares = shared_out(piece.start, piece.end, [len(text) for _, text in atoms])
         for (at, text), (start, end) in zip(atoms, shares, strict=True):
             # Between two segments in Chinese or Japanese there is no space.
             space = segment.text[at - 1].isspace() if at else not spaceless(text[0])
@@ -179,31 +180,7 @@ def _pieces(segment: Segment) -> list[_Piece]:
     bounds = [0, *begins[1:], len(segment.text)]
     return [
         _Piece(bounds[i], bounds[i + 1], start, end, word.speaker or segment.speaker)
-        for i, (word, (start, end)) in enumerate(zip(segment.words, _times(segment), strict=True))
+        for i, (word, (start, end)) in enumerate(
+            zip(segment.words, word_spans(segment), strict=True)
+        )
     ]
-
-
-def _times(segment: Segment) -> list[tuple[float, float]]:
-    """The times of each word; words without times share the time between their neighbours."""
-    times: list[tuple[float, float]] = []
-    for timed, group in itertools.groupby(segment.words, _is_timed):
-        run = list(group)
-        if timed:
-            times += [(word.start or 0.0, word.end or 0.0) for word in run]
-            continue
-        low = times[-1][1] if times else segment.start
-        later = segment.words[len(times) + len(run) :]
-        high = (later[0].start if later else None) or segment.end
-        times += _shared(low, max(low, high), [len(word.word) for word in run])
-    return times
-
-
-def _is_timed(word: Word) -> bool:
-    return word.start is not None and word.end is not None
-
-
-def _shared(low: float, high: float, lengths: Sequence[int]) -> list[tuple[float, float]]:
-    """Divide the time in proportion to the lengths."""
-    bounds = [0, *itertools.accumulate(lengths)]
-    each = (high - low) / max(1, bounds[-1])
-    return [(low + each * a, low + each * b) for a, b in itertools.pairwise(bounds)]

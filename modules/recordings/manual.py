@@ -57,6 +57,7 @@ def move(
     belongings |= {
         here.checkpoint: there.checkpoint,
         here.result: there.result,
+        here.edits: there.edits,
         here.settings: there.settings,
     }
     for belonging, wanted in belongings.items():

@@ -82,10 +82,10 @@ class ManualFolder:
     def bring_back(self, name: str, requested: Job | None = None) -> None:
         """Move a recording back into the share, without what was made from it.
 
-        Its settings come along; where the share has some for it already, those hold. ``requested``:
-        the new job, saved before the recording is there, so that no crash parts the two. A repeat
-        resumes where the last one was interrupted. Raises TranscriberError if it is not here or
-        the name is taken, StorageError.
+        Its settings and corrections come along; where the share has some already, those hold.
+        ``requested``: the new job, saved before the recording is there, so that no crash parts the
+        two. A repeat resumes where the last one was interrupted. Raises TranscriberError if it is
+        not here or the name is taken, StorageError.
         """
         if not self.has(name):
             raise TranscriberError("file_not_found", f"There is no file {name!r} in manual/.")
@@ -131,7 +131,7 @@ def delete_under(root: Path, name: str, planned: Sequence[str]) -> list[str]:
     """
     outputs = outputs_in(root, name)
     paths = RecordingPaths(name)
-    service = (paths.result, paths.checkpoint, paths.error_text, paths.state)
+    service = (paths.result, paths.edits, paths.checkpoint, paths.error_text, paths.state)
     own = settings_files.own_files(root, name)
     names = dict.fromkeys([name, *outputs, *planned, *own, *service])
     return [each for each in names if remove(root / each)]

@@ -21,19 +21,24 @@ from modules.storage.transfer import (
 
 
 def bring_back(manual: Path, shared: Path, name: str) -> bool:
-    """Move a recording back, its settings first, so that it never begins without them.
+    """Move a recording back, what people wrote about it first, so that it never begins without.
 
-    False, with nothing done, if its name is taken there. Settings that are there already stay.
+    That are its settings and the corrections of its text; those that are there already stay.
+    False, with nothing done, if its name is taken there.
     """
-    own = RecordingPaths(name).settings
+    paths = RecordingPaths(name)
     with storage_errors(shared / name):
         beneath.make_folders((shared / name).parent)
-        lent = is_regular(manual / own) and not is_taken(shared / own)
-    if lent:
+        written = [
+            own
+            for own in (paths.settings, paths.edits)
+            if is_regular(manual / own) and not is_taken(shared / own)
+        ]
+    for own in written:
         transfer(manual / own, shared / own)
     if _bring_recording(manual, shared, name):
         return True
-    if lent:
+    for own in written:
         transfer(shared / own, manual / own)
     return False
 

@@ -15,6 +15,8 @@ IN_PROGRESS = ".in_progress"
 RESULT = ".result"
 CHECKPOINT = ".checkpoint"
 ERROR_TEXT = ".error.txt"
+#: What people corrected in the text.
+EDITS = ".edit.json"
 #: The settings of one recording.
 SETTINGS = ".settings.yaml"
 
@@ -23,6 +25,7 @@ SETTINGS = ".settings.yaml"
 #: that is: a result must stay readable when the configuration changes.
 RESULT_BYTES_MAX = max(64, 4 * DURATION_HOURS_MAX) * 2**20
 STATE_BYTES_MAX = 4 * 2**20
+EDITS_BYTES_MAX = 32 * 2**20
 ERROR_TEXT_BYTES_MAX = 2**20
 
 
@@ -47,6 +50,10 @@ class RecordingPaths:
     @property
     def error_text(self) -> str:
         return sidecar_name(self.name, ERROR_TEXT)
+
+    @property
+    def edits(self) -> str:
+        return sidecar_name(self.name, EDITS)
 
     @property
     def settings(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modules.recordings import spellings
+from modules.recordings.edits import Edits
 from modules.recordings.ignored import IgnoredFiles
 from modules.recordings.manual_folder import ManualFolder, delete_under
 from modules.recordings.recovery import Recovery
@@ -28,6 +29,7 @@ class RecordingStore:
         self.folder = SharedFolder(shared)
         self.states = StateStore(self.folder)
         self.results = Results(self.folder)
+        self.edits = Edits(self.folder)
         self.manual = ManualFolder(manual_directory, self.folder, self.states, self.results)
         self.settings = RecordingSettings(self.folder, manual_directory)
         self.ignored = IgnoredFiles(self.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from modules.logger import get_logger
 from modules.outputs.formats import render
 from modules.outputs.notes import sentence, text_note, warnings_of
 from modules.outputs.segments_json import with_segments
+from modules.recordings.edits import Edits, sha256_of, written_hashes
 from modules.recordings.results import Results
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RESULT_BYTES_MAX, RecordingPaths, stem_of
@@ -31,15 +33,17 @@ _WORD_BYTES, _SEGMENT_BYTES, _CHAR_BYTES = 400, 800, 12
 class Publisher:
     """Writes what becomes of a transcript. Raises StorageError while the share cannot be used."""
 
-    def __init__(self, folder: SharedFolder, results: Results) -> None:
+    def __init__(self, folder: SharedFolder, results: Results, edits: Edits) -> None:
         self._folder = folder
         self._results = results
+        self._edits = edits
 
     def publish(
         self, job: Job, segments: Iterable[Segment], result: dict[str, Any], timestamps: bool
     ) -> None:
         """Write the texts and then the ``.result``, each whole; ``segments`` go into all of them.
 
+        The texts have the corrections of an earlier transcript where they fit this one, too.
         ``result["outputs"]`` were planned and saved with the job before, so that a crash between
         two of them leaves nothing that the next run takes for another program's. A text that cannot
         be made is left out, and the result says so: the transcript is worth more. Raises
@@ -49,11 +53,12 @@ class Publisher:
         _check_size(segments, result)
         title, duration_s = stem_of(job.name).rpartition("/")[2], result["duration_seconds"]
         note = text_note(result)
-        ours = self._results.outputs(job.name)
+        ours, hashes = self._ours(job.name), result.setdefault("outputs_sha256", {})
+        shown = self._corrected(job.name, segments, result)
         for output in list(result["outputs"]):
             form = output.rpartition(".")[2]
             try:
-                content = render(form, segments, timestamps, duration_s, title, note)
+                content = render(form, shown, timestamps, duration_s, title, note)
             except Exception as error:
                 log.exception("%s could not be made", output)
                 result["outputs"].remove(output)
@@ -63,10 +68,28 @@ class Publisher:
                 name = self._name_for(job.name, output, content, ours)
                 result["outputs"][result["outputs"].index(output)] = name
                 write_whole(self._folder.at(name), content)
+                hashes[name] = hashlib.sha256(content).hexdigest()
         whole = with_segments(result, segments)
         write_own(self._folder.at(RecordingPaths(job.name).result), whole)
         for each in warnings_of(result):
             log.warning("%s: check the text: %s", job.name, sentence(each, "en"))
+
+    def _ours(self, name: str) -> list[str]:
+        """The texts of the last result that nobody has changed since they were written."""
+        known = written_hashes(self._results.read(name) or {}, self._edits, name)
+        return [
+            output
+            for output in self._results.outputs(name)
+            if output not in known or sha256_of(self._folder.at(output)) in (None, *known[output])
+        ]
+
+    def _corrected(
+        self, name: str, segments: Iterable[Segment], result: dict[str, Any]
+    ) -> Iterable[Segment]:
+        """Only what has corrections is held in memory as a whole."""
+        if not self._edits.are_there(name):
+            return segments
+        return self._edits.segments(name, list(segments), result)
 
     def _name_for(self, name: str, planned: str, content: bytes, ours: Sequence[str]) -> str:
         """The planned name, or another if it was taken since it was planned.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,58 +191,10 @@ def as_json(task: TaskRow) -> dict[str, Any]:
     }
 
 
-def segments(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The segments of a ``.result`` with what a page needs; what is malformed is left out.
-
-    A word is ``[text, start, end, confidence]``; the last two may be null.
-    """
-    for segment in _mappings((result.get("transcription") or {}).get("segments")):
-        start, end, text = (segment.get(key) for key in ("start", "end", "text"))
-        if not (_is_number(start) and _is_number(end) and isinstance(text, str)):
-            continue
-        speaker = segment.get("speaker")
-        yield {
-            "start": start,
-            "end": end,
-            "text": text,
-            "speaker": speaker if isinstance(speaker, str) else None,
-            "flags": [flag for flag in _items(segment.get("flags")) if isinstance(flag, str)],
-            "words": [
-                [
-                    word["word"],
-                    word["start"],
-                    *(_number(word.get(k)) for k in ("end", "confidence")),
-                ]
-                for word in _mappings(segment.get("words"))
-                if isinstance(word.get("word"), str) and _is_number(word.get("start"))
-            ],
-        }
-
-
-def dropped(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Text that nobody said and that was left out: ``start``, ``end``, ``text``."""
-    for each in _mappings((result.get("metadata") or {}).get("dropped")):
-        if _is_number(each.get("start")) and isinstance(each.get("text"), str):
-            end = _number(each.get("end"))
-            yield {"start": each["start"], "end": end or each["start"], "text": each["text"]}
-
-
 def texts(found: object) -> list[str]:
     """What of a list is text."""
     return [each for each in _items(found) if isinstance(each, str)]
 
 
-def _mappings(found: object) -> Iterator[dict[str, Any]]:
-    return (each for each in _items(found) if isinstance(each, dict))
-
-
 def _items(found: object) -> list[Any]:
     return found if isinstance(found, list) else []
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(value: Any) -> Any:
-    return value if _is_number(value) else None

@@ -18,13 +18,17 @@ PARTIAL = "partial: "
 
 
 class Word(Frozen):
-    """One word; times in seconds from the start of the recording, absent where none is known."""
+    """One word; times in seconds from the start of the recording, absent where none is known.
+
+    ``checked``: a person listened, and ``confirmed`` the word or wrote it (``edited``).
+    """
 
     word: str
     start: float | None = None
     end: float | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
     speaker: str | None = None
+    checked: Literal["confirmed", "edited"] | None = None
 
 
 class Segment(Frozen):

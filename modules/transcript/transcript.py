@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modules.transcript.model import Chunk, Segment, Turn
+from modules.transcript.model import Chunk, Dropped, Segment, Turn
 from modules.transcript.sentences import PAUSE_S, best_cut, ends_sentence, is_too_long
 from modules.transcript.slicing import concatenate, slice_words, word_offsets
 from modules.transcript.speakers import with_speakers
@@ -84,6 +84,19 @@ def segments_from(result: Mapping[str, Any]) -> list[Segment]:
             segment = Segment.model_validate(raw)
             if _is_possible(segment):
                 found.append(segment)
+    return found
+
+
+def dropped_from(result: Mapping[str, Any]) -> list[Dropped]:
+    """The text that a ``.result`` says was left out; what is invalid is left out."""
+    metadata = result.get("metadata")
+    listed = metadata.get("dropped") if isinstance(metadata, dict) else None
+    found = []
+    for raw in listed if isinstance(listed, list) else ():
+        with contextlib.suppress(ValidationError):
+            dropped = Dropped.model_validate(raw)
+            if all(abs(time) <= LONGEST_S for time in (dropped.start, dropped.end)):
+                found.append(dropped)
     return found
 
 

@@ -94,7 +94,7 @@ TALK = [
     segment("Пожалуйста, оставайтесь на линии.", 2.8, speaker="SPEAKER_01"),
     segment("Ваш *вызов будет принят.", 4.8, speaker="SPEAKER_00"),
 ]
-DROPPED = [{"start": 4.4, "end": 4.7, "text": "Продолжение следует...", "flags": ["known_line"]}]
+DROPPED = [{"start": 4.4, "end": 4.7, "text": "Продолжение следует...", "flags": ["filler"]}]
 
 
 def talk(shared: Path, name: str = "Совещание 14 ноября.wav") -> str:

@@ -85,7 +85,7 @@ def _transcribe_upload(services: Services) -> Response:
 def _answer(found: Accepted | Text, services: Services) -> Response:
     if isinstance(found, Accepted):
         return responses.accepted(found)
-    return responses.text(found, None, services.config)
+    return responses.result(found)
 
 
 def _add_delete(blueprint: APIBlueprint, services: Services) -> None:
@@ -155,7 +155,11 @@ def _add_result(blueprint: APIBlueprint, services: Services) -> None:
         found = services.service.result(path.key)
         if isinstance(found, Accepted):
             return responses.accepted(found)
-        return responses.text(found, query.format, services.config)
+        if query.format is None:
+            return responses.result(found)
+        whole = services.editing.corrected(found.name, found.result)
+        segments = whole.segments if query.original else whole.text.segments
+        return responses.text(found, query.format, segments, services.config)
 
 
 def _schema_of(form: OutputFormat) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_openapi3.blueprint import APIBlueprint
 
+from modules.api.page.edits import add_edits
 from modules.api.page.login import add_login
 from modules.api.page.sound import add_sound
 from modules.api.page.tasks import add_tasks
@@ -12,9 +13,10 @@ from modules.api.services import Services
 
 
 def page(services: Services) -> APIBlueprint:
-    """Reads and words; what is done goes through the other blueprints."""
+    """Reads, words and corrections; what else is done goes through the other blueprints."""
     blueprint = APIBlueprint("page", __name__, abp_responses=answers.COMMON)
     add_tasks(blueprint, services)
+    add_edits(blueprint, services)
     add_sound(blueprint, services)
     add_login(blueprint, services)
     return blueprint

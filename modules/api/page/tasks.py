@@ -12,8 +12,12 @@ from pydantic import BaseModel, Field, RootModel
 from modules.api import responses
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
+from modules.service.editing import Editing
 from modules.service.folder_view.rows import State
-from modules.service.task_list import TaskList, TaskRow, as_json, dropped, segments, texts
+from modules.service.task_list import TaskList, TaskRow, as_json, texts
+from modules.transcript.model import Segment, Word
+from modules.transcript.operations import Operation, effective
+from modules.transcript.timed_words import timed_words
 
 TAG = Tag(name="page", description="What the page at / asks for")
 #: So many recordings are listed at once at most.
@@ -60,16 +64,23 @@ class TasksAnswer(BaseModel):
 
 
 class TextAnswer(BaseModel):
-    """A finished recording and its text."""
+    """A finished recording and its text, with the corrections that people made."""
 
     task: TaskAnswer
     duration_seconds: float
     outputs: list[str]
+    version: str = Field(description="of the text; for PATCH /edits")
     segments: list[dict[str, Any]] = Field(
-        description="start, end, text, speaker, flags, and words: [text, start, end, confidence]"
+        description="id, start, end, text, speaker, flags, and words: [text, start, end, "
+        "confidence, what a person did: confirmed, edited or null]"
     )
     dropped: list[dict[str, Any]] = Field(description="text that nobody said, left out")
     notes: list[str]
+    corrections: int = Field(description="how many there are")
+    not_applied: list[dict[str, Any]] = Field(
+        description="corrections of an earlier transcript that do not fit this one"
+    )
+    unreadable: bool = Field(description="the file with the corrections cannot be read")
 
 
 class NoTextAnswer(BaseModel):
@@ -84,7 +95,7 @@ class TaskWithText(RootModel[TextAnswer | NoTextAnswer]):
 
 
 def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
-    tasks = services.tasks
+    tasks, editing = services.tasks, services.editing
 
     @blueprint.get(
         "/api/tasks",
@@ -94,7 +105,7 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
     )
     def listed(query: TasksQuery) -> Response:
         page = tasks.page(query.state, query.contains, query.start, query.limit)
-        return _unless_known(
+        return unless_known(
             {
                 "tasks": [as_json(task) for task in page.tasks],
                 "total": page.total,
@@ -110,26 +121,57 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: TaskWithText, 304: None, 404: answers.ErrorAnswer},
     )
     def task(path: requests.NamePath) -> Response:
-        return _unless_known(_with_text(tasks, tasks.task(path.filename)))
+        return unless_known(_with_text(tasks, editing, tasks.task(path.filename)))
 
 
-def _with_text(tasks: TaskList, task: TaskRow) -> dict[str, Any]:
+def _with_text(tasks: TaskList, editing: Editing, task: TaskRow) -> dict[str, Any]:
     name = task.row.name
     content: dict[str, Any] = {"task": as_json(task)}
     if task.row.state is not State.COMPLETED:
         return content | {"explanation": tasks.explanation(name) if task.in_manual else None}
     result = tasks.result(name)
     metadata = result.get("metadata") or {}
+    found = editing.corrected(name, result)
     return content | {
         "duration_seconds": result.get("duration_seconds") or 0.0,
         "outputs": texts(result.get("outputs")),
-        "segments": list(segments(result)),
-        "dropped": list(dropped(result)),
+        "version": found.log.version,
+        "segments": [segment_as_json(key, segment) for key, segment in found.text],
+        "dropped": [
+            {"id": number, "start": each.start, "end": each.end, "text": each.text}
+            for number, each in found.text.dropped
+        ],
         "notes": texts(metadata.get("notes")),
+        "corrections": len(effective(found.log.ops)),
+        "not_applied": [operation_as_json(each) for each in found.log.not_applied],
+        "unreadable": found.unreadable,
     }
 
 
-def _unless_known(content: dict[str, Any]) -> Response:
+def segment_as_json(key: str, segment: Segment) -> dict[str, Any]:
+    """A segment as the page has it; the numbers of its words are those of operations."""
+    return {
+        "id": key,
+        "start": segment.start,
+        "end": segment.end,
+        "text": segment.text,
+        "speaker": segment.speaker,
+        "flags": list(segment.flags),
+        "words": [_word_as_json(word) for word in timed_words(segment)],
+    }
+
+
+def _word_as_json(word: Word) -> list[Any]:
+    facts = [word.word, word.start, word.end, word.confidence]
+    return [*facts, word.checked] if word.checked else facts
+
+
+def operation_as_json(operation: Operation) -> dict[str, Any]:
+    """As it is stored."""
+    return operation.model_dump(mode="json", exclude_none=True)
+
+
+def unless_known(content: dict[str, Any]) -> Response:
     """304 without a body where the client has it already."""
     response = responses.as_json(content)
     response.add_etag()

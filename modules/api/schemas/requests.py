@@ -200,6 +200,7 @@ class NamePath(BaseModel):
 
 class ResultQuery(Request):
     format: Format | None = None
+    original: Flag = Field(default=False, description="without the corrections that people made")
 
 
 class DeleteQuery(Request):

@@ -1,0 +1,96 @@
+"""Corrections of a text: what was done, and further operations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask import Response, request
+from flask_openapi3.blueprint import APIBlueprint
+from pydantic import BaseModel, Field
+
+from modules.api import forms, responses
+from modules.api.page.tasks import TAG, operation_as_json, segment_as_json, unless_known
+from modules.api.schemas import answers, requests
+from modules.api.services import Services
+from modules.transcript.operations import Operation
+
+#: In one request.
+_MOST = 500
+
+
+class EditsRequest(requests.Request):
+    """Operations on a text, in their order."""
+
+    version: Annotated[str, Field(min_length=1, max_length=40)] = Field(
+        description="of the text that they were made for"
+    )
+    ops: Annotated[list[Operation], Field(min_length=1, max_length=_MOST)]
+
+
+class EditsAnswer(BaseModel):
+    """All operations on a text, and those of an earlier transcript that do not fit this one."""
+
+    filename: str
+    version: str
+    ops: list[dict[str, Any]]
+    not_applied: list[dict[str, Any]]
+
+
+class ChangeAnswer(BaseModel):
+    """What is different now from the version that the request names."""
+
+    version: str
+    segments: dict[str, dict[str, Any] | None] = Field(
+        description="changed ones by id; null where nothing is left of one"
+    )
+    reload: bool = Field(description="more than these is different: read the text again")
+
+
+def add_edits(blueprint: APIBlueprint, services: Services) -> None:
+    @blueprint.get(
+        "/edits/<path:filename>",
+        summary="The corrections of a text",
+        tags=[TAG],
+        responses={200: EditsAnswer, 304: None, 404: answers.ErrorAnswer},
+    )
+    def edits(path: requests.NamePath) -> Response:
+        found = services.editing.corrections(path.filename)
+        return unless_known(
+            {
+                "filename": path.filename,
+                "version": found.log.version,
+                "ops": [operation_as_json(each) for each in found.log.ops],
+                "not_applied": [operation_as_json(each) for each in found.log.not_applied],
+            }
+        )
+
+    @blueprint.patch(
+        "/edits/<path:filename>",
+        summary="Correct a text; what was answered with 200 is on the disk",
+        tags=[TAG],
+        responses={
+            200: ChangeAnswer,
+            404: answers.ErrorAnswer,
+            409: answers.ErrorAnswer,
+            422: answers.ErrorAnswer,
+        },
+        openapi_extensions={
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": EditsRequest.model_json_schema()}},
+            }
+        },
+    )
+    def change(path: requests.NamePath) -> Response:
+        asked = forms.from_json(request, EditsRequest)
+        changed = services.editing.change(path.filename, asked.version, asked.ops)
+        return responses.as_json(
+            {
+                "version": changed.version,
+                "segments": {
+                    key: segment_as_json(key, segment) if segment else None
+                    for key, segment in changed.segments.items()
+                },
+                "reload": changed.reload,
+            }
+        )

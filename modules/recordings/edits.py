@@ -1,0 +1,171 @@
+"""The corrections beside recordings, and the texts that they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from modules.errors import StorageError, TranscriberError
+from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.sidecars import EDITS_BYTES_MAX, RecordingPaths
+from modules.storage import beneath
+from modules.storage.atomic import put_aside_unless, storage_errors, to_json, write_own
+from modules.storage.safe_open import NOT_OURS, open_regular, read_json
+from modules.transcript.edit_log import EditLog, log_for
+from modules.transcript.edited import EditedText
+from modules.transcript.model import Dropped, Segment
+from modules.transcript.transcript import dropped_from, segments_from
+
+_PIECE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A finished transcript and its corrections. ``unreadable``: there are some that cannot be
+    read; then it has none."""
+
+    segments: list[Segment]
+    dropped: list[Dropped]
+    log: EditLog
+    unreadable: bool = False
+
+    @cached_property
+    def text(self) -> EditedText:
+        return EditedText(self.segments, self.dropped, self.log.ops)
+
+
+class Edits:
+    """Each method raises StorageError while the share cannot be used."""
+
+    def __init__(self, folder: SharedFolder) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> EditLog | None:
+        """The corrections of a recording's text; None if there are none.
+
+        Raises TranscriberError ``edits_unreadable``: they must not be written over.
+        """
+        path = self._path(name)
+        with storage_errors(path):
+            try:
+                return EditLog.model_validate(read_json(path, EDITS_BYTES_MAX))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except OSError as error:
+                if error.errno not in NOT_OURS:
+                    raise
+                raise _unreadable(path, error.strerror) from error
+            except ValidationError as error:
+                first = error.errors()[0]
+                why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+                raise _unreadable(path, why) from error
+            except StorageError:
+                raise
+            except TranscriberError as error:
+                raise _unreadable(path, error.message) from error
+
+    def readable(self, name: str) -> tuple[EditLog | None, bool]:
+        """The corrections, if they can be read, and whether there are some that cannot."""
+        try:
+            return self.read(name), False
+        except StorageError:
+            raise
+        except TranscriberError:
+            return None, True
+
+    def write(self, name: str, log: EditLog) -> None:
+        """What is there about an earlier recording of this name is moved aside."""
+        before = self.read(name)
+        path = self._path(name)
+        if before and not before.is_for(log.fingerprint):
+            with storage_errors(path):
+                put_aside_unless(path, lambda _: False)
+        write_own(path, to_json(log.model_dump(mode="json", exclude_none=True)))
+
+    def corrected(self, name: str, result: Mapping[str, Any]) -> Corrected:
+        """The transcript in a ``.result`` with its corrections, to be read."""
+        return self._corrected(name, segments_from(result), result)
+
+    def segments(
+        self, name: str, segments: list[Segment], result: Mapping[str, Any]
+    ) -> list[Segment]:
+        """Segments of which ``result`` has the rest, with the corrections that there are."""
+        return self._corrected(name, segments, result).text.segments
+
+    def to_change(self, name: str, result: Mapping[str, Any]) -> Corrected:
+        """As ``corrected``. Raises TranscriberError ``edits_unreadable``, too."""
+        segments, dropped = segments_from(result), dropped_from(result)
+        log = log_for(self.read(name), segments, dropped, fingerprint_of(result))
+        return Corrected(segments, dropped, log)
+
+    def are_there(self, name: str) -> bool:
+        """Whether a text has corrections, or a file in their place."""
+        with storage_errors(self._path(name)):
+            try:
+                beneath.lstat(self._path(name))
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
+
+    def _corrected(
+        self, name: str, segments: list[Segment], result: Mapping[str, Any]
+    ) -> Corrected:
+        dropped = dropped_from(result)
+        found, unreadable = self.readable(name)
+        log = log_for(found, segments, dropped, fingerprint_of(result))
+        return Corrected(segments, dropped, log, unreadable)
+
+    def _path(self, name: str) -> Path:
+        return self._folder.at(RecordingPaths(name).edits)
+
+
+def fingerprint_of(result: Mapping[str, Any]) -> str | None:
+    """That of the recording that a result was made from, if it has one."""
+    found = (result.get("source") or {}).get("fingerprint")
+    is_one = isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found)
+    return found if is_one else None
+
+
+def written_hashes(result: Mapping[str, Any], edits: Edits, name: str) -> dict[str, set[str]]:
+    """The SHA-256 of what was written into each text of a recording, as far as they are known: with
+    the ``.result``, and later with corrections. Raises StorageError."""
+    known: dict[str, set[str]] = {}
+    noted = result.get("outputs_sha256")
+    for output, digest in (noted if isinstance(noted, dict) else {}).items():
+        known.setdefault(output, set()).add(str(digest))
+    log, _ = edits.readable(name)
+    for output, digest in (log.outputs if log else {}).items():
+        known.setdefault(output, set()).add(digest)
+    return known
+
+
+def sha256_of(path: Path) -> str | None:
+    """Of a regular file; None if there is none. Raises StorageError."""
+    digest = hashlib.sha256()
+    with storage_errors(path):
+        try:
+            with open_regular(path) as file:
+                while piece := file.read(_PIECE_BYTES):
+                    digest.update(piece)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno in NOT_OURS:
+                return None
+            raise
+    return digest.hexdigest()
+
+
+def _unreadable(path: Path, why: str | None) -> TranscriberError:
+    return TranscriberError(
+        "edits_unreadable",
+        f"The corrections in {path.name} cannot be read ({why}).",
+        remedy="Repair the file, or move it away; until then the text is shown without them.",
+    )

@@ -1,0 +1,157 @@
+"""Corrections of finished texts: accepted, kept beside the recording, written into its texts."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modules.clock import Clock, iso
+from modules.errors import TranscriberError
+from modules.logger import get_logger
+from modules.outputs.formats import render
+from modules.outputs.notes import text_note
+from modules.recordings.edits import Corrected, sha256_of, written_hashes
+from modules.recordings.sidecars import RecordingPaths, own_outputs, stem_of
+from modules.recordings.store import RecordingStore
+from modules.storage.atomic import remove, write_whole
+from modules.transcript.edit_log import appended
+from modules.transcript.model import Segment
+from modules.transcript.operations import (
+    Confirm,
+    Operation,
+    SetSpeaker,
+    Words,
+    segments_named,
+)
+
+log = get_logger("Edits")
+
+#: Operations after which the other segments are what and where they were.
+_LOCAL = (Words, Confirm, SetSpeaker)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of operations. ``segments``: those that are others than in the version that the
+    client had, by id; None where nothing is left of one. ``reload``: more than that is new."""
+
+    version: str
+    segments: Mapping[str, Segment | None]
+    reload: bool
+
+
+class Editing:
+    """Thread-safe. ``on_change`` is called with the name of a text before it is changed."""
+
+    def __init__(
+        self,
+        store: RecordingStore,
+        clock: Clock,
+        timestamps: bool,
+        on_change: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._timestamps = timestamps
+        self._on_change = on_change
+        #: One text at a time is read, changed and written.
+        self._lock = threading.Lock()
+
+    def corrected(self, name: str, result: Mapping[str, Any]) -> Corrected:
+        """The text in a ``.result``, with its corrections. Raises StorageError."""
+        return self._store.edits.corrected(name, result)
+
+    def corrections(self, name: str) -> Corrected:
+        """As ``corrected``, of a recording. Raises TranscriberError ``no_text_yet``."""
+        return self.corrected(name, self._result(name))
+
+    def change(self, name: str, version: str, operations: Sequence[Operation]) -> Change:
+        """Correct a text. What returns is on the disk; nothing of it is, if this raises.
+
+        Raises TranscriberError: ``no_text_yet``, ``edits_unreadable``, ``edit_conflict``;
+        StorageError.
+        """
+        with self._lock:
+            before = self._store.edits.to_change(name, self._result(name))
+            now = iso(self._clock.utc_now())
+            new, text = appended(
+                before.log, before.segments, before.dropped, version, operations, now
+            )
+            if len(new.ops) > len(before.log.ops):
+                self._on_change(name)
+                self._store.edits.write(name, new)
+                self._drop_if_deleted(name)
+        done = new.since(version) or ()
+        named = frozenset[str]().union(*(segments_named(each, new.ops) for each in done))
+        return Change(
+            new.version,
+            {key: text.get(key) for key in sorted(named)},
+            reload=not all(isinstance(each, _LOCAL) for each in done),
+        )
+
+    def write_texts(self, name: str) -> None:
+        """Write the texts beside a recording anew, with its corrections.
+
+        One that a person changed or removed since it was written stays as it is. Raises
+        StorageError, TranscriberError ``no_text_yet``.
+        """
+        result = self._result(name)
+        found = self.corrected(name, result)
+        if found.unreadable:
+            return
+        known = written_hashes(result, self._store.edits, name)
+        listed = result.get("outputs")
+        done: dict[str, str] = {}
+        for output in own_outputs(name, listed if isinstance(listed, list) else ()):
+            content = self._rendered(name, output, found.text.segments, result)
+            digest, there = _sha256(content), sha256_of(self._store.folder.at(output))
+            if there is None:
+                continue
+            ours = known.get(output) or {
+                _sha256(self._rendered(name, output, found.segments, result))
+            }
+            if there not in (digest, *ours):
+                log.warning("%s was changed by hand and is left as it is", output)
+                continue
+            if there != digest:
+                write_whole(self._store.folder.at(output), content)
+            done[output] = digest
+        self._note_written(name, done)
+
+    def _rendered(
+        self, name: str, output: str, segments: Sequence[Segment], result: Mapping[str, Any]
+    ) -> bytes:
+        form, title = output.rpartition(".")[2], stem_of(name).rpartition("/")[2]
+        duration_s = float(result.get("duration_seconds") or "inf")
+        return render(form, segments, self._timestamps, duration_s, title, text_note(result))
+
+    def _note_written(self, name: str, hashes: Mapping[str, str]) -> None:
+        with self._lock:
+            kept = self._store.edits.read(name)
+            if kept and any(kept.outputs.get(output) != hashes[output] for output in hashes):
+                new = kept.model_copy(update={"outputs": {**kept.outputs, **hashes}})
+                self._store.edits.write(name, new)
+                self._drop_if_deleted(name)
+
+    def _result(self, name: str) -> dict[str, Any]:
+        result = self._store.results.read(name)
+        if result is None:
+            raise TranscriberError(
+                "no_text_yet",
+                f"There is no text of {name!r} yet.",
+                remedy="Ask again when its state is completed.",
+            )
+        return result
+
+    def _drop_if_deleted(self, name: str) -> None:
+        """A recording that was deleted meanwhile leaves nothing behind."""
+        if self._store.results.read(name) is None:
+            remove(self._store.folder.at(RecordingPaths(name).edits))
+            raise TranscriberError("gone", f"{name!r} was deleted meanwhile.")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

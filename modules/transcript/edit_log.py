@@ -1,0 +1,200 @@
+"""``NAME.edit.json``: the corrections of a transcript, and how they are carried to a new one. Pure.
+
+``.result`` is never changed. What people did is a list of operations on it, in order; the texts and
+the page show both together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from modules.transcript.edited import EditConflictError, EditedText
+from modules.transcript.model import Dropped, Segment
+from modules.transcript.operations import (
+    OPERATIONS_MAX,
+    Confirm,
+    Operation,
+    RenameSpeaker,
+    RestoreDropped,
+    SetSpeaker,
+    Undo,
+    Words,
+    effective,
+    segments_named,
+)
+from modules.transcript.timed_words import timed_words
+
+#: In a new transcript of the same recording, a word is looked for within so many seconds.
+_NEAR_S = 1.0
+
+Operations = Annotated[tuple[Operation, ...], Field(max_length=2 * OPERATIONS_MAX)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class EditLog(BaseModel):
+    """The content of the file.
+
+    ``transcript_sha256``: of the text that the operations were made for (see ``digest``).
+    ``fingerprint``: of the recording, if it is known. ``not_applied``: operations on an earlier
+    transcript that did not fit the present one. ``outputs``: the SHA-256 of each text that was
+    written with corrections.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+    format: Literal[1] = 1
+    transcript_sha256: Sha256
+    fingerprint: Sha256 | None = None
+    ops: Operations = ()
+    not_applied: Operations = ()
+    outputs: dict[str, Sha256] = {}
+
+    @property
+    def version(self) -> str:
+        """Changes with every operation, and with the transcript."""
+        return f"{self.transcript_sha256[:12]}-{len(self.ops)}"
+
+    def since(self, version: str) -> tuple[Operation, ...] | None:
+        """What was done since a version; None if it is of another transcript, or of none."""
+        text, _, count = version.partition("-")
+        if text != self.transcript_sha256[:12] or not count.isdecimal():
+            return None
+        return self.ops[int(count) :] if int(count) <= len(self.ops) else None
+
+    def is_for(self, fingerprint: str | None) -> bool:
+        """Whether they were made for this recording, and not for an earlier one of its name."""
+        return None in (fingerprint, self.fingerprint) or fingerprint == self.fingerprint
+
+
+def digest(segments: Iterable[Segment]) -> str:
+    """SHA-256 of the texts and times of all segments."""
+    whole = hashlib.sha256()
+    for segment in segments:
+        line = f"{segment.start:.3f} {segment.end:.3f} {segment.text}\n"
+        whole.update(line.encode(errors="backslashreplace"))
+    return whole.hexdigest()
+
+
+def log_for(
+    log: EditLog | None,
+    segments: Sequence[Segment],
+    dropped: Sequence[Dropped],
+    fingerprint: str | None,
+) -> EditLog:
+    """The log as it applies to a transcript: a new one if there is none, or if it is about another
+    recording; carried over if it was made for another transcript of this one."""
+    current = digest(segments)
+    if log is None or not log.is_for(fingerprint):
+        return EditLog(transcript_sha256=current, fingerprint=fingerprint)
+    if log.transcript_sha256 == current:
+        return log
+    text, kept, lost = EditedText(segments, dropped), [], list(log.not_applied)
+    for operation in effective(log.ops):
+        found = _moved(operation, text)
+        try:
+            if found is None:
+                raise EditConflictError("It is not there.")
+            text.apply(found)
+            kept.append(found)
+        except EditConflictError:
+            lost.append(operation)
+    return log.model_copy(
+        update={
+            "transcript_sha256": current,
+            "ops": tuple(kept),
+            "not_applied": tuple(lost[-OPERATIONS_MAX:]),
+        }
+    )
+
+
+def appended(
+    log: EditLog,
+    segments: Sequence[Segment],
+    dropped: Sequence[Dropped],
+    version: str,
+    operations: Sequence[Operation],
+    at: str,
+) -> tuple[EditLog, EditedText]:
+    """The log with further operations, made on an older or the present ``version``, and the text
+    with all of them.
+
+    Those that the log has already, by their id, are not repeated. Raises EditConflictError, and
+    nothing of it counts, where somebody else changed the same segments since, or one does not fit.
+    """
+    theirs = _theirs(log, version, operations)
+    known = {operation.id for operation in log.ops}
+    text = EditedText(segments, dropped, log.ops)
+    unfit, ops = len(text.skipped), list(log.ops)
+    for operation in (each for each in operations if each.id not in known):
+        if segments_named(operation, ops) & theirs:
+            raise EditConflictError("Somebody else changed this passage meanwhile.")
+        if isinstance(operation, Undo) and all(each.id != operation.of for each in ops):
+            raise EditConflictError(f"There is no operation {operation.of!r} to undo.")
+        ops.append(operation.model_copy(update={"at": at, "span": text.span_of(operation)}))
+        if not isinstance(operation, Undo):
+            text.apply(operation)
+            continue
+        text = EditedText(segments, dropped, ops)
+        if len(text.skipped) > unfit:
+            raise EditConflictError("What was done after it depends on it: undo that first.")
+    if len(ops) > OPERATIONS_MAX:
+        raise EditConflictError(f"A text can have {OPERATIONS_MAX} corrections.")
+    return log.model_copy(update={"ops": tuple(ops)}), text
+
+
+def _theirs(log: EditLog, version: str, operations: Sequence[Operation]) -> frozenset[str]:
+    """The segments that others changed since a version."""
+    since = log.since(version)
+    if since is None:
+        raise EditConflictError("The transcript was made anew since.")
+    sent = {operation.id for operation in operations}
+    named = (segments_named(each, log.ops) for each in since if each.id not in sent)
+    return frozenset[str]().union(*named)
+
+
+# --- a new transcript of the same recording -----------------------------------------------------
+
+
+def _moved(operation: Operation, text: EditedText) -> Operation | None:
+    """The operation for another transcript, found by its time and its words; None if it is not
+    there, or cannot be told."""
+    if isinstance(operation, RenameSpeaker):
+        return operation
+    if operation.span is None:
+        return None
+    if isinstance(operation, Words | Confirm) and operation.was:
+        return _moved_words(operation, text, operation.span[0])
+    if isinstance(operation, SetSpeaker):
+        for key, segment in text:
+            is_near = abs(segment.start - operation.span[0]) <= _NEAR_S
+            if is_near and segment.speaker == operation.was:
+                return operation.model_copy(update={"segment": key})
+    if isinstance(operation, RestoreDropped):
+        for number, each in text.dropped:
+            if each.text == operation.was and abs(each.start - operation.span[0]) <= _NEAR_S:
+                return operation.model_copy(update={"dropped": number})
+    return None
+
+
+def _moved_words(
+    operation: Words | Confirm, text: EditedText, start_s: float
+) -> Words | Confirm | None:
+    count = len(operation.was)
+    places: list[tuple[float, str, int]] = []
+    for key, segment in text:
+        if not segment.start - _NEAR_S <= start_s <= segment.end + _NEAR_S:
+            continue
+        words = timed_words(segment)
+        for first in range(len(words) - count + 1):
+            far = abs((words[first].start or 0.0) - start_s)
+            said = tuple(word.word for word in words[first : first + count])
+            if far <= _NEAR_S and said == operation.was:
+                places.append((far, key, first))
+    if not places:
+        return None
+    _, key, first = min(places)
+    return operation.model_copy(update={"segment": key, "first": first, "after": first + count})
