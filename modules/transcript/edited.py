@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from modules.errors import TranscriberError
@@ -155,7 +156,10 @@ class EditedText:
                 f"Segment {operation.following} does not follow {operation.segment} now."
             )
         both = [each.model_copy(update={"words": timed_words(each)}) for each in (before, after)]
-        self._segments[operation.segment] = concatenate(*both)
+        # What was put back may lie inside of what was said before it.
+        self._segments[operation.segment] = concatenate(*both).model_copy(
+            update={"end": max(before.end, after.end)}
+        )
         self._order.remove(operation.following)
         del self._segments[operation.following]
 
@@ -232,27 +236,30 @@ def _stretch(
 
 
 def _retimed(segment: Segment, words: Sequence[Word], operation: Words) -> list[Word]:
-    """The new words. As many as before have the times of those; others share the whole stretch by
-    letters, and its ends stay."""
-    old, texts = words[operation.first : operation.after], operation.now
-    if len(old) == len(texts):
-        spans = [(word.start, word.end) for word in old]
-    else:
-        low, high = _stretch(segment, words, operation.first, operation.after)
-        shares = shared_out(low, high, [len(text) for text in texts])
-        spans = [(round(start, 3), round(end, 3)) for start, end in shares]
-    beside = words[max(0, operation.first - 1) : operation.after] or words[:1]
-    speaker = beside[-1].speaker if beside else None
-    return [
-        Word(
-            word=text,
-            start=start,
-            end=end,
-            speaker=old[number].speaker if len(old) == len(texts) else speaker,
-            checked="edited",
-        )
-        for number, (text, (start, end)) in enumerate(zip(texts, spans, strict=True))
-    ]
+    """The new words. Those that were there already stay as they are. Of the others, as many as
+    before have the times of those; else they share the whole stretch by letters, and its ends
+    stay."""
+    new: list[Word] = []
+    matcher = SequenceMatcher(None, operation.was, operation.now, autojunk=False)
+    for kind, first, after, begin, end in matcher.get_opcodes():
+        low, high = operation.first + first, operation.first + after
+        old, texts = words[low:high], operation.now[begin:end]
+        if kind == "equal":
+            new += old
+        elif len(old) == len(texts):
+            pairs = zip(old, texts, strict=True)
+            new += [_typed(text, word.start, word.end, word.speaker) for word, text in pairs]
+        else:
+            shares = shared_out(*_stretch(segment, words, low, high), [*map(len, texts)])
+            beside = words[max(0, low - 1) : high] or words[:1]
+            speaker = beside[-1].speaker if beside else None
+            spans = zip(texts, shares, strict=True)
+            new += [_typed(t, round(a, 3), round(b, 3), speaker) for t, (a, b) in spans]
+    return new
+
+
+def _typed(text: str, start: float | None, end: float | None, speaker: str | None) -> Word:
+    return Word(word=text, start=start, end=end, speaker=speaker, checked="edited")
 
 
 def _rewritten(segment: Segment, words: Sequence[Word], operation: Words) -> str:

@@ -46,6 +46,8 @@ async function ask(method, address, { body, headers = {} } = {}) {
 export const tasks = (contains, limit) =>
   ask("GET", `/api/tasks?${new URLSearchParams({ contains, limit: String(limit) })}`);
 export const task = (name) => ask("GET", `/api/tasks/${path(name)}`);
+export const edits = (name) => ask("GET", `/edits/${path(name)}`);
+export const edit = (name, version, ops) => ask("PATCH", `/edits/${path(name)}`, { body: { version, ops } });
 export const remove = (name) => ask("DELETE", "/transcribe", { body: { filename: name } });
 export const first = (name) => ask("POST", "/transcribe", { body: { filename: name } });
 export const retry = (name) => ask("POST", `/manual/${path(name)}/retry`);
@@ -55,7 +57,7 @@ export const login = (user, key) =>
   ask("POST", "/login", { headers: user ? { Authorization: `Basic ${btoa(bytes(`${user}:${key}`))}` } : { "X-API-Key": bytes(key) } });
 export const logout = () => ask("POST", "/logout");
 export const soundOf = (name) => `/audio/${path(name)}`;
-export const textOf = (name, format) => `/result/${path(name)}?format=${format}`;
+export const textOf = (name, format, original = false) => `/result/${path(name)}?format=${format}${original ? "&original=true" : ""}`;
 
 /** Header values are bytes: a key in Cyrillic goes as its UTF-8. */
 const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));

@@ -34,6 +34,8 @@ export class Player {
     return this.audio.play().catch(() => {}); // the error event says why
   }
 
+  pause() { this.audio.pause(); }
+
   toggle() {
     this.until = null;
     if (this.playing) this.audio.pause();

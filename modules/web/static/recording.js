@@ -2,6 +2,8 @@
 
 import { Component, html } from "/static/vendor/htm-3.1.1/standalone.module.js";
 import * as api from "/static/api.js";
+import { Correcting } from "/static/correcting.js";
+import { Conflict, NotApplied, ReplaceDialog, SpeakerDialog } from "/static/dialogs.js";
 import { Bar, progressOf, titleOf } from "/static/list.js";
 import { drawMap, Player } from "/static/player.js";
 import { LEAD_S, Transcript, TranscriptView } from "/static/transcript.js";
@@ -23,14 +25,22 @@ export function Head({ name, meta, children }) {
 export class Finished extends Component {
   constructor(props) {
     super(props);
-    this.state = { seconds: 0, playing: false, speed: 1, broken: null, menu: null, copied: false };
-    this.transcript = new Transcript(props.content);
+    this.state = { seconds: 0, playing: false, speed: 1, broken: null, menu: null, copied: false, place: null, asked: null, replacing: false, allChecked: false };
+    this.first = new Transcript(props.content);
   }
+
+  get transcript() { return this.view?.transcript ?? this.first; }
 
   componentDidMount() {
     const { name, content, start } = this.props;
-    this.view = new TranscriptView(this.text, this.transcript, {
-      nameOf, timeOf: clock, leftOut: (text) => say("droppedLine", { text }), onWord: (seconds) => this.playFrom(seconds),
+    this.view = new TranscriptView(this.text, this.first,
+      { nameOf, timeOf: clock, leftOut: (text) => say("droppedLine", { text }), putBack: say("putBack"), rename: say("speakerRename") },
+      {
+        onWord: (seconds) => this.playFrom(seconds), onCorrect: (index, offset) => this.correct(index, offset),
+        onSpeaker: (label, indexes) => this.setState({ asked: { label, indexes, name: nameOf(label) } }), onPutBack: (dropped) => this.correcting.putBack(dropped),
+      });
+    this.correcting = new Correcting(name, content, this.view, {
+      changed: () => { this.draw(); this.setState({}); }, onToggle: () => this.player.toggle(), onEnd: (how) => this.corrected(how),
     });
     this.player = new Player(api.soundOf(name), {
       onTick: (seconds) => this.tick(seconds),
@@ -53,6 +63,7 @@ export class Finished extends Component {
     document.removeEventListener("keydown", this.keys);
     this.resized?.disconnect();
     this.player?.destroy();
+    this.correcting?.destroy();
     this.view?.destroy();
   }
 
@@ -89,29 +100,104 @@ export class Finished extends Component {
   leavePassage() {
     this.passage = null;
     this.view.showPassage(null);
+    if (this.state.place) this.setState({ place: null });
   }
 
   playPassage(step) {
     const at = this.passage ? (step > 0 ? this.passage.end : this.passage.start) : this.player.seconds;
-    const passage = this.transcript.passageFrom(at, step);
-    if (!passage) return;
+    const { passages } = this.transcript, passage = this.transcript.passageFrom(at, step);
+    if (!passage) return false;
     this.passage = passage;
     this.view.showPassage(passage);
+    this.setState({ place: { number: passages.indexOf(passage) + 1, of: passages.length } });
     if (!this.state.broken) this.player.play(passage.start - LEAD_S, passage.end + LEAD_S);
+    return true;
+  }
+
+  /** From a button: the keys go on from here. */
+  checkFrom(step) {
+    this.text.focus({ preventScroll: true });
+    if (!this.playPassage(step)) this.firstPassage();
+  }
+
+  /** Around the end, to what was left out before. */
+  firstPassage() {
+    this.passage = null;
+    const [first] = this.transcript.passages;
+    if (first) {
+      this.passage = { start: -1, end: first.start - 0.001 };
+      this.playPassage(1);
+    } else this.leavePassage();
+  }
+
+  /** The passage is right: on to the next. */
+  async confirmPassage() {
+    const { passage } = this;
+    if (!passage) return;
+    this.player.pause();
+    await this.correcting.confirm(passage);
+    this.goOn(passage);
+  }
+
+  goOn(passage) {
+    this.passage = { start: passage.start, end: passage.end };
+    if (this.playPassage(1)) return;
+    if (this.transcript.passages.length) this.firstPassage();
+    else {
+      this.leavePassage();
+      this.setState({ allChecked: true });
+    }
+  }
+
+  // --- correcting ---
+
+  correct(index, from, to) {
+    this.player.until = null;
+    this.correcting.typing.begin(index, from, to);
+  }
+
+  /** With the key: the passage to be checked, or what is being said. */
+  correctHere() {
+    const part = this.passage?.parts?.[0];
+    if (part) return this.correct(part.index, part.from, part.to);
+    const word = this.transcript.wordAt(this.player.seconds), index = word?.index ?? Math.max(0, this.transcript.segmentAt(this.player.seconds));
+    if (this.transcript.segments[index]) this.correct(index, word?.from ?? 0, word?.to ?? 0);
+  }
+
+  /** A person is done with typing in a segment. */
+  async corrected(how) {
+    if (how === "away") return;
+    this.text.focus({ preventScroll: true });
+    const { passage } = this;
+    if (how === "enter" && passage?.parts) {
+      await this.correcting.confirm(passage);
+      this.goOn(passage);
+    }
+  }
+
+  nameSpeaker(name, here) {
+    const { label, indexes } = this.state.asked;
+    const known = this.transcript.speakers.find((each) => nameOf(each) === name) ?? name;
+    if (here) this.correcting.setSpeaker(indexes, label, known);
+    else this.correcting.renameSpeaker(label, known);
   }
 
   key(event) {
     const typing = event.target.closest?.("input, textarea, select, [contenteditable], dialog");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const control = event.ctrlKey || event.metaKey;
+    if (typing || event.altKey) return;
     const onControl = event.target.closest?.("button, a, canvas");
-    const does = {
+    const does = control ? {
+      KeyZ: () => (event.shiftKey ? this.correcting.edits.redo() : this.correcting.edits.undo()), KeyY: () => this.correcting.edits.redo(),
+    }[event.code] : {
+      Enter: () => (this.passage ? this.confirmPassage() : this.correctHere()), KeyE: () => this.correctHere(),
       Space: () => !onControl && this.player.toggle(),
       KeyJ: () => this.move(-5), KeyL: () => this.move(5),
       BracketLeft: () => this.player.faster(-1), BracketRight: () => this.player.faster(1),
       KeyD: () => this.playPassage(event.shiftKey ? -1 : 1),
       Escape: () => this.setState({ menu: null }),
     }[event.code];
-    if (!does || (event.code === "Space" && onControl)) return;
+    if (!does || ((event.code === "Space" || event.code === "Enter") && onControl)) return;
     event.preventDefault();
     does();
   }
@@ -139,17 +225,31 @@ export class Finished extends Component {
     setTimeout(() => this.setState({ copied: false }), 2000);
   }
 
-  render({ name, content, actions }, { seconds, playing, speed, broken, menu, copied }) {
-    const { task } = content, { passages } = this.transcript;
+  /** What there is to check, and how. */
+  renderChecks(passages, { place, allChecked }) {
+    if (allChecked && !passages.length) return html`<div class="strip ok" role="status">${say("allChecked")}</div>`;
+    if (!passages.length) return null;
+    if (!place) return html`<div class="strip doubt"><span><b>${say("doubt", { n: passages.length })}</b>${say("doubtTime", { time: about(this.transcript.doubtfulSeconds) })}</span><button class="btn" onClick=${() => this.checkFrom(1)}>${say("checkThem")}</button></div>`;
+    return html`<div class="strip doubt" role="group" aria-label=${say("checkTitle")}><b>${say("placeOf", place)}</b><span class="acts">
+      <button class="btn" onClick=${() => { this.text.focus({ preventScroll: true }); this.confirmPassage(); }}>${say("isRight")} <kbd>Enter</kbd></button>
+      <button class="btn" onClick=${() => this.correctHere()}>${say("correctIt")} <kbd>E</kbd></button>
+      <button class="btn" onClick=${() => this.checkFrom(1)}>${say("nextPlace")} <kbd>D</kbd></button></span></div>`;
+  }
+
+  render({ name, actions }, { seconds, playing, speed, broken, menu, copied, asked, replacing, ...rest }) {
+    const content = this.correcting?.content ?? this.props.content, { edits, conflicts = [], problem } = this.correcting ?? {};
+    const { task } = content, { passages, speakers } = this.transcript;
     const meta = [about(content.duration_seconds), task.language && languageName(task.language), task.when && say("readyAt", { day: dayOf(task.when, true), time: timeOf(task.when) })];
     const open = (which) => this.setState({ menu: menu === which ? null : which });
     const speedText = `${new Intl.NumberFormat(languageNow()).format(speed)}×`;
     return html`<${Head} name=${name} meta=${meta.filter(Boolean).join(" · ")}>
+        ${edits && (edits.canUndo || edits.canRedo || edits.state !== "saved") && html`<span class="saved" role="status">${say(edits.state)}</span>
+          <button class="btn" aria-label=${say("undo")} title=${say("undo")} disabled=${!edits.canUndo} onClick=${() => edits.undo()}>↶</button><button class="btn" aria-label=${say("redo")} title=${say("redo")} disabled=${!edits.canRedo} onClick=${() => edits.redo()}>↷</button>`}
         <button class="btn" onClick=${() => this.copy()}>${say(copied ? "copied" : "copyText")}</button>
         <button class="btn" aria-expanded=${menu === "download"} onClick=${() => open("download")}>${say("download")} ▾</button>
         <button class="btn" aria-label=${say("more_")} aria-expanded=${menu === "more"} onClick=${() => open("more")}>⋯</button>
-        ${menu === "download" && html`<div class="menu">${FORMATS.map((format) => html`<a href=${api.textOf(name, format)} download onClick=${() => open(null)}>${format}</a>`)}<a href=${api.soundOf(name)} download=${name.slice(name.lastIndexOf("/") + 1)} onClick=${() => open(null)}>${say("original")}</a></div>`}
-        ${menu === "more" && html`<div class="menu"><button onClick=${() => { open(null); actions.remove(name); }}>${say("delete")}</button></div>`}
+        ${menu === "download" && html`<div class="menu">${FORMATS.map((format) => html`<a href=${api.textOf(name, format)} download onClick=${() => open(null)}>${format}</a>`)}${content.corrections > 0 && html`<a href=${api.textOf(name, "txt", true)} download onClick=${() => open(null)}>${say("uncorrected")}</a>`}<a href=${api.soundOf(name)} download=${name.slice(name.lastIndexOf("/") + 1)} onClick=${() => open(null)}>${say("original")}</a></div>`}
+        ${menu === "more" && html`<div class="menu"><button onClick=${() => { open(null); this.setState({ replacing: true }); }}>${say("replaceMenu")}</button><button onClick=${() => { open(null); actions.remove(name); }}>${say("delete")}</button></div>`}
       <//>
       <section class="player" aria-label=${say("play")}>
         <div class="row">
@@ -165,9 +265,15 @@ export class Finished extends Component {
       </section>
       ${task.warnings.map((warning) => html`<div class="strip doubt">${warning[languageNow()]}</div>`)}
       ${broken && html`<div class="strip" role="status">${say(broken)}</div>`}
-      ${passages.length > 0 && html`<div class="strip doubt"><span><b>${say("doubt", { n: passages.length })}</b>${say("doubtTime", { time: about(this.transcript.doubtfulSeconds) })}</span><button class="btn" onClick=${() => this.playPassage(1)}>${say("checkThem")}</button></div>`}
+      ${conflicts.map((conflict) => html`<${Conflict} key=${conflict.id} conflict=${conflict} onMine=${() => this.correcting.keepMine(conflict)} onTheirs=${() => this.correcting.keepTheirs(conflict)} />`)}
+      ${problem && html`<div class="strip" role="alert">${problem}</div>`}
+      ${content.unreadable && html`<div class="strip bad" role="alert">${say("editsUnreadable")}</div>`}
+      ${content.not_applied.length > 0 && html`<${NotApplied} ops=${content.not_applied} />`}
+      ${this.renderChecks(passages, rest)}
       ${content.segments.length === 0 && html`<div class="state"><p>${say("noText")}</p></div>`}
-      <article class="text" tabindex="0" lang=${task.language} aria-label=${titleOf(name)} ref=${(text) => (this.text = text ?? this.text)}></article>`;
+      <article class="text" tabindex="0" lang=${task.language} aria-label=${titleOf(name)} ref=${(text) => (this.text = text ?? this.text)}></article>
+      ${asked && html`<${SpeakerDialog} asked=${asked} names=${speakers.map(nameOf)} onName=${(given, here) => this.nameSpeaker(given, here)} onClose=${() => this.setState({ asked: null })} />`}
+      ${replacing && html`<${ReplaceDialog} count=${(find, matchCase) => this.correcting.count(find, matchCase)} onReplace=${(...given) => this.correcting.replaceAll(...given)} onClose=${() => this.setState({ replacing: false })} />`}`;
   }
 }
 

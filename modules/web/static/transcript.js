@@ -14,20 +14,34 @@ export class Transcript {
     this.dropped = content.dropped ?? [];
     this.duration = content.duration_seconds;
     this.placed = new Map();
+    this.places = new Map(this.segments.map((segment, index) => [segment.id, index]));
     this.passages = this.#passages();
   }
 
-  /** [{from, to, start, end}]: characters of the segment's text, and seconds. */
+  /** Where a segment is, by its id; undefined if it is not there. */
+  placeOf(id) { return this.places.get(id); }
+
+  /** Segments that were corrected, by id. */
+  update(segments) {
+    for (const [id, segment] of Object.entries(segments)) {
+      const index = this.places.get(id);
+      if (index === undefined || !segment) continue;
+      this.segments[index] = segment;
+      this.placed.delete(index);
+    }
+    this.passages = this.#passages();
+  }
+
+  /** [{text, from, to, start, end}]: characters of the segment's text, and seconds. */
   words(index) {
     if (!this.placed.has(index)) {
       const { text, words } = this.segments[index];
       let at = 0;
       const found = [];
-      for (const [word, start, end, confidence] of words) {
+      for (const [word, start, end, confidence, checked] of words) {
         const from = text.indexOf(word, at);
-        if (from < 0) continue;
         at = from + word.length;
-        found.push({ from, to: at, start, end: end ?? start, confidence });
+        found.push({ text: word, from, to: at, start, end: end ?? start, doubtful: !checked && confidence !== null && confidence < UNSURE, checked });
       }
       this.placed.set(index, found);
     }
@@ -80,9 +94,9 @@ export class Transcript {
     };
     this.segments.forEach((segment, index) => {
       if (segment.flags.length) add(index, 0, segment.text.length, segment.start, segment.end);
-      else if (segment.words.some((word) => word[3] !== null && word[3] < UNSURE))
+      else if (segment.words.some((word) => word[3] !== null && word[3] < UNSURE && !word[4]))
         for (const word of this.words(index))
-          if (word.confidence !== null && word.confidence < UNSURE) add(index, word.from, word.to, word.start, word.end);
+          if (word.doubtful) add(index, word.from, word.to, word.start, word.end);
     });
     return found;
   }
@@ -112,9 +126,23 @@ export class Transcript {
       open.segments.push(index);
       chars += segment.text.length;
     });
-    for (const dropped of this.dropped) if (dropped.text) found.push({ start: dropped.start, dropped: dropped.text });
+    for (const dropped of this.dropped) if (dropped.text) found.push({ start: dropped.start, dropped });
     return found.sort((a, b) => a.start - b.start);
   }
+
+  /** Operations that say that all of a passage is right. */
+  confirmations({ start, end, parts }) {
+    return parts.flatMap(({ index }) => {
+      const { id, flags } = this.segments[index], words = this.words(index);
+      const left = words.map((word, number) => ({ ...word, number })).filter((word) => !word.checked && (flags.length || (word.doubtful && word.start >= start - 0.01 && word.end <= end + 0.01)));
+      if (!left.length) return [];
+      const from = left[0].number, to = left.at(-1).number + 1;
+      return [{ op: "confirm", segment: id, from, to, was: words.slice(from, to).map((word) => word.text) }];
+    });
+  }
+
+  /** The labels of all speakers, in the order in which they speak. */
+  get speakers() { return [...new Set(this.segments.map((segment) => segment.speaker).filter(Boolean))]; }
 
   plainText(nameOf) {
     const several = new Set(this.segments.map((segment) => segment.speaker)).size > 1;
@@ -125,29 +153,62 @@ export class Transcript {
   }
 }
 
-/** The transcript on the page. `onWord(seconds)` is called for a click on a word. */
+/**
+ * The transcript on the page. `words` has `nameOf`, `timeOf`, `leftOut`, `putBack` and `rename`. `does` is told of clicks:
+ * `onWord(seconds)`, `onCorrect(index, offset)`, `onSpeaker(label, indexes)` and `onPutBack(dropped)`.
+ */
 export class TranscriptView {
-  constructor(host, transcript, { nameOf, timeOf, leftOut, onWord }) {
-    this.transcript = transcript;
+  constructor(host, transcript, words, does) {
     this.host = host;
-    this.nodes = [];
+    this.said = words;
+    this.does = does;
     this.scrolledAt = -Infinity;
-    this.#build(nameOf, timeOf, leftOut);
-    host.addEventListener("click", (event) => this.#clicked(event, onWord));
+    host.addEventListener("click", (event) => this.#clicked(event));
+    host.addEventListener("dblclick", (event) => this.#doubleClicked(event));
     for (const kind of ["wheel", "touchmove", "pointerdown"]) host.addEventListener(kind, () => (this.scrolledAt = performance.now()), { passive: true });
-    this.#mark("doubt", transcript.passages.flatMap((each) => each.parts));
+    this.load(transcript);
   }
 
-  #build(nameOf, timeOf, leftOut) {
+  /** Another text, or another version of it; what was in view stays there. */
+  load(transcript) {
+    const top = this.host.scrollTop;
+    this.transcript = transcript;
+    this.nodes = [];
+    this.#build();
+    this.host.scrollTop = top;
+    this.markDoubts();
+  }
+
+  markDoubts() { this.#mark("doubt", this.transcript.passages.flatMap((each) => each.parts)); }
+
+  /** Show a corrected segment, unless somebody writes in it. */
+  refresh(index) {
+    const span = this.spanOf(index);
+    if (!span || span.isContentEditable) return;
+    this.nodes[index] = document.createTextNode(this.transcript.segments[index].text.trim());
+    span.replaceChildren(this.nodes[index]);
+  }
+
+  spanOf(index) { return this.nodes[index]?.parentElement ?? this.host.querySelector(`span[data-index="${index}"]`); }
+
+  #build() {
+    const { nameOf, timeOf, leftOut, putBack, rename } = this.said;
     const whole = document.createDocumentFragment();
     let speaker = null;
     for (const each of this.transcript.paragraphs()) {
       const turn = element("div", "turn"), who = element("div", "who"), p = element("p");
       if (each.dropped !== undefined) {
         p.className = "left";
-        p.textContent = leftOut(each.dropped);
+        const back = element("button", "btn small", putBack);
+        back.onclick = () => this.does.onPutBack(each.dropped);
+        p.append(leftOut(each.dropped.text), " ", back);
       } else {
-        if (each.speaker && each.speaker !== speaker) who.append(element("b", "", nameOf(each.speaker)));
+        if (each.speaker && each.speaker !== speaker) {
+          const name = element("button", "name", nameOf(each.speaker));
+          name.title = rename;
+          name.onclick = () => this.does.onSpeaker(each.speaker, each.segments);
+          who.append(name);
+        }
         speaker = each.speaker;
         for (const index of each.segments) {
           const span = element("span");
@@ -166,7 +227,7 @@ export class TranscriptView {
   }
 
   #range({ index, from, to }) {
-    const node = this.nodes[index];
+    const node = this.nodes[index].isConnected ? this.nodes[index] : (this.spanOf(index)?.firstChild ?? this.nodes[index]);
     const shift = this.transcript.segments[index].text.length - this.transcript.segments[index].text.trimStart().length;
     const range = new Range();
     range.setStart(node, Math.min(node.length, Math.max(0, from - shift)));
@@ -181,27 +242,39 @@ export class TranscriptView {
     CSS.highlights.set(name, highlight);
   }
 
-  #clicked(event, onWord) {
-    if (!getSelection().isCollapsed) return;
+  /** The segment and the character under the pointer, or null. */
+  #placeAt(event) {
     const place = document.caretPositionFromPoint?.(event.clientX, event.clientY) ?? document.caretRangeFromPoint?.(event.clientX, event.clientY);
     const node = place?.offsetNode ?? place?.startContainer;
-    const index = Number(node?.parentElement?.dataset.index ?? NaN);
-    if (Number.isNaN(index)) return;
-    const { text } = this.transcript.segments[index];
-    const offset = (place.offset ?? place.startOffset) + text.length - text.trimStart().length;
-    onWord(this.transcript.secondsAt(index, offset));
+    const span = node?.parentElement;
+    const index = Number(span?.dataset.index ?? NaN);
+    if (Number.isNaN(index) || span.isContentEditable) return null;
+    return { index, offset: place.offset ?? place.startOffset };
+  }
+
+  #clicked(event) {
+    if (!getSelection().isCollapsed) return;
+    const place = this.#placeAt(event);
+    if (!place) return;
+    const { text } = this.transcript.segments[place.index];
+    this.does.onWord(this.transcript.secondsAt(place.index, place.offset + text.length - text.trimStart().length));
+  }
+
+  #doubleClicked(event) {
+    const place = this.#placeAt(event);
+    if (place) this.does.onCorrect(place.index, place.offset);
   }
 
   /** Light the word that is being said, and keep it in view unless the reader scrolled. */
   show(seconds, follow) {
     const word = this.transcript.wordAt(seconds);
     this.#mark("playing", word ? [word] : []);
-    if (word && follow && performance.now() - this.scrolledAt > 4000) this.#reveal(this.nodes[word.index].parentElement);
+    if (word && follow && performance.now() - this.scrolledAt > 4000) this.#reveal(this.spanOf(word.index));
   }
 
   showPassage(passage) {
     this.#mark("passage", passage?.parts ?? []);
-    if (passage) this.#reveal(this.nodes[passage.parts[0].index].parentElement, true);
+    if (passage) this.#reveal(this.spanOf(passage.parts[0].index), true);
   }
 
   #reveal(target, centre = false) {
