@@ -107,12 +107,13 @@ class Edits:
 
     def are_there(self, name: str) -> bool:
         """Whether a text has corrections, or a file in their place."""
-        with storage_errors(self._path(name)):
-            try:
-                beneath.lstat(self._path(name))
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-        return True
+        return self.signature(name)[1] is not None
+
+    def signature(self, name: str) -> tuple[tuple[int, int, int] | None, ...]:
+        """What differs when a result or its corrections were written: inode, time and size of
+        both, None for what is not there."""
+        paths = self._folder.at(RecordingPaths(name).result), self._path(name)
+        return tuple(_facts(path) for path in paths)
 
     def _corrected(
         self, name: str, segments: list[Segment], result: Mapping[str, Any]
@@ -144,6 +145,15 @@ def written_hashes(result: Mapping[str, Any], edits: Edits, name: str) -> dict[s
     for output, digest in (log.outputs if log else {}).items():
         known.setdefault(output, set()).add(digest)
     return known
+
+
+def _facts(path: Path) -> tuple[int, int, int] | None:
+    with storage_errors(path):
+        try:
+            found = beneath.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def sha256_of(path: Path) -> str | None:

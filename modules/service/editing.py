@@ -17,7 +17,7 @@ from modules.recordings.edits import Corrected, sha256_of, written_hashes
 from modules.recordings.sidecars import RecordingPaths, own_outputs, stem_of
 from modules.recordings.store import RecordingStore
 from modules.storage.atomic import remove, write_whole
-from modules.transcript.edit_log import appended
+from modules.transcript.edit_log import EditLog, appended
 from modules.transcript.model import Segment
 from modules.transcript.operations import (
     Confirm,
@@ -31,6 +31,8 @@ log = get_logger("Edits")
 
 #: Operations after which the other segments are what and where they were.
 _LOCAL = (Words, Confirm, SetSpeaker)
+#: Of so many texts: pages ask again and again.
+_LOGS_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,27 @@ class Editing:
         self._on_change = on_change
         #: One text at a time is read, changed and written.
         self._lock = threading.Lock()
+        self._logs: dict[str, tuple[object, EditLog]] = {}
 
     def corrected(self, name: str, result: Mapping[str, Any]) -> Corrected:
         """The text in a ``.result``, with its corrections. Raises StorageError."""
         return self._store.edits.corrected(name, result)
 
-    def corrections(self, name: str) -> Corrected:
-        """As ``corrected``, of a recording. Raises TranscriberError ``no_text_yet``."""
-        return self.corrected(name, self._result(name))
+    def corrections(self, name: str) -> EditLog:
+        """The log as it applies to the transcript that is there; quick while nothing changes.
+
+        Raises TranscriberError ``no_text_yet``, StorageError.
+        """
+        signature = self._store.edits.signature(name)
+        known = self._logs.get(name)
+        if known and known[0] == signature:
+            return known[1]
+        found = self.corrected(name, self._result(name)).log
+        with self._lock:
+            if len(self._logs) >= _LOGS_KEPT:
+                self._logs.clear()
+            self._logs[name] = signature, found
+        return found
 
     def change(self, name: str, version: str, operations: Sequence[Operation]) -> Change:
         """Correct a text. What returns is on the disk; nothing of it is, if this raises.

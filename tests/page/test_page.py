@@ -56,7 +56,7 @@ def choose(page: Any, title: str) -> None:
     page.locator("article.text span").first.wait_for()
 
 
-def click_word(page: Any, word: str) -> None:
+def click_word(page: Any, word: str, times: int = 1) -> None:
     """In the middle of a word of the text."""
     box = page.evaluate(
         """(word) => {
@@ -72,7 +72,7 @@ def click_word(page: Any, word: str) -> None:
         }""",
         word,
     )
-    page.mouse.click(*box)
+    page.mouse.click(*box, click_count=times)
 
 
 def test_a_newcomer_drops_a_recording_and_sees_it_move(

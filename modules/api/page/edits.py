@@ -58,9 +58,9 @@ def add_edits(blueprint: APIBlueprint, services: Services) -> None:
         return unless_known(
             {
                 "filename": path.filename,
-                "version": found.log.version,
-                "ops": [operation_as_json(each) for each in found.log.ops],
-                "not_applied": [operation_as_json(each) for each in found.log.not_applied],
+                "version": found.version,
+                "ops": [operation_as_json(each) for each in found.ops],
+                "not_applied": [operation_as_json(each) for each in found.not_applied],
             }
         )
 

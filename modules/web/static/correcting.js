@@ -71,10 +71,10 @@ export class Correcting {
 
   // --- what the service says ---
 
-  async #stored(answer, { draft }) {
+  async #stored(answer, { draft, ops }) {
     if (draft && unsent.read(this.name)[draft.id]?.typed === draft.typed) unsent.note(this.name, draft.id, null);
     this.problem = null;
-    if (answer.reload) return this.reload();
+    if (answer.reload || ops?.some((op) => op.op === "speaker")) return this.reload();
     this.transcript.update(answer.segments);
     for (const [id, segment] of Object.entries(answer.segments)) {
       const index = this.transcript.placeOf(id);

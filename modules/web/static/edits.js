@@ -32,22 +32,24 @@ export class Edits {
   get canUndo() { return this.done.length > 0; }
   get canRedo() { return this.undone.length > 0; }
 
-  undo() {
-    const ids = this.done.pop();
-    if (ids) this.work.push({ make: () => undosOf(ids), kind: "undo" });
-    return this.#send();
-  }
+  undo() { return this.#back(this.done, "undo"); }
+  redo() { return this.#back(this.undone, "redo"); }
 
-  redo() {
-    const ids = this.undone.pop();
-    if (ids) this.work.push({ make: () => undosOf(ids), kind: "redo" });
-    return this.#send();
+  /** What is on its way counts too. */
+  async #back(from, kind) {
+    await this.sending;
+    const ids = from.pop();
+    if (ids) this.work.push({ make: () => undosOf(ids), kind });
+    await this.#send();
   }
 
   get idle() { return !this.work.length && !this.sending; }
 
   #send() {
-    this.sending ??= this.#sendAll().finally(() => (this.sending = null));
+    this.sending ??= this.#sendAll().finally(() => {
+      this.sending = null;
+      return this.work.length && !this.closed ? this.#send() : undefined; // what came at the last moment
+    });
     return this.sending;
   }
 
@@ -86,7 +88,7 @@ export class Edits {
     const ids = ops.map((op) => op.id);
     if (kind === "undo") this.undone.push(ids);
     else this.done.push(ids);
-    if (kind === "do") this.undone = [];
+    if (kind === "do") this.undone.length = 0;
   }
 
   #become(state) {

@@ -108,6 +108,7 @@ export class Finished extends Component {
     const { passages } = this.transcript, passage = this.transcript.passageFrom(at, step);
     if (!passage) return false;
     this.passage = passage;
+    this.text.focus({ preventScroll: true }); // so that Enter means this place
     this.view.showPassage(passage);
     this.setState({ place: { number: passages.indexOf(passage) + 1, of: passages.length } });
     if (!this.state.broken) this.player.play(passage.start - LEAD_S, passage.end + LEAD_S);
@@ -116,7 +117,6 @@ export class Finished extends Component {
 
   /** From a button: the keys go on from here. */
   checkFrom(step) {
-    this.text.focus({ preventScroll: true });
     if (!this.playPassage(step)) this.firstPassage();
   }
 
@@ -231,7 +231,7 @@ export class Finished extends Component {
     if (!passages.length) return null;
     if (!place) return html`<div class="strip doubt"><span><b>${say("doubt", { n: passages.length })}</b>${say("doubtTime", { time: about(this.transcript.doubtfulSeconds) })}</span><button class="btn" onClick=${() => this.checkFrom(1)}>${say("checkThem")}</button></div>`;
     return html`<div class="strip doubt" role="group" aria-label=${say("checkTitle")}><b>${say("placeOf", place)}</b><span class="acts">
-      <button class="btn" onClick=${() => { this.text.focus({ preventScroll: true }); this.confirmPassage(); }}>${say("isRight")} <kbd>Enter</kbd></button>
+      <button class="btn" onClick=${() => this.confirmPassage()}>${say("isRight")} <kbd>Enter</kbd></button>
       <button class="btn" onClick=${() => this.correctHere()}>${say("correctIt")} <kbd>E</kbd></button>
       <button class="btn" onClick=${() => this.checkFrom(1)}>${say("nextPlace")} <kbd>D</kbd></button></span></div>`;
   }
