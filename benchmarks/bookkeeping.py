@@ -173,7 +173,7 @@ def runner_over(
     journal: StateWriter
     scheduler = Scheduler(clock, lambda job: journal.record_if_possible(job))
     journal = StateWriter(files.states, scheduler.get)
-    publisher = Publisher(files.folder, files.results)
+    publisher = Publisher(files)
     runner = Runner(
         config, scheduler, worker, files, publisher, journal, clock, look_again=lambda name: None  # type: ignore[arg-type]
     )  # fmt: skip

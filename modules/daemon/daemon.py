@@ -74,8 +74,7 @@ class Daemon:
             if self._first_run:
                 self._first_run.drop_sample(self._config.shared_directory)
             try:
-                self._clients.webhooks.start()
-                self._clients.text_writer.start()
+                self._clients.start()
                 server.start()
                 core.runner.start()
                 core.watcher.start()
@@ -93,9 +92,7 @@ class Daemon:
                 core.watcher.stop()
                 core.runner.stop()
                 server.stop()
-                self._clients.webhooks.stop()
-                self._clients.text_writer.stop()
-                self._clients.index.close()
+                self._clients.stop()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -77,6 +77,17 @@ class Clients:
     text_writer: TextWriter
     responder: FolderResponder
 
+    def start(self) -> None:
+        """Start the threads of what works by itself. Raises StorageError."""
+        self.webhooks.start()
+        self.text_writer.start()
+
+    def stop(self) -> None:
+        """Join them, and close what is open."""
+        self.webhooks.stop()
+        self.text_writer.stop()
+        self.index.close()
+
 
 def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
     """Everything but the HTTP server. Nothing is started, and no file is touched but the index."""
@@ -126,8 +137,7 @@ def build_core(
         excluded=(config.manual_directory,),
     )
     runner = Runner(
-        config, scheduler, executor, store,
-        Publisher(store.folder, store.results, store.edits), writer, clock,
+        config, scheduler, executor, store, Publisher(store), writer, clock,
         look_again=watcher.forget,
     )  # fmt: skip
     health = Health(config.shared_directory, scheduler, executor, runner, watcher)

@@ -14,10 +14,9 @@ from modules.logger import get_logger
 from modules.outputs.formats import render
 from modules.outputs.notes import sentence, text_note, warnings_of
 from modules.outputs.segments_json import with_segments
-from modules.recordings.edits import Edits, sha256_of, written_hashes
-from modules.recordings.results import Results
-from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.edits import sha256_of, written_hashes
 from modules.recordings.sidecars import RESULT_BYTES_MAX, RecordingPaths, stem_of
+from modules.recordings.store import RecordingStore
 from modules.storage import beneath
 from modules.storage.atomic import storage_errors, to_json, write_own, write_whole
 from modules.storage.safe_open import read_regular
@@ -33,10 +32,10 @@ _WORD_BYTES, _SEGMENT_BYTES, _CHAR_BYTES = 400, 800, 12
 class Publisher:
     """Writes what becomes of a transcript. Raises StorageError while the share cannot be used."""
 
-    def __init__(self, folder: SharedFolder, results: Results, edits: Edits) -> None:
-        self._folder = folder
-        self._results = results
-        self._edits = edits
+    def __init__(self, store: RecordingStore) -> None:
+        self._folder = store.folder
+        self._results = store.results
+        self._edits = store.edits
 
     def publish(
         self, job: Job, segments: Iterable[Segment], result: dict[str, Any], timestamps: bool
@@ -50,10 +49,12 @@ class Publisher:
         TranscriberError for a result that could not be read again; then nothing is written.
         """
         self._folder.require()
+        hashes = result["outputs_sha256"] = dict.fromkeys(result["outputs"], "0" * 64)
         _check_size(segments, result)
+        hashes.clear()
         title, duration_s = stem_of(job.name).rpartition("/")[2], result["duration_seconds"]
         note = text_note(result)
-        ours, hashes = self._ours(job.name), result.setdefault("outputs_sha256", {})
+        ours = self._ours(job.name)
         shown = self._corrected(job.name, segments, result)
         for output in list(result["outputs"]):
             form = output.rpartition(".")[2]

@@ -49,7 +49,7 @@ class TextWriter:
             try:
                 name = (self._mailbox.read(file) or {}).get("filename")
             except TranscriberError as error:
-                log.warning("%s", error)
+                log.warning("A note about a corrected text was dropped: %s", error)
                 name = None
             if isinstance(name, str) and is_recording(name) and file == _file_of(name):
                 self._due[name] = self._clock.monotonic()

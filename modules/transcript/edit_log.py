@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from modules.transcript.edited import EditConflictError, EditedText
+from modules.transcript.edited import EditConflictError, EditedText, conflict
 from modules.transcript.model import Dropped, Segment
 from modules.transcript.operations import (
     OPERATIONS_MAX,
@@ -35,13 +35,32 @@ Operations = Annotated[tuple[Operation, ...], Field(max_length=2 * OPERATIONS_MA
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
+class Facts(BaseModel):
+    """What lists show of a corrected text; ``flagged_seconds``: how much of it is doubtful."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    flagged_seconds: float
+    word_count: int
+    speakers: list[str]
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> Facts:
+        doubtful_s = sum(each.end - each.start for each in segments if each.flags)
+        return cls(
+            flagged_seconds=round(doubtful_s, 3),
+            word_count=sum(len(each.text.split()) for each in segments),
+            speakers=sorted({each.speaker for each in segments if each.speaker}),
+        )
+
+
 class EditLog(BaseModel):
     """The content of the file.
 
     ``transcript_sha256``: of the text that the operations were made for (see ``digest``).
     ``fingerprint``: of the recording, if it is known. ``not_applied``: operations on an earlier
     transcript that did not fit the present one. ``outputs``: the SHA-256 of each text that was
-    written with corrections.
+    written with corrections. ``facts``: what is different in the metadata of the ``.result``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -52,6 +71,7 @@ class EditLog(BaseModel):
     ops: Operations = ()
     not_applied: Operations = ()
     outputs: dict[str, Sha256] = {}
+    facts: Facts | None = None
 
     @property
     def version(self) -> str:
@@ -97,7 +117,7 @@ def log_for(
         found = _moved(operation, text)
         try:
             if found is None:
-                raise EditConflictError("It is not there.")
+                raise conflict("It is not there.")
             text.apply(found)
             kept.append(found)
         except EditConflictError:
@@ -131,26 +151,27 @@ def appended(
     unfit, ops = len(text.skipped), list(log.ops)
     for operation in (each for each in operations if each.id not in known):
         if segments_named(operation, ops) & theirs:
-            raise EditConflictError("Somebody else changed this passage meanwhile.")
+            raise conflict("Somebody else changed this passage meanwhile.")
         if isinstance(operation, Undo) and all(each.id != operation.of for each in ops):
-            raise EditConflictError(f"There is no operation {operation.of!r} to undo.")
+            raise conflict(f"There is no operation {operation.of!r} to undo.")
         ops.append(operation.model_copy(update={"at": at, "span": text.span_of(operation)}))
         if not isinstance(operation, Undo):
             text.apply(operation)
             continue
         text = EditedText(segments, dropped, ops)
         if len(text.skipped) > unfit:
-            raise EditConflictError("What was done after it depends on it: undo that first.")
+            raise conflict("What was done after it depends on it: undo that first.")
     if len(ops) > OPERATIONS_MAX:
-        raise EditConflictError(f"A text can have {OPERATIONS_MAX} corrections.")
-    return log.model_copy(update={"ops": tuple(ops)}), text
+        raise conflict(f"A text can have {OPERATIONS_MAX} corrections.")
+    update = {"ops": tuple(ops), "facts": Facts.of(text.segments)}
+    return log.model_copy(update=update), text
 
 
 def _theirs(log: EditLog, version: str, operations: Sequence[Operation]) -> frozenset[str]:
     """The segments that others changed since a version."""
     since = log.since(version)
     if since is None:
-        raise EditConflictError("The transcript was made anew since.")
+        raise conflict("The transcript was made anew since.")
     sent = {operation.id for operation in operations}
     named = (segments_named(each, log.ops) for each in since if each.id not in sent)
     return frozenset[str]().union(*named)

@@ -28,10 +28,10 @@ from modules.transcript.timed_words import shared_out, timed_words
 class EditConflictError(TranscriberError):
     """An operation does not fit the text as it is."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(
-            "edit_conflict", message, remedy="Read the text again, and repeat the change."
-        )
+
+def conflict(message: str) -> EditConflictError:
+    remedy = "Read the text again, and repeat the change."
+    return EditConflictError("edit_conflict", message, remedy=remedy)
 
 
 class EditedText:
@@ -115,9 +115,7 @@ class EditedText:
     def _set_speaker(self, operation: SetSpeaker) -> None:
         segment = self._segment(operation.segment)
         if segment.speaker != operation.was:
-            raise EditConflictError(
-                f"The speaker of segment {operation.segment} is another one now."
-            )
+            raise conflict(f"The speaker of segment {operation.segment} is another one now.")
         words = tuple(w.model_copy(update={"speaker": operation.now}) for w in segment.words)
         self._segments[operation.segment] = segment.model_copy(
             update={"speaker": operation.now, "words": words}
@@ -131,16 +129,14 @@ class EditedText:
             if segment.speaker == was or any(word.speaker == was for word in segment.words)
         }
         if not renamed:
-            raise EditConflictError(f"No speaker is called {was!r} now.")
+            raise conflict(f"No speaker is called {was!r} now.")
         self._segments |= renamed
 
     def _split(self, operation: Split) -> None:
         segment = self._segment(operation.segment)
         words = timed_words(segment)
         if not 0 < operation.at_word < len(words):
-            raise EditConflictError(
-                f"Segment {operation.segment} has no word {operation.at_word} now."
-            )
+            raise conflict(f"Segment {operation.segment} has no word {operation.at_word} now.")
         whole = segment.model_copy(update={"words": words})
         begins, at = word_offsets(whole), operation.at_word
         self._segments[operation.segment] = slice_words(whole, begins, 0, at)
@@ -152,7 +148,7 @@ class EditedText:
         shown = [key for key, _ in self]
         at = shown.index(operation.segment) if operation.segment in shown else len(shown)
         if shown[at + 1 : at + 2] != [operation.following]:
-            raise EditConflictError(
+            raise conflict(
                 f"Segment {operation.following} does not follow {operation.segment} now."
             )
         both = [each.model_copy(update={"words": timed_words(each)}) for each in (before, after)]
@@ -166,7 +162,7 @@ class EditedText:
     def _restore_dropped(self, operation: RestoreDropped) -> None:
         found = self._dropped.get(operation.dropped)
         if found is None or found.text != operation.was:
-            raise EditConflictError("This text was put back already, or is another one now.")
+            raise conflict("This text was put back already, or is another one now.")
         segment = Segment(start=found.start, end=found.end, text=found.text.strip())
         words = tuple(
             word.model_copy(update={"checked": "confirmed"}) for word in timed_words(segment)
@@ -181,7 +177,7 @@ class EditedText:
     def _segment(self, key: str) -> Segment:
         segment = self._segments.get(key)
         if segment is None:
-            raise EditConflictError(f"There is no segment {key} now.")
+            raise conflict(f"There is no segment {key} now.")
         return segment
 
     def _found(self, operation: Words | Confirm) -> tuple[Segment, tuple[Word, ...]]:
@@ -194,7 +190,7 @@ class EditedText:
         now = tuple(word.word for word in words[operation.first : operation.after])
         is_inside = operation.first <= operation.after <= len(words)
         if not is_inside or now != operation.was:
-            raise EditConflictError(
+            raise conflict(
                 f"These words of segment {operation.segment} are others now: {' '.join(now)!r}."
             )
         return segment, words

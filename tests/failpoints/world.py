@@ -185,7 +185,7 @@ class Life:
             world.shared, self.intake, clock, recursive=True, events=False,
             rescan_s=STEP_S, settle_s=STEP_S, stable_s=STEP_S, ask_writer=lambda path: None,
         )  # fmt: skip
-        publisher = Publisher(self.files.folder, self.files.results, self.files.edits)
+        publisher = Publisher(self.files)
         self.runner = Runner(
             config, self.scheduler, world.processor, self.files, publisher, self.journal, clock,  # type: ignore[arg-type]
             look_again=self.watcher.forget,

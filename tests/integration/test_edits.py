@@ -74,20 +74,20 @@ def test_a_correction_is_in_every_format_and_the_original_stays(
     whole = (daemon.shared / f"{NAME}.result").read_bytes()
     before = read(client)
     assert (before["corrections"], before["not_applied"]) == (0, [])
-    answer = patch(client, before["version"], words("a1", "0", 4, "операторы", "наши операторы"))
+    answer = patch(client, before["version"], words("a1", "0", 4, "операторы", "наши специалисты"))
     changed = answer.json["segments"]["0"]
     assert (answer.status, answer.json["reload"]) == (200, False)
-    assert changed["text"] == "В данный момент все наши операторы заняты."
+    assert changed["text"] == "В данный момент все наши специалисты заняты."
     assert [word[1:] for word in changed["words"][4:6]] == [
-        [1.8, 1.911, None, "edited"], [1.911, 2.16, None, "edited"],
+        [1.8, 1.896, None, "edited"], [1.896, 2.16, None, "edited"],
     ]  # fmt: skip
     after = read(client)
     assert after["segments"][0] == changed
     assert after["version"] == answer.json["version"] != before["version"]
     for form in ("txt", "srt", "vtt", "tsv", "json"):
-        assert "наши операторы" in " ".join(client.result(NAME, form).text.split()), form
+        assert "наши специалисты" in " ".join(client.result(NAME, form).text.split()), form
         original = client.get(f"/result/{quote(NAME)}?format={form}&original=true").text
-        assert "наши операторы" not in " ".join(original.split()), form
+        assert "наши специалисты" not in " ".join(original.split()), form
     assert (daemon.shared / f"{NAME}.result").read_bytes() == whole
     kept = json.loads((daemon.shared / f"{NAME}.edit.json").read_bytes())
     assert [op["id"] for op in kept["ops"]] == ["a1"]

@@ -97,6 +97,20 @@ TALK = [
 DROPPED = [{"start": 4.4, "end": 4.7, "text": "Продолжение следует...", "flags": ["filler"]}]
 
 
-def talk(shared: Path, name: str = "Совещание 14 ноября.wav") -> str:
+TALK_NAME = "Совещание 14 ноября.wav"
+
+
+def talk(shared: Path, name: str = TALK_NAME) -> str:
     finish(shared, name, TALK, dropped=DROPPED)
     return name
+
+
+def correct(shared: Path, name: str) -> None:
+    """Corrections of an earlier transcript, of which one still fits."""
+    ops = [
+        {"id": key, "op": "words", "segment": "0", "from": 4, "to": 5, "was": [was],
+         "now": [now], "span": [1.8, 2.2]}
+        for key, was, now in (("a", "операторы", "Операторы"), ("b", "автоматы", "операторы"))
+    ]  # fmt: skip
+    log = {"format": 1, "transcript_sha256": "0" * 64, "ops": ops}
+    (shared / f"{name}.edit.json").write_text(json.dumps(log), encoding="utf-8")

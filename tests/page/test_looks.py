@@ -5,6 +5,7 @@ With ``TRANSCRIBER_SCREENSHOTS`` in the environment, pictures of them go into th
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -48,8 +49,53 @@ def see_menu(page: Any, daemon: ScriptedDaemon) -> None:
 def see_question(page: Any, daemon: ScriptedDaemon) -> None:
     see_text(page, daemon)
     page.locator(".acts > [aria-expanded]").last.click()
-    page.locator(".menu button").click()
+    page.locator(".menu button").last.click()
     page.get_by_role("dialog").wait_for()
+
+
+def see_typing(page: Any, daemon: ScriptedDaemon) -> None:
+    see_text(page, daemon)
+    page.locator("article.text").focus()
+    page.keyboard.press("e")
+    page.locator("article.text span[contenteditable]").wait_for()
+
+
+def see_place(page: Any, daemon: ScriptedDaemon) -> None:
+    see_text(page, daemon)
+    page.keyboard.press("d")
+    page.locator(".strip kbd").first.wait_for()
+
+
+def see_speaker(page: Any, daemon: ScriptedDaemon) -> None:
+    see_text(page, daemon)
+    page.locator(".who .name").first.click()
+    page.get_by_role("dialog").wait_for()
+
+
+def see_replace(page: Any, daemon: ScriptedDaemon) -> None:
+    see_text(page, daemon)
+    page.locator(".acts > [aria-expanded]").last.click()
+    page.locator(".menu button").first.click()
+    page.locator("dialog input").first.fill("а")
+
+
+def see_conflict(page: Any, daemon: ScriptedDaemon) -> None:
+    draft = json.dumps({"0": {"base": "Раньше было так.", "typed": "В данный момент мы заняты."}})
+    kept = f"transcriber.unsent.{made.TALK_NAME}"
+    page.evaluate("([key, value]) => localStorage.setItem(key, value)", [kept, draft])
+    see_text(page, daemon)
+    page.locator(".conflict").wait_for()
+    page.evaluate("(key) => localStorage.removeItem(key)", kept)
+
+
+def see_unfit(page: Any, daemon: ScriptedDaemon) -> None:
+    _open(page, "Письмо")
+    page.locator("details.strip summary").click()
+
+
+def see_unreadable(page: Any, daemon: ScriptedDaemon) -> None:
+    _open(page, "damaged")
+    page.locator(".strip.bad").wait_for()
 
 
 def see_keys(page: Any, daemon: ScriptedDaemon) -> None:
@@ -84,10 +130,24 @@ def see_away(page: Any, daemon: ScriptedDaemon) -> None:
 
 
 STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
-    "list": see_list, "text": see_text, "menu": see_menu, "question": see_question,
-    "keys": see_keys, "running": see_running, "waiting": see_waiting, "failed": see_failed,
-    "missing": see_missing, "away": see_away,
-}  # fmt: skip
+    "list": see_list,
+    "text": see_text,
+    "menu": see_menu,
+    "question": see_question,
+    "typing": see_typing,
+    "place": see_place,
+    "speaker": see_speaker,
+    "replace": see_replace,
+    "conflict": see_conflict,
+    "unfit": see_unfit,
+    "unreadable": see_unreadable,
+    "keys": see_keys,
+    "running": see_running,
+    "waiting": see_waiting,
+    "failed": see_failed,
+    "missing": see_missing,
+    "away": see_away,
+}
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +156,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with ScriptedDaemon(tmp_path_factory.mktemp("full")) as daemon:
         made.talk(daemon.shared)
         made.finish(daemon.shared, "Письмо (диктовка).m4a", made.TALK[:1])
+        made.correct(daemon.shared, "Письмо (диктовка).m4a")
+        made.finish(daemon.shared, "damaged.wav", made.TALK[:1])
+        (daemon.shared / "damaged.wav.edit.json").write_bytes(b"{")
         daemon.drop("notmedia.mp3")
         daemon.wait_until_in_manual("notmedia.mp3")
         daemon.drop("slow long.mp3", chunks=3000)

@@ -47,6 +47,11 @@ class ChangeAnswer(BaseModel):
 
 
 def add_edits(blueprint: APIBlueprint, services: Services) -> None:
+    _add_log(blueprint, services)
+    _add_change(blueprint, services)
+
+
+def _add_log(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.get(
         "/edits/<path:filename>",
         summary="The corrections of a text",
@@ -64,6 +69,8 @@ def add_edits(blueprint: APIBlueprint, services: Services) -> None:
             }
         )
 
+
+def _add_change(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.patch(
         "/edits/<path:filename>",
         summary="Correct a text; what was answered with 200 is on the disk",

@@ -13,7 +13,7 @@ from pathlib import Path
 from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording, is_visible_folder
-from modules.recordings.sidecars import IN_PROGRESS, RESULT, RecordingPaths
+from modules.recordings.sidecars import EDITS, IN_PROGRESS, RESULT, RecordingPaths
 from modules.recordings.skipped import is_skipped
 from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
@@ -34,7 +34,7 @@ from modules.watching.stability import FileSample
 
 _ORDER = {state: place for place, state in enumerate(State)}
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-_SIDECARS = (RESULT, IN_PROGRESS)
+_SIDECARS = (IN_PROGRESS, RESULT, EDITS)
 #: Names whose kind is remembered; more than a folder should hold.
 _KINDS_KEPT = 500_000
 #: How many names stand for all that are skipped.
@@ -119,39 +119,42 @@ class Reporter:
         ordered = _ordered(self._files.folder.path)
         for name, sample in seen.files.items():
             if self._is_recording(name):
-                state, result = name + IN_PROGRESS, name + RESULT
+                state, result, edits = name + IN_PROGRESS, name + RESULT, name + EDITS
                 if len(name) > _SURELY_SHORT:
-                    state, result = RecordingPaths(name).state, RecordingPaths(name).result
-                claimed |= {state, result}
+                    paths = RecordingPaths(name)
+                    state, result, edits = paths.state, paths.result, paths.edits
+                claimed |= {state, result, edits}
                 rows.append(
                     (self._working(name, sample) if state in seen.files else None)
-                    or self._finished(name, sample, seen.files.get(result))
+                    or self._finished(name, sample, seen.files.get(result), seen.files.get(edits))
                     or self._ignored(name, sample)
                     or untouched_row(name, sample, ordered)
                 )
         for sidecar in seen.files.keys() - claimed:
-            row = (
-                None if self._is_recording(sidecar) else self._lonely(sidecar, seen.files[sidecar])
-            )
-            rows += [row] if row else []
+            if not self._is_recording(sidecar) and not sidecar.endswith(EDITS):
+                corrected = seen.files.get(sidecar.removesuffix(RESULT) + EDITS)
+                row = self._lonely(sidecar, seen.files[sidecar], corrected)
+                rows += [row] if row else []
         return rows
 
     def _working(self, name: str, sample: FileSample) -> Row | None:
         return working_row(name, sample, self._files)
 
-    def _finished(self, name: str, sample: FileSample, result: FileSample | None) -> Row | None:
+    def _finished(
+        self, name: str, sample: FileSample, result: FileSample | None, edits: FileSample | None
+    ) -> Row | None:
         if result is None:
             return None
-        return self._once(
-            "shared", name, (sample, result), lambda: finished_row(name, sample, self._files)
-        )
+        seen = (sample, result, edits)
+        return self._once("shared", name, seen, lambda: finished_row(name, sample, self._files))
 
     def _ignored(self, name: str, sample: FileSample) -> Row | None:
         kind = self._files.ignored.kind_of(name)
         return ignored_row(name, sample, kind) if kind else None
 
-    def _lonely(self, sidecar: str, sample: FileSample) -> Row | None:
-        return self._once("shared", sidecar, (sample,), lambda: lonely_row(sidecar, self._files))
+    def _lonely(self, sidecar: str, sample: FileSample, edits: FileSample | None) -> Row | None:
+        seen = (sample, edits)
+        return self._once("shared", sidecar, seen, lambda: lonely_row(sidecar, self._files))
 
     def _manual_rows(self) -> list[Row]:
         manual = self._config.manual_directory

@@ -17,7 +17,12 @@ from modules.outputs.notes import warnings_of
 from modules.recordings.sidecars import RESULT, RecordingPaths, recording_of
 from modules.recordings.state import job_from_json
 from modules.recordings.store import RecordingStore
-from modules.service.folder_view.sidecar_reader import read_reason, read_result, read_state
+from modules.service.folder_view.sidecar_reader import (
+    read_corrected_facts,
+    read_reason,
+    read_result,
+    read_state,
+)
 from modules.watching.stability import FileSample
 
 _CHARS_MAX, _WARNINGS_MAX = 500, 10
@@ -134,12 +139,14 @@ def finished_row(name: str, sample: FileSample, files: RecordingStore) -> Row | 
             return None
     except (ValueError, TranscriberError):
         return None
-    return _completed(name, content)
+    return _completed(name, content, files)
 
 
-def _completed(name: str, content: dict[str, Any]) -> Row:
+def _completed(name: str, content: dict[str, Any], files: RecordingStore) -> Row:
     metadata = content.get("metadata")
     facts: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
+    edits = files.folder.path / RecordingPaths(name).edits
+    facts |= read_corrected_facts(edits, (content.get("source") or {}).get("fingerprint"))
     return Row(
         name,
         State.COMPLETED,
@@ -171,7 +178,7 @@ def lonely_row(sidecar: str, files: RecordingStore) -> Row | None:
     try:
         if sidecar.endswith(RESULT):
             content = read_result(files.folder.path / sidecar)
-            return _completed(recording_of(sidecar, content), content) if content else None
+            return _completed(recording_of(sidecar, content), content, files) if content else None
         content = read_state(files.folder.path / sidecar) or {}
     except TranscriberError:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.errors import TranscriberError
 from modules.recordings.sidecars import (
+    EDITS_BYTES_MAX,
     ERROR_TEXT_BYTES_MAX,
     RESULT_BYTES_MAX,
     STATE_BYTES_MAX,
@@ -42,6 +43,20 @@ def _without_transcript(path: Path) -> bytes:
         if start >= 0 and end >= 0:
             return head[:start] + tail[end:]
     return read_regular(path, RESULT_BYTES_MAX)
+
+
+def read_corrected_facts(path: Path, fingerprint: object) -> dict[str, Any]:
+    """What corrections changed of the metadata of a ``.result``; empty if nothing is known, or they
+    are about another recording than the one with this ``fingerprint``."""
+    try:
+        content = read_json(path, EDITS_BYTES_MAX)
+    except (OSError, TranscriberError):
+        return {}
+    facts = content.get("facts")
+    is_other = None not in (fingerprint, content.get("fingerprint")) and (
+        fingerprint != content["fingerprint"]
+    )
+    return facts if isinstance(facts, dict) and not is_other else {}
 
 
 def read_state(path: Path) -> dict[str, Any] | None:

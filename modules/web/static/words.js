@@ -77,7 +77,7 @@ const RU = {
   doubt: { one: "Нужно проверить {n} место", few: "Нужно проверить {n} места", many: "Нужно проверить {n} мест", other: "Нужно проверить {n} места" }, doubtTime: " — около {time} прослушивания",
   checkThem: "Проверить ›", checkTitle: "Сомнительные места", placeOf: "Место {number} из {of}", isRight: "Верно", correctIt: "Исправить", nextPlace: "Дальше",
   allChecked: "Все сомнительные места проверены.", correcting: "Текст этого места", saved: "Сохранено", saving: "Сохраняется…", unsaved: "Ещё не сохранено, попытка повторится сама", undo: "Отменить", redo: "Вернуть",
-  putBack: "Вернуть в текст", speakerRename: "Назвать этот голос", speakerAsk: "Кто такой «{name}»?", speakerName: "Имя", speakerHint: "Если ввести имя другого голоса, оба станут одним.", speakerHere: "Только здесь", speakerAll: "Везде",
+  putBack: "Вернуть в текст", speakerRename: "Назвать этот голос", speakerAsk: "Кто это — «{name}»?", speakerName: "Имя", speakerHint: "Если ввести имя другого голоса, оба станут одним.", speakerHere: "Только здесь", speakerAll: "Везде",
   replaceMenu: "Найти и заменить…", replaceTitle: "Найти и заменить", find: "Найти", replaceBy: "Заменить на", matchCase: "Учитывать регистр", replaceAll: "Заменить все",
   foundPlaces: { one: "{n} место", few: "{n} места", many: "{n} мест", other: "{n} места" }, replaced: { one: "Заменено {n} место", few: "Заменено {n} места", many: "Заменено {n} мест", other: "Заменено {n} места" },
   conflict: "Это место одновременно исправил кто-то ещё.", conflictGone: "Места, которое вы исправили, в тексте больше нет.", mine: "Ваш вариант", theirs: "Другой вариант", keepMine: "Оставить мой", keepTheirs: "Оставить другой",

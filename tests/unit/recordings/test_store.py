@@ -204,9 +204,7 @@ def publish(
         "metadata": metadata or {},
     }
     segment = a_segment(0, 1, "Привет.")
-    Publisher(files.folder, files.results, files.edits).publish(
-        job, [segment], result, timestamps=False
-    )
+    Publisher(files).publish(job, [segment], result, timestamps=False)
     result["transcription"]["segments"] = [{"id": 0, **segment_json(segment)}]
     return result
 

@@ -49,7 +49,7 @@ class Bench:
         self.journal = StateWriter(self.files.states, self.scheduler.get)
         self.processor = FakeExecutor(self.clock)
         self.looked_again: list[str] = []
-        self.publisher = Publisher(self.files.folder, self.files.results, self.files.edits)
+        self.publisher = Publisher(self.files)
         self.runner = Runner(
             self.config, self.scheduler, self.processor, self.files,  # type: ignore[arg-type]
             self.publisher, self.journal, self.clock, look_again=self.looked_again.append,
