@@ -63,6 +63,8 @@ def build_parser() -> ArgumentParser:
     _add_queue(commands)
     _add_retry(commands)
     _add_delete(commands)
+    _add_export(commands)
+    _add_corrections(commands)
     _add_small_ones(commands)
     _add_completion(commands)
     return parser
@@ -197,6 +199,39 @@ def _add_delete(commands: Any) -> None:
     command.add_argument("-y", "--yes", action="store_true", help=_("do not ask"))
 
 
+def _add_export(commands: Any) -> None:
+    purpose = _("print or save a finished text, with its corrections")
+    command = _add(commands, "export", purpose, help_texts.EXPORT, _command("export"))
+    _completes(command.add_argument("file", metavar=_("NAME")), "shared")
+    command.add_argument(
+        "-f",
+        "--format",
+        type=_format,
+        default="txt",
+        metavar=_("FORMAT"),
+        help=_("txt, srt, vtt, tsv, json or docx; default: %(default)s"),
+    )
+    output = command.add_argument(
+        "-o", "--output", type=Path, metavar=_("FILE"), help=_("a file; default: the terminal")
+    )
+    _completes(output, "file")
+    command.add_argument(
+        "--original", action="store_true", help=_("without the corrections that people made")
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help=_("write over files that are there already")
+    )
+
+
+def _add_corrections(commands: Any) -> None:
+    purpose = _("show what people corrected in a text")
+    command = _add(
+        commands, "corrections", purpose, help_texts.CORRECTIONS, _command("corrections")
+    )
+    _completes(command.add_argument("file", metavar=_("NAME")), "shared")
+    command.add_argument("--json", action="store_true", help=_("for programs"))
+
+
 def _add_small_ones(commands: Any) -> None:
     purpose = _("check that everything is in place")
     _add(commands, "doctor", purpose, help_texts.DOCTOR, _command("doctor"))
@@ -222,6 +257,13 @@ def _formats(text: str) -> list[str]:
             message = _("{format!r} is none of {known}").format(format=form, known=", ".join(known))
             raise argparse.ArgumentTypeError(message)
     return formats
+
+
+def _format(text: str) -> str:
+    *others, form = _formats(text)
+    if others or form == "result":
+        raise argparse.ArgumentTypeError(_("one of txt, srt, vtt, tsv, json, docx"))
+    return form
 
 
 def _interval(text: str) -> float:

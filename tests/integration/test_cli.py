@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from modules import __version__
+from tests.page import made
 
 PROJECT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 60.0
@@ -284,3 +286,42 @@ def test_doctor_tells_who_holds_the_lock(place: Place, role: str, level: str) ->
         found = place.run("doctor")
     assert found.returncode == 0
     assert f"The {role} runs (PID {pid}" in _lines(found, level)
+
+
+def test_a_corrected_text_is_exported_and_its_corrections_are_listed(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    made.talk(place.shared, "talk.wav")
+    made.correct(place.shared, "talk.wav")
+    done = place.run("export", "talk.wav", "-f", "srt")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Операторы" in done.stdout
+    original = place.run("export", str(place.shared / "talk.wav"), "--original")
+    assert "все операторы" in original.stdout
+    file = tmp_path / "talk.docx"
+    assert place.run("export", "talk.wav", "-f", "docx", "-o", str(file)).returncode == 0
+    assert file.read_bytes().startswith(b"PK")
+    again = place.run("export", "talk.wav", "-o", str(file))
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+    listed = place.run("corrections", "talk.wav")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert re.search(r"0:02\s+words\s+операторы\s+Операторы", listed.stdout)
+    assert re.search(r"автоматы\s+операторы\s+does not fit", listed.stdout)
+    assert listed.stdout.endswith("1 correction.\n")
+    found = json.loads(place.run("corrections", "talk.wav", "--json").stdout)
+    assert [len(found[key]) for key in ("corrections", "not_applied")] == [1, 1]
+
+
+def test_a_text_that_is_not_there_or_damaged_is_said(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    for command in ("export", "corrections"):
+        done = place.run(command, "nothing.mp3")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "no text" in done.stderr
+    made.talk(place.shared, "talk.wav")
+    (place.shared / "talk.wav.edit.json").write_bytes(b"{")
+    done = place.run("export", "talk.wav")
+    assert "операторы" in done.stdout
+    assert "without them" in done.stderr
+    assert place.run("corrections", "talk.wav").returncode == 1
+    assert place.run("export", "talk.wav", "-f", "result").returncode == 2

@@ -109,3 +109,21 @@ Tab then completes commands, options and the names of recordings. A line in ~/.b
 In fish: {command} completion fish | source
 The command is called `{name}` then.
 """)
+
+EXPORT = noted("""\
+examples:
+  transcriber.py export talk.mp3                  the text, on the terminal
+  transcriber.py export talk.mp3 -f srt -o a.srt  subtitles, into a file
+  transcriber.py export talk.mp3 --original       as it was before anybody corrected it
+
+It reads the folder alone, so it works with and without the service. The files beside the
+recording get corrections by themselves, unless somebody changed them by hand.
+""")
+
+CORRECTIONS = noted("""\
+examples:
+  transcriber.py corrections talk.mp3         a table: where, what it was, what it is now
+  transcriber.py corrections talk.mp3 --json  for programs
+
+Corrections are made on the page of the service, and kept in NAME.edit.json.
+""")
