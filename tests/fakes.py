@@ -66,6 +66,7 @@ class FakeExecutor:
     maintained: int = 0
     restarts: dict[str, int] = field(default_factory=dict)
     prepared: list[Transcribe | None] = field(default_factory=list)
+    expected: list[Transcribe] = field(default_factory=list)
     failed_ahead: bool = False
     pid: int | None = 4711
     model_loaded: str | None = "faster-whisper-base"
@@ -94,6 +95,9 @@ class FakeExecutor:
             memory_mb=self.memory_mb,
             restarts=self.restarts,
         )
+
+    def prefetch(self, command: Transcribe) -> None:
+        self.expected.append(command)
 
     def maintain(self) -> None:
         self.maintained += 1

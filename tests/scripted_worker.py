@@ -51,6 +51,7 @@ from modules.executors.protocol import (  # noqa: E402
     Failed,
     Load,
     Loaded,
+    Prefetch,
     Ready,
     Started,
     Stopped,
@@ -350,6 +351,8 @@ def main() -> None:
         if order is None:
             line.inbox.forget_next()
             continue
+        if isinstance(order, Prefetch):
+            continue  # it holds the file open, as the real one does
         spec = order.model if isinstance(order, Load) else order.command.model
         if spec != loaded:
             loaded = spec if _load(spec, line) else None

@@ -125,6 +125,7 @@ def build_core(
         on_placed=lambda name, state: watcher.note_placed(name, state),
         on_ended=on_ended,
     )  # fmt: skip
+    runner: Runner
     watcher = Watcher(
         config.shared_directory,
         intake,
@@ -135,6 +136,7 @@ def build_core(
         settle_s=config.watch.settle_seconds,
         stable_s=config.watch.stable_seconds,
         excluded=(config.manual_directory,),
+        on_settling=lambda name: runner.expect(name),
     )
     runner = Runner(
         config, scheduler, executor, store, Publisher(store), writer, clock,

@@ -125,6 +125,9 @@ class Executor(Protocol):
         Raises MediaError, StorageError, ModelError or WorkerError, and what a callback raises.
         """
 
+    def prefetch(self, command: Transcribe) -> None:
+        """Between tasks: prepare a file that is likely to come. Nothing follows if it does not."""
+
     def maintain(self) -> None:
         """Between tasks: replace a worker that died, end one that is idle."""
 

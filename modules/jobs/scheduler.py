@@ -55,6 +55,7 @@ class Scheduler:
         self._cancelled = False
         self._paused = False
         self._stopping = False
+        self._nudged = False
 
     # --- state ---
 
@@ -185,7 +186,8 @@ class Scheduler:
         with self._changed:
             while (job := self._pop()) is None:
                 now = self._clock.monotonic()
-                if self._stopping or now >= deadline:
+                if self._stopping or self._nudged or now >= deadline:
+                    self._nudged = False
                     return None
                 # While paused, a retry that is due changes nothing.
                 until = deadline if self._paused else min(deadline, self._jobs.next_retry())
@@ -195,6 +197,12 @@ class Scheduler:
             self._jobs.keep(taken)
         self._tell(taken, "its turn")
         return taken
+
+    def nudge(self) -> None:
+        """Let whoever waits for a job look at something else."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify_all()
 
     def update(self, name: str, change: Callable[[Job], Job]) -> Job | None:
         """Change the running job's details, not its status; None if it was cancelled meanwhile."""

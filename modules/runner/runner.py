@@ -70,6 +70,8 @@ class Runner:
             failed_ahead=lambda: executor.failed_ahead, look_again=look_again,
         )  # fmt: skip
         self._completed = 0
+        #: A file that must hold still for a moment before it has a job.
+        self._expected: str | None = None
         self._duty: Callable[[], None] = self._warm
         self._loop = ThreadLoop(
             "runner", self._next_duty, failure_pause_s=HOLD_S, on_end=executor.close, daemon=False,
@@ -122,6 +124,28 @@ class Runner:
         job = self._scheduler.take(_IDLE_TICK_S)
         if job:
             self._process(job)
+        else:
+            self._prefetch_expected()
+
+    def expect(self, name: str) -> None:
+        """A file will probably be complete soon: it can be prepared if nothing else is done.
+
+        Safe from any thread.
+        """
+        self._expected = name
+        self._scheduler.nudge()
+
+    def _prefetch_expected(self) -> None:
+        name, self._expected = self._expected, None
+        if name is None or self._scheduler.get(name) or self._scheduler.paused:
+            return
+        try:
+            settings = self._held.settings_for(name)
+            spec = model_of(settings, self._config)
+        except TranscriberError:
+            return  # reported when it is its turn
+        at = self._store.folder.at(name)
+        self._executor.prefetch(task_for(at, settings, spec, self._config).command)
 
     def _poll(self) -> None:
         """Look whether what a person had to do for a waiting file was done."""

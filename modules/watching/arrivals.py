@@ -33,7 +33,8 @@ class Sink(Protocol):
 class Arrivals:
     """Looks at candidates when they are due, and reports each state of a file once.
 
-    ``ask_writer``: has this file a writer? None for unknown. One thread drives it.
+    ``ask_writer``: has this file a writer? None for unknown. ``on_settling`` is called for a file
+    that was closed a moment ago: if it holds still, it is complete. One thread drives it.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Arrivals:
         clock: Clock,
         rule: StabilityRule,
         ask_writer: Callable[[Path], bool | None],
+        on_settling: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._root = root
         self._sink = sink
         self._clock = clock
         self._rule = rule
         self._ask_writer = ask_writer
+        self._on_settling = on_settling
         self._tracker = StabilityTracker(rule)
         self._known: dict[str, tuple[int, int, int]] = {}
         #: What went wrong with these was said already.
@@ -141,6 +144,8 @@ class Arrivals:
             self._tracker.drop(name)
             return False
         still = self._tracker.observe(name, sample, self._clock.monotonic())
+        if still.closed and still.samples == 1 and sample.size and name not in self._asked:
+            self._on_settling(name)
         is_placed = name in self._asked and self._placed.get(name) == _state(sample)
         if not is_placed and not self._rule.holds(still):
             return False

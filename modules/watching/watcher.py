@@ -76,13 +76,14 @@ class Watcher:
         stable_s: float,
         excluded: tuple[Path, ...] = (),
         ask_writer: Callable[[Path], bool | None] = has_writer,
+        on_settling: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._root = root
         self._clock = clock
         self._recursive = recursive
         self._excluded = _names_inside(root, excluded)
         rule = StabilityRule(settle_s, stable_s)
-        self._arrivals = Arrivals(root, sink, clock, rule, ask_writer)
+        self._arrivals = Arrivals(root, sink, clock, rule, ask_writer, on_settling)
         self._presence = SharePresence(root)
         self._events = (
             FolderEvents(root, recursive=recursive, on_hint=self._hint) if events else None

@@ -33,7 +33,7 @@ if __name__ == "__main__":  # before the imports: on a busy machine they take se
     _die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
 from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
-from modules.executors.protocol import Failed, Load, Loaded, Ready  # noqa: E402
+from modules.executors.protocol import Failed, Load, Loaded, Prefetch, Ready  # noqa: E402
 from modules.machine import allocator  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 from modules.worker.pipes import Assignment, Inbox, Outbox  # noqa: E402
@@ -83,6 +83,9 @@ class Worker:
                 self._inbox.forget_next()
                 self._give_back()
                 continue
+            if isinstance(command, Prefetch):
+                self._prefetch_while_idle()
+                continue
             number = command.command.task_id if isinstance(command, Assignment) else 0
             try:
                 self._obey(command)
@@ -98,6 +101,15 @@ class Worker:
         engine = self._engine_for(command.command.model)
         made = self._prefetcher.take(command) or self._transcription(command, engine)
         made.run()
+
+    def _prefetch_while_idle(self) -> None:
+        """Between two tasks: prepare what is likely to come as far as possible."""
+        following = self._inbox.next_up
+        if following and self._engine and following.command.model == self._engine.spec:
+            engine = self._engine
+            self._prefetcher.begin(
+                following, lambda it: self._transcription(it, engine), is_idle=True
+            )
 
     def _give_back(self) -> None:
         """Memory that only a long recording needs."""

@@ -56,7 +56,7 @@ class Inbox:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._commands: queue.Queue[Assignment | Load] = queue.Queue()
+        self._commands: queue.Queue[Assignment | Load | Prefetch] = queue.Queue()
         self._stopped = 0
         #: What is likely to come next, as the parent said since its last command.
         self.next_up: Assignment | None = None
@@ -64,8 +64,8 @@ class Inbox:
             target=self._read, args=(descriptor,), name="commands", daemon=True
         ).start()
 
-    def next(self, timeout_s: float | None = None) -> Assignment | Load | None:
-        """The next command; None if none comes in time."""
+    def next(self, timeout_s: float | None = None) -> Assignment | Load | Prefetch | None:
+        """The next command; None if none comes in time. For a prefetch see ``next_up``."""
         try:
             return self._commands.get(timeout=timeout_s)
         except queue.Empty:
@@ -88,6 +88,7 @@ class Inbox:
                     self._stopped = max(self._stopped, command.task_id)
                 elif isinstance(command, Prefetch):
                     self.next_up = Assignment(command.next, files.popleft())
+                    self._commands.put(command)
                 else:
                     self.next_up = None  # or the command itself would be prefetched again
                     self._commands.put(

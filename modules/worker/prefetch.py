@@ -33,14 +33,22 @@ class Prefetcher:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._made: _Made | None = None
 
-    def begin(self, assignment: Assignment, make: Callable[[Assignment], Transcription]) -> None:
-        """Begin to prepare a recording, unless that has begun already."""
+    def begin(
+        self,
+        assignment: Assignment,
+        make: Callable[[Assignment], Transcription],
+        is_idle: bool = False,
+    ) -> None:
+        """Begin to prepare a recording, unless that has begun already.
+
+        ``is_idle``: nothing else is done meanwhile, so a short one is transcribed as well.
+        """
         if self._made and self._made.assignment.command == assignment.command:
             return
         self.drop()
         made = make(assignment)
         facts = _facts(assignment.recording)
-        self._made = _Made(assignment, facts, made, self._pool.submit(made.prepare))
+        self._made = _Made(assignment, facts, made, self._pool.submit(made.prepare, is_idle))
 
     def take(self, assignment: Assignment) -> Transcription | None:
         """What was prefetched for this very command and these very bytes, or None.

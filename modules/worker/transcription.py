@@ -25,6 +25,8 @@ from modules.worker.streams import ChunkTranscriber, Finished, Group, in_order
 
 #: The least time between two ``Alive`` events, in seconds.
 _ALIVE_EVERY_S = 1.0
+#: Whisper hears so much at once.
+_SHORT_S = 30.0
 
 
 class Transcription:
@@ -49,6 +51,8 @@ class Transcription:
         self._prefetch = prefetch
         self._recording: Recording | None = None
         self._groups: Iterator[tuple[Group, Any]] | None = None
+        #: Groups that were transcribed ahead, in order.
+        self._ahead: list[tuple[Group, list[Finished] | None]] = []
         self._find_speech = detector(command.settings, engine.device)
         self._languages = LanguageDetector(
             engine, command.settings.language, command.known_language, command.settings.fast_mode
@@ -58,15 +62,21 @@ class Transcription:
         self._sent = 0
         self._alive_at = time.monotonic()
 
-    def prepare(self) -> None:
+    def prepare(self, whole: bool = False) -> None:
         """Open the recording and detect the language of its first speech, so ``run`` need not.
 
-        Without a task id it sends no ``Alive`` events. Raises TranscriberError.
+        ``whole``: transcribe it too, if it is so short that one stream does it anyway. Without a
+        task id it sends no events, and hears of no stop. Raises TranscriberError.
         """
         self._recording = self._open()
         try:
             groups = self._grouped(self._recording)
-            self._groups = itertools.chain(list(itertools.islice(groups, 1)), groups)
+            first = list(itertools.islice(groups, 1))
+            duration_s = self._recording.duration_s
+            if whole and duration_s is not None and duration_s <= _SHORT_S:
+                self._ahead = [(g, self._transcriber().transcribe(g, e)) for g, e in first]
+                first = []
+            self._groups = itertools.chain(first, groups)
         except BaseException:
             self.close()
             raise
@@ -122,19 +132,23 @@ class Transcription:
     def _transcribe(self, recording: Recording) -> bool:
         """Send every chunk, in order. False if the parent asked to stop before the end."""
         groups, self._groups = self._groups or self._grouped(recording), None
-        # Not kept: it would refer back to this object, and the two would hold the engine's weights
-        # until the garbage collector came by.
-        transcriber = ChunkTranscriber(
-            self._engine, self._languages, self._settings, self._is_stopped, self._report_alive
-        )
-        results = in_order(groups, self._engine.streams, transcriber.transcribe, self._prefetch)
+        transcribe = self._transcriber().transcribe
+        results = in_order(groups, self._engine.streams, transcribe, self._prefetch)
+        ahead, self._ahead = self._ahead, []
         with contextlib.closing(results):
-            for group, finished in results:
+            for group, finished in itertools.chain(ahead, results):
                 if finished is None:
                     return False
                 for chunk, result in zip(group, finished, strict=True):
                     self._send(chunk, result, recording.read_fraction)
         return True
+
+    def _transcriber(self) -> ChunkTranscriber:
+        """Not to be kept: it refers back to this object, and the two would hold the engine's
+        weights until the garbage collector came by."""
+        return ChunkTranscriber(
+            self._engine, self._languages, self._settings, self._is_stopped, self._report_alive
+        )
 
     def _grouped(self, recording: Recording) -> Iterator[tuple[Group, Any]]:
         """Groups of chunks, in order, each with the encoder's output if that is known already."""
@@ -223,7 +237,8 @@ class Transcription:
         return not self._is_stopped()
 
     def _is_stopped(self) -> bool:
-        return self._inbox.stopped(self._command.task_id)
+        number = self._command.task_id
+        return number > 0 and self._inbox.stopped(number)
 
     def _alive(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         """The recording's blocks; decoding is reported as progress."""

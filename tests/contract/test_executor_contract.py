@@ -166,6 +166,18 @@ def test_what_is_prefetched_changes_nothing_of_the_run(kind: Kind) -> None:
     assert not kind.executor.failed_ahead
 
 
+def test_a_prefetch_between_tasks_changes_nothing_of_the_next(kind: Kind) -> None:
+    assert kind.executor.run(kind.task(), Log().callbacks()).done is not None
+    task = kind.task()
+    kind.executor.prefetch(task.command.model_copy(update={"path": bytes(kind.root / "no.mp3")}))
+    kind.executor.prefetch(task.command)
+    kind.executor.maintain()
+    log = Log()
+    assert kind.executor.run(task, log.callbacks()).done is not None
+    assert log.numbers == [0, 1, 2]
+    assert sum(kind.executor.status.restarts.values()) == 0
+
+
 def test_warm_and_maintain_do_not_wait_and_close_may_be_called_twice(kind: Kind) -> None:
     kind.executor.warm(SPEC)
     kind.executor.maintain()

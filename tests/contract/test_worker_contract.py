@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -439,6 +440,32 @@ def test_what_was_made_ready_changes_no_text(
         _, plain, _ = worker.run(kind.long)
     _, prepared, _ = worker.run(path)
     assert [c.segments for c in prepared] == [c.segments for c in plain]
+
+
+@pytest.mark.parametrize("change", ["none", "another order", "replaced"])
+def test_what_is_prefetched_between_two_tasks_changes_no_text(
+    worker: Worker, kind: Kind, tmp_path: Path, change: str
+) -> None:
+    """Nothing is sent before it is a task, and then all of it is."""
+    path = copy_of(kind.short, tmp_path)
+    _, plain, done = worker.run(path)
+    worker.say(Prefetch(next=worker.order_for(path)))
+    time.sleep(1)
+    if change == "another order":
+        path = kind.long
+        _, plain, done = worker.run(path)
+    elif change == "replaced":
+        fresh = tmp_path / "fresh"
+        fresh.write_bytes(kind.long.read_bytes())
+        os.replace(fresh, path)
+        _, plain, done = worker.run(kind.long)
+    _, prepared, again = worker.run(path)
+    assert [c.model_dump(exclude={"task_id"}) for c in prepared] == [
+        c.model_dump(exclude={"task_id"}) for c in plain
+    ]
+    assert isinstance(done, Done)
+    assert isinstance(again, Done)
+    assert (again.chunks, again.duration_s) == (done.chunks, done.duration_s)
 
 
 def test_what_is_made_ready_and_never_ordered_is_let_go(

@@ -6,12 +6,13 @@ when one passes the whole group is killed and reaped.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from modules.clock import AwakeClock, Clock
 from modules.config.schema import Config
-from modules.errors import WorkerError
+from modules.errors import TranscriberError, WorkerError
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.local.event_queue import ClosedError, ImplausibleError
 from modules.executors.local.output_bounds import implausible
@@ -22,7 +23,16 @@ from modules.executors.local.process import (
     worker_command,
 )
 from modules.executors.local.run_monitor import RunMonitor, error_of, slowness, time_out
-from modules.executors.protocol import Done, Event, Failed, Load, Loaded, Ready
+from modules.executors.protocol import (
+    Done,
+    Event,
+    Failed,
+    Load,
+    Loaded,
+    Prefetch,
+    Ready,
+    Transcribe,
+)
 from modules.logger import get_logger
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
@@ -179,6 +189,14 @@ class LocalExecutor:
         return max(self._config.processing.worker_memory_mb, _GROWTH * child.rest_mb)
 
     # --- work ---
+
+    def prefetch(self, command: Transcribe) -> None:
+        """Between tasks: have the child prepare what is likely to come, if it has the model."""
+        child = self._child
+        if child and not child.is_dead and child.loaded and child.spec == command.model:
+            # One that cannot be opened is not prefetched; its own run will say why.
+            with contextlib.suppress(TranscriberError):
+                child.connection.send_recording(Prefetch(next=command))
 
     def run(self, task: Task, callbacks: RunCallbacks) -> Outcome:
         """Have one file transcribed; every chunk is passed on as it is finished, in order.

@@ -248,6 +248,30 @@ def test_what_comes_next_is_told_while_a_file_runs(bench: Bench) -> None:
     assert nothing is None
 
 
+def test_what_holds_still_is_prefetched_while_nothing_is_done(bench: Bench) -> None:
+    path = bench.put()
+    bench.runner.expect("talk.mp3")
+    bench.tick()
+    bench.tick()
+    (command,) = bench.processor.expected
+    assert command.path == bytes(path)
+    bench.submit()
+    bench.tick()
+    (task,) = bench.processor.orders
+    assert task.command == command, "what was prefetched would not be used"
+
+
+def test_a_file_with_a_job_or_beside_a_pause_is_not_prefetched(bench: Bench) -> None:
+    bench.submit()
+    bench.scheduler.pause()
+    bench.runner.expect("talk.mp3")
+    bench.tick()
+    bench.put("other.mp3")
+    bench.runner.expect("other.mp3")
+    bench.tick()
+    assert bench.processor.expected == []
+
+
 @pytest.mark.parametrize("why", ["wrong settings", "a retry"])
 def test_what_comes_next_is_not_told_where_it_is_not_certain(bench: Bench, why: str) -> None:
     bench.submit("one.mp3")

@@ -205,3 +205,23 @@ def test_another_file_in_the_place_of_what_we_placed_has_to_hold_still(
     arrivals.forget("talk.mp3")
     arrivals.look_at_due(lambda: True)
     assert witness.told == []
+
+
+def test_what_was_closed_is_announced_once_before_it_is_whole(tmp_path: Path) -> None:
+    witness, clock = Witness(), FakeClock()
+    announced: list[str] = []
+    arrivals = Arrivals(
+        tmp_path, witness, clock, StabilityRule(0.4, 3), lambda path: None, announced.append
+    )
+    for name in ("closed.mp3", "open.mp3", "empty.mp3"):
+        (tmp_path / name).write_bytes(b"" if name == "empty.mp3" else b"sound")
+    arrivals.expect("closed.mp3", closed=True)
+    arrivals.expect("empty.mp3", closed=True)
+    arrivals.expect("open.mp3")
+    arrivals.look_at_due(lambda: True)
+    assert (announced, witness.told) == (["closed.mp3"], [])
+    for _ in range(5):
+        clock.advance(0.1)
+        arrivals.look_at_due(lambda: True)
+    assert announced == ["closed.mp3"]
+    assert witness.told == ["whole closed.mp3"]

@@ -31,6 +31,8 @@ inbox = Inbox(os.dup(0))
 def said(assignment):
     return os.pread(assignment.recording.descriptor, 99, 0).decode() if assignment else None
 while (command := inbox.next()) is not None:
+    if not hasattr(command, "recording"):
+        continue
     print(said(command), said(inbox.next_up), len(os.listdir("/proc/self/fd")), flush=True)
 """
 

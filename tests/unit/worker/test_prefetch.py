@@ -29,8 +29,10 @@ class FakeTranscription:
         self.begun = threading.Event()
         self.closed = False
         self.ordered_as = 0
+        self.whole: bool | None = None
 
-    def prepare(self) -> None:
+    def prepare(self, whole: bool) -> None:
+        self.whole = whole
         self.begun.set()
         assert self.may_go_on.wait(10)
         if self.error:
@@ -55,12 +57,14 @@ class Bench:
         request = task_for(path or self.path, SETTINGS, SPEC, self.config)
         return assigned(request.command.model_copy(update={"task_id": number}))
 
-    def begin(self, made: FakeTranscription | None = None, path: Path | None = None) -> None:
+    def begin(
+        self, made: FakeTranscription | None = None, path: Path | None = None, **how: bool
+    ) -> None:
         def make(order: Assignment) -> FakeTranscription:
             self.made.append(made or FakeTranscription())
             return self.made[-1]
 
-        self.ahead.begin(self.order(path=path), make)  # type: ignore[arg-type]
+        self.ahead.begin(self.order(path=path), make, **how)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -81,6 +85,14 @@ def test_it_is_begun_once_and_taken_by_its_order(bench: Bench) -> None:
     assert made.ordered_as == 7
     assert not made.closed
     assert bench.ahead.take(bench.order(8)) is None, "it was taken"
+
+
+@pytest.mark.parametrize("idle", [False, True])
+def test_only_where_nothing_else_is_done_all_of_it_is(bench: Bench, idle: bool) -> None:
+    bench.begin(is_idle=idle)
+    (made,) = bench.made
+    assert made.begun.wait(10)
+    assert made.whole is idle
 
 
 def test_what_went_wrong_is_raised_for_its_order(bench: Bench) -> None:
