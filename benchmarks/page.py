@@ -1,4 +1,4 @@
-"""How fast the page is with much on it: a text of 24 hours, and players that pause.
+"""How fast the page is with much on it: a text of 24 hours, its corrections, players that pause.
 
     python -m benchmarks.page [--hours 24] [--slowed 4]
 
@@ -92,6 +92,37 @@ def seeking(browser: Any, address: str) -> list[float]:
     return took
 
 
+#: Notes for each key how long it takes until the browser has drawn what it did.
+WATCH_KEYS = """
+window.strokes = [];
+document.addEventListener("keydown", () => {
+    const began = performance.now();
+    requestAnimationFrame(() => setTimeout(() => window.strokes.push(performance.now() - began)));
+}, true);
+"""
+
+
+def typing(browser: Any, address: str) -> tuple[list[float], float]:
+    """Seconds of each keystroke in a correction, and until the correction is stored."""
+    context = browser.new_context(viewport={"width": 1280, "height": 820})
+    page = context.new_page()
+    page.goto(address)
+    page.locator("article.text span").first.wait_for()
+    page.evaluate(WATCH_KEYS)
+    page.locator("article.text").focus()
+    page.keyboard.press("e")
+    page.locator("article.text span[contenteditable]").wait_for()
+    page.keyboard.type("Несколько слов, исправленных не спеша, так что их успевают и сохранить. ",
+                       delay=60)  # fmt: skip
+    strokes = page.evaluate("window.strokes")
+    page.keyboard.press("Enter")
+    began = time.monotonic()
+    page.get_by_text("Saved", exact=True).wait_for()
+    took = time.monotonic() - began
+    context.close()
+    return [each / 1000 for each in strokes], took
+
+
 def answering(address: str) -> list[float]:
     """Seconds of each answer of ``/status``, with players that hold their connections."""
     port = int(address.rpartition(":")[2])
@@ -143,6 +174,7 @@ def main() -> None:
         link = f"{address}/#name=A+whole+day.wav"
         long = [opening(browser, link, 1) for _ in range(ROUNDS)]
         seeks = seeking(browser, link)
+        strokes, stored = typing(browser, link)
         browser.close()
         made.talk(daemon.shared, "talk.wav")
         answers = answering(address)
@@ -152,6 +184,8 @@ def main() -> None:
         _row(f"first view, slowed {options.slowed:g} times", first),
         _row(f"text of {options.hours:g} h, {words} words", long),
         _row("seeking on the map", seeks),
+        _row("a keystroke in a correction", strokes),
+        _row("until it is stored", [stored]),
         _row(f"/status, {CLIENTS} clients, {PLAYERS} paused players", answers),
     ]
     print(f"{table(rows)}\np99 of /status: {p99:.0f} ms")

@@ -163,7 +163,7 @@ class Editing:
 
     def _drop_if_deleted(self, name: str) -> None:
         """A recording that was deleted meanwhile leaves nothing behind."""
-        if self._store.results.read(name) is None:
+        if self._store.edits.signature(name)[0] is None:
             remove(self._store.folder.at(RecordingPaths(name).edits))
             raise TranscriberError("gone", f"{name!r} was deleted meanwhile.")
 

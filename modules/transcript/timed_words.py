@@ -16,6 +16,8 @@ def timed_words(segment: Segment) -> tuple[Word, ...]:
     spaces. Words without times share the time between their neighbours.
     """
     words = segment.words if word_offsets(segment) else ()
+    if words and all(map(is_timed, words)):
+        return words
     if not words:
         words = tuple(Word(word=each) for each in segment.text.split())
         segment = segment.model_copy(update={"words": words})
