@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modules.api.app import create_app
+from modules.api.resumable.metadata import choose_name
 from modules.api.server.admission import Admission
 from modules.api.server.http_server import Server
+from modules.api.server.patches import PatchAdmission
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
@@ -21,6 +23,7 @@ from modules.jobs.events import Events
 from modules.jobs.index import JobIndex
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
+from modules.recordings.partial_uploads import PartialUploads
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
@@ -31,6 +34,7 @@ from modules.service.job_events import JobEvents
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.request_checks import RequestChecks
+from modules.service.resumable_uploads import ResumableUploads
 from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
@@ -68,6 +72,7 @@ class Clients:
     webhooks: Webhooks
     uploads: Uploads
     one_time: OneTimeUploads
+    resumable: ResumableUploads
     job_events: JobEvents
     service: TranscriptionService
     tasks: TaskList
@@ -160,9 +165,17 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
-    return Clients(
-        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks, responder
+    resumable = ResumableUploads(
+        config.shared_directory,
+        PartialUploads(uploads.folder, config.shared_directory, clock),
+        uploads,
+        service,
+        lambda metadata, head: choose_name(metadata, head, config.whisperx.language),
     )
+    return Clients(
+        index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
+        responder,
+    )  # fmt: skip
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
@@ -177,6 +190,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.metrics,
         clients.uploads,
         clients.one_time,
+        clients.resumable,
         core.health.report,
     )
     app = create_app(services)
@@ -190,5 +204,10 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         threads=holding + THREADS,
         connection_limit=holding + CONNECTIONS,
         idle_timeout_s=api.request_timeout_seconds,
-        admit=Admission(app, api, on_wrong_key=clients.metrics.wrong_key).admit,
+        admit=Admission(
+            app,
+            api,
+            on_wrong_key=clients.metrics.wrong_key,
+            patches=PatchAdmission(clients.resumable),
+        ).admit,
     )
