@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modules.api.app import create_app
-from modules.api.resumable.metadata import choose_name
+from modules.api.resumable.metadata import UploadMetadata
 from modules.api.server.admission import Admission
 from modules.api.server.http_server import Server
 from modules.api.server.patches import PatchAdmission
@@ -170,7 +170,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         PartialUploads(uploads.folder, config.shared_directory, clock),
         uploads,
         service,
-        lambda metadata, head: choose_name(metadata, head, config.whisperx.language),
+        UploadMetadata(config.whisperx.language),
     )
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,

@@ -47,7 +47,7 @@ Name = Annotated[str, AfterValidator(_is_in_the_share)]
 
 
 class UploadNote(BaseModel):
-    """What an upload is to become. ``metadata``: as the client sent it.
+    """What an upload is to become. ``metadata``: as the client sent it, and all that it asked for.
 
     ``name``: the one that it should get, None until its content decides; ``checked``: whether its
     content was looked at; ``landing``: the name in the share that it has, or is about to get;
@@ -58,11 +58,8 @@ class UploadNote(BaseModel):
 
     format: Literal[1] = 1
     length: int = Field(ge=0, lt=2**63)
-    metadata: str
-    client: str
-    wishes: dict[str, Any]
-    job_id: str | None = None
-    callback_url: str | None = None
+    metadata: str = Field(max_length=65536)
+    client: str = Field(max_length=64)
     rename: bool = False
     name: Name | None = None
     checked: bool = False

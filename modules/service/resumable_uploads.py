@@ -7,9 +7,10 @@ what the disk has: each step is noted before it, and can be seen to be done.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from modules.errors import StorageError, TranscriberError
 from modules.intake.request import TranscriptionRequest
@@ -30,9 +31,28 @@ _SPARE_BYTES = 64 * 2**20
 #: These say that the content is of no recording: it is not kept.
 _REFUSED = frozenset({"no_recording", "unsupported_media_type"})
 
-#: ``choose_name(metadata, head)``: the name for an upload whose content begins so, and whether a
-#: free one like it will do. Raises TranscriberError if it is no recording.
-ChooseName = Callable[[str, bytes], tuple[str, bool]]
+
+@dataclass(frozen=True)
+class UploadFields:
+    """What a client asks for with an upload. ``name``: None if its content decides.
+
+    ``rename``: whether a free name like it will do.
+    """
+
+    name: str | None = None
+    rename: bool = False
+    wishes: Mapping[str, Any] = field(default_factory=dict)
+    job_id: str | None = None
+    callback_urls: tuple[str, ...] = ()
+
+
+class MetadataReader(Protocol):
+    """Understands what clients write into ``Upload-Metadata``. Both raise TranscriberError."""
+
+    def fields(self, metadata: str) -> UploadFields: ...
+
+    def name(self, metadata: str, head: bytes) -> tuple[str, bool]:
+        """The name for what begins so, and whether a free one like it will do."""
 
 
 @dataclass(frozen=True)
@@ -59,24 +79,28 @@ class ResumableUploads:
         store: PartialUploads,
         uploads: Uploads,
         service: TranscriptionService,
-        choose_name: ChooseName,
+        reader: MetadataReader,
     ) -> None:
         self._shared = shared
         self._store = store
         self._uploads = uploads
         self._service = service
-        self._choose_name = choose_name
+        self._reader = reader
 
-    def begin(self, note: UploadNote) -> UploadState:
+    def begin(self, length: int, metadata: str, client: str) -> UploadState:
         """A new upload; an empty one lands at once.
 
         Raises TranscriberError for what can be known before the first byte, StorageError.
         """
+        fields = self._reader.fields(metadata)
+        note = UploadNote(
+            length=length, metadata=metadata, client=client, name=fields.name, rename=fields.rename
+        )
         if note.name is not None:
-            self._service.check(_request(note, note.name))
+            self._service.check(self._request(note, note.name))
             if not note.rename and is_taken(self._shared / note.name):
                 raise name_taken(note.name)
-        self._require_room(note.length)
+        self._require_room(length)
         upload_id = self._store.create(note)
         return self.state(upload_id)
 
@@ -195,7 +219,7 @@ class ResumableUploads:
         if note.checked:
             return note
         try:
-            name, any_like_it = self._choose_name(
+            name, any_like_it = self._reader.name(
                 note.metadata, self._store.head(upload_id, HEAD_BYTES)
             )
         except TranscriberError as error:
@@ -215,7 +239,7 @@ class ResumableUploads:
             note = self._land(upload_id, self._check(upload_id, note))
         finished = note.model_copy(update={"finished": True})
         try:
-            self._service.transcribe(_request(note, note.landing or ""), False, lambda: False)
+            self._service.transcribe(self._request(note, note.landing or ""), False, lambda: False)
         except StorageError:
             raise
         except TranscriberError:
@@ -227,7 +251,7 @@ class ResumableUploads:
 
     def _land(self, upload_id: str, note: UploadNote) -> UploadNote:
         assert note.name is not None
-        self._service.check(_request(note, note.name))
+        self._service.check(self._request(note, note.name))
 
         def before(name: str) -> None:
             self._store.write_note(upload_id, note.model_copy(update={"landing": name}))
@@ -235,6 +259,17 @@ class ResumableUploads:
         with self._store.open_whole(upload_id) as file:
             name = self._uploads.land(file, note.name, rename=note.rename, before=before)
         return note.model_copy(update={"landing": name})
+
+    def _request(self, note: UploadNote, name: str) -> TranscriptionRequest:
+        fields = self._reader.fields(note.metadata)
+        return TranscriptionRequest(
+            name,
+            wishes=fields.wishes,
+            client=note.client,
+            job_id=fields.job_id,
+            callback_urls=fields.callback_urls,
+            uploaded=True,
+        )
 
     def _require_room(self, length: int) -> None:
         count, rest = self._store.unfinished()
@@ -255,14 +290,3 @@ class ResumableUploads:
                 f"{rest} of them for uploads under way.",
                 remedy="Make room, or send less.",
             )
-
-
-def _request(note: UploadNote, name: str) -> TranscriptionRequest:
-    return TranscriptionRequest(
-        name,
-        wishes=note.wishes,
-        client=note.client,
-        job_id=note.job_id,
-        callback_urls=(note.callback_url,) if note.callback_url else (),
-        uploaded=True,
-    )

@@ -433,7 +433,7 @@ def test_forged_notes_and_links_lead_nowhere(tmp_path: Path) -> None:
 def test_one_tus_client_is_as_good_as_another(serving: ScriptedDaemon, client: Tus) -> None:
     """tuspy, unchanged."""
     tusclient = pytest.importorskip("tusclient.client")
-    content = recording(30)
+    content = recording(300)
     made = tusclient.TusClient(f"http://127.0.0.1:{client.port}/files")
     uploader = made.uploader(
         file_stream=io.BytesIO(content), chunk_size=7001, metadata={"filename": "tuspy.mp3"}

@@ -11,6 +11,7 @@ from modules.api.schemas import requests
 from modules.api.uploads.names import UploadName, name_of_upload
 from modules.config.languages import language_of
 from modules.errors import TranscriberError
+from modules.service.resumable_uploads import UploadFields
 from modules.storage.file_kind import kind_of_text
 
 #: What clients send besides, and what means nothing here.
@@ -38,35 +39,47 @@ def read(header: str) -> Metadata:
     return Metadata(filename, content_type or None, asked)
 
 
-def name_before(metadata: Metadata, language: str) -> UploadName | None:
-    """The name, where it tells by itself that this is a recording. Raises TranscriberError."""
-    try:
-        return _name(metadata, b"", None, language)
-    except TranscriberError as error:
-        if error.code != "unsupported_media_type":
-            raise
-        return None
+class UploadMetadata:
+    """``MetadataReader`` of the service. ``language``: the configured one."""
 
+    def __init__(self, language: str) -> None:
+        self._language = language
 
-def choose_name(header: str, head: bytes, language: str) -> tuple[str, bool]:
-    """The name for what begins with ``head``, and whether a free one like it will do.
-
-    Raises TranscriberError if this is no recording.
-    """
-    metadata = read(header)
-    if kind := kind_of_text(head):
-        raise TranscriberError(
-            "no_recording",
-            f"file: {metadata.filename!r} is no recording: it is {kind}.",
-            remedy="Send the recording itself.",
+    def fields(self, metadata: str) -> UploadFields:
+        """With the name where it tells by itself that this is a recording."""
+        sent = read(metadata)
+        asked = sent.asked
+        found = self._by_name_alone(sent)
+        return UploadFields(
+            name=found.name if found else None,
+            rename=asked.if_exists == "rename" or (found is not None and found.is_ours),
+            wishes=asked.wishes(),
+            job_id=asked.job_id,
+            callback_urls=(asked.callback_url,) if asked.callback_url else (),
         )
-    found = _name(metadata, head, metadata.content_type, language)
-    return found.name, found.is_ours
 
+    def name(self, metadata: str, head: bytes) -> tuple[str, bool]:
+        sent = read(metadata)
+        if kind := kind_of_text(head):
+            raise TranscriberError(
+                "no_recording",
+                f"file: {sent.filename!r} is no recording: it is {kind}.",
+                remedy="Send the recording itself.",
+            )
+        found = self._name(sent, head, sent.content_type)
+        return found.name, found.is_ours
 
-def _name(metadata: Metadata, head: bytes, content_type: str | None, language: str) -> UploadName:
-    expected = language_of(metadata.asked.language or "") or language
-    return name_of_upload(metadata.filename, "", head, content_type, expected)
+    def _by_name_alone(self, sent: Metadata) -> UploadName | None:
+        try:
+            return self._name(sent, b"", None)
+        except TranscriberError as error:
+            if error.code != "unsupported_media_type":
+                raise
+            return None
+
+    def _name(self, sent: Metadata, head: bytes, content_type: str | None) -> UploadName:
+        expected = language_of(sent.asked.language or "") or self._language
+        return name_of_upload(sent.filename, "", head, content_type, expected)
 
 
 def _pairs(header: str) -> list[tuple[str, bytes]]:

@@ -12,12 +12,11 @@ from pydantic import BaseModel, Field
 
 from modules.api import responses
 from modules.api.forms import request_body
-from modules.api.resumable import metadata, protocol
+from modules.api.resumable import protocol
 from modules.api.schemas import answers
 from modules.api.services import Services
 from modules.errors import TranscriberError
 from modules.recordings.part_writer import PartWriter
-from modules.recordings.partial_uploads import UploadNote
 from modules.service.resumable_uploads import UploadState
 
 _TAG = Tag(name="uploads", description="Uploads that go on after an interruption, by tus 1.0")
@@ -80,28 +79,11 @@ def _add_creation(blueprint: APIBlueprint, services: Services) -> None:
         headers = _headers()
         protocol.check_version(headers)
         length = protocol.upload_length(headers, _most_bytes(services))
-        state = services.resumable.begin(
-            _note(headers.get("upload-metadata", ""), length, services)
-        )
+        sent = headers.get("upload-metadata", "")
+        state = services.resumable.begin(length, sent, responses.new_client())
         response = _answer(state, 201)
         response.headers["Location"] = f"{_FILES}/{state.upload_id}"
         return response
-
-
-def _note(header: str, length: int, services: Services) -> UploadNote:
-    """What the upload is to become. Raises TranscriberError."""
-    sent = metadata.read(header)
-    name = metadata.name_before(sent, services.config.whisperx.language)
-    return UploadNote(
-        length=length,
-        metadata=header,
-        client=responses.new_client(),
-        wishes=sent.asked.wishes(),
-        job_id=sent.asked.job_id,
-        callback_url=sent.asked.callback_url,
-        rename=sent.asked.if_exists == "rename" or (name is not None and name.is_ours),
-        name=name.name if name else None,
-    )
 
 
 def _add_upload(blueprint: APIBlueprint, services: Services) -> None:
