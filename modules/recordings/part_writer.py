@@ -17,8 +17,8 @@ from modules.storage import beneath
 class PartWriter:
     """Stands where the server would keep a body: what came is in the file, whatever follows.
 
-    ``limit``: the most bytes that may come. ``append`` and ``open`` are for one thread; any other
-    may ``revoke``, after which nothing is written any more, or ``close`` it once all has come.
+    ``limit``: the most bytes that may come. ``append`` and ``begin_at`` are for one thread; any
+    other may ``revoke``, after which nothing is written any more, or ``close`` it once all is there.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class PartWriter:
         self._moved_at = clock.monotonic()
         self._revoked = self._closed = False
 
-    def open(self, path: Path) -> None:
+    def begin_at(self, path: Path) -> None:
         """Raises OSError; ESTALE if the file is not the one, and not as long, as was noted."""
         descriptor = beneath.descriptor(path, os.O_WRONLY | os.O_APPEND)
         facts = os.fstat(descriptor)

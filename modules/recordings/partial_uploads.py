@@ -195,7 +195,7 @@ class PartialUploads:
         try:
             if writer.limit:  # or it is whole, and may have landed
                 with storage_errors(path):
-                    writer.open(path)
+                    writer.begin_at(path)
         except BaseException:
             self._release(writer)
             raise

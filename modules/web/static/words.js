@@ -38,7 +38,8 @@ const EN = {
   loginTitle: "Enter the key", loginText: "This service asks for a key. Whoever set it up knows it.",
   loginKey: "Key or password", loginWithUser: "With a user name", loginUser: "User name", loginGo: "Open", loginWrong: "That is not the key.", loginMany: "Too many wrong keys came from this address. Try again later.", logout: "Log out",
   uploading: "{percent} % uploaded", uploadFailed: "was not uploaded: {why}", dismiss: "Dismiss",
-  uploadCut: "the connection broke off",
+  uploadWaits: "{percent} %, the connection is lost; goes on by itself", uploadLeft: "not fully uploaded; choose or drop the file again, and it goes on",
+  uploadUnreadable: "the file cannot be read any more",
   keyTable: [["Space", "play, pause"], ["J  L", "5 seconds back, forward"], ["[  ]", "slower, faster"], ["D  Shift+D", "next, previous place to check"], ["/", "find a recording"], ["?", "these keys"]],
   close: "Close", s: "{n} s", min: "{n} min", h: "{n} h", hMin: "{h} h {m} min",
 };
@@ -81,7 +82,8 @@ const RU = {
   loginTitle: "Введите ключ", loginText: "Служба просит ключ. Его знает тот, кто её настроил.",
   loginKey: "Ключ или пароль", loginWithUser: "С именем пользователя", loginUser: "Имя пользователя", loginGo: "Открыть", loginWrong: "Ключ не подошёл.", loginMany: "С этого адреса пришло слишком много неверных ключей. Попробуйте позже.", logout: "Выйти",
   uploading: "загружено {percent} %", uploadFailed: "не загрузилась: {why}", dismiss: "Убрать",
-  uploadCut: "связь прервалась",
+  uploadWaits: "{percent} %, связи нет; продолжится само", uploadLeft: "загружена не до конца; выберите или перетащите файл ещё раз — загрузка продолжится",
+  uploadUnreadable: "файл больше не читается",
   keyTable: [["Пробел", "слушать, пауза"], ["J  L", "на 5 секунд назад, вперёд"], ["[  ]", "медленнее, быстрее"], ["D  Shift+D", "к следующему, предыдущему сомнительному месту"], ["/", "найти запись"], ["?", "эти клавиши"]],
   close: "Закрыть", s: "{n} с", min: "{n} мин", h: "{n} ч", hMin: "{h} ч {m} мин",
 };
