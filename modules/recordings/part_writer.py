@@ -18,7 +18,7 @@ class PartWriter:
     """Stands where the server would keep a body: what came is in the file, whatever follows.
 
     ``limit``: the most bytes that may come. ``append`` and ``begin_at`` are for one thread; any
-    other may ``revoke``, after which nothing is written any more, or ``close`` it once all is there.
+    other may ``revoke``, after which nothing is written any more, or ``close`` it once all came.
     """
 
     def __init__(

@@ -26,8 +26,15 @@ RUN_S = soak(400, 3600)
 
 
 def configured(root: Path, **api: Any) -> ScriptedDaemon:
-    """Files that are missing are looked for once; the limits are wide."""
-    limits = {"port": 0, "search_attempts": 1, "wait_seconds": 60, "max_waiting": 1000}
+    """Files that are missing are looked for once; the limits are wide, but for what uploads of
+    which no byte comes would take of the disk."""
+    limits = {
+        "port": 0,
+        "max_upload_mb": 8,
+        "search_attempts": 1,
+        "wait_seconds": 60,
+        "max_waiting": 1000,
+    }
     return ScriptedDaemon(root, {"api": limits | api})
 
 

@@ -1,4 +1,4 @@
-"""Uploads in a real browser that break off: the daemon is killed, the page reloaded, a row removed."""
+"""Uploads in a real browser that break off: the daemon is killed, the page is reloaded."""
 
 from __future__ import annotations
 

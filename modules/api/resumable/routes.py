@@ -8,7 +8,6 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import BaseModel, Field
 
 from modules.api import responses
 from modules.api.forms import request_body
@@ -25,28 +24,34 @@ _FILES, _FILE = "/files", "/files/<string:upload_id>"
 _ERRORS: dict[Any, Any] = dict.fromkeys((404, 409, 410, 412, 415, 423), answers.ErrorAnswer)
 
 
-class UploadPath(BaseModel):
-    upload_id: str = Field(max_length=200, json_schema_extra={"example": "0" * 32})
+def _header(
+    name: str, schema: dict[str, Any], example: object, required: bool = True
+) -> dict[str, Any]:
+    facts = {"name": name, "in": "header", "required": required}
+    return {**facts, "schema": schema, "example": example}
 
 
-def _header(name: str, schema: dict[str, Any], required: bool = True) -> dict[str, Any]:
-    return {"name": name, "in": "header", "required": required, "schema": schema}
-
-
+#: The library would put a model of the path in the place of all parameters.
 _ID = {"name": "upload_id", "in": "path", "required": True, "schema": {"type": "string"}}
-_VERSION = _header("Tus-Resumable", {"type": "string", "enum": [protocol.VERSION]})
-_BYTES = {"type": "integer", "minimum": 0}
+_VERSION = _header(
+    "Tus-Resumable", {"type": "string", "enum": [protocol.VERSION]}, protocol.VERSION
+)
+_OFFSET = _header("Upload-Offset", {"type": "integer", "minimum": 0}, 0)
 _METADATA = {
     "type": "string",
     "description": "filename, filetype, and the fields of an upload to /transcribe: each its name,"
     " a blank and its value in base64, with commas between",
-    "example": "filename dGFsay5tcDM=,if_exists cmVuYW1l",
 }
-_NEW = [
-    _VERSION,
-    _header("Upload-Length", _BYTES),
-    _header("Upload-Metadata", _METADATA, required=False),
-]
+
+
+def _new(most_bytes: int) -> list[dict[str, Any]]:
+    length = {"type": "integer", "minimum": 0, "maximum": most_bytes}
+    metadata = "filename dGFsay5tcDM=,if_exists cmVuYW1l"
+    return [
+        _VERSION,
+        _header("Upload-Length", length, 1000),
+        _header("Upload-Metadata", _METADATA, metadata, required=False),
+    ]
 
 
 def resumable(services: Services) -> APIBlueprint:
@@ -72,7 +77,7 @@ def _add_creation(blueprint: APIBlueprint, services: Services) -> None:
         summary="Begin an upload; its address comes in Location",
         tags=[_TAG],
         responses={201: None, **_ERRORS, 507: answers.ErrorAnswer},
-        openapi_extensions={"parameters": _NEW},
+        openapi_extensions={"parameters": _new(_most_bytes(services))},
         provide_automatic_options=False,  # there is a rule for OPTIONS
     )
     def create() -> Response:
@@ -95,14 +100,14 @@ def _add_upload(blueprint: APIBlueprint, services: Services) -> None:
         tags=[_TAG],
         responses={204: None, **_ERRORS, 507: answers.ErrorAnswer},
         openapi_extensions={
-            "parameters": [_ID, _VERSION, _header("Upload-Offset", _BYTES)],
+            "parameters": [_ID, _VERSION, _OFFSET],
             **request_body(
                 {protocol.BODY_TYPE: {"schema": {"type": "string", "format": "binary"}}}
             ),
         },
         provide_automatic_options=False,  # there is a rule for OPTIONS
     )
-    def send(path: UploadPath) -> Response:
+    def send() -> Response:
         # The server has taken the body at its headers, or has refused it.
         writer = request.environ["wsgi.input"]
         if not isinstance(writer, PartWriter):
@@ -117,9 +122,9 @@ def _add_upload(blueprint: APIBlueprint, services: Services) -> None:
         openapi_extensions={"parameters": [_ID, _VERSION]},
         provide_automatic_options=False,  # there is a rule for OPTIONS
     )
-    def cancel(path: UploadPath) -> Response:
+    def cancel() -> Response:
         protocol.check_version(_headers())
-        uploads.cancel(path.upload_id)
+        uploads.cancel((request.view_args or {})["upload_id"])
         return Response(status=204)
 
     def ask(upload_id: str) -> Response:
