@@ -36,7 +36,6 @@ _ID = {"name": "upload_id", "in": "path", "required": True, "schema": {"type": "
 _VERSION = _header(
     "Tus-Resumable", {"type": "string", "enum": [protocol.VERSION]}, protocol.VERSION
 )
-_OFFSET = _header("Upload-Offset", {"type": "integer", "minimum": 0}, 0)
 _METADATA = {
     "type": "string",
     "description": "filename, filetype, and the fields of an upload to /transcribe: each its name,"
@@ -44,12 +43,15 @@ _METADATA = {
 }
 
 
+def _number(name: str, most_bytes: int, example: int) -> dict[str, Any]:
+    return _header(name, {"type": "integer", "minimum": 0, "maximum": most_bytes}, example)
+
+
 def _new(most_bytes: int) -> list[dict[str, Any]]:
-    length = {"type": "integer", "minimum": 0, "maximum": most_bytes}
     metadata = "filename dGFsay5tcDM=,if_exists cmVuYW1l"
     return [
         _VERSION,
-        _header("Upload-Length", length, 1000),
+        _number("Upload-Length", most_bytes, 1000),
         _header("Upload-Metadata", _METADATA, metadata, required=False),
     ]
 
@@ -64,6 +66,8 @@ def resumable(services: Services) -> APIBlueprint:
     @blueprint.after_request
     def say_version(response: Response) -> Response:
         response.headers["Tus-Resumable"] = protocol.VERSION
+        if response.status_code < 300:
+            response.headers.pop("Content-Type", None)  # none of these has a body
         if response.status_code == 412:
             response.headers["Tus-Version"] = protocol.VERSION
         return response
@@ -100,7 +104,7 @@ def _add_upload(blueprint: APIBlueprint, services: Services) -> None:
         tags=[_TAG],
         responses={204: None, **_ERRORS, 507: answers.ErrorAnswer},
         openapi_extensions={
-            "parameters": [_ID, _VERSION, _OFFSET],
+            "parameters": [_ID, _VERSION, _number("Upload-Offset", _most_bytes(services), 0)],
             **request_body(
                 {protocol.BODY_TYPE: {"schema": {"type": "string", "format": "binary"}}}
             ),
