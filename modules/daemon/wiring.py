@@ -165,17 +165,24 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
-    resumable = ResumableUploads(
-        config.shared_directory,
-        PartialUploads(uploads.folder, config.shared_directory, clock),
-        uploads,
-        service,
-        UploadMetadata(config.whisperx.language),
-    )
+    resumable = _resumable(config, clock, uploads, service)
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
         responder,
     )  # fmt: skip
+
+
+def _resumable(
+    config: Config, clock: Clock, uploads: Uploads, service: TranscriptionService
+) -> ResumableUploads:
+    shared = config.shared_directory
+    return ResumableUploads(
+        shared,
+        PartialUploads(uploads.folder, shared, clock),
+        uploads,
+        service,
+        UploadMetadata(config.whisperx.language),
+    )
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:

@@ -60,7 +60,8 @@ def resumable(services: Services) -> APIBlueprint:
     """What a server of tus 1.0 must answer, with creation, expiration and termination."""
     blueprint = APIBlueprint("resumable", __name__, abp_responses=answers.COMMON)
     _add_creation(blueprint, services)
-    _add_upload(blueprint, services)
+    _add_piece(blueprint, services)
+    _add_question_and_end(blueprint, services)
     _add_options(blueprint, services)
 
     @blueprint.after_request
@@ -95,7 +96,7 @@ def _add_creation(blueprint: APIBlueprint, services: Services) -> None:
         return response
 
 
-def _add_upload(blueprint: APIBlueprint, services: Services) -> None:
+def _add_piece(blueprint: APIBlueprint, services: Services) -> None:
     uploads = services.resumable
 
     @blueprint.patch(
@@ -117,6 +118,10 @@ def _add_upload(blueprint: APIBlueprint, services: Services) -> None:
         if not isinstance(writer, PartWriter):
             raise TranscriberError("upload_not_found", "There is no such upload.")
         return _answer(uploads.received(writer), 204)
+
+
+def _add_question_and_end(blueprint: APIBlueprint, services: Services) -> None:
+    uploads = services.resumable
 
     @blueprint.delete(
         _FILE,
