@@ -21,6 +21,7 @@ from modules.api.headers import limit_rate, secure_headers
 from modules.api.openai.format import PREFIX
 from modules.api.openai.routes import openai_error, speech
 from modules.api.page.blueprint import page
+from modules.api.resumable.routes import resumable
 from modules.api.schemas import answers
 from modules.api.services import Services
 from modules.errors import TranscriberError
@@ -71,6 +72,7 @@ def create_app(services: Services) -> Flask:
     app.register_api(control(services))
     app.register_api(speech(services))
     app.register_api(page(services))
+    app.register_api(resumable(services))
     add_page(app)
     if api.key or api.user:
         app.openapi_extensions["security"] = [{name: []} for name in _SCHEMES]

@@ -30,6 +30,10 @@ def limit_rate(app: Flask, config: ApiConfig) -> None:
         headers_enabled=True,
     )
     limiter.request_filter(lambda: request.path in OPEN_PATHS or is_page(request.path))
+    # An upload counts once, where it begins, in however many pieces it comes.
+    limiter.request_filter(
+        lambda: request.method in ("HEAD", "PATCH") and request.path.startswith("/files/")
+    )
 
 
 #: No transport security: that is for the proxy that has the certificate.

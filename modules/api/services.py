@@ -12,6 +12,7 @@ from modules.recordings.uploads import Uploads
 from modules.service.editing import Editing
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
+from modules.service.resumable_uploads import ResumableUploads
 from modules.service.service import TranscriptionService
 from modules.service.task_list import TaskList
 from modules.service.waiting import Waiting
@@ -30,4 +31,5 @@ class Services:
     metrics: Metrics
     uploads: Uploads
     one_time: OneTimeUploads
+    resumable: ResumableUploads
     report_health: Callable[[], dict[str, Any]]

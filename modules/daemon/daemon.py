@@ -38,7 +38,8 @@ class Daemon:
         self._core, self._clients = build(config, clock)
         self._housekeeping = Housekeeping(
             config.shared_directory, config.processing.stale_hours, clock, self._core,
-            self._clients.service.promote, self._clients.responder.tick, first_run,
+            self._clients.service.promote, self._clients.responder.tick,
+            self._clients.resumable.expire, first_run,
         )  # fmt: skip
 
     def run(self) -> bool:
@@ -70,6 +71,7 @@ class Daemon:
             self._warn_if_open()
             core.intake.recovery.recover()
             self._clients.one_time.sweep()
+            self._clients.resumable.recover()
             self._housekeeping.obey_pause_flag()
             if self._first_run:
                 self._first_run.drop_sample(self._config.shared_directory)

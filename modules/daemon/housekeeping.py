@@ -17,13 +17,16 @@ from modules.service import folder_orders
 log = get_logger("Daemon")
 
 _COMPLAINT_S = 60.0
+#: How often uploads that nobody went on with are looked for.
+_EXPIRY_S = 600.0
 
 
 class Housekeeping:
     """``tick`` is called every half second, from the main thread.
 
     ``submit`` takes requests that were left in the folder; ``respond`` answers those that ask for
-    an answer. ``share_replaced``: another folder lies at the share's path than at start.
+    an answer; ``expire`` removes uploads that nobody went on with. ``share_replaced``: another
+    folder lies at the share's path than at start.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Housekeeping:
         core: Core,
         submit: Callable[[TranscriptionRequest], object | None],
         respond: Callable[[], None] = lambda: None,
+        expire: Callable[[], None] = lambda: None,
         first_run: FirstRun | None = None,
     ) -> None:
         self._shared = shared
@@ -42,6 +46,7 @@ class Housekeeping:
         self._core = core
         self._submit = submit
         self._respond = respond
+        self._expire = expire
         self._first_run = first_run
         self._due: dict[str, float] = {}
         self._started = clock.monotonic()
@@ -89,6 +94,8 @@ class Housekeeping:
         if self._first_run:
             self._first_run.tick(core.store)
         self._set_orphans_aside()
+        if self._is_due("expiry", _EXPIRY_S):
+            self._expire()
 
     def obey_pause_flag(self) -> None:
         """Pause or resume as the flag in the share says."""

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modules.api.app import create_app
+from modules.api.resumable.metadata import UploadMetadata
 from modules.api.server.admission import Admission
 from modules.api.server.http_server import Server
+from modules.api.server.patches import PatchAdmission
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
@@ -21,6 +23,7 @@ from modules.jobs.events import Events
 from modules.jobs.index import JobIndex
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
+from modules.recordings.partial_uploads import PartialUploads
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
@@ -32,6 +35,7 @@ from modules.service.job_events import JobEvents
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.request_checks import RequestChecks
+from modules.service.resumable_uploads import ResumableUploads
 from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
@@ -70,6 +74,7 @@ class Clients:
     webhooks: Webhooks
     uploads: Uploads
     one_time: OneTimeUploads
+    resumable: ResumableUploads
     job_events: JobEvents
     service: TranscriptionService
     tasks: TaskList
@@ -182,10 +187,24 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     text_writer = TextWriter(state / "edited", editing.write_texts, clock)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
+    resumable = _resumable(config, clock, uploads, service)
     return Clients(
-        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks,
+        index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
         editing, text_writer, responder,
     )  # fmt: skip
+
+
+def _resumable(
+    config: Config, clock: Clock, uploads: Uploads, service: TranscriptionService
+) -> ResumableUploads:
+    shared = config.shared_directory
+    return ResumableUploads(
+        shared,
+        PartialUploads(uploads.folder, shared, clock),
+        uploads,
+        service,
+        UploadMetadata(config.whisperx.language),
+    )
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
@@ -201,6 +220,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.metrics,
         clients.uploads,
         clients.one_time,
+        clients.resumable,
         core.health.report,
     )
     app = create_app(services)
@@ -214,5 +234,10 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         threads=holding + THREADS,
         connection_limit=holding + CONNECTIONS,
         idle_timeout_s=api.request_timeout_seconds,
-        admit=Admission(app, api, on_wrong_key=clients.metrics.wrong_key).admit,
+        admit=Admission(
+            app,
+            api,
+            on_wrong_key=clients.metrics.wrong_key,
+            patches=PatchAdmission(clients.resumable),
+        ).admit,
     )

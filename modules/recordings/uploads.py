@@ -13,7 +13,7 @@ from typing import IO
 from modules.errors import TranscriberError
 from modules.storage import beneath
 from modules.storage.atomic import TEMPORARY_PREFIX, own_folder, remove, storage_errors, sync_folder
-from modules.storage.transfer import names_like
+from modules.storage.transfer import is_taken, names_like
 
 
 class Uploads:
@@ -47,11 +47,19 @@ class Uploads:
         path = self.folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
         return open(path, "x+b", opener=lambda _, flags: beneath.descriptor(path, flags))
 
-    def land(self, file: IO[bytes], name: str, *, rename: bool) -> str:
+    def land(
+        self,
+        file: IO[bytes],
+        name: str,
+        *,
+        rename: bool,
+        before: Callable[[str], None] = lambda name: None,
+    ) -> str:
         """Put a whole upload into the share; returns its name there, a free one with ``rename``.
 
         The file is closed: nobody writes it any more when it gets its name. Never over another
-        file. Raises TranscriberError ``name_taken``, StorageError.
+        file. ``before`` is called with each name before it is tried. Raises TranscriberError
+        ``name_taken``, StorageError.
         """
         path = Path(file.name)
         with storage_errors(path):
@@ -60,23 +68,32 @@ class Uploads:
             facts = os.fstat(file.fileno())
             file.close()
             for candidate in names_like(name):
-                if _placed(path, self._shared / candidate):
-                    sync_folder(self._shared)
-                    self._on_landed(candidate, (facts.st_size, facts.st_mtime_ns, facts.st_ino))
-                    return candidate
+                if not is_taken(self._shared / candidate):
+                    before(candidate)
+                    if _placed(path, self._shared / candidate):
+                        self._note_landed(candidate, facts)
+                        return candidate
                 if not rename:
                     break
-        raise TranscriberError(
-            "name_taken",
-            f"The shared folder has a file {name!r} already.",
-            remedy="Choose another name, or send if_exists=rename.",
-        )
+        raise name_taken(name)
+
+    def _note_landed(self, name: str, facts: os.stat_result) -> None:
+        sync_folder(self._shared)
+        self._on_landed(name, (facts.st_size, facts.st_mtime_ns, facts.st_ino))
 
     def discard(self, file: IO[bytes]) -> None:
         """Close an upload, and delete it unless it has landed."""
         file.close()
         with contextlib.suppress(OSError):
             beneath.unlink(Path(file.name))
+
+
+def name_taken(name: str) -> TranscriberError:
+    return TranscriberError(
+        "name_taken",
+        f"The shared folder has a file {name!r} already.",
+        remedy="Choose another name, or send if_exists=rename.",
+    )
 
 
 def _placed(path: Path, target: Path) -> bool:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from modules.jobs.job import ErrorInfo, Job, Priority
+from modules.recordings.partial_uploads import UploadNote
 from modules.recordings.store import RecordingStore
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import a_chunk, a_job
-from tests.failpoints.world import World
+from tests.failpoints.world import SOUND, World
 
 OTHER = b"\0other sound" * 40
 TALK = "calls/talk.mp3"
@@ -21,6 +22,17 @@ RECEIVER = ("http://receiver/",)
 
 def nothing(world: World) -> None:
     (world.shared / "calls").mkdir(exist_ok=True)
+
+
+UPLOAD = "0123456789abcdef" * 2
+
+
+def half_an_upload(world: World) -> None:
+    nothing(world)
+    note = UploadNote(length=len(SOUND), metadata="filename dGFsay5tcDM=", client="me", rename=True)
+    for ending, content in ((".part", SOUND[:100]), (".json", note.model_dump_json().encode())):
+        path = world.put(world.shared, f".transcriber/uploads/{UPLOAD}{ending}", content)
+        path.touch()
 
 
 def found(world: World) -> None:

@@ -66,6 +66,19 @@ def upload(world: World, life: Life) -> None:
             life.uploads.discard(file)
 
 
+def send_the_rest(world: World, life: Life) -> None:
+    uploads = life.resumable
+    state = uploads.state(scenery.UPLOAD)
+    while state.filename is None:
+        writer = uploads.receive(scenery.UPLOAD, state.offset)
+        try:
+            writer.append(SOUND[state.offset : state.offset + 300])
+        except OSError as error:
+            writer.close()
+            raise StorageError("storage_error", str(error)) from error
+        state = uploads.received(writer)
+
+
 # --- what people do with the files ------------------------------------------------------------
 
 
@@ -90,6 +103,7 @@ def mend_settings(world: World, life: Life) -> None:
 # --- how it ends ------------------------------------------------------------------------------
 
 DONE = tuple(f"shared/calls/talk.{end}" for end in ("mp3", "mp3.result", "srt", "txt"))
+UPLOADED = ("shared/talk.mp3", "shared/talk.mp3.result", "shared/talk.srt", "shared/talk.txt")
 OWN_THERE = f"shared/{OWN}"
 CALLBACK = "shared/.transcriber/callbacks/msg-0.json"
 BESIDE = (".error.txt", ".in_progress", ".settings.yaml")
@@ -170,6 +184,13 @@ STORIES = [
         scenery.nothing,
         ask=upload,
         treasures=(),
-        ends=("shared/talk.mp3", "shared/talk.mp3.result", "shared/talk.srt", "shared/talk.txt"),
+        ends=UPLOADED,
+    ),
+    Story(
+        "uploaded in pieces",
+        scenery.half_an_upload,
+        ask=send_the_rest,
+        treasures=(),
+        ends=(*UPLOADED, f"shared/.transcriber/uploads/{scenery.UPLOAD}.json"),
     ),
 ]

@@ -11,19 +11,25 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from modules.api.resumable.metadata import UploadMetadata
 from modules.config.schema import Config
 from modules.delivery.webhooks import Webhooks
 from modules.errors import StorageError, TranscriberError
 from modules.intake.intake import Intake
+from modules.intake.request import TranscriptionRequest
 from modules.jobs.job import Job, Status
 from modules.jobs.scheduler import Scheduler, StopReason
+from modules.recordings.partial_uploads import PartialUploads
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.service import folder_orders
+from modules.service.resumable_uploads import ResumableUploads
 from modules.storage.atomic import TEMPORARY_PREFIX
 from modules.watching.watcher import Watcher
 from tests.builders import a_config, a_model
@@ -191,8 +197,16 @@ class Life:
             look_again=self.watcher.forget,
         )  # fmt: skip
         self.uploads = Uploads(self.files.folder.state / "uploads", world.shared)
+        partial = PartialUploads(self.uploads.folder, world.shared, clock)
+        service: Any = SimpleNamespace(check=self.submitter.check, transcribe=self._transcribe)
+        self.resumable = ResumableUploads(
+            world.shared, partial, self.uploads, service, UploadMetadata("ru")
+        )
         self.callbacks = Webhooks(self.files.folder.state / "callbacks", config.callbacks, clock)
         self.started = False
+
+    def _transcribe(self, request: TranscriptionRequest, *waiting: object) -> None:
+        self.submitter.submit(request)
 
     def _on_change(self, job: Job) -> None:
         self.journal.record_if_possible(job)
@@ -225,6 +239,7 @@ class Life:
         self.files.prepare()
         self.uploads.prepare()
         self.intake.recovery.recover()
+        self.resumable.recover()
         self.started = True
 
     def _before_a_chunk(self, index: int) -> None:

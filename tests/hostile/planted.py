@@ -53,6 +53,8 @@ PLACES: dict[str, str] = {
     f"{_STATE}/unanswered": "text",
     f"{_STATE}/callbacks": "text",
     f"{_STATE}/uploads": "text",
+    f"{_STATE}/uploads/{_ID}.json": "upload",
+    f"{_STATE}/uploads/{_ID}.part": "text",
     f"{_STATE}/corrupt": "text",
     f"manual/{VICTIM}": "text",
     f"manual/{VICTIM}.in_progress": "state",
@@ -232,6 +234,10 @@ def _expected(kind: str) -> dict[str, Any]:
         "order": {"filename": VICTIM, "client_id": "a", "creation_time": when},
         "errand": {"action": "queue", "filename": VICTIM, "creation_time": when},
         "note": {"filename": VICTIM, "client": "a", "size": 1, "mtime_ns": 1},
+        "upload": {
+            "format": 1, "length": 0, "metadata": "filename dmljdGltLm1wMw==", "client": "a",
+            "rename": True, "name": VICTIM, "checked": True, "landing": VICTIM, "finished": False,
+        },
         "callback": {
             "id": f"msg_{_ID}", "url": "http://192.0.2.1/", "creation_time": when, "attempts": 0,
             "error": None, "payload": {"job_id": "a"},

@@ -338,3 +338,10 @@ def test_only_what_a_person_opens_asks_with_the_browsers_window(locked: Client) 
     assert "www-authenticate" in locked.get("/docs", Sec_Fetch_Dest="document").headers
     for kind in ("empty", "audio"):
         assert "www-authenticate" not in locked.get("/api/tasks", Sec_Fetch_Dest=kind).headers
+
+
+def test_a_recording_without_a_byte_is_sent_as_that(daemon: ScriptedDaemon, client: Client) -> None:
+    made.finish(daemon.shared, "empty.wav", made.TALK)
+    (daemon.shared / "empty.wav").write_bytes(b"")
+    answer = client.get("/audio/empty.wav")
+    assert (answer.status, answer.body) == (200, b"")

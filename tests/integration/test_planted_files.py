@@ -52,6 +52,7 @@ class Life:
         self._keeping = Housekeeping(
             config.shared_directory, config.processing.stale_hours, clock, self.core,
             self.clients.service.promote, self.clients.responder.tick,
+            self.clients.resumable.expire,
         )  # fmt: skip
 
     def _ended(self, job: Job) -> None:
@@ -65,6 +66,7 @@ class Life:
             self.clients.uploads.prepare()
             self.core.intake.recovery.recover()
             self.clients.one_time.sweep()
+            self.clients.resumable.recover()
             self._keeping.obey_pause_flag()
             try:
                 yield owner

@@ -17,6 +17,7 @@ import pytest
 from tests.page import made
 from tests.page.browsing import NARROW, WIDE
 from tests.scripted_daemon import ScriptedDaemon
+from tests.scripted_worker import recording
 
 LOCALES = {"en": "en-GB", "ru": "ru-RU"}
 
@@ -129,6 +130,21 @@ def see_away(page: Any, daemon: ScriptedDaemon) -> None:
     page.get_by_role("alert").wait_for()
 
 
+def see_upload(page: Any, daemon: ScriptedDaemon) -> None:
+    see_list(page, daemon)
+    page.route("**/files/*", lambda route: route.abort())
+    talk = {"name": "talk.wav", "mimeType": "audio/wav", "buffer": recording(1)}
+    page.locator("input[type=file]").set_input_files([talk])
+    page.locator(".uploads [role=progressbar]").wait_for()
+    page.wait_for_timeout(1500)  # until it is tried again
+
+
+def see_upload_left(page: Any, daemon: ScriptedDaemon) -> None:
+    """What the state before this one leaves."""
+    see_list(page, daemon)
+    page.locator(".uploads .item button").wait_for()
+
+
 STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
     "list": see_list,
     "text": see_text,
@@ -146,6 +162,8 @@ STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
     "waiting": see_waiting,
     "failed": see_failed,
     "missing": see_missing,
+    "upload": see_upload,
+    "left": see_upload_left,
     "away": see_away,
 }
 

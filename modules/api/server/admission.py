@@ -8,7 +8,8 @@ from flask import Flask
 
 from modules.api.server.access import Access
 from modules.api.server.origins import OriginCheck
-from modules.api.server.refusals import Refusal, refusal
+from modules.api.server.patches import PatchAdmission
+from modules.api.server.refusals import Body, Refusal, refusal
 from modules.api.server.wrong_keys import WrongKeys
 from modules.clock import Clock, SystemClock
 from modules.config.schema import ApiConfig
@@ -36,11 +37,13 @@ class Admission:
         config: ApiConfig,
         clock: Clock | None = None,
         on_wrong_key: Callable[[], None] = lambda: None,
+        patches: PatchAdmission | None = None,
     ) -> None:
         self._app = app
         self._access = Access(config)
         self._origins = OriginCheck(config)
         self._wrong_keys = WrongKeys(config.rate_limit, clock or SystemClock(), on_wrong_key)
+        self._patches = patches
         self._upload_bytes = config.max_upload_mb * 2**20
 
     def admit(
@@ -50,7 +53,7 @@ class Admission:
         headers: Mapping[str, str],
         content_length: int | None,
         client: str,
-    ) -> Refusal | int:
+    ) -> Refusal | int | Body:
         self._wrong_keys.report()
         if _is_too_long(path):
             return _no_such_name()
@@ -62,6 +65,10 @@ class Admission:
         form = headers.get("content-type", "").lower().startswith("multipart/form-data")
         if method == "POST" and form and path in _UPLOADING:
             return self._upload_bytes + _FORM_BYTES
+        if self._patches is not None:
+            body = self._patches.admit(method, path, headers, content_length)
+            if body is not None:
+                return body
         return _BODY_BYTES
 
     def _check_key(self, path: str, headers: Mapping[str, str], client: str) -> Refusal | None:

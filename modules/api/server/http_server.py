@@ -16,7 +16,7 @@ from flask import Flask
 from waitress.adjustments import Adjustments
 from waitress.task import ThreadedTaskDispatcher
 
-from modules.api.server.refusals import Admit, Refusal, RequestPolicy
+from modules.api.server.refusals import Admit, Body, Refusal, RequestPolicy
 from modules.api.server.server import RequestServer
 from modules.errors import TranscriberError
 from modules.logger import get_logger
@@ -35,7 +35,7 @@ _MOST_FILES = 65536
 
 def admit_all(
     method: str, path: str, headers: Mapping[str, str], content_length: int | None, client: str
-) -> Refusal | int:
+) -> Refusal | int | Body:
     """Every request, with a body of up to 1 MiB."""
     return _BODY_BYTES
 

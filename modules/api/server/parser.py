@@ -14,7 +14,15 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest
 
 from modules.api.server import framing
-from modules.api.server.refusals import Refusal, RefusedError, RequestPolicy, refusal
+from modules.api.server.refusals import (
+    Body,
+    Refusal,
+    RefusedError,
+    RequestPolicy,
+    refusal,
+    refusal_of,
+)
+from modules.errors import TranscriberError
 from modules.logger import get_logger
 from modules.storage.atomic import TEMPORARY_PREFIX
 
@@ -72,6 +80,7 @@ class RequestParser(HTTPRequestParser):
         self._policy = policy
         self._client = client
         self._limit = 0
+        self._body: Body | None = None
         self.began = time.time()
 
     def received(self, data: bytes) -> int:
@@ -96,6 +105,9 @@ class RequestParser(HTTPRequestParser):
             return int(super().received(data))
         except ParsingError as error:
             self.error = BadRequest(str(error))
+            return len(data)
+        except TranscriberError as problem:
+            self._refuse(refusal_of(problem))
             return len(data)
         except OSError as error:
             log.error("A request's body could not be kept in %s: %s", self._policy.spool, error)
@@ -128,9 +140,20 @@ class RequestParser(HTTPRequestParser):
         if isinstance(verdict, Refusal):
             self._refuse(verdict)
             return
-        self._limit = verdict
+        if isinstance(verdict, int):
+            self._limit = verdict
+        else:
+            self._take_with(verdict)
         if self.content_length > self._limit:
             self._refuse_size()
+
+    def _take_with(self, body: Body) -> None:
+        self._body, self._limit = body, body.limit
+        if self.body_rcv is not None:
+            self.body_rcv.buf = body
+
+    def get_body_stream(self) -> Any:
+        return super().get_body_stream() if self._body is None else self._body.getfile()
 
     def _check_body(self) -> None:
         if len(self.body_rcv) > self._limit:
@@ -159,3 +182,5 @@ class RequestParser(HTTPRequestParser):
         # What a full disk did not take is lost in any case; the file is closed all the same.
         with contextlib.suppress(OSError):
             super().close()
+        if self._body is not None:
+            self._body.close()

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from waitress.utilities import Error
 
+from modules.api import responses
 from modules.api.openai import format
+from modules.errors import TranscriberError
 from modules.logger import get_logger
 from modules.storage.atomic import to_json
 
@@ -26,12 +28,29 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Body(Protocol):
+    """Takes a body as it comes, in place of a spooled file; the application finds ``getfile``.
+
+    ``append`` raises OSError or TranscriberError, which ends the request. ``close`` may be called
+    more than once.
+    """
+
+    @property
+    def limit(self) -> int:
+        """The most bytes that may come."""
+
+    def append(self, data: bytes) -> None: ...
+    def __len__(self) -> int: ...
+    def getfile(self) -> Any: ...
+    def close(self) -> None: ...
+
+
 #: ``admit(method, path, headers, content_length, client)``: a refusal, or the most bytes that the
-#: body may have. The path is decoded, without the query; header names are in lower case; the length
-#: is None where the client does not state it (chunked coding); ``client`` is the address at the
-#: other end of the connection, behind a proxy the proxy's. Called in the network thread: it must
-#: not wait for anything. If it raises, the connection is closed.
-Admit: TypeAlias = Callable[[str, str, Mapping[str, str], int | None, str], Refusal | int]
+#: body may have, or what takes it. The path is decoded, without the query; header names are in
+#: lower case; the length is None where the client does not state it (chunked coding); ``client`` is
+#: the address at the other end of the connection, behind a proxy the proxy's. Called in the network
+#: thread: it must not wait for anything but the share. If it raises, the connection is closed.
+Admit: TypeAlias = Callable[[str, str, Mapping[str, str], int | None, str], Refusal | int | Body]
 
 
 @dataclass(frozen=True)
@@ -52,6 +71,12 @@ def refusal(status: int, code: str, message: str, suggestion: str | None = None)
         "suggestion": suggestion,
     }
     return Refusal(status, to_json(answer))
+
+
+def refusal_of(problem: TranscriberError, headers: tuple[tuple[str, str], ...] = ()) -> Refusal:
+    """The same for one of our errors."""
+    answer = refusal(responses.error_status(problem), problem.code, problem.message, problem.remedy)
+    return Refusal(answer.status, answer.body, headers)
 
 
 class RefusedError(Error):

@@ -61,20 +61,3 @@ export const textOf = (name, format, original = false) => `/result/${path(name)}
 
 /** Header values are bytes: a key in Cyrillic goes as its UTF-8. */
 const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
-
-/** Send a file; `onProgress` gets a share from 0 to 1. Resolves with the name that it got. */
-export function upload(file, onProgress) {
-  return new Promise((resolve, reject) => {
-    const form = new FormData();
-    form.append("if_exists", "rename");
-    form.append("file", file, file.name);
-    const request = new XMLHttpRequest();
-    request.open("POST", "/transcribe");
-    request.responseType = "json";
-    request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    request.onerror = () => reject(new ApiError(0, null));
-    request.onload = () =>
-      request.status < 300 ? resolve(request.response.filename) : reject(new ApiError(request.status, request.response));
-    request.send(form);
-  });
-}

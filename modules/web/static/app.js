@@ -3,6 +3,7 @@
 import { Component, html, render } from "/static/vendor/htm-3.1.1/standalone.module.js";
 import * as api from "/static/api.js";
 import { linkTo, Side, titleOf } from "/static/list.js";
+import { send, unfinished } from "/static/upload.js";
 import { Finished, Unfinished } from "/static/recording.js";
 import { chooseLanguage, languageNow, say } from "/static/words.js";
 
@@ -29,7 +30,7 @@ class App extends Component {
       find: (contains) => this.setState({ contains, limit: PAGE }, () => this.refreshList()),
       more: () => this.setState({ limit: Math.min(500, this.state.limit + PAGE) }, () => this.refreshList()),
       choose: () => this.picker.click(),
-      dismiss: (id) => this.setState({ uploads: this.state.uploads.filter((each) => each.id !== id) }),
+      dismiss: (id) => this.dismiss(id),
       pause: () => this.act(api.pause), resume: () => this.act(api.resume),
       first: (name) => this.act(() => api.first(name)),
       retry: (name) => this.act(async () => { const found = await api.retry(name); location.hash = linkTo(found.filename); }, "retried"),
@@ -51,6 +52,7 @@ class App extends Component {
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
     document.addEventListener("keydown", (event) => this.key(event));
     this.acceptDrops();
+    this.recall();
     this.refresh();
   }
 
@@ -104,7 +106,10 @@ class App extends Component {
   async answered(work) {
     try {
       await work();
-      if (this.state.away) this.setState({ away: false });
+      if (this.state.away) {
+        this.setState({ away: false });
+        this.sending?.wake();
+      }
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
       if (error.status === 401) this.setState({ locked: true });
@@ -136,24 +141,54 @@ class App extends Component {
     });
   }
 
+  /** What an earlier visit left half sent: browsers do not keep the files. */
+  async recall() {
+    const rows = (await unfinished()).map((each) => ({ ...each, id: newId(), left: true }));
+    if (rows.length) this.setState({ uploads: [...rows, ...this.state.uploads] });
+  }
+
+  /** Takes a row away; an upload that is not done is cancelled with it. */
+  dismiss(id) {
+    const row = this.state.uploads.find((each) => each.id === id);
+    this.setState({ uploads: this.state.uploads.filter((each) => each.id !== id) });
+    row?.forget?.();
+    if (this.sendingId === id) this.sending.cancel();
+  }
+
   /** One after the other: they share one line. */
   async send(files) {
     const before = location.hash;
-    const queued = files.map((file) => ({ id: crypto.randomUUID?.() ?? `${Math.random()}`, name: file.name, file, percent: 0, failed: null }));
-    this.setState({ uploads: [...this.state.uploads, ...queued] });
-    for (const { id, file } of queued) {
-      const change = (facts) => this.setState({ uploads: this.state.uploads.map((each) => (each.id === id ? { ...each, ...facts } : each)) });
-      try {
-        const name = await api.upload(file, (share) => change({ percent: Math.floor(100 * share) }));
-        this.actions.dismiss(id);
-        if (queued.length === 1 && location.hash === before) location.hash = linkTo(name);
-      } catch (error) {
-        change({ failed: error.status === 0 ? say("uploadCut") : error.message });
-        if (error.status === 401) this.setState({ locked: true });
-      }
-      this.busyUntil = Date.now() + AFTER_MS;
-      await this.refresh();
+    const queued = files.map((file) => ({ id: newId(), name: file.name, file, percent: 0, waits: false, failed: null }));
+    const isSame = (row) => row.left && files.some((file) => file.name === row.name && file.size === row.size);
+    this.setState({ uploads: [...this.state.uploads.filter((row) => !isSame(row)), ...queued] });
+    const turn = (this.turn ?? Promise.resolve()).then(async () => {
+      for (const row of queued) await this.sendOne(row, queued.length === 1 && (() => location.hash === before));
+    });
+    this.turn = turn;
+    await turn;
+  }
+
+  async sendOne({ id, file }, opens) {
+    if (!this.state.uploads.some((each) => each.id === id)) return; // cancelled before its turn
+    const change = (facts) => this.setState({ uploads: this.state.uploads.map((each) => (each.id === id ? { ...each, ...facts } : each)) });
+    this.sendingId = id;
+    this.sending = send(file, {
+      progress: (share) => change({ percent: Math.floor(100 * share), waits: false }),
+      waiting: (problem) => {
+        change({ waits: true });
+        if (problem.status === 401) this.setState({ locked: true });
+      },
+    });
+    try {
+      const name = await this.sending.done;
+      this.setState({ uploads: this.state.uploads.filter((each) => each.id !== id) });
+      if (name !== null && opens && opens()) location.hash = linkTo(name);
+    } catch (error) {
+      change({ failed: error.status === -1 ? say("uploadUnreadable") : error.message });
     }
+    this.sending = this.sendingId = null;
+    this.busyUntil = Date.now() + AFTER_MS;
+    await this.refresh();
   }
 
   // --- people ---
@@ -173,6 +208,7 @@ class App extends Component {
       await api.login(given.get("user"), given.get("key"));
       localStorage.setItem(LOGGED_IN, "yes");
       this.setState({ locked: false, wrong: null, loggedIn: true }, () => this.refresh());
+      this.sending?.wake();
     } catch (error) {
       this.setState({ wrong: say({ 401: "loginWrong", 429: "loginMany" }[error.status] ?? "away") });
     }
@@ -222,6 +258,8 @@ class App extends Component {
       ${keys && html`<dialog ref=${opened} aria-labelledby="keys" onClose=${() => this.setState({ keys: false })}><h2 id="keys">${say("keys")}</h2><table><tbody>${say("keyTable").map(([key, does]) => html`<tr><td>${key.split("  ").map((each) => html`<kbd>${each}</kbd> `)}</td><td>${does}</td></tr>`)}</tbody></table><div class="row"><button class="btn" onClick=${(event) => event.target.closest("dialog").close()}>${say("close")}</button></div></dialog>`}`;
   }
 }
+
+const newId = () => crypto.randomUUID?.() ?? `${Math.random()}`;
 
 /** Every file below what was dropped. */
 function filesOf(entry) {

@@ -71,9 +71,11 @@ function Uploads({ uploads, onDismiss }) {
   return html`<div class="uploads">${uploads.map(
     (upload) => html`<div class="item" key=${upload.id}><div class="n">${upload.name}</div><div class="m">${
       upload.failed
-        ? html`<span class="bad-text">${say("uploadFailed", { why: upload.failed })}</span> <button class="tool" onClick=${() => onDismiss(upload.id)}>${say("dismiss")}</button>`
-        : html`<${Bar} percent=${upload.percent} label=${upload.name} /><span>${say("uploading", { percent: upload.percent })}</span>`
-    }</div></div>`,
+        ? html`<span class="bad-text">${say("uploadFailed", { why: upload.failed })}</span>`
+        : upload.left
+          ? html`<span>${say("uploadLeft")}</span>`
+          : html`<${Bar} percent=${upload.percent} label=${upload.name} /><span role="status">${say(upload.waits ? "uploadWaits" : "uploading", { percent: upload.percent })}</span>`
+    } <button class="tool" aria-label=${`${say(upload.failed ? "dismiss" : "cancel")}: ${upload.name}`} onClick=${() => onDismiss(upload.id)}>${say(upload.failed ? "dismiss" : "cancel")}</button></div></div>`,
   )}</div>`;
 }
 

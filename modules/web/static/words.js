@@ -46,7 +46,8 @@ const EN = {
   loginTitle: "Enter the key", loginText: "This service asks for a key. Whoever set it up knows it.",
   loginKey: "Key or password", loginWithUser: "With a user name", loginUser: "User name", loginGo: "Open", loginWrong: "That is not the key.", loginMany: "Too many wrong keys came from this address. Try again later.", logout: "Log out",
   uploading: "{percent} % uploaded", uploadFailed: "was not uploaded: {why}", dismiss: "Dismiss",
-  uploadCut: "the connection broke off",
+  uploadWaits: "{percent} % · connection lost, goes on by itself", uploadLeft: "not fully uploaded; choose or drop the file again, and it goes on",
+  uploadUnreadable: "the file cannot be read any more",
   keyTable: [["Space", "play, pause"], ["J  L", "5 seconds back, forward"], ["[  ]", "slower, faster"], ["D  Shift+D", "next, previous place to check"], ["Enter", "at such a place: it is right; elsewhere: correct"], ["E", "correct; a double click does too"], ["Enter  Esc", "while typing: done"], ["Shift+Enter", "while typing: begin a new passage here"], ["Ctrl+Space", "while typing: play, pause"], ["Ctrl+Z  Ctrl+Shift+Z", "undo, do again"], ["/", "find a recording"], ["?", "these keys"]],
   close: "Close", s: "{n} s", min: "{n} min", h: "{n} h", hMin: "{h} h {m} min",
 };
@@ -97,7 +98,8 @@ const RU = {
   loginTitle: "Введите ключ", loginText: "Служба просит ключ. Его знает тот, кто её настроил.",
   loginKey: "Ключ или пароль", loginWithUser: "С именем пользователя", loginUser: "Имя пользователя", loginGo: "Открыть", loginWrong: "Ключ не подошёл.", loginMany: "С этого адреса пришло слишком много неверных ключей. Попробуйте позже.", logout: "Выйти",
   uploading: "загружено {percent} %", uploadFailed: "не загрузилась: {why}", dismiss: "Убрать",
-  uploadCut: "связь прервалась",
+  uploadWaits: "{percent} % · связи нет, загрузка продолжится сама", uploadLeft: "загружена не до конца; выберите или перетащите файл ещё раз — загрузка продолжится",
+  uploadUnreadable: "файл больше не читается",
   keyTable: [["Пробел", "слушать, пауза"], ["J  L", "на 5 секунд назад, вперёд"], ["[  ]", "медленнее, быстрее"], ["D  Shift+D", "к следующему, предыдущему сомнительному месту"], ["Enter", "на таком месте: верно; в других: исправить"], ["E", "исправить; можно и двойным щелчком"], ["Enter  Esc", "при вводе: готово"], ["Shift+Enter", "при вводе: начать здесь новый отрывок"], ["Ctrl+Пробел", "при вводе: слушать, пауза"], ["Ctrl+Z  Ctrl+Shift+Z", "отменить, вернуть"], ["/", "найти запись"], ["?", "эти клавиши"]],
   close: "Закрыть", s: "{n} с", min: "{n} мин", h: "{n} ч", hMin: "{h} ч {m} мин",
 };
