@@ -9,6 +9,7 @@ from typing import Any
 from modules.config.schema import Config
 from modules.jobs.events import Events
 from modules.recordings.uploads import Uploads
+from modules.service.listening import Listening
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.service import TranscriptionService
@@ -28,4 +29,5 @@ class Services:
     metrics: Metrics
     uploads: Uploads
     one_time: OneTimeUploads
+    listening: Listening
     report_health: Callable[[], dict[str, Any]]

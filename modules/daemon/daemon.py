@@ -78,6 +78,7 @@ class Daemon:
                 server.start()
                 core.runner.start()
                 core.watcher.start()
+                self._clients.listening.start()
                 log.info("Watching %s", self._config.shared_directory)
                 while not (self._stopping or self._housekeeping.share_replaced):
                     time.sleep(_TICK_S)
@@ -91,6 +92,7 @@ class Daemon:
                 core.events.wake_all()
                 core.watcher.stop()
                 core.runner.stop()
+                self._clients.listening.stop()
                 server.stop()
                 self._clients.webhooks.stop()
                 self._clients.index.close()

@@ -28,6 +28,7 @@ from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.service.folder_responder import FolderResponder
 from modules.service.job_events import JobEvents
+from modules.service.listening import Listening
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.request_checks import RequestChecks
@@ -72,6 +73,7 @@ class Clients:
     service: TranscriptionService
     tasks: TaskList
     responder: FolderResponder
+    listening: Listening
 
 
 def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
@@ -160,9 +162,12 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
+    listening = Listening(config, core.store, clock)
+    core.health.silent_s["listening"] = lambda: listening.silent_s
     return Clients(
-        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks, responder
-    )
+        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks, responder,
+        listening,
+    )  # fmt: skip
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
@@ -177,6 +182,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.metrics,
         clients.uploads,
         clients.one_time,
+        clients.listening,
         core.health.report,
     )
     app = create_app(services)
