@@ -365,7 +365,7 @@ def listeners(daemon: ScriptedDaemon) -> list[psutil.Process]:
     return found
 
 
-def an_hour() -> bytes:
+def minutes(count: int) -> bytes:
     """A WAV of noise; its content decides what it is, not its name."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
@@ -373,7 +373,7 @@ def an_hour() -> bytes:
         file.setsampwidth(2)
         file.setframerate(RATE)
         minute = np.random.default_rng(0).integers(-9000, 9000, 60 * RATE, np.int16).tobytes()
-        for _ in range(60):
+        for _ in range(count):
             file.writeframes(minute)
     return buffer.getvalue()
 
@@ -381,7 +381,7 @@ def an_hour() -> bytes:
 def test_sound_goes_before_peaks_one_at_a_time_and_all_ends_with_the_daemon(
     daemon: ScriptedDaemon, client: Client
 ) -> None:
-    hour = an_hour()
+    hour = minutes(60)
     placed(daemon, "hour.wav", hour)
     placed(daemon, "hour.aiff", hour[:-2])
     placed(daemon, "talk.caf", encoded("caf", beeps(3, ())))
@@ -404,7 +404,7 @@ def test_sound_goes_before_peaks_one_at_a_time_and_all_ends_with_the_daemon(
 
 
 def test_it_is_killed_with_the_daemon(daemon: ScriptedDaemon, client: Client) -> None:
-    placed(daemon, "hour.aiff", an_hour())
+    placed(daemon, "hour.aiff", minutes(60))
     assert client.get("/audio/hour.aiff").status == 202
     [child] = daemon.wait_for(lambda: listeners(daemon), "it began", SOON_S)
     daemon.kill()  # which waits for its children, and fails if one is left
@@ -425,7 +425,7 @@ def at_work(tmp_path: Path) -> Iterator[tuple[psutil.Process, ListeningProcess]]
     for folder in (config.shared_directory, config.manual_directory):
         folder.mkdir()
     path = config.shared_directory / "hour.aiff"
-    path.write_bytes(an_hour())
+    path.write_bytes(minutes(60))
     recording = os.open(path, os.O_RDONLY)
     process = ListeningProcess(config, SystemClock(), recording, Wish(sound=True))
     os.close(recording)

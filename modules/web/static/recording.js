@@ -5,6 +5,7 @@ import * as api from "/static/api.js";
 import { Bar, progressOf, titleOf } from "/static/list.js";
 import { drawMap, Player } from "/static/player.js";
 import { LEAD_S, Transcript, TranscriptView } from "/static/transcript.js";
+import { findSound, peaksOf } from "/static/waveform.js";
 import { about, clock, dayOf, languageName, languageNow, say, timeOf } from "/static/words.js";
 
 const FORMATS = ["txt", "docx", "srt", "vtt", "tsv", "json"];
@@ -23,8 +24,9 @@ export function Head({ name, meta, children }) {
 export class Finished extends Component {
   constructor(props) {
     super(props);
-    this.state = { seconds: 0, playing: false, speed: 1, broken: null, menu: null, copied: false };
+    this.state = { seconds: 0, playing: false, speed: 1, broken: null, preparing: null, menu: null, copied: false };
     this.transcript = new Transcript(props.content);
+    this.leaving = new AbortController();
   }
 
   componentDidMount() {
@@ -45,11 +47,13 @@ export class Finished extends Component {
     document.addEventListener("keydown", this.keys);
     this.draw();
     if (!content.segments.length) this.text.replaceChildren();
+    this.showPeaks();
   }
 
   componentDidUpdate() { this.draw(); }
 
   componentWillUnmount() {
+    this.leaving.abort();
     document.removeEventListener("keydown", this.keys);
     this.resized?.disconnect();
     this.player?.destroy();
@@ -64,15 +68,21 @@ export class Finished extends Component {
     if (Math.abs(seconds - this.state.seconds) > 0.2 || !this.player.playing) this.setState({ seconds });
   }
 
-  /** What cannot be played is told from a service that is away for a moment. */
+  /** What cannot be played is told from what is being prepared, and from a service that is away. */
   async soundFailed() {
-    let status = 0;
-    try {
-      status = (await fetch(api.soundOf(this.props.name), { headers: { Range: "bytes=0-0" } })).status;
-    } catch { /* the list says that the service is away */ }
-    if (status === 404) this.setState({ broken: "noSound" });
-    else if (status === 415 || status === 200 || status === 206) this.setState({ broken: "notPlayable" });
-    else this.player.again = true;
+    const { name } = this.props, { signal } = this.leaving;
+    const found = await findSound(name, this.player.source, (percent) => this.setState({ preparing: percent }), signal);
+    if (signal.aborted) return;
+    this.setState({ preparing: null, later: Boolean(found.later), broken: found.broken ?? null });
+    if (found.source) this.player.load(found.source);
+    else this.player.again = !found.broken;
+  }
+
+  async showPeaks() {
+    const peaks = await peaksOf(this.props.name, this.leaving.signal);
+    if (!peaks || this.leaving.signal.aborted) return;
+    Object.assign(this.map, { peaks, kinds: null });
+    this.draw();
   }
 
   playFrom(seconds) {
@@ -139,7 +149,7 @@ export class Finished extends Component {
     setTimeout(() => this.setState({ copied: false }), 2000);
   }
 
-  render({ name, content, actions }, { seconds, playing, speed, broken, menu, copied }) {
+  render({ name, content, actions }, { seconds, playing, speed, broken, preparing, later, menu, copied }) {
     const { task } = content, { passages } = this.transcript;
     const meta = [about(content.duration_seconds), task.language && languageName(task.language), task.when && say("readyAt", { day: dayOf(task.when, true), time: timeOf(task.when) })];
     const open = (which) => this.setState({ menu: menu === which ? null : which });
@@ -148,7 +158,7 @@ export class Finished extends Component {
         <button class="btn" onClick=${() => this.copy()}>${say(copied ? "copied" : "copyText")}</button>
         <button class="btn" aria-expanded=${menu === "download"} onClick=${() => open("download")}>${say("download")} ▾</button>
         <button class="btn" aria-label=${say("more_")} aria-expanded=${menu === "more"} onClick=${() => open("more")}>⋯</button>
-        ${menu === "download" && html`<div class="menu">${FORMATS.map((format) => html`<a href=${api.textOf(name, format)} download onClick=${() => open(null)}>${format}</a>`)}<a href=${api.soundOf(name)} download=${name.slice(name.lastIndexOf("/") + 1)} onClick=${() => open(null)}>${say("original")}</a></div>`}
+        ${menu === "download" && html`<div class="menu">${FORMATS.map((format) => html`<a href=${api.textOf(name, format)} download onClick=${() => open(null)}>${format}</a>`)}<a href=${api.soundOf(name, false)} download=${name.slice(name.lastIndexOf("/") + 1)} onClick=${() => open(null)}>${say("original")}</a></div>`}
         ${menu === "more" && html`<div class="menu"><button onClick=${() => { open(null); actions.remove(name); }}>${say("delete")}</button></div>`}
       <//>
       <section class="player" aria-label=${say("play")}>
@@ -165,6 +175,8 @@ export class Finished extends Component {
       </section>
       ${task.warnings.map((warning) => html`<div class="strip doubt">${warning[languageNow()]}</div>`)}
       ${broken && html`<div class="strip" role="status">${say(broken)}</div>`}
+      ${preparing !== null && html`<div class="strip" role="status">${say("preparing", { percent: preparing })}</div>`}
+      ${later && html`<div class="strip" role="status">${say("soundLater")}</div>`}
       ${passages.length > 0 && html`<div class="strip doubt"><span><b>${say("doubt", { n: passages.length })}</b>${say("doubtTime", { time: about(this.transcript.doubtfulSeconds) })}</span><button class="btn" onClick=${() => this.playPassage(1)}>${say("checkThem")}</button></div>`}
       ${content.segments.length === 0 && html`<div class="state"><p>${say("noText")}</p></div>`}
       <article class="text" tabindex="0" lang=${task.language} aria-label=${titleOf(name)} ref=${(text) => (this.text = text ?? this.text)}></article>`;
