@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import re
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,15 @@ from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError, WorkerError
 from modules.executors.listen_protocol import HEAD_BYTES, Kind, Wish
 from modules.executors.local.listen import ListeningProcess
-from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
-from modules.recordings.listening_copies import PREFIX_CHARS, PartFile
+from modules.recordings.listening_copies import PartFile
 from modules.recordings.mp3_frames import has_variable_bit_rate
 from modules.recordings.shared_folder import identity_of
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.store import RecordingStore
 from modules.service.folder_view.sidecar_reader import read_result
+from modules.service.listening_key import key_of, wish_of
 from modules.service.listening_queue import ListeningQueue, Order
 from modules.storage import beneath
 from modules.storage.atomic import storage_errors
@@ -36,13 +33,10 @@ from modules.storage.recording_file import open_recording_file
 
 log = get_logger("Listening")
 
-#: Changes with what is made of a recording.
-_VERSION = "1"
 _LOOKED_AT_MAX = 500
 _TIDY_S, _FAILURE_PAUSE_S, _STOP_S = 3600.0, 5.0, 10.0
 #: A share with less room is left to the transcriptions.
 _FREE_BYTES_MIN = 256 * 2**20
-_SETTING = re.compile(r"[a-z0-9]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Listening:
         self._seen: OrderedDict[Path, _Seen] = OrderedDict()
         self._variable: OrderedDict[tuple[int, ...], bool] = OrderedDict()
         self._loop = ThreadLoop(
-            "listening", self._tick, lambda: log.exception("Unexpected error; going on"),
+            "listening", self._tick, lambda: log.exception("Listening copies met an unexpected error and go on"),
             failure_pause_s=_FAILURE_PAUSE_S, monotonic=clock.monotonic,
         )  # fmt: skip
 
@@ -187,7 +181,7 @@ class Listening:
         try:
             finished = self._made(order)
         except TranscriberError as error:
-            log.warning("%s: no listening copy: %s", order.path.name, error)
+            log.warning("%s: its sound could not be prepared: %s", order.path.name, error)
             self._queue.finish(error)
         except BaseException:
             self._queue.finish(WorkerError("listening_failed", "An unexpected error occurred."))
@@ -196,9 +190,9 @@ class Listening:
             if not finished:
                 self._queue.put_back()
                 return
-            what = "listening copy" if order.wish.sound else "peaks"
+            what = "listening copy" if order.wish.sound else "waveform"
             seconds = self._clock.monotonic() - began
-            log.info("%s: made the %s in %.1f s", order.path.name, what, seconds)
+            log.info("%s: its %s was made in %.1f s", order.path.name, what, seconds)
             self._queue.finish()
 
     def _made(self, order: Order) -> bool:
@@ -267,45 +261,3 @@ def _facts_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return facts.st_size, facts.st_mtime_ns
-
-
-def wish_of(result: Mapping[str, Any]) -> Wish:
-    """The same tracks that the transcription heard, by what its result says; anybody may have
-    written that."""
-    settings = result.get("settings")
-    settings = settings if isinstance(settings, dict) else {}
-    tracks, language = (
-        value if isinstance(value, str) and _SETTING.fullmatch(value) else "auto"
-        for value in (settings.get("audio_tracks"), settings.get("language"))
-    )
-    return Wish(
-        sound=True, tracks=tracks, language=language, first_alone=_heard_first_alone(result)
-    )
-
-
-def _heard_first_alone(result: Mapping[str, Any]) -> bool:
-    """Whether tracks were left out because they speak at the same time as the first."""
-    found: object = result
-    for key in ("metadata", "account", "left_out"):
-        found = found.get(key) if isinstance(found, dict) else None
-    return isinstance(found, list) and any(
-        isinstance(part, dict) and part.get("what") == "track" and part.get("why") == "simultaneous"
-        for part in found
-    )
-
-
-def key_of(identity: FileIdentity, wish: Wish) -> str:
-    """What a copy is called: by the bytes of the recording, and what of them is heard."""
-    covered = identity.size <= 2 * FINGERPRINT_BYTES
-    heard = wish.model_copy(update={"sound": True}).model_dump_json()
-    rest = f"{_VERSION} {0 if covered else identity.mtime_ns} {heard}"
-    return identity.fingerprint[:PREFIX_CHARS] + sha256(rest.encode()).hexdigest()[:16]
-
-
-def reduced(peaks: bytes, points: int | None) -> bytes:
-    """The same in at most so many: of each stretch the largest."""
-    count = len(peaks)
-    if points is None or count <= points:
-        return peaks
-    edges = [number * count // points for number in range(points + 1)]
-    return bytes(max(peaks[a:b]) for a, b in itertools.pairwise(edges))

@@ -300,7 +300,7 @@ def test_what_cannot_be_decoded_says_so_and_is_not_tried_again(
         assert (answer.status, answer.error_code) == (415, "not_playable")
         assert "no known kind of recording" in answer.json["message"]
         assert ready(daemon, client, "/peaks/broken.amr").status == 415
-    assert daemon.log.count("no listening copy") == 1
+    assert daemon.log.count("could not be prepared") == 1
 
 
 @pytest.mark.parametrize("what", ["full", "read-only"])

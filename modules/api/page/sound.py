@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.errors import StorageError, TranscriberError
 from modules.executors.listen_protocol import PEAKS_PER_S
-from modules.service.listening import Copy, Listening, Preparing, reduced
+from modules.service.listening import Copy, Listening, Preparing
 from modules.storage.recording_file import open_recording_file
 
 #: What browsers play, by the ending of the name.
@@ -149,6 +150,15 @@ def _peaks(found: bytes, points: int | None) -> Response:
     response.add_etag()
     response.make_conditional(request)
     return response
+
+
+def reduced(peaks: bytes, points: int | None) -> bytes:
+    """The same in at most so many: of each stretch the largest."""
+    count = len(peaks)
+    if points is None or count <= points:
+        return peaks
+    edges = [number * count // points for number in range(points + 1)]
+    return bytes(max(peaks[a:b]) for a, b in itertools.pairwise(edges))
 
 
 def _ending(name: str) -> str:

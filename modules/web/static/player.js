@@ -143,14 +143,15 @@ export function drawMap(canvas, transcript, seconds) {
   context.fillRect(here, 0, 2, height);
 }
 
-/** A bar for each step, as high as the sound is loud. */
+/** A bar for each step, as high as the sound is loud; what is to be checked can always be seen. */
 function drawBars(context, { kinds, heights, clientHeight: height }, colours, here) {
+  const least = { doubt: 0.4, dropped: 0.2 };
   for (const kind of Object.keys(colours)) {
     context.fillStyle = colours[kind];
     for (let step = 0; step < kinds.length; step++) {
       if (kinds[step] !== kind) continue;
-      const tall = Math.max(2, Math.round(height * heights[step] / 2) * 2);
-      context.globalAlpha = step * BAR < here ? 1 : 0.5;
+      const tall = Math.max(2, Math.round((height * Math.max(heights[step], least[kind] ?? 0)) / 2) * 2);
+      context.globalAlpha = kind === "dropped" ? 0.6 : kind === "speech" && step * BAR >= here ? 0.55 : 1;
       context.fillRect(step * BAR, (height - tall) / 2, BAR - GAP, tall);
     }
   }

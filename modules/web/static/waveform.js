@@ -52,16 +52,16 @@ export async function peaksOf(name, signal) {
   return null;
 }
 
-/** How high each step of a map is, 0 to 1. The loudest moments but a few are full height, and what is
-    quieter is raised, so that a voice far from the microphone can be seen. */
+/** How high each step of a map is, 0 to 1: as the mean of its peaks, of which the highest would be much
+    the same everywhere. What is quiet is raised, so that a voice far from the microphone can be seen. */
 export function heightsOf({ values, perSecond }, steps, duration) {
-  const full = Math.max(12, [...values].sort((a, b) => a - b)[Math.floor(values.length * 0.98)] ?? 0);
-  const heights = new Float32Array(steps);
+  const heights = new Float32Array(steps), perStep = (duration * perSecond) / steps;
   for (let step = 0; step < steps; step++) {
-    const from = Math.floor((step / steps) * duration * perSecond), to = Math.ceil(((step + 1) / steps) * duration * perSecond);
-    let highest = 0;
-    for (let at = from; at < Math.min(to, values.length); at++) highest = Math.max(highest, values[at]);
-    heights[step] = Math.min(1, highest / full) ** 0.7;
+    const from = Math.floor(step * perStep), to = Math.min(values.length, Math.ceil((step + 1) * perStep));
+    let sum = 0;
+    for (let at = from; at < to; at++) sum += values[at];
+    heights[step] = to > from ? sum / (to - from) : 0;
   }
-  return heights;
+  const full = Math.max(6, Float32Array.from(heights).sort()[Math.floor(steps * 0.98)] ?? 0);
+  return heights.map((height) => Math.min(1, height / full) ** 0.7);
 }

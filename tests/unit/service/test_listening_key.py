@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from modules.api.page.sound import reduced
 from modules.executors.listen_protocol import Wish
 from modules.recordings.shared_folder import identity_of
-from modules.service.listening import key_of, reduced, wish_of
+from modules.service.listening_key import key_of, wish_of
 
 
 def test_a_copy_has_a_name_by_what_is_heard(tmp_path: Path) -> None:
