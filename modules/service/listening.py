@@ -75,9 +75,12 @@ class Listening:
         self._seen: OrderedDict[Path, _Seen] = OrderedDict()
         self._variable: OrderedDict[tuple[int, ...], bool] = OrderedDict()
         self._loop = ThreadLoop(
-            "listening", self._tick, lambda: log.exception("Listening copies met an unexpected error and go on"),
-            failure_pause_s=_FAILURE_PAUSE_S, monotonic=clock.monotonic,
-        )  # fmt: skip
+            "listening",
+            self._tick,
+            lambda: log.exception("Listening copies met an unexpected error and go on"),
+            failure_pause_s=_FAILURE_PAUSE_S,
+            monotonic=clock.monotonic,
+        )
 
     @property
     def silent_s(self) -> float:

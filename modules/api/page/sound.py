@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -53,8 +53,8 @@ class SoundQuery(requests.Request):
 class PeaksQuery(requests.Request):
     """How many peaks."""
 
-    points: requests.Count | None = Field(
-        None, ge=1, le=100_000, description="at most so many, each the largest of a stretch"
+    points: Annotated[requests.Count, Field(ge=1, le=100_000)] | None = Field(
+        None, description="at most so many, each the largest of a stretch"
     )
 
 
