@@ -175,7 +175,7 @@ def test_the_map_is_as_high_as_the_sound_is_loud(daemon: ScriptedDaemon, open_pa
             const tall = (x) => context.getImageData(Math.round(x), 0, 3, height)
                 .data.filter((value, i) => i % 4 === 3 && value).length / 2;
             const speech = Array.from(Array(40).keys(), (i) => tall(width * 0.55 + 3 * i));
-            return [tall(width / 4), Math.max(...speech)];
+            return [tall(width * 0.45), Math.max(...speech)];
         }"""
     )
     assert drawn[0] <= 4

@@ -7,7 +7,7 @@ import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
@@ -53,7 +53,7 @@ class SoundQuery(requests.Request):
 class PeaksQuery(requests.Request):
     """How many peaks."""
 
-    points: Annotated[requests.Count, Field(ge=1, le=100_000)] | None = Field(
+    points: requests.PointCount | None = Field(
         None, description="at most so many, each the largest of a stretch"
     )
 
