@@ -1,4 +1,5 @@
-"""What the WhisperX process gives up before it opens the first recording.
+"""What the WhisperX process gives up before it opens the first recording; and so does the one that
+makes listening copies.
 
 It reads files from unknown senders with code that has had vulnerabilities. So it reads nothing but
 the recording that it is handed, programs and weights; writes nothing but temporary files; opens no
