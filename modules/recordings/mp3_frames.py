@@ -1,7 +1,7 @@
 """Whether the frames of an MP3 differ in size, by a look at a few of them.
 
 Browsers take the place of a second in an MP3 from its size. Where frames differ they are off by
-seconds, in the middle of twenty minutes by two and a half (Chromium 143; docs/decisions/0033).
+seconds, in the middle of twenty minutes by two and a half (Chromium 156; docs/decisions/0033).
 """
 
 from __future__ import annotations

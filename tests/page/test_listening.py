@@ -163,7 +163,7 @@ def test_the_map_is_as_high_as_the_sound_is_loud(daemon: ScriptedDaemon, open_pa
     sound[4 * RATE : 6 * RATE] = beeps(2, ())
     finish(daemon, "talk.wav", written("wav", [Track(sound, "pcm_s16le", RATE)]), duration_s=8.0)
     page = open_recording(open_page, daemon, "talk")
-    until(page, "document.querySelector('.map').heights")
+    until(page, "document.querySelector('.map')?.heights")
     heights = page.evaluate("[...document.querySelector('.map').heights]")
     half = len(heights) // 2
     assert max(heights[: half - 1]) == 0

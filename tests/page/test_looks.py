@@ -45,7 +45,7 @@ def see_text(page: Any, daemon: ScriptedDaemon) -> None:
 
 def see_waveform(page: Any, daemon: ScriptedDaemon) -> None:
     _open(page, "Лекция")
-    until(page, "document.querySelector('.map').heights")
+    until(page, "document.querySelector('.map')?.heights")
 
 
 def see_preparing(page: Any, daemon: ScriptedDaemon) -> None:
