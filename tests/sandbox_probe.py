@@ -464,6 +464,6 @@ def _words() -> str:
 
 
 if __name__ == "__main__":
-    worker._die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
+    worker.die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
     worker.Worker.run = lambda self: report(self._inbox)  # type: ignore[method-assign]
     worker.main()

@@ -15,7 +15,7 @@ _FLAGS = frozenset({"debug", "wait", "stream"})
 #: does not know the language, an address that no callback may go to, an upload that is no sound.
 _MEANINGS = frozenset({"model_unavailable", "invalid_settings", "callback_refused", "failed"})
 
-_NO_RECORDINGS = frozenset({"no_recording", "unsupported_media_type"})
+_NO_RECORDINGS = frozenset({"no_recording", "not_playable", "unsupported_media_type"})
 
 
 @schemathesis.serializer("application/offset+octet-stream")

@@ -10,6 +10,7 @@ from modules.config.schema import Config
 from modules.jobs.events import Events
 from modules.recordings.uploads import Uploads
 from modules.service.editing import Editing
+from modules.service.listening import Listening
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.resumable_uploads import ResumableUploads
@@ -32,4 +33,5 @@ class Services:
     uploads: Uploads
     one_time: OneTimeUploads
     resumable: ResumableUploads
+    listening: Listening
     report_health: Callable[[], dict[str, Any]]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 from modules.api.server.access import Access
+from modules.api.server.http_server import Server
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.daemon.first_run import FirstRun
@@ -86,15 +87,18 @@ class Daemon:
                     if not self._stopping:
                         self._housekeeping.tick(owner)
             finally:
-                log.info("Stopping")
-                # Waiting clients are answered and nothing new comes in, then what runs stops at
-                # its next chunk, then the rest.
-                self._clients.waiting.close()
-                core.events.wake_all()
-                core.watcher.stop()
-                core.runner.stop()
-                server.stop()
-                self._clients.stop()
+                self._stop_parts(server)
+
+    def _stop_parts(self, server: Server) -> None:
+        """Waiting clients are answered and nothing new comes in, then what runs stops at its next
+        chunk, then the rest."""
+        log.info("Stopping")
+        self._clients.waiting.close()
+        self._core.events.wake_all()
+        self._core.watcher.stop()
+        self._core.runner.stop()
+        server.stop()
+        self._clients.stop()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

@@ -32,6 +32,7 @@ from modules.runner.runner import Runner
 from modules.service.editing import Editing
 from modules.service.folder_responder import FolderResponder
 from modules.service.job_events import JobEvents
+from modules.service.listening import Listening
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.request_checks import RequestChecks
@@ -81,14 +82,17 @@ class Clients:
     editing: Editing
     text_writer: TextWriter
     responder: FolderResponder
+    listening: Listening
 
     def start(self) -> None:
         """Start the threads of what works by itself. Raises StorageError."""
         self.webhooks.start()
         self.text_writer.start()
+        self.listening.start()
 
     def stop(self) -> None:
         """Join them, and close what is open."""
+        self.listening.stop()
         self.webhooks.stop()
         self.text_writer.stop()
         self.index.close()
@@ -188,9 +192,11 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
     resumable = _resumable(config, clock, uploads, service)
+    listening = Listening(config, core.store, clock)
+    core.health.silent_s["listening"] = lambda: listening.silent_s
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
-        editing, text_writer, responder,
+        editing, text_writer, responder, listening,
     )  # fmt: skip
 
 
@@ -221,6 +227,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.uploads,
         clients.one_time,
         clients.resumable,
+        clients.listening,
         core.health.report,
     )
     app = create_app(services)

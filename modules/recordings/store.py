@@ -6,17 +6,20 @@ StorageError while the folder cannot be used.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from modules.errors import StorageError
 from modules.recordings import spellings
 from modules.recordings.edits import Edits
 from modules.recordings.ignored import IgnoredFiles
+from modules.recordings.listening_copies import ListeningCopies
 from modules.recordings.manual_folder import ManualFolder, delete_under
 from modules.recordings.recovery import Recovery
 from modules.recordings.results import Results
 from modules.recordings.settings_files import RecordingSettings
-from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.shared_folder import SharedFolder, identity_of
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state_store import StateStore
 from modules.storage.atomic import remove, storage_errors
@@ -34,6 +37,7 @@ class RecordingStore:
         self.settings = RecordingSettings(self.folder, manual_directory)
         self.ignored = IgnoredFiles(self.folder)
         self.recovery = Recovery(self.folder, manual_directory)
+        self.listening = ListeningCopies(self.folder)
         #: While this file exists no job is started; so a pause survives a restart.
         self.pause_flag = self.folder.state / "paused"
 
@@ -58,9 +62,22 @@ class RecordingStore:
         that an interrupted deletion does not leave it to be transcribed again.
         """
         self.folder.require()
+        fingerprints = self._fingerprints(name)
         deleted = delete_under(self.folder.path, name, planned)
         prefix = self.manual.path.name
-        return deleted + [f"{prefix}/{n}" for n in delete_under(self.manual.path, name, ())]
+        deleted += [f"{prefix}/{n}" for n in delete_under(self.manual.path, name, ())]
+        with contextlib.suppress(StorageError):
+            for fingerprint in fingerprints:
+                self.listening.forget(fingerprint)
+        return deleted
+
+    def _fingerprints(self, name: str) -> list[str]:
+        """Of the recordings of this name, here and in ``manual/``."""
+        found = []
+        for folder in (self.folder.path, self.manual.path):
+            with contextlib.suppress(StorageError):
+                found.append(identity_of(folder / name).fingerprint)
+        return found
 
     def drop_leftovers(self, name: str) -> None:
         """Remove what an earlier life of a recording left, here and in ``manual/``."""

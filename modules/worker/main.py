@@ -8,7 +8,6 @@ arrive on standard input, a Unix socket; events leave on what was standard outpu
 from __future__ import annotations
 
 import argparse
-import ctypes
 import math
 import os
 import signal
@@ -18,27 +17,18 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when the thread that started it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)  # it died before we could ask
-
+from modules.worker.parent import die_with_parent
 
 if __name__ == "__main__":  # before the imports: on a busy machine they take seconds
-    _die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
+    die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
-from modules.errors import MediaError, ModelError, StorageError, TranscriberError  # noqa: E402
-from modules.executors.protocol import Failed, Load, Loaded, Prefetch, Ready  # noqa: E402
-from modules.machine import allocator  # noqa: E402
-from modules.weights.files import ModelSpec  # noqa: E402
-from modules.worker.pipes import Assignment, Inbox, Outbox  # noqa: E402
-from modules.worker.prefetch import Prefetcher  # noqa: E402
-from modules.worker.sandbox import confine  # noqa: E402
+from modules.errors import MediaError, ModelError, StorageError, TranscriberError
+from modules.executors.protocol import Failed, Load, Loaded, Prefetch, Ready
+from modules.machine import allocator
+from modules.weights.files import ModelSpec
+from modules.worker.pipes import Assignment, Inbox, Outbox
+from modules.worker.prefetch import Prefetcher
+from modules.worker.sandbox import confine
 
 if TYPE_CHECKING:
     from modules.diarization.diarizer import Diarized, Diarizer

@@ -12,10 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tests.integration.test_listening import RATE, samples_of
 from tests.page import made
 from tests.page.browsing import NARROW, WIDE
+from tests.page.test_page import until
+from tests.recordings.writing import Track, written
 from tests.scripted_daemon import ScriptedDaemon
 from tests.scripted_worker import recording
 
@@ -39,6 +43,19 @@ def _open(page: Any, name: str) -> None:
 def see_text(page: Any, daemon: ScriptedDaemon) -> None:
     _open(page, "Совещание")
     page.locator("article.text span").first.wait_for()
+
+
+def see_waveform(page: Any, daemon: ScriptedDaemon) -> None:
+    _open(page, "Лекция")
+    until(page, "document.querySelector('.map')?.heights")
+
+
+def see_preparing(page: Any, daemon: ScriptedDaemon) -> None:
+    preparing = {"status": 202, "json": {"status": "preparing", "percentage": 40}}
+    page.route("**/audio/**", lambda route: route.fulfill(**preparing))
+    _open(page, "Лекция")
+    page.locator(".strip[role=status]").wait_for()
+    page.unroute_all()
 
 
 def see_menu(page: Any, daemon: ScriptedDaemon) -> None:
@@ -148,6 +165,8 @@ def see_upload_left(page: Any, daemon: ScriptedDaemon) -> None:
 STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
     "list": see_list,
     "text": see_text,
+    "waveform": see_waveform,
+    "preparing": see_preparing,
     "menu": see_menu,
     "question": see_question,
     "typing": see_typing,
@@ -168,11 +187,36 @@ STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
 }
 
 
+def lecture(daemon: ScriptedDaemon) -> None:
+    """Twelve minutes of speech with pauses, doubts and a line that nobody said."""
+    speech = samples_of(made.SPEECH.read_bytes())
+    rng = np.random.default_rng(3)
+    sound, said, dropped = [], [], []
+    at_s = 0.0
+    for number in range(75):
+        loud = float(rng.uniform(0.15, 1.0))
+        pause = np.zeros(round(RATE * float(rng.choice([0.4, 1.5, 6.0], p=[0.6, 0.3, 0.1]))))
+        sound += [speech * loud, pause]
+        doubtful = "*" if number % 12 == 5 else ""
+        text = f"В данный момент все {doubtful}операторы {doubtful}заняты."
+        said.append(made.segment(text, at_s + 0.2, 1.0, f"SPEAKER_0{number % 2}"))
+        if len(pause) > 5 * RATE:
+            at_pause_s = at_s + len(speech) / RATE
+            dropped.append({"start": at_pause_s + 1, "end": at_pause_s + 4, "text": "Спасибо."})
+        at_s += (len(speech) + len(pause)) / RATE
+    source = daemon.root / "lecture.flac"
+    source.write_bytes(
+        written("flac", [Track(np.concatenate(sound).astype(np.float32), "flac", RATE)])
+    )
+    made.finish(daemon.shared, "Лекция.flac", said, source=source, dropped=dropped, duration_s=at_s)
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A daemon with a recording in every state."""
     with ScriptedDaemon(tmp_path_factory.mktemp("full")) as daemon:
         made.talk(daemon.shared)
+        lecture(daemon)
         made.finish(daemon.shared, "Письмо (диктовка).m4a", made.TALK[:1])
         made.correct(daemon.shared, "Письмо (диктовка).m4a")
         made.finish(daemon.shared, "damaged.wav", made.TALK[:1])

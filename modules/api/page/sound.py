@@ -1,22 +1,26 @@
-"""The sound of a recording, for a browser's player: whole, or the part that it asks for."""
+"""The sound of a recording for a browser's player, and how loud it is when, for a picture of it."""
 
 from __future__ import annotations
 
-import errno
-import io
+import contextlib
+import itertools
 import os
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
-from werkzeug.wsgi import wrap_file
+from pydantic import Field
 
+from modules.api import responses
+from modules.api.page.ranges import sent
 from modules.api.page.tasks import TAG
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.errors import StorageError, TranscriberError
+from modules.executors.listen_protocol import PEAKS_PER_S
+from modules.service.listening import Copy, Listening, Preparing
 from modules.storage.recording_file import open_recording_file
 
 #: What browsers play, by the ending of the name.
@@ -27,42 +31,142 @@ TYPES = {
     "ogv": "video/ogg", "opus": "audio/ogg", "wav": "audio/wav", "wave": "audio/wav",
     "weba": "audio/webm", "webm": "video/webm",
 }  # fmt: skip
-_BLOCK = 2**17
-#: One range of bytes. Of others, several at once too, the whole file is sent (RFC 9110, 14.2).
-_RANGE = re.compile(r"bytes=(?:([0-9]{1,15})-([0-9]{1,15})?|-([0-9]{1,15}))")
+#: Of listening copies, and of what no browser plays.
+_COPY, _OTHER = "audio/mpeg", "application/octet-stream"
+#: When to ask again, in seconds.
+_AGAIN_S = 1
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_CONTENT = dict.fromkeys(sorted(set(TYPES.values())), _BINARY)
+_CONTENT = dict.fromkeys(sorted({*TYPES.values(), _OTHER}), _BINARY)
+
+
+class SoundQuery(requests.Request):
+    """Which sound."""
+
+    copy_: Literal["true", "false"] | None = Field(
+        None,
+        alias="copy",
+        description="true: a copy that every browser plays; false: the recording as it is; "
+        "without it, the recording if browsers play its kind, else a copy",
+    )
+
+
+class PeaksQuery(requests.Request):
+    """How many peaks."""
+
+    points: requests.PointCount | None = Field(
+        None, description="at most so many, each the largest of a stretch"
+    )
+
+
+class PreparingAnswer(answers.Answer):
+    """It is being made; ask again after ``Retry-After`` seconds."""
+
+    status: Literal["preparing"]
+    percentage: int
 
 
 def add_sound(blueprint: APIBlueprint, services: Services) -> None:
+    listening = services.listening
+
     @blueprint.get(
         "/audio/<path:filename>",
-        summary="The recording itself, for a player; ranges are understood",
+        summary="The sound of a recording, for a player; ranges are understood",
         tags=[TAG],
         responses={
             200: {"description": "the file", "content": _CONTENT},
+            202: PreparingAnswer,
             206: {"description": "a part of the file", "content": _CONTENT},
+            304: None,
             404: answers.ErrorAnswer,
             415: answers.ErrorAnswer,
             416: None,
         },
     )
-    def sound(path: requests.NamePath) -> Response:
-        found = services.tasks.task(path.filename)
-        ending = path.filename.rpartition(".")[2].lower()
-        if ending not in TYPES:
-            raise TranscriberError(
-                "not_playable",
-                f"Browsers do not play .{ending} files.",
-                remedy="Open the recording with a player on the computer.",
-            )
-        folders = (services.config.shared_directory, services.config.manual_directory)
-        order = reversed(folders) if found.in_manual else folders
-        return _sent(_opened(path.filename, order), TYPES[ending])
+    def sound(path: requests.NamePath, query: SoundQuery) -> Response:
+        folders = _folders(services, path.filename)
+        return _sound(listening, path.filename, folders, query.copy_)
+
+    @blueprint.get(
+        "/peaks/<path:filename>",
+        summary="How loud a recording is when: a byte each, X-Peaks-Per-Second of them",
+        tags=[TAG],
+        responses={
+            200: {"description": "the peaks, 255 for the loudest", "content": {_OTHER: _BINARY}},
+            202: PreparingAnswer,
+            304: None,
+            404: answers.ErrorAnswer,
+            415: answers.ErrorAnswer,
+        },
+    )
+    def peaks(path: requests.NamePath, query: PeaksQuery) -> Response:
+        name = path.filename
+        found = listening.peaks(name, _folders(services, name), _ending(name) not in TYPES)
+        if isinstance(found, Preparing):
+            return _preparing(found)
+        return _peaks(found, query.points)
+
+
+def _folders(services: Services, name: str) -> list[Path]:
+    """Where a recording may lie; it may be moved from one to the other at this moment."""
+    in_manual = services.tasks.task(name).in_manual
+    folders = [services.config.shared_directory, services.config.manual_directory]
+    return folders[::-1] if in_manual else folders
+
+
+def _sound(listening: Listening, name: str, folders: Sequence[Path], copy: str | None) -> Response:
+    media_type = TYPES.get(_ending(name))
+    if copy == "true" or (copy is None and media_type is None):
+        return _copy(listening.copy(name, folders))
+    descriptor = _opened(name, folders)
+    with contextlib.ExitStack() as on_error:
+        on_error.callback(os.close, descriptor)
+        if copy is None and media_type == _COPY and not listening.seeks_exactly(descriptor):
+            # Where no copy can be made, sound that is a little off is better than none.
+            with contextlib.suppress(TranscriberError):
+                return _copy(listening.copy(name, folders))
+        on_error.pop_all()
+    return sent(descriptor, media_type or _OTHER)
+
+
+def _copy(found: Copy | Preparing) -> Response:
+    if isinstance(found, Preparing):
+        return _preparing(found)
+    return sent(found.descriptor, _COPY, found.tag)
+
+
+def _preparing(found: Preparing) -> Response:
+    response = responses.as_json({"status": "preparing", "percentage": found.percentage}, 202)
+    response.headers["Retry-After"] = str(_AGAIN_S)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _peaks(found: bytes, points: int | None) -> Response:
+    body = reduced(found, points)
+    response = Response(body, content_type=_OTHER)
+    per_s = PEAKS_PER_S * len(body) / max(1, len(found))
+    response.headers["X-Peaks-Per-Second"] = f"{per_s:.9g}"
+    response.headers["Cache-Control"] = "no-cache"
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def reduced(peaks: bytes, points: int | None) -> bytes:
+    """The same in at most so many: of each stretch the largest."""
+    count = len(peaks)
+    if points is None or count <= points:
+        return peaks
+    edges = [number * count // points for number in range(points + 1)]
+    return bytes(max(peaks[a:b]) for a, b in itertools.pairwise(edges))
+
+
+def _ending(name: str) -> str:
+    return name.rpartition(".")[2].lower()
 
 
 def _opened(name: str, folders: Iterable[Path]) -> int:
-    """A descriptor of the recording, which may be moved from one to the other at this moment."""
+    """A descriptor of the recording."""
     for folder in folders:
         try:
             return open_recording_file(folder / name)
@@ -70,54 +174,3 @@ def _opened(name: str, folders: Iterable[Path]) -> int:
             if error.code != "file_vanished":
                 raise
     raise TranscriberError("file_not_found", f"The recording {name!r} is no longer there.")
-
-
-class _Whole(io.FileIO):
-    """A file that ends with an error where it is cut short while it is sent: the server would wait
-    for the rest, at full speed."""
-
-    #: Where it ended when it was opened.
-    due = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        data = super().read(-1 if size is None else size)
-        if not data and size and self.tell() < self.due:
-            raise OSError(errno.EIO, "the recording became shorter")
-        return data
-
-
-def _sent(descriptor: int, media_type: str) -> Response:
-    """The server sends the file by itself, so that a player that pauses holds no thread."""
-    file = _Whole(descriptor, "rb")
-    facts = os.fstat(descriptor)
-    tag, size = f"{facts.st_size:x}-{facts.st_mtime_ns:x}", facts.st_size
-    headers = {"Accept-Ranges": "bytes", "Cache-Control": "no-cache", "ETag": f'"{tag}"'}
-    if request.if_none_match.contains_weak(tag):
-        file.close()
-        return Response(status=304, headers=headers)
-    file.due = size
-    start, stop, status = 0, size, 200
-    asked = request.headers.get("Range", "") if _is_unchanged(tag) else ""
-    if found := _RANGE.fullmatch(asked.strip()):
-        first, last, suffix = found.groups()
-        start = int(first) if first else max(0, size - int(suffix))
-        stop = min(size, int(last) + 1) if last else size
-        if start >= stop:
-            file.close()
-            return Response(status=416, headers={"Content-Range": f"bytes */{size}"})
-        status = 206
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
-    file.seek(start)
-    headers["Content-Length"] = str(stop - start)
-    return Response(
-        wrap_file(request.environ, file, _BLOCK),
-        status,
-        headers,
-        content_type=media_type,
-        direct_passthrough=True,
-    )
-
-
-def _is_unchanged(tag: str) -> bool:
-    """Whether a part may be sent: without ``If-Range``, or with the strong tag of this file."""
-    return request.headers.get("If-Range", f'"{tag}"') == f'"{tag}"'

@@ -112,6 +112,7 @@ SpeakerCount = Annotated[
 
 
 Count = Annotated[int, BeforeValidator(as_whole_number)]
+PointCount = Annotated[int, Field(ge=1, le=100_000), BeforeValidator(as_whole_number)]
 JobId = Annotated[
     str,
     AfterValidator(as_job_id),

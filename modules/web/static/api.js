@@ -56,7 +56,21 @@ export const resume = () => ask("POST", "/resume");
 export const login = (user, key) =>
   ask("POST", "/login", { headers: user ? { Authorization: `Basic ${btoa(bytes(`${user}:${key}`))}` } : { "X-API-Key": bytes(key) } });
 export const logout = () => ask("POST", "/logout");
-export const soundOf = (name) => `/audio/${path(name)}`;
+/** `copy`: true for a copy that every browser plays, false for the recording itself; else whichever fits. */
+export const soundOf = (name, copy) => `/audio/${path(name)}${copy === undefined ? "" : `?copy=${copy}`}`;
+export const peaksOf = (name, points) => `/peaks/${path(name)}?points=${points}`;
+
+/** What an address of a sound answers: its status; while it is made, how far that is and when to ask again. */
+export async function look(address, signal) {
+  try {
+    const response = await fetch(address, { headers: { Range: "bytes=0-0" }, cache: "no-store", signal });
+    const { percentage } = response.status === 202 ? await response.json() : {};
+    return { status: response.status, percentage, after: Number(response.headers.get("Retry-After")) || 1 };
+  } catch {
+    return { status: 0 };
+  }
+}
+
 export const textOf = (name, format, original = false) => `/result/${path(name)}?format=${format}${original ? "&original=true" : ""}`;
 
 /** Header values are bytes: a key in Cyrillic goes as its UTF-8. */

@@ -7,6 +7,7 @@ import { Conflict, NotApplied, ReplaceDialog, SpeakerDialog } from "/static/dial
 import { Bar, progressOf, titleOf } from "/static/list.js";
 import { drawMap, Player } from "/static/player.js";
 import { LEAD_S, Transcript, TranscriptView } from "/static/transcript.js";
+import { findSound, peaksOf } from "/static/waveform.js";
 import { about, clock, dayOf, languageName, languageNow, say, timeOf } from "/static/words.js";
 
 const FORMATS = ["txt", "docx", "srt", "vtt", "tsv", "json"];
@@ -25,8 +26,9 @@ export function Head({ name, meta, children }) {
 export class Finished extends Component {
   constructor(props) {
     super(props);
-    this.state = { seconds: 0, playing: false, speed: 1, broken: null, menu: null, copied: false, place: null, asked: null, replacing: false, allChecked: false };
+    this.state = { seconds: 0, playing: false, speed: 1, broken: null, preparing: null, menu: null, copied: false, place: null, asked: null, replacing: false, allChecked: false };
     this.first = new Transcript(props.content);
+    this.leaving = new AbortController();
   }
 
   get transcript() { return this.view?.transcript ?? this.first; }
@@ -55,11 +57,13 @@ export class Finished extends Component {
     document.addEventListener("keydown", this.keys);
     this.draw();
     if (!content.segments.length) this.text.replaceChildren();
+    this.showPeaks();
   }
 
   componentDidUpdate() { this.draw(); }
 
   componentWillUnmount() {
+    this.leaving.abort();
     document.removeEventListener("keydown", this.keys);
     this.resized?.disconnect();
     this.player?.destroy();
@@ -75,15 +79,21 @@ export class Finished extends Component {
     if (Math.abs(seconds - this.state.seconds) > 0.2 || !this.player.playing) this.setState({ seconds });
   }
 
-  /** What cannot be played is told from a service that is away for a moment. */
+  /** What cannot be played is told from what is being prepared, and from a service that is away. */
   async soundFailed() {
-    let status = 0;
-    try {
-      status = (await fetch(api.soundOf(this.props.name), { headers: { Range: "bytes=0-0" } })).status;
-    } catch { /* the list says that the service is away */ }
-    if (status === 404) this.setState({ broken: "noSound" });
-    else if (status === 415 || status === 200 || status === 206) this.setState({ broken: "notPlayable" });
-    else this.player.again = true;
+    const { name } = this.props, { signal } = this.leaving;
+    const found = await findSound(name, this.player.source, (percent) => this.setState({ preparing: percent }), signal);
+    if (signal.aborted) return;
+    this.setState({ preparing: null, later: Boolean(found.later), broken: found.broken ?? null });
+    if (found.source) this.player.load(found.source);
+    else this.player.again = !found.broken;
+  }
+
+  async showPeaks() {
+    const peaks = await peaksOf(this.props.name, this.leaving.signal);
+    if (!peaks || this.leaving.signal.aborted) return;
+    Object.assign(this.map, { peaks, kinds: null });
+    this.draw();
   }
 
   playFrom(seconds) {
@@ -236,7 +246,7 @@ export class Finished extends Component {
       <button class="btn" onClick=${() => this.checkFrom(1)}>${say("nextPlace")} <kbd>D</kbd></button></span></div>`;
   }
 
-  render({ name, actions }, { seconds, playing, speed, broken, menu, copied, asked, replacing, ...rest }) {
+  render({ name, actions }, { seconds, playing, speed, broken, preparing, later, menu, copied, asked, replacing, ...rest }) {
     const content = this.correcting?.content ?? this.props.content, { edits, conflicts = [], problem } = this.correcting ?? {};
     const { task } = content, { passages, speakers } = this.transcript;
     const meta = [about(content.duration_seconds), task.language && languageName(task.language), task.when && say("readyAt", { day: dayOf(task.when, true), time: timeOf(task.when) })];
@@ -248,7 +258,7 @@ export class Finished extends Component {
         <button class="btn" onClick=${() => this.copy()}>${say(copied ? "copied" : "copyText")}</button>
         <button class="btn" aria-expanded=${menu === "download"} onClick=${() => open("download")}>${say("download")} ▾</button>
         <button class="btn" aria-label=${say("more_")} aria-expanded=${menu === "more"} onClick=${() => open("more")}>⋯</button>
-        ${menu === "download" && html`<div class="menu">${FORMATS.map((format) => html`<a href=${api.textOf(name, format)} download onClick=${() => open(null)}>${format}</a>`)}${content.corrections > 0 && html`<a href=${api.textOf(name, "txt", true)} download onClick=${() => open(null)}>${say("uncorrected")}</a>`}<a href=${api.soundOf(name)} download=${name.slice(name.lastIndexOf("/") + 1)} onClick=${() => open(null)}>${say("original")}</a></div>`}
+        ${menu === "download" && html`<div class="menu">${FORMATS.map((format) => html`<a href=${api.textOf(name, format)} download onClick=${() => open(null)}>${format}</a>`)}${content.corrections > 0 && html`<a href=${api.textOf(name, "txt", true)} download onClick=${() => open(null)}>${say("uncorrected")}</a>`}<a href=${api.soundOf(name, false)} download=${name.slice(name.lastIndexOf("/") + 1)} onClick=${() => open(null)}>${say("original")}</a></div>`}
         ${menu === "more" && html`<div class="menu"><button onClick=${() => { open(null); this.setState({ replacing: true }); }}>${say("replaceMenu")}</button><button onClick=${() => { open(null); actions.remove(name); }}>${say("delete")}</button></div>`}
       <//>
       <section class="player" aria-label=${say("play")}>
@@ -265,6 +275,8 @@ export class Finished extends Component {
       </section>
       ${task.warnings.map((warning) => html`<div class="strip doubt">${warning[languageNow()]}</div>`)}
       ${broken && html`<div class="strip" role="status">${say(broken)}</div>`}
+      ${preparing !== null && html`<div class="strip" role="status">${say("preparing", { percent: preparing })}</div>`}
+      ${later && html`<div class="strip" role="status">${say("soundLater")}</div>`}
       ${conflicts.map((conflict) => html`<${Conflict} key=${conflict.id} conflict=${conflict} onMine=${() => this.correcting.keepMine(conflict)} onTheirs=${() => this.correcting.keepTheirs(conflict)} />`)}
       ${problem && html`<div class="strip" role="alert">${problem}</div>`}
       ${content.unreadable && html`<div class="strip bad" role="alert">${say("editsUnreadable")}</div>`}

@@ -1,4 +1,5 @@
-"""What the WhisperX process gives up before it opens the first recording.
+"""What the WhisperX process gives up before it opens the first recording; and so does the one that
+makes listening copies.
 
 It reads files from unknown senders with code that has had vulnerabilities. So it reads nothing but
 the recording that it is handed, programs and weights; writes nothing but temporary files; opens no
@@ -33,26 +34,30 @@ _CONNECTING = frozenset(
 
 @dataclass(frozen=True)
 class Places:
-    """``weights``: folders of models. ``scratch``: the folder for temporary files, ours alone.
+    """``weights``: folders of models. ``scratch``: the folder for temporary files, ours alone;
+    None: there are none.
 
     ``private``: folders that must not be readable; that they are not is tried.
     """
 
     weights: tuple[Path, ...]
-    scratch: Path
+    scratch: Path | None
     private: tuple[Path, ...] = ()
 
 
-def apply(places: Places) -> tuple[str, ...]:
+def apply(places: Places, *, background: bool = False) -> tuple[str, ...]:
     """Give up what transcribing does not need, for good. Call before any thread is started.
 
+    ``background``: run only while nobody else wants the processor or the disk.
     Returns what this machine does not know or not allow, a line each.
     """
-    tempfile.tempdir = str(places.scratch)  # finding one would try several folders
+    # Finding one would try several folders.
+    tempfile.tempdir = str(places.scratch or os.devnull)
     files = _Files(places)
+    lower_priority = privileges.yield_to_all if background else privileges.lower_priority
     missing = list(
         _refused(
-            ("lower priority", privileges.lower_priority),
+            ("lower priority", lower_priority),
             ("first to be killed when memory runs out", privileges.raise_oom_score),
             ("no core dumps, no large files", privileges.limit_files),
             ("no new privileges", privileges.forbid_new_privileges),
@@ -94,7 +99,8 @@ class _Files:
         privileges.drop_capabilities()
 
     def restrict(self) -> None:
-        landlock.restrict(self._readable, (self._places.scratch,), self._devices)
+        scratch = self._places.scratch
+        landlock.restrict(self._readable, (scratch,) if scratch else (), self._devices)
         self._restricted = True
 
     def exposed(self) -> Iterable[str]:

@@ -1,13 +1,15 @@
-"""A user of its own, no capabilities, and limits on what files may take.
+"""A user of its own, no capabilities, low priority, and limits on what may be taken.
 
 Sources: credentials(7), capabilities(7), prctl(2), setrlimit(2).
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
+import platform
 import pwd
 import resource
 import signal
@@ -24,7 +26,13 @@ from modules.worker.sandbox.kernel import (
     prctl,
 )
 
-_NICENESS = 10
+_NICENESS, _NICENESS_MAX = 10, 19
+#: ioprio_set(2): the call, by the processor; of a process; the class that yields to all others.
+_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
+_OF_A_PROCESS, _IDLE_CLASS = 1, 3
+#: What making a listening copy may take. Resident are 80 MiB, addresses 300 MiB; 24 hours of sound
+#: take ten minutes.
+ADDRESS_SPACE_MB, PROCESSOR_S = 1024, 7200
 #: The highest: a transcription that is killed goes on from its checkpoint.
 _OOM_SCORE = 1000
 #: A temporary file cannot be larger, and no more files can be open.
@@ -41,6 +49,27 @@ _READING = (1 << 2, 1 << 1)
 def lower_priority() -> None:
     """Let what people wait for at the screen, and the API, have the processor first."""
     os.nice(_NICENESS)
+
+
+def yield_to_all() -> None:
+    """Run only while no other process wants the processor or the disk."""
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as file:
+        file.write(str(_NICENESS_MAX))  # where a session counts as one, niceness is within it
+    os.nice(_NICENESS_MAX)
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if call := _IOPRIO_SET.get(platform.machine()):
+        checked(libc().syscall(call, _OF_A_PROCESS, 0, _IDLE_CLASS << 13))
+
+
+def limit_work() -> None:
+    """What a listening copy of 24 hours needs, on a slow machine, and no more."""
+    for what, most in (
+        (resource.RLIMIT_AS, ADDRESS_SPACE_MB * 2**20),
+        (resource.RLIMIT_CPU, PROCESSOR_S),
+    ):
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most, most))
 
 
 def raise_oom_score() -> None:
@@ -64,7 +93,7 @@ def forbid_new_privileges() -> None:
     prctl(NO_NEW_PRIVILEGES, 1)
 
 
-def become_nobody(scratch: Path, devices: Iterable[Path]) -> None:
+def become_nobody(scratch: Path | None, devices: Iterable[Path]) -> None:
     """If this is root: become a user who owns nothing but ``scratch``.
 
     It can still read what only root may: the weights, or Python itself, may be in such a folder.
@@ -79,12 +108,14 @@ def become_nobody(scratch: Path, devices: Iterable[Path]) -> None:
         raise OSError(errno.EPERM, "files that only root may read could not be read")
     prctl(KEEP_CAPABILITIES, 1)
     os.setgroups(groups)
-    os.chown(scratch, user, group)
+    if scratch:
+        os.chown(scratch, user, group)
     try:
         os.setresgid(group, group, group)
         os.setresuid(user, user, user)
     except OSError:
-        os.chown(scratch, 0, 0)
+        if scratch:
+            os.chown(scratch, 0, 0)
         raise
     # Whoever changes the user is no longer told of the parent's end.
     prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
