@@ -13,6 +13,7 @@ from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.service import TranscriptionService
 from modules.service.task_list import TaskList
+from modules.service.text_search import TextSearch
 from modules.service.waiting import Waiting
 
 
@@ -23,6 +24,7 @@ class Services:
     config: Config
     service: TranscriptionService
     tasks: TaskList
+    search: TextSearch
     events: Events
     waiting: Waiting
     metrics: Metrics

@@ -78,6 +78,7 @@ class Daemon:
                 server.start()
                 core.runner.start()
                 core.watcher.start()
+                self._clients.search.start()
                 log.info("Watching %s", self._config.shared_directory)
                 while not (self._stopping or self._housekeeping.share_replaced):
                     time.sleep(_TICK_S)
@@ -93,6 +94,7 @@ class Daemon:
                 core.runner.stop()
                 server.stop()
                 self._clients.webhooks.stop()
+                self._clients.search.stop()
                 self._clients.index.close()
 
     @contextlib.contextmanager

@@ -26,6 +26,7 @@ from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
+from modules.search.index import SearchIndex
 from modules.service.folder_responder import FolderResponder
 from modules.service.job_events import JobEvents
 from modules.service.metrics import Metrics
@@ -35,6 +36,7 @@ from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
 from modules.service.task_list import TaskList
+from modules.service.text_search import TextSearch, reader
 from modules.service.waiting import Waiting
 from modules.watching.watcher import Watcher
 
@@ -71,6 +73,7 @@ class Clients:
     job_events: JobEvents
     service: TranscriptionService
     tasks: TaskList
+    search: TextSearch
     responder: FolderResponder
 
 
@@ -144,8 +147,9 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
     )
     job_events = JobEvents(config, index, estimates, webhooks, metrics, clock)
+    search = TextSearch(config, SearchIndex(state / "search.sqlite"), reader(core.store))
     # Waiting clients are woken after it was noted how the job ended.
-    core.events.hooks += [job_events.on_event, waiting.on_event]
+    core.events.hooks += [job_events.on_event, waiting.on_event, search.on_event]
     checks = RequestChecks(
         config, requests, core.store.settings, index, webhooks.check,
         lambda: core.executor.capabilities.compute_types,
@@ -161,8 +165,9 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
     return Clients(
-        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks, responder
-    )
+        index, waiting, metrics, webhooks, uploads, one_time, job_events, service, tasks, search,
+        responder,
+    )  # fmt: skip
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
@@ -172,6 +177,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         config,
         clients.service,
         clients.tasks,
+        clients.search,
         core.events,
         clients.waiting,
         clients.metrics,

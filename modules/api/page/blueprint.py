@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_openapi3.blueprint import APIBlueprint
 
 from modules.api.page.login import add_login
+from modules.api.page.search import add_search
 from modules.api.page.sound import add_sound
 from modules.api.page.tasks import add_tasks
 from modules.api.schemas import answers
@@ -15,6 +16,7 @@ def page(services: Services) -> APIBlueprint:
     """Reads and words; what is done goes through the other blueprints."""
     blueprint = APIBlueprint("page", __name__, abp_responses=answers.COMMON)
     add_tasks(blueprint, services)
+    add_search(blueprint, services)
     add_sound(blueprint, services)
     add_login(blueprint, services)
     return blueprint
