@@ -41,8 +41,8 @@ _WRITING, _SHOWN, _GONE = 0, 1, 2
 _VERSION = f"rules {RULES}, stemmer {metadata.version('snowballstemmer')}"
 _SCHEMA = (
     # The version is a part of the schema, by which the file is recognized.
-    f"CREATE TABLE recordings (slot INTEGER PRIMARY KEY, name BLOB NOT NULL, "
-    f"state INTEGER NOT NULL, signature TEXT NOT NULL) /* {_VERSION} */",
+    f"CREATE TABLE recordings /* {_VERSION} */ (slot INTEGER PRIMARY KEY, name BLOB NOT NULL, "
+    "state INTEGER NOT NULL, signature TEXT NOT NULL)",
     "CREATE INDEX recordings_by_name ON recordings (name, state, signature)",
     "CREATE INDEX recordings_by_state ON recordings (state)",
     "CREATE VIRTUAL TABLE segments USING fts5 (stems, start UNINDEXED, text UNINDEXED, "
@@ -183,9 +183,11 @@ class SearchIndex:
         query = parse(typed)
         rows = self._rows(query)
         if not rows:
-            wide = query.widened(self._near)
-            rows = self._rows(wide) if wide != query else []
-            query = wide
+            query = query.without_begun()
+            rows = self._rows(query)
+        if not rows:
+            query = query.widened(self._near)
+            rows = self._rows(query)
         return Found(tuple(itertools.islice(_ordered(query, rows), limit)), len(rows))
 
     def _rows(self, query: Query) -> list[_Row]:

@@ -29,7 +29,7 @@ def is_near(stem: str, other: str) -> bool:
         return False
     if len(short) < _SUBSTITUTED_FROM:
         return len(long) == len(short) + 1 and _is_with_vowel(short, long)
-    return distance(short, long) <= (2 if len(short) >= _TWICE_FROM else 1)
+    return distance(short, long) <= (2 if len(long) >= _TWICE_FROM else 1)
 
 
 def _is_with_vowel(short: str, long: str) -> bool:

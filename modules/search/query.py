@@ -48,14 +48,17 @@ class Part:
 
     words: tuple[str, ...]
     spellings: tuple[Spelling, ...]
+    #: Whether somebody has typed too little of it to tell anything.
+    is_begun: bool = False
 
     @classmethod
     def of(cls, words: Sequence[str], is_open: bool) -> Part:
         stems = tuple(map(stem_of, words))
         spellings = [Spelling(stems)]
-        if is_open and len(words[-1]) >= PREFIX_MIN:
+        is_long = len(words[-1]) >= PREFIX_MIN
+        if is_open and is_long:
             spellings.append(Spelling((*stems[:-1], words[-1]), is_open=True))
-        return cls(tuple(words), tuple(spellings))
+        return cls(tuple(words), tuple(spellings), is_open and not is_long)
 
     @property
     def expression(self) -> str:
@@ -90,6 +93,10 @@ class Query:
     def expression(self) -> str:
         """For FTS5; empty if there is nothing to look for."""
         return " AND ".join(part.expression for part in self.parts)
+
+    def without_begun(self) -> Query:
+        """Without a last word of which too little is typed, if there are others."""
+        return Query(tuple(part for part in self.parts if not part.is_begun) or self.parts)
 
     def widened(self, near: Callable[[str], Iterable[str]]) -> Query:
         """As ``Part.widened``, for when nothing was found."""

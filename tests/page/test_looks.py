@@ -17,6 +17,14 @@ from tests.page import made
 from tests.page.browsing import NARROW, WIDE
 from tests.scripted_daemon import ScriptedDaemon
 
+CALL = [
+    made.segment(
+        "Добрый день, вы позвонили в службу заказов, меня зовут Анна, и я с удовольствием помогу "
+        "вам оформить вызов мастера на удобный для вас день и удобное время.",
+        3.0,
+    ),
+    made.segment("Ваши вызовы мы видим в личном кабинете.", 75.5),
+]
 LOCALES = {"en": "en-GB", "ru": "ru-RU"}
 
 
@@ -57,6 +65,30 @@ def see_keys(page: Any, daemon: ScriptedDaemon) -> None:
     page.get_by_role("dialog").wait_for()
 
 
+def see_found(page: Any, daemon: ScriptedDaemon) -> None:
+    page.locator("#search").fill("оператором за")
+    page.locator(".hit mark").first.wait_for()
+
+
+def see_found_many(page: Any, daemon: ScriptedDaemon) -> None:
+    """With recordings of such a name above, and some that are not indexed yet."""
+    page.route(lambda url: "/search?" in url, still_indexing)
+    page.locator("#search").fill("вызов")
+    page.locator(".hit mark").first.wait_for()
+    page.locator(".hit").last.scroll_into_view_if_needed()
+
+
+def still_indexing(route: Any) -> None:
+    answer = route.fetch()
+    found = answer.json()
+    route.fulfill(response=answer, json=found | {"pending": 3, "total": 42})
+
+
+def see_nothing_found(page: Any, daemon: ScriptedDaemon) -> None:
+    page.locator("#search").fill("ромашка")
+    page.locator(".list .note").wait_for()
+
+
 def see_running(page: Any, daemon: ScriptedDaemon) -> None:
     _open(page, "slow long.mp3")
     page.locator(".state [role=progressbar]").wait_for()
@@ -86,7 +118,8 @@ def see_away(page: Any, daemon: ScriptedDaemon) -> None:
 STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
     "list": see_list, "text": see_text, "menu": see_menu, "question": see_question,
     "keys": see_keys, "running": see_running, "waiting": see_waiting, "failed": see_failed,
-    "missing": see_missing, "away": see_away,
+    "missing": see_missing, "found": see_found, "found-many": see_found_many,
+    "nothing-found": see_nothing_found, "away": see_away,
 }  # fmt: skip
 
 
@@ -96,6 +129,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with ScriptedDaemon(tmp_path_factory.mktemp("full")) as daemon:
         made.talk(daemon.shared)
         made.finish(daemon.shared, "Письмо (диктовка).m4a", made.TALK[:1])
+        made.finish(daemon.shared, "2024/Вызов мастера.wav", CALL)
         daemon.drop("notmedia.mp3")
         daemon.wait_until_in_manual("notmedia.mp3")
         daemon.drop("slow long.mp3", chunks=3000)
