@@ -74,11 +74,10 @@ class Daemon:
             if self._first_run:
                 self._first_run.drop_sample(self._config.shared_directory)
             try:
-                self._clients.webhooks.start()
+                self._clients.start()
                 server.start()
                 core.runner.start()
                 core.watcher.start()
-                self._clients.search.start()
                 log.info("Watching %s", self._config.shared_directory)
                 while not (self._stopping or self._housekeeping.share_replaced):
                     time.sleep(_TICK_S)
@@ -93,9 +92,7 @@ class Daemon:
                 core.watcher.stop()
                 core.runner.stop()
                 server.stop()
-                self._clients.webhooks.stop()
-                self._clients.search.stop()
-                self._clients.index.close()
+                self._clients.stop()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

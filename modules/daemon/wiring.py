@@ -76,6 +76,16 @@ class Clients:
     search: TextSearch
     responder: FolderResponder
 
+    def start(self) -> None:
+        """Start the threads that work for clients without being asked."""
+        self.webhooks.start()
+        self.search.start()
+
+    def stop(self) -> None:
+        self.webhooks.stop()
+        self.search.stop()
+        self.index.close()
+
 
 def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
     """Everything but the HTTP server. Nothing is started, and no file is touched but the index."""

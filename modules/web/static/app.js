@@ -24,7 +24,7 @@ class App extends Component {
     const theme = localStorage.getItem(THEME);
     const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     this.state = {
-      tasks: [], total: 0, paused: false, loaded: false, contains: "", found: null, limit: PAGE, uploads: [], over: false, dark,
+      tasks: [], total: 0, paused: false, loaded: false, contains: "", found: null, searching: false, limit: PAGE, uploads: [], over: false, dark,
       ...placeOf(location.hash), content: null, missing: false, away: false, locked: false, wrong: null, loggedIn: Boolean(localStorage.getItem(LOGGED_IN)), said: null, asking: null, keys: false,
     };
     this.actions = {
@@ -92,8 +92,9 @@ class App extends Component {
   find(contains) {
     clearTimeout(this.typing);
     const letters = contains.match(/[\p{L}\p{N}]/gu)?.length ?? 0;
-    this.setState({ contains, limit: PAGE, ...(letters < LETTERS ? { found: null } : {}) }, () => this.refreshList());
-    if (letters >= LETTERS) this.typing = setTimeout(() => this.searchTexts(), TYPING_MS);
+    const searching = letters >= LETTERS;
+    this.setState({ contains, limit: PAGE, searching, ...(searching ? {} : { found: null }) }, () => this.refreshList());
+    if (searching) this.typing = setTimeout(() => this.searchTexts(), TYPING_MS);
   }
 
   async searchTexts() {
@@ -101,7 +102,7 @@ class App extends Component {
     this.searchedAt = Date.now();
     await this.answered(async () => {
       const found = await api.search(contains);
-      if (this.state.contains === contains) this.setState({ found });
+      if (this.state.contains === contains) this.setState({ found, searching: false });
     });
   }
 

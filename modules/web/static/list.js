@@ -121,7 +121,7 @@ function Uploads({ uploads, onDismiss }) {
 }
 
 export function Side({ state, actions }) {
-  const { tasks, total, paused, current, contains, found, uploads, over, dark, loaded, loggedIn } = state;
+  const { tasks, total, paused, current, contains, found, searching, uploads, over, dark, loaded, loggedIn } = state;
   const full = state.limit >= 500;
   return html`<nav class="side" aria-label=${say("list")}>
     <div class="brand">
@@ -140,7 +140,7 @@ export function Side({ state, actions }) {
     <div class="list">
       ${!loaded && html`<p class="note">${say("loadingList")}</p>`}
       <p class="hidden" role="status">${found && say("hitCount", { n: found.hits.length })}</p>
-      ${loaded && contains && !tasks.length && !found?.hits.length && html`<p class="note">${say(found ? "nothingFound" : "noRecordings")}</p>`}
+      ${loaded && contains && !tasks.length && !searching && !found?.hits.length && html`<p class="note">${say(found ? "nothingFound" : "noRecordings")}</p>`}
       ${paused && html`<p class="note">${say("pausedNote")} <button class="tool" onClick=${actions.resume}>${say("resume")}</button></p>`}
       ${grouped(tasks).map(
         ([group, members]) => html`<section key=${group}>
