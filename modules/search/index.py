@@ -281,16 +281,14 @@ def _is_ours(name: object, start: object, text: object, speaker: object) -> bool
 
 def _ordered(query: Query, rows: Iterable[_Row]) -> Iterator[Hit]:
     """Some hits of each recording; the rows come from the newest recording on."""
-    by_name: dict[str, list[tuple[int, Hit]]] = {}
-    for raw, start, text, speaker in rows:
-        marks = query.marks(text)
-        name = os.fsdecode(raw)
-        hit = Hit(name, start, text, speaker, tuple(marks.ranges))
-        by_name.setdefault(name, []).append((marks.exact, hit))
+    by_name: dict[bytes, list[tuple[int, _Row]]] = {}
+    for row in rows:
+        by_name.setdefault(row[0], []).append((query.exact(row[2]), row))
     best = [
-        sorted(hits, key=lambda each: (-each[0], each[1].start))[:OF_ONE_MAX]
-        for hits in by_name.values()
+        sorted(found, key=lambda each: (-each[0], each[1][1]))[:OF_ONE_MAX]
+        for found in by_name.values()
     ]
-    best.sort(key=lambda hits: -hits[0][0])
-    for hits in best:
-        yield from sorted((hit for _, hit in hits), key=lambda hit: hit.start)
+    best.sort(key=lambda found: -found[0][0])
+    for found in best:
+        for raw, start, text, speaker in sorted((row for _, row in found), key=lambda row: row[1]):
+            yield Hit(os.fsdecode(raw), start, text, speaker, tuple(query.marks(text)))

@@ -60,11 +60,16 @@ def tokens(text: str) -> Iterator[Token]:
             yield Token(found.start(), found.end(), word)
 
 
+def folded(text: str) -> str:
+    """As ``normalized``, for a text of any length."""
+    alike = unicodedata.normalize("NFC", text).casefold().replace("ё", "е")
+    return _ACCENTS.sub("", alike.replace("’", "'"))
+
+
 @lru_cache(_REMEMBERED)
 def normalized(word: str) -> str:
     """Without case, stress marks and apostrophes, е for ё."""
-    folded = unicodedata.normalize("NFC", word[:_WORD_CHARS]).casefold().replace("ё", "е")
-    return _ACCENTS.sub("", folded.replace("’", "'"))
+    return folded(word[:_WORD_CHARS])
 
 
 @lru_cache(_REMEMBERED)
