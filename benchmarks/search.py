@@ -63,7 +63,7 @@ class Speech:
     """Words as often as by Zipf's law."""
 
     def __init__(self) -> None:
-        self.dice = random.Random(SEED)
+        self.dice = random.Random(SEED)  # nosec B311 # the same each time
         self.words = vocabulary(self.dice)
         self._weights = list(accumulate(1 / (rank + 2.7) for rank in range(len(self.words))))
 

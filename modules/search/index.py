@@ -68,7 +68,7 @@ _FORGET = "DELETE FROM recordings WHERE slot = ?"
 _COUNT = "SELECT count(*) FROM recordings WHERE state = ?"
 _FIND = (
     "SELECT r.name, s.start, s.text, s.speaker FROM segments AS s "
-    f"JOIN recordings AS r ON r.slot = s.rowid >> {_SEGMENT_BITS} AND r.state = ? "
+    "JOIN recordings AS r ON r.slot = s.rowid >> ? AND r.state = ? "
     "WHERE s.segments MATCH ? ORDER BY s.rowid DESC LIMIT ?"
 )
 _NEAR = (
@@ -193,7 +193,8 @@ class SearchIndex:
     def _rows(self, query: Query) -> list[_Row]:
         if not query.parts:
             return []
-        values, nothing = (_SHOWN, query.expression, FOUND_MAX), list[_Row]()
+        values = (_SEGMENT_BITS, _SHOWN, query.expression, FOUND_MAX)
+        nothing: list[_Row] = []
         rows = self._database.do(lambda db: db.execute(_FIND, values).fetchall(), nothing)
         return [row for row in rows if _is_ours(*row)]
 
