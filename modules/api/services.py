@@ -16,6 +16,7 @@ from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.resumable_uploads import ResumableUploads
 from modules.service.service import TranscriptionService
 from modules.service.task_list import TaskList
+from modules.service.text_search import TextSearch
 from modules.service.waiting import Waiting
 
 
@@ -27,6 +28,7 @@ class Services:
     service: TranscriptionService
     tasks: TaskList
     editing: Editing
+    search: TextSearch
     events: Events
     waiting: Waiting
     metrics: Metrics

@@ -29,6 +29,7 @@ from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
+from modules.search.index import SearchIndex
 from modules.service.editing import Editing
 from modules.service.folder_responder import FolderResponder
 from modules.service.job_events import JobEvents
@@ -41,6 +42,7 @@ from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
 from modules.service.task_list import TaskList
+from modules.service.text_search import TextSearch, reader
 from modules.service.text_writer import TextWriter
 from modules.service.waiting import Waiting
 from modules.watching.watcher import Watcher
@@ -81,6 +83,7 @@ class Clients:
     tasks: TaskList
     editing: Editing
     text_writer: TextWriter
+    search: TextSearch
     responder: FolderResponder
     listening: Listening
 
@@ -95,6 +98,16 @@ class Clients:
         self.listening.stop()
         self.webhooks.stop()
         self.text_writer.stop()
+        self.index.close()
+
+    def start(self) -> None:
+        """Start the threads that work for clients without being asked."""
+        self.webhooks.start()
+        self.search.start()
+
+    def stop(self) -> None:
+        self.webhooks.stop()
+        self.search.stop()
         self.index.close()
 
 
@@ -170,8 +183,9 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
     )
     job_events = JobEvents(config, index, estimates, webhooks, metrics, clock)
+    search = TextSearch(config, SearchIndex(state / "search.sqlite"), reader(core.store))
     # Waiting clients are woken after it was noted how the job ended.
-    core.events.hooks += [job_events.on_event, waiting.on_event]
+    core.events.hooks += [job_events.on_event, waiting.on_event, search.on_event]
     checks = RequestChecks(
         config, requests, core.store.settings, index, webhooks.check,
         lambda: core.executor.capabilities.compute_types,
@@ -188,7 +202,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     editing = Editing(
         core.store, clock, config.output.txt_timestamps, on_change=lambda n: text_writer.note(n)
     )
-    text_writer = TextWriter(state / "edited", editing.write_texts, clock)
+    text_writer = TextWriter(state / "edited", editing.write_texts, clock, search.look_soon)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
     resumable = _resumable(config, clock, uploads, service)
@@ -196,7 +210,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     core.health.silent_s["listening"] = lambda: listening.silent_s
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
-        editing, text_writer, responder, listening,
+        search, editing, text_writer, responder, listening,
     )  # fmt: skip
 
 
@@ -221,6 +235,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.service,
         clients.tasks,
         clients.editing,
+        clients.search,
         core.events,
         clients.waiting,
         clients.metrics,

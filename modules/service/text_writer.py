@@ -31,7 +31,14 @@ _DELETED = frozenset({"no_text_yet", "gone"})
 class TextWriter:
     """Calls ``write(name)`` in a thread of its own for each text that was noted. Thread-safe."""
 
-    def __init__(self, folder: Path, write: Callable[[str], None], clock: Clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        write: Callable[[str], None],
+        clock: Clock,
+        on_written: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_written = on_written
         self._mailbox = Mailbox(folder)
         self._write = write
         self._clock = clock
@@ -93,6 +100,7 @@ class TextWriter:
                 with self._lock:
                     self._due[name] = self._clock.monotonic() + _AGAIN_S
                 return
+        self._on_written()
         with self._lock:
             # Unless it was corrected again meanwhile.
             if self._due[name] == begun:

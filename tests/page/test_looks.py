@@ -23,6 +23,14 @@ from tests.recordings.writing import Track, written
 from tests.scripted_daemon import ScriptedDaemon
 from tests.scripted_worker import recording
 
+CALL = [
+    made.segment(
+        "Добрый день, вы позвонили в службу заказов, меня зовут Анна, и я с удовольствием помогу "
+        "вам оформить вызов мастера на удобный для вас день и удобное время.",
+        3.0,
+    ),
+    made.segment("Ваши вызовы мы видим в личном кабинете.", 75.5),
+]
 LOCALES = {"en": "en-GB", "ru": "ru-RU"}
 
 
@@ -121,6 +129,32 @@ def see_keys(page: Any, daemon: ScriptedDaemon) -> None:
     page.get_by_role("dialog").wait_for()
 
 
+def see_found(page: Any, daemon: ScriptedDaemon) -> None:
+    page.locator("#search").fill("оператором за")
+    page.locator(".hit mark").first.wait_for()
+
+
+def see_found_many(page: Any, daemon: ScriptedDaemon) -> None:
+    """With recordings of such a name above, and some that are not indexed yet."""
+    page.route(lambda url: "/search?" in url, still_indexing)
+    page.locator("#search").fill("вызов")
+    page.locator(".hit mark").first.wait_for()
+    page.locator(".hit").last.scroll_into_view_if_needed()
+
+
+def still_indexing(route: Any) -> None:
+    answer = route.fetch()
+    found = answer.json()
+    route.fulfill(response=answer, json=found | {"pending": 3, "total": 42})
+
+
+def see_nothing_found(page: Any, daemon: ScriptedDaemon) -> None:
+    page.unroute_all()
+    page.locator("#search").fill("ромашка")
+    page.locator(".list .note").wait_for()
+    assert re.search("in texts|в текстах", page.locator(".list .note").inner_text())
+
+
 def see_running(page: Any, daemon: ScriptedDaemon) -> None:
     _open(page, "slow long.mp3")
     page.locator(".state [role=progressbar]").wait_for()
@@ -183,6 +217,9 @@ STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
     "missing": see_missing,
     "upload": see_upload,
     "left": see_upload_left,
+    "found": see_found,
+    "found-many": see_found_many,
+    "nothing-found": see_nothing_found,
     "away": see_away,
 }
 
@@ -221,6 +258,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Any:
         made.correct(daemon.shared, "Письмо (диктовка).m4a")
         made.finish(daemon.shared, "damaged.wav", made.TALK[:1])
         (daemon.shared / "damaged.wav.edit.json").write_bytes(b"{")
+        made.finish(daemon.shared, "Вызов мастера.wav", CALL)
         daemon.drop("notmedia.mp3")
         daemon.wait_until_in_manual("notmedia.mp3")
         daemon.drop("slow long.mp3", chunks=3000)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -198,6 +199,93 @@ def test_a_link_leads_to_a_second(daemon: ScriptedDaemon, open_page: Any) -> Non
     page.goto(f"{page.url}#name={name}&t=3.2")
     page.reload()
     until(page, "window.heard && Math.abs(window.heard.currentTime - 3.2) < 0.05")
+
+
+def test_a_word_is_found_by_another_form_and_opens_at_its_second(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    long = [
+        made.segment(f"Предложение под номером {n}, ничего особого.", 4.0 * n) for n in range(60)
+    ]
+    long[40] = made.segment("Здесь речь идёт о договоре <b>&amp; клиентах</b> 😀 Договоры!", 160.34)
+    made.finish(daemon.shared, "Долгое совещание.wav", long, duration_s=240)
+    made.talk(daemon.shared, "Другая запись.wav")
+    page = open_page(daemon).page
+    page.add_init_script(HOLD_AUDIO)
+    page.reload()
+    page.keyboard.press("/")
+    page.keyboard.type("договорами")
+    hit = page.get_by_role("link", name="Долгое совещание 2:40 Здесь речь идёт о")
+    hit.wait_for()
+    assert page.locator(".hit mark").all_inner_texts() == ["договоре", "Договоры"]
+    assert page.locator(".hit").count() == 1
+    assert page.get_by_role("heading", name="In the texts").is_visible()
+    hit.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", level=1, name="Долгое совещание").wait_for()
+    until(page, SEEN.replace("TEXT", "Здесь речь"))
+    page.locator("article.text").evaluate("(text) => text.scrollTo(0, 0)")
+    assert not page.evaluate(SEEN.replace("TEXT", "Здесь речь"))
+    hit.click()
+    until(page, SEEN.replace("TEXT", "Здесь речь"))
+    page.locator("#search").fill("на линию")
+    page.get_by_role("link", name="Другая запись").click()
+    until(page, "window.heard && Math.abs(window.heard.currentTime - 2.8) < 0.05")
+    until(page, "CSS.highlights.get('playing').size === 1")
+
+
+#: Whether the segment that begins so is in view, and stays there.
+SEEN = """(() => {
+    const frame = document.querySelector('article.text')?.getBoundingClientRect();
+    const spans = [...document.querySelectorAll('article.text span')];
+    const span = spans.find((each) => each.textContent.startsWith('TEXT'));
+    const box = span?.getBoundingClientRect();
+    return Boolean(box && box.height && box.top >= frame.top && box.bottom <= frame.bottom);
+})()"""
+
+
+def test_texts_are_searched_once_typing_rests(daemon: ScriptedDaemon, open_page: Any) -> None:
+    made.talk(daemon.shared)
+    page = open_page(daemon).page
+    asked: list[str] = []
+    page.on("request", lambda request: "/search?" in request.url and asked.append(request.url))
+    field = page.locator("#search")
+    field.press_sequentially("операторы")
+    page.locator(".hit").wait_for()
+    assert len(asked) < 9, "not with each letter"
+    field.fill("о")
+    page.locator(".hit").wait_for(state="detached")
+    many = len(asked)
+    field.fill("оп")
+    with page.expect_response(lambda answer: "/search?" in answer.url):
+        pass
+    assert len(asked) == many + 1, "one letter alone is not looked for"
+
+
+def test_an_answer_that_comes_late_is_ignored(daemon: ScriptedDaemon, open_page: Any) -> None:
+    made.talk(daemon.shared)
+    page = open_page(daemon).page
+    held: list[Any] = []
+
+    def is_first(asked: Any) -> bool:
+        return "/search?" in asked.url and quote("вызов") in asked.url
+
+    def hold(route: Any) -> None:
+        if not held and is_first(route.request):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(lambda url: "/search?" in url, hold)
+    field = page.locator("#search")
+    with page.expect_request(is_first):
+        field.fill("вызов")
+    field.fill("линия")
+    page.locator("mark", has_text="линии").wait_for()
+    with page.expect_response(is_first):
+        held[0].continue_()
+    page.wait_for_timeout(200)
+    assert page.locator("mark").all_inner_texts() == ["линии"]
 
 
 def test_the_daemon_goes_and_comes_back(daemon: ScriptedDaemon, open_page: Any) -> None:

@@ -6,6 +6,7 @@ from flask_openapi3.blueprint import APIBlueprint
 
 from modules.api.page.edits import add_edits
 from modules.api.page.login import add_login
+from modules.api.page.search import add_search
 from modules.api.page.sound import add_sound
 from modules.api.page.tasks import add_tasks
 from modules.api.schemas import answers
@@ -17,6 +18,7 @@ def page(services: Services) -> APIBlueprint:
     blueprint = APIBlueprint("page", __name__, abp_responses=answers.COMMON)
     add_tasks(blueprint, services)
     add_edits(blueprint, services)
+    add_search(blueprint, services)
     add_sound(blueprint, services)
     add_login(blueprint, services)
     return blueprint

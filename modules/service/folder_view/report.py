@@ -72,7 +72,7 @@ class Reporter:
     def __init__(self, config: Config, files: RecordingStore) -> None:
         self._config = config
         self._files = files
-        self._manual = _inside(config.manual_directory, config.shared_directory)
+        self._manual = inside(config.manual_directory, config.shared_directory)
         self._kinds: dict[str, bool] = {}
         self._known: dict[tuple[str, str], tuple[_Seen, Row | None]] = {}
         self._kept: dict[tuple[str, str], tuple[_Seen, Row | None]] = {}
@@ -175,7 +175,8 @@ class Reporter:
         return [row for row in rows if row]
 
 
-def _inside(folder: Path, root: Path) -> str | None:
+def inside(folder: Path, root: Path) -> str | None:
+    """The path of a folder relative to another, if it lies inside."""
     real, real_root = Path(os.path.realpath(folder)), Path(os.path.realpath(root))
     return real.relative_to(real_root).as_posix() if real.is_relative_to(real_root) else None
 

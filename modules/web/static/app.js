@@ -9,6 +9,8 @@ import { chooseLanguage, languageNow, say } from "/static/words.js";
 
 // How often the list is asked for: while something is done, when nothing is, and how long after a deed it is the former.
 const BUSY_MS = 1000, QUIET_MS = 4000, AFTER_MS = 10_000, PAGE = 200;
+// Texts are searched so long after the last letter, and for so many letters.
+const TYPING_MS = 250, LETTERS = 2;
 const THEME = "transcriber.theme", LOGGED_IN = "transcriber.logged-in";
 
 function placeOf(hash) {
@@ -23,11 +25,11 @@ class App extends Component {
     const theme = localStorage.getItem(THEME);
     const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     this.state = {
-      tasks: [], total: 0, paused: false, loaded: false, contains: "", limit: PAGE, uploads: [], over: false, dark,
+      tasks: [], total: 0, paused: false, loaded: false, contains: "", found: null, searching: false, limit: PAGE, uploads: [], over: false, dark,
       ...placeOf(location.hash), content: null, missing: false, away: false, locked: false, wrong: null, loggedIn: Boolean(localStorage.getItem(LOGGED_IN)), said: null, asking: null, keys: false,
     };
     this.actions = {
-      find: (contains) => this.setState({ contains, limit: PAGE }, () => this.refreshList()),
+      find: (contains) => this.find(contains),
       more: () => this.setState({ limit: Math.min(500, this.state.limit + PAGE) }, () => this.refreshList()),
       choose: () => this.picker.click(),
       dismiss: (id) => this.dismiss(id),
@@ -69,6 +71,7 @@ class App extends Component {
     clearTimeout(this.timer);
     try {
       await this.refreshList();
+      if (this.state.found && Date.now() - this.searchedAt >= QUIET_MS) await this.searchTexts(); // texts come and go
       if (!this.state.content || this.state.content.task.state !== "completed") await this.refreshOne();
     } finally {
       this.askAgain();
@@ -85,6 +88,23 @@ class App extends Component {
     await this.answered(async () => {
       const found = await api.tasks(contains, limit);
       if (this.state.contains === contains) this.setState({ tasks: found.tasks, total: found.total, paused: found.paused, loaded: true });
+    });
+  }
+
+  find(contains) {
+    clearTimeout(this.typing);
+    const letters = contains.match(/[\p{L}\p{N}]/gu)?.length ?? 0;
+    const searching = letters >= LETTERS;
+    this.setState({ contains, limit: PAGE, searching, ...(searching ? {} : { found: null }) }, () => this.refreshList());
+    if (searching) this.typing = setTimeout(() => this.searchTexts(), TYPING_MS);
+  }
+
+  async searchTexts() {
+    const { contains } = this.state;
+    this.searchedAt = Date.now();
+    await this.answered(async () => {
+      const found = await api.search(contains);
+      if (this.state.contains === contains) this.setState({ found, searching: false });
     });
   }
 

@@ -5,8 +5,10 @@ import { about, clock, dayOf, languageNow, say } from "/static/words.js";
 
 const OPEN = new Set(["processing", "queued", "pending"]);
 const FAILED = new Set(["manual", "error"]);
+// The service counts no further.
+const MANY = 500;
 
-export const linkTo = (name, seconds) => `#${new URLSearchParams({ name, ...(seconds ? { t: seconds.toFixed(1) } : {}) })}`;
+export const linkTo = (name, seconds) => `#${new URLSearchParams({ name, ...(seconds ? { t: String(Number(seconds.toFixed(3))) } : {}) })}`;
 export const titleOf = (name) => name.slice(name.lastIndexOf("/") + 1).replace(/\.[^.]+$/, "");
 
 export function Bar({ percent, label }) {
@@ -67,6 +69,47 @@ function grouped(tasks) {
   return [...groups].sort(([a], [b]) => rank(a) - rank(b));
 }
 
+const BEFORE = 40, SNIPPET = 180; // characters
+
+/** The words around the first mark, as [text, whether it is marked]. Marks count code points. */
+export function snippet(text, marks) {
+  const chars = Array.from(text), part = (from, to) => chars.slice(from, to).join("");
+  let first = Math.max(0, (marks[0]?.[0] ?? 0) - BEFORE);
+  if (first > 0) first = 1 + chars.indexOf(" ", first) || first;
+  first = Math.min(first, marks[0]?.[0] ?? 0);
+  let last = Math.min(chars.length, first + SNIPPET);
+  if (last < chars.length) last = Math.max(first, chars.lastIndexOf(" ", last)) || last;
+  const pieces = [[first > 0 ? "… " : "", false]];
+  let at = first;
+  for (const [from, to] of marks) {
+    if (from < at || to > last) continue;
+    pieces.push([part(at, from), false], [part(from, to), true]);
+    at = to;
+  }
+  pieces.push([part(at, last) + (last < chars.length ? " …" : ""), false]);
+  return pieces.filter(([piece]) => piece);
+}
+
+function Hit({ hit, isFirst }) {
+  const title = titleOf(hit.filename);
+  // A second click on the same one leads there again.
+  const again = (event) => event.currentTarget.hash === location.hash && dispatchEvent(new HashChangeEvent("hashchange"));
+  return html`<li><a class="item hit" href=${linkTo(hit.filename, hit.start)} onClick=${again}>
+    <div class=${isFirst ? "n" : "hidden"} title=${hit.filename}>${title}</div>
+    <div class="said"><span class="at">${clock(hit.start)}</span> ${snippet(hit.text, hit.marks).map(([piece, isMarked]) => (isMarked ? html`<mark>${piece}</mark>` : piece))}</div></a></li>`;
+}
+
+/** What was said in the recordings, below those that have such a name. */
+function Texts({ found }) {
+  const { hits, total, pending } = found;
+  return html`<section>
+    ${hits.length > 0 && html`<h2 class="group">${say("inTexts")}</h2>
+      <ul>${hits.map((hit, n) => html`<${Hit} key=${`${hit.filename} ${hit.start}`} hit=${hit} isFirst=${hits[n - 1]?.filename !== hit.filename} />`)}</ul>`}
+    ${total > hits.length && hits.length > 0 && html`<p class="note">${say(total < MANY ? "moreHits" : "manyHits", { n: total })}</p>`}
+    ${pending > 0 && html`<p class="note">${say("pending", { n: pending })}</p>`}
+  </section>`;
+}
+
 function Uploads({ uploads, onDismiss }) {
   return html`<div class="uploads">${uploads.map(
     (upload) => html`<div class="item" key=${upload.id}><div class="n">${upload.name}</div><div class="m">${
@@ -80,7 +123,7 @@ function Uploads({ uploads, onDismiss }) {
 }
 
 export function Side({ state, actions }) {
-  const { tasks, total, paused, current, contains, uploads, over, dark, loaded, loggedIn } = state;
+  const { tasks, total, paused, current, contains, found, searching, uploads, over, dark, loaded, loggedIn } = state;
   const full = state.limit >= 500;
   return html`<nav class="side" aria-label=${say("list")}>
     <div class="brand">
@@ -98,7 +141,8 @@ export function Side({ state, actions }) {
     <${Uploads} uploads=${uploads} onDismiss=${actions.dismiss} />
     <div class="list">
       ${!loaded && html`<p class="note">${say("loadingList")}</p>`}
-      ${loaded && contains && !tasks.length && html`<p class="note">${say("noRecordings")}</p>`}
+      <p class="hidden" role="status">${found && say("hitCount", { n: found.hits.length })}</p>
+      ${loaded && contains && !tasks.length && !searching && !found?.hits.length && html`<p class="note">${say(found ? "nothingFound" : "noRecordings")}</p>`}
       ${paused && html`<p class="note">${say("pausedNote")} <button class="tool" onClick=${actions.resume}>${say("resume")}</button></p>`}
       ${grouped(tasks).map(
         ([group, members]) => html`<section key=${group}>
@@ -107,6 +151,7 @@ export function Side({ state, actions }) {
         </section>`,
       )}
       ${total > tasks.length && (full ? html`<p class="note">${say("tooMany", { n: total - tasks.length })}</p>` : html`<button class="btn" onClick=${actions.more}>${say("more")}</button>`)}
+      ${found && html`<${Texts} found=${found} />`}
     </div>
   </nav>`;
 }

@@ -50,7 +50,10 @@ export class Finished extends Component {
       onError: () => this.soundFailed(),
     });
     this.setState({ speed: this.player.speed });
-    if (start) this.player.seek(start);
+    if (start) {
+      this.player.seek(start);
+      this.view.reveal(start);
+    }
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.map);
     this.keys = (event) => this.key(event);

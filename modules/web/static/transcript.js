@@ -277,6 +277,13 @@ export class TranscriptView {
     if (passage) this.#reveal(this.spanOf(passage.parts[0].index), true);
   }
 
+  /** Bring what is said at a second into view, and light its word. */
+  reveal(seconds) {
+    this.show(seconds, false);
+    const node = this.nodes[Math.max(0, this.transcript.segmentAt(seconds))];
+    if (node) this.#reveal(node.parentElement, true);
+  }
+
   #reveal(target, centre = false) {
     const box = target.getBoundingClientRect(), frame = this.host.getBoundingClientRect();
     if (centre || box.top < frame.top + 20 || box.bottom > frame.bottom - 60) target.scrollIntoView({ block: "center" });

@@ -1,7 +1,7 @@
 // What the page says, in English and Russian. A value with forms is chosen by the number {n}.
 
 const EN = {
-  title: "Transcripts", list: "Recordings", search: "Find a recording by its name  /", language: "Русский",
+  title: "Transcripts", list: "Recordings", search: "Find a recording or a word  /", language: "Русский",
   languageCode: "RU", themeDark: "Dark colours", themeLight: "Light colours",
   choose: "Choose files", orDrop: " or drop them here; folders too",
   now: "Now", today: "Today", yesterday: "Yesterday", failedGroup: "Not transcribed", ignoredGroup: "Not recordings",
@@ -12,6 +12,11 @@ const EN = {
   voices: { one: "{n} voice", other: "{n} voices" }, doubtfulTag: "{time} to check", failedTag: "failed",
   ignoredTag: "not a recording", noRecordings: "No recording has such a name.", more: "Show more", tooMany: { one: "{n} more; find it by its name", other: "{n} more; find them by name" },
   loadingList: "Reading the folder…",
+  inTexts: "In the texts", nothingFound: "Nothing was found, neither in names nor in texts.",
+  hitCount: { one: "{n} place in the texts", other: "{n} places in the texts" },
+  moreHits: { one: "{n} place in all. One more word narrows the search.", other: "{n} places in all. One more word narrows the search." },
+  manyHits: "More than {n} places. One more word narrows the search.",
+  pending: { one: "{n} recording is still being indexed; its words will be found soon.", other: "{n} recordings are still being indexed; their words will be found soon." },
   emptyTitle: "Drop a recording here, and its text will appear",
   emptyText: "Or copy audio and video into the shared folder: they are found by themselves. Nothing leaves this machine.",
   pickTitle: "Choose a recording", pickText: "Its text opens here. A click on a word plays from there.",
@@ -49,12 +54,12 @@ const EN = {
   uploading: "{percent} % uploaded", uploadFailed: "was not uploaded: {why}", dismiss: "Dismiss",
   uploadWaits: "{percent} % · connection lost, goes on by itself", uploadLeft: "not fully uploaded; choose or drop the file again, and it goes on",
   uploadUnreadable: "the file cannot be read any more",
-  keyTable: [["Space", "play, pause"], ["J  L", "5 seconds back, forward"], ["[  ]", "slower, faster"], ["D  Shift+D", "next, previous place to check"], ["Enter", "at such a place: it is right; elsewhere: correct"], ["E", "correct; a double click does too"], ["Enter  Esc", "while typing: done"], ["Shift+Enter", "while typing: begin a new passage here"], ["Ctrl+Space", "while typing: play, pause"], ["Ctrl+Z  Ctrl+Shift+Z", "undo, do again"], ["/", "find a recording"], ["?", "these keys"]],
+  keyTable: [["Space", "play, pause"], ["J  L", "5 seconds back, forward"], ["[  ]", "slower, faster"], ["D  Shift+D", "next, previous place to check"], ["Enter", "at such a place: it is right; elsewhere: correct"], ["E", "correct; a double click does too"], ["Enter  Esc", "while typing: done"], ["Shift+Enter", "while typing: begin a new passage here"], ["Ctrl+Space", "while typing: play, pause"], ["Ctrl+Z  Ctrl+Shift+Z", "undo, do again"], ["/", "find a recording or a word"], ["?", "these keys"]],
   close: "Close", s: "{n} s", min: "{n} min", h: "{n} h", hMin: "{h} h {m} min",
 };
 
 const RU = {
-  title: "Расшифровки", list: "Записи", search: "Найти запись по имени  /", language: "English",
+  title: "Расшифровки", list: "Записи", search: "Найти запись или слово  /", language: "English",
   languageCode: "EN", themeDark: "Тёмная тема", themeLight: "Светлая тема",
   choose: "Выберите файлы", orDrop: " или перетащите их сюда, можно папками",
   now: "Сейчас", today: "Сегодня", yesterday: "Вчера", failedGroup: "Не расшифрованы", ignoredGroup: "Не записи",
@@ -65,6 +70,11 @@ const RU = {
   voices: { one: "{n} голос", few: "{n} голоса", many: "{n} голосов", other: "{n} голоса" }, doubtfulTag: "проверить {time}", failedTag: "не получилось",
   ignoredTag: "не запись", noRecordings: "Записей с таким именем нет.", more: "Показать ещё", tooMany: { one: "Ещё {n}; найдите её по имени", few: "Ещё {n}; найдите их по имени", many: "Ещё {n}; найдите их по имени", other: "Ещё {n}; найдите их по имени" },
   loadingList: "Читаю папку…",
+  inTexts: "В текстах", nothingFound: "Ничего не нашлось: ни в именах, ни в текстах.",
+  hitCount: { one: "В текстах — {n} место", few: "В текстах — {n} места", many: "В текстах — {n} мест", other: "В текстах — {n} места" },
+  moreHits: { one: "Всего {n} место. Уточните запрос ещё одним словом.", few: "Всего {n} места. Уточните запрос ещё одним словом.", many: "Всего {n} мест. Уточните запрос ещё одним словом.", other: "Всего {n} места. Уточните запрос ещё одним словом." },
+  manyHits: "Больше {n} мест. Уточните запрос ещё одним словом.",
+  pending: { one: "Текст ещё {n} записи пока не просмотрен: поиск скоро дойдёт и до него.", few: "Тексты ещё {n} записей пока не просмотрены: поиск скоро дойдёт и до них.", many: "Тексты ещё {n} записей пока не просмотрены: поиск скоро дойдёт и до них.", other: "Тексты ещё {n} записи пока не просмотрены: поиск скоро дойдёт и до них." },
   emptyTitle: "Перетащите запись сюда — и появится её текст",
   emptyText: "Или скопируйте аудио и видео в общую папку: программа найдёт их сама. С этого компьютера ничего не уходит.",
   pickTitle: "Выберите запись", pickText: "Здесь откроется её текст. Щёлкните слово — и услышите его.",
@@ -102,7 +112,7 @@ const RU = {
   uploading: "загружено {percent} %", uploadFailed: "не загрузилась: {why}", dismiss: "Убрать",
   uploadWaits: "{percent} % · связи нет, загрузка продолжится сама", uploadLeft: "загружена не до конца; выберите или перетащите файл ещё раз — загрузка продолжится",
   uploadUnreadable: "файл больше не читается",
-  keyTable: [["Пробел", "слушать, пауза"], ["J  L", "на 5 секунд назад, вперёд"], ["[  ]", "медленнее, быстрее"], ["D  Shift+D", "к следующему, предыдущему сомнительному месту"], ["Enter", "на таком месте: верно; в других: исправить"], ["E", "исправить; можно и двойным щелчком"], ["Enter  Esc", "при вводе: готово"], ["Shift+Enter", "при вводе: начать здесь новый отрывок"], ["Ctrl+Пробел", "при вводе: слушать, пауза"], ["Ctrl+Z  Ctrl+Shift+Z", "отменить, вернуть"], ["/", "найти запись"], ["?", "эти клавиши"]],
+  keyTable: [["Пробел", "слушать, пауза"], ["J  L", "на 5 секунд назад, вперёд"], ["[  ]", "медленнее, быстрее"], ["D  Shift+D", "к следующему, предыдущему сомнительному месту"], ["Enter", "на таком месте: верно; в других: исправить"], ["E", "исправить; можно и двойным щелчком"], ["Enter  Esc", "при вводе: готово"], ["Shift+Enter", "при вводе: начать здесь новый отрывок"], ["Ctrl+Пробел", "при вводе: слушать, пауза"], ["Ctrl+Z  Ctrl+Shift+Z", "отменить, вернуть"], ["/", "найти запись или слово"], ["?", "эти клавиши"]],
   close: "Закрыть", s: "{n} с", min: "{n} мин", h: "{n} ч", hMin: "{h} ч {m} мин",
 };
 
