@@ -81,9 +81,9 @@ class Clients:
     job_events: JobEvents
     service: TranscriptionService
     tasks: TaskList
+    search: TextSearch
     editing: Editing
     text_writer: TextWriter
-    search: TextSearch
     responder: FolderResponder
     listening: Listening
 
@@ -92,21 +92,13 @@ class Clients:
         self.webhooks.start()
         self.text_writer.start()
         self.listening.start()
+        self.search.start()
 
     def stop(self) -> None:
         """Join them, and close what is open."""
         self.listening.stop()
         self.webhooks.stop()
         self.text_writer.stop()
-        self.index.close()
-
-    def start(self) -> None:
-        """Start the threads that work for clients without being asked."""
-        self.webhooks.start()
-        self.search.start()
-
-    def stop(self) -> None:
-        self.webhooks.stop()
         self.search.stop()
         self.index.close()
 
