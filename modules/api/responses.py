@@ -33,6 +33,8 @@ STATUSES = {
     "upload_not_found": 404,
     "ambiguous_name": 409,
     "edit_conflict": 409,
+    "edit_depends": 409,
+    "too_many_corrections": 409,
     "edits_unreadable": 409,
     "in_manual": 409,
     "job_id_taken": 409,

@@ -194,7 +194,10 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     editing = Editing(
         core.store, clock, config.output.txt_timestamps, on_change=lambda n: text_writer.note(n)
     )
-    text_writer = TextWriter(state / "edited", editing.write_texts, clock, search.look_soon)
+    text_writer = TextWriter(
+        state / "edited", editing.write_texts, clock, core.store.edits.are_there, search.look_soon
+    )
+    core.events.hooks.append(text_writer.on_event)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
     resumable = _resumable(config, clock, uploads, service)

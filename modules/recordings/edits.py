@@ -16,7 +16,13 @@ from modules.errors import StorageError, TranscriberError
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import EDITS_BYTES_MAX, RecordingPaths
 from modules.storage import beneath
-from modules.storage.atomic import put_aside_unless, storage_errors, to_json, write_own
+from modules.storage.atomic import (
+    parse_json,
+    put_aside_unless,
+    storage_errors,
+    to_json,
+    write_own,
+)
 from modules.storage.safe_open import NOT_OURS, open_regular, read_json
 from modules.transcript.edit_log import EditLog, log_for
 from modules.transcript.edited import EditedText
@@ -24,6 +30,8 @@ from modules.transcript.model import Dropped, Segment
 from modules.transcript.transcript import dropped_from, segments_from
 
 _PIECE_BYTES = 2**20
+#: Smaller files are read whatever they hold.
+_SURELY_READABLE = 2**20
 
 
 @dataclass(frozen=True)
@@ -81,13 +89,19 @@ class Edits:
             return None, True
 
     def write(self, name: str, log: EditLog) -> None:
-        """What is there about an earlier recording of this name is moved aside."""
+        """What is there about an earlier recording of this name is moved aside.
+
+        Raises TranscriberError ``too_many_corrections``, with nothing changed, for what could not
+        be read again.
+        """
         before = self.read(name)
         path = self._path(name)
+        content = to_json(log.model_dump(mode="json", exclude_none=True))
+        _require_readable(content, path.name)
         if before and not before.is_for(log.fingerprint):
             with storage_errors(path):
                 put_aside_unless(path, lambda _: False)
-        write_own(path, to_json(log.model_dump(mode="json", exclude_none=True)))
+        write_own(path, content)
 
     def corrected(self, name: str, result: Mapping[str, Any]) -> Corrected:
         """The transcript in a ``.result`` with its corrections, to be read."""
@@ -142,9 +156,23 @@ def written_hashes(result: Mapping[str, Any], edits: Edits, name: str) -> dict[s
     for output, digest in (noted if isinstance(noted, dict) else {}).items():
         known.setdefault(output, set()).add(str(digest))
     log, _ = edits.readable(name)
-    for output, digest in (log.outputs if log else {}).items():
-        known.setdefault(output, set()).add(digest)
+    for output, digests in (log.outputs if log else {}).items():
+        known.setdefault(output, set()).update(digests)
     return known
+
+
+def _require_readable(content: bytes, name: str) -> None:
+    try:
+        if len(content) > EDITS_BYTES_MAX:
+            raise TranscriberError("corrupt_sidecar", f"{name}: {len(content)} bytes")
+        if len(content) > _SURELY_READABLE:
+            parse_json(content, name)
+    except TranscriberError as error:
+        raise TranscriberError(
+            "too_many_corrections",
+            f"The corrections of this text would be too many for one file ({error.message}).",
+            remedy="Save the text with its corrections, and go on in that file.",
+        ) from error
 
 
 def _facts(path: Path) -> tuple[int, int, int] | None:
@@ -157,7 +185,7 @@ def _facts(path: Path) -> tuple[int, int, int] | None:
 
 
 def sha256_of(path: Path) -> str | None:
-    """Of a regular file; None if there is none. Raises StorageError."""
+    """Of a regular file; None if nothing is there, empty for what is no file. StorageError."""
     digest = hashlib.sha256()
     with storage_errors(path):
         try:
@@ -168,7 +196,7 @@ def sha256_of(path: Path) -> str | None:
             return None
         except OSError as error:
             if error.errno in NOT_OURS:
-                return None
+                return ""
             raise
     return digest.hexdigest()
 

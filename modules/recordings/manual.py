@@ -14,6 +14,7 @@ from modules.recordings.sidecars import ERROR_TEXT_BYTES_MAX, STATE_BYTES_MAX, R
 from modules.recordings.state import shown
 from modules.storage import beneath
 from modules.storage.atomic import (
+    put_aside_unless,
     remove,
     storage_errors,
     to_json,
@@ -52,12 +53,14 @@ def move(
     here, there = RecordingPaths(name), RecordingPaths(target)
     write_own(manual / there.error_text, explanation.encode(errors="replace"))
     write_own(manual / there.state, to_json(state | {"filename": target}))
-    belongings = {output: _renamed(output, name, target) for output in outputs}
+    with storage_errors(manual / there.edits):
+        put_aside_unless(manual / there.edits, lambda _: False)  # of an earlier one of this name
+    belongings = {here.edits: there.edits}
+    belongings |= {output: _renamed(output, name, target) for output in outputs}
     # The result after what it lists, or a repeated move would not know of that.
     belongings |= {
         here.checkpoint: there.checkpoint,
         here.result: there.result,
-        here.edits: there.edits,
         here.settings: there.settings,
     }
     for belonging, wanted in belongings.items():

@@ -17,7 +17,7 @@ from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state import job_to_json
 from modules.recordings.state_store import StateStore
 from modules.storage import beneath, transfer
-from modules.storage.atomic import remove, storage_errors
+from modules.storage.atomic import put_aside_unless, remove, storage_errors
 
 
 class ManualFolder:
@@ -101,6 +101,9 @@ class ManualFolder:
             if requested:
                 self._states.drop_in_progress(name)
             raise _name_taken(name)
+        edits = self.path / RecordingPaths(name).edits
+        with storage_errors(edits):
+            put_aside_unless(edits, lambda _: False)  # the share has others already
         delete_under(self.path, name, ())
 
     def _is_returned(self, name: str) -> bool:

@@ -25,7 +25,7 @@ SETTINGS = ".settings.yaml"
 #: that is: a result must stay readable when the configuration changes.
 RESULT_BYTES_MAX = max(64, 4 * DURATION_HOURS_MAX) * 2**20
 STATE_BYTES_MAX = 4 * 2**20
-EDITS_BYTES_MAX = 32 * 2**20
+EDITS_BYTES_MAX = 8 * 2**20
 ERROR_TEXT_BYTES_MAX = 2**20
 
 

@@ -32,7 +32,7 @@ log = get_logger("Edits")
 #: Operations after which the other segments are what and where they were.
 _LOCAL = (Words, Confirm, SetSpeaker)
 #: Of so many texts: pages ask again and again.
-_LOGS_KEPT = 8
+_LOGS_KEPT, _OPS_KEPT = 8, 2_000
 
 
 @dataclass(frozen=True)
@@ -77,28 +77,29 @@ class Editing:
         if known and known[0] == signature:
             return known[1]
         found = self.corrected(name, self._result(name)).log
-        with self._lock:
-            if len(self._logs) >= _LOGS_KEPT:
-                self._logs.clear()
-            self._logs[name] = signature, found
+        if len(found.ops) <= _OPS_KEPT:
+            with self._lock:
+                if len(self._logs) >= _LOGS_KEPT:
+                    self._logs.clear()
+                self._logs[name] = signature, found
         return found
 
     def change(self, name: str, version: str, operations: Sequence[Operation]) -> Change:
         """Correct a text. What returns is on the disk; nothing of it is, if this raises.
 
-        Raises TranscriberError: ``no_text_yet``, ``edits_unreadable``, ``edit_conflict``;
-        StorageError.
+        Raises TranscriberError: ``no_text_yet``, ``edits_unreadable``, ``edit_conflict``,
+        ``edit_depends``, ``too_many_corrections``; StorageError.
         """
         with self._lock:
-            before = self._store.edits.to_change(name, self._result(name))
+            result = self._result(name)
+            before = self._store.edits.to_change(name, result)
             now = iso(self._clock.utc_now())
             new, text = appended(
                 before.log, before.segments, before.dropped, version, operations, now
             )
             if len(new.ops) > len(before.log.ops):
                 self._on_change(name)
-                self._store.edits.write(name, new)
-                self._drop_if_deleted(name)
+                self._write(name, new, result)
         done = new.since(version) or ()
         named = frozenset[str]().union(*(segments_named(each, new.ops) for each in done))
         return Change(
@@ -117,10 +118,10 @@ class Editing:
         found = self.corrected(name, result)
         if found.unreadable:
             return
+        new: dict[str, bytes] = {}
+        hashes: dict[str, tuple[str, ...]] = {}
         known = written_hashes(result, self._store.edits, name)
-        listed = result.get("outputs")
-        done: dict[str, str] = {}
-        for output in own_outputs(name, listed if isinstance(listed, list) else ()):
+        for output in own_outputs(name, _listed(result)):
             content = self._rendered(name, output, found.text.segments, result)
             digest, there = _sha256(content), sha256_of(self._store.folder.at(output))
             if there is None:
@@ -131,10 +132,15 @@ class Editing:
             if there not in (digest, *ours):
                 log.warning("%s was changed by hand and is left as it is", output)
                 continue
+            # Both, before it is written: whatever interrupts, the file is known to be ours.
+            hashes[output] = tuple(dict.fromkeys((there, digest)))
             if there != digest:
-                write_whole(self._store.folder.at(output), content)
-            done[output] = digest
-        self._note_written(name, done)
+                new[output] = content
+        self._note_hashes(name, found.log, hashes, result)
+        for output, content in new.items():
+            write_whole(self._store.folder.at(output), content)
+            if not self._has_result(name):
+                remove(self._store.folder.at(output))  # it was deleted meanwhile
 
     def _rendered(
         self, name: str, output: str, segments: Sequence[Segment], result: Mapping[str, Any]
@@ -143,13 +149,37 @@ class Editing:
         duration_s = float(result.get("duration_seconds") or "inf")
         return render(form, segments, self._timestamps, duration_s, title, text_note(result))
 
-    def _note_written(self, name: str, hashes: Mapping[str, str]) -> None:
+    def _note_hashes(
+        self,
+        name: str,
+        seen: EditLog,
+        hashes: Mapping[str, tuple[str, ...]],
+        result: Mapping[str, Any],
+    ) -> None:
+        """Also keeps, once and for all, what was carried over to a new transcript."""
         with self._lock:
             kept = self._store.edits.read(name)
-            if kept and any(kept.outputs.get(output) != hashes[output] for output in hashes):
-                new = kept.model_copy(update={"outputs": {**kept.outputs, **hashes}})
-                self._store.edits.write(name, new)
-                self._drop_if_deleted(name)
+            if kept is None:
+                return
+            log = kept
+            if kept.transcript_sha256 != seen.transcript_sha256 and kept.is_for(seen.fingerprint):
+                log = self._store.edits.to_change(name, self._result(name)).log
+            changed = {key: each for key, each in hashes.items() if kept.outputs.get(key) != each}
+            if changed or log is not kept:
+                new = log.model_copy(update={"outputs": {**log.outputs, **changed}})
+                self._write(name, new, result)
+
+    def _write(self, name: str, log: EditLog, result: Mapping[str, Any]) -> None:
+        """A recording that was deleted meanwhile leaves nothing behind."""
+        is_new = not self._store.edits.are_there(name)
+        job_id = result.get("job_id")
+        self._store.edits.write(name, log.model_copy(update={"job_id": job_id}))
+        if is_new and not self._has_result(name) and not self._store.folder.is_there(name):
+            remove(self._store.folder.at(RecordingPaths(name).edits))
+            raise TranscriberError("gone", f"{name!r} was deleted meanwhile.")
+
+    def _has_result(self, name: str) -> bool:
+        return self._store.edits.signature(name)[0] is not None
 
     def _result(self, name: str) -> dict[str, Any]:
         result = self._store.results.read(name)
@@ -161,11 +191,10 @@ class Editing:
             )
         return result
 
-    def _drop_if_deleted(self, name: str) -> None:
-        """A recording that was deleted meanwhile leaves nothing behind."""
-        if self._store.edits.signature(name)[0] is None:
-            remove(self._store.folder.at(RecordingPaths(name).edits))
-            raise TranscriberError("gone", f"{name!r} was deleted meanwhile.")
+
+def _listed(result: Mapping[str, Any]) -> list[Any]:
+    listed = result.get("outputs")
+    return listed if isinstance(listed, list) else []
 
 
 def _sha256(content: bytes) -> str:

@@ -6,6 +6,7 @@ neither a crash nor a full disk leaves a text without its corrections.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modules.clock import Clock
-from modules.errors import TranscriberError
+from modules.errors import StorageError, TranscriberError
+from modules.jobs.events import Event
+from modules.jobs.job import Status
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
@@ -36,15 +39,18 @@ class TextWriter:
         folder: Path,
         write: Callable[[str], None],
         clock: Clock,
+        has_edits: Callable[[str], bool] = lambda name: False,
         on_written: Callable[[], None] = lambda: None,
     ) -> None:
+        self._has_edits = has_edits
         self._on_written = on_written
         self._mailbox = Mailbox(folder)
         self._write = write
         self._clock = clock
         self._lock = threading.Lock()
-        #: When each is due.
+        #: When each is due, and which have their file.
         self._due: dict[str, float] = {}
+        self._noted: set[str] = set()
         self._loop = ThreadLoop(
             "texts", self._tick, failure_pause_s=_AGAIN_S, monotonic=clock.monotonic,
             on_error=lambda: log.exception("Writing corrected texts met an unexpected error"),
@@ -55,11 +61,14 @@ class TextWriter:
         for file in self._mailbox.names((_SUFFIX,), _NOTED_MAX):
             try:
                 name = (self._mailbox.read(file) or {}).get("filename")
+            except StorageError:
+                continue  # it stays for the next start
             except TranscriberError as error:
                 log.warning("A note about a corrected text was dropped: %s", error)
                 name = None
             if isinstance(name, str) and is_recording(name) and file == _file_of(name):
                 self._due[name] = self._clock.monotonic()
+                self._noted.add(name)
             else:
                 self._mailbox.remove(file)
         self._loop.start()
@@ -71,11 +80,20 @@ class TextWriter:
     def note(self, name: str) -> None:
         """The texts of a recording are to be written anew. Raises StorageError."""
         with self._lock:
-            is_new = name not in self._due
+            is_new = name not in self._noted
             self._due[name] = self._clock.monotonic() + QUIET_S
         if is_new:
             self._mailbox.put(_file_of(name), {"filename": name})
+            with self._lock:
+                self._noted.add(name)
         self._loop.wake()
+
+    def on_event(self, event: Event) -> None:
+        """A new transcript may have been written beside old corrections, or they beside it."""
+        if event.kind == "transition" and event.job.status is Status.COMPLETED:
+            with contextlib.suppress(StorageError):  # then nothing was published either
+                if self._has_edits(event.job.name):
+                    self.note(event.job.name)
 
     def _tick(self) -> float:
         now = self._clock.monotonic()
@@ -89,6 +107,10 @@ class TextWriter:
             nearest = min(self._due.values(), default=now + _AGAIN_S)
         return max(0.1, nearest - self._clock.monotonic())
 
+    def _put_off(self, name: str) -> None:
+        with self._lock:
+            self._due[name] = self._clock.monotonic() + _AGAIN_S
+
     def _do(self, name: str) -> None:
         with self._lock:
             begun = self._due[name]
@@ -97,14 +119,18 @@ class TextWriter:
         except TranscriberError as error:
             if error.code not in _DELETED:
                 log.warning("The texts of %s could not be written: %s", name, error)
-                with self._lock:
-                    self._due[name] = self._clock.monotonic() + _AGAIN_S
+                self._put_off(name)
                 return
+        except Exception:
+            log.exception("The texts of %s met an unexpected error", name)
+            self._put_off(name)  # the others must not wait for it
+            return
         self._on_written()
         with self._lock:
             # Unless it was corrected again meanwhile.
             if self._due[name] == begun:
                 del self._due[name]
+                self._noted.discard(name)
                 self._mailbox.remove(_file_of(name))
 
 

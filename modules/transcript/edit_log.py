@@ -6,11 +6,12 @@ the page show both together.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from modules.transcript.edited import EditConflictError, EditedText, conflict
 from modules.transcript.model import Dropped, Segment
@@ -24,12 +25,15 @@ from modules.transcript.operations import (
     Undo,
     Words,
     effective,
+    keeps_places,
     segments_named,
 )
 from modules.transcript.timed_words import timed_words
 
 #: In a new transcript of the same recording, a word is looked for within so many seconds.
 _NEAR_S = 1.0
+#: A segment that reaches to a second begins at most so many segments before it.
+_BEFORE = 20
 
 Operations = Annotated[tuple[Operation, ...], Field(max_length=2 * OPERATIONS_MAX)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -59,8 +63,9 @@ class EditLog(BaseModel):
 
     ``transcript_sha256``: of the text that the operations were made for (see ``digest``).
     ``fingerprint``: of the recording, if it is known. ``not_applied``: operations on an earlier
-    transcript that did not fit the present one. ``outputs``: the SHA-256 of each text that was
-    written with corrections. ``facts``: what is different in the metadata of the ``.result``.
+    transcript that did not fit the present one. ``outputs``: the SHA-256 of what was
+    written into each text, and of what was there before. ``facts``: what is different in the
+    metadata of the ``.result`` with this ``job_id``.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -70,8 +75,9 @@ class EditLog(BaseModel):
     fingerprint: Sha256 | None = None
     ops: Operations = ()
     not_applied: Operations = ()
-    outputs: dict[str, Sha256] = {}
+    outputs: dict[str, tuple[Sha256, ...]] = {}
     facts: Facts | None = None
+    job_id: str | None = None
 
     @property
     def version(self) -> str:
@@ -85,16 +91,23 @@ class EditLog(BaseModel):
             return None
         return self.ops[int(count) :] if int(count) <= len(self.ops) else None
 
+    @model_validator(mode="after")
+    def _check_ids(self) -> EditLog:
+        if len({each.id for each in self.ops}) < len(self.ops):
+            raise ValueError("two operations have one id")
+        return self
+
     def is_for(self, fingerprint: str | None) -> bool:
         """Whether they were made for this recording, and not for an earlier one of its name."""
         return None in (fingerprint, self.fingerprint) or fingerprint == self.fingerprint
 
 
-def digest(segments: Iterable[Segment]) -> str:
-    """SHA-256 of the texts and times of all segments."""
+def digest(segments: Iterable[Segment], dropped: Iterable[Dropped] = ()) -> str:
+    """SHA-256 of the texts, times and speakers of all segments, and of what was left out."""
     whole = hashlib.sha256()
-    for segment in segments:
-        line = f"{segment.start:.3f} {segment.end:.3f} {segment.text}\n"
+    lines = [f"{s.start:.3f} {s.end:.3f} {s.speaker} {s.text}\n" for s in segments]
+    lines += [f"{d.start:.3f} {d.end:.3f} - {d.text}\n" for d in dropped]
+    for line in lines:
         whole.update(line.encode(errors="backslashreplace"))
     return whole.hexdigest()
 
@@ -107,14 +120,15 @@ def log_for(
 ) -> EditLog:
     """The log as it applies to a transcript: a new one if there is none, or if it is about another
     recording; carried over if it was made for another transcript of this one."""
-    current = digest(segments)
+    current = digest(segments, dropped)
     if log is None or not log.is_for(fingerprint):
         return EditLog(transcript_sha256=current, fingerprint=fingerprint)
     if log.transcript_sha256 == current:
         return log
     text, kept, lost = EditedText(segments, dropped), [], list(log.not_applied)
+    starts = [segment.start for segment in segments]
     for operation in effective(log.ops):
-        found = _moved(operation, text)
+        found = _moved(operation, text, starts)
         try:
             if found is None:
                 raise conflict("It is not there.")
@@ -147,24 +161,78 @@ def appended(
     """
     theirs = _theirs(log, version, operations)
     known = {operation.id for operation in log.ops}
-    text = EditedText(segments, dropped, log.ops)
-    unfit, ops = len(text.skipped), list(log.ops)
-    for operation in (each for each in operations if each.id not in known):
+    ops, draft = list(log.ops), _Draft(segments, dropped, log.ops)
+    for operation in operations:
+        if operation.id in known:
+            continue
+        known.add(operation.id)
         if segments_named(operation, ops) & theirs:
             raise conflict("Somebody else changed this passage meanwhile.")
-        if isinstance(operation, Undo) and all(each.id != operation.of for each in ops):
-            raise conflict(f"There is no operation {operation.of!r} to undo.")
-        ops.append(operation.model_copy(update={"at": at, "span": text.span_of(operation)}))
-        if not isinstance(operation, Undo):
-            text.apply(operation)
-            continue
-        text = EditedText(segments, dropped, ops)
-        if len(text.skipped) > unfit:
-            raise conflict("What was done after it depends on it: undo that first.")
+        new = operation.model_copy(update={"at": at, "span": draft.text(ops).span_of(operation)})
+        if isinstance(new, Undo):
+            _require_independent(new, ops)
+        ops.append(new)
+        draft.add(new)
+    text = draft.text(ops)
+    if {each.id for each in text.skipped} - draft.skipped:
+        raise depends()
     if len(ops) > OPERATIONS_MAX:
-        raise conflict(f"A text can have {OPERATIONS_MAX} corrections.")
+        raise EditConflictError(
+            "too_many_corrections", f"A text can have {OPERATIONS_MAX} corrections."
+        )
     update = {"ops": tuple(ops), "facts": Facts.of(text.segments)}
     return log.model_copy(update=update), text
+
+
+class _Draft:
+    """The text while operations are added; after undos it is made anew when it is needed."""
+
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        dropped: Sequence[Dropped],
+        operations: Sequence[Operation],
+    ) -> None:
+        self._base = segments, dropped
+        self._text: EditedText | None = EditedText(segments, dropped, operations)
+        #: What did not fit before anything was added.
+        self.skipped = frozenset(each.id for each in self._text.skipped)
+
+    def text(self, operations: Sequence[Operation]) -> EditedText:
+        if self._text is None:
+            self._text = EditedText(*self._base, operations)
+        return self._text
+
+    def add(self, operation: Operation) -> None:
+        if isinstance(operation, Undo) or self._text is None:
+            self._text = None
+        else:
+            self._text.apply(operation)
+
+
+def depends() -> EditConflictError:
+    return EditConflictError(
+        "edit_depends", "What was done after it depends on it.", remedy="Undo that first."
+    )
+
+
+def _require_independent(undo: Undo, ops: Sequence[Operation]) -> None:
+    """Raises EditConflictError if the undo would move words that later operations are about."""
+    place = next((n for n, each in enumerate(ops) if each.id == undo.of), None)
+    if place is None:
+        raise conflict(f"There is no operation {undo.of!r} to undo.")
+    target = ops[place]
+    seen: set[str] = set()
+    while isinstance(target, Undo) and target.id not in seen:
+        seen.add(target.id)
+        target = next((each for each in ops if each.id == target.of), target)
+    if keeps_places(target):
+        return
+    named = segments_named(target)
+    later = effective(ops)
+    after = later[later.index(target) + 1 :] if target in later else effective(ops[place + 1 :])
+    if any(segments_named(each) & named for each in after):
+        raise depends()
 
 
 def _theirs(log: EditLog, version: str, operations: Sequence[Operation]) -> frozenset[str]:
@@ -180,34 +248,44 @@ def _theirs(log: EditLog, version: str, operations: Sequence[Operation]) -> froz
 # --- a new transcript of the same recording -----------------------------------------------------
 
 
-def _moved(operation: Operation, text: EditedText) -> Operation | None:
+def _moved(operation: Operation, text: EditedText, starts: Sequence[float]) -> Operation | None:
     """The operation for another transcript, found by its time and its words; None if it is not
-    there, or cannot be told."""
+    there, or cannot be told. ``starts``: of the transcript's own segments."""
     if isinstance(operation, RenameSpeaker):
         return operation
     if operation.span is None:
         return None
+    start_s = operation.span[0]
     if isinstance(operation, Words | Confirm) and operation.was:
-        return _moved_words(operation, text, operation.span[0])
+        return _moved_words(operation, text, _near(text, starts, start_s), start_s)
     if isinstance(operation, SetSpeaker):
-        for key, segment in text:
-            is_near = abs(segment.start - operation.span[0]) <= _NEAR_S
-            if is_near and segment.speaker == operation.was:
+        for key in _near(text, starts, start_s):
+            segment = text.get(key)
+            is_near = segment and abs(segment.start - start_s) <= _NEAR_S
+            if segment and is_near and segment.speaker == operation.was:
                 return operation.model_copy(update={"segment": key})
     if isinstance(operation, RestoreDropped):
         for number, each in text.dropped:
-            if each.text == operation.was and abs(each.start - operation.span[0]) <= _NEAR_S:
+            if each.text == operation.was and abs(each.start - start_s) <= _NEAR_S:
                 return operation.model_copy(update={"dropped": number})
     return None
 
 
+def _near(text: EditedText, starts: Sequence[float], start_s: float) -> list[str]:
+    """The ids of the segments around a second, and of all that operations made."""
+    first = max(0, bisect.bisect_left(starts, start_s - _NEAR_S) - _BEFORE)
+    after = bisect.bisect_right(starts, start_s + _NEAR_S)
+    return [*map(str, range(first, after)), *text.made]
+
+
 def _moved_words(
-    operation: Words | Confirm, text: EditedText, start_s: float
+    operation: Words | Confirm, text: EditedText, near: Iterable[str], start_s: float
 ) -> Words | Confirm | None:
     count = len(operation.was)
     places: list[tuple[float, str, int]] = []
-    for key, segment in text:
-        if not segment.start - _NEAR_S <= start_s <= segment.end + _NEAR_S:
+    for key in near:
+        segment = text.get(key)
+        if not segment or not segment.start - _NEAR_S <= start_s <= segment.end + _NEAR_S:
             continue
         words = timed_words(segment)
         for first in range(len(words) - count + 1):

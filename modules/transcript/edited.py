@@ -49,6 +49,8 @@ class EditedText:
         self._order = [str(number) for number in range(len(segments))]
         self._segments = dict(zip(self._order, segments, strict=True))
         self._dropped = dict(enumerate(dropped))
+        #: The ids of the segments that operations made.
+        self.made: list[str] = []
         self.skipped: list[Operation] = []
         for operation in effective(operations):
             try:
@@ -142,6 +144,7 @@ class EditedText:
         self._segments[operation.segment] = slice_words(whole, begins, 0, at)
         self._segments[operation.id] = slice_words(whole, begins, at, len(words))
         self._order.insert(self._order.index(operation.segment) + 1, operation.id)
+        self.made.append(operation.id)
 
     def _join(self, operation: Join) -> None:
         before, after = self._segment(operation.segment), self._segment(operation.following)
@@ -152,10 +155,10 @@ class EditedText:
                 f"Segment {operation.following} does not follow {operation.segment} now."
             )
         both = [each.model_copy(update={"words": timed_words(each)}) for each in (before, after)]
+        joined, end = concatenate(*both), max(before.end, after.end)
         # What was put back may lie inside of what was said before it.
-        self._segments[operation.segment] = concatenate(*both).model_copy(
-            update={"end": max(before.end, after.end)}
-        )
+        words = in_order(joined.words, joined.start, end)
+        self._segments[operation.segment] = joined.model_copy(update={"end": end, "words": words})
         self._order.remove(operation.following)
         del self._segments[operation.following]
 
@@ -171,6 +174,7 @@ class EditedText:
         self._segments[operation.id] = segment.model_copy(update={"words": words})
         starts = [self._segments[key].start for key in self._order]
         self._order.insert(bisect.bisect_right(starts, found.start), operation.id)
+        self.made.append(operation.id)
 
     # --- their parts ---
 
@@ -216,6 +220,17 @@ _RULES: dict[type, Callable[[EditedText, Any], None]] = {
     Join: EditedText._join,
     RestoreDropped: EditedText._restore_dropped,
 }
+
+
+def in_order(words: Iterable[Word], start_s: float, end_s: float) -> tuple[Word, ...]:
+    """The words with times that do not decrease, from ``start_s`` to ``end_s``."""
+    found: list[Word] = []
+    for word in words:
+        start = min(max(word.start or 0.0, start_s), end_s)
+        end = min(max(word.end or 0.0, start), end_s)
+        found.append(word.model_copy(update={"start": start, "end": end}))
+        start_s = end
+    return tuple(found)
 
 
 def _stretch(

@@ -89,8 +89,8 @@ class SetSpeaker(_Operation):
 
     op: Literal["speaker"] = "speaker"
     segment: SegmentId
-    was: Annotated[str, Field(max_length=10_000)] | None
-    now: Speaker | None
+    was: Annotated[str, Field(max_length=10_000)] | None = None
+    now: Speaker | None = None
 
 
 class RenameSpeaker(_Operation):
@@ -154,12 +154,25 @@ def effective(operations: Sequence[Operation]) -> list[Operation]:
 
 def segments_named(operation: Operation, earlier: Iterable[Operation] = ()) -> frozenset[str]:
     """The ids of the segments that an operation is about. For an undo, of what it undoes."""
-    if isinstance(operation, Undo):
-        undone = next((each for each in earlier if each.id == operation.of), None)
-        return segments_named(undone, earlier) if undone else frozenset()
+    by_id, seen = {each.id: each for each in earlier}, set[str]()
+    while isinstance(operation, Undo):
+        undone = by_id.get(operation.of)
+        if undone is None or undone.id in seen:
+            return frozenset()
+        seen.add(undone.id)
+        operation = undone
     if isinstance(operation, Join):
         return frozenset({operation.segment, operation.following})
-    if isinstance(operation, RenameSpeaker | RestoreDropped):
+    if isinstance(operation, RenameSpeaker):
         return frozenset()
-    made = {operation.id} if isinstance(operation, Split) else frozenset()
+    if isinstance(operation, RestoreDropped):
+        return frozenset({operation.id})
+    made = {operation.id} if isinstance(operation, Split) else frozenset[str]()
     return frozenset({operation.segment}) | made
+
+
+def keeps_places(operation: Operation) -> bool:
+    """Whether every other word has the number that it would have without the operation."""
+    if isinstance(operation, Words):
+        return len(operation.was) == len(operation.now)
+    return isinstance(operation, Confirm | SetSpeaker | RenameSpeaker)

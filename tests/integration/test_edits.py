@@ -252,6 +252,39 @@ def test_what_is_wrong_is_named(daemon: ScriptedDaemon, client: Client) -> None:
     assert not (daemon.shared / f"{NAME}.edit.json").exists()
 
 
+def test_what_a_null_means_survives(daemon: ScriptedDaemon, client: Client) -> None:
+    made.finish(daemon.shared, NAME, [made.segment("Ваш вызов будет принят.", 0.2)])
+    correct(client, {"id": "s", "op": "speaker", "segment": "0", "was": None, "now": "Мария"})
+    found = read(client)
+    assert not found["unreadable"]
+    assert found["segments"][0]["speaker"] == "Мария"
+
+
+def test_more_than_a_file_may_hold_is_refused(daemon: ScriptedDaemon, client: Client) -> None:
+    made.finish(daemon.shared, NAME, [made.segment("Ваш вызов.", 0.2)])
+    sent, was = 0, ["Ваш", "вызов."]
+    while sent < 40:
+        now = [f"{'слово' * 15}{sent}-{n}" for n in range(1500)]
+        op = {"id": f"w{sent}", "op": "words", "segment": "0", "from": 0, "to": len(was),
+              "was": was, "now": now}  # fmt: skip
+        answer = patch(client, read(client)["version"], op)
+        if answer.status != 200:
+            break
+        was, sent = now, sent + 1
+    assert (answer.status, answer.json["error_code"]) == (409, "too_many_corrections")
+    found = read(client)
+    assert not found["unreadable"]
+    assert found["corrections"] == sent > 2
+
+
+def test_a_result_of_somebody_else_does_no_harm(daemon: ScriptedDaemon, client: Client) -> None:
+    made.talk(daemon.shared, NAME)
+    (daemon.shared / "gone.mp3.result").write_text('{"source": "abc", "transcription": {}}')
+    (daemon.shared / "gone.mp3.edit.json").write_text('{"facts": 3}')
+    assert client.get("/api/tasks").status == 200
+    assert read(client)["task"]["filename"] == NAME
+
+
 class Editor:
     """Corrects as the page does: by the version it knows, again after a lost connection."""
 

@@ -260,6 +260,89 @@ def test_what_is_typed_while_the_service_is_away_is_not_lost(
         comes(daemon, 0, "В данный момент все операторы заняты. Ждите. Ещё.")
 
 
+def by_another(daemon: ScriptedDaemon, *ops: dict[str, Any]) -> None:
+    """Somebody else corrects the text, with another program."""
+    client = Client(daemon)
+    version = client.get(f"/api/tasks/{quote(NAME)}").json["version"]
+    body = json.dumps({"version": version, "ops": ops}).encode()
+    answer = client.ask(
+        "PATCH", f"/edits/{quote(NAME)}", body, {"Content-Type": "application/json"}
+    )
+    assert answer.status == 200, answer.text
+
+
+PLEASE = {"id": "b1", "op": "words", "segment": "1", "from": 0, "to": 1,
+          "was": ["Пожалуйста,"], "now": ["Прошу,"]}  # fmt: skip
+
+
+def test_what_another_corrected_is_not_reverted_by_a_draft(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    """Though the page has read it meanwhile, as an answer to something else."""
+    watched = talk(daemon, open_page)
+    page = watched.page
+    watched.allowed.append("409")
+    held: list[Any] = []
+    page.route("**/edits/**", lambda route: held.append(route))
+    double_click(page, "заняты")
+    page.keyboard.press("End")
+    page.keyboard.type(" Да.")
+    double_click(page, "линии")  # the first segment is on its way
+    true_within(lambda: page.evaluate("true") and bool(held), "it is sent", SOON_S)
+    by_another(daemon, PLEASE)
+    for route in held:
+        route.continue_()
+    page.unroute("**/edits/**")
+    comes(daemon, 0, "В данный момент все операторы заняты. Да.")
+    page.get_by_text("Saved", exact=True).wait_for()
+    page.keyboard.press("End")
+    page.keyboard.type(" Мои.")
+    page.keyboard.press("Enter")
+    conflict = page.get_by_role("alert").filter(has_text="Somebody else corrected")
+    conflict.get_by_text("Прошу, оставайтесь на линии.").wait_for()
+    assert segments(daemon)[1] == "Прошу, оставайтесь на линии."
+    conflict.get_by_role("button", name="Keep theirs").click()
+    until(page, "document.querySelector('article.text').textContent.includes('Прошу,')")
+    assert segments(daemon)[1] == "Прошу, оставайтесь на линии."
+
+
+def test_typing_goes_on_where_the_text_is_read_anew(daemon: ScriptedDaemon, open_page: Any) -> None:
+    page = talk(daemon, open_page).page
+    double_click(page, "заняты")
+    page.keyboard.press("End")
+    page.keyboard.type(" Раз")
+    by_another(daemon, {"id": "r", "op": "rename_speaker", "was": "SPEAKER_01", "now": "Пётр"})
+    page.get_by_text("Saved", exact=True).wait_for()
+    held: list[Any] = []
+    page.route("**/api/tasks/**", lambda route: held.append(route))
+    page.keyboard.type(" два")
+    page.wait_for_timeout(1500)
+    page.keyboard.type(" три")
+    for route in held:
+        route.continue_()
+    page.unroute("**/api/tasks/**")
+    page.get_by_role("button", name="Пётр").wait_for()
+    page.keyboard.type(" четыре")
+    page.keyboard.press("Enter")
+    comes(daemon, 0, "В данный момент все операторы заняты. Раз два три четыре")
+
+
+def test_a_place_that_is_no_longer_there_is_not_confirmed(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    page = talk(daemon, open_page).page
+    page.keyboard.press("d")
+    page.keyboard.press("d")
+    page.get_by_text("Place 2 of 2").wait_for()
+    by_another(daemon, {"id": "j", "op": "join", "segment": "1", "with": "2"})
+    until(page, "document.querySelectorAll('article.text span').length === 2")
+    page.locator("article.text").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("1 place to check").or_(page.get_by_text("Place 1 of")).first.wait_for()
+    kept = Client(daemon).get(f"/edits/{quote(NAME)}").json["ops"]
+    assert [op["op"] for op in kept if op["op"] != "join"] == []
+
+
 #: Types at random in texts, and does to their words what the operation says.
 TRY_DIFF = """
 async () => {

@@ -106,7 +106,9 @@ def see_replace(page: Any, daemon: ScriptedDaemon) -> None:
 
 
 def see_conflict(page: Any, daemon: ScriptedDaemon) -> None:
-    draft = json.dumps({"0": {"base": "Раньше было так.", "typed": "В данный момент мы заняты."}})
+    draft = json.dumps(
+        {"0": {"base": "Раньше было так.", "typed": "В данный момент мы заняты.", "at": 0}}
+    )
     kept = f"transcriber.unsent.{made.TALK_NAME}"
     page.evaluate("([key, value]) => localStorage.setItem(key, value)", [kept, draft])
     see_text(page, daemon)

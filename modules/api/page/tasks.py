@@ -143,7 +143,9 @@ def _with_text(tasks: TaskList, editing: Editing, task: TaskRow) -> dict[str, An
         ],
         "notes": texts(metadata.get("notes")),
         "corrections": len(effective(found.log.ops)),
-        "not_applied": [operation_as_json(each) for each in found.log.not_applied],
+        "not_applied": [
+            operation_as_json(each) for each in (*found.log.not_applied, *found.text.skipped)
+        ],
         "unreadable": found.unreadable,
     }
 

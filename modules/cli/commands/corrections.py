@@ -71,7 +71,7 @@ def _cells(operation: Operation) -> tuple[str, ...]:
     was, now = getattr(operation, "was", None), getattr(operation, "now", None)
     return (
         length(operation.span[0]) if operation.span else "",
-        _(_WHAT[type(operation)]),
+        _(_WHAT.get(type(operation), operation.op)),
         _joined(was),
         _joined(now),
         operation.by or "",

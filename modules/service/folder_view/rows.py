@@ -146,7 +146,7 @@ def _completed(name: str, content: dict[str, Any], files: RecordingStore) -> Row
     metadata = content.get("metadata")
     facts: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
     edits = files.folder.path / RecordingPaths(name).edits
-    facts |= read_corrected_facts(edits, (content.get("source") or {}).get("fingerprint"))
+    facts |= read_corrected_facts(edits, content.get("job_id"))
     return Row(
         name,
         State.COMPLETED,

@@ -45,18 +45,15 @@ def _without_transcript(path: Path) -> bytes:
     return read_regular(path, RESULT_BYTES_MAX)
 
 
-def read_corrected_facts(path: Path, fingerprint: object) -> dict[str, Any]:
-    """What corrections changed of the metadata of a ``.result``; empty if nothing is known, or they
-    are about another recording than the one with this ``fingerprint``."""
+def read_corrected_facts(path: Path, job_id: object) -> dict[str, Any]:
+    """What corrections changed of the metadata of the ``.result`` of a job; empty if nothing is
+    known, or they were made for the text of another job."""
     try:
         content = read_json(path, EDITS_BYTES_MAX)
     except (OSError, TranscriberError):
         return {}
     facts = content.get("facts")
-    is_other = None not in (fingerprint, content.get("fingerprint")) and (
-        fingerprint != content["fingerprint"]
-    )
-    return facts if isinstance(facts, dict) and not is_other else {}
+    return facts if isinstance(facts, dict) and content.get("job_id") == job_id else {}
 
 
 def read_state(path: Path) -> dict[str, Any] | None:

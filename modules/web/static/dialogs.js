@@ -32,8 +32,7 @@ export class ReplaceDialog extends Component {
     event.preventDefault();
     const { find, by, matchCase } = this.state, n = this.props.count(find, matchCase);
     if (!n) return;
-    await this.props.onReplace(find, by, matchCase);
-    this.setState({ done: n });
+    this.setState({ done: await this.props.onReplace(find, by, matchCase) });
   }
 
   render({ count, onClose }, { find, by, matchCase, done }) {

@@ -3,14 +3,14 @@
 import * as api from "/static/api.js";
 
 const AGAIN_MS = 2000;
-const KEPT = "transcriber.unsent.";
 
 /** An id that no other page makes. */
 const newId = () => `p${Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+const stay = (event) => event.preventDefault();
 
 /**
- * `onChange(answer)` gets what is stored, `onState()` is called when `state` changes, `onConflict(work)` when somebody else
- * was first, `onProblem(error)` when the service refuses. `state` is "saved", "saving" or "unsaved".
+ * `told` has `onChange(answer, work)` for what is stored, `onConflict(work)` where somebody else was first, `onProblem(error,
+ * work)` where the service refuses, and `onState()`. `state` is "saved", "saving", "unsaved" or "refused".
  */
 export class Edits {
   constructor(name, version, told) {
@@ -23,14 +23,20 @@ export class Edits {
     this.undone = [];
   }
 
-  /** `make()` gives the operations when their turn comes, by the text as it is then; none for nothing to do. */
+  /**
+   * `make()` gives the operations when their turn comes, by the text as it is then; none for nothing to do.
+   * Resolves with "stored", "nothing", "conflict" or "refused".
+   */
   add(make, facts = {}) {
-    this.work.push({ make, kind: "do", ...facts });
-    return this.#send();
+    return new Promise((settle) => {
+      this.work.push({ make, kind: "do", settle, ...facts });
+      this.#send();
+    });
   }
 
   get canUndo() { return this.done.length > 0; }
   get canRedo() { return this.undone.length > 0; }
+  get idle() { return !this.work.length && !this.sending; }
 
   undo() { return this.#back(this.done, "undo"); }
   redo() { return this.#back(this.undone, "redo"); }
@@ -39,56 +45,90 @@ export class Edits {
   async #back(from, kind) {
     await this.sending;
     const ids = from.pop();
-    if (ids) this.work.push({ make: () => undosOf(ids), kind });
-    await this.#send();
+    return ids ? this.add(() => [...ids].reverse().map((of) => ({ op: "undo", of })), { kind }) : "nothing";
   }
 
-  get idle() { return !this.work.length && !this.sending; }
+  /** Whether anything is still to be stored of what was typed in a segment. */
+  hasDraft(id) { return this.work.some((each) => each.draft?.id === id); }
+
+  /** Forget what was typed in a segment and waits. */
+  dropDrafts(id) {
+    const dropped = this.work.filter((each, place) => place > 0 && each.draft?.id === id);
+    this.work = this.work.filter((each) => !dropped.includes(each));
+    for (const each of dropped) each.settle("conflict");
+  }
 
   #send() {
+    // What was typed is kept by the browser; the rest would be lost with the page.
+    if (this.work.some((each) => !each.draft)) addEventListener("beforeunload", stay);
     this.sending ??= this.#sendAll().finally(() => {
       this.sending = null;
-      return this.work.length && !this.closed ? this.#send() : undefined; // what came at the last moment
+      if (this.work.length) this.#send(); // what came at the last moment
+      else removeEventListener("beforeunload", stay);
     });
-    return this.sending;
   }
 
   async #sendAll() {
-    while (this.work.length && !this.closed) {
+    let refused = false;
+    while (this.work.length) {
       const [each] = this.work;
-      each.ops ??= each.make().map((op) => ({ id: newId(), ...op }));
-      if (each.ops.length && !(await this.#sendOne(each))) continue;
-      this.work.shift();
+      const outcome = await this.#one(each);
+      if (outcome === "again") continue;
+      this.work = this.work.filter((other) => other !== each);
+      refused = outcome === "refused" || (refused && outcome !== "stored");
+      each.settle(outcome);
     }
-    if (!this.work.length) this.#become("saved");
+    this.#become(refused ? "refused" : "saved");
   }
 
-  /** False if it is to be sent again. */
-  async #sendOne(each) {
-    if (this.state === "saved") this.#become("saving");
+  async #one(each) {
     try {
-      const answer = await api.edit(this.name, this.version, each.ops);
-      this.version = answer.version;
-      this.#note(each);
-      await this.told.onChange(answer, each);
+      each.ops ??= each.make().map((op) => ({ id: newId(), ...op }));
+      return each.ops.length ? await this.#sendOne(each) : "nothing";
+    } catch (error) {
+      this.told.onProblem(error, each);
+      return "refused";
+    }
+  }
+
+  async #sendOne(each) {
+    if (this.state !== "unsaved") this.#become("saving");
+    try {
+      each.answer ??= await api.edit(this.name, this.version, each.ops);
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
-      if (error.status === 0 || error.status >= 500 || error.status === 401) {
-        this.#become("unsaved");
-        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
-        return false;
-      }
-      if (error.code === "edit_conflict") await this.told.onConflict(each);
-      else this.told.onProblem(error);
+      if (isAway(error)) return this.#later();
+      if (error.code !== "edit_conflict") throw error;
+      return this.#after(() => this.told.onConflict(each), "conflict");
     }
-    return true;
+    this.version = each.answer.version;
+    if (!each.noted) this.#note(each);
+    return this.#after(() => this.told.onChange(each.answer, each), "stored");
   }
 
-  #note({ kind, ops }) {
-    const ids = ops.map((op) => op.id);
-    if (kind === "undo") this.undone.push(ids);
+  /** What follows an answer may have to ask again, too. */
+  async #after(work, outcome) {
+    try {
+      await work();
+      return outcome;
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      return this.#later();
+    }
+  }
+
+  async #later() {
+    this.#become("unsaved");
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    return "again";
+  }
+
+  #note(each) {
+    const ids = each.ops.map((op) => op.id);
+    each.noted = true;
+    if (each.kind === "undo") this.undone.push(ids);
     else this.done.push(ids);
-    if (kind === "do") this.undone.length = 0;
+    if (each.kind === "do") this.undone.length = 0;
   }
 
   #become(state) {
@@ -96,26 +136,6 @@ export class Edits {
     this.state = state;
     this.told.onState();
   }
-
-  close() { this.closed = true; }
 }
 
-const undosOf = (ids) => [...ids].reverse().map((of) => ({ op: "undo", of }));
-
-/** What was typed and is not stored yet, also after the browser was closed: {id: {base, typed}}. */
-export const unsent = {
-  read(name) {
-    try {
-      return JSON.parse(localStorage.getItem(KEPT + name)) ?? {};
-    } catch {
-      return {};
-    }
-  },
-  note(name, id, draft) {
-    const all = unsent.read(name);
-    if (draft) all[id] = draft;
-    else delete all[id];
-    if (Object.keys(all).length) localStorage.setItem(KEPT + name, JSON.stringify(all));
-    else localStorage.removeItem(KEPT + name);
-  },
-};
+const isAway = (error) => error instanceof api.ApiError && (error.status === 0 || error.status >= 500 || error.status === 401);

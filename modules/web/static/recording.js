@@ -12,6 +12,8 @@ import { about, clock, dayOf, languageName, languageNow, say, timeOf } from "/st
 
 const FORMATS = ["txt", "docx", "srt", "vtt", "tsv", "json"];
 
+const isDone = (outcome) => outcome === "stored" || outcome === "nothing";
+
 /** Labels of ours become "Voice 2"; names stay. */
 export function nameOf(speaker) {
   const number = /^SPEAKER_(\d+)$/.exec(speaker);
@@ -39,7 +41,7 @@ export class Finished extends Component {
       { nameOf, timeOf: clock, leftOut: (text) => say("droppedLine", { text }), putBack: say("putBack"), rename: say("speakerRename") },
       {
         onWord: (seconds) => this.playFrom(seconds), onCorrect: (index, offset) => this.correct(index, offset),
-        onSpeaker: (label, indexes) => this.setState({ asked: { label, indexes, name: nameOf(label) } }), onPutBack: (dropped) => this.correcting.putBack(dropped),
+        onSpeaker: (label, ids) => this.setState({ asked: { label, ids, name: nameOf(label) } }), onPutBack: (dropped) => this.correcting.putBack(dropped),
       });
     this.correcting = new Correcting(name, content, this.view, {
       changed: () => { this.draw(); this.setState({}); }, onToggle: () => this.player.toggle(), onEnd: (how) => this.corrected(how),
@@ -146,10 +148,9 @@ export class Finished extends Component {
   /** The passage is right: on to the next. */
   async confirmPassage() {
     const { passage } = this;
-    if (!passage) return;
+    if (!passage?.parts) return;
     this.player.pause();
-    await this.correcting.confirm(passage);
-    this.goOn(passage);
+    if (isDone(await this.correcting.confirm(passage))) this.goOn(passage);
   }
 
   goOn(passage) {
@@ -171,7 +172,7 @@ export class Finished extends Component {
 
   /** With the key: the passage to be checked, or what is being said. */
   correctHere() {
-    const part = this.passage?.parts?.[0];
+    const [part] = this.transcript.located(this.passage?.parts ?? []);
     if (part) return this.correct(part.index, part.from, part.to);
     const word = this.transcript.wordAt(this.player.seconds), index = word?.index ?? Math.max(0, this.transcript.segmentAt(this.player.seconds));
     if (this.transcript.segments[index]) this.correct(index, word?.from ?? 0, word?.to ?? 0);
@@ -183,15 +184,14 @@ export class Finished extends Component {
     this.text.focus({ preventScroll: true });
     const { passage } = this;
     if (how === "enter" && passage?.parts) {
-      await this.correcting.confirm(passage);
-      this.goOn(passage);
+      if (isDone(await this.correcting.confirm(passage))) this.goOn(passage);
     }
   }
 
   nameSpeaker(name, here) {
-    const { label, indexes } = this.state.asked;
+    const { label, ids } = this.state.asked;
     const known = this.transcript.speakers.find((each) => nameOf(each) === name) ?? name;
-    if (here) this.correcting.setSpeaker(indexes, label, known);
+    if (here) this.correcting.setSpeaker(ids, label, known);
     else this.correcting.renameSpeaker(label, known);
   }
 
@@ -256,8 +256,8 @@ export class Finished extends Component {
     const open = (which) => this.setState({ menu: menu === which ? null : which });
     const speedText = `${new Intl.NumberFormat(languageNow()).format(speed)}×`;
     return html`<${Head} name=${name} meta=${meta.filter(Boolean).join(" · ")}>
-        ${edits && (edits.canUndo || edits.canRedo || edits.state !== "saved") && html`<span class="saved" role="status">${say(edits.state)}</span>
-          <button class="btn" aria-label=${say("undo")} title=${say("undo")} disabled=${!edits.canUndo} onClick=${() => edits.undo()}>↶</button><button class="btn" aria-label=${say("redo")} title=${say("redo")} disabled=${!edits.canRedo} onClick=${() => edits.redo()}>↷</button>`}
+        <span class="saved" role="status">${edits && (edits.canUndo || edits.canRedo || edits.state !== "saved") ? say(edits.state) : ""}</span>
+        <span class="pair"><button class="btn" aria-label=${say("undo")} title=${say("undo")} disabled=${!edits?.canUndo} onClick=${() => edits.undo()}>↶</button><button class="btn" aria-label=${say("redo")} title=${say("redo")} disabled=${!edits?.canRedo} onClick=${() => edits.redo()}>↷</button></span>
         <button class="btn" onClick=${() => this.copy()}>${say(copied ? "copied" : "copyText")}</button>
         <button class="btn" aria-expanded=${menu === "download"} onClick=${() => open("download")}>${say("download")} ▾</button>
         <button class="btn" aria-label=${say("more_")} aria-expanded=${menu === "more"} onClick=${() => open("more")}>⋯</button>

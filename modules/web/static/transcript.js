@@ -10,7 +10,7 @@ const PARAGRAPH_CHARS = 600;
 /** Segments with the place of each word in their text. Words are found when they are needed. */
 export class Transcript {
   constructor(content) {
-    this.segments = content.segments;
+    this.segments = [...content.segments];
     this.dropped = content.dropped ?? [];
     this.duration = content.duration_seconds;
     this.placed = new Map();
@@ -89,8 +89,8 @@ export class Transcript {
         last.end = Math.max(last.end, end);
         const part = last.parts.at(-1);
         if (part.index === index) part.to = to;
-        else last.parts.push({ index, from, to });
-      } else found.push({ start, end, parts: [{ index, from, to }] });
+        else last.parts.push({ id: this.segments[index].id, index, from, to });
+      } else found.push({ start, end, parts: [{ id: this.segments[index].id, index, from, to }] });
     };
     this.segments.forEach((segment, index) => {
       if (segment.flags.length) add(index, 0, segment.text.length, segment.start, segment.end);
@@ -130,9 +130,12 @@ export class Transcript {
     return found.sort((a, b) => a.start - b.start);
   }
 
+  /** The parts of a passage where they are now, as segments come and go. */
+  located(parts) { return parts.map((part) => ({ ...part, index: this.placeOf(part.id) })).filter(({ index }) => index !== undefined); }
+
   /** Operations that say that all of a passage is right. */
   confirmations({ start, end, parts }) {
-    return parts.flatMap(({ index }) => {
+    return this.located(parts).flatMap(({ index }) => {
       const { id, flags } = this.segments[index], words = this.words(index);
       const left = words.map((word, number) => ({ ...word, number })).filter((word) => !word.checked && (flags.length || (word.doubtful && word.start >= start - 0.01 && word.end <= end + 0.01)));
       if (!left.length) return [];
@@ -171,18 +174,21 @@ export class TranscriptView {
 
   /** Another text, or another version of it; what was in view stays there. */
   load(transcript) {
+    if (this.gone) return;
     const top = this.host.scrollTop;
     this.transcript = transcript;
     this.nodes = [];
     this.#build();
     this.host.scrollTop = top;
     this.markDoubts();
+    this.#mark("passage", transcript.located(this.passage?.parts ?? []));
   }
 
   markDoubts() { this.#mark("doubt", this.transcript.passages.flatMap((each) => each.parts)); }
 
   /** Show a corrected segment, unless somebody writes in it. */
   refresh(index) {
+    if (this.gone || index === undefined) return;
     const span = this.spanOf(index);
     if (!span || span.isContentEditable) return;
     this.nodes[index] = document.createTextNode(this.transcript.segments[index].text.trim());
@@ -206,7 +212,7 @@ export class TranscriptView {
         if (each.speaker && each.speaker !== speaker) {
           const name = element("button", "name", nameOf(each.speaker));
           name.title = rename;
-          name.onclick = () => this.does.onSpeaker(each.speaker, each.segments);
+          name.onclick = () => this.does.onSpeaker(each.speaker, each.segments.map((index) => this.transcript.segments[index].id));
           who.append(name);
         }
         speaker = each.speaker;
@@ -236,7 +242,7 @@ export class TranscriptView {
   }
 
   #mark(name, parts) {
-    if (!globalThis.CSS?.highlights) return;
+    if (this.gone || !globalThis.CSS?.highlights) return;
     const highlight = new Highlight();
     for (const part of parts) highlight.add(this.#range(part));
     CSS.highlights.set(name, highlight);
@@ -273,8 +279,10 @@ export class TranscriptView {
   }
 
   showPassage(passage) {
-    this.#mark("passage", passage?.parts ?? []);
-    if (passage) this.#reveal(this.spanOf(passage.parts[0].index), true);
+    this.passage = passage;
+    const parts = this.transcript.located(passage?.parts ?? []);
+    this.#mark("passage", parts);
+    if (parts.length) this.#reveal(this.spanOf(parts[0].index), true);
   }
 
   /** Bring what is said at a second into view, and light its word. */
@@ -290,6 +298,7 @@ export class TranscriptView {
   }
 
   destroy() {
+    this.gone = true;
     for (const name of ["playing", "doubt", "passage"]) globalThis.CSS?.highlights?.delete(name);
   }
 }

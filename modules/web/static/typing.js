@@ -1,69 +1,90 @@
 // Correcting in place: one segment of the text can be written in at a time.
 
 import { changeOf } from "/static/diff.js";
-import { unsent } from "/static/edits.js";
 
 const SAVE_MS = 1000;
+const ATTRIBUTES = ["contenteditable", "role", "aria-multiline", "aria-label", "spellcheck"];
 
-/** `onEnd(how)` is called when the person leaves: "enter", "escape", "away", or "split" with the number of a word. */
+/**
+ * `does` has `onBegin(id)`, `onTyped(id, typed)` at each keystroke, `onSave(id, typed)` a second after the last one, `onToggle()`,
+ * and `onEnd(how, id, offset)` when the person leaves: "enter", "escape", "away", or "split" behind so many characters.
+ */
 export class Typing {
-  constructor(name, view, edits, { label, onToggle, onEnd }) {
-    this.name = name;
+  constructor(view, label, does) {
     this.view = view;
-    this.edits = edits;
     this.label = label;
-    this.onToggle = onToggle;
-    this.onEnd = onEnd;
-    this.index = null;
+    this.does = does;
+    this.id = null;
   }
 
-  get active() { return this.index !== null; }
+  get active() { return this.id !== null; }
 
   /** Write in a segment; the characters from `from` to `to` are selected. */
   begin(index, from = 0, to = from) {
     this.finish();
+    const { segments } = this.view.transcript;
+    if (segments[index]) this.#open(segments[index].id, index);
+    if (this.active) this.#select(from, to);
+  }
+
+  #open(id, index) {
     const span = this.view.spanOf(index);
     if (!span) return;
-    this.index = index;
-    this.id = this.view.transcript.segments[index].id;
+    this.id = id;
     this.span = span;
-    span.contentEditable = "plaintext-only";
+    this.dirty = false;
+    this.does.onBegin(id);
+    try {
+      span.contentEditable = "plaintext-only";
+    } catch {
+      span.contentEditable = "true"; // older browsers
+    }
     for (const [key, value] of [["role", "textbox"], ["aria-multiline", "true"], ["aria-label", this.label], ["spellcheck", "true"]]) span.setAttribute(key, value);
     span.oninput = () => this.#typed();
     span.onkeydown = (event) => this.#key(event);
     span.onblur = () => this.#leave("away");
     span.focus({ preventScroll: true });
-    this.#select(from, to);
     span.scrollIntoView({ block: "nearest" });
   }
 
   #select(from, to) {
     const node = this.span.firstChild;
     if (!node) return;
-    const range = new Range(), at = (place) => Math.max(0, Math.min(node.length, place));
+    const range = new Range(), at = (place) => Math.max(0, Math.min(node.length ?? 0, place));
     range.setStart(node, at(from));
     range.setEnd(node, at(to));
     getSelection().removeAllRanges();
     getSelection().addRange(range);
   }
 
+  /** How many characters stand before the caret. */
+  #caret() {
+    const selection = getSelection();
+    if (!selection.rangeCount || !this.span.contains(selection.focusNode)) return this.span.textContent.length;
+    const range = selection.getRangeAt(0).cloneRange();
+    range.setStart(this.span, 0);
+    return range.toString().length;
+  }
+
   #typed() {
-    const { text } = this.view.transcript.segments[this.index];
-    unsent.note(this.name, this.id, { base: text, typed: this.span.textContent });
+    this.dirty = true;
+    this.does.onTyped(this.id, this.span.textContent);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.#save(), SAVE_MS);
   }
 
   #save() {
     clearTimeout(this.timer);
-    if (this.span) saveDraft(this.name, () => this.view.transcript, this.edits, this.id, this.span.textContent);
+    if (!this.active || !this.dirty) return;
+    this.dirty = false;
+    this.does.onSave(this.id, this.span.textContent);
   }
 
   #key(event) {
     event.stopPropagation();
     if (event.code === "Space" && event.ctrlKey) {
       event.preventDefault();
-      this.onToggle();
+      this.does.onToggle();
     } else if (event.key === "Enter" && !event.isComposing) {
       event.preventDefault();
       this.#leave(event.shiftKey ? "split" : "enter");
@@ -72,43 +93,53 @@ export class Typing {
 
   #leave(how) {
     if (!this.active) return;
-    const { id } = this, word = how === "split" ? this.#wordAtCaret() : null;
+    const { id } = this, before = this.span.textContent.slice(0, this.#caret()).replace(/\s+/g, " ").trimStart();
     this.finish();
-    this.onEnd(how, id, word);
-  }
-
-  /** How many words stand before the caret. */
-  #wordAtCaret() {
-    const range = getSelection().getRangeAt(0).cloneRange();
-    range.setStart(this.span, 0);
-    return range.toString().split(/\s+/).filter(Boolean).length;
+    this.does.onEnd(how, id, before.length);
   }
 
   /** Stop, and store what was typed. */
   finish() {
     if (!this.active) return;
-    const { span, index } = this;
     this.#save();
-    this.index = this.span = null;
-    span.oninput = span.onkeydown = span.onblur = null;
-    for (const name of ["contenteditable", "role", "aria-multiline", "aria-label", "spellcheck"]) span.removeAttribute(name);
-    if (document.activeElement === span) span.blur();
+    const { span, id } = this, index = this.view.transcript.placeOf(id);
+    this.#close();
     const typed = span.textContent.replace(/\s+/g, " ").trim();
+    if (index !== undefined && this.view.spanOf(index) === span) this.view.nodes[index] = document.createTextNode(typed);
+    span.replaceChildren(this.view.nodes[index] ?? typed);
+  }
+
+  /** Stop without storing; what was typed since is in the answer. For a text that is shown anew. */
+  release() {
+    if (!this.active) return null;
+    const { id, dirty } = this, found = { id, dirty, typed: this.span.textContent, caret: this.#caret() };
+    this.#close();
+    return found;
+  }
+
+  /** Go on where `release` stopped. False if there is no such segment any more. */
+  resume({ id, typed, caret, dirty }) {
+    const index = this.view.transcript.placeOf(id), span = index === undefined ? null : this.view.spanOf(index);
+    if (!span) return false;
     this.view.nodes[index] = document.createTextNode(typed);
     span.replaceChildren(this.view.nodes[index]);
+    this.#open(id, index);
+    this.#select(caret, caret);
+    if (dirty) this.#typed();
+    return true;
+  }
+
+  #close() {
+    const { span } = this;
+    clearTimeout(this.timer);
+    this.id = this.span = null;
+    span.oninput = span.onkeydown = span.onblur = null;
+    for (const name of ATTRIBUTES) span.removeAttribute(name);
+    if (document.activeElement === span) span.blur();
   }
 }
 
-/** Store what was typed in a segment, by the words that are there when its turn comes. */
-export function saveDraft(name, transcript, edits, id, typed) {
-  const make = () => {
-    const change = changeIn(transcript(), id, typed);
-    if (!change) unsent.note(name, id, null);
-    return change ? [{ op: "words", segment: id, ...change }] : [];
-  };
-  return edits.add(make, { draft: { id, typed } });
-}
-
+/** What was typed in a segment as a change of its words; null for none. */
 export function changeIn(transcript, id, typed) {
   const index = transcript.placeOf(id);
   if (index === undefined) return null;

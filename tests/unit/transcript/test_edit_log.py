@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from modules.transcript.edit_log import EditLog, appended, digest, log_for
 from modules.transcript.edited import EditConflictError, EditedText
@@ -85,11 +86,42 @@ def test_what_is_sent_twice_counts_once() -> None:
 
 def test_what_others_rely_on_cannot_be_undone() -> None:
     log = add(new_log(), words("a", 1, "до говор", "договор"), words("b", 1, "договор", "акт"))
-    with pytest.raises(EditConflictError, match="undo that first"):
+    with pytest.raises(EditConflictError, match="depends"):
         add(log, Undo(id="u", of="a"))
     with pytest.raises(EditConflictError, match="no operation"):
         add(log, Undo(id="u", of="nothing"))
     assert texts(add(log, Undo(id="u1", of="b"), Undo(id="u2", of="a"))) == texts(new_log())
+
+
+def test_an_undo_that_would_move_later_work_is_refused() -> None:
+    """Also where there are no words by which that would be noticed."""
+    joined = words("a", 1, "до говор", "договор")
+    for later in (
+        Words(id="b", segment="0", first=3, after=3, was=(), now=("не",)),
+        Split(id="b", segment="0", at_word=2),
+    ):
+        with pytest.raises(EditConflictError, match="depends"):
+            add(add(new_log(), joined, later), Undo(id="u", of="a"))
+    same = add(new_log(), words("a", 1, "до", "под"), words("b", 3, "подписали", "видели"))
+    assert texts(add(same, Undo(id="u", of="a")))[0] == "мы до говор видели вчера"
+
+
+def test_ids_are_those_of_one_operation_each() -> None:
+    twice = add(
+        new_log(), Split(id="s", segment="0", at_word=2), Split(id="s", segment="0", at_word=1)
+    )
+    assert [each.id for each in twice.ops] == ["s"]
+    content = twice.model_dump(mode="json", exclude_none=True)
+    content["ops"] *= 2
+    with pytest.raises(ValidationError, match="one id"):
+        EditLog.model_validate(content)
+
+
+def test_undos_of_each_other_end() -> None:
+    ops = [Undo(id="a", of="b"), Undo(id="b", of="a"), Undo(id="c", of="c")]
+    log = new_log().model_copy(update={"ops": tuple(ops)})
+    assert texts(log) == texts(new_log())
+    assert texts(add(log, Undo(id="d", of="a"), words("e", 0, "мы", "вы")))[0].startswith("вы")
 
 
 @pytest.mark.parametrize("version", ["", "x", "-1", "0123456789ab-0", "{}-99", "{}-", "{}-x"])
@@ -124,7 +156,7 @@ def test_corrections_are_carried_to_a_new_transcript() -> None:
         "SPEAKER_01"
     ]
     assert [each.id for each in carried.not_applied] == ["c", "s"]
-    assert carried.transcript_sha256 == digest(anew)
+    assert carried.transcript_sha256 == digest(anew, DROPPED)
     assert log_for(carried, anew, DROPPED, PRINT) == carried
 
 
@@ -157,6 +189,8 @@ def test_two_people_see_the_same_text_and_nothing_accepted_is_lost(
         if data.draw(st.booleans()):
             seen[who] = log
     assert [each.id for each in log.ops] == accepted
+    stored = log.model_dump_json(exclude_none=True)
+    assert EditLog.model_validate_json(stored) == log, "it would not be read as it was written"
     assert EditedText(segments, DROPPED, log.ops).skipped == []
 
 
@@ -173,6 +207,6 @@ def test_carrying_over_keeps_every_operation_somewhere(
             continue
     carried = log_for(log, after, DROPPED, PRINT)
     assert EditedText(after, DROPPED, carried.ops).skipped == []
-    if digest(before) != digest(after):
+    if digest(before, DROPPED) != digest(after, DROPPED):
         kept = [each.id for each in (*carried.ops, *carried.not_applied)]
         assert sorted(kept) == sorted(each.id for each in log.ops)
