@@ -140,18 +140,13 @@ def build_core(
         on_ended=on_ended,
     )  # fmt: skip
     runner: Runner
+    watch = config.watch
     watcher = Watcher(
-        config.shared_directory,
-        intake,
-        clock,
-        recursive=config.watch.recursive,
-        events=config.watch.events,
-        rescan_s=config.watch.rescan_seconds,
-        settle_s=config.watch.settle_seconds,
-        stable_s=config.watch.stable_seconds,
-        excluded=(config.manual_directory,),
+        config.shared_directory, intake, clock, recursive=watch.recursive, events=watch.events,
+        rescan_s=watch.rescan_seconds, settle_s=watch.settle_seconds,
+        stable_s=watch.stable_seconds, excluded=(config.manual_directory,),
         on_settling=lambda name: runner.expect(name),
-    )
+    )  # fmt: skip
     runner = Runner(
         config, scheduler, executor, store, Publisher(store), writer, clock,
         look_again=watcher.forget,
@@ -190,14 +185,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         core.scheduler, core.store, requests, checks, status, submission, index, clock
     )
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
-    text_writer: TextWriter
-    editing = Editing(
-        core.store, clock, config.output.txt_timestamps, on_change=lambda n: text_writer.note(n)
-    )
-    text_writer = TextWriter(
-        state / "edited", editing.write_texts, clock, core.store.edits.are_there, search.look_soon
-    )
-    core.events.hooks.append(text_writer.on_event)
+    editing, text_writer = _editing(config, clock, core, search)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
     one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
     resumable = _resumable(config, clock, uploads, service)
@@ -207,6 +195,20 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
         search, editing, text_writer, responder, listening,
     )  # fmt: skip
+
+
+def _editing(
+    config: Config, clock: Clock, core: Core, search: TextSearch
+) -> tuple[Editing, TextWriter]:
+    writer: TextWriter
+    store = core.store
+    editing = Editing(store, clock, config.output.txt_timestamps, lambda name: writer.note(name))
+    writer = TextWriter(
+        store.folder.state / "edited", editing.write_texts, clock, store.edits.are_there,
+        on_written=search.look_soon,
+    )  # fmt: skip
+    core.events.hooks.append(writer.on_event)
+    return editing, writer
 
 
 def _resumable(

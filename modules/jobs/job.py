@@ -207,6 +207,10 @@ class Job:
     def has_open_attempt(self) -> bool:
         return bool(self.attempts) and self.attempts[-1].status == "processing"
 
+    def progress_at(self, stage: Stage) -> Progress:
+        """As far as it is, in another stage."""
+        return Progress(stage=stage, percentage=self.progress.percentage)
+
     def advance(self, progress: Progress) -> Job:
         """The job further on; an open attempt is as far as the job is."""
         if not self.has_open_attempt:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from modules.clock import Clock
-from modules.jobs.job import CLIENTS_MAX, Cause, Job, Priority, Progress, Stage, Status
+from modules.jobs.job import CLIENTS_MAX, Cause, Job, Priority, Status
 from modules.jobs.ready_queue import ReadyQueue, turn
 from modules.logger import get_logger
 
@@ -52,9 +52,7 @@ class Scheduler:
         self._jobs = ReadyQueue()
         self._sequence = itertools.count(1)
         self._running: str | None = None
-        self._cancelled = False
-        self._paused = False
-        self._stopping = False
+        self._cancelled = self._paused = self._stopping = False
         self._nudged = False
 
     # --- state ---
@@ -193,7 +191,7 @@ class Scheduler:
                 until = deadline if self._paused else min(deadline, self._jobs.next_retry())
                 self._changed.wait(max(until - now, 0.001))
             self._running, self._cancelled = job.name, False
-            taken = job.to(Status.RUNNING, progress=_at_stage(job, "loading_model"))
+            taken = job.to(Status.RUNNING, progress=job.progress_at("loading_model"))
             self._jobs.keep(taken)
         self._tell(taken, "its turn")
         return taken
@@ -241,7 +239,7 @@ class Scheduler:
             if released.finished:
                 self._jobs.remove(name)
             else:
-                self._keep(released.evolve(progress=_at_stage(released, "queued")))
+                self._keep(released.evolve(progress=released.progress_at("queued")))
             self._changed.notify_all()
         self._tell(released, why)
         return released
@@ -300,7 +298,3 @@ class Scheduler:
     def _tell(self, job: Job, why: str) -> None:
         log.info("%s: %s (%s)", job.name, job.status, why)
         self._on_change(job)
-
-
-def _at_stage(job: Job, stage: Stage) -> Progress:
-    return Progress(stage=stage, percentage=job.progress.percentage)

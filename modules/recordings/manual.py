@@ -53,18 +53,7 @@ def move(
     here, there = RecordingPaths(name), RecordingPaths(target)
     write_own(manual / there.error_text, explanation.encode(errors="replace"))
     write_own(manual / there.state, to_json(state | {"filename": target}))
-    with storage_errors(manual / there.edits):
-        put_aside_unless(manual / there.edits, lambda _: False)  # of an earlier one of this name
-    belongings = {here.edits: there.edits}
-    belongings |= {output: _renamed(output, name, target) for output in outputs}
-    # The result after what it lists, or a repeated move would not know of that.
-    belongings |= {
-        here.checkpoint: there.checkpoint,
-        here.result: there.result,
-        here.settings: there.settings,
-    }
-    for belonging, wanted in belongings.items():
-        take_along(shared, manual, belonging, wanted)
+    _take_belongings(shared, manual, here, there, outputs)
     transfer(shared / name, manual / target)
     # Asked of what was moved, not before: it could be replaced between a look and the move.
     if not is_same(manual / target):
@@ -74,6 +63,28 @@ def move(
         raise StorageError("file_changed", f"{name} was replaced while it was moved to manual/.")
     remove(shared / here.state)
     return manual / target
+
+
+def _take_belongings(
+    shared: Path,
+    manual: Path,
+    here: RecordingPaths,
+    there: RecordingPaths,
+    outputs: Sequence[str],
+) -> None:
+    with storage_errors(shared / here.edits):
+        if is_regular(shared / here.edits):  # what is there is of an earlier one of this name
+            put_aside_unless(manual / there.edits, lambda _: False)
+    belongings = {here.edits: there.edits}
+    belongings |= {output: _renamed(output, here.name, there.name) for output in outputs}
+    # The result after what it lists, or a repeated move would not know of that.
+    belongings |= {
+        here.checkpoint: there.checkpoint,
+        here.result: there.result,
+        here.settings: there.settings,
+    }
+    for belonging, wanted in belongings.items():
+        take_along(shared, manual, belonging, wanted)
 
 
 def _target(shared: Path, manual: Path, name: str, job_id: str) -> str:
