@@ -46,7 +46,7 @@ audit: $(VENV)/.installed-dev ## ask whether a pinned package has a known weakne
 
 soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million steps, a thousand kills (hours)
 	TRANSCRIBER_SOAK=1 $(PY) -m pytest --timeout=14400 tests/simulation tests/failpoints \
-		tests/integration/test_kills.py tests/integration/test_masses.py \
+		tests/integration/test_kills.py tests/integration/test_masses.py tests/integration/test_edits.py \
 		tests/integration/test_disk_full.py tests/integration/test_fuzzed_requests.py \
 		tests/integration/test_schema.py tests/integration/test_planted_files.py \
 		tests/integration/test_fault_storage.py tests/integration/test_somebody_elses_files.py \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import socket
@@ -342,3 +343,19 @@ def test_a_recording_without_a_byte_is_sent_as_that(daemon: ScriptedDaemon, clie
     (daemon.shared / "empty.wav").write_bytes(b"")
     answer = client.get("/audio/empty.wav")
     assert (answer.status, answer.body) == (200, b"")
+
+
+def test_the_files_of_the_page_come_compressed_to_who_can_read_that(client: Client) -> None:
+    plain = client.get("/static/app.js")
+    packed = client.get("/static/app.js", Accept_Encoding="gzip, br")
+    assert gzip.decompress(packed.body) == plain.body
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == (
+        "gzip", "Accept-Encoding",
+    )  # fmt: skip
+    assert packed.headers["content-type"] == plain.headers["content-type"]
+    assert packed.headers["etag"] != plain.headers["etag"]
+    again = client.get(
+        "/static/app.js", Accept_Encoding="gzip", If_None_Match=packed.headers["etag"]
+    )
+    assert (again.status, again.body) == (304, b"")
+    assert client.get("/static/nothing.js", Accept_Encoding="gzip").status == 404

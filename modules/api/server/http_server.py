@@ -88,6 +88,7 @@ class Server:
         self._dispatcher.set_thread_count(self._threads)
         self._thread.start()
         log.info("Listening on http://%s:%d", self.host, self.port)
+        log.info("Open http://%s:%d/ in a browser", _reachable(self.host), self.port)
 
     def stop(self) -> None:
         """Close the port, let running requests end for up to 5 s, and end the server's thread."""
@@ -147,3 +148,8 @@ def _adjustments(threads: int, idle_timeout_s: float) -> Adjustments:
         recv_bytes=_RECEIVE_BYTES,
         ident="audio-transcriber",
     )
+
+
+def _reachable(host: str) -> str:
+    """A name for a browser on this machine; a server that listens everywhere has no other."""
+    return "localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1", "") else host  # nosec B104
