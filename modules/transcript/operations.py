@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal
 from unicodedata import category
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 #: Of one text. More than there are words in most recordings.
 OPERATIONS_MAX = 20_000
@@ -32,13 +32,32 @@ def _as_word(text: str) -> str:
     return text
 
 
-Spoken = Annotated[str, Field(min_length=1, max_length=_WORD_CHARS), AfterValidator(_as_word)]
+def _text_schema(chars: int) -> WithJsonSchema:
+    """As ``_as_word`` has it."""
+    sign, rest = r"[^\s\x00-\x1f\x7f-\x9f]", r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
+    return WithJsonSchema(
+        {"type": "string", "pattern": f"^{sign}({rest}*{sign})?$", "minLength": 1,
+         "maxLength": chars}
+    )  # fmt: skip
+
+
+Spoken = Annotated[
+    str,
+    Field(min_length=1, max_length=_WORD_CHARS),
+    AfterValidator(_as_word),
+    _text_schema(_WORD_CHARS),
+]
 Spokens = Annotated[tuple[Spoken, ...], Field(max_length=_WORDS_MAX)]
 #: What stands in the transcript may be anything.
 Before = Annotated[
     tuple[Annotated[str, Field(max_length=10_000)], ...], Field(max_length=_WORDS_MAX)
 ]
-Speaker = Annotated[str, Field(min_length=1, max_length=_NAME_CHARS), AfterValidator(_as_word)]
+Speaker = Annotated[
+    str,
+    Field(min_length=1, max_length=_NAME_CHARS),
+    AfterValidator(_as_word),
+    _text_schema(_NAME_CHARS),
+]
 
 
 class _Operation(BaseModel):

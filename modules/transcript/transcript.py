@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from modules.transcript.model import Chunk, Dropped, Segment, Turn
+from modules.transcript.model import Chunk, Dropped, Segment, Turn, Word
 from modules.transcript.sentences import PAUSE_S, best_cut, ends_sentence, is_too_long
 from modules.transcript.slicing import concatenate, slice_words, word_offsets
 from modules.transcript.speakers import with_speakers
 
+M = TypeVar("M", bound=BaseModel)
 #: Thirty years; no recording is longer.
 LONGEST_S = 1e9
 
@@ -75,29 +75,51 @@ class Transcript:
 
 
 def segments_from(result: Mapping[str, Any]) -> list[Segment]:
-    """The segments of a ``.result``; invalid ones are left out, as users may edit the file."""
+    """The segments of a ``.result``; what is invalid is left out, as users may edit the file."""
     found = []
-    transcription = result.get("transcription")
-    listed = transcription.get("segments") if isinstance(transcription, dict) else None
-    for raw in listed if isinstance(listed, list) else ():
-        with contextlib.suppress(ValidationError):
-            segment = Segment.model_validate(raw)
-            if _is_possible(segment):
-                found.append(segment)
+    for raw in _listed(result, "transcription", "segments"):
+        segment = _valid(Segment, raw) or _valid(Segment, _repaired(raw))
+        if segment and _is_possible(segment):
+            found.append(segment)
     return found
 
 
 def dropped_from(result: Mapping[str, Any]) -> list[Dropped]:
     """The text that a ``.result`` says was left out; what is invalid is left out."""
-    metadata = result.get("metadata")
-    listed = metadata.get("dropped") if isinstance(metadata, dict) else None
     found = []
-    for raw in listed if isinstance(listed, list) else ():
-        with contextlib.suppress(ValidationError):
-            dropped = Dropped.model_validate(raw)
-            if all(abs(time) <= LONGEST_S for time in (dropped.start, dropped.end)):
-                found.append(dropped)
+    for raw in _listed(result, "metadata", "dropped"):
+        bare = {**raw, "flags": (), "end": raw.get("end") or raw.get("start")}
+        dropped = _valid(Dropped, raw) or _valid(Dropped, bare)
+        if dropped and all(abs(time) <= LONGEST_S for time in (dropped.start, dropped.end)):
+            found.append(dropped)
     return found
+
+
+def _listed(result: Mapping[str, Any], part: str, key: str) -> list[dict[str, Any]]:
+    inside = result.get(part)
+    listed = inside.get(key) if isinstance(inside, dict) else None
+    return [raw for raw in (listed if isinstance(listed, list) else ()) if isinstance(raw, dict)]
+
+
+def _valid(kind: type[M], raw: Mapping[str, Any]) -> M | None:
+    try:
+        return kind.model_validate(raw)
+    except ValidationError:
+        return None
+
+
+def _repaired(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The text of a segment with what else of it is valid."""
+    words = raw.get("words")
+    listed = [each for each in (words if isinstance(words, list) else ()) if isinstance(each, dict)]
+    bare = [each | {"confidence": None} for each in listed]
+    kept = [_valid(Word, each) or _valid(Word, b) for each, b in zip(listed, bare, strict=True)]
+    return {
+        "start": raw.get("start"),
+        "end": raw.get("end"),
+        "text": raw.get("text"),
+        "words": [word for word in kept if word],
+    }
 
 
 def _is_possible(segment: Segment) -> bool:

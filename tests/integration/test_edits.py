@@ -42,7 +42,7 @@ def read(client: Client, name: str = NAME) -> dict[str, Any]:
 
 
 def patch(client: Client, version: str, *ops: dict[str, Any], name: str = NAME) -> Reply:
-    body = json.dumps({"version": version, "ops": ops}).encode()
+    body = json.dumps({"version": version, "ops": ops}, ensure_ascii=False).encode()
     return client.ask("PATCH", f"/edits/{quote(name)}", body, {"Content-Type": "application/json"})
 
 

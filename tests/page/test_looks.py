@@ -90,7 +90,7 @@ def see_typing(page: Any, daemon: ScriptedDaemon) -> None:
 def see_place(page: Any, daemon: ScriptedDaemon) -> None:
     see_text(page, daemon)
     page.keyboard.press("d")
-    page.locator(".strip kbd").first.wait_for()
+    page.locator(".strip .acts .btn").first.wait_for()
 
 
 def see_speaker(page: Any, daemon: ScriptedDaemon) -> None:

@@ -27,6 +27,26 @@ class EditsRequest(requests.Request):
     ops: Annotated[list[Operation], Field(min_length=1, max_length=_MOST)]
 
 
+def _schema() -> dict[str, Any]:
+    """That of a request, in one piece: elsewhere its references lead nowhere."""
+    whole = EditsRequest.model_json_schema()
+    parts = whole.pop("$defs")
+    for part in parts.values():  # by it the kind is known, so it has to be there
+        part["required"] = sorted({*part.get("required", ()), "op"})
+
+    def resolved(value: Any) -> Any:
+        if isinstance(value, list):
+            return [resolved(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            return resolved(parts[value["$ref"].rpartition("/")[2]])
+        return {key: resolved(each) for key, each in value.items() if key != "discriminator"}
+
+    found: dict[str, Any] = resolved(whole)
+    return found
+
+
 class EditsAnswer(BaseModel):
     """All operations on a text, and those of an earlier transcript that do not fit this one."""
 
@@ -84,7 +104,7 @@ def _add_change(blueprint: APIBlueprint, services: Services) -> None:
         openapi_extensions={
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": EditsRequest.model_json_schema()}},
+                "content": {"application/json": {"schema": _schema()}},
             }
         },
     )
