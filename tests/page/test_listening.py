@@ -80,8 +80,9 @@ def test_a_click_on_a_word_plays_it_whatever_the_kind(
     for word, start_s in (("операторы", 1.8), ("Ваш", 4.8)):
         page.evaluate("window.sought.length = window.played = 0")
         click_word(page, word)
-        until(page, "window.played && window.sought.length && !window.heard.error")
-        assert abs(page.evaluate("window.sought.at(-1)") - start_s) < NEAR_S, word
+        # Until the copy is there it may begin elsewhere; then it stands at the word.
+        near = f"Math.abs(window.sought.at(-1) - {start_s}) < {NEAR_S}"
+        until(page, f"window.played && !window.heard.error && {near}")
         until(page, f"window.heard.currentTime > {start_s}")
         page.evaluate("window.heard.pause()")
         until(page, "window.heard.paused")
@@ -107,7 +108,7 @@ def test_what_is_heard_after_ten_minutes_is_what_was_said_there(
     content = variable_mp3(sound) if "mp3" in kind else encoded(kind, sound)
     finish(daemon, f"long.{kind}", content, duration_s=605.0)
     page = open_recording(open_page, daemon, "long")
-    until(page, "window.heard.duration > 0")
+    until(page, "window.heard.duration > 0", seconds=300)
     for place in places:
         # A machine that is busy plays late once; a seek that leads astray always does.
         tries = [page.evaluate(HEAR_TONE, [place - 0.5]) for _ in range(3)]
@@ -134,8 +135,9 @@ def test_the_page_says_how_far_the_sound_is_and_plays_it_once_it_is_there(
     page.get_by_text("The sound is being prepared: ").wait_for()
     assert not page.evaluate("document.querySelector('.map').peaks")
     click_word(page, "Ваш")
+    # It is made at low priority, and other tests may have all cores.
+    page.get_by_text("The sound is being prepared").wait_for(state="detached", timeout=300_000)
     until(page, "window.heard.currentTime > 4.8 && !window.heard.error")
-    page.get_by_text("The sound is being prepared").wait_for(state="detached")
 
 
 def test_what_cannot_be_played_is_said(daemon: ScriptedDaemon, open_page: Any) -> None:

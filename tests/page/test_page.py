@@ -44,9 +44,9 @@ window.Audio = function () {
 """
 
 
-def until(page: Any, condition: str) -> None:
+def until(page: Any, condition: str, seconds: float = PATIENCE_MS / 1000) -> None:
     """Wait for it; Playwright's own way needs ``eval``, which the page forbids."""
-    deadline = time.monotonic() + PATIENCE_MS / 1000
+    deadline = time.monotonic() + seconds
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, condition
         page.wait_for_timeout(20)

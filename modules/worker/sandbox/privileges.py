@@ -52,11 +52,10 @@ def lower_priority() -> None:
 
 
 def yield_to_all() -> None:
-    """Run only while no other process wants the processor or the disk."""
+    """Take little of the processor while others want it, and of the disk only what they leave."""
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as file:
         file.write(str(_NICENESS_MAX))  # where a session counts as one, niceness is within it
     os.nice(_NICENESS_MAX)
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if call := _IOPRIO_SET.get(platform.machine()):
         checked(libc().syscall(call, _OF_A_PROCESS, 0, _IDLE_CLASS << 13))
 
