@@ -18,7 +18,7 @@ log = get_logger("Daemon")
 
 _COMPLAINT_S = 60.0
 #: How often uploads that nobody went on with are looked for.
-_EXPIRY_S = 600.0
+_EXPIRY_S = 60.0
 
 
 class Housekeeping:

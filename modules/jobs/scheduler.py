@@ -190,7 +190,7 @@ class Scheduler:
                 # While paused, a retry that is due changes nothing.
                 until = deadline if self._paused else min(deadline, self._jobs.next_retry())
                 self._changed.wait(max(until - now, 0.001))
-            self._running, self._cancelled = job.name, False
+            self._running, self._cancelled, self._nudged = job.name, False, False
             taken = job.to(Status.RUNNING, progress=job.progress_at("loading_model"))
             self._jobs.keep(taken)
         self._tell(taken, "its turn")

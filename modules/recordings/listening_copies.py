@@ -9,13 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from modules.config.types import DURATION_HOURS_MAX
 from modules.recordings.shared_folder import SharedFolder
 from modules.storage import beneath
-from modules.storage.atomic import own_folder, remove, storage_errors, sync_folder, write_own
+from modules.storage.atomic import (
+    own_folder,
+    put_aside_unless,
+    remove,
+    storage_errors,
+    sync_folder,
+    write_own,
+)
 from modules.storage.safe_open import descriptor_of, read_regular
 
 #: What there is at most; beyond that, what was used longest ago is removed.
@@ -25,7 +34,7 @@ UNUSED_S = 30 * 86_400.0
 #: A use is noted at most this often: each is a write to the share.
 _NOTED_S = 3600.0
 #: Peaks of the longest recording that can be configured.
-_PEAKS_BYTES_MAX = 64 * 2**20
+_PEAKS_BYTES_MAX = DURATION_HOURS_MAX * 72_000
 #: Of the key, what stands for the bytes of the recording.
 PREFIX_CHARS = 32
 SOUND, PEAKS, _PART = ".mp3", ".peaks", ".part"
@@ -113,7 +122,9 @@ class ListeningCopies:
         for name in filter(_NAME.fullmatch, names):
             with contextlib.suppress(OSError):
                 facts = beneath.lstat(self.folder / name)
-                yield facts.st_mtime, facts.st_size, self.folder / name
+                # A time that lies ahead says nothing.
+                used_at = facts.st_mtime if facts.st_mtime <= self._now() + 60 else 0.0
+                yield used_at, facts.st_size, self.folder / name
 
 
 class PartFile:
@@ -122,6 +133,8 @@ class PartFile:
     def __init__(self, path: Path, target: Path) -> None:
         self._path, self._target = path, target
         with storage_errors(path):
+            for each in (path, target):
+                put_aside_unless(each, stat.S_ISREG)
             remove(path)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
             self._file = os.fdopen(beneath.descriptor(path, flags, 0o600), "wb")

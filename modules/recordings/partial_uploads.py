@@ -162,7 +162,8 @@ class PartialUploads:
             if facts is None:
                 continue
             count += 1
-            if self._now() - facts.st_mtime < _LIVELY_S and (note := self.note(upload_id)):
+            is_lively = abs(self._now() - facts.st_mtime) < _LIVELY_S
+            if is_lively and (note := self.note(upload_id)):
                 rest += max(0, note.length - facts.st_size)
         return count, rest
 
@@ -172,8 +173,22 @@ class PartialUploads:
         return facts.st_mtime + KEPT_S if facts else None
 
     def has_expired(self, upload_id: str) -> bool:
+        """Also one whose time lies a day ahead: no clock of ours wrote that."""
         expires = self.expires(upload_id)
-        return expires is not None and expires < self._now()
+        return expires is not None and abs(expires - KEPT_S - self._now()) > KEPT_S
+
+    def remove_idle(self) -> bool:
+        """Remove the oldest upload of which nothing came; False if it began a moment ago."""
+        empty = [
+            (facts.st_mtime, upload_id)
+            for upload_id in self.ids()
+            if (facts := self._facts(self._part(upload_id))) and not facts.st_size
+        ]
+        began, upload_id = min(empty, default=(self._now(), ""))
+        if self._now() - began < _LIVELY_S:
+            return False
+        self.remove(upload_id)
+        return True
 
     # --- who writes ---
 

@@ -116,5 +116,10 @@ def _placed_without_links(path: Path, target: Path) -> bool:
         os.close(beneath.descriptor(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return False
-    beneath.rename(path, target)
+    try:
+        beneath.rename(path, target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beneath.unlink(target)  # or each try would leave an empty recording
+        raise
     return True

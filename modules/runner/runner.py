@@ -123,6 +123,7 @@ class Runner:
         self._poll()
         job = self._scheduler.take(_IDLE_TICK_S)
         if job:
+            self._expected = None
             self._process(job)
         else:
             self._prefetch_expected()
@@ -132,7 +133,7 @@ class Runner:
 
         Safe from any thread.
         """
-        self._expected = name
+        self._expected = self._expected or name
         self._scheduler.nudge()
 
     def _prefetch_expected(self) -> None:
@@ -141,6 +142,8 @@ class Runner:
             return
         try:
             settings = self._held.settings_for(name)
+            if settings.model_size != self._config.whisperx.model_size:
+                return  # the child has another model, which may have to be fetched first
             spec = model_of(settings, self._config)
         except TranscriberError:
             return  # reported when it is its turn

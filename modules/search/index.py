@@ -34,7 +34,7 @@ _TEXT_CHARS, _SPEAKER_CHARS = 10_000, 200
 _NEAR_MAX, _NEAR_LOOKED_AT = 8, 60
 #: The number of a row: the second of the result, a place within it, the number of the segment. So
 #: the newest are found first, in whatever order they were written.
-_SEGMENT_BITS, _PLACE_BITS, _SECONDS_MAX = 20, 10, 2**33 - 1
+_SEGMENT_BITS, _PLACE_BITS, _SECONDS_MAX = 20, 10, 2**33 - 2
 
 #: What the rows of a recording are: being written, found, about to be removed.
 _WRITING, _SHOWN, _GONE = 0, 1, 2

@@ -47,9 +47,23 @@ class Token:
         return stem_of(self.word)
 
 
+#: Of combining marks on one letter.
+_MARKS_MAX = 8
+
+
 def clean(text: str) -> str:
-    """Without what no UTF-8 can hold; as many characters as before."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Without what no UTF-8 can hold, and without more marks on a letter than any language has: to
+    put them into order takes time with the square of their number."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    if text.isascii():
+        return text
+    signs: list[str] = []
+    marks = 0
+    for sign in text:
+        marks = marks + 1 if unicodedata.combining(sign) else 0
+        if marks <= _MARKS_MAX:
+            signs.append(sign)
+    return "".join(signs)
 
 
 def tokens(text: str) -> Iterator[Token]:

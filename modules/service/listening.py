@@ -204,6 +204,7 @@ class Listening:
         self._check_room()
         recording = open_recording_file(order.path)
         try:
+            opened = os.fstat(recording)
             process = ListeningProcess(self._config, self._clock, recording, order.wish)
         finally:
             os.close(recording)
@@ -216,6 +217,8 @@ class Listening:
             copies.keep_peaks(order.key, peaks)
             if part:
                 part.finish(head)
+            if not _is_still(order.path, opened):
+                copies.forget(order.key)  # it was deleted or replaced meanwhile
             copies.tidy()
             return True
         finally:
@@ -256,6 +259,15 @@ class Listening:
                 "There is too little room on the disk for a listening copy.",
                 remedy="Make room, then play the recording again.",
             )
+
+
+def _is_still(path: Path, opened: os.stat_result) -> bool:
+    try:
+        facts = beneath.lstat(path)
+    except OSError:
+        return False
+    same = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return same == (opened.st_ino, opened.st_size, opened.st_mtime_ns)
 
 
 def _facts_of(path: Path) -> tuple[int, int] | None:

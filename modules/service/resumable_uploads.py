@@ -155,7 +155,7 @@ class ResumableUploads:
             self._store.remove(upload_id)
 
     def recover(self) -> None:
-        """Land what a crash kept from it. Before work begins."""
+        """Land what a crash, or a client that left, kept from it."""
         try:
             ids = self._store.ids()
         except StorageError as error:
@@ -163,15 +163,17 @@ class ResumableUploads:
             return
         for upload_id in ids:
             try:
-                self.state(upload_id)
+                if self._is_whole(upload_id):
+                    self.state(upload_id)
             except TranscriberError as error:
                 if error.code not in ("upload_not_found", "upload_expired"):
                     log.warning("An upload could not be finished: %s", error)
 
     def expire(self) -> None:
-        """Remove what nobody went on with. Raises StorageError."""
+        """Land what is whole, and remove what nobody went on with. Raises StorageError."""
+        self.recover()
         for upload_id in self._store.ids():
-            if not self._store.has_expired(upload_id):
+            if not self._store.has_expired(upload_id) or self._is_whole(upload_id):
                 continue
             note = self._store.note(upload_id)
             try:
@@ -184,6 +186,12 @@ class ResumableUploads:
             if note and not note.finished:
                 log.info("An upload was given up: nothing came for a day (%s)", note.name)
 
+    def _is_whole(self, upload_id: str) -> bool:
+        """Whether all of it is there, and it did not land: it is not given up."""
+        note = self._store.note(upload_id)
+        waits = note is not None and not note.finished
+        return waits and self._store.offset(upload_id) == getattr(note, "length", None)
+
     def _found(self, upload_id: str) -> tuple[UploadNote, int]:
         """The note, and how many bytes are there: of one that has landed, all."""
         note = self._store.note(upload_id)
@@ -193,7 +201,7 @@ class ResumableUploads:
                 "There is no such upload: it was cancelled, has expired, or never was.",
                 remedy="Begin a new one with POST /files.",
             )
-        if self._store.has_expired(upload_id):
+        if self._store.has_expired(upload_id) and not self._is_whole(upload_id):
             raise TranscriberError(
                 "upload_expired",
                 "Nothing came for a day, so the upload is removed.",
@@ -273,7 +281,7 @@ class ResumableUploads:
 
     def _require_room(self, length: int) -> None:
         count, rest = self._store.unfinished()
-        if count >= UPLOADS_MAX:
+        if count >= UPLOADS_MAX and not self._store.remove_idle():
             raise TranscriberError(
                 "too_many_uploads",
                 f"{count} uploads are unfinished; there may be {UPLOADS_MAX}.",

@@ -122,9 +122,10 @@ class TextSearch:
 
     def stop(self) -> None:
         """End the thread, then close the index."""
-        if not self._loop.stop(_STOP_S):
+        if self._loop.stop(_STOP_S):
+            self._index.close()
+        else:
             log.warning("The search index hangs and is left behind; it is a cache")
-        self._index.close()
 
     def tick(self) -> float:
         """One round, in this thread. Answers how many seconds may pass before the next."""
@@ -156,6 +157,7 @@ class TextSearch:
 
     def _bring_up_to_date(self, stale: list[tuple[str, _Seen]], until: float) -> float:
         """One recording after the other. Answers how soon the next round is due."""
+        failed = False
         for name, seen in stale:
             began = self._monotonic()
             if self._loop.stopping or began > until:
@@ -167,13 +169,11 @@ class TextSearch:
                     is_written = self._index.put(text, self._goes_on)
                 except StorageError:
                     is_written = False
-                if not is_written:
-                    self._reading = None
-                    return _RETRY_S
-                self._stale -= 1
+                failed = failed or not is_written
+                self._stale -= is_written
                 self._loop.wait(_REST_SHARE * (self._monotonic() - began))
             self._reading = None
-        return _EVERY_S
+        return _RETRY_S if failed else _EVERY_S
 
     def _report(self) -> None:
         log.exception("The search index was not brought up to date")

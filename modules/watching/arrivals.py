@@ -18,6 +18,8 @@ log = get_logger("Watcher")
 
 #: So many are looked at together. Then complete ones are reported, and hints are handled.
 BATCH = 500
+#: What is prepared for longer is dropped again before it is needed.
+_SOON_S = 4.0
 
 
 class Sink(Protocol):
@@ -144,7 +146,8 @@ class Arrivals:
             self._tracker.drop(name)
             return False
         still = self._tracker.observe(name, sample, self._clock.monotonic())
-        if still.closed and still.samples == 1 and sample.size and name not in self._asked:
+        is_soon = still.closed and self._rule.settle_s <= _SOON_S and name not in self._asked
+        if is_soon and still.samples == 1 and sample.size:
             self._on_settling(name)
         is_placed = name in self._asked and self._placed.get(name) == _state(sample)
         if not is_placed and not self._rule.holds(still):

@@ -74,7 +74,10 @@ class Worker:
                 self._give_back()
                 continue
             if isinstance(command, Prefetch):
-                self._prefetch_while_idle()
+                try:
+                    self._prefetch_while_idle()
+                except Exception:  # noqa: BLE001 - its own run will say what is wrong
+                    self._prefetcher.drop()
                 continue
             number = command.command.task_id if isinstance(command, Assignment) else 0
             try:

@@ -32,6 +32,7 @@ class Prefetcher:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._made: _Made | None = None
+        self._running: Future[None] | None = None
 
     def begin(
         self,
@@ -43,12 +44,15 @@ class Prefetcher:
 
         ``is_idle``: nothing else is done meanwhile, so a short one is transcribed as well.
         """
-        if self._made and self._made.assignment.command == assignment.command:
-            return
+        if self._made and (is_idle or self._made.assignment.command == assignment.command):
+            return  # of several that arrive together the first is done first
         self.drop()
+        if self._running and not self._running.done():
+            return  # one that is not needed any more; others would wait behind it
         made = make(assignment)
         facts = _facts(assignment.recording)
-        self._made = _Made(assignment, facts, made, self._pool.submit(made.prepare, is_idle))
+        self._running = self._pool.submit(made.prepare, is_idle)
+        self._made = _Made(assignment, facts, made, self._running)
 
     def take(self, assignment: Assignment) -> Transcription | None:
         """What was prefetched for this very command and these very bytes, or None.
@@ -75,7 +79,9 @@ class Prefetcher:
 def _is_for(made: _Made, assignment: Assignment) -> bool:
     number = made.assignment.command.task_id
     same = made.assignment.command == assignment.command.model_copy(update={"task_id": number})
-    return same and made.facts == _facts(assignment.recording)
+    facts = _facts(assignment.recording)
+    # Where times have no fractions, a file may be other bytes with the same time.
+    return same and made.facts == facts and facts[-1] % 1_000_000 != 0
 
 
 def _facts(recording: OpenFile) -> Facts:

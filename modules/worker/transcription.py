@@ -53,6 +53,8 @@ class Transcription:
         self._groups: Iterator[tuple[Group, Any]] | None = None
         #: Groups that were transcribed ahead, in order.
         self._ahead: list[tuple[Group, list[Finished] | None]] = []
+        #: Seconds of processor time that they took.
+        self._cpu_s = 0.0
         self._find_speech = detector(command.settings, engine.device)
         self._languages = LanguageDetector(
             engine, command.settings.language, command.known_language, command.settings.fast_mode
@@ -68,6 +70,7 @@ class Transcription:
         ``whole``: transcribe it too, if it is so short that one stream does it anyway. Without a
         task id it sends no events, and hears of no stop. Raises TranscriberError.
         """
+        began_cpu = time.process_time()
         self._recording = self._open()
         try:
             groups = self._grouped(self._recording)
@@ -77,6 +80,8 @@ class Transcription:
                 self._ahead = [(g, self._transcriber().transcribe(g, e)) for g, e in first]
                 first = []
             self._groups = itertools.chain(first, groups)
+            if whole:  # nothing else takes time of the processor meanwhile
+                self._cpu_s = time.process_time() - began_cpu
         except BaseException:
             self.close()
             raise
@@ -124,7 +129,7 @@ class Transcription:
             diarization=found.method,
             notes=tuple(self._notes),
             left_out=_left_out(recording),
-            cpu_seconds=round(time.process_time() - began_cpu, 3),
+            cpu_seconds=round(self._cpu_s + time.process_time() - began_cpu, 3),
         )
 
     # --- text ---

@@ -78,11 +78,11 @@ def test_a_click_on_a_word_plays_it_whatever_the_kind(
     finish(daemon, f"talk.{kind}", encoded(kind, beeps(8, (1.8,))), duration_s=8.0)
     page = open_recording(open_page, daemon, "talk")
     for word, start_s in (("операторы", 1.8), ("Ваш", 4.8)):
-        page.evaluate("window.sought.length = window.played = 0")
+        page.evaluate("window.sought.length = window.begun.length = 0")
         click_word(page, word)
-        # Until the copy is there it may begin elsewhere; then it stands at the word.
-        near = f"Math.abs(window.sought.at(-1) - {start_s}) < {NEAR_S}"
-        until(page, f"window.played && !window.heard.error && {near}")
+        # A copy that is being loaded begins there, without a jump.
+        near = f"(at) => Math.abs(at - {start_s}) < {NEAR_S}"
+        until(page, f"[...window.sought, ...window.begun].some({near}) && !window.heard.error")
         until(page, f"window.heard.currentTime > {start_s}")
         page.evaluate("window.heard.pause()")
         until(page, "window.heard.paused")

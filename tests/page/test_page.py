@@ -36,9 +36,11 @@ const Real = Audio;
 window.Audio = function () {
     const made = (window.heard = new Real());
     window.sought = [];
+    window.begun = [];
     window.played = 0;
     made.addEventListener("seeked", () => window.sought.push(made.currentTime));
     made.addEventListener("play", () => window.played++);
+    made.addEventListener("playing", () => window.begun.push(made.currentTime));
     return made;
 };
 """

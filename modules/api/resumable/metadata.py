@@ -82,9 +82,16 @@ class UploadMetadata:
         return name_of_upload(sent.filename, "", head, content_type, expected)
 
 
+#: As many as a form may have parts.
+_PAIRS_MAX = 100
+
+
 def _pairs(header: str) -> list[tuple[str, bytes]]:
+    listed = header.split(",") if header.strip() else []
+    if len(listed) > _PAIRS_MAX:
+        raise forms.invalid(f"Upload-Metadata: at most {_PAIRS_MAX} keys, got {len(listed)}")
     pairs: list[tuple[str, bytes]] = []
-    for pair in header.split(",") if header.strip() else []:
+    for pair in listed:
         key, _, value = pair.strip().partition(" ")
         if not key or key in dict(pairs):
             raise forms.invalid(f"Upload-Metadata: each key must be there once, got {key[:40]!r}")

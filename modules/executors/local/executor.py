@@ -22,9 +22,8 @@ from modules.executors.local.process import (
     start_child,
     worker_command,
 )
-from modules.executors.local.run_monitor import RunMonitor, error_of, slowness, time_out
+from modules.executors.local.run_monitor import RunMonitor, error_of, outcome_of, slowness, time_out
 from modules.executors.protocol import (
-    Done,
     Event,
     Failed,
     Load,
@@ -70,6 +69,8 @@ class LocalExecutor:
         #: Whether the child failed while it also had the next file in hand, so that either of the
         #: two may be to blame.
         self.failed_ahead = False
+        #: What the child was given to prepare between two tasks.
+        self._prepared: bytes | None = None
         self._capabilities = Capabilities()
         self._unsandboxed: tuple[str, ...] = ()
 
@@ -197,6 +198,7 @@ class LocalExecutor:
             # One that cannot be opened is not prefetched; its own run will say why.
             with contextlib.suppress(TranscriberError):
                 child.connection.send_recording(Prefetch(next=command))
+                self._prepared = command.path
 
     def run(self, task: Task, callbacks: RunCallbacks) -> Outcome:
         """Have one file transcribed; every chunk is passed on as it is finished, in order.
@@ -207,7 +209,7 @@ class LocalExecutor:
         """
         child = self._loaded_child(task.command.model, callbacks)
         if child is None:
-            return _outcome(None, None, 0.0)
+            return outcome_of(None, None, 0.0)
         callbacks.on_accepted()
         self._tasks += 1
         command = task.command.model_copy(update={"task_id": self._tasks})
@@ -224,8 +226,7 @@ class LocalExecutor:
                 # The chunks that it held are done again; the rest is in the checkpoint.
                 self._replace("slow to stop")
         except WorkerError as error:
-            in_hand = monitor.has_prefetched and not monitor.over
-            self.failed_ahead = in_hand and error.code != "timeout"
+            self.failed_ahead = self._may_be_ahead(monitor, command, error)
             self._replace_after(error)
             # Once a stop was sent, the result of the child is no longer wanted.
             done = None if monitor.was_asked_to_stop else monitor.text_without_speakers(error)
@@ -235,9 +236,15 @@ class LocalExecutor:
                 self._replace("abandoned")
             raise
         finally:
+            self._prepared = None
             child.busy = False
             child.idle_since = self._clock.monotonic()
-        return _outcome(child, done, monitor.ran_s)
+        return outcome_of(child, done, monitor.ran_s)
+
+    def _may_be_ahead(self, monitor: RunMonitor, command: Transcribe, error: WorkerError) -> bool:
+        """Also what it was given before the task, and may still be busy with."""
+        ahead = monitor.has_prefetched or self._prepared not in (None, command.path)
+        return ahead and not monitor.over and error.code != "timeout"
 
     def _loaded_child(self, spec: ModelSpec, callbacks: RunCallbacks) -> Child | None:
         """The child with the model loaded; None if the caller no longer wants it."""
@@ -286,13 +293,3 @@ class LocalExecutor:
         if missing != self._unsandboxed:
             self._unsandboxed = missing
             log.warning("WhisperX runs with less protection than it could: %s", "; ".join(missing))
-
-
-def _outcome(child: Child | None, done: Done | None, ran_s: float) -> Outcome:
-    return Outcome(
-        done=done,
-        ran_s=ran_s,
-        loaded=child.loaded if child else None,
-        whisperx_version=child.ready.whisperx_version if child and child.ready else "",
-        memory_peak_mb=child.memory_peak_mb if child else 0,
-    )

@@ -107,13 +107,16 @@ class ListeningProcess:
         out, complaints = self.process.stdout, self.process.stderr
         assert out is not None
         assert complaints is not None
-        ready = select.select([out, complaints], [], [], _TICK_S)[0]
-        if complaints in ready and out not in ready:
+        poll = select.poll()  # select() knows no descriptors from 1024 on
+        for pipe in (out, complaints):
+            poll.register(pipe, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(1000 * _TICK_S)}
+        if complaints.fileno() in ready and out.fileno() not in ready:
             said = os.read(complaints.fileno(), _COMPLAINT_BYTES)
             self._complaint = (self._complaint + said)[-_COMPLAINT_BYTES:]
             if not said:
                 time.sleep(_TICK_S)
-        return os.read(out.fileno(), _READ_BYTES) if out in ready else None
+        return os.read(out.fileno(), _READ_BYTES) if out.fileno() in ready else None
 
     def _checked(self, kind: Kind, content: bytes) -> Piece:
         """Raises MalformedError for more than the longest recording can be the reason for."""

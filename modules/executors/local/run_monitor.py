@@ -19,7 +19,7 @@ from modules.errors import (
     WorkerError,
     shortened,
 )
-from modules.executors.base import RunCallbacks
+from modules.executors.base import Outcome, RunCallbacks
 from modules.executors.local.output_bounds import OutputBounds, implausible
 from modules.executors.local.process import Child
 from modules.executors.protocol import (
@@ -280,3 +280,14 @@ def error_of(event: Failed) -> TranscriberError:
 def time_out(failing: str) -> WorkerError:
     """The child has let a deadline pass; ``failing``: what it did not do."""
     return WorkerError("worker_hung", f"The WhisperX process {failing} in time and was ended.")
+
+
+def outcome_of(child: Child | None, done: Done | None, ran_s: float) -> Outcome:
+    """How a run of ``ran_s`` seconds ended."""
+    return Outcome(
+        done=done,
+        ran_s=ran_s,
+        loaded=child.loaded if child else None,
+        whisperx_version=child.ready.whisperx_version if child and child.ready else "",
+        memory_peak_mb=child.memory_peak_mb if child else 0,
+    )

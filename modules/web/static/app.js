@@ -71,7 +71,7 @@ class App extends Component {
     clearTimeout(this.timer);
     try {
       await this.refreshList();
-      if (this.state.found && Date.now() - this.searchedAt >= QUIET_MS) await this.searchTexts(); // texts come and go
+      if ((this.state.found || this.state.searching) && Date.now() - this.searchedAt >= QUIET_MS) await this.searchTexts(); // texts come and go
       if (!this.state.content || this.state.content.task.state !== "completed") await this.refreshOne();
     } finally {
       this.askAgain();
@@ -195,7 +195,7 @@ class App extends Component {
     this.sending = send(file, {
       progress: (share) => change({ percent: Math.floor(100 * share), waits: false }),
       waiting: (problem) => {
-        change({ waits: true });
+        change({ waits: true, why: problem.status > 0 && problem.status !== 401 ? problem.message : null });
         if (problem.status === 401) this.setState({ locked: true });
       },
     });

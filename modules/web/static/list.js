@@ -78,7 +78,8 @@ export function snippet(text, marks) {
   if (first > 0) first = 1 + chars.indexOf(" ", first) || first;
   first = Math.min(first, marks[0]?.[0] ?? 0);
   let last = Math.min(chars.length, first + SNIPPET);
-  if (last < chars.length) last = Math.max(first, chars.lastIndexOf(" ", last)) || last;
+  const blank = chars.lastIndexOf(" ", last);
+  if (last < chars.length && blank > (marks[0]?.[1] ?? first)) last = blank;
   const pieces = [[first > 0 ? "… " : "", false]];
   let at = first;
   for (const [from, to] of marks) {
@@ -117,7 +118,7 @@ function Uploads({ uploads, onDismiss }) {
         ? html`<span class="bad-text">${say("uploadFailed", { why: upload.failed })}</span>`
         : upload.left
           ? html`<span>${say("uploadLeft")}</span>`
-          : html`<${Bar} percent=${upload.percent} label=${upload.name} /><span role="status">${say(upload.waits ? "uploadWaits" : "uploading", { percent: upload.percent })}</span>`
+          : html`<${Bar} percent=${upload.percent} label=${upload.name} /><span role="status">${say(!upload.waits ? "uploading" : upload.why ? "uploadHeld" : "uploadWaits", upload)}</span>`
     } <button class="tool" aria-label=${`${say(upload.failed ? "dismiss" : "cancel")}: ${upload.name}`} onClick=${() => onDismiss(upload.id)}>${say(upload.failed ? "dismiss" : "cancel")}</button></div></div>`,
   )}</div>`;
 }

@@ -41,11 +41,14 @@ export class Player {
     return this.audio.play().catch(() => {}); // the error event says why
   }
 
-  pause() { this.audio.pause(); }
+  pause() {
+    this.wanted = null;
+    this.audio.pause();
+  }
 
   toggle() {
     this.until = null;
-    if (this.playing) this.audio.pause();
+    if (this.playing || this.wanted) this.pause();
     else this.play();
   }
 
@@ -61,7 +64,7 @@ export class Player {
 
   faster(step) {
     const at = SPEEDS.indexOf(this.speed);
-    this.audio.playbackRate = SPEEDS[(at + step + SPEEDS.length) % SPEEDS.length];
+    this.audio.playbackRate = this.audio.defaultPlaybackRate = SPEEDS[(at + step + SPEEDS.length) % SPEEDS.length];
     localStorage.setItem(KEPT, String(this.speed));
   }
 

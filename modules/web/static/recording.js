@@ -87,7 +87,7 @@ export class Finished extends Component {
   /** What cannot be played is told from what is being prepared, and from a service that is away. */
   async soundFailed() {
     const { name } = this.props, { signal } = this.leaving;
-    const found = await findSound(name, this.player.source, (percent) => this.setState({ preparing: percent }), signal);
+    const found = await findSound(name, this.player.source, (percent) => this.setState({ preparing: percent, later: false }), signal);
     if (signal.aborted) return;
     this.setState({ preparing: null, later: Boolean(found.later), broken: found.broken ?? null });
     if (found.source) this.player.load(found.source);

@@ -46,10 +46,8 @@ export function send(file, on) {
     removeFingerprintOnSuccess: true,
     metadata: { filename: file.name, filetype: file.type, if_exists: "rename" },
     onAfterResponse: checkAnswer,
-    onProgress: (sent, total) => {
-      if (sent) pause = FIRST_MS;
-      on.progress(total ? sent / total : 1);
-    },
+    onProgress: (sent, total) => on.progress(total ? sent / total : 1),
+    onChunkComplete: () => (pause = FIRST_MS),
     onSuccess: ({ lastResponse }) => settle.resolve(decodeURIComponent(lastResponse.getHeader("Upload-Filename") ?? file.name)),
     onError: async (error) => {
       const problem = problemOf(error);
