@@ -193,6 +193,27 @@ def test_raw_sound_lands_as_a_wav_file(tmp_path: Path) -> None:
         assert (daemon.shared / "talk.wav").read_bytes() == as_wav(samples[:-1])
 
 
+def test_a_name_of_a_film_is_only_a_name(tmp_path: Path) -> None:
+    config: dict[str, dict[str, Any]] = {"api": {"port": 0, "keep_openai_uploads": True}}
+    with ScriptedDaemon(tmp_path, HELD_STILL | config) as daemon:
+        before = set(tmp_path.iterdir())
+        for film in (
+            "../../up.mkv",
+            "/etc/passwd",
+            "..",
+            ".hidden.mkv",
+            "д" * 200,
+            "C:\\a.avi",
+            "%",
+        ):
+            query = {"encode": "false", "video_file": film}
+            assert send(Client(daemon), "/asr", recording(1), "x.mp3", **query).status == 200
+        assert {path.name for path in daemon.shared.glob("*.wav")} == {
+            "up.wav", "passwd.wav", "a.wav", "%.wav", "x.wav", "x (2).wav", "x (3).wav"
+        }  # fmt: skip
+        assert set(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize("path", ["/asr", "/detect-language"])
 def test_what_is_wrong_is_said_in_our_form(api: Client, path: str) -> None:
     for content, name, query, status, words in [
