@@ -16,6 +16,7 @@ from werkzeug.routing import PathConverter
 
 from modules import __version__
 from modules.api import forms, responses
+from modules.api.asr.routes import asr
 from modules.api.control.blueprint import control
 from modules.api.headers import limit_rate, secure_headers
 from modules.api.openai.format import PREFIX
@@ -71,6 +72,7 @@ def create_app(services: Services) -> Flask:
     app.url_map.converters["path"] = NameConverter
     app.register_api(control(services))
     app.register_api(speech(services))
+    app.register_api(asr(services))
     app.register_api(page(services))
     app.register_api(resumable(services))
     add_page(app)

@@ -46,6 +46,7 @@ class UploadingRequest(FlaskRequest):
     ) -> IO[bytes]:
         file = self.uploads.open()
         g.setdefault("uploaded", []).append(file)
+        file.write(g.get("upload_head", b""))
         return file
 
 
@@ -109,15 +110,22 @@ def fields(request: FlaskRequest, lists: Mapping[str, str] | None = None) -> dic
 
 @contextmanager
 def upload(
-    request: FlaskRequest, uploads: Uploads, language: str
+    request: FlaskRequest,
+    uploads: Uploads,
+    language: str,
+    *,
+    field: str = "file",
+    head: bytes = b"",
 ) -> Iterator[tuple[IO[bytes], UploadName]]:
     """(file, name) of the one file of a form; discarded at the end unless it was landed.
 
-    ``language``: the configured one. Raises TranscriberError if there is none, or if it is no
+    ``language``: the configured one. ``field``: what the documents call the part. ``head``: bytes
+    that are written before what comes. Raises TranscriberError if there is no file, or if it is no
     recording by its name and content.
     """
+    g.upload_head = head
     try:
-        file = _only_file(request)
+        file = _only_file(request, field)
         expected = language_of(request.form.get("language", "")) or language
         yield file.stream, _name_of(file, expected)
     finally:
@@ -125,20 +133,22 @@ def upload(
             uploads.discard(each)
 
 
-def _only_file(request: FlaskRequest) -> FileStorage:
+def _only_file(request: FlaskRequest, field: str) -> FileStorage:
     """Whatever its field is called: there is nothing else that it could be."""
     sent = [one for key in request.files for one in request.files.getlist(key)]
     if not sent:
-        raise invalid("file: is missing; send the recording as multipart/form-data in this field.")
+        raise invalid(
+            f"{field}: is missing; send the recording as multipart/form-data in this field."
+        )
     if len(sent) > 1:
         raise invalid(
-            f"file: must be one file, got {len(sent)}; send each in a request of its own."
+            f"{field}: must be one file, got {len(sent)}; send each in a request of its own."
         )
-    _check_content(sent[0])
+    _check_content(sent[0], field)
     return sent[0]
 
 
-def _check_content(file: FileStorage) -> None:
+def _check_content(file: FileStorage, field: str) -> None:
     """Raises TranscriberError if this is a text: it must not be put among the recordings."""
     file.stream.seek(0)
     kind = file_kind.kind_of_text(file.stream.read(file_kind.HEAD_BYTES))
@@ -146,7 +156,7 @@ def _check_content(file: FileStorage) -> None:
     if kind:
         raise TranscriberError(
             "no_recording",
-            f"file: {file.filename!r} is no recording: it is {kind}.",
+            f"{field}: {file.filename!r} is no recording: it is {kind}.",
             remedy="Send the recording itself.",
         )
 

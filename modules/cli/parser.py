@@ -146,8 +146,9 @@ def _add_transcribe(commands: Any) -> None:
         action="extend",
         metavar=_("FORMAT"),
         help=_(
-            "txt, srt, vtt, tsv, json, docx, or result for the service's own file with everything "
-            "in it; several by commas or by repeating; default: output.formats of the configuration"
+            "txt, srt, vtt, tsv, json, docx, md, or result for the service's own file with "
+            "everything in it; several by commas or by repeating; default: output.formats of the "
+            "configuration"
         ),
     )
     command.add_argument("--language", metavar=_("CODE"), help=_("such as ru or en; auto; mixed"))
@@ -209,7 +210,7 @@ def _add_export(commands: Any) -> None:
         type=_format,
         default="txt",
         metavar=_("FORMAT"),
-        help=_("txt, srt, vtt, tsv, json or docx; default: %(default)s"),
+        help=_("txt, srt, vtt, tsv, json, docx or md; default: %(default)s"),
     )
     output = command.add_argument(
         "-o", "--output", type=Path, metavar=_("FILE"), help=_("a file; default: the terminal")
@@ -262,7 +263,7 @@ def _formats(text: str) -> list[str]:
 def _format(text: str) -> str:
     *others, form = _formats(text)
     if others or form == "result":
-        raise argparse.ArgumentTypeError(_("one of txt, srt, vtt, tsv, json, docx"))
+        raise argparse.ArgumentTypeError(_("one of txt, srt, vtt, tsv, json, docx, md"))
     return form
 
 

@@ -246,7 +246,7 @@ Threshold = Annotated[float, between(0.01, 0.99)]
 Speakers = Annotated[int, between(1, MAX_SPEAKERS)]
 
 #: The one list of output formats; ``outputs/formats.py`` has a row for each.
-Format = Literal["txt", "srt", "vtt", "tsv", "json", "docx"]
+Format = Literal["txt", "srt", "vtt", "tsv", "json", "docx", "md"]
 FORMATS: tuple[str, ...] = get_args(Format)
 
 Secret = Annotated[str, AfterValidator(_secret)]

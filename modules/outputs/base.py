@@ -14,8 +14,8 @@ class RenderOptions:
     """What a format may use besides the segments; each takes what concerns it.
 
     ``timestamps``: whether plain text has times. ``duration_s``: the length of the recording in
-    seconds. ``title``: the heading of a document. ``note``: a last line for plain text, which says
-    what a reader must know; see ``notes.py``.
+    seconds. ``title``: the heading of a document. ``note``: a last line for plain text and
+    Markdown, which says what a reader must know; see ``notes.py``.
     """
 
     timestamps: bool = False

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from modules.outputs.base import OutputFormat, RenderOptions, utf8
 from modules.outputs.documents import docx, plain_text
+from modules.outputs.markdown import markdown
 from modules.outputs.segments_json import transcript_json
 from modules.outputs.subtitles import subtitles
 from modules.outputs.tables import tsv
@@ -34,6 +35,9 @@ _ROWS = (
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         lambda s, o: docx(s, o.title),
     ),
+    OutputFormat(
+        "md", "text/markdown; charset=utf-8", lambda s, o: utf8(markdown(s, o.title, o.note))
+    ),
 )
 #: Every format by its name, in the order of ``config.types.FORMATS``.
 OUTPUT_FORMATS = {row.name: row for row in _ROWS}
@@ -50,8 +54,8 @@ def render(
     """The transcript of a recording of ``duration_s`` seconds as a file in format ``form``.
 
     ``segments`` are read several times. ``timestamps`` puts times into the txt, ``title`` is the
-    heading of the docx, ``note`` the last line of the txt. Raises KeyError for a name that is not
-    in the table.
+    heading of docx and md, ``note`` the last line of txt and md. Raises KeyError for a name that is
+    not in the table.
     """
     options = RenderOptions(timestamps, duration_s, title, note)
     return OUTPUT_FORMATS[form].write(segments, options)

@@ -20,6 +20,7 @@ from modules.recordings.store import RecordingStore
 from modules.service.answers import Accepted, Text
 from modules.service.mailbox import Mailbox
 from modules.service.service import TranscriptionService
+from modules.service.spoken_language import Spoken, SpokenLanguage
 from modules.service.waiting import Disconnected
 
 log = get_logger("Uploads")
@@ -72,6 +73,18 @@ class OneTimeUploads:
         else:
             self._notes.remove(note)
         return found
+
+    def language(
+        self, request: TranscriptionRequest, disconnected: Disconnected
+    ) -> Accepted | Text | Spoken:
+        """The language of an upload's first speech; the rest of it is not waited for.
+
+        As if the client had left then, the job is cancelled and the upload removed. ``Text`` if it
+        was done before. Raises TranscriberError if it fails.
+        """
+        spoken = SpokenLanguage(self._scheduler, self._files.states, request.name)
+        found = self.text(request, lambda: spoken.known() is not None or disconnected())
+        return found if isinstance(found, Text) else spoken.known() or found
 
     def sweep(self) -> None:
         """Remove what an earlier run did not answer: its clients are gone. Before work begins."""

@@ -20,7 +20,7 @@ from tests.mounts import mount, mounted, unmount, with_limit_on_inotify
 from tests.scripted_daemon import PROGRAM, SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text, recording
 
-FORMATS = ["txt", "srt", "vtt", "tsv", "json", "docx"]
+FORMATS = ["txt", "srt", "vtt", "tsv", "json", "docx", "md"]
 CONFLICT = "sync-conflict-20240101-120000-ABCDEFG"
 
 

@@ -254,7 +254,7 @@ def test_an_answer_does_not_tell_which_files_are_outside(guarded: ScriptedDaemon
     assert told[:2] == told[2:]
 
 
-@pytest.mark.parametrize("address", ["/transcribe", "/v1/audio/transcriptions"])
+@pytest.mark.parametrize("address", ["/transcribe", "/v1/audio/transcriptions", "/asr"])
 def test_an_upload_lands_in_the_share_under_its_last_name_or_not_at_all(
     guarded: ScriptedDaemon, address: str
 ) -> None:
@@ -368,6 +368,8 @@ def flood(client: socket.socket, polite: bool) -> int:
         ("POST", "/transcribe", FORM),
         ("POST", "/v1/audio/transcriptions", FORM),
         ("POST", "/v1/audio/translations", FORM),
+        ("POST", "/asr?encode=false", FORM),
+        ("POST", "/detect-language", FORM),
     ],
 )
 def test_an_endless_body_is_stopped_at_its_limit(

@@ -119,5 +119,13 @@ class HealthAnswer(Answer):
     processing: str | None
 
 
+class LanguageAnswer(Answer):
+    """The language of the first speech; ``confidence`` 0 where there is none."""
+
+    detected_language: str
+    language_code: str
+    confidence: float = Field(ge=0, le=1)
+
+
 class NoStatusAnswer(RootModel[StatusAnswer | ErrorAnswer]):
     """There is no such recording or job; or no such name can be, which is seen at the address."""

@@ -15,7 +15,13 @@ from modules.clock import Clock, SystemClock
 from modules.config.schema import ApiConfig
 from modules.storage.tree import FOLDERS_MAX
 
-_UPLOADING = frozenset({"/transcribe", "/v1/audio/transcriptions", "/v1/audio/translations"})
+_UPLOADING = frozenset(
+    {
+        "/transcribe",
+        "/v1/audio/transcriptions", "/v1/audio/translations",
+        "/asr", "/detect-language",
+    }
+)  # fmt: skip
 
 #: What everything but an upload may send.
 _BODY_BYTES = 1_000_000

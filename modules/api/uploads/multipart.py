@@ -24,7 +24,7 @@ from modules.api.uploads.code_pages import decoded
 #: What is read at once.
 _PIECE_BYTES = 64 * 1024
 #: Parts without a file name that are files all the same.
-_FILE_FIELDS = frozenset({"file"})
+_FILE_FIELDS = frozenset({"file", "audio_file"})
 _FILE_TYPES = ("audio/", "video/", "application/octet-stream")
 
 _LINE_END = re.compile("\r\n|\r|\n")

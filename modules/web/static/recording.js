@@ -10,7 +10,7 @@ import { LEAD_S, Transcript, TranscriptView } from "/static/transcript.js";
 import { findSound, peaksOf } from "/static/waveform.js";
 import { about, clock, dayOf, languageName, languageNow, say, timeOf } from "/static/words.js";
 
-const FORMATS = ["txt", "docx", "srt", "vtt", "tsv", "json"];
+const FORMATS = ["txt", "docx", "md", "srt", "vtt", "tsv", "json"];
 
 const isDone = (outcome) => outcome === "stored" || outcome === "nothing";
 

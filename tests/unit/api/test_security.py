@@ -88,9 +88,10 @@ def test_only_uploads_may_bring_much() -> None:
     config = ApiConfig(max_upload_mb=10)
     door = Admission(an_app(config), config)
     form = {"content-type": "Multipart/Form-Data; boundary=x"}
-    most = door.admit("POST", "/transcribe", form, None, CLIENT)
-    assert isinstance(most, int)
-    assert 10 * 2**20 < most < 13 * 2**20
+    for path in ("/transcribe", "/v1/audio/transcriptions", "/asr", "/detect-language"):
+        most = door.admit("POST", path, form, None, CLIENT)
+        assert isinstance(most, int)
+        assert 10 * 2**20 < most < 13 * 2**20
     for method, path, headers in (
         ("POST", "/transcribe", {"content-type": "application/json"}),
         ("DELETE", "/transcribe", form),

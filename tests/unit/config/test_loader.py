@@ -204,7 +204,7 @@ COMPLAINTS = [
     ("output: {formats: txt}", "output.formats: must be a list, such as [txt, srt], got 'txt'"),
     (
         "output: {formats: [txt, pdf]}",
-        "output.formats.1: must be one of txt, srt, vtt, tsv, json, docx, got 'pdf'",
+        "output.formats.1: must be one of txt, srt, vtt, tsv, json, docx, md, got 'pdf'",
     ),
     (
         "output: {formats: [srt, srt]}",

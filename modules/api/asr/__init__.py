@@ -1,0 +1,4 @@
+"""The interface of whisper-asr-webservice, so that Bazarr, Speakr and others find what they know.
+
+Open ``routes.py`` first.
+"""
