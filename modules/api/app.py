@@ -19,7 +19,7 @@ from modules.api import forms, responses
 from modules.api.control.blueprint import control
 from modules.api.headers import limit_rate, secure_headers
 from modules.api.openai.format import PREFIX
-from modules.api.openai.routes import openai_error, speech
+from modules.api.openai.routes import openai, openai_error
 from modules.api.page.blueprint import page
 from modules.api.resumable.routes import resumable
 from modules.api.schemas import answers
@@ -70,7 +70,7 @@ def create_app(services: Services) -> Flask:
     app.request_class = request_class
     app.url_map.converters["path"] = NameConverter
     app.register_api(control(services))
-    app.register_api(speech(services))
+    app.register_api(openai(services))
     app.register_api(page(services))
     app.register_api(resumable(services))
     add_page(app)

@@ -43,6 +43,7 @@ from modules.service.status import StatusReader
 from modules.service.submission import Submission
 from modules.service.task_list import TaskList
 from modules.service.text_search import TextSearch, reader
+from modules.service.text_stream import TextStreams
 from modules.service.text_writer import TextWriter
 from modules.service.waiting import Waiting
 from modules.watching.watcher import Watcher
@@ -187,7 +188,12 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     editing, text_writer = _editing(config, clock, core, search)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
-    one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
+    streams = TextStreams(
+        config.api, submission, core.scheduler, core.store.states, core.events, waiting, clock
+    )
+    one_time = OneTimeUploads(
+        config.api.keep_openai_uploads, core.scheduler, core.store, service, streams
+    )
     resumable = _resumable(config, clock, uploads, service)
     listening = Listening(config, core.store, clock)
     core.health.silent_s["listening"] = lambda: listening.silent_s
