@@ -17,7 +17,7 @@ from werkzeug.routing import PathConverter
 from modules import __version__
 from modules.api import forms, responses
 from modules.api.control.blueprint import control
-from modules.api.headers import limit_rate, secure_headers
+from modules.api.headers import answer_browsers, limit_rate, secure_headers
 from modules.api.openai.format import PREFIX
 from modules.api.openai.routes import openai, openai_error
 from modules.api.page.blueprint import page
@@ -79,6 +79,7 @@ def create_app(services: Services) -> Flask:
     _show_document(app)
     _time(app, services)
     app.after_request(secure_headers)
+    answer_browsers(app, api)
     limit_rate(app, api)
     _answer_errors(app, services)
     return app

@@ -34,6 +34,7 @@ from modules.config.types import (
     Level,
     ModelSize,
     OneTask,
+    Origin,
     Prompt,
     RateLimit,
     Secret,
@@ -48,6 +49,7 @@ from modules.config.types import (
     distinct,
     is_blank,
     names,
+    origins,
 )
 
 
@@ -85,6 +87,7 @@ class ApiConfig(_Section):
     request_timeout_seconds: Annotated[float, between(1, 3600)] = 60.0
     rate_limit: RateLimit | None = None
     trusted_hosts: Annotated[tuple[HostName, ...], Field(strict=False), BeforeValidator(names)] = ()
+    cors_origins: Annotated[tuple[Origin, ...], Field(strict=False), BeforeValidator(origins)] = ()
 
 
 class WhisperxConfig(_Section):

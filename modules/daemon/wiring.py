@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from modules.api.app import create_app
 from modules.api.resumable.metadata import UploadMetadata
 from modules.api.server.admission import Admission
+from modules.api.server.cors import Cors
 from modules.api.server.http_server import Server
 from modules.api.server.patches import PatchAdmission
 from modules.api.services import Services
@@ -265,4 +266,5 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
             on_wrong_key=clients.metrics.wrong_key,
             patches=PatchAdmission(clients.resumable),
         ).admit,
+        cors=Cors(api).headers,
     )

@@ -65,7 +65,7 @@ class Models:
             if size is None:
                 raise _unknown(model)
             return size
-        return next(filter(self._is_usable, _alike(size)), self._configured)
+        return size if size and self._is_usable(size) else self._configured
 
     def listed(self) -> list[dict[str, Any]]:
         """All of them, in OpenAI's form; the configured one first, and there even if it is not."""
@@ -103,14 +103,6 @@ class Models:
             return int(source.folder.stat().st_mtime) if source.folder else 0
         except (ModelError, OSError):
             return 0
-
-
-def _alike(size: str | None) -> list[str]:
-    """The size, and what else the same weights are called."""
-    if size not in REPOSITORIES:
-        return [size] if size else []
-    others = (each for each, weights in REPOSITORIES.items() if weights == REPOSITORIES[size])
-    return list(dict.fromkeys((size, *others)))
 
 
 def _is_ours(model: str) -> bool:

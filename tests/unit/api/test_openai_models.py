@@ -75,8 +75,9 @@ def test_what_is_here_is_taken(folder: Path) -> None:
     turbo = folder / "models" / "faster-whisper-large-v3-turbo"
     (folder / "models" / "faster-whisper-base").rename(turbo)
     (turbo / "preprocessor_config.json").write_bytes(b"{}")
-    assert models(folder).meant("turbo") == "large-v3-turbo"
     assert models(folder).meant("whisper-large-v3-turbo") == "large-v3-turbo"
+    assert models(folder).meant("turbo") == "turbo"
+    assert models(folder).meant("mobiuslabsgmbh/faster-whisper-large-v3-turbo") == "turbo"
 
 
 def test_what_may_be_fetched_is_not_unknown(folder: Path) -> None:
