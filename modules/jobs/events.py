@@ -71,6 +71,9 @@ class Events:
     def publish(self, kind: Kind, job: Job) -> None:
         with self._lock:
             event = Event(next(self._numbers), kind, job)
+            # A job holds its last segments: those of all chunks of a day would fill the memory.
+            if self._latest and _takes_the_place_of(self._latest[-1], event):
+                self._latest.pop()
             self._latest.append(event)
             for listener in self._listeners:
                 listener.put(event)
@@ -98,3 +101,9 @@ class Events:
         with self._lock:
             for listener in self._listeners:
                 listener.wake()
+
+
+def _takes_the_place_of(earlier: Event, event: Event) -> bool:
+    """Whether both are steps within one percent of the same job."""
+    same = earlier.job.job_id == event.job.job_id and earlier.job.progress == event.job.progress
+    return same and earlier.kind == event.kind == "progress"

@@ -10,19 +10,19 @@ from typing import TypeAlias
 from modules.clock import Clock
 from modules.config.schema import ApiConfig
 from modules.intake.request import TranscriptionRequest
-from modules.jobs.events import Event, Events, Subscription
-from modules.jobs.job import Cause, Job
+from modules.jobs.events import Events, Subscription
+from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_store import StateStore
 from modules.service.answers import Accepted, Text
 from modules.service.submission import Submission
-from modules.service.waiting import CHECK_S, Disconnected, Waiting, Watch
+from modules.service.waiting import CHECK_S, Disconnected, Waiting
 from modules.transcript.slicing import joined_text
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What was added to the text of a job, with the space before it; empty as a sign of life."""
+    """What is added to the text of a job, with the space before it; empty as a sign of life."""
 
     text: str
     job: Job
@@ -56,9 +56,10 @@ class TextStreams:
     def follow(self, request: TranscriptionRequest, disconnected: Disconnected) -> Stream:
         """Submit a request; the stream goes on as chunks are finished.
 
-        A piece without text comes first, and at least every ``CHECK_S``. Takes a place of those
-        that wait; without one the answer is ``Accepted`` at once. Raises TranscriberError if there
-        is no text: before the first piece if the request cannot be carried out.
+        A piece comes first, mostly without text, and another at least every ``CHECK_S``. Takes a
+        place of those that wait; without one the answer is ``Accepted`` at once, and later once
+        nothing happened to the job for ``api.wait_seconds``. Raises TranscriberError if there is no
+        text: before the first piece if the request cannot be carried out.
         """
         with self._waiting.place() as free, self._listening() as listener:
             found = self._submission.transcribe(request, False, disconnected)
@@ -67,10 +68,12 @@ class TextStreams:
                 return
             job = found.job
             with self._waiting.watch(job.job_id) as watch:
-                yield Piece("", job)
-                if self._scheduler.by_id(job.job_id):
-                    yield from self._pieces(job, listener, watch, disconnected)
-                ended = watch.until_ended(0, disconnected)
+                growing = _Growing()
+                yield self._missed(job, growing)
+                yield from self._pieces(job, listener, growing, disconnected)
+                over = self._scheduler.by_id(job.job_id) is None
+                # Its end is reported to listeners first, and noted after that.
+                ended = watch.until_ended(CHECK_S if over else 0, disconnected)
             current = self._scheduler.by_id(job.job_id)
             if ended is None and current:
                 yield self._submission.accepted(current, request.client)
@@ -86,41 +89,50 @@ class TextStreams:
             self._events.unsubscribe(listener)
 
     def _pieces(
-        self, job: Job, listener: Subscription, watch: Watch, disconnected: Disconnected
+        self, job: Job, listener: Subscription, growing: _Growing, disconnected: Disconnected
     ) -> Iterator[Piece]:
-        """Until the job has ended, or time, client or program has."""
-        growing = _Growing()
-        deadline = self._clock.monotonic() + self._wait_s
-        yield from self._earlier(job.job_id, growing)
+        """Until the job has ended, or nothing happens to it, or client or program has ended."""
+        last = self._clock.monotonic()
         while not self._waiting.closing and not disconnected():
-            left_s = deadline - self._clock.monotonic()
-            if left_s <= 0:
+            # Looked at before: what an ended job did is among the events then.
+            current = self._scheduler.by_id(job.job_id)
+            for event in listener.take(CHECK_S if current else 0):
+                if event.job.job_id == job.job_id:
+                    last = self._clock.monotonic()
+                    yield Piece(growing.add(event.job), event.job)
+            if current is None or self._clock.monotonic() - last >= self._wait_s:
                 return
-            mine = [e for e in listener.take(min(left_s, CHECK_S)) if e.job.job_id == job.job_id]
-            yield from (Piece(growing.add(event.job), event.job) for event in mine)
             if listener.lost:
-                return  # thousands of events behind: the rest comes with the whole text
-            # Its end is reported to listeners first, and noted after that.
-            if watch.until_ended(CHECK_S if any(map(_is_end, mine)) else 0, disconnected):
+                with self._listening() as again:
+                    yield self._missed(job, growing)
+                    yield from self._pieces(job, again, growing, disconnected)
                 return
-            if not mine:
-                yield Piece("", job)
+            yield Piece("", current)
 
-    def _earlier(self, job_id: str, growing: _Growing) -> Iterator[Piece]:
-        """What was finished before anybody listened, as the folder was watched, too."""
-        current = self._scheduler.by_id(job_id)
-        if current is None or not current.position_s:
-            return
-        for chunk in self._states.read_checkpoint(current).chunks:
-            texts = [segment.text for segment in chunk.segments]
-            yield Piece(growing.add_chunk(chunk.position_s, texts), current)
+    def _missed(self, job: Job, growing: _Growing) -> Piece:
+        """What was finished before anybody listened: the folder is watched, too."""
+        current = self._scheduler.by_id(job.job_id)
+        if current is None:
+            growing.is_whole = False
+            return Piece("", job)
+        text = ""
+        if current.position_s > growing.position_s:
+            chunks = self._states.read_checkpoint(current).chunks
+            text = "".join(
+                growing.add_chunk(chunk.position_s, [s.text for s in chunk.segments])
+                for chunk in chunks
+            )
+            # It may have ended a moment ago, and its checkpoint with it.
+            growing.is_whole = growing.position_s >= current.position_s
+        return Piece(text, current)
 
 
 class _Growing:
-    """Joins chunks, each once, as the whole text joins them."""
+    """Joins chunks, each once, as the whole text joins them. Nothing once some were missed."""
 
     def __init__(self) -> None:
-        self._position_s = 0.0
+        self.position_s = 0.0
+        self.is_whole = True
         self._last = ""
 
     def add(self, job: Job) -> str:
@@ -129,14 +141,10 @@ class _Growing:
         return self.add_chunk(job.position_s, texts)
 
     def add_chunk(self, position_s: float, texts: Iterable[str]) -> str:
-        if position_s <= self._position_s:
+        if position_s <= self.position_s or not self.is_whole:
             return ""
-        self._position_s = position_s
+        self.position_s = position_s
         line = joined_text((self._last, *texts))
         added = line[len(self._last) :]
         self._last = line[-1:]
         return added
-
-
-def _is_end(event: Event) -> bool:
-    return event.job.finished and event.job.cause is not Cause.REPLACED

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -60,6 +65,58 @@ def test_answers_and_errors_may_be_read(api: Client) -> None:
 def test_nothing_is_answered_without_the_key_but_that_question(api: Client) -> None:
     for method, path in [("GET", "/queue"), ("OPTIONS", "/queue"), ("POST", "/pause")]:
         assert api.ask(method, path, headers={"Origin": NOTES}).status in (401, 403)
+
+
+def test_a_password_that_a_browser_adds_is_worth_nothing(api: Client) -> None:
+    added = "Basic " + base64.b64encode(f"any:{KEY}".encode()).decode()
+    assert api.ask("GET", "/queue", headers={"Authorization": added}).status == 200
+    sent = {"Authorization": added, "Origin": NOTES}
+    assert api.ask("GET", "/queue", headers=sent).status == 403
+
+
+def test_a_page_of_another_site_in_a_browser(
+    tmp_path_factory: pytest.TempPathFactory, browser: Any
+) -> None:
+    """A page that is served elsewhere fetches; Chromium itself asks first and reads the answer."""
+    with other_site() as site:
+        config = {"api": {"port": 0, "key": KEY, "cors_origins": [site]}}
+        with ScriptedDaemon(tmp_path_factory.mktemp("browser"), config) as daemon:
+            page = browser.new_page()
+            page.goto(site)
+            asked = [f"http://127.0.0.1:{Client(daemon).port}/v1/models", KEY]
+            assert page.evaluate(FETCH, asked) == [200, "whisper-1"]
+            assert page.evaluate(FETCH, [asked[0], "wrong"]) == [401, "unauthorized"]
+            page.close()
+
+
+FETCH = """async ([address, key]) => {
+  const answer = await fetch(address, {headers: {Authorization: `Bearer ${key}`}});
+  const content = await answer.json();
+  return [answer.status, answer.ok ? content.data[0].id : content.error.code];
+}"""
+
+
+@contextmanager
+def other_site() -> Iterator[str]:
+    """The address of a server with one empty page."""
+
+    class Empty(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Empty) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join(10)
 
 
 def test_a_site_that_is_not_named_is_as_foreign_as_before(serving: ScriptedDaemon) -> None:

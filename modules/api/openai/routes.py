@@ -95,7 +95,7 @@ def _add_speech(
         tags=[_TAG],
         responses={
             200: _AUDIO,
-            **{s: dict(_ERROR) for s in (400, 401, 403, 413, 415, 422, 429, 431, 503, 507)},
+            **_errors(400, 401, 403, 413, 415, 422, 429, 431, 503, 507),
         },
         openapi_extensions=request_body(form(SpeechRequest)),
     )(handle)
@@ -143,7 +143,7 @@ def _add_models(blueprint: APIBlueprint, models: Models) -> None:
         f"{PREFIX}models",
         summary="The models that are here",
         tags=[_TAG],
-        responses={200: _in_json("the list", _MODELS), 401: dict(_ERROR)},
+        responses={200: _in_json("the list", _MODELS), **_errors(400, 401, 403, 422, 429, 431)},
     )
     def openai_models() -> Response:
         return responses.as_json({"object": "list", "data": models.listed()})
@@ -152,10 +152,17 @@ def _add_models(blueprint: APIBlueprint, models: Models) -> None:
         f"{PREFIX}models/<path:model>",
         summary="One of the models that are here",
         tags=[_TAG],
-        responses={200: _in_json("the model", _MODEL), 401: dict(_ERROR), 404: dict(_ERROR)},
+        responses={
+            200: _in_json("the model", _MODEL),
+            **_errors(400, 401, 403, 404, 422, 429, 431),
+        },
     )
     def openai_model(path: ModelPath) -> Response:
         return responses.as_json(models.one(path.model))
+
+
+def _errors(*statuses: int) -> dict[Any, Any]:
+    return {status: dict(_ERROR) for status in statuses}
 
 
 def _in_json(description: str, schema: dict[str, Any]) -> dict[str, Any]:

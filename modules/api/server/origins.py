@@ -51,10 +51,18 @@ class OriginCheck:
     def _foreign(self, method: str, headers: Mapping[str, str]) -> Refusal | None:
         origin, host = headers.get("origin"), headers.get("host", "")
         # Pages cannot send these headers unasked (CORS), and are only told yes if they are known.
-        bearer = headers.get("authorization", "").lower().startswith("bearer ")
-        if origin is None or bearer or headers.get("x-api-key") or _same_place(origin, host):
+        scheme = headers.get("authorization", "").lower().partition(" ")[0]
+        if (
+            origin is None
+            or scheme == "bearer"
+            or headers.get("x-api-key")
+            or _same_place(origin, host)
+        ):
             return None
-        if self._cors.trusts(origin) or self._cors.is_preflight(method, headers):
+        # A browser may have added a password by itself.
+        if self._cors.trusts(origin) and scheme != "basic":
+            return None
+        if self._cors.is_preflight(method, headers):
             return None
         return refusal(
             403, "cross_site",
