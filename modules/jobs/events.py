@@ -31,8 +31,9 @@ class Event:
 class Subscription:
     """One listener's events, in order. ``lost`` once it fell too far behind."""
 
-    def __init__(self, events: list[Event]) -> None:
+    def __init__(self, events: list[Event], counts: bool) -> None:
         self._events = deque(events)
+        self.counts = counts
         self._ready = threading.Event()
         self.lost = False
 
@@ -80,11 +81,14 @@ class Events:
         for hook in self.hooks:
             hook(event)
 
-    def subscribe(self, after: int | None = None) -> Subscription:
-        """Everything from now on, and what is still known of the time after event ``after``."""
+    def subscribe(self, after: int | None = None, *, counts: bool = True) -> Subscription:
+        """Everything from now on, and what is still known of the time after event ``after``.
+
+        ``counts``: whether it is one of the ``listeners``, which are limited.
+        """
         with self._lock:
             missed = [e for e in self._latest if after is not None and e.number > after]
-            listener = Subscription(missed)
+            listener = Subscription(missed, counts)
             self._listeners.append(listener)
             return listener
 
@@ -94,7 +98,8 @@ class Events:
 
     @property
     def listeners(self) -> int:
-        return len(self._listeners)
+        with self._lock:
+            return sum(listener.counts for listener in self._listeners)
 
     def wake_all(self) -> None:
         """Let every listener look whether it is still wanted."""

@@ -82,7 +82,8 @@ class TextStreams:
 
     @contextmanager
     def _listening(self) -> Iterator[Subscription]:
-        listener = self._events.subscribe()
+        # It has a place of those that wait, and needs none of those that listen.
+        listener = self._events.subscribe(counts=False)
         try:
             yield listener
         finally:
