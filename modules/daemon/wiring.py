@@ -189,15 +189,10 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     editing, text_writer = _editing(config, clock, core, search)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
-    streams = TextStreams(
-        config.api, submission, core.scheduler, core.store.states, core.events, waiting, clock
-    )
-    one_time = OneTimeUploads(
-        config.api.keep_openai_uploads, core.scheduler, core.store, service, streams
-    )
+    streams = _streams(config, clock, core, submission, waiting)
+    one_time = _one_time(config, core, service, streams)
     resumable = _resumable(config, clock, uploads, service)
-    listening = Listening(config, core.store, clock)
-    core.health.silent_s["listening"] = lambda: listening.silent_s
+    listening = _listening(config, clock, core)
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
         search, editing, text_writer, responder, listening,
@@ -216,6 +211,26 @@ def _editing(
     )  # fmt: skip
     core.events.hooks.append(writer.on_event)
     return editing, writer
+
+
+def _streams(
+    config: Config, clock: Clock, core: Core, submission: Submission, waiting: Waiting
+) -> TextStreams:
+    scheduler, states, events = core.scheduler, core.store.states, core.events
+    return TextStreams(config.api, submission, scheduler, states, events, waiting, clock)
+
+
+def _one_time(
+    config: Config, core: Core, service: TranscriptionService, streams: TextStreams
+) -> OneTimeUploads:
+    keeps = config.api.keep_openai_uploads
+    return OneTimeUploads(keeps, core.scheduler, core.store, service, streams)
+
+
+def _listening(config: Config, clock: Clock, core: Core) -> Listening:
+    listening = Listening(config, core.store, clock)
+    core.health.silent_s["listening"] = lambda: listening.silent_s
+    return listening
 
 
 def _resumable(

@@ -212,7 +212,6 @@ class Scheduler:
             if changed.status is not job.status:
                 raise ValueError("only transitions change the status")
             self._jobs.keep(changed)
-        # A chunk of a long recording may be less than a percent.
         if (changed.progress, changed.position_s) != (job.progress, job.position_s):
             self._on_progress(changed)
         return changed
