@@ -84,8 +84,10 @@ def _add_speech(
             request = TranscriptionRequest(chosen.name, wishes, client=responses.new_client())
             services.service.check(request)
             landed = services.uploads.land(file, chosen.name, rename=True)
-        answer = _stream if fields.stream else _answer
-        return answer(services, fields, replace(request, name=landed, uploaded=True), task)
+        request = replace(request, name=landed, uploaded=True)
+        if fields.stream:
+            return _stream(services, fields, request)
+        return _answer(services, fields, request, task)
 
     # Each endpoint goes by the name of its function.
     handle.__name__ = f"openai_{task}"
@@ -120,9 +122,7 @@ def _answer(
     return Response(content.encode("utf-8", errors="replace"), content_type=kind)
 
 
-def _stream(
-    services: Services, fields: SpeechRequest, request: TranscriptionRequest, task: str
-) -> Response:
+def _stream(services: Services, fields: SpeechRequest, request: TranscriptionRequest) -> Response:
     parts = services.one_time.stream(request, disconnected_of(http_request.environ))
     # What cannot be carried out is refused before the stream begins.
     first = next(parts)
