@@ -31,7 +31,13 @@ _AUDIO: dict[str, Any] = {
     "content": {
         "application/json": {"schema": {"type": "object"}},
         "text/plain": {"schema": {"type": "string"}},
-        "text/event-stream": {"schema": {"type": "string"}},
+        # Of each event.
+        "text/event-stream": {
+            "schema": {
+                "type": "object",
+                "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+            }
+        },
     },
 }
 _ERROR: dict[str, Any] = {
