@@ -18,9 +18,9 @@ from modules import __version__
 from modules.api import forms, responses
 from modules.api.asr.routes import asr
 from modules.api.control.blueprint import control
-from modules.api.headers import limit_rate, secure_headers
+from modules.api.headers import answer_browsers, limit_rate, secure_headers
 from modules.api.openai.format import PREFIX
-from modules.api.openai.routes import openai_error, speech
+from modules.api.openai.routes import openai, openai_error
 from modules.api.page.blueprint import page
 from modules.api.resumable.routes import resumable
 from modules.api.schemas import answers
@@ -71,7 +71,7 @@ def create_app(services: Services) -> Flask:
     app.request_class = request_class
     app.url_map.converters["path"] = NameConverter
     app.register_api(control(services))
-    app.register_api(speech(services))
+    app.register_api(openai(services))
     app.register_api(asr(services))
     app.register_api(page(services))
     app.register_api(resumable(services))
@@ -81,6 +81,7 @@ def create_app(services: Services) -> Flask:
     _show_document(app)
     _time(app, services)
     app.after_request(secure_headers)
+    answer_browsers(app, api)
     limit_rate(app, api)
     _answer_errors(app, services)
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, TypeVar
 
@@ -94,18 +94,16 @@ def is_form(request: FlaskRequest) -> bool:
     return request.mimetype == "multipart/form-data"
 
 
-def fields(request: FlaskRequest, lists: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The fields of a form; those in ``lists`` may come several times and get another name."""
-    found: dict[str, Any] = {}
-    for key in request.form:
-        values = request.form.getlist(key)
-        if lists and key in lists:
-            found[lists[key]] = values
-        elif len(values) > 1:
-            raise invalid(f"{key}: must be there once, got {len(values)} times.")
-        else:
-            found[key] = values[0]
-    return found
+def fields(request: FlaskRequest) -> dict[str, Any]:
+    """The fields of a form, each of which may be there once."""
+    return {key: only_value(key, request.form.getlist(key)) for key in request.form}
+
+
+def only_value(key: str, values: Sequence[str]) -> str:
+    """Raises TranscriberError if there are several."""
+    if len(values) > 1:
+        raise invalid(f"{key}: must be there once, got {len(values)} times.")
+    return values[0]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from secure import (
 )
 
 from modules.api.server.access import OPEN_PATHS, is_page
+from modules.api.server.cors import Cors
 from modules.config.schema import ApiConfig
 
 
@@ -34,6 +35,24 @@ def limit_rate(app: Flask, config: ApiConfig) -> None:
     limiter.request_filter(
         lambda: request.method in ("HEAD", "PATCH") and request.path.startswith("/files/")
     )
+
+
+def answer_browsers(app: Flask, config: ApiConfig) -> None:
+    """What pages of other sites may do; a question about it is answered whatever the path."""
+    cors = Cors(config)
+
+    @app.before_request
+    def preflight() -> Response | None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if not cors.is_preflight(request.method, headers):
+            return None
+        return Response(status=204, headers=[*cors.preflight(headers)])
+
+    @app.after_request
+    def add(response: Response) -> Response:
+        for name, value in cors.headers(request.headers.get("Origin")):
+            response.headers.add(name, value)
+        return response
 
 
 #: No transport security: that is for the proxy that has the certificate.

@@ -23,11 +23,11 @@ from modules.transcript.model import Segment
 #: Error codes to HTTP statuses; what is not here is 500, or 503 where the folder is at fault.
 STATUSES = {
     "bad_request": 400,
-    "streaming_unavailable": 400,
     "unauthorized": 401,
     "cross_site": 403,
     "unknown_host": 403,
     "file_not_found": 404,
+    "model_not_found": 404,
     "no_text_yet": 404,
     "not_a_recording": 404,
     "upload_not_found": 404,

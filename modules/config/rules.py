@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modules.config.schema import Config, WhisperxConfig
 from modules.config.settings import TranscriptionSettings
-from modules.config.types import MODEL_SIZES
+from modules.config.types import EVERY_ORIGIN, MODEL_SIZES
 
 #: Trained without translation: their text is in the language of the speech.
 _NO_TRANSLATION = frozenset({"large-v3-turbo", "turbo"})
@@ -22,12 +22,16 @@ Conflict = tuple[tuple[str, ...], str]
 
 
 def access_conflicts(config: Config) -> list[Conflict]:
-    """A name without a password, or a password without a name."""
-    api = config.api
-    if (api.user is None) == (api.password is None):
-        return []
-    names = ("api.user", "api.password") if api.user is None else ("api.password", "api.user")
-    return [(names, "is needed too: api.user and api.password are set together or not at all")]
+    """A name without a password, a password without a name; open to all sites without a key."""
+    api, found = config.api, list[Conflict]()
+    if (api.user is None) != (api.password is None):
+        names = ("api.user", "api.password") if api.user is None else ("api.password", "api.user")
+        line = "is needed too: api.user and api.password are set together or not at all"
+        found.append((names, line))
+    if EVERY_ORIGIN in api.cors_origins and api.key is None:
+        line = "must name the sites while there is no api.key, got *"
+        found.append((("api.cors_origins", "api.key"), line))
+    return found
 
 
 def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[Conflict]:

@@ -8,7 +8,7 @@ between the two.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -34,6 +34,7 @@ from modules.config.types import (
     Level,
     ModelSize,
     OneTask,
+    Origin,
     Prompt,
     RateLimit,
     Secret,
@@ -48,6 +49,7 @@ from modules.config.types import (
     distinct,
     is_blank,
     names,
+    origins,
 )
 
 
@@ -80,10 +82,12 @@ class ApiConfig(_Section):
     max_waiting: Annotated[int, between(0, 2000)] = 250
     max_listeners: Annotated[int, between(0, 500)] = 50
     keep_openai_uploads: bool = False
+    unknown_model: Literal["configured", "refuse"] = "configured"
     max_upload_mb: Annotated[int, between(1, 1048576)] = 4096
     request_timeout_seconds: Annotated[float, between(1, 3600)] = 60.0
     rate_limit: RateLimit | None = None
     trusted_hosts: Annotated[tuple[HostName, ...], Field(strict=False), BeforeValidator(names)] = ()
+    cors_origins: Annotated[tuple[Origin, ...], Field(strict=False), BeforeValidator(origins)] = ()
 
 
 class WhisperxConfig(_Section):

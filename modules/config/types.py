@@ -42,6 +42,12 @@ MAX_SPEAKERS = 20
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
+#: As browsers write it in the header Origin: no path, not even the slash before one.
+_ORIGIN = re.compile(r"(?=.{1,300}\Z)[a-z][a-z0-9+.-]*://[^\s/?#@*,\"']+", re.ASCII)
+#: For the pages of all sites.
+EVERY_ORIGIN = "*"
+
+
 @dataclass(frozen=True)
 class between:  # noqa: N801 # is written like a function in annotations
     """Restricts a number to two limits, also in the JSON schema."""
@@ -162,6 +168,20 @@ def _host_name(value: str) -> str:
     return name
 
 
+def _origin(value: str) -> str:
+    origin = value.lower()
+    if origin != EVERY_ORIGIN and not _ORIGIN.fullmatch(origin):
+        rule = "must be the address of a site without a path, such as https://notes.example.com"
+        raise ValueError(f"{rule} or app://obsidian.md, or * for all")
+    return origin
+
+
+def origins(value: object) -> object:
+    if not isinstance(value, list | tuple):
+        raise ValueError('must be a list, such as ["app://obsidian.md"]')
+    return value
+
+
 def names(value: object) -> object:
     if not isinstance(value, list | tuple):
         raise ValueError("must be a list, such as [office.example.com]")
@@ -256,6 +276,8 @@ RateLimit = Annotated[str, AfterValidator(_rate)]
 Url = Annotated[str, AfterValidator(_url)]
 
 HostName = Annotated[str, AfterValidator(_host_name)]
+
+Origin = Annotated[str, AfterValidator(_origin)]
 
 Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR"],

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from modules.api.app import create_app
 from modules.api.resumable.metadata import UploadMetadata
 from modules.api.server.admission import Admission
+from modules.api.server.cors import Cors
 from modules.api.server.http_server import Server
 from modules.api.server.patches import PatchAdmission
 from modules.api.services import Services
@@ -43,6 +44,7 @@ from modules.service.status import StatusReader
 from modules.service.submission import Submission
 from modules.service.task_list import TaskList
 from modules.service.text_search import TextSearch, reader
+from modules.service.text_stream import TextStreams
 from modules.service.text_writer import TextWriter
 from modules.service.waiting import Waiting
 from modules.watching.watcher import Watcher
@@ -187,10 +189,10 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     editing, text_writer = _editing(config, clock, core, search)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
-    one_time = OneTimeUploads(config.api.keep_openai_uploads, core.scheduler, core.store, service)
+    streams = _streams(config, clock, core, submission, waiting)
+    one_time = _one_time(config, core, service, streams)
     resumable = _resumable(config, clock, uploads, service)
-    listening = Listening(config, core.store, clock)
-    core.health.silent_s["listening"] = lambda: listening.silent_s
+    listening = _listening(config, clock, core)
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
         search, editing, text_writer, responder, listening,
@@ -209,6 +211,26 @@ def _editing(
     )  # fmt: skip
     core.events.hooks.append(writer.on_event)
     return editing, writer
+
+
+def _streams(
+    config: Config, clock: Clock, core: Core, submission: Submission, waiting: Waiting
+) -> TextStreams:
+    scheduler, states, events = core.scheduler, core.store.states, core.events
+    return TextStreams(config.api, submission, scheduler, states, events, waiting, clock)
+
+
+def _one_time(
+    config: Config, core: Core, service: TranscriptionService, streams: TextStreams
+) -> OneTimeUploads:
+    keeps = config.api.keep_openai_uploads
+    return OneTimeUploads(keeps, core.scheduler, core.store, service, streams)
+
+
+def _listening(config: Config, clock: Clock, core: Core) -> Listening:
+    listening = Listening(config, core.store, clock)
+    core.health.silent_s["listening"] = lambda: listening.silent_s
+    return listening
 
 
 def _resumable(
@@ -259,4 +281,5 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
             on_wrong_key=clients.metrics.wrong_key,
             patches=PatchAdmission(clients.resumable),
         ).admit,
+        cors=Cors(api).headers,
     )

@@ -31,8 +31,9 @@ class Event:
 class Subscription:
     """One listener's events, in order. ``lost`` once it fell too far behind."""
 
-    def __init__(self, events: list[Event]) -> None:
+    def __init__(self, events: list[Event], counts: bool) -> None:
         self._events = deque(events)
+        self.counts = counts
         self._ready = threading.Event()
         self.lost = False
 
@@ -71,17 +72,23 @@ class Events:
     def publish(self, kind: Kind, job: Job) -> None:
         with self._lock:
             event = Event(next(self._numbers), kind, job)
+            # A job holds its last segments: those of all chunks of a day would fill the memory.
+            if self._latest and _takes_the_place_of(self._latest[-1], event):
+                self._latest.pop()
             self._latest.append(event)
             for listener in self._listeners:
                 listener.put(event)
         for hook in self.hooks:
             hook(event)
 
-    def subscribe(self, after: int | None = None) -> Subscription:
-        """Everything from now on, and what is still known of the time after event ``after``."""
+    def subscribe(self, after: int | None = None, *, counts: bool = True) -> Subscription:
+        """Everything from now on, and what is still known of the time after event ``after``.
+
+        ``counts``: whether it is one of the ``listeners``, which are limited.
+        """
         with self._lock:
             missed = [e for e in self._latest if after is not None and e.number > after]
-            listener = Subscription(missed)
+            listener = Subscription(missed, counts)
             self._listeners.append(listener)
             return listener
 
@@ -91,10 +98,17 @@ class Events:
 
     @property
     def listeners(self) -> int:
-        return len(self._listeners)
+        with self._lock:
+            return sum(listener.counts for listener in self._listeners)
 
     def wake_all(self) -> None:
         """Let every listener look whether it is still wanted."""
         with self._lock:
             for listener in self._listeners:
                 listener.wake()
+
+
+def _takes_the_place_of(earlier: Event, event: Event) -> bool:
+    """Whether both are steps within one percent of the same job."""
+    same = earlier.job.job_id == event.job.job_id and earlier.job.progress == event.job.progress
+    return same and earlier.kind == event.kind == "progress"

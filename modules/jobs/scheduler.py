@@ -212,7 +212,7 @@ class Scheduler:
             if changed.status is not job.status:
                 raise ValueError("only transitions change the status")
             self._jobs.keep(changed)
-        if changed.progress != job.progress:
+        if (changed.progress, changed.position_s) != (job.progress, job.position_s):
             self._on_progress(changed)
         return changed
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from modules.service.answers import Accepted, Text
 from modules.service.mailbox import Mailbox
 from modules.service.service import TranscriptionService
 from modules.service.spoken_language import Spoken, SpokenLanguage
+from modules.service.text_stream import Piece, Stream, TextStreams
 from modules.service.waiting import Disconnected
 
 log = get_logger("Uploads")
@@ -45,11 +47,13 @@ class OneTimeUploads:
         scheduler: Scheduler,
         files: RecordingStore,
         service: TranscriptionService,
+        streams: TextStreams,
     ) -> None:
         self._keeps = keeps
         self._scheduler = scheduler
         self._files = files
         self._service = service
+        self._streams = streams
         self._notes = Mailbox(folder(files.folder.path))
 
     def text(self, request: TranscriptionRequest, disconnected: Disconnected) -> Accepted | Text:
@@ -65,14 +69,47 @@ class OneTimeUploads:
         except TranscriberError:
             self._notes.remove(note)
             raise
+        self._conclude(request, note, found, disconnected())
+        return found
+
+    def stream(self, request: TranscriptionRequest, disconnected: Disconnected) -> Stream:
+        """The same, while it is made: see ``TextStreams.follow``."""
+        if self._keeps:
+            yield from self._streams.follow(request, disconnected)
+            return
+        note = self._note(request)
+        last: Piece | Accepted | Text | None = None
+        try:
+            with closing(self._streams.follow(request, disconnected)) as parts:
+                for last in parts:
+                    if isinstance(last, Piece):
+                        yield last
+        except TranscriberError:
+            self._notes.remove(note)
+            raise
+        except GeneratorExit:  # the client left while something was sent to it
+            if isinstance(last, Piece):
+                self._conclude(request, note, last, True)
+            raise
+        if last is not None:
+            self._conclude(request, note, last, disconnected())
+            yield last
+
+    def _conclude(
+        self,
+        request: TranscriptionRequest,
+        note: str,
+        found: Piece | Accepted | Text,
+        disconnected: bool,
+    ) -> None:
+        """Remove what was answered, or what nobody waits for; the note goes in any case."""
         if isinstance(found, Text):
             self._remove(found.name, note)
-        elif disconnected() and self._is_unwanted(found.job, request.client):
+        elif disconnected and self._is_unwanted(found.job, request.client):
             log.info("%s: nobody waits for its text any more, so it is removed", request.name)
             self._remove(request.name, note)
         else:
             self._notes.remove(note)
-        return found
 
     def language(
         self, request: TranscriptionRequest, disconnected: Disconnected

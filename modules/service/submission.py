@@ -94,6 +94,16 @@ class Submission:
         idle = position == 0 and not self._scheduler.paused
         return Accepted(job, "started" if idle else "queued", position, client)
 
+    def text_of(self, job: Job, ended: Job | None) -> Text:
+        """The text of a finished job. Raises JobError if it has none."""
+        if ended and ended.status is not Status.COMPLETED:
+            raise JobError(code_of(ended), ended)
+        result = self._files.results.read(job.name)
+        if result is None or (ended is None and result.get("job_id") != job.job_id):
+            entry = self._index.find(job.job_id)
+            raise JobError(code_of_fate(entry.fate if entry else None), job)
+        return Text(job.name, result)
+
     def _result_of_job(self, job: Job) -> Accepted | Text:
         if job.status is Status.FAILED:
             raise JobError("failed", job)
@@ -141,22 +151,12 @@ class Submission:
     ) -> Accepted | Text:
         with self._waiting.watch(job.job_id) as watch:
             if self._scheduler.by_id(job.job_id) is None:
-                return self._text_of(job, None)
+                return self.text_of(job, None)
             ended = watch.until_ended(self._config.api.wait_seconds, disconnected)
         current = self._scheduler.by_id(job.job_id)
         if ended is None and current:
             return self.accepted(current, client)
-        return self._text_of(job, ended)
-
-    def _text_of(self, job: Job, ended: Job | None) -> Text:
-        """The text of a finished job. Raises JobError if it has none."""
-        if ended and ended.status is not Status.COMPLETED:
-            raise JobError(code_of(ended), ended)
-        result = self._files.results.read(job.name)
-        if result is None or (ended is None and result.get("job_id") != job.job_id):
-            entry = self._index.find(job.job_id)
-            raise JobError(code_of_fate(entry.fate if entry else None), job)
-        return Text(job.name, result)
+        return self.text_of(job, ended)
 
     def _text(self, name: str) -> Text:
         result = self._files.results.read(name)

@@ -203,4 +203,9 @@ def _remedy(size: str, models_directory: Path) -> str:
 
 def available(models_directory: Path) -> list[str]:
     """The sizes present on this machine, smallest first. Hashes nothing."""
-    return [s for s in MODEL_SIZES if next(_candidates(s, models_directory), None)]
+    return [s for s in MODEL_SIZES if present(s, models_directory)]
+
+
+def present(size: str, models_directory: Path) -> ModelSource | None:
+    """Where a known size is on this machine; None if it is not, or is none. Hashes nothing."""
+    return next(_candidates(size, models_directory), None) if size in MODEL_SIZES else None

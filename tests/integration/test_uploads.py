@@ -108,17 +108,6 @@ def test_what_is_wrong_with_a_file_is_said(api: Client, path: str) -> None:
         assert words in reply.text
 
 
-def test_a_stream_is_refused_as_openai_words_it(api: Client) -> None:
-    body = form(part('name="file"; filename="talk.mp3"', recording(1)), stream="true")
-    reply = send(api, SPEECH, body)
-    assert reply.status == 400
-    error = reply.json["error"]
-    assert (error["type"], error["param"], error["code"]) == (
-        "invalid_request_error", "stream", "streaming_unavailable"
-    )  # fmt: skip
-    assert everything(api.daemon) == set()
-
-
 # --- when it begins -----------------------------------------------------------------------------
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any
 
 from modules.config.languages import LANGUAGES
-from modules.config.types import MODEL_SIZES, nearest
 from modules.outputs.formats import render
 from modules.outputs.segments_json import full_text
 from modules.transcript.model import Segment, Word
@@ -15,22 +15,23 @@ from modules.transcript.quality import compression_ratio
 
 #: All of OpenAI's endpoints begin with it.
 PREFIX = "/v1/"
-RESPONSE_FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+RESPONSE_FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 GRANULARITIES = ("word", "segment")
 
 JSON_TYPE = "application/json"
 #: OpenAI says so for subtitles, too.
 TEXT_TYPE = "text/plain; charset=utf-8"
 
-#: Clients write OpenAI's names without a choice in mind: they get what is configured.
-_OURS_TO_CHOOSE = ("", "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe")
-_MODEL_PREFIXES = ("Systran/", "openai/", "faster-whisper-", "whisper-")
 #: More than any recording lasts; an edited result must not overflow a subtitle.
 _LONGEST_S = 1e7
 #: Whisper's own bound for a probability whose logarithm is taken.
 _LEAST_PROBABILITY = 1e-10
 #: Where there is no speech and no setting; the key itself is required.
 _NO_LANGUAGE = "unknown"
+#: Who speaks where nobody was told apart; the key itself is required.
+_NO_SPEAKER = "unknown"
+#: What begins the names that our results give to speakers.
+_LABEL = "SPEAKER_"
 
 
 def body(
@@ -39,12 +40,13 @@ def body(
     granularities: Sequence[str],
     task: str,
     temperature: float,
+    with_logprobs: bool = False,
 ) -> tuple[str | dict[str, Any], str]:
     """The answer, as text or as a dict for JSON, and its content type.
 
     ``response_format`` is one of ``RESPONSE_FORMATS``, otherwise ValueError; ``granularities`` are
-    from ``GRANULARITIES`` and count for verbose_json only; ``task`` is transcribe or translate.
-    What is malformed in the result is left out.
+    from ``GRANULARITIES`` and count for verbose_json only, ``with_logprobs`` for json only;
+    ``task`` is transcribe or translate. What is malformed in the result is left out.
     """
     if response_format not in RESPONSE_FORMATS:
         raise ValueError(
@@ -52,11 +54,14 @@ def body(
             f"got {response_format!r}"
         )
     if response_format == "json":
-        return {"text": _text(result)} | _usage(result, task), JSON_TYPE
+        scores = {"logprobs": logprobs(result)} if with_logprobs else {}
+        return {"text": text(result)} | scores | _usage(result, task), JSON_TYPE
     if response_format == "verbose_json":
         return _verbose(result, granularities, task, temperature), JSON_TYPE
+    if response_format == "diarized_json":
+        return _diarized(result, task), JSON_TYPE
     if response_format == "text":
-        return _text(result) + "\n", TEXT_TYPE
+        return text(result) + "\n", TEXT_TYPE
     segments = [segment for segment, _ in _segments(result)]
     content = render(response_format, segments, duration_s=_duration_s(result))
     return content.decode(), TEXT_TYPE
@@ -70,22 +75,36 @@ def error(
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def model_size(model: str, default: str) -> str:
-    """The size that a request's ``model`` means; ``default`` for OpenAI's own names.
+def text(result: Mapping[str, Any]) -> str:
+    """The whole text, in one line."""
+    whole = _string(_mapping(result.get("transcription")).get("text"))
+    return full_text([segment for segment, _ in _segments(result)]) if whole is None else whole
 
-    Raises ValueError, with a message for the client, for a name that is neither.
-    """
-    if model in _OURS_TO_CHOOSE:
-        return default
-    name = model
-    for prefix in _MODEL_PREFIXES:
-        name = name.removeprefix(prefix)
-    if name in MODEL_SIZES:
-        return name
-    raise ValueError(
-        f"model: must be whisper-1 for the configured model, or one of {', '.join(MODEL_SIZES)}, "
-        f"got {model!r}{nearest(name, MODEL_SIZES)}"
-    )
+
+def logprobs(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One for each word that has a confidence: a result holds no tokens."""
+    return [
+        {"token": word, "logprob": _logarithm(confidence), "bytes": list(word.encode())}
+        for _, raw in _segments(result)
+        for word, confidence in map(_scored, map(_mapping, _list(raw.get("words"))))
+        if word is not None and confidence is not None
+    ]
+
+
+def speaker_segments(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The segments with who speaks in each: A for who speaks first, B for the next."""
+    letters: dict[str, str] = {}
+    return [
+        {
+            "type": "transcript.text.segment",
+            "id": f"seg_{number}",
+            "start": segment.start,
+            "end": segment.end,
+            "text": segment.text,
+            "speaker": _speaker(raw, letters),
+        }
+        for number, (segment, raw) in enumerate(_segments(result))
+    ]
 
 
 # --- verbose_json -----------------------------------------------------------------------------
@@ -99,7 +118,7 @@ def _verbose(
         "task": task,
         "language": _language(result, task),
         "duration": _duration_s(result),
-        "text": _text(result),
+        "text": text(result),
     }
     if "word" in granularities:
         answer["words"] = [_word_json(w) for s, _ in segments for w in s.words if _timed(w)]
@@ -134,9 +153,11 @@ def _avg_logprob(raw: Mapping[str, Any]) -> float:
     if known is not None:
         return known
     confidence = _number(raw.get("confidence"))
-    if confidence is None:
-        return 0.0
-    return math.log(min(1.0, max(_LEAST_PROBABILITY, confidence)))
+    return 0.0 if confidence is None else _logarithm(confidence)
+
+
+def _logarithm(probability: float) -> float:
+    return math.log(min(1.0, max(_LEAST_PROBABILITY, probability)))
 
 
 def _timed(word: Word) -> bool:
@@ -164,12 +185,34 @@ def _usage(result: Mapping[str, Any], task: str) -> dict[str, Any]:
     return {"usage": {"type": "duration", "seconds": math.ceil(_duration_s(result))}}
 
 
+# --- diarized_json and log-probabilities ------------------------------------------------------
+
+
+def _diarized(result: Mapping[str, Any], task: str) -> dict[str, Any]:
+    answer = {
+        "task": task,
+        "duration": _duration_s(result),
+        "text": text(result),
+        "segments": speaker_segments(result),
+    }
+    return answer | _usage(result, task)
+
+
+def _speaker(raw: Mapping[str, Any], letters: dict[str, str]) -> str:
+    """A letter in place of our own label; a name that a person gave stays."""
+    label = _string(raw.get("speaker"))
+    if label is None:
+        return _NO_SPEAKER
+    if not label.startswith(_LABEL) or len(letters) >= len(ascii_uppercase):
+        return letters.get(label, label)
+    return letters.setdefault(label, ascii_uppercase[len(letters)])
+
+
+def _scored(raw: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    return _string(raw.get("word")), _number(raw.get("confidence"))
+
+
 # --- what a result holds ----------------------------------------------------------------------
-
-
-def _text(result: Mapping[str, Any]) -> str:
-    text = _string(_mapping(result.get("transcription")).get("text"))
-    return full_text([segment for segment, _ in _segments(result)]) if text is None else text
 
 
 def _duration_s(result: Mapping[str, Any]) -> float:

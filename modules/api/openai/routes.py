@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from flask import Response
 from flask import request as http_request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from pydantic import Field, WithJsonSchema
+from pydantic import BaseModel
 
 from modules.api import forms, responses
 from modules.api.forms import disconnected_of, form, request_body
-from modules.api.openai.format import (
-    GRANULARITIES,
-    PREFIX,
-    RESPONSE_FORMATS,
-    body,
-    error,
-    model_size,
-)
+from modules.api.openai.fields import SpeechRequest, asked
+from modules.api.openai.format import PREFIX, body, error
+from modules.api.openai.models import Models
+from modules.api.openai.stream import Events, status_of, too_late
 from modules.api.schemas import requests
 from modules.api.services import Services
+from modules.clock import SystemClock
 from modules.errors import TranscriberError
 from modules.intake.request import TranscriptionRequest
 from modules.service.answers import Accepted
@@ -34,6 +31,13 @@ _AUDIO: dict[str, Any] = {
     "content": {
         "application/json": {"schema": {"type": "object"}},
         "text/plain": {"schema": {"type": "string"}},
+        # Of each event.
+        "text/event-stream": {
+            "schema": {
+                "type": "object",
+                "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+            }
+        },
     },
 }
 _ERROR: dict[str, Any] = {
@@ -42,39 +46,54 @@ _ERROR: dict[str, Any] = {
 }
 
 
-class SpeechRequest(requests.Request):
-    """The fields beside ``file``. What only other models of OpenAI know is let pass."""
+_MODEL: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "object", "created", "owned_by"],
+    "properties": {
+        "id": {"type": "string"},
+        "object": {"const": "model"},
+        "created": {"type": "integer"},
+        "owned_by": {"type": "string"},
+    },
+}
+_MODELS: dict[str, Any] = {
+    "type": "object",
+    "required": ["object", "data"],
+    "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": _MODEL}},
+}
 
-    model: Annotated[str, Field(max_length=200)] = "whisper-1"
-    language: requests.GivenLanguage = None
-    prompt: Annotated[str, Field(max_length=requests.PROMPT_CHARS)] | None = None
-    response_format: Literal[RESPONSE_FORMATS] = "json"  # type: ignore[valid-type]
-    temperature: requests.ZeroToOne | None = None
-    timestamp_granularities: list[Literal[GRANULARITIES]] = Field(  # type: ignore[valid-type]
-        default_factory=list
-    )
-    stream: Annotated[requests.Flag, WithJsonSchema({"type": "boolean", "enum": [False]})] = False
+
+class ModelPath(BaseModel):
+    model: requests.Name
 
 
-def speech(services: Services) -> APIBlueprint:
-    """``/v1/audio``: the upload waits for its text, and is removed for it."""
+def openai(services: Services) -> APIBlueprint:
+    """What is below ``/v1``."""
     blueprint = APIBlueprint("openai", __name__)
+    models = Models(services.config)
     for path, task in (("transcriptions", "transcribe"), ("translations", "translate")):
-        _endpoint(blueprint, services, path, task)
+        _add_speech(blueprint, services, models, path, task)
+    _add_models(blueprint, models)
     return blueprint
 
 
-def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str) -> None:
+def _add_speech(
+    blueprint: APIBlueprint, services: Services, models: Models, path: str, task: str
+) -> None:
+    """The upload waits for its text, and is removed for it."""
+
     def handle() -> Response:
         language = services.config.whisperx.language
         with forms.upload(http_request, services.uploads, language) as (file, chosen):
-            asked = _asked()
-            request = TranscriptionRequest(
-                chosen.name, _wishes(asked, task, services), client=responses.new_client()
-            )
+            fields = asked(http_request)
+            wishes = fields.wishes(models.meant(fields.model), task)
+            request = TranscriptionRequest(chosen.name, wishes, client=responses.new_client())
             services.service.check(request)
             landed = services.uploads.land(file, chosen.name, rename=True)
-        return _answer(services, asked, replace(request, name=landed, uploaded=True), task)
+        request = replace(request, name=landed, uploaded=True)
+        if fields.stream:
+            return _stream(services, fields, request)
+        return _answer(services, fields, request, task)
 
     # Each endpoint goes by the name of its function.
     handle.__name__ = f"openai_{task}"
@@ -84,74 +103,82 @@ def _endpoint(blueprint: APIBlueprint, services: Services, path: str, task: str)
         tags=[_TAG],
         responses={
             200: _AUDIO,
-            **{s: dict(_ERROR) for s in (400, 401, 403, 413, 415, 422, 429, 431, 503, 507)},
+            **_errors(400, 401, 403, 413, 415, 422, 429, 431, 503, 507),
         },
         openapi_extensions=request_body(form(SpeechRequest)),
     )(handle)
 
 
-def _asked() -> SpeechRequest:
-    lists = {
-        "timestamp_granularities[]": "timestamp_granularities",
-        "timestamp_granularities": "timestamp_granularities",
-    }
-    asked = forms.checked(SpeechRequest, forms.fields(http_request, lists))
-    if asked.stream:
-        raise TranscriberError(
-            "streaming_unavailable",
-            "stream: texts cannot be streamed by this version, got true.",
-            remedy="Leave it out: the answer is the whole text.",
-        )
-    return asked
-
-
-def _wishes(asked: SpeechRequest, task: str, services: Services) -> dict[str, Any]:
-    default = services.config.whisperx.model_size
-    try:
-        size = model_size(asked.model, default)
-    except ValueError as problem:
-        raise TranscriberError("invalid_settings", str(problem)) from problem
-    stated = {
-        "model_size": size,
-        "task": task,
-        # OpenAI detects the language of what comes without one.
-        "language": asked.language or ("en" if size.endswith(".en") else "auto"),
-        "initial_prompt": (asked.prompt or "").strip() or None,
-        "temperature": asked.temperature,
-    }
-    return {
-        key: value for key, value in stated.items() if value is not None or key == "initial_prompt"
-    }
-
-
 def _answer(
-    services: Services, asked: SpeechRequest, request: TranscriptionRequest, task: str
+    services: Services, fields: SpeechRequest, request: TranscriptionRequest, task: str
 ) -> Response:
     found = services.one_time.text(request, disconnected_of(http_request.environ))
     if isinstance(found, Accepted):
-        raise _too_late(found)
+        raise too_late(found)
     settings = found.result.get("settings") or {}
     temperature = float(settings.get("temperature") or 0.0)
     # OpenAI's translations know none.
-    granularities = asked.timestamp_granularities if task == "transcribe" else ()
-    content, kind = body(found.result, asked.response_format, granularities, task, temperature)
+    granularities = fields.timestamp_granularities if task == "transcribe" else ()
+    content, kind = body(
+        found.result, fields.response_format, granularities, task, temperature,
+        fields.with_logprobs,
+    )  # fmt: skip
     if isinstance(content, dict):
         return responses.as_json(content)
     return Response(content.encode("utf-8", errors="replace"), content_type=kind)
 
 
-def _too_late(found: Accepted) -> TranscriberError:
-    return TranscriberError(
-        "timeout",
-        "The text was not there in time.",
-        remedy=f"It is going on: GET /result/{found.job.job_id} has it later.",
+def _stream(services: Services, fields: SpeechRequest, request: TranscriptionRequest) -> Response:
+    parts = services.one_time.stream(request, disconnected_of(http_request.environ))
+    # What cannot be carried out is refused before the stream begins.
+    first = next(parts)
+    if isinstance(first, Accepted):
+        raise too_late(first)
+    diarized = fields.response_format == "diarized_json"
+    events = Events(SystemClock(), diarized, fields.with_logprobs)
+    response = Response(events.of(first, parts), content_type="text/event-stream")
+    # Also if the client left before anything was sent.
+    response.call_on_close(parts.close)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _add_models(blueprint: APIBlueprint, models: Models) -> None:
+    @blueprint.get(
+        f"{PREFIX}models",
+        summary="The models that are here",
+        tags=[_TAG],
+        responses={200: _in_json("the list", _MODELS), **_errors(400, 401, 403, 422, 429, 431)},
     )
+    def openai_models() -> Response:
+        return responses.as_json({"object": "list", "data": models.listed()})
+
+    @blueprint.get(
+        f"{PREFIX}models/<path:model>",
+        summary="One of the models that are here",
+        tags=[_TAG],
+        responses={
+            200: _in_json("the model", _MODEL),
+            **_errors(400, 401, 403, 404, 422, 429, 431),
+        },
+    )
+    def openai_model(path: ModelPath) -> Response:
+        return responses.as_json(models.one(path.model))
+
+
+def _errors(*statuses: int) -> dict[Any, Any]:
+    return {status: dict(_ERROR) for status in statuses}
+
+
+def _in_json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
 def openai_error(problem: TranscriberError, status: int | None = None) -> Response:
     """An error in OpenAI's form."""
     if status is None:
-        status = 503 if problem.code == "timeout" else responses.error_status(problem)
+        status = status_of(problem)
     param = problem.message.partition(":")[0] if ": " in problem.message else None
     param = param if param and param.isidentifier() else None
     content = error(str(problem), status, param=param, code=problem.code)

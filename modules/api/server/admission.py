@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from flask import Flask
 
 from modules.api.server.access import Access
+from modules.api.server.cors import Cors
 from modules.api.server.origins import OriginCheck
 from modules.api.server.patches import PatchAdmission
 from modules.api.server.refusals import Body, Refusal, refusal
@@ -48,6 +49,7 @@ class Admission:
         self._app = app
         self._access = Access(config)
         self._origins = OriginCheck(config)
+        self._cors = Cors(config)
         self._wrong_keys = WrongKeys(config.rate_limit, clock or SystemClock(), on_wrong_key)
         self._patches = patches
         self._upload_bytes = config.max_upload_mb * 2**20
@@ -64,8 +66,11 @@ class Admission:
         if _is_too_long(path):
             return _no_such_name()
         # First, or a page of another site could make the browser ask for the password.
-        if refused := self._origins.refuse(headers):
+        if refused := self._origins.refuse(method, headers):
             return refused
+        # A browser asks without the key, and is told nothing but what it may send.
+        if self._cors.is_preflight(method, headers):
+            return _BODY_BYTES
         if refused := self._check_key(path, headers, client):
             return refused
         form = headers.get("content-type", "").lower().startswith("multipart/form-data")

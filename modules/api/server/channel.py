@@ -70,7 +70,8 @@ class JsonErrorTask(ErrorTask):
         except ValueError:
             phrase = "Refused"
         self.status = f"{answer.status} {phrase}"
-        self.response_headers += [("Content-Type", "application/json"), *answer.headers]
+        cors = self.channel.server.policy.cors(self.request.headers.get("ORIGIN"))
+        self.response_headers += [("Content-Type", "application/json"), *answer.headers, *cors]
         self.set_close_on_finish()
         openai = str(self.request.path).startswith(format.PREFIX)
         body = as_openai(answer) if openai else answer.body

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flask import Flask
@@ -62,6 +62,7 @@ class Server:
         connection_limit: int = 600,
         idle_timeout_s: float = 60.0,
         admit: Admit = admit_all,
+        cors: Callable[[str | None], tuple[tuple[str, str], ...]] = lambda origin: (),
     ) -> None:
         listener = _listener(host, port)
         self.host = host
@@ -69,7 +70,7 @@ class Server:
         self._threads = threads
         self._dispatcher = ThreadedTaskDispatcher()
         self._server = RequestServer(
-            RequestPolicy(admit, spool),
+            RequestPolicy(admit, spool, cors),
             app,
             map={},
             _sock=listener,

@@ -1,4 +1,4 @@
-"""Which pages of the web may use the API: those of its own address."""
+"""Which pages of the web may use the API: those of its own address, and of trusted sites."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Mapping
 
+from modules.api.server.cors import Cors
 from modules.api.server.refusals import Refusal, refusal
 from modules.config.schema import ApiConfig
 from modules.config.types import HOST_NAME
@@ -28,7 +29,8 @@ _RESOLVER_S = 1.0
 
 
 class OriginCheck:
-    """What web pages may do in a browser: the API's own everything, those of others nothing.
+    """What web pages may do in a browser: the API's own everything, those of others nothing,
+    unless ``api.cors_origins`` has them.
 
     A browser sends what a page of any site asks for, a password of HTTP Basic with it, and names
     in ``Origin`` whose page it is. Where a site's name suddenly resolves to our address (DNS
@@ -38,25 +40,36 @@ class OriginCheck:
     def __init__(self, config: ApiConfig) -> None:
         self._names = {config.host.lower().removesuffix("."), *config.trusted_hosts}
         self._own_names = own_names()
+        self._cors = Cors(config)
 
-    def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
+    def refuse(self, method: str, headers: Mapping[str, str]) -> Refusal | None:
         """Before the body is there; ``headers`` with names in lower case. Holds for /health too:
         it names recordings, and monitoring sends no Origin.
         """
-        return self._foreign(headers) or self._unknown(headers)
+        return self._foreign(method, headers) or self._unknown(headers)
 
-    def _foreign(self, headers: Mapping[str, str]) -> Refusal | None:
+    def _foreign(self, method: str, headers: Mapping[str, str]) -> Refusal | None:
         origin, host = headers.get("origin"), headers.get("host", "")
-        # Pages cannot send these headers unasked, and we answer no such question (CORS) with yes.
-        bearer = headers.get("authorization", "").lower().startswith("bearer ")
-        if origin is None or bearer or headers.get("x-api-key") or _same_place(origin, host):
+        # Pages cannot send these headers unasked (CORS), and are only told yes if they are known.
+        scheme = headers.get("authorization", "").lower().partition(" ")[0]
+        if (
+            origin is None
+            or scheme == "bearer"
+            or headers.get("x-api-key")
+            or _same_place(origin, host)
+        ):
+            return None
+        # A browser may have added a password by itself.
+        if self._cors.trusts(origin) and scheme != "basic":
+            return None
+        if self._cors.is_preflight(method, headers):
             return None
         return refusal(
             403, "cross_site",
             f"The request comes from a page of another site: Origin is {origin[:200]!r}, "
             f"Host is {host[:200]!r}.",
-            "Send a key as X-API-Key or as a Bearer token, or no Origin. A proxy has to pass Host "
-            "on as it came.",
+            "Send a key as X-API-Key or as a Bearer token, or no Origin, or add the site to "
+            "api.cors_origins. A proxy has to pass Host on as it came.",
         )  # fmt: skip
 
     def _unknown(self, headers: Mapping[str, str]) -> Refusal | None:

@@ -55,10 +55,12 @@ Admit: TypeAlias = Callable[[str, str, Mapping[str, str], int | None, str], Refu
 
 @dataclass(frozen=True)
 class RequestPolicy:
-    """Which requests are accepted, and the folder where large bodies are kept."""
+    """Which requests are accepted, the folder where large bodies are kept, and what is said to
+    browsers with every refusal, by the ``Origin`` of the request."""
 
     admit: Admit
     spool: Path
+    cors: Callable[[str | None], tuple[tuple[str, str], ...]] = lambda origin: ()
 
 
 def refusal(status: int, code: str, message: str, suggestion: str | None = None) -> Refusal:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from openai import BaseModel
 from openai.types.audio import (
     Transcription,
+    TranscriptionDiarized,
     TranscriptionVerbose,
     Translation,
     TranslationVerbose,
 )
 
-from modules.api.openai.format import GRANULARITIES, RESPONSE_FORMATS, body, error, model_size
-from modules.config.types import MODEL_SIZES
+from modules.api.openai.format import GRANULARITIES, RESPONSE_FORMATS, body, error
 from modules.outputs.result import result_json
 from modules.outputs.segments_json import with_segments
 from modules.transcript.model import RunFacts
@@ -98,6 +98,28 @@ def test_json_of_a_translation_is_the_text_alone() -> None:
     answer = in_json(a_result(), "json", task="translate")
     assert answer == {"text": TEXT}
     is_valid(Translation, answer)
+
+
+def test_json_with_log_probabilities_has_one_for_each_word() -> None:
+    segment = {"start": 0, "end": 1, "text": "да нет"}
+    words = [{"word": "да", "confidence": 0.5}, {"word": "нет"}, {"confidence": 1}, 7]
+    answer, _ = body(a_result(segments=[segment | {"words": words}]), "json", (), "x", 0.0, True)
+    assert isinstance(answer, dict)
+    assert answer["logprobs"] == [
+        {"token": "да", "logprob": math.log(0.5), "bytes": list("да".encode())}
+    ]
+    is_valid(Transcription, answer)
+
+
+def test_diarized_json_calls_speakers_by_letters_in_their_order() -> None:
+    labels = ["SPEAKER_01", "SPEAKER_00", "SPEAKER_01", "Анна", None]
+    segments = [
+        {"start": i, "end": i + 1, "text": "да", "speaker": label} for i, label in enumerate(labels)
+    ]
+    answer = in_json(a_result(segments=segments), "diarized_json")
+    assert [s["speaker"] for s in answer["segments"]] == ["A", "B", "A", "Анна", "unknown"]
+    assert len({s["id"] for s in answer["segments"]}) == len(labels)
+    is_valid(TranscriptionDiarized, answer)
 
 
 def test_text_is_one_line() -> None:
@@ -315,11 +337,13 @@ def test_any_result_makes_valid_answers(
             answer.encode()
         elif form == "json":
             is_valid(Transcription, answer)
+        elif form == "diarized_json":
+            is_valid(TranscriptionDiarized, answer | {"task": "transcribe"})
         else:
             is_valid(TranscriptionVerbose, answer)
 
 
-# --- errors and models ------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------
 
 
 def test_an_error_has_openais_form() -> None:
@@ -337,28 +361,3 @@ def test_an_error_has_openais_form() -> None:
         "param": None,
         "code": None,
     }
-
-
-@pytest.mark.parametrize("name", ["", "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"])
-def test_openais_names_mean_the_configured_model(name: str) -> None:
-    assert model_size(name, "/models/own") == "/models/own"
-
-
-@pytest.mark.parametrize("size", MODEL_SIZES)
-@pytest.mark.parametrize(
-    "prefix", ["", "Systran/faster-whisper-", "openai/whisper-", "faster-whisper-", "whisper-"]
-)
-def test_our_sizes_have_many_names(size: str, prefix: str) -> None:
-    assert model_size(prefix + size, "base") == size
-
-
-@pytest.mark.parametrize("name", ["whisper-2", "/etc/passwd", "../base", "Base", " base"])
-def test_an_unknown_model_is_refused_with_the_remedy(name: str) -> None:
-    with pytest.raises(ValueError, match="must be whisper-1 for the configured model") as refusal:
-        model_size(name, "base")
-    assert repr(name) in str(refusal.value)
-
-
-def test_a_slip_in_a_models_name_gets_a_hint() -> None:
-    with pytest.raises(ValueError, match=r"got 'whisper-medum'; did you mean medium\?"):
-        model_size("whisper-medum", "base")

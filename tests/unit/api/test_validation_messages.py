@@ -12,7 +12,7 @@ import yaml
 from flask import Flask, request
 
 from modules.api import forms
-from modules.api.openai.routes import SpeechRequest
+from modules.api.openai.fields import SpeechRequest
 from modules.api.schemas.requests import DeleteRequest, TranscribeRequest, UploadRequest
 from modules.config.loader import load_config
 from modules.config.recording_settings import check_settings

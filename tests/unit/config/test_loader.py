@@ -220,6 +220,12 @@ COMPLAINTS = [
     ('api: {host: " "}', "api.host: must not be empty, got ' '"),
     ("api: {trusted_hosts: office.example.com}",
      "api.trusted_hosts: must be a list, such as [office.example.com], got 'office.example.com'"),
+    ("api: {cors_origins: 'app://obsidian.md'}",
+     "api.cors_origins: must be a list, such as [\"app://obsidian.md\"], got 'app://obsidian.md'"),
+    ("api: {cors_origins: ['*']}",
+     "api.cors_origins: must name the sites while there is no api.key, got *"),
+    ("api: {unknown_model: ask}",
+     "api.unknown_model: must be one of configured, refuse, got 'ask'"),
     ("api: {trusted_hosts: [80]}", "api.trusted_hosts.0: must be text, got 80; put it in quotes"),
     (
         "whisperx: {temprature: 0}",
@@ -436,6 +442,24 @@ def test_a_user_needs_a_password_and_the_other_way_round(folder: Folder) -> None
     assert folder.problems("api: {user: office}") == [f"api.password: {line}"]
     assert folder.problems("", API_PASSWORD="x") == [f"api.user: {line}"]
     assert folder.load("api: {user: office}", API_PASSWORD="x").api.password == "x"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["", "notes.example.com", "https://a.example/", "https://a.example/x", "https://*.example",
+     "null", "https://", "https://a b", "a://b,c://d"],
+)  # fmt: skip
+def test_an_origin_is_an_address_without_a_path(folder: Folder, origin: str) -> None:
+    [line] = folder.problems(f'api: {{cors_origins: ["{origin}"]}}')
+    assert line.startswith("api.cors_origins.0: must be the address of a site without a path")
+
+
+def test_origins_of_sites_and_apps_are_taken(folder: Folder) -> None:
+    given = "[app://obsidian.md, 'https://Notes.example.com:8443', 'http://[::1]:3000']"
+    known = ("app://obsidian.md", "https://notes.example.com:8443", "http://[::1]:3000")
+    assert folder.load(f"api: {{cors_origins: {given}}}").api.cors_origins == known
+    every = folder.load("api: {cors_origins: ['*'], key: secret}").api
+    assert every.cors_origins == ("*",)
 
 
 @pytest.mark.parametrize("rate", ["120", "0/minute", "1/fortnight", "1 / minute"])
