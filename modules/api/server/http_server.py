@@ -153,4 +153,4 @@ def _adjustments(threads: int, idle_timeout_s: float) -> Adjustments:
 
 def _reachable(host: str) -> str:
     """A name for a browser on this machine; a server that listens everywhere has no other."""
-    return "localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1", "") else host  # nosec B104 # it is compared, nothing is bound to it
+    return "localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1", "") else host
