@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 from flask import Flask
@@ -153,4 +154,8 @@ def _adjustments(threads: int, idle_timeout_s: float) -> Adjustments:
 
 def _reachable(host: str) -> str:
     """A name for a browser on this machine; a server that listens everywhere has no other."""
-    return "localhost" if host in ("0.0.0.0", "127.0.0.1", "::", "::1", "") else host
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host or "localhost"
+    return "localhost" if address.is_unspecified or address.is_loopback else host
