@@ -173,9 +173,14 @@ class PartialUploads:
         return facts.st_mtime + KEPT_S if facts else None
 
     def has_expired(self, upload_id: str) -> bool:
-        """Also one whose time lies a day ahead: no clock of ours wrote that."""
         expires = self.expires(upload_id)
-        return expires is not None and abs(expires - KEPT_S - self._now()) > KEPT_S
+        return expires is not None and expires < self._now()
+
+    def is_left(self, upload_id: str) -> bool:
+        """Expired, or with a time a day ahead: a clock was wrong, and it would never expire."""
+        expires = self.expires(upload_id)
+        ahead = expires is not None and expires - 2 * KEPT_S > self._now()
+        return ahead or self.has_expired(upload_id)
 
     def remove_idle(self) -> bool:
         """Remove the oldest upload of which nothing came; False if it began a moment ago."""

@@ -173,7 +173,7 @@ class ResumableUploads:
         """Land what is whole, and remove what nobody went on with. Raises StorageError."""
         self.recover()
         for upload_id in self._store.ids():
-            if not self._store.has_expired(upload_id) or self._is_whole(upload_id):
+            if not self._store.is_left(upload_id) or self._is_whole(upload_id):
                 continue
             note = self._store.note(upload_id)
             try:

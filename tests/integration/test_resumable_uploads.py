@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -326,6 +327,27 @@ def test_bytes_that_came_are_kept_when_the_client_is_cut_off(
     assert reply.status == 204
     assert (serving.shared / name_in(reply)).read_bytes() == content
     assert serving.wait_for_result("cut.mp3", SOON_S)["transcription"]["text"] == full_text(content)
+
+
+def test_what_came_whole_lands_though_the_client_left_at_once(
+    serving: ScriptedDaemon, client: Tus
+) -> None:
+    """The server may see that it is gone before anybody has dealt with the last piece."""
+    content = recording(1)
+    for number in range(10):
+        path = client.create(len(content), filename=f"left {number}.mp3")
+        head = (
+            f"PATCH {path} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\n"
+            f"Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", Client(serving).port), timeout=10) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sender.sendall(head.encode() + content)
+            time.sleep(0.02)
+    names = [f"left {number}.mp3" for number in range(10)]
+    serving.wait_for(lambda: set(names) <= set(serving.files()), "all of them landed", SOON_S)
+    assert all((serving.shared / name).read_bytes() == content for name in names)
 
 
 def test_it_goes_on_after_the_daemon_was_killed(tmp_path: Path) -> None:

@@ -123,6 +123,27 @@ def test_time_counts_from_the_last_byte(store: PartialUploads, clock: FakeClock)
     assert store.has_expired(upload_id)
 
 
+def test_a_time_that_lies_ahead_neither_lasts_for_ever_nor_takes_room(
+    store: PartialUploads, clock: FakeClock
+) -> None:
+    upload_id = store.create(NOTE)
+    last_moved(store, upload_id, clock, -3 * KEPT_S)
+    assert store.is_left(upload_id)
+    assert store.unfinished() == (1, 0)
+    last_moved(store, upload_id, clock, -60)
+    assert not store.is_left(upload_id)
+
+
+def test_an_upload_of_which_nothing_came_gives_way(store: PartialUploads, clock: FakeClock) -> None:
+    begun, idle, filled = (store.create(NOTE) for _ in range(3))
+    part(store, filled).write_bytes(b"abc")
+    for upload_id, ago_s in ((begun, 10), (idle, 3600), (filled, 7200)):
+        last_moved(store, upload_id, clock, ago_s)
+    assert store.remove_idle()
+    assert store.ids() == {begun, filled}
+    assert not store.remove_idle()
+
+
 def test_what_moves_has_its_room(store: PartialUploads, clock: FakeClock) -> None:
     moving, still = store.create(NOTE), store.create(NOTE)
     part(store, moving).write_bytes(b"abc")
