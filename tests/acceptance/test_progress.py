@@ -13,8 +13,9 @@ from tests.speech import Clip, word_error_rate
 
 pytestmark = pytest.mark.acceptance
 
-#: Resident. What everything takes together is held in test_memory.
-DAEMON_MB = 80
+#: Resident; the page, the search with its stemmers and the uploads took 5 to 10 MB more than before.
+#: What everything takes together is held in test_memory.
+DAEMON_MB = 92
 
 
 def test_the_percentage_moves_and_the_state_is_always_whole(undisturbed: LongRun) -> None:
