@@ -11,6 +11,7 @@ from typing import Any
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
 from modules.logger import get_logger
+from modules.machine import collection
 from modules.outputs.formats import render
 from modules.outputs.notes import text_note
 from modules.recordings.edits import Corrected, sha256_of, written_hashes
@@ -76,7 +77,8 @@ class Editing:
         known = self._logs.get(name)
         if known and known[0] == signature:
             return known[1]
-        found = self.corrected(name, self._result(name)).log
+        with collection.paused():
+            found = self.corrected(name, self._result(name)).log
         if len(found.ops) <= _OPS_KEPT:
             with self._lock:
                 if len(self._logs) >= _LOGS_KEPT:
@@ -90,7 +92,7 @@ class Editing:
         Raises TranscriberError: ``no_text_yet``, ``edits_unreadable``, ``edit_conflict``,
         ``edit_depends``, ``too_many_corrections``; StorageError.
         """
-        with self._lock:
+        with self._lock, collection.paused():
             result = self._result(name)
             before = self._store.edits.to_change(name, result)
             now = iso(self._clock.utc_now())
@@ -114,6 +116,10 @@ class Editing:
         One that a person changed or removed since it was written stays as it is. Raises
         StorageError, TranscriberError ``no_text_yet``.
         """
+        with collection.paused():
+            self._write_texts(name)
+
+    def _write_texts(self, name: str) -> None:
         result = self._result(name)
         found = self.corrected(name, result)
         if found.unreadable:

@@ -13,6 +13,7 @@ from modules.jobs.events import Event
 from modules.jobs.job import Status
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
+from modules.machine import collection
 from modules.machine.allocator import give_back
 from modules.recordings.names import is_visible_folder
 from modules.recordings.sidecars import EDITS, RESULT, RecordingPaths, recording_of, sidecar_name
@@ -166,7 +167,8 @@ class TextSearch:
             if self._reading not in self._unreadable:
                 text = Text(name, seen.signature, seen.made_s, self._segments(name))
                 try:
-                    is_written = self._index.put(text, self._goes_on)
+                    with collection.paused():
+                        is_written = self._index.put(text, self._goes_on)
                 except StorageError:
                     is_written = False
                 failed = failed or not is_written

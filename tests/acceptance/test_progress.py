@@ -13,7 +13,7 @@ from tests.speech import Clip, word_error_rate
 
 pytestmark = pytest.mark.acceptance
 
-#: Resident; the page, the search with its stemmers and the uploads took 5 to 10 MB more than before.
+#: Resident; the page, the search with its stemmers and the uploads take 5 to 10 MB of it.
 #: What everything takes together is held in test_memory.
 DAEMON_MB = 92
 

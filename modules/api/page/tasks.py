@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, RootModel
 from modules.api import responses
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
+from modules.machine import collection
 from modules.service.editing import Editing
 from modules.service.folder_view.rows import State
 from modules.service.task_list import TaskList, TaskRow, as_json, texts
@@ -121,7 +122,8 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: TaskWithText, 304: None, 404: answers.ErrorAnswer},
     )
     def task(path: requests.NamePath) -> Response:
-        return unless_known(_with_text(tasks, editing, tasks.task(path.filename)))
+        with collection.paused():
+            return unless_known(_with_text(tasks, editing, tasks.task(path.filename)))
 
 
 def _with_text(tasks: TaskList, editing: Editing, task: TaskRow) -> dict[str, Any]:
