@@ -5,7 +5,6 @@ Only an index: all that counts is in the files beside the recordings. It may be 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import threading
@@ -17,7 +16,6 @@ from typing import Any
 
 from modules.jobs import journals
 from modules.logger import get_logger
-from modules.storage import beneath
 
 log = get_logger("Register")
 
@@ -165,10 +163,7 @@ class JobIndex:
 
     def _discard(self) -> None:
         self._disconnect()
-        # With its journal, which would be played back into the new one.
-        for path in (self._path, journals.journal_of(self._path)):
-            with contextlib.suppress(FileNotFoundError):
-                beneath.unlink(path)
+        journals.discard(self._path)
 
     def _complain(self, error: Exception) -> None:
         now = self._monotonic()

@@ -30,6 +30,16 @@ def journal_of(database: Path) -> Path:
     return database.with_name(f"{database.name}-journal")
 
 
+def discard(database: Path) -> None:
+    """Delete a database with its journal, which would be played back into the next one.
+
+    Raises OSError.
+    """
+    for path in (database, journal_of(database)):
+        with contextlib.suppress(FileNotFoundError):
+            beneath.unlink(path)
+
+
 def prepare(database: Path) -> bool:
     """Make room beside a database that is about to be opened.
 

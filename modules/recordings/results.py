@@ -66,6 +66,17 @@ class Results:
         """The ``.result`` of a recording, or None if there is none that can be read."""
         return result_in(self._folder.path, name)
 
+    def require(self, name: str) -> dict[str, Any]:
+        """As ``read``. Raises TranscriberError ``no_text_yet`` where that gives None."""
+        result = self.read(name)
+        if result is None:
+            raise TranscriberError(
+                "no_text_yet",
+                f"There is no text of {name!r} yet.",
+                remedy="Ask again when its state is completed.",
+            )
+        return result
+
     def is_done(self, name: str) -> bool:
         """Whether the recording has a result, and is still the file that it was made from."""
         return self.is_result_of(name, self.read(name) or {})

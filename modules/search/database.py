@@ -15,7 +15,6 @@ from typing import TypeVar
 
 from modules.jobs import journals
 from modules.logger import get_logger
-from modules.storage import beneath
 
 log = get_logger("Search")
 T = TypeVar("T")
@@ -177,10 +176,7 @@ class Database:
 
     def _discard(self) -> None:
         self._disconnect()
-        # With its journal, which would be played back into the new one.
-        for path in (self._path, journals.journal_of(self._path)):
-            with contextlib.suppress(FileNotFoundError):
-                beneath.unlink(path)
+        journals.discard(self._path)
 
     def _complain(self, error: Exception) -> None:
         now = self._monotonic()

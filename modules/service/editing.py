@@ -78,7 +78,7 @@ class Editing:
         if known and known[0] == signature:
             return known[1]
         with collection.paused():
-            found = self.corrected(name, self._result(name)).log
+            found = self.corrected(name, self._store.results.require(name)).log
         if len(found.ops) <= _OPS_KEPT:
             with self._lock:
                 if len(self._logs) >= _LOGS_KEPT:
@@ -93,7 +93,7 @@ class Editing:
         ``edit_depends``, ``too_many_corrections``; StorageError.
         """
         with self._lock, collection.paused():
-            result = self._result(name)
+            result = self._store.results.require(name)
             before = self._store.edits.to_change(name, result)
             now = iso(self._clock.utc_now())
             new, text = appended(
@@ -120,7 +120,7 @@ class Editing:
             self._write_texts(name)
 
     def _write_texts(self, name: str) -> None:
-        result = self._result(name)
+        result = self._store.results.require(name)
         found = self.corrected(name, result)
         if found.unreadable:
             return
@@ -169,7 +169,7 @@ class Editing:
                 return
             log = kept
             if kept.transcript_sha256 != seen.transcript_sha256 and kept.is_for(seen.fingerprint):
-                log = self._store.edits.to_change(name, self._result(name)).log
+                log = self._store.edits.to_change(name, self._store.results.require(name)).log
             changed = {key: each for key, each in hashes.items() if kept.outputs.get(key) != each}
             if changed or log is not kept:
                 new = log.model_copy(update={"outputs": {**log.outputs, **changed}})
@@ -186,16 +186,6 @@ class Editing:
 
     def _has_result(self, name: str) -> bool:
         return self._store.edits.signature(name)[0] is not None
-
-    def _result(self, name: str) -> dict[str, Any]:
-        result = self._store.results.read(name)
-        if result is None:
-            raise TranscriberError(
-                "no_text_yet",
-                f"There is no text of {name!r} yet.",
-                remedy="Ask again when its state is completed.",
-            )
-        return result
 
 
 def _listed(result: Mapping[str, Any]) -> list[Any]:

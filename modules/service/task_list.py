@@ -11,7 +11,7 @@ from typing import Any
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError
 from modules.jobs.scheduler import Scheduler
 from modules.outputs.notes import sentence
 from modules.recordings.names import is_recording
@@ -121,14 +121,7 @@ class TaskList:
 
     def result(self, name: str) -> dict[str, Any]:
         """The ``.result`` of a recording. Raises TranscriberError, StorageError."""
-        result = self._files.results.read(name)
-        if result is None:
-            raise TranscriberError(
-                "no_text_yet",
-                f"There is no text of {name!r} yet.",
-                remedy="Ask again when its state is completed.",
-            )
-        return result
+        return self._files.results.require(name)
 
     def explanation(self, name: str) -> str | None:
         """Why a recording lies in the manual folder, in the words of its ``.error.txt``."""
