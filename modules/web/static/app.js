@@ -234,13 +234,15 @@ class App extends Component {
     }
   }
 
+  /** The recording is left before it is gone, so that nothing asks for its sound any more. */
   async removeAsked() {
-    const name = this.state.asking;
+    const { asking: name, current } = this.state;
     this.setState({ asking: null });
-    await this.act(async () => {
-      await api.remove(name);
-      if (placeOf(location.hash).current === name) location.hash = "";
-    });
+    if (current === name) {
+      await new Promise((left) => this.setState({ current: null, content: null }, left));
+      location.hash = "";
+    }
+    await this.act(() => api.remove(name));
   }
 
   renderMain() {
