@@ -93,18 +93,21 @@ class ListeningCopies:
         with storage_errors(self.folder):
             own_folder(self.folder)
 
-    def tidy(self) -> None:
+    def tidy(self, missing_bytes: int = 0) -> None:
         """Remove what a crash left, what nobody used for long, and what is too much.
 
-        To be called while nothing is being made.
+        ``missing_bytes``: so much room the disk lacks, so that what was used longest ago is removed
+        until there is as much. To be called while nothing is being made.
         """
-        kept, size = 0, 0
-        for used_at, bytes_, path in sorted(self._files(), reverse=True):
-            kept, size = kept + 1, size + bytes_
-            is_old = self._now() - used_at > UNUSED_S
-            if path.suffix == _PART or is_old or kept > FILES_MAX or size > BYTES_MAX:
+        files = sorted(self._files(), reverse=True)
+        most = min(BYTES_MAX, max(0, sum(size for _, size, _ in files) - missing_bytes))
+        kept, total = 0, 0
+        for used_at, size, path in files:
+            is_left_over = path.suffix == _PART or self._now() - used_at > UNUSED_S
+            if is_left_over or kept == FILES_MAX or total + size > most:
                 remove(path)
-                kept, size = kept - 1, size - bytes_
+            else:
+                kept, total = kept + 1, total + size
 
     def forget(self, fingerprint: str) -> None:
         """Remove what was made of a recording with this fingerprint."""

@@ -176,7 +176,7 @@ class Listening:
         while not self._loop.stopping and (order := self._queue.take()):
             self._make(order)
         with contextlib.suppress(StorageError):
-            self._files.listening.tidy()
+            self._files.listening.tidy(self._missing_bytes())
         return _TIDY_S
 
     def _make(self, order: Order) -> None:
@@ -249,16 +249,23 @@ class Listening:
         return not (self._loop.stopping or self._queue.must_yield)
 
     def _check_room(self) -> None:
-        path = self._files.folder.path
-        self._files.folder.require()
-        with storage_errors(path):
-            free = shutil.disk_usage(path).free
-        if free < _FREE_BYTES_MIN:
+        """Copies make room for each other, and for the transcriptions. Raises StorageError."""
+        if missing := self._missing_bytes():
+            self._files.listening.tidy(missing)
+            missing = self._missing_bytes()
+        if missing:
             raise StorageError(
                 "disk_full",
                 "There is too little room on the disk for a listening copy.",
                 remedy="Make room, then play the recording again.",
             )
+
+    def _missing_bytes(self) -> int:
+        """How much room the disk lacks."""
+        path = self._files.folder.path
+        self._files.folder.require()
+        with storage_errors(path):
+            return max(0, _FREE_BYTES_MIN - shutil.disk_usage(path).free)
 
 
 def _is_still(path: Path, opened: os.stat_result) -> bool:

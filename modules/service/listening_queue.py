@@ -125,7 +125,8 @@ class ListeningQueue:
                     _HELD_OTHERWISE_S,
                 )
                 place = self._current.key, self._current.wish.sound
-                self._failures[place] = error, self._clock.monotonic() + held_s
+                # Not as it was raised: its traceback holds what was in hand.
+                self._failures[place] = _again(error), self._clock.monotonic() + held_s
                 self._failures.move_to_end(place)
                 if len(self._failures) > _FAILURES_MAX:
                     self._failures.popitem(last=False)
@@ -133,5 +134,5 @@ class ListeningQueue:
 
 
 def _again(error: TranscriberError) -> TranscriberError:
-    """A new object: each raising of the old one would add to its traceback."""
+    """Without a traceback, to which each raising would add."""
     return type(error)(error.code, error.message, details=error.details, remedy=error.remedy)

@@ -115,6 +115,21 @@ def test_after_a_reload_the_same_file_goes_on(
     assert [url for url in begun if url.endswith("/files")] == [f"{watched.address}/files"]
 
 
+def test_another_window_does_not_ask_for_the_file(
+    daemon: ScriptedDaemon, open_page: Any, talk: Path
+) -> None:
+    watched = slowly(open_page(daemon))
+    choose(watched.page, talk)
+    wait_for_bytes(watched.page, daemon, MIB)
+    other = watched.page.context.new_page()
+    other.goto(f"{watched.address}/")
+    other.get_by_role("button", name="Choose files").first.wait_for()
+    other.wait_for_timeout(1000)  # longer than the windows need to find out
+    assert other.locator(".uploads .item").count() == 0
+    watched.page.get_by_role("button", name="Cancel: long talk.wav").click()
+    watched.page.locator(".uploads .item").wait_for(state="detached")
+
+
 def test_an_upload_is_cancelled(daemon: ScriptedDaemon, open_page: Any, talk: Path) -> None:
     page = slowly(open_page(daemon)).page
     choose(page, talk)
@@ -137,6 +152,11 @@ def test_what_is_no_recording_is_said(
     letter.write_text("Dear all, this is only a letter, and nobody speaks in it. " * 200)
     choose(watched.page, letter)
     watched.page.locator(".uploads").get_by_text("is no recording").wait_for()
+    watched.page.reload()
+    watched.page.get_by_role("button", name="Choose files").first.wait_for()
+    watched.page.wait_for_timeout(1000)  # longer than it takes to remember what was left
+    assert watched.page.locator(".uploads .item").count() == 0
+    choose(watched.page, letter)
     watched.page.get_by_role("button", name="Dismiss: letter.mp3").click()
     watched.page.locator(".uploads .item").wait_for(state="detached")
 

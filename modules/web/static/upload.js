@@ -7,6 +7,8 @@ const { tus } = globalThis;
 // A proxy may keep a piece until it is whole: no more than one is lost with it.
 const PIECE_BYTES = 8 * 2 ** 20;
 const FIRST_MS = 1000, MOST_MS = 60_000, KEPT_MS = 24 * 3_600_000;
+// So long another window has to answer.
+const ANSWER_MS = 200;
 const OPTIONS = { endpoint: `${location.origin}/files`, headers: { "X-Requested-With": "page" }, retryDelays: null };
 
 /** Of an answer that says nothing about the upload itself. */
@@ -48,11 +50,16 @@ export function send(file, on) {
     onAfterResponse: checkAnswer,
     onProgress: (sent, total) => on.progress(total ? sent / total : 1),
     onChunkComplete: () => (pause = FIRST_MS),
-    onSuccess: ({ lastResponse }) => settle.resolve(decodeURIComponent(lastResponse.getHeader("Upload-Filename") ?? file.name)),
+    onUploadUrlAvailable: () => sending.set(file, upload.url),
+    onSuccess: ({ lastResponse }) => sending.delete(file) && settle.resolve(decodeURIComponent(lastResponse.getHeader("Upload-Filename") ?? file.name)),
     onError: async (error) => {
       const problem = problemOf(error);
       const goesOn = passes(problem.status) || problem.code === "wrong_offset";
-      if (!goesOn) return settle.reject(problem);
+      if (!goesOn) {
+        sending.delete(file);
+        await release(upload.url); // or it would come back after a reload
+        return settle.reject(problem);
+      }
       if (problem.status === 0 && !(await isReadable(file))) return settle.reject(new ApiError(-1, null));
       on.waiting(problem);
       timer = setTimeout(again, pause);
@@ -69,6 +76,7 @@ export function send(file, on) {
     wake: () => timer !== undefined && again(),
     cancel: () => {
       clearTimeout(timer);
+      sending.delete(file);
       settle.resolve(null);
       return upload.abort(true).catch(() => {}); // it expires
     },
@@ -87,17 +95,36 @@ async function isReadable(file) {
   }
 }
 
-/** What an earlier visit began: `{name, size, forget()}`. */
+// What this window sends, {file: address}; other windows ask for it.
+const sending = new Map(), tabs = new BroadcastChannel("transcriber.uploads");
+tabs.onmessage = ({ data }) => data === "who sends?" && sending.size && tabs.postMessage([...sending.values()]);
+
+async function sentElsewhere() {
+  const found = new Set(), asking = new BroadcastChannel("transcriber.uploads");
+  asking.onmessage = ({ data }) => Array.isArray(data) && data.forEach((address) => found.add(address));
+  asking.postMessage("who sends?");
+  await new Promise((go) => setTimeout(go, ANSWER_MS));
+  asking.close();
+  return found;
+}
+
+/** Keep nothing of an upload here; the service removes its part by itself. */
+async function release(address) {
+  const storage = tus.defaultOptions.urlStorage;
+  const found = await storage.findAllUploads();
+  await Promise.all(found.filter(({ uploadUrl }) => uploadUrl === address).map((each) => storage.removeUpload(each.urlStorageKey)));
+}
+
+async function forget(address) {
+  await release(address);
+  await tus.Upload.terminate(address, { ...tus.defaultOptions, ...OPTIONS }).catch(() => {}); // it expires
+}
+
+/** What an earlier visit began and no window sends: `{name, size, forget()}`. */
 export async function unfinished() {
   const storage = tus.defaultOptions.urlStorage;
   const found = await storage.findAllUploads();
   await Promise.all(found.filter((each) => !isFresh(each)).map((each) => storage.removeUpload(each.urlStorageKey)));
-  return found.filter(isFresh).map(({ metadata, size, uploadUrl, urlStorageKey }) => ({
-    name: metadata.filename,
-    size,
-    forget: async () => {
-      await storage.removeUpload(urlStorageKey);
-      await tus.Upload.terminate(uploadUrl, { ...tus.defaultOptions, ...OPTIONS }).catch(() => {}); // it expires
-    },
-  }));
+  const left = found.filter(isFresh), elsewhere = left.length ? await sentElsewhere() : new Set();
+  return left.filter(({ uploadUrl }) => !elsewhere.has(uploadUrl)).map(({ metadata, size, uploadUrl }) => ({ name: metadata.filename, size, forget: () => forget(uploadUrl) }));
 }

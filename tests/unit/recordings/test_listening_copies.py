@@ -73,6 +73,16 @@ def test_beyond_the_limit_goes_what_was_used_longest_ago(
     assert names(copies) == {paths[1].name, paths[2].name}
 
 
+def test_they_give_way_where_the_disk_lacks_room(copies: ListeningCopies) -> None:
+    paths = [
+        keep(copies, key, used_s_ago=ago) for key, ago in zip(KEYS, (30, 10, 20), strict=False)
+    ]
+    copies.tidy(missing_bytes=150)
+    assert names(copies) == {paths[1].name}
+    copies.tidy(missing_bytes=10**12)
+    assert names(copies) == set()
+
+
 def test_there_are_not_too_many_files(
     copies: ListeningCopies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
