@@ -10,15 +10,17 @@ import argparse
 import difflib
 import importlib
 import math
+import os
 from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from collections.abc import Callable
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
 
-from modules import PACKAGE, __version__
+from modules import IS_INSTALLED, PACKAGE, __version__
 from modules.cli.shells import SHELLS, as_called, called, program_name
 from modules.cli.terminal import help_texts
+from modules.config.user_folders import config_file, data_folder
 
 #: Between two looks of ``status --watch``, in seconds.
 _INTERVAL_S = 1.0
@@ -44,7 +46,7 @@ def build_parser() -> ArgumentParser:
     parser = _Parser(
         prog=program_name(),
         description=_("Turns recordings that are dropped into a folder into text, with WhisperX."),
-        epilog=as_called(f"{_(help_texts.MAIN)}\n{_(help_texts.EXIT_CODES)}"),
+        epilog=as_called("\n".join((_(help_texts.MAIN), _places(), _(help_texts.EXIT_CODES)))),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -66,8 +68,17 @@ def build_parser() -> ArgumentParser:
     _add_export(commands)
     _add_corrections(commands)
     _add_small_ones(commands)
+    _add_config_command(commands)
     _add_completion(commands)
     return parser
+
+
+def _places() -> str:
+    """Where the configuration and the folders are unless something else is said."""
+    if not IS_INSTALLED:
+        return _(help_texts.PLACES)
+    places = {"config": config_file(os.environ), "data": data_folder(os.environ)}
+    return _(help_texts.PLACES_INSTALLED).format(**places)
 
 
 def _command(module: str, function: str = "run") -> Callable[[Namespace], int]:
@@ -239,6 +250,14 @@ def _add_small_ones(commands: Any) -> None:
     purpose = _("start no further file until `resume`")
     _add(commands, "pause", purpose, help_texts.PAUSE, _command("pause", "pause"))
     _add(commands, "resume", _("go on after `pause`"), "", _command("pause", "resume"))
+
+
+def _add_config_command(commands: Any) -> None:
+    purpose = _("show where the configuration and the folders are")
+    command = _add(commands, "config", purpose, help_texts.CONFIG, _command("config"))
+    command.add_argument(
+        "--write", action="store_true", help=_("write a configuration with comments, if there is none")
+    )
 
 
 def _add_completion(commands: Any) -> None:

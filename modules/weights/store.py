@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from modules import PACKAGE, USER_FOLDER
+from modules import PACKAGE
 from modules.config.types import MODEL_SIZES
+from modules.config.user_folders import data_folder
 from modules.errors import ModelError
 from modules.weights.assemble import assemble
 from modules.weights.files import (
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 if the model is in place, 1 with the reason if not."""
     parser = argparse.ArgumentParser(prog=f"python -m {PACKAGE}.weights.store", description=__doc__)
     parser.add_argument("size", choices=MODEL_SIZES, metavar="SIZE", help=", ".join(MODEL_SIZES))
-    parser.add_argument("--directory", type=Path, default=USER_FOLDER / "models")
+    parser.add_argument("--directory", type=Path, default=data_folder(os.environ) / "models")
     parser.add_argument("--download", action="store_true", help="ask the Hugging Face hub too")
     chosen = parser.parse_args(arguments)
     try:

@@ -22,9 +22,20 @@ examples:
   transcriber.py transcribe talk.mp3  one file, here and now, without the service
   transcriber.py COMMAND --help       more on a command
 
-Without a command the service runs. Every command reads config.yaml beside transcriber.py (an
-installed copy: in the current folder); --config names another one. Messages are in English or
-Russian, by LANG, LC_MESSAGES or LC_ALL.
+Without a command the service runs. Messages are in English or Russian, by LANG, LC_MESSAGES or
+LC_ALL.
+""")
+
+PLACES = noted("""\
+Every command reads config.yaml beside transcriber.py; --config or CONFIG_PATH names another one.
+""")
+
+PLACES_INSTALLED = noted("""\
+places:
+  {config}  read by every command, if it is there;
+      --config or CONFIG_PATH names another file, `transcriber.py config --write` writes one
+  {data}  holds shared/ for recordings, manual/ for those that
+      failed, and models/, unless the configuration says otherwise; created by `run`
 """)
 
 TRANSCRIBE = noted("""\
@@ -108,6 +119,15 @@ Tab then completes commands, options and the names of recordings. A line in ~/.b
 
 In fish: {command} completion fish | source
 The command is called `{name}` then.
+""")
+
+CONFIG = noted("""\
+examples:
+  transcriber.py config                           which file is read, and which folders are used
+  transcriber.py config --write                   a file with every default, explained
+  transcriber.py --config my.yaml config --write  the same, somewhere else
+
+Nothing is ever written over a file that is there.
 """)
 
 EXPORT = noted("""\
