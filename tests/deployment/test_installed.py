@@ -208,7 +208,7 @@ def test_it_speaks_russian_where_the_user_does(installed: Installed) -> None:
 
 
 def test_it_calls_itself_what_a_user_types(installed: Installed) -> None:
-    for words in (["--help"], ["submit", "--help"], ["config", "--help"]):
+    for words in (["--help"], ["submit", "--help"], ["redo", "--help"], ["models", "--help"]):
         told = installed.run(*words).stdout
         assert told.startswith("usage: audio-transcriber ")
         assert "transcriber.py" not in told

@@ -32,7 +32,9 @@ def _say_where(options: Namespace, config: Config) -> None:
     """Before anything is created: a user who has configured nothing must learn where it will be."""
     file, _named = config_path(options.config, os.environ)
     if not os.path.lexists(file):
-        log.info("There is no %s, so the defaults hold; '%s config --write' writes it", file, PROGRAM)
+        log.info(
+            "There is no %s, so the defaults hold; '%s config --write' writes it", file, PROGRAM
+        )
     for folder in (config.shared_directory, config.manual_directory):
         if not os.path.lexists(folder):
             log.info("%s is not there and is created", folder)

