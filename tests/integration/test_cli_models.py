@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,15 @@ class Place:
         self._home.mkdir()
 
     def run(self, *words: str, hub: str = NOWHERE) -> subprocess.CompletedProcess[str]:
+        program = ["transcriber.py", "--config", str(self.config), "models"]
+        return self.started([*program, *words], hub)
+
+    def started(self, words: Sequence[str], hub: str) -> subprocess.CompletedProcess[str]:
+        """Python with these words, in the place of the user."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "XDG_", "HUGG"))}
         told = {"HOME": str(self._home), "HF_ENDPOINT": hub, "LC_ALL": "C.UTF-8"}
         return subprocess.run(
-            [sys.executable, "transcriber.py", "--config", str(self.config), "models", *words],
+            [sys.executable, *words],
             cwd=PROJECT,
             env={**kept, **told, "HF_HUB_DISABLE_PROGRESS_BARS": "1", "no_proxy": "127.0.0.1"},
             stdin=subprocess.DEVNULL,
@@ -136,6 +142,21 @@ def test_a_model_that_nobody_knows_is_refused_with_those_that_are(place: Place) 
         told = place.run(action, "gigantic")
         assert told.returncode == 69
         assert "gigantic: there is no model of this name. Known are tiny, " in told.stderr
+
+
+def test_make_fetches_one_where_that_is_asked_for(place: Place, hub: FakeHub) -> None:
+    """The recipe of `make weights`, with another folder."""
+    for variables, code in ((["MODEL=small"], 1), (["MODEL=small", "DOWNLOAD=1"], 0)):
+        make = ["make", "--dry-run", "--old-file=.venv/.installed", "weights", *variables]
+        told = subprocess.run(
+            make, cwd=PROJECT, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
+        )
+        words = shlex.split(told.stdout.splitlines()[-1])
+        assert words[:3] == [".venv/bin/python", "-m", "modules.weights.store"]
+        done = place.started([*words[1:], "--directory", str(place.models)], hub.address)
+        assert done.returncode == code, done.stderr
+        assert place.folder.exists() == (code == 0)
+        assert bool(hub.asked) == (code == 0), "without DOWNLOAD=1 nobody is asked"
 
 
 # --- the list -----------------------------------------------------------------------------------
