@@ -245,6 +245,21 @@ def test_it_says_where_everything_is_and_makes_nothing(
     assert [str(p) for p in Path(home["HOME"]).rglob("*") if "audio-transcriber" in str(p)] == []
 
 
+def test_it_says_how_to_get_weights_that_are_missing(
+    installed: Installed, home: dict[str, str]
+) -> None:
+    told = installed.run("doctor", timeout_s=TRANSCRIBE_S, WHISPERX_MODEL_SIZE="small", **home)
+    assert told.returncode == 1
+    line = re.search(r"(?m)^problem +model .*$", told.stdout)
+    assert line, told.stdout
+    assert "small is not on this machine. – Run `audio-transcriber models get small`, " in line[0]
+    told = installed.run("models", WHISPERX_MODEL_SIZE="small", **home)
+    assert "`audio-transcriber models get small`" in told.stdout
+    asked = installed.run("run", WHISPERX_MODEL_SIZE="small", **home)
+    assert asked.returncode == 69
+    assert "Run `audio-transcriber models get small`, " in asked.stderr
+
+
 def test_a_commented_configuration_is_written_once(
     installed: Installed, home: dict[str, str]
 ) -> None:
