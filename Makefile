@@ -3,8 +3,12 @@
 VENV       := .venv
 PY         := $(VENV)/bin/python
 UV         := $(VENV)/bin/uv
-MODEL      := models/faster-whisper-base/model.bin
+BASE       := models/faster-whisper-base/model.bin
 SAMPLE     := samples/please-hold-ru.wav
+
+# Which weights `make weights` puts in place. With DOWNLOAD=1 the hub is asked for what is not here.
+MODEL      := base
+DOWNLOAD   :=
 
 # Empty unless given, as in `make lock UPGRADE=--upgrade`: without it the pins stay as they are.
 UPGRADE    ?=
@@ -26,10 +30,10 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
-run: $(VENV)/.installed $(MODEL) ## install what is missing, then watch shared/ (the first time with a sample)
+run: $(VENV)/.installed $(BASE) ## install what is missing, then watch shared/ (the first time with a sample)
 	@exec $(PY) transcriber.py run --first-run-sample $(SAMPLE)
 
-test: $(VENV)/.installed-dev $(MODEL) lint ## everything that must hold: lint, types, tests
+test: $(VENV)/.installed-dev $(BASE) lint ## everything that must hold: lint, types, tests
 	$(PY) -m pytest -n 4 $(BY_FILE) --ignore tests/acceptance
 	$(PY) -m pytest -n 2 $(BY_FILE) tests/acceptance
 	@$(PY) -m tests.audit || test $$? -eq $(NOT_ASKED)
@@ -44,7 +48,7 @@ lint: $(VENV)/.installed-dev ## style, types, the direction of imports, dangerou
 audit: $(VENV)/.installed-dev ## ask whether a pinned package has a known weakness (over the network)
 	@$(PY) -m tests.audit $(ARGS)
 
-soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million steps, a thousand kills (hours)
+soak: $(VENV)/.installed-dev $(BASE) ## the tests that need numbers: a million steps, a thousand kills (hours)
 	TRANSCRIBER_SOAK=1 $(PY) -m pytest --timeout=14400 tests/simulation tests/failpoints \
 		tests/integration/test_kills.py tests/integration/test_masses.py tests/integration/test_edits.py \
 		tests/integration/test_disk_full.py tests/integration/test_fuzzed_requests.py \
@@ -56,16 +60,16 @@ soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million 
 		tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \
 		tests/acceptance/test_hostile_media.py
 
-profile: $(VENV)/.installed-dev $(MODEL) ## where a second of a job goes (2 min; ARGS="--lengths 60 --fast")
+profile: $(VENV)/.installed-dev $(BASE) ## where a second of a job goes (2 min; ARGS="--lengths 60 --fast")
 	$(PY) -m benchmarks.profile $(ARGS)
 
-accuracy: $(VENV)/.installed-dev $(MODEL) ## word error rates, word times, confidence, against whisperx (20 min; ARGS="--limit 3")
+accuracy: $(VENV)/.installed-dev $(BASE) ## word error rates, word times, confidence, against whisperx (20 min; ARGS="--limit 3")
 	$(PY) -m benchmarks.accuracy $(if $(ARGS),$(ARGS),--picture docs/confidence.svg)
 
-bench: $(VENV)/.installed-dev $(MODEL) ## the daemon beside the whisperx command and faster-whisper's batches (about 40 min; ARGS="--lengths 10,60")
+bench: $(VENV)/.installed-dev $(BASE) ## the daemon beside the whisperx command and faster-whisper's batches (about 40 min; ARGS="--lengths 10,60")
 	$(PY) -m benchmarks.bench $(if $(ARGS),$(ARGS),--json docs/bench.json --picture docs/bench.svg)
 
-bench-daemon: $(VENV)/.installed-dev $(MODEL) ## what the daemon itself costs: folders of 100,000 files, the queue, idling (about 15 min)
+bench-daemon: $(VENV)/.installed-dev $(BASE) ## what the daemon itself costs: folders of 100,000 files, the queue, idling (about 15 min)
 	$(PY) -m benchmarks.household $(ARGS)
 
 image-check: $(VENV)/.installed-dev ## the Dockerfile's steps in a chroot, then the daemon from there (root; ARGS=--stand-in)
@@ -73,8 +77,8 @@ image-check: $(VENV)/.installed-dev ## the Dockerfile's steps in a chroot, then 
 
 venv: $(VENV)/.installed-dev ## install everything, for development
 
-weights: $(VENV)/.installed ## put Whisper base into models/ and verify it
-	$(PY) -m modules.weights.store base
+weights: $(VENV)/.installed ## put Whisper base into models/ and verify it (MODEL=small DOWNLOAD=1 fetches another)
+	$(PY) -m modules.weights.store $(if $(DOWNLOAD),--download) "$(MODEL)"
 
 lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements.in -o requirements.lock
@@ -141,5 +145,5 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed | $(UV)
 	$(INSTALL) requirements-dev.lock
 	@touch $@
 
-$(MODEL): | $(VENV)/.installed
+$(BASE): | $(VENV)/.installed
 	$(PY) -m modules.weights.store base

@@ -16,6 +16,8 @@ from setuptools.command.build_py import build_py
 
 SOURCE, INSTALLED = "modules", "audio_transcriber"
 START_SCRIPT = "transcriber.py"
+#: Put into the package, for `config --write`.
+CONFIGURATION = "config.yaml"
 _IMPORT = re.compile(rf"(\s*(?:from|import)\s+){SOURCE}\b")
 
 
@@ -43,6 +45,18 @@ class BuildPy(build_py):
                 f"An editable installation cannot rename {SOURCE}: run {START_SCRIPT}."
             )
         super().run()
+        self.copy_file(CONFIGURATION, self._configuration())
+
+    def _configuration(self) -> str:
+        return str(Path(self.build_lib, INSTALLED, CONFIGURATION))
+
+    def get_source_files(self) -> list[str]:
+        found: list[str] = super().get_source_files()
+        return [*found, CONFIGURATION]
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        found: list[str] = super().get_outputs(include_bytecode)
+        return [*found, self._configuration()]
 
     def find_package_modules(self, package: str, package_dir: str) -> list[tuple[str, str, str]]:
         found: list[tuple[str, str, str]] = super().find_package_modules(package, package_dir)

@@ -11,6 +11,5 @@ PACKAGE_FOLDER = Path(__file__).resolve().parent
 #: The folder that the package is in: of a checkout its root, with the lock files.
 PROJECT_ROOT = PACKAGE_FOLDER.parent
 IS_INSTALLED = PACKAGE != "modules"
-#: Where ``config.yaml`` and ``models/`` are if no other place is named. An installed copy takes
-#: the current directory, since nothing of a user's belongs into site-packages.
-USER_FOLDER = Path() if IS_INSTALLED else PROJECT_ROOT
+#: What a user types: the start script of a checkout, the command of an installed copy.
+PROGRAM = "audio-transcriber" if IS_INSTALLED else "transcriber.py"

@@ -1,4 +1,4 @@
-"""``retry`` and ``delete``, carried out by the running daemon or by this very process.
+"""``retry``, ``redo`` and ``delete``, carried out by the running daemon or by this very process.
 
 Without a daemon the command takes the daemon's place for a moment: it holds the same lock, takes in
 what an earlier run left, and uses the same ``TranscriptionService``. So the rules are in one place,
@@ -8,7 +8,7 @@ and no daemon can start in the middle (decision 17).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from gettext import gettext as _
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """Where recordings can be brought back and deleted. Both raise TranscriberError."""
+    """Where recordings can be brought back, redone and deleted. All raise TranscriberError."""
 
     has_daemon: bool
 
     def retry(self, name: str) -> None:
         """Take a recording out of ``manual/`` and order it afresh."""
+
+    def redo(self, name: str, wishes: Mapping[str, str]) -> str:
+        """Transcribe a recording anew; what became of the order, as in ``Submitted``."""
 
     def delete(self, name: str) -> dict[str, Any]:
         """Delete it with all that was made from it; what was deleted, in the words of the API."""
@@ -80,11 +83,18 @@ class _RequestingBackend:
     def retry(self, name: str) -> None:
         self._ask("retry", name)
 
+    def redo(self, name: str, wishes: Mapping[str, str]) -> str:
+        return str(self._ask("redo", name, wishes).get("outcome"))
+
     def delete(self, name: str) -> dict[str, Any]:
         return self._ask("delete", name)
 
-    def _ask(self, action: str, name: str) -> dict[str, Any]:
-        request = {"action": action, "filename": name}
+    def _ask(
+        self, action: str, name: str, wishes: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        request: dict[str, Any] = {"action": action, "filename": name}
+        if wishes:
+            request["settings"] = dict(wishes)
         return folder_requests.ask(
             self._config.shared_directory,
             request,
@@ -105,6 +115,10 @@ class _DirectBackend:
     def retry(self, name: str) -> None:
         self._owner.beat()
         self._service.retry(name, None)
+
+    def redo(self, name: str, wishes: Mapping[str, str]) -> str:
+        self._owner.beat()
+        return self._service.redo(name, wishes).outcome
 
     def delete(self, name: str) -> dict[str, Any]:
         self._owner.beat()

@@ -14,15 +14,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modules import IS_INSTALLED, USER_FOLDER
 from modules.config.messages import SECRETS, Key, Problem, dotted, sentence
 from modules.config.recording_settings import check_settings
 from modules.config.rules import Conflict, access_conflicts, directory_conflicts, settings_conflicts
 from modules.config.schema import Config
+from modules.config.user_folders import config_file, data_folder
 from modules.config.yaml_reader import read
 from modules.errors import ConfigError
 
-__all__ = ["ENVIRONMENT", "Config", "check_settings", "config_path", "load_config"]
+__all__ = ["ENVIRONMENT", "Config", "base_folder", "check_settings", "config_path", "load_config"]
 
 
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
@@ -99,7 +99,12 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 def config_path(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
     """The file to read, and whether it was named explicitly; then it must exist."""
     named = path or environ.get("CONFIG_PATH", "").strip()
-    return Path(os.path.abspath(named or USER_FOLDER / "config.yaml")), bool(named)
+    return Path(os.path.abspath(named or config_file(environ))), bool(named)
+
+
+def base_folder(file: Path, environ: Mapping[str, str]) -> Path:
+    """Where relative paths in a configuration count from."""
+    return data_folder(environ) if file == config_file(environ) else file.parent
 
 
 def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> list[str]:
@@ -117,22 +122,20 @@ def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> l
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
-    """``path`` (``--config``), else CONFIG_PATH, else ``config.yaml`` in ``USER_FOLDER``.
+    """``path`` (``--config``), else CONFIG_PATH, else ``config.yaml`` in its usual place.
 
-    The environment goes before the file. Without a file, a checkout has the defaults; an installed
-    copy would make its folders wherever it is started, and refuses. Raises ConfigError with every
-    problem in both.
+    The environment goes before the file. Without a file the defaults hold. Raises ConfigError with
+    every problem in both.
     """
     file, named = config_path(path, environ)
     is_there = named or os.path.lexists(file)
-    if IS_INSTALLED and not is_there:
-        raise ConfigError([f"{file}: there is no such file; name one with --config or CONFIG_PATH"])
     tree, lines = read(file) if is_there else ({}, [])
     extra, variables = _from_environment(environ)
-    problems = _problems(tree, file.parent, {}) + _problems(extra, file.parent, variables)
+    base = base_folder(file, environ)
+    problems = _problems(tree, base, {}) + _problems(extra, base, variables)
     bad = [key for key, _ in problems]
     merged = _merged(_without(tree, bad), _without(extra, bad))
-    config = Config.model_validate(merged, context={"base": file.parent})
+    config = Config.model_validate(merged, context={"base": base})
     lines += [line for _, line in problems]
     lines += _conflicts(config, {dotted(key[:2]) for key in bad}, variables)
     if lines:

@@ -31,11 +31,12 @@ def check_settings(content: bytes) -> tuple[dict[str, Any], list[Problem]]:
     if len(tree) > _MOST_KEYS:
         known = len(TranscriptionSettings.model_fields)
         return {}, [((), f"holds {len(tree)} keys; there are {known} in all")]
-    stated, problems = _checked_settings(tree)
+    stated, problems = checked_settings(tree)
     return stated, [((), fault) for fault in faults] + problems
 
 
-def _checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
+def checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The same for keys and values that were read already."""
     fields = TranscriptionSettings.model_fields
     problems: list[Problem] = [
         ((str(key),), f"{_shortened(key)}: {_unknown_setting(str(key))}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from gettext import gettext as _
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def removal(removed: Removed) -> dict[str, Any]:
 
 def ask(
     shared: Path,
-    request: dict[str, str],
+    request: Mapping[str, Any],
     clock: Clock,
     is_alive: Callable[[], bool],
     timeout_s: float = ANSWER_TIMEOUT_S,

@@ -62,7 +62,7 @@ class FolderResponder:
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         try:
             self._require_fresh(request)
-            return self._carry_out(str(request.get("action")), str(request.get("filename")))
+            return self._carry_out(str(request.get("action")), request)
         except StorageError as error:
             log.warning("A request could not be carried out: %s", error)
             return _refusal(error)
@@ -83,7 +83,8 @@ class FolderResponder:
                 remedy="Set the clocks, then ask again.",
             )
 
-    def _carry_out(self, action: str, name: str) -> dict[str, Any]:
+    def _carry_out(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        name = str(request.get("filename"))
         if action == "queue":
             return {"queue": [job.name for job in self._scheduler.jobs()]}
         if action == "delete":
@@ -93,6 +94,9 @@ class FolderResponder:
             log.info("%s: to be tried again, as the command line asks", name)
             self._service.retry(name, None)
             return {}
+        if action == "redo":
+            log.info("%s: to be transcribed anew, as the command line asks", name)
+            return {"outcome": self._service.redo(name, request.get("settings") or {}).outcome}
         raise TranscriberError("unknown_errand", f"This version knows no {action!r}.")
 
     def _remove_if_old(self, file: str) -> None:

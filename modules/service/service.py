@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Iterator
 
 from modules.clock import Clock, iso
+from modules.config.recording_settings import checked_settings
+from modules.errors import TranscriberError
 from modules.intake.request import TranscriptionRequest
 from modules.intake.requests import Removed, Requests, Submitted
 from modules.jobs.index import JobIndex
@@ -109,6 +111,26 @@ class TranscriptionService:
         name = spellings.meant(name, (self._files.manual.path,))
         job = self._requests.bring_back(self._checks.check_return(name, client))
         return self._submission.accepted(job, client)
+
+    def redo(self, name: str, wishes: object) -> Submitted:
+        """Transcribe a recording of the share, whatever there is of it already.
+
+        ``wishes``: settings by their keys, as somebody wrote them. Raises TranscriberError,
+        StorageError.
+        """
+        tree = wishes if isinstance(wishes, dict) else {}
+        settings, problems = checked_settings(tree)
+        if problems:
+            raise TranscriberError(
+                "invalid_settings", f"{'; '.join(line for _, line in problems)}."
+            )
+        name = self._files.meant(name)
+        self._checks.check_name(name)
+        if not self._files.folder.is_there(name):
+            raise self._status.not_found(name)
+        submitted = self._submission.submit(TranscriptionRequest(name, settings, force=True))
+        assert submitted is not None, "with force no text is in the way"
+        return submitted
 
     def pause(self) -> None:
         """Start no more jobs; survives a restart. Raises StorageError."""

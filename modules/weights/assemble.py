@@ -46,7 +46,7 @@ def assemble(size: str, models_directory: Path) -> Path:
         temporary = Path(tempfile.mkdtemp(dir=models_directory, prefix=f".{target.name}.part-"))
         try:
             _fill(temporary, size, parts)
-            _publish(temporary, target, size)
+            publish(temporary, target, size)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)  # if it was published, it is there no more
     except OSError as error:
@@ -94,7 +94,7 @@ def _join(sources: list[Path], target: Path) -> str:
     return digest.hexdigest()
 
 
-def _publish(temporary: Path, target: Path, size: str) -> None:
+def publish(temporary: Path, target: Path, size: str) -> None:
     """Rename into place. If a good model is there already, that one stays: another was faster."""
     for _ in range(3):
         try:

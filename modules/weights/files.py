@@ -12,8 +12,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from modules import PACKAGE
+from modules import PROGRAM
 from modules.config.settings import Frozen
 from modules.errors import ModelError
 
@@ -26,6 +27,8 @@ MODEL_FILES = (*_NEEDED, *_VOCABULARIES, _PREPROCESSOR)
 #: Sizes with 128 mel bands; without a preprocessor's file they would get the usual 80.
 _WIDE = ("large", "large-v3", "large-v3-turbo", "turbo", "distil-large-v3", "distil-large-v3.5")
 _STAMP = ".verified.json"
+#: SHA-256 of each file as it was fetched from the hub, beside the files.
+RECORDED_SUMS = ".sums.json"
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ def part_files(size: str) -> list[Path]:
 # --- checking ---------------------------------------------------------------------------------
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a whole file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -125,9 +129,26 @@ def _published_sum(path: Path, size: str) -> str | None:
     packaged = PACKAGED.get(size)
     if packaged and path.name in packaged.sums:
         return packaged.sums[path.name]
+    recorded = _recorded_sums(path.parent).get(path.name)
+    if isinstance(recorded, str):
+        return recorded
     # The hub's cache names large files by their SHA-256, and small ones by a shorter git hash.
     blob = Path(os.path.realpath(path)).name if path.is_symlink() else ""
     return blob if len(blob) == 64 else None
+
+
+def _recorded_sums(folder: Path) -> Mapping[str, Any]:
+    try:
+        sums = json.loads((folder / RECORDED_SUMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return sums if isinstance(sums, dict) else {}
+
+
+def without_sum(folder: Path, size: str) -> list[str]:
+    """The files of a model of which nobody has said what they should be."""
+    there = [name for name in MODEL_FILES if _filled(folder / name)]
+    return [name for name in there if _published_sum(folder / name, size) is None]
 
 
 def verify(folder: Path, size: str) -> list[str]:
@@ -138,7 +159,7 @@ def verify(folder: Path, size: str) -> list[str]:
         known = _published_sum(path, size) if _filled(path) else None
         if known is None:
             continue
-        actual = _sha256(path)
+        actual = sha256_of(path)
         if actual != known:
             problems.append(f"{path}: SHA-256 is {actual}, should be {known}")
     return problems
@@ -166,7 +187,7 @@ def check_stamp(folder: Path, size: str) -> None:
         marks = None
     problems = verify(folder, size)
     if problems:
-        command = f"python -m {PACKAGE}.weights.store {size}"
+        command = f"{PROGRAM} models get {size}"
         raise damaged(size, problems, f"Run `{command}` to replace it.")
     if marks is not None:
         write_stamp(folder, marks)

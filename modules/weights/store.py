@@ -6,21 +6,24 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from modules import PACKAGE, USER_FOLDER
+from modules import PACKAGE
 from modules.config.types import MODEL_SIZES
+from modules.config.user_folders import data_folder
 from modules.errors import ModelError
 from modules.weights.assemble import assemble
+from modules.weights.download import download
 from modules.weights.files import (
     MODEL_FILES,
-    PACKAGED,
     damaged,
     home,
     installed_parts,
     verify,
+    without_sum,
 )
 from modules.weights.locate import REPOSITORIES, ModelSource, Origin, locate
 
@@ -54,36 +57,57 @@ def _download(size: str) -> Path:
     return folder
 
 
-# --- the command ------------------------------------------------------------------------------
+def provide(size: str, models_directory: Path, allow_download: bool) -> str:
+    """Make the size usable, check it, and say in a sentence where it is.
 
-
-def _provide(size: str, models_directory: Path, allow_download: bool) -> str:
-    """Make the size usable, check it, and say in a sentence where it is."""
-    try:
-        source = locate(size, models_directory, allow_download)
-    except ModelError as error:
-        if error.code != "model_damaged" or not installed_parts(size):
-            raise
-        source = ModelSource(size, Origin.PARTS, None)
-    folder = prepare(source, models_directory)
+    Here a download goes into the models directory, and takes the place of damaged files. Raises
+    ModelError.
+    """
+    source = _found(size, models_directory, allow_download)
+    folder = _in_place(source, models_directory)
     problems = verify(folder, size)
+    if problems and allow_download and source.origin is Origin.DIRECTORY:
+        folder = download(size, models_directory)
+        problems = verify(folder, size)
     if problems:
         raise damaged(size, problems, f"Move {folder} away and run this command again.")
-    checked = "checksums are right" if size in PACKAGED else "all files are there"
+    checked = "all files are there" if without_sum(folder, size) else "checksums are right"
     text = f"The Whisper model {size} is in {folder} (found in: {source.origin}); {checked}."
     kept = sorted(models_directory.glob(f"{home(size, models_directory).name}.old-*"))
     return text + "".join(f" What stood there before is kept in {old}." for old in kept)
+
+
+def _found(size: str, models_directory: Path, allow_download: bool) -> ModelSource:
+    try:
+        return locate(size, models_directory, allow_download)
+    except ModelError as error:
+        if error.code != "model_damaged":
+            raise
+        if installed_parts(size):
+            return ModelSource(size, Origin.PARTS, None)
+        if allow_download:
+            return ModelSource(size, Origin.DOWNLOAD, None)
+        raise
+
+
+def _in_place(source: ModelSource, models_directory: Path) -> Path:
+    if source.origin is Origin.DOWNLOAD:
+        return download(source.size, models_directory)
+    return prepare(source, models_directory)
+
+
+# --- the command ------------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command: 0 if the model is in place, 1 with the reason if not."""
     parser = argparse.ArgumentParser(prog=f"python -m {PACKAGE}.weights.store", description=__doc__)
     parser.add_argument("size", choices=MODEL_SIZES, metavar="SIZE", help=", ".join(MODEL_SIZES))
-    parser.add_argument("--directory", type=Path, default=USER_FOLDER / "models")
+    parser.add_argument("--directory", type=Path, default=data_folder(os.environ) / "models")
     parser.add_argument("--download", action="store_true", help="ask the Hugging Face hub too")
     chosen = parser.parse_args(arguments)
     try:
-        print(_provide(chosen.size, chosen.directory, chosen.download))
+        print(provide(chosen.size, chosen.directory, chosen.download))
     except ModelError as error:
         print("\n".join(filter(None, (str(error), error.details))), file=sys.stderr)
         return 1

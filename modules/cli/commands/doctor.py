@@ -64,10 +64,22 @@ def examine(options: Namespace) -> Iterator[Finding]:
         remedy = _("Fix it and run this again: folders, model and API were not looked at.")
         yield problem(_("configuration"), _("cannot be used"), remedy)
         return
-    yield ok(_("configuration"), _("valid"))
+    yield _configuration(options)
     yield from check_program.check_assets(config.whisperx.vad_method)
     for check in _checks():
         yield from _guarded(check, config)
+
+
+def _configuration(options: Namespace) -> Finding:
+    """The file that was read, or that there is none."""
+    from modules.config.loader import config_path
+
+    subject = _("configuration")
+    file, _named = config_path(options.config, os.environ)
+    if os.path.lexists(file):
+        return ok(subject, _("{file} is valid").format(file=file))
+    seen = _("there is no {file}; the defaults hold").format(file=file)
+    return Finding(Level.OK, subject, seen, _("`transcriber.py config --write` writes one."))
 
 
 def _checks() -> Iterable[Callable[[Config], Iterator[Finding]]]:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from modules import PACKAGE, PROJECT_ROOT
-from modules.cli.doctor.findings import Finding, ok, problem, warning
+from modules.cli.doctor.findings import Finding, install_again, ok, problem, warning
 from modules.config.schema import Config
 from modules.errors import ModelError
 from modules.executors.local.process import sandbox_options
@@ -94,13 +94,15 @@ def check_encoder(config: Config) -> Iterator[Finding]:
         found = _printed(command)
     except (subprocess.SubprocessError, OSError, ValueError) as error:
         seen = _("could not be tried: {error}").format(error=error)
-        yield problem(subject, seen, _("Run `make venv`, or set whisperx.encoder: ctranslate2."))
+        other = _("Or set whisperx.encoder: ctranslate2.")
+        yield problem(subject, seen, f"{install_again()} {other}")
         return
     seen = _encoder_seen(found)
     if found["note"]:
         reason = str(found["note"]).partition(" (")[2].removesuffix(")")
         seen = _("{seen}, as OpenVINO cannot be used: {reason}").format(seen=seen, reason=reason)
-        yield warning(subject, seen, _("Everything works, only slower. Run `make venv`."))
+        slower = _("Everything works, only slower.")
+        yield warning(subject, seen, f"{slower} {install_again()}")
     else:
         yield ok(subject, seen)
 

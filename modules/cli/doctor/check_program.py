@@ -12,8 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 from modules import PROJECT_ROOT
-from modules.cli.doctor.findings import Finding, ok, problem, warning
-from modules.errors import noted
+from modules.cli.doctor.findings import Finding, install_again, ok, problem, warning
 
 _LOCK = PROJECT_ROOT / "requirements.lock"
 _PYTHON = ((3, 11), (3, 13))
@@ -23,7 +22,6 @@ _NEEDED = (
     "watchdog", "yaml", "psutil", "filelock", "pydantic", "flask", "waitress", "rich", "pysubs2",
     "shtab",
 )  # fmt: skip
-_INSTALL = noted("Run `make venv`, or `pip install -r requirements.lock`.")
 #: A few names are enough to see what is amiss.
 _NAMED = 5
 
@@ -42,7 +40,7 @@ def check_packages(lock: Path = _LOCK) -> Iterator[Finding]:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         seen = _("not installed: {packages}").format(packages=", ".join(missing))
-        yield problem(_("packages"), seen, _(_INSTALL))
+        yield problem(_("packages"), seen, install_again())
     if not lock.is_file():
         if not missing:
             seen = _("all that are needed are here; no requirements.lock to compare")
@@ -55,7 +53,7 @@ def check_packages(lock: Path = _LOCK) -> Iterator[Finding]:
         if (more := len(differing) - _NAMED) > 0:
             shown += " " + ngettext("and {n} more", "and {n} more", more).format(n=more)
         seen = _("not as in requirements.lock: {packages}").format(packages=shown)
-        yield warning(_("packages"), seen, _(_INSTALL))
+        yield warning(_("packages"), seen, install_again())
     elif not missing:
         seen = _("{n} are here, with the versions of requirements.lock").format(n=len(locked))
         yield ok(_("packages"), seen)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from gettext import gettext as _
+
+from modules import IS_INSTALLED
 
 
 class Level(StrEnum):
@@ -30,6 +33,13 @@ def ok(subject: str, seen: str) -> Finding:
 
 def warning(subject: str, seen: str, remedy: str = "") -> Finding:
     return Finding(Level.WARNING, subject, seen, remedy)
+
+
+def install_again() -> str:
+    """What to do where a package is missing or wrong."""
+    if IS_INSTALLED:
+        return _("Install the program again, as you installed it.")
+    return _("Run `make venv`, or `pip install -r requirements.lock`.")
 
 
 def problem(subject: str, seen: str, remedy: str = "") -> Finding:

