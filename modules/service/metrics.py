@@ -24,6 +24,7 @@ from modules.jobs.job import Stage
 
 #: Every way a job is counted to end; a deleted or superseded one is a cancelled one.
 ENDS = ("completed", "failed", "cancelled")
+RETAINED = ("recording", "text", "deleted")
 _CALLBACK_ENDS = ("delivered", "given_up")
 #: Anything else is "other": a client may put any word there, and each would be a series for good.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -95,6 +96,12 @@ class Metrics:
         self._callbacks = Counter(
             "transcriber_callbacks", "Callbacks, by outcome.", ["outcome"], registry=registry
         )
+        self._retention = Counter(
+            "transcriber_retention",
+            "What retention moved to the trash, and files deleted from there.",
+            ["what"],
+            registry=registry,
+        )
         self._wrong_keys = Counter("transcriber_wrong_keys", "Wrong keys.", registry=registry)
         self._begin_at_zero()
 
@@ -106,6 +113,8 @@ class Metrics:
             self._callbacks.labels(outcome)
         for stage in get_args(Stage):
             self._stages.labels(stage)
+        for what in RETAINED:
+            self._retention.labels(what)
 
     def finished(self, fate: str, audio_s: float | None, work_s: float | None) -> None:
         """A job ended: how, the seconds of audio transcribed, and of work on them."""
@@ -131,6 +140,10 @@ class Metrics:
     def callback(self, outcome: str) -> None:
         """A callback came to an end: ``delivered``, or ``given_up``."""
         self._callbacks.labels(outcome).inc()
+
+    def retention(self, what: str, number: int) -> None:
+        """So many recordings or texts went to the trash, or files from there for good."""
+        self._retention.labels(what).inc(number)
 
     def wrong_key(self) -> None:
         """A request had a wrong key or password, or one too many to be looked at."""
