@@ -64,15 +64,9 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         registry.register(_Present(observe))
-        self._jobs = Counter(
-            "transcriber_jobs", "Jobs that ended, by how.", ["end"], registry=registry
-        )
-        self._audio = Counter(
-            "transcriber_audio_seconds", "Seconds of audio transcribed.", registry=registry
-        )
-        self._work = Counter(
-            "transcriber_work_seconds", "Seconds of work on ended jobs.", registry=registry
-        )
+        self._jobs = self._counter("jobs", "Jobs that ended, by how.", "end")
+        self._audio = self._counter("audio_seconds", "Seconds of audio transcribed.")
+        self._work = self._counter("work_seconds", "Seconds of work on ended jobs.")
         self._factor = Histogram(
             "transcriber_real_time_factor",
             "Seconds of work per second of audio of completed jobs.",
@@ -93,17 +87,15 @@ class Metrics:
             buckets=_REQUEST_S,
             registry=registry,
         )
-        self._callbacks = Counter(
-            "transcriber_callbacks", "Callbacks, by outcome.", ["outcome"], registry=registry
+        self._callbacks = self._counter("callbacks", "Callbacks, by outcome.", "outcome")
+        self._retention = self._counter(
+            "retention", "What retention moved to the trash, and files deleted from there.", "what"
         )
-        self._retention = Counter(
-            "transcriber_retention",
-            "What retention moved to the trash, and files deleted from there.",
-            ["what"],
-            registry=registry,
-        )
-        self._wrong_keys = Counter("transcriber_wrong_keys", "Wrong keys.", registry=registry)
+        self._wrong_keys = self._counter("wrong_keys", "Wrong keys.")
         self._begin_at_zero()
+
+    def _counter(self, name: str, help_: str, *labels: str) -> Counter:
+        return Counter(f"transcriber_{name}", help_, labels, registry=self._registry)
 
     def _begin_at_zero(self) -> None:
         """A series that appears with its first event hides that event from ``rate()``."""
