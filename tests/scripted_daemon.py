@@ -26,7 +26,7 @@ from modules.executors.local import executor
 from modules.runner import held_settings, outage, runner
 from modules.service import text_search
 housekeeping.HEARTBEAT_S = outage.HOLD_S = runner.HOLD_S = held_settings.HOLD_S = {hold_s}
-housekeeping._EXPIRY_S = {hold_s}
+housekeeping._EXPIRY_S = housekeeping._RETENTION_S = {hold_s}
 runner._IDLE_TICK_S = min(runner._IDLE_TICK_S, {hold_s})
 text_search._EVERY_S = {hold_s}
 wrong_keys.MOST = 1_000_000

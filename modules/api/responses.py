@@ -125,6 +125,7 @@ def disposition(name: str) -> str:
 def view(found: View) -> dict[str, Any]:
     content = asdict(found)
     content["settings"] = dict(found.settings) if found.settings else None
+    content["warnings"] = list(map(dict, found.warnings))
     return content
 
 

@@ -52,6 +52,9 @@ from modules.config.types import (
     origins,
 )
 
+#: None, where it may be, means for ever.
+Days = Annotated[int, between(1, 36500)]
+
 
 class _Section(BaseModel):
     """Frozen, no unknown keys, no conversions (``"8000"`` is not a port), finite numbers only."""
@@ -174,6 +177,14 @@ class OutputConfig(_Section):
     txt_timestamps: bool = False
 
 
+class RetentionConfig(_Section):
+    """How many days after its text a recording, and after that the text, goes to the trash."""
+
+    recordings_days: Days | None = None
+    results_days: Days | None = None
+    trash_days: Annotated[int, between(0, 36500)] = 30
+
+
 class LoggingConfig(_Section):
     """How much is logged."""
 
@@ -191,6 +202,7 @@ class Config(_Section):
     processing: ProcessingConfig = ProcessingConfig()
     watch: WatchConfig = WatchConfig()
     output: OutputConfig = OutputConfig()
+    retention: RetentionConfig = RetentionConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
     logging: LoggingConfig = LoggingConfig()
 

@@ -40,7 +40,7 @@ class Daemon:
         self._housekeeping = Housekeeping(
             config.shared_directory, config.processing.stale_hours, clock, self._core,
             self._clients.service.promote, self._clients.responder.tick,
-            self._clients.resumable.expire, first_run,
+            self._clients.resumable.expire, self._clients.retention.look_soon, first_run,
         )  # fmt: skip
 
     def run(self) -> bool:

@@ -19,13 +19,16 @@ log = get_logger("Daemon")
 _COMPLAINT_S = 60.0
 #: How often uploads that nobody went on with are looked for.
 _EXPIRY_S = 60.0
+#: How often it is looked for what is old, and whether a new day has begun.
+_RETENTION_S = 3600.0
 
 
 class Housekeeping:
     """``tick`` is called every half second, from the main thread.
 
     ``submit`` takes requests that were left in the folder; ``respond`` answers those that ask for
-    an answer; ``expire`` removes uploads that nobody went on with. ``share_replaced``: another
+    an answer; ``expire`` removes uploads that nobody went on with; ``retain`` has what is old
+    moved to the trash. ``share_replaced``: another
     folder lies at the share's path than at start.
     """
 
@@ -38,6 +41,7 @@ class Housekeeping:
         submit: Callable[[TranscriptionRequest], object | None],
         respond: Callable[[], None] = lambda: None,
         expire: Callable[[], None] = lambda: None,
+        retain: Callable[[], None] = lambda: None,
         first_run: FirstRun | None = None,
     ) -> None:
         self._shared = shared
@@ -47,6 +51,7 @@ class Housekeeping:
         self._submit = submit
         self._respond = respond
         self._expire = expire
+        self._retain = retain
         self._first_run = first_run
         self._due: dict[str, float] = {}
         self._started = clock.monotonic()
@@ -96,6 +101,8 @@ class Housekeeping:
         self._set_orphans_aside()
         if self._is_due("expiry", _EXPIRY_S):
             self._expire()
+        if self._is_due("retention", _RETENTION_S):
+            self._retain()
 
     def obey_pause_flag(self) -> None:
         """Pause or resume as the flag in the share says."""

@@ -39,6 +39,7 @@ from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.request_checks import RequestChecks
 from modules.service.resumable_uploads import ResumableUploads
+from modules.service.retention import Retention
 from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
@@ -88,6 +89,7 @@ class Clients:
     text_writer: TextWriter
     responder: FolderResponder
     listening: Listening
+    retention: Retention
 
     def start(self) -> None:
         """Start the threads of what works by itself. Raises StorageError."""
@@ -95,9 +97,11 @@ class Clients:
         self.text_writer.start()
         self.listening.start()
         self.search.start()
+        self.retention.start()
 
     def stop(self) -> None:
         """Join them, and close what is open."""
+        self.retention.stop()
         self.listening.stop()
         self.webhooks.stop()
         self.text_writer.stop()
@@ -193,9 +197,10 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     one_time = _one_time(config, core, service, streams)
     resumable = _resumable(config, clock, uploads, service)
     listening = _listening(config, clock, core)
+    retention = Retention(config, core.store, requests, clock, metrics.retention)
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
-        search, editing, text_writer, responder, listening,
+        search, editing, text_writer, responder, listening, retention,
     )  # fmt: skip
 
 

@@ -135,6 +135,18 @@ class Requests:
                 raise
         return Removed(tuple(deleted), interrupted, job is not None and not interrupted)
 
+    def if_idle(self, name: str, action: Callable[[], None]) -> bool:
+        """Do something with the files of a recording that has no job, while it can get none.
+
+        False, and nothing is done, if it has one. Raises StorageError, and what ``action`` raises.
+        """
+        with self._one_at_a_time:
+            if self._recovery.job_of(name) or name in self._recovery.orphans:
+                return False
+            self._require_same_share()
+            action()
+        return True
+
     def settings_kept(self, name: str) -> TranscriptionSettings | None:
         """The settings of a file's job that a request without its own no longer changes."""
         with self._one_at_a_time:

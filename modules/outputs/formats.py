@@ -15,6 +15,7 @@ from modules.outputs.segments_json import transcript_json
 from modules.outputs.subtitles import subtitles
 from modules.outputs.tables import tsv
 from modules.transcript.model import Segment
+from modules.transcript.speakers import without_lone_label
 
 _ROWS = (
     OutputFormat(
@@ -54,8 +55,9 @@ def render(
     """The transcript of a recording of ``duration_s`` seconds as a file in format ``form``.
 
     ``segments`` are read several times. ``timestamps`` puts times into the txt, ``title`` is the
-    heading of docx and md, ``note`` the last line of txt and md. Raises KeyError for a name that is
-    not in the table.
+    heading of docx and md, ``note`` the last line of txt and md. The label of a person who speaks
+    alone is only in the json. Raises KeyError for a name that is not in the table.
     """
     options = RenderOptions(timestamps, duration_s, title, note)
-    return OUTPUT_FORMATS[form].write(segments, options)
+    shown = segments if form == "json" else without_lone_label(segments)
+    return OUTPUT_FORMATS[form].write(shown, options)

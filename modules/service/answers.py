@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from modules.errors import TranscriberError
 from modules.jobs.job import Job, Status
+from modules.outputs.notes import warnings_of
 from modules.recordings.state import job_to_json
 
 #: Why a job has no text: message and remedy by error code.
@@ -21,6 +22,9 @@ MESSAGES = {
     ),
     "gone": ("The file was deleted or renamed.", "Request it under its new name."),
 }
+
+#: There are a handful of kinds; a file that people edit may have any number.
+_WARNINGS_MAX = 20
 
 State = Literal["pending", "processing", "completed", "error", "ignored", "not_found"]
 
@@ -55,6 +59,7 @@ class View:
     settings: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
     where: str | None = None
+    warnings: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ def view_of_result(name: str, result: Mapping[str, Any]) -> View:
         start_time=result.get("processing_start"),
         percentage=100,
         settings=result.get("settings"),
+        warnings=tuple(warnings_of(result)[:_WARNINGS_MAX]),
     )
 
 

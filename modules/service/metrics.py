@@ -24,6 +24,7 @@ from modules.jobs.job import Stage
 
 #: Every way a job is counted to end; a deleted or superseded one is a cancelled one.
 ENDS = ("completed", "failed", "cancelled")
+RETAINED = ("recording", "text", "deleted")
 _CALLBACK_ENDS = ("delivered", "given_up")
 #: Anything else is "other": a client may put any word there, and each would be a series for good.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -63,15 +64,9 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = registry = CollectorRegistry()
         registry.register(_Present(observe))
-        self._jobs = Counter(
-            "transcriber_jobs", "Jobs that ended, by how.", ["end"], registry=registry
-        )
-        self._audio = Counter(
-            "transcriber_audio_seconds", "Seconds of audio transcribed.", registry=registry
-        )
-        self._work = Counter(
-            "transcriber_work_seconds", "Seconds of work on ended jobs.", registry=registry
-        )
+        self._jobs = self._counter("jobs", "Jobs that ended, by how.", "end")
+        self._audio = self._counter("audio_seconds", "Seconds of audio transcribed.")
+        self._work = self._counter("work_seconds", "Seconds of work on ended jobs.")
         self._factor = Histogram(
             "transcriber_real_time_factor",
             "Seconds of work per second of audio of completed jobs.",
@@ -92,11 +87,15 @@ class Metrics:
             buckets=_REQUEST_S,
             registry=registry,
         )
-        self._callbacks = Counter(
-            "transcriber_callbacks", "Callbacks, by outcome.", ["outcome"], registry=registry
+        self._callbacks = self._counter("callbacks", "Callbacks, by outcome.", "outcome")
+        self._retention = self._counter(
+            "retention", "What retention moved to the trash, and files deleted from there.", "what"
         )
-        self._wrong_keys = Counter("transcriber_wrong_keys", "Wrong keys.", registry=registry)
+        self._wrong_keys = self._counter("wrong_keys", "Wrong keys.")
         self._begin_at_zero()
+
+    def _counter(self, name: str, help_: str, *labels: str) -> Counter:
+        return Counter(f"transcriber_{name}", help_, labels, registry=self._registry)
 
     def _begin_at_zero(self) -> None:
         """A series that appears with its first event hides that event from ``rate()``."""
@@ -106,6 +105,8 @@ class Metrics:
             self._callbacks.labels(outcome)
         for stage in get_args(Stage):
             self._stages.labels(stage)
+        for what in RETAINED:
+            self._retention.labels(what)
 
     def finished(self, fate: str, audio_s: float | None, work_s: float | None) -> None:
         """A job ended: how, the seconds of audio transcribed, and of work on them."""
@@ -131,6 +132,10 @@ class Metrics:
     def callback(self, outcome: str) -> None:
         """A callback came to an end: ``delivered``, or ``given_up``."""
         self._callbacks.labels(outcome).inc()
+
+    def retention(self, what: str, number: int) -> None:
+        """So many recordings or texts went to the trash, or files from there for good."""
+        self._retention.labels(what).inc(number)
 
     def wrong_key(self) -> None:
         """A request had a wrong key or password, or one too many to be looked at."""

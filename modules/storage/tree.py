@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,3 +33,25 @@ def files_below(root: Path) -> Iterator[str]:
                 yield name
             elif depth < FOLDERS_MAX:
                 waiting.append((name, depth + 1))
+
+
+def remove_tree(root: Path) -> int:
+    """Delete a folder with everything in it; how many files that were. No link is followed.
+
+    What disappears meanwhile is no error. Raises OSError.
+    """
+    count, waiting, folders = 0, [root], []
+    while waiting:
+        folder = waiting.pop()
+        folders.append(folder)
+        with beneath.scanned(folder) as listed:
+            entries = [(folder / e.name, e.is_dir(follow_symlinks=False)) for e in listed]
+        waiting += [path for path, is_folder in entries if is_folder]
+        for path in (path for path, is_folder in entries if not is_folder):
+            with contextlib.suppress(FileNotFoundError):
+                beneath.unlink(path)
+                count += 1
+    for folder in reversed(folders):
+        with contextlib.suppress(FileNotFoundError):
+            beneath.remove_folder(folder)
+    return count

@@ -1,11 +1,13 @@
-"""Assign the words of a transcript to the speakers. Pure."""
+"""Assign the words of a transcript to the speakers, and tell whether it has several. Pure."""
 
 from __future__ import annotations
 
 import itertools
+import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from modules.transcript.model import Segment, Turn, Word
 from modules.transcript.slicing import slice_words, word_offsets
@@ -14,6 +16,8 @@ from modules.transcript.slicing import slice_words, word_offsets
 NEAR_S = 1.0
 #: A single word between words of another speaker is an error, unless such a pause separates it.
 PAUSE_S = 0.3
+#: What diarization calls a speaker; any other name was given by a person.
+_LABEL = re.compile(r"SPEAKER_\d+")
 
 
 def with_speakers(segments: Iterable[Segment], turns: Sequence[Turn]) -> Iterator[Segment]:
@@ -26,6 +30,27 @@ def with_speakers(segments: Iterable[Segment], turns: Sequence[Turn]) -> Iterato
         return iter(segments)
     spoken = _Turns(turns)
     return (part for segment in segments for part in _parts(segment, spoken))
+
+
+def without_lone_label(segments: Iterable[Segment]) -> Iterable[Segment]:
+    """The segments, for readers: where one person speaks, the label of diarization says nothing.
+
+    A name that a person gave stays. ``segments`` and what is returned can be read several times.
+    """
+    found: set[str] = set()
+    for segment in segments:
+        found.update(filter(None, (segment.speaker, *(word.speaker for word in segment.words))))
+        if len(found) > 1:
+            return segments
+    return _Unlabelled(segments) if any(map(_LABEL.fullmatch, found)) else segments
+
+
+@dataclass(frozen=True)
+class _Unlabelled:
+    segments: Iterable[Segment]
+
+    def __iter__(self) -> Iterator[Segment]:
+        return (_whole(segment, None) for segment in self.segments)
 
 
 class _Turns:

@@ -140,3 +140,18 @@ def done(world: World) -> None:
     world.put(world.shared, "calls/talk.txt", b"text")
     world.put(world.manual, TALK, OTHER)
     world.put(world.manual, f"{TALK}.error.txt", b"It did not work.")
+
+
+def old(world: World) -> None:
+    """A recording whose text is 47 days old, and trash that is older; seen on fifty days."""
+    found(world)
+    source = RecordingStore(world.shared, world.manual).folder.identity(TALK).model_dump()
+    listed = {"outputs": ["calls/talk.txt"], "source": source, "filename": TALK}
+    result = world.put(world.shared, RESULT, json.dumps(listed).encode())
+    world.put(world.shared, "calls/talk.txt", b"text")
+    world.put(world.shared, f"{TALK}.edit.json", b'{"format": 1}')
+    since = {"since": 10, "changed": result.stat().st_mtime_ns}
+    world.put(world.shared, f".transcriber/trash/2023-10-01/{TALK}", OTHER)
+    seen = {TALK: since, f"/{TALK}": since, "trash/2023-10-01": since}
+    ledger = {"count": 59, "day": "2023-12-31", "seen": seen}
+    world.put(world.shared, ".transcriber/retention.json", json.dumps(ledger).encode())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 
+from modules.config.schema import RetentionConfig
 from modules.errors import StorageError, TranscriberError, WorkerError
 from modules.intake.request import TranscriptionRequest
 from modules.jobs.job import Status
 from modules.service import folder_orders
+from modules.service.retention import Retention
 from tests.failpoints import scenery
 from tests.failpoints.scenery import OTHER, OWN, RECEIVER, RESULT, TALK
 from tests.failpoints.world import SOUND, Life, Story, World
@@ -79,6 +81,17 @@ def send_the_rest(world: World, life: Life) -> None:
         state = uploads.received(writer)
 
 
+def let_old_go(world: World, life: Life) -> bool:
+    """As the daemon does it, until nothing is left of it in the folder."""
+    rules = RetentionConfig(recordings_days=30, results_days=30)
+    config = world.config.model_copy(update={"retention": rules})
+    with contextlib.suppress(OSError, StorageError):
+        Retention(config, life.files, life.intake.requests, world.clock).look()
+        left = (RESULT, ".transcriber/trash/2023-10-01")
+        return not any((world.shared / each).exists() for each in left)
+    return False
+
+
 # --- what people do with the files ------------------------------------------------------------
 
 
@@ -118,6 +131,13 @@ NUMBERED = (
     "manual/calls/talk.txt",
     f"manual/{TALK}",
     f"manual/{RESULT}",
+)
+OLD = (
+    "shared/.transcriber/retention.json",
+    *(
+        f"shared/.transcriber/trash/2024-01-01/calls/talk.{end}"
+        for end in ("mp3", "mp3.edit.json", "mp3.result", "mp3.settings.yaml", "txt")
+    ),
 )
 FAILS = Plan(chunks=9, error=WorkerError("worker_hung", "It hung."), error_after=1)
 
@@ -179,6 +199,7 @@ STORIES = [
         ends=(*DONE, OWN_THERE),
     ),
     Story("settings mended", scenery.wrong_settings, meddle=mend_settings, ends=(*DONE, OWN_THERE)),
+    Story("old", scenery.old, ask=let_old_go, ends=OLD),
     Story(
         "uploaded",
         scenery.nothing,

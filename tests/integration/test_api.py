@@ -18,9 +18,11 @@ from urllib.parse import quote
 import pytest
 from urllib3.filepost import encode_multipart_formdata
 
+from modules.outputs.notes import warning
 from tests.builders import until
 from tests.daemon_process import text_of
 from tests.http_reply import Reply
+from tests.page import made
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text, recording
 
@@ -510,6 +512,15 @@ def test_events_tell_each_step(api: Client, others: ThreadPoolExecutor) -> None:
     assert percentages == sorted(percentages)
     assert len(set(percentages)) >= 4
     assert heard[0]["status"] in ("pending", "processing")
+
+
+def test_a_language_that_the_speech_contradicts_is_in_the_status(api: Client) -> None:
+    other = warning("other_language", asked="ru", heard="en")
+    made.finish(api.daemon.shared, "english.wav", made.TALK, warnings=[other])
+    assert api.status("english.wav")["warnings"] == [other]
+    api.daemon.drop("quiet.mp3")
+    api.daemon.wait_for_result("quiet.mp3", SOON_S)
+    assert api.status("quiet.mp3")["warnings"] == []
 
 
 # --- manual ---

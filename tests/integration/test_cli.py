@@ -198,6 +198,13 @@ def test_status_of_a_folder(place: Place) -> None:
     assert json.loads(place.run("status", "--json").stdout)["counts"]["pending"] == 2
 
 
+def test_status_says_what_goes_to_the_trash(place: Place) -> None:
+    assert "trash" not in place.run("status").stdout
+    place.configure(retention={"recordings_days": 30})
+    line = "Kept: recordings 30 days, texts for ever, then 30 days in the trash."
+    assert line in place.run("status").stdout.splitlines()
+
+
 def test_status_tells_of_the_daemon_and_the_pause(place: Place) -> None:
     assert place.run("pause").returncode == 0
     assert "already" in place.run("pause").stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ from tests.http_reply import Reply
 from tests.integration.test_api import Client
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text, recording
+from tests.tus_client import Tus
 
 SPEECH = "/v1/audio/transcriptions"
 FORM = "multipart/form-data; boundary=B"
@@ -115,6 +117,24 @@ def test_an_upload_is_begun_at_once_with_its_own_settings(api: Client) -> None:
     reply = api.upload(("talk.mp3", recording(2)), language="en", wait="true")
     assert reply.status == 200
     assert reply.json["settings"]["language"] == "en"
+
+
+@pytest.mark.parametrize("way", ["/transcribe", SPEECH, f"{SPEECH} stream", "/asr", "/files"])
+def test_no_upload_has_to_hold_still(api: Client, way: str) -> None:
+    """Its last byte came with the request. What has to hold still is not begun for ten minutes."""
+    content, name = recording(2, way), "talk.mp3"
+    path, _, stream = way.partition(" ")
+    if path == "/files":
+        tus = Tus(api.port)
+        assert tus.patch(tus.create(len(content), filename=name), 0, content).status == 204
+    else:
+        key = "audio_file" if path == "/asr" else "file"
+        fields = {"stream": "true"} if stream else {"wait": "true"}
+        reply = send(api, path, form(part(f'name="{key}"; filename="{name}"', content), **fields))
+        assert reply.status == 200, reply.text
+    until(lambda: api.queue() == [], "it is done", SOON_S)
+    said = re.findall(rf"{name}: (\w+) \(", api.daemon.log.rpartition(f"{name}: arriving")[2])
+    assert said == ["queued", "running", "completed"]
 
 
 def test_a_recording_that_comes_back_is_begun_at_once(api: Client) -> None:

@@ -175,6 +175,22 @@ def test_one_passage_gets_another_voice(daemon: ScriptedDaemon, open_page: Any) 
     assert [each["speaker"] for each in found] == ["SPEAKER_00", "SPEAKER_01", "SPEAKER_01"]
 
 
+def test_who_speaks_alone_has_no_label_and_can_be_named(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    alone = [{**each, "speaker": "SPEAKER_00"} for each in made.TALK]
+    made.finish(daemon.shared, NAME, alone)
+    page = talk(daemon, open_page).page
+    first = page.locator(".turn").first
+    first.wait_for()
+    assert "Voice" not in page.locator("article.text").inner_text()
+    first.hover()
+    page.get_by_role("button", name="Name this voice").click()
+    page.get_by_label("Name", exact=True).fill("Anna")
+    page.get_by_role("button", name="Everywhere").click()
+    true_within(lambda: "Anna" in first.inner_text(), "the name that was given is shown", SOON_S)
+
+
 def test_a_passage_is_split_and_what_was_left_out_comes_back(
     daemon: ScriptedDaemon, open_page: Any
 ) -> None:

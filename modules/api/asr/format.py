@@ -15,6 +15,7 @@ from modules.outputs.base import utf8
 from modules.outputs.formats import render
 from modules.outputs.segments_json import full_text
 from modules.transcript.model import Segment, Word
+from modules.transcript.speakers import without_lone_label
 from modules.transcript.transcript import LONGEST_S, segments_from
 
 OUTPUTS = ("txt", "json", "srt", "vtt", "tsv")
@@ -32,7 +33,7 @@ def body(result: Mapping[str, Any], output: str, with_words: bool) -> bytes:
         content = json.dumps(_json(result, segments, with_words), ensure_ascii=False)
         return utf8(content)
     if output == "txt":
-        return utf8("".join(f"{line}\n" for line in _lines(segments)))
+        return utf8("".join(f"{line}\n" for line in _lines(without_lone_label(segments))))
     if output == "tsv":  # three columns, as its readers split it
         segments = [each.model_copy(update={"speaker": None}) for each in segments]
     return render(output, segments, duration_s=_duration_s(result))

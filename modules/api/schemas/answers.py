@@ -58,6 +58,10 @@ class StatusAnswer(Answer):
     settings: dict[str, Any] | None
     error: dict[str, Any] | None
     where: str | None = Field(description="where a file lies that is no longer in shared/")
+    warnings: list[dict[str, Any]] = Field(
+        description="what one must know of a text, such as another language than was set; "
+        "as metadata.warnings of the result"
+    )
 
 
 class ResultAnswer(Answer):

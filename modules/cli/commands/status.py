@@ -55,6 +55,8 @@ def run(options: Namespace) -> int:
             found.skipped,
         )
         say(message.format(n=found.skipped, names=", ".join(found.examples)))
+    if kept := wording.retention(config.retention):
+        say(kept)
     say(wording.summary(found, owner, paused))
     return 0
 

@@ -8,6 +8,7 @@ from gettext import gettext as _
 from gettext import ngettext
 
 from modules.cli.daemon_status import Owner
+from modules.config.schema import RetentionConfig
 from modules.errors import noted
 from modules.outputs.notes import sentence
 from modules.service.folder_view.report import Report
@@ -119,6 +120,18 @@ def duration(seconds: float | None) -> str:
     if hours:
         return _("{hours} h {minutes} min").format(hours=hours, minutes=minutes)
     return _("{minutes} min").format(minutes=minutes)
+
+
+def retention(rules: RetentionConfig) -> str:
+    """What goes to the trash, and when; empty if nothing does."""
+    days = [rules.recordings_days, rules.results_days, rules.trash_days]
+    if days[:2] == [None, None]:
+        return ""
+    recordings, texts, trash = (
+        _("for ever") if n is None else ngettext("{n} day", "{n} days", n).format(n=n) for n in days
+    )
+    message = _("Kept: recordings {recordings}, texts {texts}, then {trash} in the trash.")
+    return message.format(recordings=recordings, texts=texts, trash=trash)
 
 
 def counts(rows: Iterable[Row]) -> dict[State, int]:

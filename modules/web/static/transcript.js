@@ -147,11 +147,13 @@ export class Transcript {
   /** The labels of all speakers, in the order in which they speak. */
   get speakers() { return [...new Set(this.segments.map((segment) => segment.speaker).filter(Boolean))]; }
 
+  /** Whether one person speaks, whom nobody has named: then a label says nothing. */
+  get isLone() { return this.speakers.length === 1 && /^SPEAKER_\d+$/.test(this.speakers[0]); }
+
   plainText(nameOf) {
-    const several = new Set(this.segments.map((segment) => segment.speaker)).size > 1;
     return this.paragraphs()
       .filter((each) => each.segments)
-      .map((each) => (several && each.speaker ? `${nameOf(each.speaker)}: ` : "") + each.segments.map((index) => this.segments[index].text.trim()).join(" "))
+      .map((each) => (each.speaker && !this.isLone ? `${nameOf(each.speaker)}: ` : "") + each.segments.map((index) => this.segments[index].text.trim()).join(" "))
       .join("\n\n");
   }
 }
@@ -200,6 +202,7 @@ export class TranscriptView {
   #build() {
     const { nameOf, timeOf, leftOut, putBack, rename } = this.said;
     const whole = document.createDocumentFragment();
+    const { isLone } = this.transcript;
     let speaker = null;
     for (const each of this.transcript.paragraphs()) {
       const turn = element("div", "turn"), who = element("div", "who"), p = element("p");
@@ -210,7 +213,7 @@ export class TranscriptView {
         p.append(leftOut(each.dropped.text), " ", back);
       } else {
         if (each.speaker && each.speaker !== speaker) {
-          const name = element("button", "name", nameOf(each.speaker));
+          const name = element("button", isLone ? "name lone" : "name", isLone ? rename : nameOf(each.speaker));
           name.title = rename;
           name.onclick = () => this.does.onSpeaker(each.speaker, each.segments.map((index) => this.transcript.segments[index].id));
           who.append(name);
@@ -225,7 +228,7 @@ export class TranscriptView {
           p.append(span, " ");
         }
       }
-      who.append(timeOf(each.start));
+      who[isLone ? "prepend" : "append"](timeOf(each.start));
       turn.append(who, p);
       whole.append(turn);
     }

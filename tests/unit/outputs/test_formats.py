@@ -42,6 +42,33 @@ def test_plain_text() -> None:
     )
 
 
+def said_by(speaker: str | None, segment: Segment) -> Segment:
+    return segment.model_copy(update={"speaker": speaker})
+
+
+def shown(form: str, segments: list[Segment]) -> str:
+    """What a reader sees of a file of this format."""
+    content = render(form, segments, title="talk")
+    if form != "docx":
+        return content.decode()
+    return "\n".join(paragraph.text for paragraph in docx.Document(io.BytesIO(content)).paragraphs)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "json"])
+def test_who_speaks_alone_has_no_label(form: str) -> None:
+    alone = [said_by("SPEAKER_00", TWO[0]), said_by(None, TWO[1])]
+    assert shown(form, alone) == shown(form, TWO)
+    both = [said_by("SPEAKER_00", TWO[0]), said_by("SPEAKER_01", TWO[1])]
+    assert "Speaker 1" in shown(form, both)
+    named = [said_by("Анна", TWO[0]), said_by("Анна", TWO[1])]
+    assert "Анна" in shown(form, named), "a name that a person gave says something"
+
+
+def test_json_keeps_the_label_of_who_speaks_alone() -> None:
+    alone = [said_by("SPEAKER_00", segment) for segment in TWO]
+    assert json.loads(render("json", alone))["segments"][0]["speaker"] == "SPEAKER_00"
+
+
 def test_subtitles_as_players_read_them() -> None:
     srt, vtt = render("srt", TWO).decode(), render("vtt", TWO).decode()
     assert srt == (
@@ -70,9 +97,10 @@ def test_speech_never_becomes_markup() -> None:
 def test_tables() -> None:
     plain = a_segment(0.0, 2.5, "a\tb\nc")
     assert render("tsv", [plain]) == b"start\tend\ttext\n0\t2500\ta b c\n"
-    named = plain.model_copy(update={"speaker": "SPEAKER_00"})
-    assert render("tsv", [named, plain]) == (
-        b"start\tend\tspeaker\ttext\n0\t2500\tSpeaker 1\ta b c\n0\t2500\t\ta b c\n"
+    named = [said_by("SPEAKER_00", plain), said_by("Анна", plain), plain]
+    assert render("tsv", named).decode() == (
+        "start\tend\tspeaker\ttext\n0\t2500\tSpeaker 1\ta b c\n"
+        "0\t2500\tАнна\ta b c\n0\t2500\t\ta b c\n"
     )
 
 

@@ -1,0 +1,276 @@
+"""What goes to the trash, what stays, and that no clock empties the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.clock import iso
+from modules.config.schema import RetentionConfig
+from modules.daemon.wiring import build_core
+from modules.jobs.job import Status
+from modules.service.retention import Retention
+from tests.builders import a_config, a_job
+from tests.fakes import FakeClock, FakeExecutor
+
+DAY_S = 86_400.0
+TALK = "talk.mp3"
+
+
+class SlippingClock(FakeClock):
+    """One whose wall clock can be set."""
+
+    slipped = timedelta()
+
+    def utc_now(self) -> datetime:
+        return super().utc_now() + self.slipped
+
+
+class House:
+    """A folder with a daemon's parts, whose days pass one by one."""
+
+    def __init__(self, root: Path, **rules: int) -> None:
+        self.root = root
+        self.clock = SlippingClock()
+        self.config = a_config(root, watch={"events": False, "recursive": True}, retention=rules)
+        self.shared = self.config.shared_directory
+        self.done: Counter[str] = Counter()
+        executor: Any = FakeExecutor(self.clock)
+        self.core = build_core(self.config, self.clock, executor, on_ended=lambda job: None)
+        self.core.store.prepare()
+        self.start()
+
+    def start(self) -> None:
+        """A new process."""
+        self.retention = Retention(
+            self.config, self.core.store, self.core.intake.requests, self.clock,
+            lambda kind, files: self.done.update({kind: files}),
+        )  # fmt: skip
+
+    def configure(self, **rules: int) -> None:
+        retention = RetentionConfig.model_validate(rules)
+        self.config = self.config.model_copy(update={"retention": retention})
+        self.start()
+
+    def put(self, name: str, content: bytes = b"sound") -> Path:
+        path = self.shared / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        now = self.clock.utc_now().timestamp()
+        os.utime(path, (now, now))
+        return path
+
+    def finish(self, name: str = TALK) -> None:
+        """A recording with its result and a text."""
+        self.put(name)
+        text = f"{name.rpartition('.')[0]}.txt"
+        self.put(text)
+        result = {
+            "filename": name,
+            "source": self.core.store.folder.identity(name).model_dump(),
+            "outputs": [text],
+            "processing_end": iso(self.clock.utc_now()),
+        }
+        self.put(f"{name}.result", json.dumps(result).encode())
+
+    def pass_days(self, days: int, looks_a_day: int = 3) -> None:
+        for _ in range(days * looks_a_day):
+            self.clock.advance(DAY_S / looks_a_day)
+            self.retention.look()
+
+    def names(self) -> set[str]:
+        return self._names(self.shared, without=".transcriber")
+
+    def trash(self) -> set[str]:
+        return self._names(self.shared / ".transcriber" / "trash")
+
+    @staticmethod
+    def _names(root: Path, without: str = "?") -> set[str]:
+        paths = (path for path in root.rglob("*") if path.is_file())
+        names = (path.relative_to(root).as_posix() for path in paths)
+        return {name for name in names if not name.startswith(without)}
+
+
+WHOLE = {TALK, f"{TALK}.result", "talk.txt"}
+TEXT = WHOLE - {TALK}
+
+
+def test_nothing_goes_unless_it_is_set(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.finish()
+    house.pass_days(400, looks_a_day=1)
+    assert (house.names(), house.trash()) == (WHOLE, set())
+
+
+def test_a_recording_goes_before_its_text_and_both_for_good(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3, results_days=10, trash_days=5)
+    house.finish("calls/talk.mp3")
+    calls = {f"calls/{name}" for name in WHOLE}
+    house.retention.look()
+    house.pass_days(2)
+    assert house.names() == calls
+    house.pass_days(1)
+    assert house.names() == calls - {"calls/talk.mp3"}
+    assert house.trash() == {"2024-01-04/calls/talk.mp3"}
+    house.pass_days(5)
+    assert house.trash() == set()
+    house.pass_days(2)
+    assert house.names() == set()
+    assert house.trash() == {"2024-01-11/calls/talk.mp3.result", "2024-01-11/calls/talk.txt"}
+    house.pass_days(5)
+    assert house.trash() == set()
+    assert house.done == {"recording": 1, "text": 1, "deleted": 3}
+
+
+def test_with_its_text_goes_the_recording_or_it_would_be_transcribed_again(tmp_path: Path) -> None:
+    house = House(tmp_path, results_days=3)
+    house.finish()
+    house.put(f"{TALK}.settings.yaml", b"language: en")
+    house.put(f"{TALK}.edit.json", b"{}")
+    house.put("talk.docx", b"somebody else's")
+    house.retention.look()
+    house.pass_days(3)
+    assert house.names() == {"talk.docx"}
+    beside = {f"{TALK}.settings.yaml", f"{TALK}.edit.json"}
+    assert house.trash() == {f"2024-01-04/{name}" for name in WHOLE | beside}
+
+
+def test_what_is_moved_back_has_all_its_days_again(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3, results_days=5)
+    house.finish()
+    house.retention.look()
+    house.pass_days(3)
+    trash = house.shared / ".transcriber" / "trash"
+    (trash / "2024-01-04" / TALK).rename(house.shared / TALK)
+    house.pass_days(2)
+    assert house.names() == WHOLE
+    house.pass_days(2)
+    assert house.names() == set()
+    for path in list(trash.glob("*/*")):
+        path.rename(house.shared / path.name)
+    house.pass_days(2)
+    assert house.names() == WHOLE
+
+
+@pytest.mark.parametrize("state", [Status.QUEUED, Status.WAITING, Status.RUNNING])
+def test_what_has_a_job_stays(tmp_path: Path, state: Status) -> None:
+    house = House(tmp_path, recordings_days=1, results_days=2)
+    house.finish()
+    house.retention.look()
+    waits = {"status": Status.WAITING, "not_before": 1e9} if state is Status.WAITING else {}
+    house.core.scheduler.submit(a_job(**waits))
+    if state is Status.RUNNING:
+        assert house.core.scheduler.take(0)
+    house.pass_days(9)
+    assert house.trash() == set()
+
+
+def test_what_has_no_text_or_a_text_of_another_recording_stays(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=1, results_days=2)
+    house.put("new.mp3")
+    house.finish()
+    house.retention.look()
+    house.put(TALK, b"another, which is to be transcribed")
+    house.finish("half.mp3")
+    (house.shared / "half.mp3.result").write_bytes(b'{"filename": "ha')
+    (house.config.manual_directory / "failed.mp3").write_bytes(b"sound")
+    kept = house.names()
+    house.pass_days(9)
+    assert (house.names(), house.trash()) == (kept, set())
+    assert (house.config.manual_directory / "failed.mp3").exists()
+
+
+@pytest.mark.parametrize("used", [f"{TALK}.edit.json", "talk.txt"])
+def test_a_correction_counts_as_a_use(tmp_path: Path, used: str) -> None:
+    house = House(tmp_path, recordings_days=5)
+    house.finish()
+    house.retention.look()
+    house.pass_days(4)
+    house.put(used, b"{}")
+    house.pass_days(4)
+    assert TALK in house.names()
+    house.pass_days(2)
+    assert TALK not in house.names()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_clock_that_jumps_a_year_empties_nothing(tmp_path: Path, restart: bool) -> None:
+    house = House(tmp_path, recordings_days=30, results_days=60, trash_days=30)
+    house.finish()
+    house.put(".transcriber/trash/2024-01-01/other.mp3")
+    house.retention.look()
+    for jump in (timedelta(days=365), timedelta(), timedelta(days=-365), timedelta(days=4000)):
+        house.clock.slipped = jump
+        if restart:
+            house.start()
+        house.pass_days(1, looks_a_day=24)
+    assert house.names() == WHOLE
+    assert house.trash() == {"2024-01-01/other.mp3"}
+
+
+def test_a_text_of_a_clock_that_was_ahead_is_judged_by_the_days_it_was_seen(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3)
+    house.clock.slipped = timedelta(days=4000)
+    house.finish()
+    house.clock.slipped = timedelta()
+    house.retention.look()
+    house.pass_days(2)
+    assert TALK in house.names()
+    house.pass_days(2)
+    assert TALK not in house.names()
+
+
+def test_days_without_the_program_do_not_count(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3)
+    house.finish()
+    house.retention.look()
+    house.clock.advance(100 * DAY_S)
+    house.start()
+    house.pass_days(1)
+    assert TALK in house.names()
+    house.pass_days(2)
+    assert TALK not in house.names()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"count": -1}', b'{"seen": {"a": 1}}', b"[]"])
+def test_a_corrupt_ledger_keeps_everything_for_longer(tmp_path: Path, content: bytes) -> None:
+    house = House(tmp_path, recordings_days=3)
+    house.finish()
+    house.retention.look()
+    house.pass_days(2)
+    (house.shared / ".transcriber" / "retention.json").write_bytes(content)
+    house.start()
+    house.pass_days(2)
+    assert TALK in house.names()
+    house.pass_days(2)
+    assert TALK not in house.names()
+
+
+def test_a_link_in_the_trash_leads_nowhere(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3, trash_days=0)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious.txt").write_bytes(b"text")
+    trash = house.shared / ".transcriber" / "trash"
+    (trash / "2023-01-01").mkdir(parents=True)
+    (trash / "2023-01-01" / "link").symlink_to(outside)
+    (trash / "2023-01-02").symlink_to(outside)
+    house.retention.look()
+    assert (outside / "precious.txt").exists()
+    assert not (trash / "2023-01-01").exists()
+
+
+def test_rules_may_change(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=300)
+    house.finish()
+    house.retention.look()
+    house.pass_days(5)
+    house.configure(recordings_days=4)
+    house.retention.look()
+    assert house.names() == TEXT
