@@ -172,6 +172,7 @@ class OutputConfig(_Section):
         "srt",
     )
     txt_timestamps: bool = False
+    subtitle_language: bool = False
 
 
 class LoggingConfig(_Section):

@@ -18,6 +18,7 @@ from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import (
     RESULT_BYTES_MAX,
     RecordingPaths,
+    language_in,
     output_names,
     own_outputs,
     stem_of,
@@ -32,6 +33,7 @@ log = get_logger("FileManager")
 _FORMS: dict[str, type] = {
     "source": dict,
     "outputs": list,
+    "earlier_outputs": list,
     "settings": dict,
     "metadata": dict,
     "processing_stats": dict,
@@ -90,23 +92,29 @@ class Results:
             return False
 
     def outputs(self, name: str) -> tuple[str, ...]:
-        """The texts that the last result of a recording lists."""
+        """The texts that the last result of a recording lists, those of earlier ones too."""
         return outputs_in(self._folder.path, name)
 
-    def plan_outputs(self, name: str, formats: Sequence[str]) -> tuple[str, ...]:
+    def plan_outputs(
+        self, name: str, formats: Sequence[str], language: str | None = None
+    ) -> tuple[str, ...]:
         """Names for the texts beside a recording, in the order of ``formats``.
 
         The stem, as players look for it; the full name where another recording shares the stem or
-        a file of that name is not ours. Ours are those that the last result lists.
+        a file of that name is not ours. Ours are those that the last result lists. ``language``:
+        the code in the names of subtitles, if they have one.
         """
         ours = set(self.outputs(name))
         stem = stem_of(name)
         shared_stem = self._shares_stem(name, stem)
-        return tuple(self._free_output(name, form, ours, shared_stem) for form in formats)
+        return tuple(self._free_output(name, form, language, ours, shared_stem) for form in formats)
 
-    def another_output(self, name: str, form: str, ours: Sequence[str]) -> str:
+    def another_output(self, name: str, planned: str, ours: Sequence[str]) -> str:
         """A free name for a text whose planned one was taken meanwhile."""
-        return self._free_output(name, form, set(ours), False)
+        form, language = planned.rpartition(".")[2], language_in(planned)
+        if planned not in output_names(name, form, language):
+            language = None  # it is the end of the recording's own name
+        return self._free_output(name, form, language, set(ours), False)
 
     def _shares_stem(self, name: str, stem: str) -> bool:
         folder = self._folder.at(name).parent
@@ -117,8 +125,11 @@ class Results:
         beside = (f"{prefix}/{entry}" if prefix else entry for entry in alike)
         return any(b != name and stem_of(b) == stem and is_recording(b) for b in beside)
 
-    def _free_output(self, name: str, form: str, ours: set[str], shared_stem: bool) -> str:
-        for candidate in itertools.islice(output_names(name, form), int(shared_stem), None):
+    def _free_output(
+        self, name: str, form: str, language: str | None, ours: set[str], shared_stem: bool
+    ) -> str:
+        candidates = output_names(name, form, language)
+        for candidate in itertools.islice(candidates, int(shared_stem), None):
             if candidate in ours or not self._folder.is_taken(candidate):
                 return candidate
         raise TranscriberError("no_free_name", f"No name is free for the {form} of {name}.")
@@ -157,10 +168,11 @@ def _checked(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def outputs_in(root: Path, name: str) -> tuple[str, ...]:
-    """The texts that the result under a folder lists.
+    """The texts that the result under a folder lists, those of earlier results after its own.
 
     Only those that could be its own: a ``.result`` may come from anywhere, and must not claim
     other files.
     """
-    listed = (result_in(root, name) or {}).get("outputs")
-    return own_outputs(name, listed if isinstance(listed, list) else ())
+    result = result_in(root, name) or {}
+    listed = [*(result.get("outputs") or ()), *(result.get("earlier_outputs") or ())]
+    return tuple(dict.fromkeys(own_outputs(name, listed)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Publisher:
         hashes = result["outputs_sha256"] = dict.fromkeys(result["outputs"], "0" * 64)
         _check_size(segments, result)
         hashes.clear()
+        before = self._earlier(job.name)
         title, duration_s = stem_of(job.name).rpartition("/")[2], result["duration_seconds"]
         note = text_note(result)
         ours = self._ours(job.name)
@@ -70,6 +71,7 @@ class Publisher:
                 result["outputs"][result["outputs"].index(output)] = name
                 write_whole(self._folder.at(name), content)
                 hashes[name] = hashlib.sha256(content).hexdigest()
+        _keep_earlier(result, before)
         whole = with_segments(result, segments)
         write_own(self._folder.at(RecordingPaths(job.name).result), whole)
         for each in warnings_of(result):
@@ -101,7 +103,25 @@ class Publisher:
         with storage_errors(path):
             if planned in ours or not is_taken(path) or _holds(path, content):
                 return planned
-        return self._results.another_output(name, planned.rpartition(".")[2], ours)
+        return self._results.another_output(name, planned, ours)
+
+    def _earlier(self, name: str) -> dict[str, str | None]:
+        """The texts that the last result lists and that are there, with their hashes."""
+        noted = (self._results.read(name) or {}).get("outputs_sha256")
+        hashes = noted if isinstance(noted, dict) else {}
+        listed = self._results.outputs(name)
+        return {each: hashes.get(each) for each in listed if self._folder.is_taken(each)}
+
+
+def _keep_earlier(result: dict[str, Any], before: Mapping[str, str | None]) -> None:
+    """Texts of earlier results, in another language or format, are still ours.
+
+    They are not written any more, and go when the recording does.
+    """
+    earlier = {each: found for each, found in before.items() if each not in result["outputs"]}
+    if earlier:
+        result["earlier_outputs"] = list(earlier)
+        result["outputs_sha256"] |= {each: found for each, found in earlier.items() if found}
 
 
 def _check_size(segments: Iterable[Segment], result: dict[str, Any]) -> None:
