@@ -173,6 +173,8 @@ class OutputConfig(_Section):
     )
     txt_timestamps: bool = False
     subtitle_language: bool = False
+    directory: FilePath | None = None
+    result: Literal["beside", "hidden"] = "beside"
 
 
 class LoggingConfig(_Section):

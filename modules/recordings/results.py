@@ -27,8 +27,12 @@ from modules.recordings.state import is_job_id
 from modules.storage import beneath
 from modules.storage.atomic import storage_errors
 from modules.storage.safe_open import read_json
+from modules.storage.transfer import is_taken
 
 log = get_logger("FileManager")
+
+#: The folder of the texts, where they do not lie beside the recording.
+OUTPUTS_DIRECTORY = "outputs_directory"
 
 _FORMS: dict[str, type] = {
     "source": dict,
@@ -66,7 +70,7 @@ class Results:
 
     def read(self, name: str) -> dict[str, Any] | None:
         """The ``.result`` of a recording, or None if there is none that can be read."""
-        return result_in(self._folder.path, name)
+        return result_in(self._folder.sidecars, name)
 
     def require(self, name: str) -> dict[str, Any]:
         """As ``read``. Raises TranscriberError ``no_text_yet`` where that gives None."""
@@ -92,8 +96,27 @@ class Results:
             return False
 
     def outputs(self, name: str) -> tuple[str, ...]:
-        """The texts that the last result of a recording lists, those of earlier ones too."""
-        return outputs_in(self._folder.path, name)
+        """The texts that the last result of a recording lists, those of earlier ones too.
+
+        None of a result whose texts lie in another folder than they would go to now.
+        """
+        result = self.read(name) or {}
+        return listed_in(name, result) if self.texts_of(result) == self._folder.texts else ()
+
+    def texts_of(self, result: Mapping[str, Any]) -> Path | None:
+        """The folder that the names of a result's texts are relative to; None if it is no longer
+        ours."""
+        noted = result.get(OUTPUTS_DIRECTORY)
+        if noted is None:
+            return self._folder.path
+        return self._folder.texts if noted == str(self._folder.texts) else None
+
+    def texts(self, name: str) -> tuple[Path, tuple[str, ...]]:
+        """The texts of a recording and the folder that they are in, which may be the share also
+        where new ones go elsewhere."""
+        result = self.read(name) or {}
+        folder = self.texts_of(result)
+        return (folder, listed_in(name, result)) if folder else (self._folder.texts, ())
 
     def plan_outputs(
         self, name: str, formats: Sequence[str], language: str | None = None
@@ -130,8 +153,10 @@ class Results:
     ) -> str:
         candidates = output_names(name, form, language)
         for candidate in itertools.islice(candidates, int(shared_stem), None):
-            if candidate in ours or not self._folder.is_taken(candidate):
-                return candidate
+            path = self._folder.text_at(candidate)
+            with storage_errors(path):
+                if candidate in ours or not is_taken(path):
+                    return candidate
         raise TranscriberError("no_free_name", f"No name is free for the {form} of {name}.")
 
 
@@ -173,6 +198,10 @@ def outputs_in(root: Path, name: str) -> tuple[str, ...]:
     Only those that could be its own: a ``.result`` may come from anywhere, and must not claim
     other files.
     """
-    result = result_in(root, name) or {}
+    return listed_in(name, result_in(root, name) or {})
+
+
+def listed_in(name: str, result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same for a result that was read."""
     listed = [*(result.get("outputs") or ()), *(result.get("earlier_outputs") or ())]
     return tuple(dict.fromkeys(own_outputs(name, listed)))

@@ -123,6 +123,12 @@ def unlink(path: Path) -> None:
         os.unlink(real)
 
 
+def remove_folder(path: Path) -> None:
+    """Raises OSError unless it is an empty folder."""
+    with pinned(path) as real:
+        os.rmdir(real)
+
+
 def make_folders(path: Path, mode: int = 0o777) -> None:
     """Make a folder with those above it, as far as they are missing."""
     root, parts = _below(path)
