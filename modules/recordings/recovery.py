@@ -39,11 +39,15 @@ log = get_logger("FileManager")
 
 @dataclass(frozen=True)
 class Found:
-    """A ``.in_progress`` found at start: its job, and whether the recording is still there."""
+    """A ``.in_progress`` found at start: its job, and whether the recording is still there.
+
+    ``moved``: it was marked for ``manual/``; ``failed``: it had failed for good.
+    """
 
     job: Job
     has_recording: bool
     moved: bool
+    failed: bool = False
 
 
 class Recovery:
@@ -175,7 +179,8 @@ class Recovery:
                 beneath.rename(path, aside)
             log.warning("%s was set aside as %s (%s)", sidecar, aside, error)
             return []
-        return [Found(job, self._folder.is_there(name), bool(value.get("moved_to_manual")))]
+        moved, failed = bool(value.get("moved_to_manual")), value.get("status") == "error"
+        return [Found(job, self._folder.is_there(name), moved, failed)]
 
 
 def _is_state(name: str) -> bool:

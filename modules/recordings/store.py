@@ -15,6 +15,7 @@ from modules.errors import StorageError
 from modules.recordings import settings_files, spellings
 from modules.recordings.edits import Edits
 from modules.recordings.ignored import IgnoredFiles
+from modules.recordings.left_failures import LeftFailures
 from modules.recordings.listening_copies import ListeningCopies
 from modules.recordings.manual_folder import ManualFolder, delete_under, service_files
 from modules.recordings.recovery import Recovery
@@ -43,6 +44,7 @@ class RecordingStore:
         self.results = Results(self.folder)
         self.edits = Edits(self.folder)
         self.manual = ManualFolder(manual_directory, self.folder, self.states, self.results)
+        self.left = LeftFailures(self.folder, self.states)
         self.settings = RecordingSettings(self.folder, manual_directory)
         self.ignored = IgnoredFiles(self.folder)
         self.recovery = Recovery(self.folder, manual_directory)
