@@ -35,6 +35,19 @@ def name_in_manual(text: str, config: Config) -> str:
     raise TranscriberError("not_in_manual", message.format(folder=config.manual_directory))
 
 
+def name_of_failure(text: str, config: Config) -> str:
+    """A recording of ``manual/`` or, where failed ones are left, of the shared folder.
+
+    Raises TranscriberError if it points outside.
+    """
+    try:
+        return name_in_manual(text, config)
+    except TranscriberError:
+        if config.processing.failed != "leave":
+            raise
+        return name_in_share(text, config)
+
+
 def name_in_either(text: str, config: Config) -> str:
     """A recording of the shared folder or, if it is only there, of ``manual/``.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
 
+from modules.config.types import SUBTITLE_FORMATS
 from modules.errors import TranscriberError
 from modules.recordings.names import is_recording
 from modules.recordings.sidecars import RESULT, sidecar_name, stem_of
@@ -29,11 +30,16 @@ class Target:
 
 
 def plan(
-    recordings: Iterable[Path], formats: Sequence[str], folder: Path | None, overwrite: bool
+    recordings: Iterable[Path],
+    formats: Sequence[str],
+    folder: Path | None,
+    overwrite: bool,
+    language: str | None = None,
 ) -> tuple[list[Target], list[str]]:
     """What is to be done, and one line for each recording that cannot be.
 
-    ``folder``: where the texts go, or None for beside each recording.
+    ``folder``: where the texts go, or None for beside each recording. ``language``: the code in the
+    names of subtitles, if they have one.
     """
     chosen = list(dict.fromkeys(Path(os.path.abspath(path)) for path in recordings))
     targets: list[Target] = []
@@ -41,7 +47,7 @@ def plan(
     promised = set(chosen)
     for recording in chosen:
         try:
-            target = _target(recording, chosen, formats, folder or recording.parent)
+            target = _target(recording, chosen, formats, folder or recording.parent, language)
             _refuse_taken(target, promised, overwrite)
         except TranscriberError as error:
             refusals.append(f"{recording.name}: {error}")
@@ -52,7 +58,11 @@ def plan(
 
 
 def _target(
-    recording: Path, chosen: Sequence[Path], formats: Sequence[str], folder: Path
+    recording: Path,
+    chosen: Sequence[Path],
+    formats: Sequence[str],
+    folder: Path,
+    language: str | None,
 ) -> Target:
     """Named by the stem, as players look for it; by the full name where two share a stem."""
     if not recording.is_file():
@@ -62,7 +72,8 @@ def _target(
     outputs = {}
     for form in formats:
         is_result = form == RESULT_FORMAT
-        path = folder / sidecar_name(recording.name if is_result else base, f".{form}")
+        code = f".{language}" if language and form in SUBTITLE_FORMATS else ""
+        path = folder / sidecar_name(recording.name if is_result else base, f"{code}.{form}")
         # A recording called talk.json must not be its own transcript.
         outputs[form] = folder / f"{recording.name}.{form}" if path in chosen else path
     return Target(recording, outputs)

@@ -34,7 +34,7 @@ class SnapshotReader:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._files = RecordingStore(config.shared_directory, config.manual_directory)
+        self._files = RecordingStore.of(config)
         self._reporter = Reporter(config, self._files)
         self._settings = config.default_settings()
         self._owner: Owner | None = None

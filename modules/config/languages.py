@@ -158,6 +158,9 @@ _PERHAPS = {
 }  # fmt: skip
 
 #: RFC 5646: a language, perhaps an extended one, then script, region, variants and extensions.
+#: Where Whisper's code is another one.
+_ISO_639_1 = {"jw": "jv"}
+
 _TAG = re.compile(
     r"(?P<language>[a-z]{2,3})(-(?P<extended>[a-z]{3}))?(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?"
     r"(-([a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(-[a-wyz0-9](-[a-z0-9]{2,8})+)*(-x(-[a-z0-9]{1,8})+)?"
@@ -177,6 +180,18 @@ def language_of(text: str) -> str | None:
     if len(word) > _LONGEST:
         return None
     return _spellings().get(word) or _of_tag(word) or _of_name_with_more(word)
+
+
+def subtitle_code(language: str) -> str:
+    """What names of subtitles have for one of Whisper's codes: that of ISO 639-1, where the
+    language has one."""
+    return _ISO_639_1.get(language, language)
+
+
+@functools.cache
+def subtitle_codes() -> frozenset[str]:
+    """Every answer of ``subtitle_code``."""
+    return frozenset(map(subtitle_code, LANGUAGES))
 
 
 def language_hint(text: str) -> str:

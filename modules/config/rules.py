@@ -65,6 +65,10 @@ def directory_conflicts(config: Config) -> list[Conflict]:
     """Folders that are valid one by one but would feed each other."""
     shared = Path(os.path.realpath(config.shared_directory))
     manual = Path(os.path.realpath(config.manual_directory))
+    return [*_manual_conflicts(config, shared, manual), *_texts_conflicts(config, shared, manual)]
+
+
+def _manual_conflicts(config: Config, shared: Path, manual: Path) -> list[Conflict]:
     if shared == manual:
         line = f"must not be the shared_directory too, got {shared} for both"
     elif config.watch.recursive and manual.is_relative_to(shared):
@@ -72,6 +76,18 @@ def directory_conflicts(config: Config) -> list[Conflict]:
     else:
         return []
     return [(("manual_directory", "shared_directory"), line)]
+
+
+def _texts_conflicts(config: Config, shared: Path, manual: Path) -> list[Conflict]:
+    """One tree of folders must not mirror another that it is a part of."""
+    if config.output.directory is None:
+        return []
+    texts = Path(os.path.realpath(config.output.directory))
+    for key, folder in (("shared_directory", shared), ("manual_directory", manual)):
+        if texts.is_relative_to(folder) or folder.is_relative_to(texts):
+            line = f"must lie apart from {key}, got {texts} and {folder}"
+            return [(("output.directory", key), line)]
+    return []
 
 
 def impossible_on(

@@ -136,6 +136,7 @@ class ProcessingConfig(_Section):
     retry_backoff_seconds: Annotated[float, between(0, 86400)] = 30.0
     growth_wait_seconds: Annotated[float, between(0, 86400)] = 60.0
     timeout_seconds: Annotated[float, between(1, 604800)] = 3600.0
+    failed: Literal["manual", "leave"] = "manual"
     cleanup_temp_files: bool = True
     lock_file: FilePath | None = None
     stale_hours: Annotated[float, between(0, 87600)] = 24.0
@@ -175,6 +176,9 @@ class OutputConfig(_Section):
         "srt",
     )
     txt_timestamps: bool = False
+    subtitle_language: bool = False
+    directory: FilePath | None = None
+    result: Literal["beside", "hidden"] = "beside"
 
 
 class RetentionConfig(_Section):

@@ -268,6 +268,8 @@ Speakers = Annotated[int, between(1, MAX_SPEAKERS)]
 #: The one list of output formats; ``outputs/formats.py`` has a row for each.
 Format = Literal["txt", "srt", "vtt", "tsv", "json", "docx", "md"]
 FORMATS: tuple[str, ...] = get_args(Format)
+#: Those that players show with a film.
+SUBTITLE_FORMATS: tuple[str, ...] = ("srt", "vtt")
 
 Secret = Annotated[str, AfterValidator(_secret)]
 

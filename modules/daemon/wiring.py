@@ -127,7 +127,7 @@ def build_core(
     config: Config, clock: Clock, executor: Executor, on_ended: Callable[[Job], None]
 ) -> Core:
     """``on_ended`` gets the jobs of an earlier run that had ended, found at start."""
-    store = RecordingStore(config.shared_directory, config.manual_directory)
+    store = RecordingStore.of(config)
     events = Events()
 
     def on_change(job: Job) -> None:
@@ -176,7 +176,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
     )
     job_events = JobEvents(config, index, estimates, webhooks, metrics, clock)
-    search = TextSearch(config, SearchIndex(state / "search.sqlite"), reader(core.store))
+    index_of_texts = SearchIndex(state / "search.sqlite")
+    search = TextSearch(config, index_of_texts, reader(core.store), core.store.folder.sidecars)
     # Waiting clients are woken after it was noted how the job ended.
     core.events.hooks += [job_events.on_event, waiting.on_event, search.on_event]
     checks = RequestChecks(

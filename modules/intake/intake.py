@@ -76,6 +76,8 @@ class Intake:
     def on_deleted(self, name: str) -> None:
         """A file was deleted or renamed by hand; the share itself is there."""
         if self._scheduler.get(name) is None:
+            if self._config.processing.failed == "leave" and self._files.left.is_kept(name):
+                self._files.left.forget(name)
             return
         with self._writer.quiet():
             # First, because it can fail: then the watcher reports it once more.
@@ -95,7 +97,7 @@ class Intake:
                 if self.recovery.job_of(name) or self._files.results.is_done(name):
                     return
                 self._require_share()
-                if self._files.ignored.look(name):
+                if self._is_passed_over(name):
                     return
                 # All jobs of this run are in the queue: what lies beside the file is a leftover.
                 self._files.drop_leftovers(name)
@@ -105,6 +107,12 @@ class Intake:
         except StorageError as error:
             log.warning("%s: looking again: %s", name, error)
             self._look_again(name)
+
+    def _is_passed_over(self, name: str) -> bool:
+        """Whether it is no recording, or one that failed and has not changed since."""
+        if self._files.ignored.look(name):
+            return True
+        return self._config.processing.failed == "leave" and bool(self._files.left.state_of(name))
 
     def _require_share(self) -> None:
         """What lies in another folder is no leftover. Raises StorageError."""

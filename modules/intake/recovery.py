@@ -111,6 +111,10 @@ class JobRecovery:
             # The crash came between the result and the removal of the state.
             self._end(job.at_start(Status.COMPLETED))
             return False
+        if found.failed and not found.moved and self._config.processing.failed == "leave":
+            if not self._files.left.state_of(name):
+                self._files.left.forget(name)  # it was replaced, or is gone
+            return False
         if not found.has_recording:
             if self._files.manual.was_moved(job):
                 # The crash came between the move to manual/ and the removal of the state.

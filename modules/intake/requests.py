@@ -154,11 +154,11 @@ class Requests:
         return job.settings if job and self._keeps_settings(job) else None
 
     def repeated(self, name: str, client: str | None) -> TranscriptionRequest:
-        """A request for a file in ``manual/``, with the settings of the one that it failed under.
+        """A request for a file that failed, with the settings of the one that it failed under.
 
         A file without a request gets the current ones, which may have been corrected.
         """
-        state = self._files.manual.state_of(name)
+        state = self._files.manual.state_of(name) or self._files.left.state_of(name)
         try:
             before = job_from_json(name, state) if state else None
         except TranscriberError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +48,18 @@ def result_json(
             "cpu_time_seconds": facts.cpu_s,
         },
     }
+
+
+def language_of_text(result: Mapping[str, Any]) -> str | None:
+    """The language that most of the text of a ``.result`` is in, by Whisper's code.
+
+    Where nothing was said, the one that was set; None if none was.
+    """
+    settings, metadata = result["settings"], result["metadata"]
+    if settings["task"] == "translate":
+        return "en"
+    asked = settings["language"]
+    return metadata.get("language") or (None if asked in ("auto", "mixed") else asked)
 
 
 def _metadata(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class Edits:
         if before and not before.is_for(log.fingerprint):
             with storage_errors(path):
                 put_aside_unless(path, lambda _: False)
-        write_own(path, content)
+        write_own(self._folder.ready(path), content)
 
     def corrected(self, name: str, result: Mapping[str, Any]) -> Corrected:
         """The transcript in a ``.result`` with its corrections, to be read."""
@@ -126,7 +126,7 @@ class Edits:
     def signature(self, name: str) -> tuple[tuple[int, int, int] | None, ...]:
         """What differs when a result or its corrections were written: inode, time and size of
         both, None for what is not there."""
-        paths = self._folder.at(RecordingPaths(name).result), self._path(name)
+        paths = self._folder.sidecar_at(RecordingPaths(name).result), self._path(name)
         return tuple(_facts(path) for path in paths)
 
     def _corrected(
@@ -138,7 +138,7 @@ class Edits:
         return Corrected(segments, dropped, log, unreadable)
 
     def _path(self, name: str) -> Path:
-        return self._folder.at(RecordingPaths(name).edits)
+        return self._folder.sidecar_at(RecordingPaths(name).edits)
 
 
 def fingerprint_of(result: Mapping[str, Any]) -> str | None:

@@ -28,15 +28,21 @@ initial_prompt: "Names: Ada Lovelace, Grace Hopper."
 """
 
 
-def explain(job: Job, error: ErrorInfo) -> str:
-    """The text of ``NAME.error.txt``."""
+_AFRESH = {
+    False: "To start it afresh, move the recording back into the shared folder.",
+    True: "It is left where it is. To start it afresh: transcriber.py retry NAME",
+}
+
+
+def explain(job: Job, error: ErrorInfo, *, left: bool = False) -> str:
+    """The text of ``NAME.error.txt``. ``left``: the recording is not moved."""
     lines = [
         f"{job.name} could not be turned into text.",
         "",
         f"What happened: {error.message}",
         "",
         *([f"What to try:   {_REMEDIES[error.code]}", ""] if error.code in _REMEDIES else []),
-        "To start it afresh, move the recording back into the shared folder.",
+        _AFRESH[left],
         "",
         "What was tried:",
     ]

@@ -33,8 +33,17 @@ from modules.storage.transfer import (
 from modules.storage.tree import files_below
 
 
+@dataclass(frozen=True)
+class Places:
+    """The folders that a recording, what we keep of it, and its texts move from."""
+
+    recordings: Path
+    sidecars: Path
+    texts: Path
+
+
 def move(
-    shared: Path,
+    places: Places,
     manual: Path,
     name: str,
     outputs: Sequence[str],
@@ -49,11 +58,12 @@ def move(
     ends the same. ``is_same`` tells whether a file is the one that the explanation is about: one
     that took its name meanwhile goes back. Returns where the recording is now. Raises StorageError.
     """
+    shared = places.recordings
     target = _target(shared, manual, name, str(state["job_id"]))
     here, there = RecordingPaths(name), RecordingPaths(target)
     write_own(manual / there.error_text, explanation.encode(errors="replace"))
     write_own(manual / there.state, to_json(state | {"filename": target}))
-    _take_belongings(shared, manual, here, there, outputs)
+    _take_belongings(places, manual, here, there, outputs)
     transfer(shared / name, manual / target)
     # Asked of what was moved, not before: it could be replaced between a look and the move.
     if not is_same(manual / target):
@@ -61,30 +71,28 @@ def move(
         remove(manual / there.error_text)
         remove(manual / there.state)
         raise StorageError("file_changed", f"{name} was replaced while it was moved to manual/.")
-    remove(shared / here.state)
+    remove(places.sidecars / here.state)
     return manual / target
 
 
 def _take_belongings(
-    shared: Path,
+    places: Places,
     manual: Path,
     here: RecordingPaths,
     there: RecordingPaths,
     outputs: Sequence[str],
 ) -> None:
-    with storage_errors(shared / here.edits):
-        if is_regular(shared / here.edits):  # what is there is of an earlier one of this name
+    edits = places.sidecars / here.edits
+    with storage_errors(edits):
+        if is_regular(edits):  # what is there is of an earlier one of this name
             put_aside_unless(manual / there.edits, lambda _: False)
-    belongings = {here.edits: there.edits}
-    belongings |= {output: _renamed(output, here.name, there.name) for output in outputs}
+    take_along(places.sidecars, manual, here.edits, there.edits)
+    for output in outputs:
+        take_along(places.texts, manual, output, _renamed(output, here.name, there.name))
     # The result after what it lists, or a repeated move would not know of that.
-    belongings |= {
-        here.checkpoint: there.checkpoint,
-        here.result: there.result,
-        here.settings: there.settings,
-    }
-    for belonging, wanted in belongings.items():
-        take_along(shared, manual, belonging, wanted)
+    take_along(places.sidecars, manual, here.checkpoint, there.checkpoint)
+    take_along(places.sidecars, manual, here.result, there.result)
+    take_along(places.recordings, manual, here.settings, there.settings)
 
 
 def _target(shared: Path, manual: Path, name: str, job_id: str) -> str:

@@ -38,15 +38,18 @@ class ManualFolder:
         Raises StorageError, also if another file took its name meanwhile; that one stays.
         """
         identity = job.source
-        return manual.move(
-            self._folder.path,
+        texts, outputs = self._results.texts(job.name)
+        moved = manual.move(
+            manual.Places(self._folder.path, self._folder.sidecars, texts),
             self.path,
             job.name,
-            self._results.outputs(job.name),
+            outputs,
             job_to_json(job) | {"moved_to_manual": True},
             explanation,
             is_same=lambda path: identity is None or has_identity(path, identity),
         )
+        self._folder.prune(job.name)
+        return moved
 
     def has(self, name: str) -> bool:
         """Whether a recording of this name lies here."""
@@ -97,13 +100,17 @@ class ManualFolder:
             with storage_errors(target):
                 beneath.make_folders(target.parent)
             self._states.save(requested)
-        if not manual_return.bring_back(self.path, self._folder.path, name):
+        edits = RecordingPaths(name).edits
+        if transfer.is_regular(self.path / edits):
+            self._folder.ready(self._folder.sidecar_at(edits))
+        shared, sidecars = self._folder.path, self._folder.sidecars
+        if not manual_return.bring_back(self.path, shared, sidecars, name):
             if requested:
                 self._states.drop_in_progress(name)
             raise _name_taken(name)
-        edits = self.path / RecordingPaths(name).edits
-        with storage_errors(edits):
-            put_aside_unless(edits, lambda _: False)  # the share has others already
+        left = self.path / edits
+        with storage_errors(left):
+            put_aside_unless(left, lambda _: False)  # the share has others already
         delete_under(self.path, name, ())
 
     def _is_returned(self, name: str) -> bool:
@@ -124,7 +131,7 @@ class ManualFolder:
         """Move a ``.in_progress`` without a recording, and its checkpoint, here."""
         paths = RecordingPaths(name)
         for sidecar in (paths.checkpoint, paths.state):
-            manual_return.set_aside(self._folder.path, self.path, sidecar)
+            manual_return.set_aside(self._folder.sidecars, self.path, sidecar)
 
 
 def delete_under(root: Path, name: str, planned: Sequence[str]) -> list[str]:
@@ -133,11 +140,15 @@ def delete_under(root: Path, name: str, planned: Sequence[str]) -> list[str]:
     ``planned``: texts that a run was about to write. Raises StorageError.
     """
     outputs = outputs_in(root, name)
-    paths = RecordingPaths(name)
-    service = (paths.result, paths.edits, paths.checkpoint, paths.error_text, paths.state)
     own = settings_files.own_files(root, name)
-    names = dict.fromkeys([name, *outputs, *planned, *own, *service])
+    names = dict.fromkeys([name, *outputs, *planned, *own, *service_files(name)])
     return [each for each in names if remove(root / each)]
+
+
+def service_files(name: str) -> tuple[str, ...]:
+    """What we keep of a recording, in the order in which it is deleted."""
+    paths = RecordingPaths(name)
+    return (paths.result, paths.edits, paths.checkpoint, paths.error_text, paths.state)
 
 
 def _name_taken(name: str) -> TranscriberError:

@@ -20,7 +20,7 @@ from modules.storage.transfer import (
 )
 
 
-def bring_back(manual: Path, shared: Path, name: str) -> bool:
+def bring_back(manual: Path, shared: Path, sidecars: Path, name: str) -> bool:
     """Move a recording back, what people wrote about it first, so that it never begins without.
 
     That are its settings and the corrections of its text; those that are there already stay.
@@ -30,16 +30,16 @@ def bring_back(manual: Path, shared: Path, name: str) -> bool:
     with storage_errors(shared / name):
         beneath.make_folders((shared / name).parent)
         written = [
-            own
-            for own in (paths.settings, paths.edits)
-            if is_regular(manual / own) and not is_taken(shared / own)
+            (manual / own, folder / own)
+            for own, folder in ((paths.settings, shared), (paths.edits, sidecars))
+            if is_regular(manual / own) and not is_taken(folder / own)
         ]
-    for own in written:
-        transfer(manual / own, shared / own)
+    for own, target in written:
+        transfer(own, target)
     if _bring_recording(manual, shared, name):
         return True
-    for own in written:
-        transfer(shared / own, manual / own)
+    for own, target in written:
+        transfer(target, own)
     return False
 
 

@@ -13,6 +13,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.jobs.job import Job
 from modules.logger import get_logger
 from modules.recordings.names import is_visible_folder
+from modules.recordings.relocation import is_sidecar, relocate, relocate_all
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import (
     IN_PROGRESS,
@@ -38,11 +39,15 @@ log = get_logger("FileManager")
 
 @dataclass(frozen=True)
 class Found:
-    """A ``.in_progress`` found at start: its job, and whether the recording is still there."""
+    """A ``.in_progress`` found at start: its job, and whether the recording is still there.
+
+    ``moved``: it was marked for ``manual/``; ``failed``: it had failed for good.
+    """
 
     job: Job
     has_recording: bool
     moved: bool
+    failed: bool = False
 
 
 class Recovery:
@@ -57,25 +62,45 @@ class Recovery:
     def find_jobs(self, recursive: bool) -> list[Found]:
         """Every readable ``.in_progress``, as a job. Corrupt ones are set aside.
 
-        Temporary files that a crash left behind are removed. A folder below the share that may not
+        Temporary files that a crash left behind are removed, and sidecars that were written under
+        another configuration moved to where they belong now. A folder below the share that may not
         be read is skipped.
         """
-        found = []
+        self._remove_leftovers()
+        relocate_all(self._folder)
+        found = self._walk_share(recursive)
+        if self._folder.sidecars == self._folder.path:
+            return found
+        with storage_errors(self._folder.sidecars):
+            below = [name for name in files_below(self._folder.sidecars) if _is_state(name)]
+        wanted = (name for name in sorted(below) if recursive or "/" not in name)
+        return [each for name in wanted for each in self._recover_one(name)]
+
+    def _remove_leftovers(self) -> None:
+        roots = [self._manual, self._folder.state]
+        roots += {self._folder.texts} - {self._folder.path}
         with storage_errors(self._folder.state):
-            leftovers = [r / n for r in (self._manual, self._folder.state) for n in files_below(r)]
-        for left in leftovers:
-            if left.name.startswith(TEMPORARY_PREFIX):
-                remove(left)
+            for left in [root / name for root in roots for name in files_below(root)]:
+                if left.name.startswith(TEMPORARY_PREFIX):
+                    remove(left)
+
+    def _walk_share(self, recursive: bool) -> list[Found]:
+        """The states in the share, or none where they lie elsewhere."""
+        found: list[Found] = []
+        elsewhere = self._folder.sidecars != self._folder.path
         for folder in self._folders(recursive):
             if folder and not self._may_be_read(folder):
                 denied = PermissionError(errno.EACCES, "denied", str(self._folder.at(folder)))
                 self._skip(denied)
                 continue
             for entry in self._entries(folder):
+                name = f"{folder}/{entry}" if folder else entry
                 if entry.startswith(TEMPORARY_PREFIX):
-                    remove(self._folder.path / folder / entry)
-                elif entry.endswith(IN_PROGRESS) and not entry.startswith("."):
-                    found += self._recover_one(f"{folder}/{entry}" if folder else entry)
+                    remove(self._folder.at(name))
+                elif elsewhere and is_sidecar(name):
+                    relocate(self._folder, self._folder.path, name)
+                elif not elsewhere and _is_state(name):
+                    found += self._recover_one(name)
         return found
 
     def overlooked(self, name: str) -> list[Found]:
@@ -135,7 +160,7 @@ class Recovery:
             return sorted(beneath.names_in(self._folder.at(folder)))
 
     def _recover_one(self, sidecar: str) -> list[Found]:
-        path = self._folder.at(sidecar)
+        path = self._folder.sidecar_at(sidecar)
         with storage_errors(path):
             if not is_regular(path):
                 return []
@@ -154,4 +179,9 @@ class Recovery:
                 beneath.rename(path, aside)
             log.warning("%s was set aside as %s (%s)", sidecar, aside, error)
             return []
-        return [Found(job, self._folder.is_there(name), bool(value.get("moved_to_manual")))]
+        moved, failed = bool(value.get("moved_to_manual")), value.get("status") == "error"
+        return [Found(job, self._folder.is_there(name), moved, failed)]
+
+
+def _is_state(name: str) -> bool:
+    return name.endswith(IN_PROGRESS) and not name.rpartition("/")[2].startswith(".")

@@ -18,6 +18,7 @@ from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import (
     RESULT_BYTES_MAX,
     RecordingPaths,
+    language_in,
     output_names,
     own_outputs,
     stem_of,
@@ -26,12 +27,17 @@ from modules.recordings.state import is_job_id
 from modules.storage import beneath
 from modules.storage.atomic import storage_errors
 from modules.storage.safe_open import read_json
+from modules.storage.transfer import is_taken
 
 log = get_logger("FileManager")
+
+#: The folder of the texts, where they do not lie beside the recording.
+OUTPUTS_DIRECTORY = "outputs_directory"
 
 _FORMS: dict[str, type] = {
     "source": dict,
     "outputs": list,
+    "earlier_outputs": list,
     "settings": dict,
     "metadata": dict,
     "processing_stats": dict,
@@ -64,7 +70,7 @@ class Results:
 
     def read(self, name: str) -> dict[str, Any] | None:
         """The ``.result`` of a recording, or None if there is none that can be read."""
-        return result_in(self._folder.path, name)
+        return result_in(self._folder.sidecars, name)
 
     def require(self, name: str) -> dict[str, Any]:
         """As ``read``. Raises TranscriberError ``no_text_yet`` where that gives None."""
@@ -90,23 +96,48 @@ class Results:
             return False
 
     def outputs(self, name: str) -> tuple[str, ...]:
-        """The texts that the last result of a recording lists."""
-        return outputs_in(self._folder.path, name)
+        """The texts that the last result of a recording lists, those of earlier ones too.
 
-    def plan_outputs(self, name: str, formats: Sequence[str]) -> tuple[str, ...]:
+        None of a result whose texts lie in another folder than they would go to now.
+        """
+        result = self.read(name) or {}
+        return listed_in(name, result) if self.texts_of(result) == self._folder.texts else ()
+
+    def texts_of(self, result: Mapping[str, Any]) -> Path | None:
+        """The folder that the names of a result's texts are relative to; None if it is no longer
+        ours."""
+        noted = result.get(OUTPUTS_DIRECTORY)
+        if noted is None:
+            return self._folder.path
+        return self._folder.texts if noted == str(self._folder.texts) else None
+
+    def texts(self, name: str) -> tuple[Path, tuple[str, ...]]:
+        """The texts of a recording and the folder that they are in, which may be the share also
+        where new ones go elsewhere."""
+        result = self.read(name) or {}
+        folder = self.texts_of(result)
+        return (folder, listed_in(name, result)) if folder else (self._folder.texts, ())
+
+    def plan_outputs(
+        self, name: str, formats: Sequence[str], language: str | None = None
+    ) -> tuple[str, ...]:
         """Names for the texts beside a recording, in the order of ``formats``.
 
         The stem, as players look for it; the full name where another recording shares the stem or
-        a file of that name is not ours. Ours are those that the last result lists.
+        a file of that name is not ours. Ours are those that the last result lists. ``language``:
+        the code in the names of subtitles, if they have one.
         """
         ours = set(self.outputs(name))
         stem = stem_of(name)
         shared_stem = self._shares_stem(name, stem)
-        return tuple(self._free_output(name, form, ours, shared_stem) for form in formats)
+        return tuple(self._free_output(name, form, language, ours, shared_stem) for form in formats)
 
-    def another_output(self, name: str, form: str, ours: Sequence[str]) -> str:
+    def another_output(self, name: str, planned: str, ours: Sequence[str]) -> str:
         """A free name for a text whose planned one was taken meanwhile."""
-        return self._free_output(name, form, set(ours), False)
+        form, language = planned.rpartition(".")[2], language_in(planned)
+        if planned not in output_names(name, form, language):
+            language = None  # it is the end of the recording's own name
+        return self._free_output(name, form, language, set(ours), False)
 
     def _shares_stem(self, name: str, stem: str) -> bool:
         folder = self._folder.at(name).parent
@@ -117,10 +148,15 @@ class Results:
         beside = (f"{prefix}/{entry}" if prefix else entry for entry in alike)
         return any(b != name and stem_of(b) == stem and is_recording(b) for b in beside)
 
-    def _free_output(self, name: str, form: str, ours: set[str], shared_stem: bool) -> str:
-        for candidate in itertools.islice(output_names(name, form), int(shared_stem), None):
-            if candidate in ours or not self._folder.is_taken(candidate):
-                return candidate
+    def _free_output(
+        self, name: str, form: str, language: str | None, ours: set[str], shared_stem: bool
+    ) -> str:
+        candidates = output_names(name, form, language)
+        for candidate in itertools.islice(candidates, int(shared_stem), None):
+            path = self._folder.text_at(candidate)
+            with storage_errors(path):
+                if candidate in ours or not is_taken(path):
+                    return candidate
         raise TranscriberError("no_free_name", f"No name is free for the {form} of {name}.")
 
 
@@ -157,10 +193,15 @@ def _checked(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def outputs_in(root: Path, name: str) -> tuple[str, ...]:
-    """The texts that the result under a folder lists.
+    """The texts that the result under a folder lists, those of earlier results after its own.
 
     Only those that could be its own: a ``.result`` may come from anywhere, and must not claim
     other files.
     """
-    listed = (result_in(root, name) or {}).get("outputs")
-    return own_outputs(name, listed if isinstance(listed, list) else ())
+    return listed_in(name, result_in(root, name) or {})
+
+
+def listed_in(name: str, result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same for a result that was read."""
+    listed = [*(result.get("outputs") or ()), *(result.get("earlier_outputs") or ())]
+    return tuple(dict.fromkeys(own_outputs(name, listed)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -12,7 +13,7 @@ from modules.errors import StorageError
 from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
 from modules.recordings.names import STATE_FOLDER
 from modules.storage import beneath, transfer
-from modules.storage.atomic import remove, storage_errors, write_own
+from modules.storage.atomic import TEMPORARY_PREFIX, remove, storage_errors, write_own
 from modules.storage.safe_open import open_regular
 
 #: With less room than this the state of a job and its texts could not be written.
@@ -25,17 +26,62 @@ class SharedFolder:
     Each method that reads the disk raises StorageError while the folder cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, texts: Path | None = None, *, hidden: bool = False) -> None:
+        """``texts``: where the texts go, None for beside the recordings; ``hidden``: whether the
+        sidecars go into our own folder, and not to the texts."""
         self.path = path
         beneath.guard(path)
         #: Our own folder inside. It tells the share from an empty mount point.
         self.state = path / STATE_FOLDER
+        #: Two trees with the subfolders of the share, or the share itself.
+        self.texts = texts or path
+        self.sidecars = self._hidden if hidden else self.texts
+        beneath.guard(self.texts)
         #: Device and inode.
         self._noted: tuple[int, int] | None = None
 
     def at(self, name: str) -> Path:
         """Where a name lies."""
         return self.path / name
+
+    def text_at(self, output: str) -> Path:
+        """Where a text lies."""
+        return self.texts / output
+
+    def sidecar_at(self, sidecar: str) -> Path:
+        """Where what we keep of a recording lies: its state, its result, its corrections."""
+        return self.sidecars / sidecar
+
+    @property
+    def _hidden(self) -> Path:
+        return self.state / "sidecars"
+
+    @property
+    def earlier_places(self) -> tuple[Path, ...]:
+        """Where sidecars lie that were written under another configuration."""
+        return tuple({self.path, self.texts, self._hidden} - {self.sidecars})
+
+    def ready(self, path: Path) -> Path:
+        """The path, to be written to: its folder is made, unless it is one of the recordings'.
+
+        Raises StorageError.
+        """
+        if path.is_relative_to(self._hidden) or not path.is_relative_to(self.path):
+            with storage_errors(path):
+                beneath.make_folders(path.parent)
+        return path
+
+    def shown(self, path: Path) -> str:
+        """A file of a recording, relative to the share, or with the name of the texts' folder."""
+        inside = path.is_relative_to(self.path)
+        return str(path.relative_to(self.path if inside else self.texts.parent))
+
+    def prune(self, name: str) -> None:
+        """Remove the folders that mirror those of a recording, as far as they are empty."""
+        for root in {self.texts, self.sidecars} - {self.path}:
+            for folder in list((root / name).relative_to(root).parents)[:-1]:
+                with contextlib.suppress(OSError):
+                    beneath.remove_folder(root / folder)
 
     def require(self) -> None:
         """Raises StorageError unless the share is there; an empty mount point is left untouched."""
@@ -53,6 +99,10 @@ class SharedFolder:
         probe = self.state / "writable"
         write_own(probe, bytes(_PROBE_BYTES))
         remove(probe)
+        if self.texts != self.path:
+            probe = self.texts / f"{TEMPORARY_PREFIX}writable"
+            write_own(probe, bytes(_PROBE_BYTES))
+            remove(probe)
 
     def remember(self) -> None:
         """Note which folder lies at the path, unless one was noted before."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modules.config.types import DURATION_HOURS_MAX, FORMATS
+from modules.config.languages import subtitle_codes
+from modules.config.types import DURATION_HOURS_MAX, FORMATS, SUBTITLE_FORMATS
 from modules.storage.transfer import NAME_MAX
 
 IN_PROGRESS = ".in_progress"
@@ -104,14 +105,28 @@ def own_outputs(name: str, listed: Iterable[Any]) -> tuple[str, ...]:
         for output in listed
         if isinstance(output, str)
         and (form := output.rpartition(".")[2]) in FORMATS
-        and output in output_names(name, form)
+        and (
+            output in output_names(name, form)
+            or ((code := language_in(output)) and output in output_names(name, form, code))
+        )
     )
 
 
-def output_names(name: str, form: str) -> Iterator[str]:
-    """What the text of a recording may be called, the best first: by the stem, by its full name."""
+def output_names(name: str, form: str, language: str | None = None) -> Iterator[str]:
+    """What the text of a recording may be called, the best first: by the stem, by its full name.
+
+    ``language``: the code that subtitles have before their ending; other texts have none.
+    """
+    code = f".{language}" if language and form in SUBTITLE_FORMATS else ""
     for base in (stem_of(name), name, *(f"{name} ({n})" for n in range(2, 99))):
-        yield sidecar_name(base, f".{form}")
+        yield sidecar_name(base, f"{code}.{form}")
+
+
+def language_in(output: str) -> str | None:
+    """The code of a language that the name of subtitles has before its ending, if it has one."""
+    rest, _, form = output.rpartition(".")
+    code = rest.rpartition(".")[2]
+    return code if form in SUBTITLE_FORMATS and code in subtitle_codes() else None
 
 
 def stem_of(name: str) -> str:

@@ -11,6 +11,7 @@ from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import STATE_BYTES_MAX, RecordingPaths
 from modules.recordings.state import job_to_json
 from modules.storage.atomic import put_aside_unless, remove, storage_errors, to_json, write_own
+from modules.storage.transfer import is_taken
 
 
 class StateStore:
@@ -22,7 +23,7 @@ class StateStore:
     def save(self, job: Job) -> None:
         """Write the job's ``.in_progress``; without its last segments where they are too large."""
         self._folder.require()
-        path = self._folder.at(RecordingPaths(job.name).state)
+        path = self._folder.ready(self._folder.sidecar_at(RecordingPaths(job.name).state))
         content = to_json(job_to_json(job))
         if len(content) > STATE_BYTES_MAX:
             content = to_json(job_to_json(job.evolve(last_segments=())))
@@ -33,7 +34,7 @@ class StateStore:
         self._folder.require()  # or files that are away would pass for removed
         # In this order: what a crash in between leaves is found, and removed, at start.
         self.drop_checkpoint(name)
-        remove(self._folder.at(RecordingPaths(name).state))
+        remove(self._folder.sidecar_at(RecordingPaths(name).state))
 
     def drop_checkpoint(self, name: str) -> None:
         """Remove the checkpoint alone: it is about other bytes."""
@@ -42,14 +43,14 @@ class StateStore:
     def drop_in_progress(self, name: str) -> None:
         """Remove ``.in_progress`` alone; the checkpoint is kept for people to look at."""
         self._folder.require()
-        remove(self._folder.at(RecordingPaths(name).state))
+        remove(self._folder.sidecar_at(RecordingPaths(name).state))
 
     def has_begun(self, job: Job) -> bool:
         """Whether anything was tried or done for a job; then its settings stay as they are."""
-        return bool(job.attempts) or self._folder.is_taken(RecordingPaths(job.name).checkpoint)
+        return bool(job.attempts) or _is_taken(self.checkpoint_path(job.name))
 
     def checkpoint_path(self, name: str) -> Path:
-        return self._folder.at(RecordingPaths(name).checkpoint)
+        return self._folder.sidecar_at(RecordingPaths(name).checkpoint)
 
     def read_checkpoint(self, job: Job) -> checkpoint.Checkpoint:
         """The finished chunks of this job; empty if they belong to other bytes or settings."""
@@ -65,10 +66,16 @@ class StateStore:
         self._folder.require()
         header = checkpoint.Header(settings=job.settings, source=job.source)
         self._make_room(job.name)
-        return checkpoint.Writer(self.checkpoint_path(job.name), header, sound)
+        path = self._folder.ready(self.checkpoint_path(job.name))
+        return checkpoint.Writer(path, header, sound)
 
     def _make_room(self, name: str) -> None:
         """What is no file under the name of a checkpoint is not ours, and must not hold the job."""
         path = self.checkpoint_path(name)
         with storage_errors(path):
             put_aside_unless(path, stat.S_ISREG)
+
+
+def _is_taken(path: Path) -> bool:
+    with storage_errors(path):
+        return is_taken(path)

@@ -10,12 +10,14 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from modules.config.schema import Config
 from modules.errors import StorageError
-from modules.recordings import spellings
+from modules.recordings import settings_files, spellings
 from modules.recordings.edits import Edits
 from modules.recordings.ignored import IgnoredFiles
+from modules.recordings.left_failures import LeftFailures
 from modules.recordings.listening_copies import ListeningCopies
-from modules.recordings.manual_folder import ManualFolder, delete_under
+from modules.recordings.manual_folder import ManualFolder, delete_under, service_files
 from modules.recordings.recovery import Recovery
 from modules.recordings.results import Results
 from modules.recordings.settings_files import RecordingSettings
@@ -28,12 +30,21 @@ from modules.storage.atomic import remove, storage_errors
 class RecordingStore:
     """Wires the parts together once; callers use the part that they need."""
 
-    def __init__(self, shared: Path, manual_directory: Path) -> None:
-        self.folder = SharedFolder(shared)
+    def __init__(
+        self,
+        shared: Path,
+        manual_directory: Path,
+        texts: Path | None = None,
+        *,
+        hidden: bool = False,
+    ) -> None:
+        """``texts`` and ``hidden``: see ``SharedFolder``."""
+        self.folder = SharedFolder(shared, texts, hidden=hidden)
         self.states = StateStore(self.folder)
         self.results = Results(self.folder)
         self.edits = Edits(self.folder)
         self.manual = ManualFolder(manual_directory, self.folder, self.states, self.results)
+        self.left = LeftFailures(self.folder, self.states)
         self.settings = RecordingSettings(self.folder, manual_directory)
         self.ignored = IgnoredFiles(self.folder)
         self.recovery = Recovery(self.folder, manual_directory)
@@ -41,9 +52,21 @@ class RecordingStore:
         #: While this file exists no job is started; so a pause survives a restart.
         self.pause_flag = self.folder.state / "paused"
 
+    @classmethod
+    def of(cls, config: Config) -> RecordingStore:
+        """That of a configuration."""
+        return cls(
+            config.shared_directory,
+            config.manual_directory,
+            config.output.directory,
+            hidden=config.output.result == "hidden",
+        )
+
     def prepare(self) -> None:
         """Create the folders that must be there."""
-        for folder in (self.folder.path, self.manual.path, self.folder.state):
+        found = self.folder
+        needed = (found.path, self.manual.path, found.state, found.texts, found.sidecars)
+        for folder in dict.fromkeys(needed):
             with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
 
@@ -52,7 +75,8 @@ class RecordingStore:
 
         See ``spellings``. Raises TranscriberError ``ambiguous_name``.
         """
-        return spellings.meant(name, (self.folder.path, self.manual.path), paths=paths)
+        folders = dict.fromkeys((self.folder.path, self.folder.sidecars, self.manual.path))
+        return spellings.meant(name, tuple(folders), paths=paths)
 
     def delete(self, name: str, planned: Sequence[str]) -> list[str]:
         """Delete a recording, here and in ``manual/``, with every file that was made from it.
@@ -63,12 +87,22 @@ class RecordingStore:
         """
         self.folder.require()
         fingerprints = self._fingerprints(name)
-        deleted = delete_under(self.folder.path, name, planned)
+        deleted = self._delete_here(name, planned)
         prefix = self.manual.path.name
         deleted += [f"{prefix}/{n}" for n in delete_under(self.manual.path, name, ())]
         with contextlib.suppress(StorageError):
             for fingerprint in fingerprints:
                 self.listening.forget(fingerprint)
+        return deleted
+
+    def _delete_here(self, name: str, planned: Sequence[str]) -> list[str]:
+        folder, (texts, listed) = self.folder, self.results.texts(name)
+        files = [folder.at(name), *(texts / each for each in listed)]
+        files += map(folder.text_at, planned)
+        files += map(folder.at, settings_files.own_files(folder.path, name))
+        files += map(folder.sidecar_at, service_files(name))
+        deleted = [folder.shown(path) for path in dict.fromkeys(files) if remove(path)]
+        folder.prune(name)
         return deleted
 
     def _fingerprints(self, name: str) -> list[str]:
@@ -82,5 +116,9 @@ class RecordingStore:
     def drop_leftovers(self, name: str) -> None:
         """Remove what an earlier life of a recording left, here and in ``manual/``."""
         self.states.drop(name)
-        remove(self.folder.at(RecordingPaths(name).error_text))
+        paths = RecordingPaths(name)
+        remove(self.folder.sidecar_at(paths.error_text))
+        if self.folder.sidecars != self.folder.path:  # it may come from manual/ with all its files
+            for left in (paths.checkpoint, paths.error_text, paths.state):
+                remove(self.folder.at(left))
         self.manual.end_return(name)

@@ -1,4 +1,4 @@
-"""What follows from an error: another attempt, ``manual/``, or a wait that counts nothing."""
+"""What follows from an error: another attempt, the end, or a wait that counts nothing."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class FailurePolicy:
         self._growth = Growth(store.folder, config.processing.growth_wait_seconds, clock)
         #: Files whose child died while it had prefetched the next one: retried without prefetch.
         self._without_prefetch: set[str] = set()
-        #: Files that were moved to ``manual/`` since the start.
+        #: Files that failed for good since the start.
         self.given_up = 0
 
     def may_prefetch_beside(self, name: str) -> bool:
@@ -107,16 +107,24 @@ class FailurePolicy:
         self._blame(self._scheduler.get(job.name) or job, wrapped, run)
 
     def give_up(self, job: Job) -> None:
-        """Move the file to ``manual/``. Raises StorageError; then it is tried again."""
+        """Move the file to ``manual/``, or leave it where it is and note why.
+
+        Raises StorageError; then it is tried again.
+        """
         assert job.error is not None
         with self._writer.quiet():
             if not self._scheduler.still_runs(job.name):
                 return
             failed = job.to(Status.FAILED)
-            # The verdict is on the disk before the move, so that a crash in between finds it.
-            self._store.states.save(failed)
-            where = self._store.manual.take(failed, explain(failed, job.error))
-            self._scheduler.release(job.name, Status.FAILED, f"moved to {where}")
+            if self._config.processing.failed == "leave":
+                self._store.left.note(failed, explain(failed, job.error, left=True))
+                outcome = "left where it is"
+            else:
+                # The verdict is on the disk before the move, so that a crash in between finds it.
+                self._store.states.save(failed)
+                where = self._store.manual.take(failed, explain(failed, job.error))
+                outcome = f"moved to {where}"
+            self._scheduler.release(job.name, Status.FAILED, outcome)
         # Dragged back at once it is the same file as before, and must be reported all the same.
         self._look_again(job.name)
         self.given_up += 1

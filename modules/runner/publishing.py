@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from modules.outputs.formats import render
 from modules.outputs.notes import sentence, text_note, warnings_of
 from modules.outputs.segments_json import with_segments
 from modules.recordings.edits import sha256_of, written_hashes
+from modules.recordings.results import OUTPUTS_DIRECTORY
 from modules.recordings.sidecars import RESULT_BYTES_MAX, RecordingPaths, stem_of
 from modules.recordings.store import RecordingStore
 from modules.storage import beneath
@@ -52,6 +53,9 @@ class Publisher:
         hashes = result["outputs_sha256"] = dict.fromkeys(result["outputs"], "0" * 64)
         _check_size(segments, result)
         hashes.clear()
+        if self._folder.texts != self._folder.path:
+            result[OUTPUTS_DIRECTORY] = str(self._folder.texts)
+        before = self._earlier(job.name)
         title, duration_s = stem_of(job.name).rpartition("/")[2], result["duration_seconds"]
         note = text_note(result)
         ours = self._ours(job.name)
@@ -62,26 +66,26 @@ class Publisher:
                 content = render(form, shown, timestamps, duration_s, title, note)
             except Exception as error:
                 log.exception("%s could not be made", output)
-                result["outputs"].remove(output)
-                why = f"output: {output} could not be made ({error})"
-                result["metadata"].setdefault("notes", []).append(why)
+                _leave_out(result, output, error)
             else:
                 name = self._name_for(job.name, output, content, ours)
                 result["outputs"][result["outputs"].index(output)] = name
-                write_whole(self._folder.at(name), content)
+                write_whole(self._folder.ready(self._folder.text_at(name)), content)
                 hashes[name] = hashlib.sha256(content).hexdigest()
-        whole = with_segments(result, segments)
-        write_own(self._folder.at(RecordingPaths(job.name).result), whole)
+        _keep_earlier(result, before)
+        sidecar = self._folder.sidecar_at(RecordingPaths(job.name).result)
+        write_own(self._folder.ready(sidecar), with_segments(result, segments))
         for each in warnings_of(result):
             log.warning("%s: check the text: %s", job.name, sentence(each, "en"))
 
     def _ours(self, name: str) -> list[str]:
         """The texts of the last result that nobody has changed since they were written."""
         known = written_hashes(self._results.read(name) or {}, self._edits, name)
+        at = self._folder.text_at
         return [
             output
             for output in self._results.outputs(name)
-            if output not in known or sha256_of(self._folder.at(output)) in (None, *known[output])
+            if output not in known or sha256_of(at(output)) in (None, *known[output])
         ]
 
     def _corrected(
@@ -97,11 +101,40 @@ class Publisher:
 
         What a crashed run of this job wrote under it has the same content.
         """
-        path = self._folder.at(planned)
+        path = self._folder.text_at(planned)
         with storage_errors(path):
             if planned in ours or not is_taken(path) or _holds(path, content):
                 return planned
-        return self._results.another_output(name, planned.rpartition(".")[2], ours)
+        return self._results.another_output(name, planned, ours)
+
+    def _earlier(self, name: str) -> dict[str, str | None]:
+        """The texts that the last result lists and that are there, with their hashes."""
+        noted = (self._results.read(name) or {}).get("outputs_sha256")
+        hashes = noted if isinstance(noted, dict) else {}
+        listed = self._results.outputs(name)
+        return {each: hashes.get(each) for each in listed if self._is_there(each)}
+
+    def _is_there(self, output: str) -> bool:
+        path = self._folder.text_at(output)
+        with storage_errors(path):
+            return is_taken(path)
+
+
+def _leave_out(result: dict[str, Any], output: str, error: Exception) -> None:
+    result["outputs"].remove(output)
+    why = f"output: {output} could not be made ({error})"
+    result["metadata"].setdefault("notes", []).append(why)
+
+
+def _keep_earlier(result: dict[str, Any], before: Mapping[str, str | None]) -> None:
+    """Texts of earlier results, in another language or format, are still ours.
+
+    They are not written any more, and go when the recording does.
+    """
+    earlier = {each: found for each, found in before.items() if each not in result["outputs"]}
+    if earlier:
+        result["earlier_outputs"] = list(earlier)
+        result["outputs_sha256"] |= {each: found for each, found in earlier.items() if found}
 
 
 def _check_size(segments: Iterable[Segment], result: dict[str, Any]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from modules.clock import Clock
+from modules.config.languages import subtitle_code
 from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.executors.base import Executor, Outcome, RunCallbacks
@@ -14,7 +16,7 @@ from modules.jobs.job import Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler, StopReason
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
-from modules.outputs.result import result_json
+from modules.outputs.result import language_of_text, result_json
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.runner.failure_policy import FailurePolicy
@@ -243,21 +245,21 @@ class Runner:
         incomplete = outcome.facts.incomplete
         if incomplete and self._failures.leave_to_grow(current, incomplete, run):
             return
-        formats = self._config.output.formats
-        outputs = current.outputs or self._store.results.plan_outputs(job.name, formats)
-        finished = self._scheduler.update(
+        ended = self._scheduler.update(
             job.name,
-            lambda j: (
-                j.evolve(outputs=outputs)
-                .advance(Progress(stage="generating_text", percentage=99))
-                .close_attempt("completed", self._clock.utc_now(), run.ran_s)
+            lambda j: j.advance(Progress(stage="generating_text", percentage=99)).close_attempt(
+                "completed", self._clock.utc_now(), run.ran_s
             ),
         )
-        if finished is None:
+        if ended is None:
             return  # cancelled meanwhile
-        now = self._clock.utc_now()
         transcript = Transcript(run.chunks, outcome.facts.turns)
-        content = result_json(finished, transcript, outcome.facts, outputs, now)
+        content = result_json(ended, transcript, outcome.facts, (), self._clock.utc_now())
+        outputs = current.outputs or self._planned(job.name, content)
+        content["outputs"] = list(outputs)
+        finished = self._scheduler.update(job.name, lambda j: j.evolve(outputs=outputs))
+        if finished is None:
+            return
         timestamps = self._config.output.txt_timestamps
         took = f"{outcome.done.duration_s:.1f} s of audio in {run.ran_s:.1f} s"
         with self._writer.quiet():
@@ -268,3 +270,10 @@ class Runner:
             self._scheduler.release(job.name, Status.COMPLETED, took)
             self._writer.clear(job.name, self._config.processing.cleanup_temp_files)
         self._completed += 1
+
+    def _planned(self, name: str, result: Mapping[str, Any]) -> tuple[str, ...]:
+        """What the texts will be called."""
+        wanted, language = self._config.output, None
+        if wanted.subtitle_language and (spoken := language_of_text(result)):
+            language = subtitle_code(spoken)
+        return self._store.results.plan_outputs(name, wanted.formats, language)

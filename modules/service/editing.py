@@ -127,9 +127,12 @@ class Editing:
         new: dict[str, bytes] = {}
         hashes: dict[str, tuple[str, ...]] = {}
         known = written_hashes(result, self._store.edits, name)
+        texts = self._store.results.texts_of(result)
+        if texts is None:
+            return  # they lie where the configuration leads no longer
         for output in own_outputs(name, _listed(result)):
             content = self._rendered(name, output, found.text.segments, result)
-            digest, there = _sha256(content), sha256_of(self._store.folder.at(output))
+            digest, there = _sha256(content), sha256_of(texts / output)
             if there is None:
                 continue
             ours = known.get(output) or {
@@ -144,9 +147,9 @@ class Editing:
                 new[output] = content
         self._note_hashes(name, found.log, hashes, result)
         for output, content in new.items():
-            write_whole(self._store.folder.at(output), content)
+            write_whole(texts / output, content)
             if not self._has_result(name):
-                remove(self._store.folder.at(output))  # it was deleted meanwhile
+                remove(texts / output)  # it was deleted meanwhile
 
     def _rendered(
         self, name: str, output: str, segments: Sequence[Segment], result: Mapping[str, Any]
@@ -181,7 +184,7 @@ class Editing:
         job_id = result.get("job_id")
         self._store.edits.write(name, log.model_copy(update={"job_id": job_id}))
         if is_new and not self._has_result(name) and not self._store.folder.is_there(name):
-            remove(self._store.folder.at(RecordingPaths(name).edits))
+            remove(self._store.folder.sidecar_at(RecordingPaths(name).edits))
             raise TranscriberError("gone", f"{name!r} was deleted meanwhile.")
 
     def _has_result(self, name: str) -> bool:

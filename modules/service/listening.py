@@ -150,7 +150,9 @@ class Listening:
                 facts = beneath.lstat(path)
             except OSError:
                 continue
-            return path, self._seen_at(path, folder / RecordingPaths(name).result, facts)
+            in_share = folder == self._files.folder.path
+            sidecars = self._files.folder.sidecars if in_share else folder
+            return path, self._seen_at(path, sidecars / RecordingPaths(name).result, facts)
         self._files.folder.require()
         raise TranscriberError("file_not_found", f"The recording {name!r} is no longer there.")
 

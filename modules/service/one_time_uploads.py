@@ -169,7 +169,9 @@ class OneTimeUploads:
         current = self._scheduler.by_id(job.job_id) if job else None
         if current:
             return all(each == client for each in current.clients)
-        return job is None or not self._files.manual.has(job.name)
+        if job is None:
+            return True
+        return not (self._files.manual.has(job.name) or self._files.left.is_kept(job.name))
 
     def _remove(self, name: str, note: str) -> None:
         """What cannot be removed now, the next start will."""

@@ -66,15 +66,17 @@ class RequestChecks:
         kept = self._requests.settings_kept(request.name)
         return CheckedRequest(request, kept or self._resolve(request))
 
-    def check_return(self, name: str, client: str | None) -> CheckedRequest:
-        """The request to take a file out of ``manual/``, where its settings may still lie.
+    def check_return(
+        self, name: str, client: str | None, *, in_manual: bool = True
+    ) -> CheckedRequest:
+        """The request to try a file once more; one in ``manual/`` may have its settings there.
 
         Whether this machine can carry them out is found when its turn comes, as at the first time.
         Raises TranscriberError, StorageError.
         """
         self.check_name(name)
         request = self._requests.repeated(name, client)
-        return CheckedRequest(request, self._resolve(request, in_manual=True))
+        return CheckedRequest(request, self._resolve(request, in_manual))
 
     def check_name(self, name: str) -> None:
         """Raises TranscriberError if no recording that is looked at can have this name."""

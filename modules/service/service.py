@@ -15,6 +15,7 @@ from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
 from modules.recordings import spellings
 from modules.recordings.manual import Failure
+from modules.recordings.names import is_recording
 from modules.recordings.store import RecordingStore
 from modules.service.answers import Accepted, Text, View
 from modules.service.request_checks import RequestChecks
@@ -107,8 +108,17 @@ class TranscriptionService:
         return removed
 
     def retry(self, name: str, client: str | None) -> Accepted:
-        """Take a file back out of ``manual/``. Raises TranscriberError, StorageError."""
-        name = spellings.meant(name, (self._files.manual.path,))
+        """Take a file back out of ``manual/``, or try one again that was left where it is.
+
+        Raises TranscriberError, StorageError.
+        """
+        asked, name = name, spellings.meant(name, (self._files.manual.path,))
+        if not self._files.manual.has(name):
+            left = self._files.meant(asked)
+            if is_recording(left) and self._files.left.state_of(left):
+                checked = self._checks.check_return(left, client, in_manual=False)
+                if submitted := self._requests.submit(checked):
+                    return self._submission.accepted(submitted.job, client)
         job = self._requests.bring_back(self._checks.check_return(name, client))
         return self._submission.accepted(job, client)
 

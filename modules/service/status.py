@@ -77,12 +77,13 @@ class StatusReader:
             error = {"code": refusal.code, "message": refusal.message}
             return View(name, "ignored", error=error)
         if there:
-            return View(name, "pending", priority=Priority.SCAN.label)
+            left = self._files.left.of(name)
+            return self.view_of_failure(left, name) if left else _waiting(name)
         failure = self._files.manual.failure(name)
         return self.view_of_failure(failure) if failure else View(name, "not_found")
 
-    def view_of_failure(self, failure: Failure) -> View:
-        """A recording in ``manual/``."""
+    def view_of_failure(self, failure: Failure, where: str | None = None) -> View:
+        """A recording that failed, in ``manual/`` unless ``where`` says otherwise."""
         state = failure.state
         return View(
             filename=failure.name,
@@ -93,7 +94,7 @@ class StatusReader:
             priority=state.get("priority"),
             settings=state.get("settings"),
             error=state.get("error"),
-            where=f"{self._files.manual.path.name}/{failure.name}",
+            where=where or f"{self._files.manual.path.name}/{failure.name}",
         )
 
     def not_found(self, name: str) -> TranscriberError:
@@ -152,6 +153,10 @@ class StatusReader:
         when, message = entry.when[:64], MESSAGES[code][0]
         error = ErrorInfo(code=code, message=message, timestamp=when, attempt=1)
         return View(entry.name, "not_found", job_id=job_id, error=error.model_dump())
+
+
+def _waiting(name: str) -> View:
+    return View(name, "pending", priority=Priority.SCAN.label)
 
 
 def _state_of(job: Job) -> State:

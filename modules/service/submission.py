@@ -117,6 +117,12 @@ class Submission:
         view = self._status.view_of_file(name)
         if view.status == "completed":
             return self._text(name)
+        if view.status == "error" and self._files.folder.is_there(name):
+            raise TranscriberError(
+                "failed",
+                f"{name!r} could not be transcribed: {(view.error or {}).get('message', '')}",
+                remedy=f"POST /manual/{name}/retry tries again.",
+            )
         if view.status == "error":
             raise TranscriberError(
                 "in_manual",

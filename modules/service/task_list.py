@@ -124,8 +124,8 @@ class TaskList:
         return self._files.results.require(name)
 
     def explanation(self, name: str) -> str | None:
-        """Why a recording lies in the manual folder, in the words of its ``.error.txt``."""
-        failure = self._files.manual.failure(name)
+        """Why a recording failed, in the words of its ``.error.txt``."""
+        failure = self._files.manual.failure(name) or self._files.left.of(name)
         return failure.explanation if failure else None
 
     def _look(self, names: Iterable[str]) -> list[Row]:

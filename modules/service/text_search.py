@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from modules.config.schema import Config
 from modules.errors import StorageError
@@ -65,6 +66,7 @@ class _Seen:
 
 class TextSearch:
     """Answers with what is indexed so far. ``read``: the text of a recording, as it is shown.
+    ``sidecars``: the folder with the results, None for the share itself.
 
     A recording is read again when its ``.result`` or its corrections change.
     """
@@ -74,9 +76,11 @@ class TextSearch:
         config: Config,
         index: SearchIndex,
         read: Read,
+        sidecars: Path | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shared = config.shared_directory
+        self._sidecars = sidecars or self._shared
         self._recursive = config.watch.recursive
         self._manual = inside(config.manual_directory, config.shared_directory)
         self._index = index
@@ -193,7 +197,7 @@ class TextSearch:
     def _texts(self) -> Iterator[tuple[str, _Seen]]:
         """Every recording with a text, from one walk. Raises OSError while the share is away."""
         seen = scan(
-            self._shared,
+            self._sidecars,
             recursive=self._recursive,
             wants_file=lambda name: name.endswith((RESULT, EDITS)),
             wants_folder=lambda name: is_visible_folder(name) and name != self._manual,
@@ -209,13 +213,13 @@ class TextSearch:
         """By its name alone, unless that was cut."""
         last = sidecar.rpartition("/")[2]
         if "~" in last and len(os.fsencode(last)) > NAME_MAX - 4:
-            return recording_of(sidecar, read_result(self._shared / sidecar) or {})
+            return recording_of(sidecar, read_result(self._sidecars / sidecar) or {})
         return sidecar.removesuffix(RESULT)
 
     def _is_there(self, name: str) -> bool:
         """Whether a text was not deleted since the last look."""
         try:
-            beneath.lstat(self._shared / RecordingPaths(name).result)
+            beneath.lstat(self._sidecars / RecordingPaths(name).result)
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return False
         except OSError:

@@ -124,7 +124,7 @@ def unlink(path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Raises OSError if it is not empty."""
+    """Raises OSError unless it is an empty folder."""
     with pinned(path) as real:
         os.rmdir(real)
 

@@ -15,7 +15,7 @@ from modules.api.services import Services
 from modules.machine import collection
 from modules.service.editing import Editing
 from modules.service.folder_view.rows import State
-from modules.service.task_list import TaskList, TaskRow, as_json, texts
+from modules.service.task_list import GROUPS, TaskList, TaskRow, as_json, texts
 from modules.transcript.model import Segment, Word
 from modules.transcript.operations import Operation, effective
 from modules.transcript.timed_words import timed_words
@@ -88,7 +88,7 @@ class NoTextAnswer(BaseModel):
     """A recording without a text."""
 
     task: TaskAnswer
-    explanation: str | None = Field(description="why it lies in the manual folder")
+    explanation: str | None = Field(description="why it failed")
 
 
 class TaskWithText(RootModel[TextAnswer | NoTextAnswer]):
@@ -130,7 +130,8 @@ def _with_text(tasks: TaskList, editing: Editing, task: TaskRow) -> dict[str, An
     name = task.row.name
     content: dict[str, Any] = {"task": as_json(task)}
     if task.row.state is not State.COMPLETED:
-        return content | {"explanation": tasks.explanation(name) if task.in_manual else None}
+        failed = task.row.state in GROUPS["failed"]
+        return content | {"explanation": tasks.explanation(name) if failed else None}
     result = tasks.result(name)
     metadata = result.get("metadata") or {}
     found = editing.corrected(name, result)

@@ -44,7 +44,7 @@ def run(options: Namespace) -> int:
 
 def finished(text: str, config: Config) -> tuple[str, dict[str, Any], Corrected]:
     """The name of a recording, its result, and its text. Raises TranscriberError, StorageError."""
-    files = RecordingStore(config.shared_directory, config.manual_directory)
+    files = RecordingStore.of(config)
     name = name_in_share(text, config)
     result = files.results.read(name)
     if result is None:

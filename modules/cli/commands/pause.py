@@ -46,4 +46,4 @@ def resume(options: Namespace) -> int:
 
 
 def _files(config: Config) -> RecordingStore:
-    return RecordingStore(config.shared_directory, config.manual_directory)
+    return RecordingStore.of(config)

@@ -30,7 +30,7 @@ def run(options: Namespace) -> int:
     """Show the queue. Raises StorageError if the folder is not there."""
     config, clock = configured(options), SystemClock()
     require_share(config)
-    files = RecordingStore(config.shared_directory, config.manual_directory)
+    files = RecordingStore.of(config)
     has_daemon = daemon_runs(config, clock)
     order = _order(config, clock) if has_daemon else []
     with storage_errors(config.shared_directory):

@@ -6,7 +6,7 @@ from argparse import Namespace
 from gettext import gettext as _
 
 from modules.cli.backend import open_backend, refusal
-from modules.cli.file_arguments import name_in_manual
+from modules.cli.file_arguments import name_of_failure
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
 from modules.errors import StorageError, TranscriberError
@@ -20,7 +20,7 @@ def run(options: Namespace) -> int:
     with open_backend(config, clock, "retry command") as backend:
         for text in options.files:
             try:
-                backend.retry(name := name_in_manual(text, config))
+                backend.retry(name := name_of_failure(text, config))
             except StorageError:
                 raise
             except TranscriberError as error:

@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
         from modules.cli.commands import watch
 
         return watch.run(config, clock, options.interval)
-    files = RecordingStore(config.shared_directory, config.manual_directory)
+    files = RecordingStore.of(config)
     with storage_errors(config.shared_directory):
         found = report(config, files)
     owner, paused = find_owner(config, clock), files.pause_flag.exists()

@@ -22,7 +22,7 @@ def run(options: Namespace) -> int:
     """Place an order for each file; 1 if any of them could not be ordered. Raises StorageError."""
     config, clock = configured(options), SystemClock()
     require_share(config)
-    files = RecordingStore(config.shared_directory, config.manual_directory)
+    files = RecordingStore.of(config)
     placed, failed = 0, 0
     for text in options.files:
         try:

@@ -15,6 +15,7 @@ from modules.cli.single_file import SingleFile
 from modules.cli.terminal.interruption import Interruption
 from modules.cli.terminal.progress import meter
 from modules.clock import Clock, SystemClock
+from modules.config.languages import subtitle_code
 from modules.config.schema import Config
 from modules.errors import ConfigError, ModelError, StorageError, TranscriberError
 from modules.executors.local.executor import LocalExecutor
@@ -33,11 +34,19 @@ def run(options: Namespace) -> int:
     config = _configured(options)
     folder = _output_folder(options.output)
     formats = tuple(dict.fromkeys(options.formats or config.output.formats or ("txt",)))
-    targets, refusals = plan(options.files, formats, folder, options.overwrite)
+    targets, refusals = plan(options.files, formats, folder, options.overwrite, _language(config))
     for refusal in refusals:
         complain(refusal)
     failed = _transcribe(targets, config, options.overwrite) if targets else 0
     return failed or (1 if refusals else 0)
+
+
+def _language(config: Config) -> str | None:
+    """The code in the names of subtitles; None also where the speech has yet to tell it."""
+    spoken = "en" if config.whisperx.task == "translate" else config.whisperx.language
+    if not config.output.subtitle_language or spoken in ("auto", "mixed"):
+        return None
+    return subtitle_code(spoken)
 
 
 def _configured(options: Namespace) -> Config:

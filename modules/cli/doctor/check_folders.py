@@ -23,6 +23,8 @@ def check_folders(config: Config) -> Iterator[Finding]:
     """The shared and the manual folder must be writable; the models' need not be."""
     yield _writable(_("shared folder"), config.shared_directory)
     yield _writable(_("manual folder"), config.manual_directory)
+    if config.output.directory:
+        yield _writable(_("folder for texts"), config.output.directory)
     models, subject = config.models_directory, _("models folder")
     if models.is_dir() and why_unwritable(models):
         if why_unreadable(models):
@@ -113,7 +115,8 @@ def _kind(folder: Path) -> str:
 
 def check_disk(config: Config) -> Iterator[Finding]:
     seen_devices = set()
-    for folder in (config.shared_directory, config.manual_directory):
+    folders = (config.shared_directory, config.manual_directory, config.output.directory)
+    for folder in filter(None, folders):
         if not folder.is_dir() or folder.stat().st_dev in seen_devices:
             continue
         seen_devices.add(folder.stat().st_dev)

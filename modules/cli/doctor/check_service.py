@@ -64,7 +64,7 @@ def check_foreign_whisperx() -> Iterator[Finding]:
 
 
 def check_pause(config: Config) -> Iterator[Finding]:
-    files = RecordingStore(config.shared_directory, config.manual_directory)
+    files = RecordingStore.of(config)
     if files.pause_flag.exists():
         yield warning(_("queue"), _("paused"), _("`transcriber.py resume` lets it go on."))
 

@@ -81,19 +81,35 @@ class Reporter:
         """Every recording, finished ones first. Raises OSError if the share cannot be listed."""
         self._kept = {}
         self._files.ignored.reload()
+        beside = self._files.folder.sidecars == self._files.folder.path
         seen = scan(
             self._config.shared_directory,
             recursive=self._config.watch.recursive,
-            wants_file=lambda name: self._is_recording(name) or name.endswith(_SIDECARS),
+            wants_file=lambda name: self._is_recording(name) or (beside and _is_sidecar(name)),
             wants_folder=lambda name: is_visible_folder(name) and name != self._manual,
             is_skipped=is_skipped,
         )
+        seen.files.update(self._sidecars_elsewhere())
         rows = self._shared_rows(seen) + self._manual_rows()
         rows.sort(key=lambda row: (_ORDER[row.state], row.when or _LONG_AGO))
         # Nothing is kept of deleted files.
         self._known = self._kept
         examples = sorted(seen.examples.values())[:_EXAMPLES]
         return Report(rows, sorted(seen.skipped), seen.problems, seen.passed_over, examples)
+
+    def _sidecars_elsewhere(self) -> dict[str, FileSample]:
+        """Those that do not lie beside the recordings, by the names that they would have there."""
+        folder = self._files.folder
+        if folder.sidecars == folder.path:
+            return {}
+        with contextlib.suppress(FileNotFoundError):  # before the first start
+            return scan(
+                folder.sidecars,
+                recursive=self._config.watch.recursive,
+                wants_file=_is_sidecar,
+                wants_folder=is_visible_folder,
+            ).files
+        return {}
 
     def _is_recording(self, name: str) -> bool:
         """Asked of each name at each look."""
@@ -173,6 +189,10 @@ class Reporter:
             for name, sample in seen.files.items()
         )
         return [row for row in rows if row]
+
+
+def _is_sidecar(name: str) -> bool:
+    return name.endswith(_SIDECARS)
 
 
 def inside(folder: Path, root: Path) -> str | None:

@@ -90,7 +90,7 @@ def ignored_row(name: str, sample: FileSample, kind: str) -> Row:
 def working_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
     """The row of a ``.in_progress``; None if it was removed meanwhile."""
     try:
-        content = read_state(files.folder.path / RecordingPaths(name).state)
+        content = read_state(files.folder.sidecar_at(RecordingPaths(name).state))
         if content is None or content.get("moved_to_manual"):
             return None
         job = job_from_json(name, content)
@@ -131,7 +131,7 @@ def _state_of(job: Job, content: dict[str, Any]) -> State:
 
 def finished_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:
     """The row of a ``.result``; None if it was made from other bytes than lie there now."""
-    content = read_result(files.folder.path / RecordingPaths(name).result) or {}
+    content = read_result(files.folder.sidecar_at(RecordingPaths(name).result)) or {}
     try:
         source = FileIdentity.model_validate(content.get("source"))
         same = (sample.size, sample.mtime_ns) == (source.size, source.mtime_ns)
@@ -145,7 +145,7 @@ def finished_row(name: str, sample: FileSample, files: RecordingStore) -> Row | 
 def _completed(name: str, content: dict[str, Any], files: RecordingStore) -> Row:
     metadata = content.get("metadata")
     facts: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
-    edits = files.folder.path / RecordingPaths(name).edits
+    edits = files.folder.sidecar_at(RecordingPaths(name).edits)
     facts |= read_corrected_facts(edits, content.get("job_id"))
     return Row(
         name,
@@ -177,9 +177,9 @@ def lonely_row(sidecar: str, files: RecordingStore) -> Row | None:
     """A sidecar without its recording, which was archived or lost."""
     try:
         if sidecar.endswith(RESULT):
-            content = read_result(files.folder.path / sidecar)
+            content = read_result(files.folder.sidecar_at(sidecar))
             return _completed(recording_of(sidecar, content), content, files) if content else None
-        content = read_state(files.folder.path / sidecar) or {}
+        content = read_state(files.folder.sidecar_at(sidecar)) or {}
     except TranscriberError:
         return None
     name = recording_of(sidecar, content)

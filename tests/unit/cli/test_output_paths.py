@@ -81,3 +81,13 @@ def test_a_file_named_twice_is_done_once(tmp_path: Path) -> None:
     targets, refusals = plan([talk, tmp_path / "." / "talk.mp4"], ["txt"], None, overwrite=False)
     assert len(targets) == 1
     assert refusals == []
+
+
+def test_subtitles_have_their_language_where_it_is_known(tmp_path: Path) -> None:
+    film, other = _touch(tmp_path, "Film.mkv", "Other.mkv")
+    (tmp_path / "Other.ru.srt").write_bytes(b"theirs")
+    targets, refusals = plan([film, other], ["txt", "srt"], None, overwrite=False, language="ru")
+    assert [dict(each.outputs) for each in targets] == [
+        {"txt": tmp_path / "Film.txt", "srt": tmp_path / "Film.ru.srt"}
+    ]
+    assert "Other.ru.srt is there already" in refusals[0]

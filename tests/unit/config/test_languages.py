@@ -8,7 +8,13 @@ import pytest
 
 from docs import write_languages
 from modules.config import languages
-from modules.config.languages import LANGUAGES, language_hint, language_of
+from modules.config.languages import (
+    LANGUAGES,
+    language_hint,
+    language_of,
+    subtitle_code,
+    subtitle_codes,
+)
 from modules.config.loader import load_config
 from modules.config.recording_settings import check_settings
 from modules.recordings.state import job_from_json
@@ -98,3 +104,11 @@ def test_a_state_written_by_hand_has_the_language_that_is_meant() -> None:
     content = {"job_id": "1", "priority": "auto_scan", "creation_time": "2026-01-01T00:00:00Z"}
     job = job_from_json("talk.mp3", content | {"settings": settings})
     assert job.settings.language == "de"
+
+
+def test_names_of_subtitles_have_the_codes_that_players_know() -> None:
+    codes = subtitle_codes()
+    assert subtitle_code("ru") == "ru"
+    assert subtitle_code("jw") == "jv", "Whisper's own code is none of ISO 639"
+    assert {code for code in codes if len(code) != 2} == {"haw", "yue"}, "these have no short one"
+    assert len(codes) == len(LANGUAGES)

@@ -341,6 +341,22 @@ def test_manual_inside_a_recursively_watched_folder_would_feed_itself(folder: Fo
     assert line.startswith("manual_directory: must not lie inside shared_directory")
 
 
+@pytest.mark.parametrize(
+    ("texts", "key"),
+    [
+        ("shared", "shared_directory"),
+        ("shared/texts", "shared_directory"),
+        (".", "shared_directory"),
+        ("manual", "manual_directory"),
+        ("manual/texts", "manual_directory"),
+    ],
+)
+def test_the_folder_of_the_texts_lies_apart(folder: Folder, texts: str, key: str) -> None:
+    [line] = folder.problems(f"output: {{directory: {texts}}}")
+    assert line.startswith(f"output.directory: must lie apart from {key}, got ")
+    assert folder.load("output: {directory: texts}").output.directory == folder.path / "texts"
+
+
 def test_everything_is_reported_at_once(folder: Folder) -> None:
     text = (
         "api: {port: 8000, port: 8001}\n"

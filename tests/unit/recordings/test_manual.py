@@ -329,7 +329,8 @@ def test_settings_stay_where_the_recording_stays(files: RecordingStore) -> None:
     (files.manual.path / "talk.mp3").write_bytes(b"sound")
     (files.manual.path / OWN).write_text("beam_size: 3")
     (files.folder.path / "talk.mp3").write_bytes(b"another")
-    assert not manual_return.bring_back(files.manual.path, files.folder.path, "talk.mp3")
+    shared = files.folder.path
+    assert not manual_return.bring_back(files.manual.path, shared, shared, "talk.mp3")
     assert listing(files.folder.path) == ["talk.mp3"]
     assert listing(files.manual.path) == ["talk.mp3", OWN]
 

@@ -213,3 +213,18 @@ def test_any_name_has_sidecars_that_fit(base: str) -> None:
         assert len(os.fsencode(sidecar)) <= 255
         if suffix in (IN_PROGRESS, RESULT):
             assert recording_of(sidecar, {"filename": base}) == base
+
+
+def test_subtitles_may_name_their_language_and_nothing_else_may() -> None:
+    assert next(output_names("Film.mkv", "srt", "ru")) == "Film.ru.srt"
+    assert next(output_names("Film.mkv", "txt", "ru")) == "Film.txt"
+    listed = ["Film.ru.srt", "Film.mkv.en.vtt", "Film.jv.srt", "Film.mkv (2).yue.srt"]
+    foreign = ["Film.xx.srt", "Film.rus.srt", "Film.ru.txt", "Film.ru.forced.srt", "Other.ru.srt"]
+    assert own_outputs("Film.mkv", [*listed, *foreign]) == tuple(listed)
+
+
+def test_a_language_in_the_name_of_the_recording_is_a_part_of_it() -> None:
+    assert own_outputs("Film.ru.mkv", ["Film.ru.srt", "Film.ru.en.srt", "Film.en.srt"]) == (
+        "Film.ru.srt",
+        "Film.ru.en.srt",
+    )

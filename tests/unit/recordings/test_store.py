@@ -13,7 +13,7 @@ import pytest
 
 from modules.config.types import FORMATS
 from modules.errors import StorageError, TranscriberError
-from modules.jobs.job import Job, Priority
+from modules.jobs.job import ErrorInfo, Job, Priority
 from modules.outputs import notes
 from modules.outputs.segments_json import segment_json
 from modules.recordings.sidecars import RESULT_BYTES_MAX, STATE_BYTES_MAX, RecordingPaths
@@ -462,3 +462,78 @@ def test_a_share_that_cannot_even_be_asked_for_is_trouble_with_the_folder(
     monkeypatch.setattr(os, "stat", stale)
     with pytest.raises(StorageError):
         files.states.save(a_job())
+
+
+# --- subtitles with their language ---
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        ((), "Film.ru.srt"),
+        (("Film.srt",), "Film.ru.srt"),
+        (("Film.ru.srt",), "Film.mkv.ru.srt"),
+        (("Film.ru.srt", "Film.mkv.ru.srt"), "Film.mkv (2).ru.srt"),
+        (("Film.mp4",), "Film.mkv.ru.srt"),
+    ],
+    ids=["free", "without a language", "foreign", "both foreign", "shared stem"],
+)
+def test_where_subtitles_with_a_language_go(
+    files: RecordingStore, beside: tuple[str, ...], expected: str
+) -> None:
+    put(files, "Film.mkv")
+    for name in beside:
+        put(files, name, b"theirs")
+    assert files.results.plan_outputs("Film.mkv", ("srt",), "ru") == (expected,)
+
+
+def test_somebody_elses_subtitles_are_never_written_over(files: RecordingStore) -> None:
+    """Also if they came after ours were planned; the other name has the language, too."""
+    put(files, "talk.ru.srt", b"theirs")
+    result = publish(files, a_job(outputs=("talk.ru.srt",)))
+    assert result["outputs"] == ["talk.mp3.ru.srt"]
+    assert (files.folder.path / "talk.ru.srt").read_bytes() == b"theirs"
+
+
+def test_another_name_for_a_recording_that_ends_in_a_language(files: RecordingStore) -> None:
+    assert files.results.another_output("talk.ru.mp3", "talk.ru.srt", ()) == "talk.ru.srt"
+    put(files, "talk.ru.srt", b"theirs")
+    assert files.results.another_output("talk.ru.mp3", "talk.ru.srt", ()) == "talk.ru.mp3.srt"
+
+
+def test_texts_of_an_earlier_language_stay_ours(files: RecordingStore) -> None:
+    """They are not written again, and are deleted with the recording."""
+    put(files, "talk.mp3")
+    publish(files, a_job(outputs=("talk.ru.srt", "talk.txt")))
+    publish(files, a_job(outputs=("talk.en.srt", "talk.txt")))
+    result = files.results.read("talk.mp3") or {}
+    assert result["outputs"] == ["talk.en.srt", "talk.txt"]
+    assert result["earlier_outputs"] == ["talk.ru.srt"]
+    assert result["outputs_sha256"].keys() == {"talk.ru.srt", "talk.en.srt", "talk.txt"}
+    again = publish(files, a_job(outputs=("talk.ru.srt",)))
+    assert again["outputs"] == ["talk.ru.srt"], "its own name, not another one"
+    assert again["earlier_outputs"] == ["talk.en.srt", "talk.txt"]
+    deleted = files.delete("talk.mp3", ())
+    assert {"talk.ru.srt", "talk.en.srt", "talk.txt"} <= set(deleted)
+    assert os.listdir(files.folder.path) == [".transcriber"]
+
+
+def test_an_earlier_text_that_was_changed_by_hand_is_not_written_over(
+    files: RecordingStore,
+) -> None:
+    publish(files, a_job(outputs=("talk.ru.srt",)))
+    publish(files, a_job(outputs=("talk.en.srt",)))
+    put(files, "talk.ru.srt", b"corrected")
+    again = publish(files, a_job(outputs=("talk.ru.srt",)))
+    assert again["outputs"] == ["talk.mp3.ru.srt"]
+    assert (files.folder.path / "talk.ru.srt").read_bytes() == b"corrected"
+
+
+def test_subtitles_with_a_language_go_to_manual_too(files: RecordingStore, tmp_path: Path) -> None:
+    put(files, "talk.mp3")
+    publish(files, a_job(outputs=("talk.ru.srt",)))
+    error = ErrorInfo(code="x", message="x", timestamp="2024-01-01T12:00:00Z", attempt=1)
+    failed = a_job(source=files.folder.identity("talk.mp3"), error=error)
+    files.manual.take(failed, "why")
+    assert (tmp_path / "manual" / "talk.ru.srt").exists()
+    assert os.listdir(files.folder.path) == [".transcriber"]

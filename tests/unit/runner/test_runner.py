@@ -1077,3 +1077,23 @@ def test_a_recording_under_which_the_program_died_twice_runs_alone(
     bench.submit("next.mp3")
     bench.tick()
     assert (bench.processor.prepared[0] is None) is (deaths == 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "talk.ru.srt"),
+        ({"task": "translate"}, "talk.en.srt"),
+        ({"language": "auto"}, "talk.ru.srt"),
+    ],
+)
+def test_subtitles_name_the_language_of_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], expected: str
+) -> None:
+    monkeypatch.setattr(runner_module, "_IDLE_TICK_S", 0)
+    output = {"subtitle_language": True, "formats": ["srt", "txt"]}
+    bench = Bench(tmp_path, output=output, whisperx=settings)
+    bench.submit()
+    bench.tick()
+    assert bench.result()["outputs"] == [expected, "talk.txt"]
+    assert bench.names() == sorted(["talk.mp3", "talk.mp3.result", expected, "talk.txt"])
