@@ -28,6 +28,11 @@ def with_speakers(segments: Iterable[Segment], turns: Sequence[Turn]) -> Iterato
     return (part for segment in segments for part in _parts(segment, spoken))
 
 
+def spoken_by(segments: Iterable[Segment], speaker: str) -> tuple[Segment, ...]:
+    """The segments, all of them and all of their words by one speaker."""
+    return tuple(_whole(segment, speaker) for segment in segments)
+
+
 class _Turns:
     """Turns indexed by time; they may overlap. A lookup takes logarithmic time."""
 
