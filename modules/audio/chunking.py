@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +50,14 @@ class AudioChunk:
 
     ``start_s`` is where the samples begin, ``position_s`` how far the recording is covered.
     ``speech``: where there is speech in the recording, (start, end) in seconds, without padding.
+    ``leg``: its channel, where the channels are transcribed apart.
     """
 
     start_s: float
     position_s: float
     samples: Samples
     speech: tuple[tuple[float, float], ...] = ()
+    leg: Literal[0, 1] | None = None
 
     @property
     def speech_s(self) -> float:

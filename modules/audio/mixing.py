@@ -62,7 +62,7 @@ class Stereo:
         return _weighted(lines, before or self._weights, self._weights)
 
     def _choice(self, lines: Samples) -> list[float]:
-        alike = _correlation(lines[0], lines[1])
+        alike = correlation(lines[0], lines[1])
         if alike is None or alike >= _ALIKE:
             return [0.5, 0.5]
         if alike <= _OPPOSED:
@@ -103,7 +103,7 @@ class Tracks:
         return [(number in kept) / len(kept) for number in range(len(lines))]
 
 
-def _correlation(left: Samples, right: Samples) -> float | None:
+def correlation(left: Samples, right: Samples) -> float | None:
     """Of two channels, low tones aside; None if one of them is silent."""
     # The difference of neighbours takes hum and offsets away; every third is enough to tell.
     one, other = np.diff(left)[::3], np.diff(right)[::3]
@@ -116,14 +116,14 @@ def _correlation(left: Samples, right: Samples) -> float | None:
 
 def _speech(lines: Samples, detect: Detector) -> list[Regions]:
     """Where each line speaks, however quiet it is."""
-    return [detect(_as_loud(line)) for line in lines]
+    return [detect(as_loud(line)) for line in lines]
 
 
 def _speaking(lines: Samples, speech: Sequence[Regions]) -> list[int]:
     """The lines that are heard: those that speak, and those too quiet to disturb; all if none
     speaks.
     """
-    speech_s = [_seconds(regions) for regions in speech]
+    speech_s = [seconds_of(regions) for regions in speech]
     most_s = max(speech_s)
     if not most_s:
         return list(range(len(lines)))
@@ -155,12 +155,12 @@ def _mask(regions: Sequence[tuple[int, int]], count: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _as_loud(line: Samples) -> Samples:
+def as_loud(line: Samples) -> Samples:
     gain = gain_db(frame_levels(line))
     return amplified(line, gain, gain)
 
 
-def _seconds(regions: Sequence[tuple[int, int]]) -> float:
+def seconds_of(regions: Sequence[tuple[int, int]]) -> float:
     return sum(end - start for start, end in regions) / SAMPLE_RATE
 
 

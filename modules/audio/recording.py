@@ -8,7 +8,7 @@ closed list of containers and no video decoder.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ import numpy as np
 
 from modules.audio.decoder import Facts, Limits, lines_of
 from modules.audio.errors import empty_file, not_readable
+from modules.audio.legs import apart, why_not_apart
 from modules.audio.level import levelled
 from modules.audio.mixing import MINUTE, Detector, Stereo, Tracks, minutes
 from modules.audio.probe import probe
@@ -33,12 +34,14 @@ __all__ = ["SAMPLE_RATE", "Hearing", "Limits", "Recording", "Samples", "open_rec
 class Hearing:
     """What of a recording is meant. ``detect``: finds speech, to tell which channels and tracks
     have any; without it all are mixed alike. ``tracks`` and ``language``: the settings
-    ``audio_tracks`` and ``language``.
+    ``audio_tracks`` and ``language``; ``as_they_are``: mix the channels of stereo whatever is in
+    them.
     """
 
     detect: Detector | None = None
     tracks: str = "auto"
     language: str = "auto"
+    as_they_are: bool = False
 
 
 class Recording:
@@ -58,6 +61,7 @@ class Recording:
         self._source = source
         self._limits = limits
         self._detect = hearing.detect
+        self._as_they_are = hearing.as_they_are
         self.choice: Choice = choose(facts.tracks, hearing.tracks, hearing.language)
         self._readers: list[TrackReader] = []
         self._stereo: list[Stereo] = []
@@ -114,9 +118,39 @@ class Recording:
         Raises MediaError and StorageError, and nothing that comes from a library.
         """
         with library_errors(self._source):
-            pieces = levelled(_regroup(self._mono(), SAMPLE_RATE))
-            wanted = _skip(pieces, round(start_s * SAMPLE_RATE))
-            yield from _regroup(wanted, max(1, round(block_s * SAMPLE_RATE)))
+            yield from _loud(self._mono(), start_s, block_s)
+
+    def why_one_leg(self, progress: Callable[[], None] = lambda: None) -> str | None:
+        """Why ``legs`` is not for this recording; None if its two channels are two speakers.
+
+        Reads as much of it as that takes. Raises what ``blocks`` raises.
+        """
+        heard = self.choice.heard
+        if len(heard) > 1:
+            return f"{len(heard)} sound tracks are heard"
+        count = heard[0].channels if heard else self.channels
+        if lines_of(count) != 2:
+            return f"the recording has {count} channel{'s' * (count != 1)}"
+        with library_errors(self._source):
+            return why_not_apart(minutes(_noted(self._lines(), progress)), self._detect)
+
+    def legs(
+        self, starts: tuple[float, float], progress: Callable[[], None] = lambda: None
+    ) -> list[Iterator[Samples]]:
+        """As ``blocks``, but each channel for itself, from its own place on, in one pass."""
+        channels = apart(_noted(self._lines(), progress))
+        return [self._leg(line, start) for line, start in zip(channels, starts, strict=True)]
+
+    def _leg(self, line: Iterator[Samples], start_s: float) -> Iterator[Samples]:
+        with library_errors(self._source):
+            yield from _loud(line, start_s, 1.0)
+
+    def _lines(self) -> Iterator[Samples]:
+        """Both channels of the only track that is heard, shape ``(2, n)``."""
+        only = next(iter(self.choice.heard), None)
+        self._stereo, self._mixer = [], None
+        self._readers = [TrackReader(self._source, self._limits, self._facts, only)]
+        return self._readers[0].sound(2)
 
     def _mono(self) -> Iterator[Samples]:
         """All that is heard as one line, shape ``(n,)``."""
@@ -147,7 +181,7 @@ class Recording:
         sound = reader.sound(lines)
         if lines == 1:
             yield from (piece[0] for piece in sound)
-        elif self._detect is None:
+        elif self._detect is None or self._as_they_are:
             yield from (piece.mean(axis=0) for piece in sound)
         else:
             stereo = Stereo(self._detect)
@@ -201,6 +235,18 @@ def _together(tracks: list[Iterator[Samples]], mixer: Tracks | None) -> Iterator
 
 
 _NOTHING: Samples = np.zeros(0, dtype=np.float32)
+
+
+def _loud(line: Iterable[Samples], start_s: float, block_s: float) -> Iterator[Samples]:
+    """One line from ``start_s`` on, made as loud as others, in blocks."""
+    wanted = _skip(levelled(_regroup(line, SAMPLE_RATE)), round(start_s * SAMPLE_RATE))
+    return _regroup(wanted, max(1, round(block_s * SAMPLE_RATE)))
+
+
+def _noted(pieces: Iterable[Samples], progress: Callable[[], None]) -> Iterator[Samples]:
+    for piece in pieces:
+        progress()
+        yield piece
 
 
 def _skip(pieces: Iterable[Samples], count: int) -> Iterator[Samples]:

@@ -131,5 +131,6 @@ class _Run:
     def on_chunk(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
         duration_s = self._duration_s
-        done = chunk.position_s / duration_s if duration_s else chunk.read_fraction
-        self._meter.at(chunk.position_s, duration_s, min(done, 1.0))
+        position_s = self.chunks.position_s
+        done = position_s / duration_s if duration_s else chunk.read_fraction
+        self._meter.at(position_s, duration_s, min(done, 1.0))

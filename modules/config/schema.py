@@ -24,6 +24,7 @@ from modules.config.types import (
     DURATION_HOURS_MAX,
     AudioTracks,
     BeamSize,
+    Channels,
     ComputeType,
     Device,
     EncoderKind,
@@ -108,6 +109,7 @@ class WhisperxConfig(_Section):
     suppress_numerals: bool = False
     fast_mode: bool = False
     audio_tracks: AudioTracks = "auto"
+    channels: Channels = "auto"
     vad_method: VadMethod = "silero"
     vad_onset: Threshold = 0.5
     vad_offset: Threshold | None = None

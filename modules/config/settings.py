@@ -31,6 +31,7 @@ class TranscriptionSettings(Frozen):
     suppress_numerals: bool = False
     fast_mode: bool = False
     audio_tracks: str = "auto"
+    channels: Literal["auto", "mix", "split"] = "auto"
     vad_method: Literal["silero", "pyannote"] = "silero"
     vad_onset: float = 0.5
     vad_offset: float | None = None

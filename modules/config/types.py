@@ -240,6 +240,9 @@ AudioTracks = Annotated[
     ),
 ]
 
+#: ``split``: each channel of stereo is a speaker of its own.
+Channels = Literal["auto", "mix", "split"]
+
 Temperature = Annotated[float, between(0, 1)]
 
 ComputeType = Literal[

@@ -23,7 +23,8 @@ class Transcribe(Frozen):
     """Transcribe one file from ``start_s`` on.
 
     ``path`` is bytes because file names need not be UTF-8. ``known_language``: what ``auto``
-    found before an interruption, so that it is not asked twice.
+    found before an interruption, so that it is not asked twice. ``legs``: how far each channel was
+    covered before that, if the two were transcribed apart.
     """
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
@@ -36,6 +37,7 @@ class Transcribe(Frozen):
     known_language: str | None = None
     batch_size: int
     start_s: float = 0.0
+    legs: tuple[float, float] | None = None
     max_duration_s: float
 
 

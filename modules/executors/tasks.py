@@ -32,10 +32,11 @@ def task_for(
     model: ModelSpec,
     config: Config,
     start_s: float = 0.0,
+    legs: tuple[float, float] | None = None,
     known_language: str | None = None,
     spent_s: float = 0.0,
 ) -> Task:
-    """The task for one recording, from ``start_s`` on."""
+    """The task for one recording, from ``start_s`` on; of its legs, each from its own place."""
     command = Transcribe(
         task_id=0,
         path=bytes(path),
@@ -44,6 +45,7 @@ def task_for(
         known_language=known_language,
         batch_size=config.whisperx.batch_size,
         start_s=start_s,
+        legs=legs,
         max_duration_s=config.processing.max_duration_hours * 3600,
     )
     return Task(command, spent_s)

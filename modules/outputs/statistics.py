@@ -40,6 +40,7 @@ class Tally:
         tally = cls()
         for chunk in transcript.chunks:
             tally._add_chunk(chunk)
+        tally.wordless.sort()  # of two legs that take turns
         for segment in transcript:
             tally._add_segment(segment)
         return tally

@@ -43,7 +43,9 @@ class Chunks:
 
     def __init__(self, chunks: Iterable[Chunk] = ()) -> None:
         self._packed: list[bytes] = []
-        #: Seconds of the recording that are covered.
+        #: How far each leg is covered where the channels are transcribed apart; None elsewhere.
+        self.legs: tuple[float, float] | None = None
+        #: Seconds of the recording that are covered, in both legs if there are two.
         self.position_s = 0.0
         #: The language of the first speech, as ``auto`` found it.
         self.language: str | None = None
@@ -53,6 +55,9 @@ class Chunks:
     def append(self, chunk: Chunk) -> None:
         self._packed.append(zlib.compress(chunk.model_dump_json(exclude_none=True).encode()))
         self.position_s = chunk.position_s
+        if chunk.leg is not None:
+            self.legs = leg_positions(self.legs, chunk)
+            self.position_s = min(self.legs)
         self.language = self.language or chunk.language
 
     def __len__(self) -> int:
@@ -60,6 +65,12 @@ class Chunks:
 
     def __iter__(self) -> Iterator[Chunk]:
         return (Chunk.model_validate_json(zlib.decompress(packed)) for packed in self._packed)
+
+
+def leg_positions(before: tuple[float, float] | None, chunk: Chunk) -> tuple[float, float]:
+    """How far both legs are covered once a chunk of one of them is finished."""
+    first, second = before or (0.0, 0.0)
+    return (chunk.position_s, second) if chunk.leg == 0 else (first, chunk.position_s)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ class JobRun:
             spec,
             self._config,
             start_s=self._resumed_at_s,
+            legs=self.chunks.legs,
             known_language=self.chunks.language if settings.language == "auto" else None,
             spent_s=spent,
         )
@@ -110,7 +111,7 @@ class JobRun:
         self.chunks.append(chunk)
         self._change(
             lambda job: job.evolve(
-                position_s=chunk.position_s,
+                position_s=self.chunks.position_s,
                 last_segments=tuple(segment_json(segment) for segment in chunk.segments),
             ).advance(Progress(stage="processing_audio", percentage=self._percentage(chunk)))
         )
@@ -127,9 +128,9 @@ class JobRun:
 
     def _percentage(self, chunk: Chunk) -> int:
         """0 to 99; by the share of the file that was read where no duration is known."""
-        duration_s = self._duration_s
-        if duration_s and chunk.position_s <= duration_s * 1.01:
-            done = chunk.position_s / duration_s
+        duration_s, position_s = self._duration_s, self.chunks.position_s
+        if duration_s and position_s <= duration_s * 1.01:
+            done = position_s / duration_s
         else:
             done = chunk.read_fraction
         return max(0, min(99, int(done * 100)))

@@ -113,9 +113,10 @@ class TextStreams:
     def _missed(self, job: Job, growing: _Growing) -> Piece:
         """What was finished before anybody listened: the folder is watched, too."""
         current = self._scheduler.by_id(job.job_id)
-        if current is None:
+        # Channels that are transcribed apart are only put in order at the end.
+        if current is None or current.settings.channels == "split":
             growing.is_whole = False
-            return Piece("", job)
+            return Piece("", current or job)
         text = ""
         if current.position_s > growing.position_s:
             chunks = self._states.read_checkpoint(current).chunks

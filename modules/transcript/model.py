@@ -73,7 +73,8 @@ class Turn(Frozen):
 class Chunk(Frozen):
     """Audio up to ``position_s`` is finished. Chunks come in order, each exactly once.
 
-    ``number``: which one of its task, from 1 on, so that a lost line is noticed.
+    ``number``: which one of its task, from 1 on, so that a lost line is noticed. ``leg``: the
+    channel that it is of where the channels are transcribed apart; then all of this is about it.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -84,6 +85,7 @@ class Chunk(Frozen):
     number: int = 0
     start_s: float
     position_s: float
+    leg: Literal[0, 1] | None = None
     speech_s: float = 0.0
     #: Where there is speech, but no words: (start, end); and how much speech that is, in seconds.
     wordless: tuple[tuple[float, float], ...] = ()

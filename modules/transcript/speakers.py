@@ -53,6 +53,11 @@ class _Unlabelled:
         return (_whole(segment, None) for segment in self.segments)
 
 
+def spoken_by(segments: Iterable[Segment], speaker: str) -> tuple[Segment, ...]:
+    """The segments, all of them and all of their words by one speaker."""
+    return tuple(_whole(segment, speaker) for segment in segments)
+
+
 class _Turns:
     """Turns indexed by time; they may overlap. A lookup takes logarithmic time."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -62,6 +63,7 @@ def _in_size(segment: Segment) -> list[Segment]:
 @dataclass(frozen=True)
 class Transcript:
     """The segments of a finished recording, in order, with their speakers where those are known.
+    Those of channels that were transcribed apart are merged by their start.
 
     Each iteration builds them again from the chunks, one by one, so that memory use does not grow
     with the recording.
@@ -71,7 +73,14 @@ class Transcript:
     turns: Sequence[Turn] = ()
 
     def __iter__(self) -> Iterator[Segment]:
-        return with_speakers(segments_of(self.chunks), self.turns)
+        first = next(iter(self.chunks), None)
+        if first is None or first.leg is None:
+            return with_speakers(segments_of(self.chunks), self.turns)
+        # Who speaks is known from the channel; sentences go on from chunk to chunk of a channel.
+        return merge(self._of_leg(0), self._of_leg(1), key=lambda segment: segment.start)
+
+    def _of_leg(self, leg: int) -> Iterator[Segment]:
+        return segments_of(chunk for chunk in self.chunks if chunk.leg == leg)
 
 
 def segments_from(result: Mapping[str, Any]) -> list[Segment]:

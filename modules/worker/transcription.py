@@ -20,6 +20,7 @@ from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribe
 from modules.machine import allocator
 from modules.transcript.coverage import seconds_of, wordless
 from modules.transcript.model import PARTIAL, Chunk, LeftOut
+from modules.worker import legs
 from modules.worker.pipes import Assignment, Inbox, Outbox
 from modules.worker.streams import ChunkTranscriber, Finished, Group, in_order
 
@@ -60,7 +61,9 @@ class Transcription:
             engine, command.settings.language, command.known_language, command.settings.fast_mode
         )
         self._notes: dict[str, None] = {engine.note: None} if engine.note else {}
-        self._position_s = command.start_s
+        #: Whether the channels are transcribed apart.
+        self._is_split = False
+        self._position_s = max(command.legs or (command.start_s,))
         self._sent = 0
         self._alive_at = time.monotonic()
 
@@ -118,7 +121,9 @@ class Transcription:
         if recording.partial:
             self._notes[f"{PARTIAL}{recording.partial}"] = None
         duration_s = max(self._position_s, recording.decoded_s)
-        found = self._speakers(recording, duration_s) if self._settings.diarize else Diarized()
+        found: Diarized | None = Diarized(method=legs.METHOD if self._is_split else None)
+        if self._settings.diarize and not self._is_split:
+            found = self._speakers(recording, duration_s)
         if found is None:
             return None
         return Done(
@@ -158,15 +163,29 @@ class Transcription:
     def _grouped(self, recording: Recording) -> Iterator[tuple[Group, Any]]:
         """Groups of chunks, in order, each with the encoder's output if that is known already."""
         mixed = self._settings.language == "mixed"
-        blocks = recording.blocks(self._command.start_s)
         cutting = CUTTING if mixed else Cutting()
-        stream = chunks(self._alive(blocks), self._find_speech, self._command.start_s, cutting)
+        stream = self._stream(recording, cutting)
         groups = batches(
             stream,
             lambda chunk: self._batch_size(recording, chunk),
             lambda chunk: not mixed and self._engine.can_batch(chunk, self._settings.fast_mode),
         )
         return self._languages.grouped(groups)
+
+    def _stream(self, recording: Recording, cutting: Cutting) -> Iterator[AudioChunk]:
+        """The chunks of the recording, or of its two channels in turns."""
+        command, start_s = self._command, self._command.start_s
+        if self._settings.channels == "split":
+            why = legs.why_together(command, recording, self._report_alive)
+            self._is_split = why is None
+            if why:
+                self._notes[f"channels: not told apart, {why}"] = None
+        if self._is_split:
+            return legs.leg_chunks(
+                command, recording, self._find_speech, cutting, self._report_alive
+            )
+        blocks = self._alive(recording.blocks(start_s))
+        return chunks(blocks, self._find_speech, start_s, cutting)
 
     def _batch_size(self, recording: Recording, chunk: AudioChunk) -> int:
         """How many chunks go through the model at once, from this one on."""
@@ -178,7 +197,7 @@ class Transcription:
     def _send(self, chunk: AudioChunk, result: Finished, read_fraction: float) -> None:
         if result.text.note:
             self._notes[result.text.note] = None
-        self._position_s = chunk.position_s
+        self._position_s = max(self._position_s, chunk.position_s)
         self._sent += 1
         missing = wordless(chunk.speech, result.text.segments)
         self._outbox.send(
@@ -187,10 +206,11 @@ class Transcription:
                 number=self._sent,
                 start_s=chunk.start_s,
                 position_s=chunk.position_s,
+                leg=chunk.leg,
                 speech_s=round(chunk.speech_s, 3),
                 wordless=missing,
                 wordless_s=round(seconds_of(chunk.speech, missing), 3),
-                segments=result.text.segments,
+                segments=legs.said_by(chunk.leg, result.text.segments),
                 dropped=result.text.dropped,
                 language=result.language or None,
                 detected_language=result.detected,
@@ -261,7 +281,12 @@ class Transcription:
     def _open(self) -> Recording:
         limits = Limits(max_duration_s=self._command.max_duration_s)
         settings = self._settings
-        hearing = Hearing(self._find_speech, settings.audio_tracks, settings.language)
+        hearing = Hearing(
+            self._find_speech,
+            settings.audio_tracks,
+            settings.language,
+            as_they_are=settings.channels == "mix",
+        )
         return open_recording(self._file.descriptor, limits, hearing)
 
 

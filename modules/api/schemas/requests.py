@@ -14,6 +14,7 @@ from modules.config.types import (
     PROMPT_CHARS,
     AudioTracks,
     BeamSize,
+    Channels,
     ComputeType,
     Device,
     Format,
@@ -149,6 +150,7 @@ class SettingsFields(Request):
     suppress_numerals: Flag | None = None
     fast_mode: Flag | None = None
     audio_tracks: AudioTracks | None = None
+    channels: Channels | None = None
     vad_method: VadMethod | None = None
     vad_onset: Border | None = None
     vad_offset: Border | None = None

@@ -44,7 +44,10 @@ class OutputBounds:
     def __init__(self, command: Transcribe) -> None:
         self._path = Path(os.fsdecode(command.path))
         self._max_duration_s = command.max_duration_s
-        self._start_s = self._position_s = command.start_s
+        #: Where each leg began, and how far it is; without legs there is one.
+        self._starts = command.legs or (command.start_s,)
+        self._positions = list(self._starts)
+        self._may_split = command.settings.channels == "split"
         self._longest_s = 0.0
         self._has_started = False
         self._chunks = self._chars = self._words = self._spans = 0
@@ -61,7 +64,8 @@ class OutputBounds:
 
     def check_chunk(self, chunk: Chunk) -> None:
         """That it goes on where the last one ended, and holds what so much sound can hold."""
-        before_s, self._position_s = self._position_s, chunk.position_s
+        leg = self._leg(chunk)
+        before_s, self._positions[leg] = self._positions[leg], chunk.position_s
         if not before_s < chunk.position_s <= before_s + _CHUNK_S:
             raise implausible(f"a chunk from {before_s:.3f} to {chunk.position_s:.3f} s")
         if not self._can_last(chunk.position_s):
@@ -72,6 +76,15 @@ class OutputBounds:
             raise implausible(f"times far from the chunk that ends at {chunk.position_s:.0f} s")
         self._check_amount(chunk)
 
+    def _leg(self, chunk: Chunk) -> int:
+        """Which line of sound a chunk goes on with; the first chunk decides how many there are."""
+        is_first = not self._chunks and self._starts == (0.0,)
+        if is_first and self._may_split and chunk.leg is not None:
+            self._starts, self._positions = (0.0, 0.0), [0.0, 0.0]
+        if (chunk.leg is None) != (len(self._positions) == 1):
+            raise implausible("chunks of channels together and apart")
+        return chunk.leg or 0
+
     def _check_amount(self, chunk: Chunk) -> None:
         texts = [part.text for part in chunk.segments] + [part.text for part in chunk.dropped]
         spoken = [word.word for segment in chunk.segments for word in segment.words]
@@ -81,7 +94,7 @@ class OutputBounds:
         self._chars += chars
         self._words += len(spoken)
         self._spans += spans
-        covered_s = self._position_s - self._start_s
+        covered_s = sum(self._positions) - sum(self._starts)
         for name, one, one_max, total, per_s in (
             ("characters", chars, _CHARS, self._chars, _CHARS_PER_S),
             ("words", len(spoken), _WORDS, self._words, _WORDS_PER_S),
@@ -98,7 +111,8 @@ class OutputBounds:
 
     def check_end(self, event: Transcribed | Done) -> None:
         """That what is said of the whole recording fits to it."""
-        if not self._position_s - 1.0 <= event.duration_s or not self._can_last(event.duration_s):
+        last_s = max(self._positions) - 1.0
+        if not last_s <= event.duration_s or not self._can_last(event.duration_s):
             raise implausible(f"{event.duration_s:.0f} s of sound")
         said = sum(map(len, event.notes)) + sum(len(part.label) for part in event.left_out)
         if said > _NOTES_CHARS:

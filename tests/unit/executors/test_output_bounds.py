@@ -200,3 +200,44 @@ def test_an_end_that_does_not_fit_the_recording_is_refused(
         bounds(path).check_end(
             Done.model_validate({"task_id": 1, "chunks": 0, "duration_s": 1.0} | wrong)
         )
+
+
+def call_bounds(
+    path: Path, channels: str = "split", legs: tuple[float, float] | None = None
+) -> OutputBounds:
+    path.touch()
+    os.truncate(path, 10**7)
+    settings = SETTINGS.model_copy(update={"channels": channels})
+    return OutputBounds(
+        Transcribe(
+            task_id=1, path=bytes(path), model=SPEC, settings=settings, batch_size=8, legs=legs,
+            max_duration_s=DAY_S,
+        )
+    )  # fmt: skip
+
+
+def test_two_legs_go_on_each_from_its_own_place(path: Path) -> None:
+    checked = call_bounds(path)
+    checked.check_chunk(chunk(0, 30, leg=0))
+    checked.check_chunk(chunk(0, 20, leg=1))
+    checked.check_chunk(chunk(20, 45, leg=1))
+    checked.check_chunk(chunk(30, 45, leg=0))
+    checked.check_end(Done(task_id=1, chunks=4, duration_s=45))
+    again = call_bounds(path, legs=(30.0, 20.0))
+    again.check_chunk(chunk(20, 45, leg=1))
+    with pytest.raises(WorkerError, match=r"chunk from 30\.000 to 20\.000"):
+        again.check_chunk(chunk(0, 20, leg=0))
+
+
+@pytest.mark.parametrize(
+    ("channels", "legs"), [("auto", (0,)), ("split", (0, None)), ("split", (None, 1))]
+)
+def test_legs_that_nobody_asked_for_are_not_believed(
+    path: Path, channels: str, legs: tuple[Any, ...]
+) -> None:
+    checked = call_bounds(path, channels)
+    *before, last = (chunk(10 * n, 10 * n + 10, leg=leg) for n, leg in enumerate(legs))
+    for each in before:
+        checked.check_chunk(each)
+    with pytest.raises(WorkerError, match="together and apart"):
+        checked.check_chunk(last)

@@ -117,8 +117,8 @@ def test_what_the_file_says_is_what_was_promised() -> None:
     assert set(content["settings"]) == {
         "model_size", "language", "temperature", "compute_type", "device", "debug",
         "task", "initial_prompt", "hotwords", "beam_size", "suppress_numerals", "fast_mode",
-        "audio_tracks", "vad_method", "vad_onset", "vad_offset", "diarize", "min_speakers",
-        "max_speakers",
+        "audio_tracks", "channels", "vad_method", "vad_onset", "vad_offset", "diarize",
+        "min_speakers", "max_speakers",
     }  # fmt: skip
     assert content["intermediate"] == {
         "position_seconds": 512.25,

@@ -22,7 +22,7 @@ from modules.service.text_stream import Piece, Stream, TextStreams, _Growing
 from modules.service.waiting import Waiting
 from modules.transcript.model import Chunk
 from modules.transcript.transcript import Transcript
-from tests.builders import a_chunk, a_job, a_segment, a_word
+from tests.builders import SETTINGS, a_chunk, a_job, a_segment, a_word
 from tests.fakes import FakeClock
 
 REQUEST = TranscriptionRequest("talk.mp3")
@@ -220,3 +220,18 @@ def test_the_pieces_and_the_rest_are_the_text(said: list[list[str]]) -> None:
     growing = _Growing()
     sent = "".join(growing.add_chunk(c.position_s, [s.text for s in c.segments]) for c in chunks)
     assert remaining(sent, full_text(Transcript(chunks))) == ""
+
+
+def test_of_channels_that_are_told_apart_the_text_comes_at_the_end(bench: Bench) -> None:
+    """Their sentences are put in order then; what was sent before could not be taken back."""
+    settings = SETTINGS.model_copy(update={"channels": "split"})
+    bench.scheduler.update(REQUEST.name, lambda job: job.evolve(settings=settings))
+    stream = bench.follow()
+    assert next(stream).text == ""  # type: ignore[union-attr]
+    bench.finish(a_chunk(0, leg=0))
+    bench.finish(a_chunk(0, leg=1))
+    bench.end()
+    *pieces, whole = stream
+    assert "".join(p.text for p in pieces if isinstance(p, Piece)) == ""
+    assert isinstance(whole, Text)
+    assert whole.result["text"] == "слово 0 слово 0"
