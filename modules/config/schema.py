@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from modules.config.receivers import FunctionName, QueueName, RedisUrl
 from modules.config.settings import TranscriptionSettings
 from modules.config.types import (
     DURATION_HOURS_MAX,
@@ -154,6 +155,15 @@ class CallbacksConfig(_Section):
     timeout_seconds: Annotated[float, between(0.1, 300)] = 10.0
 
 
+class HandoverConfig(_Section):
+    """The RQ queue in Redis that finished transcripts go into."""
+
+    url: RedisUrl | None = None
+    queue: QueueName = "transcripts"
+    function: FunctionName = "summaries.summarize"
+    serializer: Literal["default", "json"] = "default"
+
+
 class WatchConfig(_Section):
     """How recordings are found, and when one counts as complete."""
 
@@ -192,6 +202,7 @@ class Config(_Section):
     watch: WatchConfig = WatchConfig()
     output: OutputConfig = OutputConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
+    handover: HandoverConfig = HandoverConfig()
     logging: LoggingConfig = LoggingConfig()
 
     def default_settings(self) -> TranscriptionSettings:

@@ -14,8 +14,8 @@ from modules.api.server.patches import PatchAdmission
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.daemon.deliveries import Deliveries, build_deliveries
 from modules.daemon.health import Health, observe
-from modules.delivery.webhooks import Webhooks
 from modules.executors.base import Executor
 from modules.executors.local.executor import LocalExecutor
 from modules.intake.intake import Intake
@@ -76,7 +76,7 @@ class Clients:
     index: JobIndex
     waiting: Waiting
     metrics: Metrics
-    webhooks: Webhooks
+    deliveries: Deliveries
     uploads: Uploads
     one_time: OneTimeUploads
     resumable: ResumableUploads
@@ -91,7 +91,7 @@ class Clients:
 
     def start(self) -> None:
         """Start the threads of what works by itself. Raises StorageError."""
-        self.webhooks.start()
+        self.deliveries.start()
         self.text_writer.start()
         self.listening.start()
         self.search.start()
@@ -99,7 +99,7 @@ class Clients:
     def stop(self) -> None:
         """Join them, and close what is open."""
         self.listening.stop()
-        self.webhooks.stop()
+        self.deliveries.stop()
         self.text_writer.stop()
         self.search.stop()
         self.index.close()
@@ -166,17 +166,18 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     metrics = Metrics(
         lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners)
     )
-    webhooks = Webhooks(state / "callbacks", config.callbacks, clock, metrics.callback)
-    core.health.silent_s["callbacks"] = lambda: webhooks.silent_s
+    deliveries = build_deliveries(config, clock, core.store, core.health, metrics)
     uploads = Uploads(
         state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
     )
-    job_events = JobEvents(config, index, estimates, webhooks, metrics, clock)
+    job_events = JobEvents(
+        config, index, estimates, deliveries.webhooks, deliveries.handover, metrics, clock
+    )
     search = TextSearch(config, SearchIndex(state / "search.sqlite"), reader(core.store))
     # Waiting clients are woken after it was noted how the job ended.
     core.events.hooks += [job_events.on_event, waiting.on_event, search.on_event]
     checks = RequestChecks(
-        config, requests, core.store.settings, index, webhooks.check,
+        config, requests, core.store.settings, index, deliveries.webhooks.check,
         lambda: core.executor.capabilities.compute_types,
     )  # fmt: skip
     status = StatusReader(core.scheduler, core.store, index, estimates)
@@ -194,8 +195,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     resumable = _resumable(config, clock, uploads, service)
     listening = _listening(config, clock, core)
     return Clients(
-        index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
-        search, editing, text_writer, responder, listening,
+        index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
+        service, tasks, search, editing, text_writer, responder, listening,
     )  # fmt: skip
 
 

@@ -240,6 +240,13 @@ class Outbox:
             self._items.pop(item.id, None)
 
 
+def waiting_in(folder: Path) -> int:
+    """How many items are in a folder of an outbox, whoever works on it; 0 if there is none."""
+    with contextlib.suppress(OSError):
+        return sum(name.endswith(_SUFFIX) for name in beneath.names_in(folder))
+    return 0
+
+
 def _item_in(path: Path) -> Item:
     """An item from its file. Raises StorageError, or TranscriberError if it is corrupt."""
     with storage_errors(path):

@@ -25,6 +25,7 @@ from modules.jobs.job import Stage
 #: Every way a job is counted to end; a deleted or superseded one is a cancelled one.
 ENDS = ("completed", "failed", "cancelled")
 _CALLBACK_ENDS = ("delivered", "given_up")
+_HANDOVER_ENDS = ("delivered", "dropped")
 #: Anything else is "other": a client may put any word there, and each would be a series for good.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -39,7 +40,7 @@ class Observation:
     """How the service stands at this moment.
 
     ``memory_mb``: MiB by process, "daemon" and "worker"; ``restarts`` of the worker by reason;
-    ``troubles``: by kind, whether it is there.
+    ``troubles``: by kind, whether it is there; ``outbox``: by kind, how much waits in it.
     """
 
     queue_length: int
@@ -50,6 +51,7 @@ class Observation:
     listeners: int
     healthy: bool
     troubles: dict[str, bool]
+    outbox: dict[str, int]
 
 
 class Metrics:
@@ -92,9 +94,8 @@ class Metrics:
             buckets=_REQUEST_S,
             registry=registry,
         )
-        self._callbacks = Counter(
-            "transcriber_callbacks", "Callbacks, by outcome.", ["outcome"], registry=registry
-        )
+        self._callbacks = _by_outcome("transcriber_callbacks", "Callbacks", registry)
+        self._handovers = _by_outcome("transcriber_handovers", "Transcripts handed over", registry)
         self._wrong_keys = Counter("transcriber_wrong_keys", "Wrong keys.", registry=registry)
         self._begin_at_zero()
 
@@ -104,6 +105,8 @@ class Metrics:
             self._jobs.labels(end)
         for outcome in _CALLBACK_ENDS:
             self._callbacks.labels(outcome)
+        for outcome in _HANDOVER_ENDS:
+            self._handovers.labels(outcome)
         for stage in get_args(Stage):
             self._stages.labels(stage)
 
@@ -132,6 +135,10 @@ class Metrics:
         """A callback came to an end: ``delivered``, or ``given_up``."""
         self._callbacks.labels(outcome).inc()
 
+    def handover(self, outcome: str) -> None:
+        """A transcript was handed over: ``delivered``; or its text was gone: ``dropped``."""
+        self._handovers.labels(outcome).inc()
+
     def wrong_key(self) -> None:
         """A request had a wrong key or password, or one too many to be looked at."""
         self._wrong_keys.inc()
@@ -139,6 +146,10 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """The text for a scrape and its content type; calls ``observe`` once."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+def _by_outcome(name: str, what: str, registry: CollectorRegistry) -> Counter:
+    return Counter(name, f"{what}, by outcome.", ["outcome"], registry=registry)
 
 
 class _Present(Collector):
@@ -161,6 +172,7 @@ class _Present(Collector):
         yield _gauge("event_listeners", "Listeners to the stream of events.", now.listeners)
         troubles = {kind: int(there) for kind, there in now.troubles.items()}
         yield _labelled("trouble", "1 while this is in the way, by kind.", "kind", troubles)
+        yield _labelled("outbox", "What is still to be sent, by kind.", "kind", now.outbox)
         memory = {process: mb * 2**20 for process, mb in now.memory_mb.items()}
         yield _labelled("memory_bytes", "Resident memory, by process.", "process", memory)
         restarts = CounterMetricFamily(
