@@ -17,7 +17,7 @@ WORKDIR /app
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/*
-COPY requirements-uv.lock requirements.lock /build/
+COPY requirements-uv.lock requirements.lock requirements-handover.lock /build/
 RUN pip install --no-cache-dir --require-hashes --no-deps -r /build/requirements-uv.lock \
     && python -m venv --without-pip /opt/venv
 
@@ -30,7 +30,9 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     esac \
     && sed -n -E "s/^($left_out)==.*/\1/p" /build/requirements.lock > /build/left-out.txt \
     && uv pip install --require-hashes --no-deps --compile-bytecode \
-        --excludes /build/left-out.txt -r /build/requirements.lock
+        --excludes /build/left-out.txt -r /build/requirements.lock \
+    && uv pip install --require-hashes --no-deps --compile-bytecode \
+        -r /build/requirements-handover.lock
 # The versions are those of the lock. The hashes are not: these are other files than there.
 RUN --mount=type=cache,target=/root/.cache/uv \
     if [ "$DEVICE" = cuda ]; then exit 0; fi; \

@@ -25,7 +25,7 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint audit soak accuracy profile bench bench-daemon image-check venv weights lock messages clean
+.PHONY: help run test handover lint audit soak accuracy profile bench bench-daemon image-check venv weights lock messages clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -54,7 +54,7 @@ soak: $(VENV)/.installed-dev $(BASE) ## the tests that need numbers: a million s
 		tests/integration/test_disk_full.py tests/integration/test_fuzzed_requests.py \
 		tests/integration/test_schema.py tests/integration/test_planted_files.py \
 		tests/integration/test_fault_storage.py tests/integration/test_somebody_elses_files.py \
-		tests/integration/test_swapped_folders.py tests/integration/test_large_upload.py \
+		tests/integration/test_handover.py tests/integration/test_swapped_folders.py tests/integration/test_large_upload.py \
 		tests/page/test_looks.py \
 		tests/deployment/test_nginx.py \
 		tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \
@@ -75,6 +75,8 @@ bench-daemon: $(VENV)/.installed-dev $(BASE) ## what the daemon itself costs: fo
 image-check: $(VENV)/.installed-dev ## the Dockerfile's steps in a chroot, then the daemon from there (root; ARGS=--stand-in)
 	$(PY) -m tests.deployment.container $(ARGS)
 
+handover: $(VENV)/.installed-handover ## install what `handover:` needs: RQ and a client of Redis
+
 venv: $(VENV)/.installed-dev ## install everything, for development
 
 weights: $(VENV)/.installed ## put Whisper base into models/ and verify it (MODEL=small DOWNLOAD=1 fetches another)
@@ -83,6 +85,7 @@ weights: $(VENV)/.installed ## put Whisper base into models/ and verify it (MODE
 lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements.in -o requirements.lock
 	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) requirements-handover.in -c requirements.lock -o requirements-handover.lock
 	$(COMPILE) requirements-uv.in -o requirements-uv.lock
 
 messages: $(VENV)/.installed-dev ## bring the translations of the command line up to date, and compile them
@@ -141,7 +144,11 @@ $(VENV)/.installed: requirements.lock | $(UV)
 	$(INSTALL) requirements.lock
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed | $(UV)
+$(VENV)/.installed-handover: requirements-handover.lock $(VENV)/.installed | $(UV)
+	$(INSTALL) requirements-handover.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed-handover | $(UV)
 	$(INSTALL) requirements-dev.lock
 	@touch $@
 

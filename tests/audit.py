@@ -18,7 +18,10 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 #: The shortest first: if nothing is known of that, nobody is there to be asked about the others.
-LOCKS = ("requirements-uv.lock", "requirements.lock", "requirements-dev.lock")
+LOCKS = (
+    "requirements-uv.lock", "requirements-handover.lock", "requirements.lock",
+    "requirements-dev.lock",
+)  # fmt: skip
 EXCEPTIONS = PROJECT / "audit-exceptions.txt"
 NOT_ASKED = 75  # EX_TEMPFAIL
 _MINUTES = 10

@@ -39,6 +39,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "API_USER": ("api", "user"),
     "API_PASSWORD": ("api", "password"),
     "CALLBACK_SECRET": ("callbacks", "secret"),
+    "HANDOVER_URL": ("handover", "url"),
 }
 
 

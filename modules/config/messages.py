@@ -12,6 +12,9 @@ from modules.config.types import nearest
 #: Keys whose values no message may show.
 SECRETS = frozenset({"key", "password", "secret"})
 
+#: The same, where the name of the key alone does not tell: it may hold a password.
+_SECRET_KEYS = frozenset({("handover", "url")})
+
 Key = tuple[str | int, ...]
 
 #: The key, and the message about it.
@@ -93,7 +96,8 @@ def sentence(
     ``unknown``: the message about a key that is not known; ``left_empty``: about one without value.
     """
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    secret = bool(error["loc"]) and error["loc"][-1] in SECRETS
+    key = tuple(error["loc"])
+    secret = bool(key) and (key[-1] in SECRETS or key[:2] in _SECRET_KEYS)
     got = "" if secret else f", got {shown(value)}"
     if kind in ("extra_forbidden", "invalid_key"):
         return unknown(error["loc"])

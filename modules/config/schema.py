@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from modules.config.receivers import FunctionName, QueueName, RedisUrl
 from modules.config.settings import TranscriptionSettings
 from modules.config.types import (
     DURATION_HOURS_MAX,
@@ -160,6 +161,15 @@ class CallbacksConfig(_Section):
     timeout_seconds: Annotated[float, between(0.1, 300)] = 10.0
 
 
+class HandoverConfig(_Section):
+    """The RQ queue in Redis that finished transcripts go into."""
+
+    url: RedisUrl | None = None
+    queue: QueueName = "transcripts"
+    function: FunctionName = "summaries.summarize"
+    serializer: Literal["default", "json"] = "default"
+
+
 class WatchConfig(_Section):
     """How recordings are found, and when one counts as complete."""
 
@@ -210,6 +220,7 @@ class Config(_Section):
     output: OutputConfig = OutputConfig()
     retention: RetentionConfig = RetentionConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
+    handover: HandoverConfig = HandoverConfig()
     logging: LoggingConfig = LoggingConfig()
 
     def default_settings(self) -> TranscriptionSettings:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -17,13 +17,23 @@ from modules.service.metrics import Observation
 from modules.watching.watcher import Watcher
 
 #: What can be wrong: for every file, with the folder's events, with the worker.
-KINDS = ("storage", "share", "model", "worker", "events")
+KINDS = ("storage", "share", "model", "worker", "events", "handover")
 
 #: Less free disk than this is worth a word, in MiB.
 _LOW_DISK_MB = 500
 #: A thread gives a sign of life several times a second, but for one move of a huge recording to
 #: another volume, and one look at 100,000 files of a slow share.
 HANG_S = 900.0
+
+
+class Sender(Protocol):
+    """What sends something on, such as the hand-over."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+    @property
+    def waiting(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,8 @@ class Health:
     watcher: Watcher
     #: How long each thread has given no sign of life, in seconds, by its name.
     silent_s: dict[str, Callable[[], float]] = field(default_factory=dict)
+    #: By kind: why nothing is sent at the moment, and how much waits.
+    senders: dict[str, Sender] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """The answer of ``/health``; ``status`` unhealthy means that no file can be done now."""
@@ -61,7 +73,8 @@ class Health:
         """Which of ``KINDS`` there are; all of them end by themselves if they can."""
         held = self.runner.outage.kind
         away = not self.watcher.available
-        there = {
+        there = {kind: sender.problem is not None for kind, sender in self.senders.items()}
+        there |= {
             "share": away or held == "share",
             "worker": self._lacks_worker() or held == "worker",
             "events": not away and self.watcher.health().events == "degraded",
@@ -90,6 +103,9 @@ class Health:
             found.append("the queue is paused")
         if self._lacks_worker():
             found.append("the WhisperX process is not running")
+        for kind, sender in self.senders.items():
+            if problem := sender.problem:
+                found.append(f"{sender.waiting} recordings wait ({kind}): {problem}")
         try:
             free_mb = shutil.disk_usage(self.shared).free // 2**20
         except OSError:
@@ -118,4 +134,5 @@ def observe(health: Health, executor: Executor, waiting: int, listeners: int) ->
         listeners=listeners,
         healthy=report["status"] != "unhealthy",
         troubles={kind: kind in report["troubles"] for kind in KINDS},
+        outbox={kind: sender.waiting for kind, sender in health.senders.items()},
     )

@@ -14,8 +14,8 @@ from modules.api.server.patches import PatchAdmission
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.daemon.deliveries import Deliveries, build_deliveries
 from modules.daemon.health import Health, observe
-from modules.delivery.webhooks import Webhooks
 from modules.executors.base import Executor
 from modules.executors.local.executor import LocalExecutor
 from modules.intake.intake import Intake
@@ -77,7 +77,7 @@ class Clients:
     index: JobIndex
     waiting: Waiting
     metrics: Metrics
-    webhooks: Webhooks
+    deliveries: Deliveries
     uploads: Uploads
     one_time: OneTimeUploads
     resumable: ResumableUploads
@@ -93,7 +93,7 @@ class Clients:
 
     def start(self) -> None:
         """Start the threads of what works by itself. Raises StorageError."""
-        self.webhooks.start()
+        self.deliveries.start()
         self.text_writer.start()
         self.listening.start()
         self.search.start()
@@ -103,7 +103,7 @@ class Clients:
         """Join them, and close what is open."""
         self.retention.stop()
         self.listening.stop()
-        self.webhooks.stop()
+        self.deliveries.stop()
         self.text_writer.stop()
         self.search.stop()
         self.index.close()
@@ -170,18 +170,19 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     metrics = Metrics(
         lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners)
     )
-    webhooks = Webhooks(state / "callbacks", config.callbacks, clock, metrics.callback)
-    core.health.silent_s["callbacks"] = lambda: webhooks.silent_s
+    deliveries = build_deliveries(config, clock, core.store, core.health, metrics)
     uploads = Uploads(
         state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
     )
-    job_events = JobEvents(config, index, estimates, webhooks, metrics, clock)
+    job_events = JobEvents(
+        config, index, estimates, deliveries.webhooks, deliveries.handover, metrics, clock
+    )
     index_of_texts = SearchIndex(state / "search.sqlite")
     search = TextSearch(config, index_of_texts, reader(core.store), core.store.folder.sidecars)
     # Waiting clients are woken after it was noted how the job ended.
     core.events.hooks += [job_events.on_event, waiting.on_event, search.on_event]
     checks = RequestChecks(
-        config, requests, core.store.settings, index, webhooks.check,
+        config, requests, core.store.settings, index, deliveries.webhooks.check,
         lambda: core.executor.capabilities.compute_types,
     )  # fmt: skip
     status = StatusReader(core.scheduler, core.store, index, estimates)
@@ -200,8 +201,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     listening = _listening(config, clock, core)
     retention = Retention(config, core.store, requests, clock, metrics.retention)
     return Clients(
-        index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
-        search, editing, text_writer, responder, listening, retention,
+        index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
+        service, tasks, search, editing, text_writer, responder, listening, retention,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Messages about finished jobs: webhooks, and the outbox that keeps them until they arrive.
+"""What leaves when a job is done: webhooks, the hand-over, and the outbox that keeps them.
 
 Open ``outbox.py`` first.
 """

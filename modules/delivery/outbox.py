@@ -1,7 +1,8 @@
-"""A queue on disk: what is to be delivered is kept until it arrived, or is given up.
+"""The durable queue of everything that leaves: kept until it arrived, or is given up.
 
-Each item is a file of its own. Delivery is at least once: an item whose file could not be removed
-after it arrived is delivered again after a restart, under the same id.
+Each item is a file of its own, and says what kind of receiver it is for. Delivery is at least once:
+an item whose file could not be removed after it arrived is delivered again after a restart, under
+the same id.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import stat
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,16 @@ from modules.storage.atomic import (
 )
 from modules.storage.safe_open import read_json
 
-log = get_logger("Callbacks")
+log = get_logger("Outbox")
+
+
+class Kind(StrEnum):
+    """Who takes an item. Files without one are webhooks: they are from before there were others."""
+
+    WEBHOOK = "webhook"
+    HANDOVER = "handover"
+    SUMMARY = "summary"
+
 
 #: How many items that were given up are kept, the latest.
 FAILED_KEPT = 1000
@@ -58,6 +69,7 @@ class Item:
     target: str
     payload: dict[str, Any]
     created: str
+    kind: Kind = Kind.WEBHOOK
     attempts: int = 0
     error: str | None = None
     due_s: float = math.inf
@@ -70,6 +82,7 @@ class Item:
         return to_json(
             {
                 "id": self.id,
+                "kind": str(self.kind),
                 "url": self.target,
                 "creation_time": self.created,
                 "attempts": self.attempts,
@@ -87,17 +100,26 @@ class Item:
 class Outbox:
     """The items of one kind, in a folder of their own; given-up ones are kept in ``failed/``.
 
+    A file of another kind that lies there is left alone: its receiver is another one.
+
     ``put`` may be called from any thread; ``due`` belongs to one thread, and each item to one at a
     time. What changes files of items, by ``remove``, ``save`` and ``give_up``, is called by one
     thread at a time.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, kind: Kind = Kind.WEBHOOK) -> None:
         self.folder = folder
+        self._kind = kind
         self._clock = clock
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
         self._is_loaded = False
+        self._left_some = False
+
+    def __len__(self) -> int:
+        """How many items wait, as far as they are known."""
+        with self._lock:
+            return len(self._items)
 
     def put(self, target: str, payload: dict[str, Any], key: str | None = None) -> None:
         """Keep an item; returns once it is on disk. Raises StorageError.
@@ -105,7 +127,8 @@ class Outbox:
         Two calls with the same ``key`` make the same id, by which the receiver drops a repeat.
         """
         created = iso(self._clock.utc_now())
-        item = Item(f"msg_{key or secrets.token_hex(16)}", target, payload, created)
+        item_id = f"msg_{key or secrets.token_hex(16)}"
+        item = Item(item_id, target, payload, created, self._kind)
         content = item.content()
         # Known before its file exists, so that loading old files does not find it as well.
         with self._lock:
@@ -122,9 +145,10 @@ class Outbox:
     def due(self) -> list[Item]:
         """The items that may be sent, the oldest first.
 
-        The first call also finds what an earlier run left. Raises StorageError.
+        The first call also finds what an earlier run left; if that was too much to be held at once,
+        so does a later one. Raises StorageError.
         """
-        if not self._is_loaded:
+        if not self._is_loaded or (self._left_some and not self._items):
             self._load()
         now = self._clock.monotonic()
         with self._lock:
@@ -180,11 +204,12 @@ class Outbox:
         with self._lock:
             self._items.update((item.id, item) for item in left)
         self._is_loaded = True
+        self._left_some = len(left) > 0 and len(names) == _ITEMS_MAX
         if left:
-            log.info("%d callbacks of an earlier run are sent now", len(left))
+            log.info("%d items of an earlier run are sent now (%s)", len(left), self._kind)
 
     def _listed(self) -> list[str]:
-        """The files of items; of more than ``_ITEMS_MAX`` some wait for the next start."""
+        """The files of items; of more than ``_ITEMS_MAX`` some wait until those are done."""
         with beneath.scanned(self.folder) as listed:
             files = (e.name for e in listed if e.is_file(follow_symlinks=False))
             return list(itertools.islice((n for n in files if n.endswith(_SUFFIX)), _ITEMS_MAX))
@@ -195,11 +220,14 @@ class Outbox:
             if path.name.removesuffix(_SUFFIX) in self._items:
                 return None
         try:
-            return _item_in(path)
+            item = _item_in(path)
+            if item.kind is self._kind:
+                return item
+            log.warning("The item %s is left: it is for another kind, %s", path.name, item.kind)
         except StorageError as error:
-            log.warning("The callback %s cannot be read and is left: %s", path.name, error)
+            log.warning("The item %s cannot be read and is left: %s", path.name, error)
         except TranscriberError as error:
-            log.warning("The callback %s is corrupt and put aside: %s", path.name, error)
+            log.warning("The item %s is corrupt and put aside: %s", path.name, error)
             with contextlib.suppress(OSError):
                 beneath.rename(path, path.with_name(path.name + ".corrupt"))
         return None
@@ -212,6 +240,13 @@ class Outbox:
             self._items.pop(item.id, None)
 
 
+def waiting_in(folder: Path) -> int:
+    """How many items are in a folder of an outbox, whoever works on it; 0 if there is none."""
+    with contextlib.suppress(OSError):
+        return sum(name.endswith(_SUFFIX) for name in beneath.names_in(folder))
+    return 0
+
+
 def _item_in(path: Path) -> Item:
     """An item from its file. Raises StorageError, or TranscriberError if it is corrupt."""
     with storage_errors(path):
@@ -222,6 +257,7 @@ def _item_in(path: Path) -> Item:
         target=_checked(found, "url", str),
         payload=_checked(found, "payload", dict),
         created=_checked(found, "creation_time", str),
+        kind=_kind_of(found),
         attempts=max(0, _checked(found, "attempts", int)),
         error=error if isinstance(error, str) else None,
     )
@@ -236,6 +272,13 @@ def _item_in(path: Path) -> Item:
     except ValueError as problem:
         raise TranscriberError("corrupt_sidecar", str(problem)) from problem
     return item
+
+
+def _kind_of(found: dict[str, Any]) -> Kind:
+    try:
+        return Kind(found.get("kind", Kind.WEBHOOK))
+    except ValueError:
+        raise TranscriberError("corrupt_sidecar", "there is no such kind") from None
 
 
 def _checked(found: dict[str, Any], name: str, kind: type) -> Any:

@@ -1,9 +1,11 @@
-"""What follows from job events: the index of jobs, speed estimates, metrics, webhooks."""
+"""What follows from job events: the index of jobs, speed estimates, metrics, webhooks, the
+hand-over."""
 
 from __future__ import annotations
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
+from modules.delivery.handover import HandOver
 from modules.delivery.webhooks import Webhooks
 from modules.errors import StorageError
 from modules.jobs.estimates import Estimates
@@ -25,6 +27,7 @@ class JobEvents:
         index: JobIndex,
         estimates: Estimates,
         callbacks: Webhooks,
+        handover: HandOver | None,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
@@ -32,6 +35,8 @@ class JobEvents:
         self._index = index
         self._estimates = estimates
         self._callbacks = callbacks
+        #: None where it is switched off.
+        self._handover = handover
         self._metrics = metrics
         self._clock = clock
         #: The stage of the running job, and since when.
@@ -50,9 +55,11 @@ class JobEvents:
             self._note(job, None)
 
     def note_end(self, job: Job) -> None:
-        """Note in the index how a job ended, and send the webhooks that report it."""
+        """Note in the index how a job ended, send the webhooks, and have its text handed over."""
         fate = str(job.cause or job.status)
         self._note(job, fate)
+        if job.status is Status.COMPLETED and self._handover:
+            self._handover.note(job.name, job.job_id)
         urls = job.callback_urls or (self._config.callbacks.url,)
         for number, url in enumerate(filter(None, urls)):
             try:

@@ -26,6 +26,7 @@ from modules.jobs.job import Stage
 ENDS = ("completed", "failed", "cancelled")
 RETAINED = ("recording", "text", "deleted")
 _CALLBACK_ENDS = ("delivered", "given_up")
+_HANDOVER_ENDS = ("delivered", "dropped")
 #: Anything else is "other": a client may put any word there, and each would be a series for good.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -40,7 +41,7 @@ class Observation:
     """How the service stands at this moment.
 
     ``memory_mb``: MiB by process, "daemon" and "worker"; ``restarts`` of the worker by reason;
-    ``troubles``: by kind, whether it is there.
+    ``troubles``: by kind, whether it is there; ``outbox``: by kind, how much waits in it.
     """
 
     queue_length: int
@@ -51,6 +52,7 @@ class Observation:
     listeners: int
     healthy: bool
     troubles: dict[str, bool]
+    outbox: dict[str, int]
 
 
 class Metrics:
@@ -88,6 +90,9 @@ class Metrics:
             registry=registry,
         )
         self._callbacks = self._counter("callbacks", "Callbacks, by outcome.", "outcome")
+        self._handovers = self._counter(
+            "handovers", "Transcripts handed over, by outcome.", "outcome"
+        )
         self._retention = self._counter(
             "retention", "What retention moved to the trash, and files deleted from there.", "what"
         )
@@ -103,6 +108,8 @@ class Metrics:
             self._jobs.labels(end)
         for outcome in _CALLBACK_ENDS:
             self._callbacks.labels(outcome)
+        for outcome in _HANDOVER_ENDS:
+            self._handovers.labels(outcome)
         for stage in get_args(Stage):
             self._stages.labels(stage)
         for what in RETAINED:
@@ -137,6 +144,10 @@ class Metrics:
         """So many recordings or texts went to the trash, or files from there for good."""
         self._retention.labels(what).inc(number)
 
+    def handover(self, outcome: str) -> None:
+        """A transcript was handed over: ``delivered``; or its text was gone: ``dropped``."""
+        self._handovers.labels(outcome).inc()
+
     def wrong_key(self) -> None:
         """A request had a wrong key or password, or one too many to be looked at."""
         self._wrong_keys.inc()
@@ -166,6 +177,7 @@ class _Present(Collector):
         yield _gauge("event_listeners", "Listeners to the stream of events.", now.listeners)
         troubles = {kind: int(there) for kind, there in now.troubles.items()}
         yield _labelled("trouble", "1 while this is in the way, by kind.", "kind", troubles)
+        yield _labelled("outbox", "What is still to be sent, by kind.", "kind", now.outbox)
         memory = {process: mb * 2**20 for process, mb in now.memory_mb.items()}
         yield _labelled("memory_bytes", "Resident memory, by process.", "process", memory)
         restarts = CounterMetricFamily(

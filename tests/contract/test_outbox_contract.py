@@ -142,3 +142,48 @@ def test_a_removal_that_fails_leaves_it_an_item(
         with pytest.raises(StorageError):
             office.outbox.remove(item)
     assert office.targets() == ["there"], "at least once: it is sent again"
+
+
+def test_a_file_from_before_there_were_kinds_is_a_webhook(office: Office) -> None:
+    office.outbox.put("there", PAYLOAD, key="job-7")
+    (file,) = office.folder.glob("*.json")
+    content = json.loads(file.read_bytes())
+    assert content.pop("kind") == "webhook"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    office.restart()
+    assert office.targets() == ["there"]
+
+
+def test_an_item_of_another_kind_is_left_where_it_is(office: Office) -> None:
+    office.outbox.put("there", PAYLOAD, key="job-7")
+    (file,) = office.folder.glob("*.json")
+    content = json.loads(file.read_bytes()) | {"kind": "handover"}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    office.restart()
+    assert office.targets() == []
+    assert json.loads(file.read_bytes())["kind"] == "handover"
+
+
+def test_a_kind_that_nobody_knows_is_set_aside(office: Office) -> None:
+    office.outbox.put("there", PAYLOAD, key="job-7")
+    (file,) = office.folder.glob("*.json")
+    content = json.loads(file.read_bytes()) | {"kind": "pigeon"}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    office.restart()
+    assert office.targets() == []
+    assert file.with_name(file.name + ".corrupt").exists()
+
+
+def test_more_than_are_read_at_once_come_when_those_are_done(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "_ITEMS_MAX", 2)
+    for number in range(5):
+        office.outbox.put(str(number), PAYLOAD)
+    office.restart()
+    seen = set()
+    for _ in range(3):
+        for item in office.outbox.due():
+            seen.add(item.target)
+            office.outbox.remove(item)
+    assert seen == set("01234")

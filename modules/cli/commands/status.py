@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from gettext import gettext as _
 from gettext import ngettext
 from typing import Any
@@ -13,6 +13,7 @@ from modules.cli.printable import printable_json
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
+from modules.delivery.outbox import waiting_in
 from modules.recordings.store import RecordingStore
 from modules.service.folder_view.report import Report, report
 from modules.service.folder_view.rows import Row, State
@@ -33,8 +34,9 @@ def run(options: Namespace) -> int:
     with storage_errors(config.shared_directory):
         found = report(config, files)
     owner, paused = find_owner(config, clock), files.pause_flag.exists()
+    waiting = _waiting(files)
     if options.json:
-        print(printable_json(as_json(found, owner, paused)))
+        print(printable_json(as_json(found, owner, paused) | {"waiting": waiting}))
         return 0
     shown, more = _without_most_ignored(found.rows)
     _show(shown)
@@ -43,6 +45,16 @@ def run(options: Namespace) -> int:
             "{n} more file is no recording.", "{n} more files are no recordings.", more
         )
         say(message.format(n=more))
+    _say_notes(found)
+    _say_waiting(waiting)
+    if kept := wording.retention(config.retention):
+        say(kept)
+    say(wording.summary(found, owner, paused))
+    return 0
+
+
+def _say_notes(found: Report) -> None:
+    """What is not in the table."""
     for problem in found.problems:
         say(_("Cannot be read: {problem}").format(problem=problem))
     if found.not_looked_into:
@@ -55,10 +67,22 @@ def run(options: Namespace) -> int:
             found.skipped,
         )
         say(message.format(n=found.skipped, names=", ".join(found.examples)))
-    if kept := wording.retention(config.retention):
-        say(kept)
-    say(wording.summary(found, owner, paused))
-    return 0
+
+
+def _say_waiting(waiting: Mapping[str, int]) -> None:
+    if waiting["handover"]:
+        message = ngettext(
+            "{n} transcript waits to be handed over.",
+            "{n} transcripts wait to be handed over.",
+            waiting["handover"],
+        )
+        say(message.format(n=waiting["handover"]))
+
+
+def _waiting(files: RecordingStore) -> dict[str, int]:
+    """What is still to be sent, by kind; the log of the service says why."""
+    state = files.folder.state
+    return {"handover": waiting_in(state / "handover")}
 
 
 def _without_most_ignored(rows: Sequence[Row]) -> tuple[list[Row], int]:

@@ -44,7 +44,7 @@ def compose(*arguments: str, folder: Path = PROJECT, **environment: str) -> str:
 # --- Compose's own word -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("profile", ["", "gpu", "tls", "monitoring", "*"])
+@pytest.mark.parametrize("profile", ["", "gpu", "tls", "monitoring", "handover", "*"])
 def test_compose_finds_no_mistake(profile: str) -> None:
     said = compose("--profile", profile, "config", "--quiet")
     assert said == "", "it warns of something"
@@ -56,7 +56,12 @@ def test_without_a_profile_one_service_runs() -> None:
 
 @pytest.mark.parametrize(
     ("profile", "services"),
-    [("tls", {"nginx"}), ("monitoring", {"prometheus", "grafana"}), ("gpu", {"transcriber-gpu"})],
+    [
+        ("tls", {"nginx"}),
+        ("monitoring", {"prometheus", "grafana"}),
+        ("gpu", {"transcriber-gpu"}),
+        ("handover", {"redis"}),
+    ],
 )
 def test_a_profile_adds_its_services(profile: str, services: set[str]) -> None:
     found = compose("--profile", profile, "config", "--services").split()
@@ -186,7 +191,7 @@ def test_no_log_fills_the_disk(name: str) -> None:
 
 @each_service
 def test_only_nginx_can_be_reached_from_other_machines(name: str) -> None:
-    open_to_all = [p for p in SERVICES[name]["ports"] if not p.startswith("127.0.0.1:")]
+    open_to_all = [p for p in SERVICES[name].get("ports", []) if not p.startswith("127.0.0.1:")]
     assert bool(open_to_all) == (name == "nginx")
 
 

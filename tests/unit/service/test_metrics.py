@@ -22,6 +22,7 @@ CALM = Observation(
     listeners=4,
     healthy=True,
     troubles={"share": True, "worker": False},
+    outbox={"handover": 5},
 )
 
 

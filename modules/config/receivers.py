@@ -1,0 +1,41 @@
+"""Types of what names a receiver of finished texts."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+
+def _redis_url(value: str) -> str:
+    if not re.fullmatch(r"(rediss?|unix)://[^\s]+", value):
+        raise ValueError("must be an address such as redis://localhost:6379/0")
+    if not value.startswith("unix:"):
+        try:
+            is_right = bool(urlsplit(value).hostname) and urlsplit(value).port != 0
+        except ValueError:
+            is_right = False
+        if not is_right:
+            raise ValueError("must be an address such as redis://localhost:6379/0")
+    return value
+
+
+def _queue_name(value: str) -> str:
+    if not re.fullmatch(r"[\w.:-]{1,100}", value, re.ASCII):
+        raise ValueError("must be a name of letters, digits and . _ : -")
+    return value
+
+
+def _function_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value, re.ASCII):
+        raise ValueError("must be a module and a function in it, such as summaries.summarize")
+    return value
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+
+QueueName = Annotated[str, AfterValidator(_queue_name)]
+
+FunctionName = Annotated[str, AfterValidator(_function_name)]
