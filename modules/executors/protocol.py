@@ -66,7 +66,14 @@ class Prefetch(Frozen):
     next: Transcribe
 
 
-Command = Transcribe | Load | Stop | Prefetch
+class Live(Frozen):
+    """Serve live sessions with the loaded model, on the socket that comes with this command; see
+    ``live_protocol.py``. Nothing is answered here."""
+
+    op: Literal["live"] = "live"
+
+
+Command = Transcribe | Load | Stop | Prefetch | Live
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="op")])
 
 
