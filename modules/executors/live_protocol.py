@@ -54,7 +54,8 @@ class Sound(Frozen):
 
 
 class Flush(Frozen):
-    """End the utterance with the samples that are there; answered by ``flushed`` after its final."""
+    """End the utterance with the samples that are there; answered by ``flushed`` after its
+    final."""
 
     op: Literal["flush"] = "flush"
     session: Session
