@@ -28,6 +28,7 @@ from modules.config.types import (
     Device,
     EncoderKind,
     FilePath,
+    FolderName,
     Format,
     HostName,
     Language,
@@ -174,6 +175,15 @@ class OutputConfig(_Section):
     txt_timestamps: bool = False
 
 
+class LiveConfig(_Section):
+    """Text while people still speak."""
+
+    enabled: bool = True
+    max_sessions: Annotated[int, between(1, 100)] = 6
+    resume_seconds: Annotated[float, between(0, 86400)] = 60.0
+    directory: FolderName = "live"
+
+
 class LoggingConfig(_Section):
     """How much is logged."""
 
@@ -192,6 +202,7 @@ class Config(_Section):
     watch: WatchConfig = WatchConfig()
     output: OutputConfig = OutputConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
+    live: LiveConfig = LiveConfig()
     logging: LoggingConfig = LoggingConfig()
 
     def default_settings(self) -> TranscriptionSettings:

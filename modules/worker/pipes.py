@@ -7,10 +7,10 @@ import queue
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from modules.executors.protocol import COMMANDS, Event, Load, Prefetch, Stop, Transcribe
+from modules.executors.protocol import COMMANDS, Event, Live, Load, Prefetch, Stop, Transcribe
 
 _PIECE_BYTES = 64 * 1024
 #: More descriptors than a piece can bring: the kernel ends a piece after those of one message.
@@ -53,9 +53,14 @@ class Inbox:
     """Commands from the parent. A stop overtakes its task; the end of input ends the process.
 
     ``descriptor``: a Unix socket. With each command about a recording comes the open file.
+    ``serve_live`` is called with the socket for live sessions, also while a recording is
+    transcribed.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(
+        self, descriptor: int, serve_live: Callable[[socket.socket], None] = socket.socket.close
+    ) -> None:
+        self._serve_live = serve_live
         self._commands: queue.Queue[Assignment | Load | Prefetch] = queue.Queue()
         self._stopped = 0
         #: What is likely to come next, as the parent said since its last command.
@@ -82,10 +87,12 @@ class Inbox:
     def _read(self, descriptor: int) -> None:
         files: deque[OpenFile] = deque()
         with socket.socket(fileno=descriptor) as connection:
-            for line in _lines(connection, files):
+            for line in lines(connection, files):
                 command = COMMANDS.validate_json(line)
                 if isinstance(command, Stop):
                     self._stopped = max(self._stopped, command.task_id)
+                elif isinstance(command, Live):
+                    self._serve_live(socket.socket(fileno=os.dup(files.popleft().descriptor)))
                 elif isinstance(command, Prefetch):
                     self.next_up = Assignment(command.next, files.popleft())
                     self._commands.put(command)
@@ -100,13 +107,19 @@ class Inbox:
         os._exit(0)
 
 
-def _lines(connection: socket.socket, files: deque[OpenFile]) -> Iterator[bytes]:
-    """Whole lines; the files that came with them are in ``files`` before, in the same order."""
+def lines(connection: socket.socket, files: deque[OpenFile]) -> Iterator[bytes]:
+    """Whole lines; the files that came with them are in ``files`` before, in the same order.
+
+    A time-out of the socket is one for sending only.
+    """
     rest = b""
     while True:
-        piece, descriptors, _, _ = socket.recv_fds(connection, _PIECE_BYTES, _DESCRIPTORS)
+        try:
+            piece, descriptors, _, _ = socket.recv_fds(connection, _PIECE_BYTES, _DESCRIPTORS)
+        except TimeoutError:
+            continue
         files.extend(map(OpenFile, descriptors))
         if not piece:
             return
-        *lines, rest = (rest + piece).split(b"\n")
-        yield from lines
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
