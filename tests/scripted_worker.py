@@ -21,6 +21,8 @@ anything that is no letter or digit, say how it goes wrong:
 
 ``late`` in front of one of these, as in ``latecrash``, does it while speakers are told apart.
 
+Live sessions are heard by ``scripted_live.py``.
+
 ``SCRIPTED_LOAD`` in the environment makes loading go wrong: ``hang``, ``chatter``, ``fail``,
 ``broken`` or ``crash``. ``SCRIPTED_PIDS`` names a file for the pids of grandchildren.
 """
@@ -60,6 +62,7 @@ from modules.executors.protocol import (  # noqa: E402
 from modules.transcript.model import PARTIAL, Chunk, Segment, Turn, Word  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 from modules.worker.pipes import Assignment, Inbox  # noqa: E402
+from tests import scripted_live  # noqa: E402
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 100
@@ -95,7 +98,7 @@ class Line:
     """What connects it with the parent."""
 
     def __init__(self) -> None:
-        self.inbox = Inbox(os.dup(0))
+        self.inbox = Inbox(os.dup(0), scripted_live.serve)
 
     def send(self, event: Event) -> None:
         self.write(event.model_dump_json(exclude_none=True).encode() + b"\n")

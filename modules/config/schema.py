@@ -30,6 +30,7 @@ from modules.config.types import (
     Device,
     EncoderKind,
     FilePath,
+    FolderName,
     Format,
     HostName,
     Language,
@@ -201,6 +202,15 @@ class RetentionConfig(_Section):
     trash_days: Annotated[int, between(0, 36500)] = 30
 
 
+class LiveConfig(_Section):
+    """Text while people still speak."""
+
+    enabled: bool = True
+    max_sessions: Annotated[int, between(1, 100)] = 6
+    resume_seconds: Annotated[float, between(0, 86400)] = 60.0
+    directory: FolderName = "live"
+
+
 class LoggingConfig(_Section):
     """How much is logged."""
 
@@ -221,6 +231,7 @@ class Config(_Section):
     retention: RetentionConfig = RetentionConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
     handover: HandoverConfig = HandoverConfig()
+    live: LiveConfig = LiveConfig()
     logging: LoggingConfig = LoggingConfig()
 
     def default_settings(self) -> TranscriptionSettings:

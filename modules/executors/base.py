@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -99,6 +100,25 @@ class ExecutorStatus:
     model_loaded: str | None = None
     memory_mb: int = 0
     restarts: Mapping[str, int] = field(default_factory=dict)
+
+
+class LiveSessionsPort(Protocol):
+    """What an executor needs to know of live sessions. Thread-safe."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is a session, so that a worker must be there."""
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether the latest channel is open."""
+
+    @property
+    def complaint(self) -> str | None:
+        """What the worker with the latest channel did wrong, so that it must be replaced."""
+
+    def attach(self, channel: socket.socket) -> None:
+        """A worker has its model loaded and serves sessions at the other end of ``channel``."""
 
 
 class Executor(Protocol):

@@ -115,10 +115,16 @@ class Inbox:
 
 
 def lines(connection: socket.socket, files: deque[OpenFile]) -> Iterator[bytes]:
-    """Whole lines; the files that came with them are in ``files`` before, in the same order."""
+    """Whole lines; the files that came with them are in ``files`` before, in the same order.
+
+    A time-out of the socket is one for sending only.
+    """
     rest = b""
     while True:
-        piece, descriptors, _, _ = socket.recv_fds(connection, _PIECE_BYTES, _DESCRIPTORS)
+        try:
+            piece, descriptors, _, _ = socket.recv_fds(connection, _PIECE_BYTES, _DESCRIPTORS)
+        except TimeoutError:
+            continue
         files.extend(map(OpenFile, descriptors))
         if not piece:
             return

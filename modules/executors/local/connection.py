@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from modules.executors.local.event_queue import ClosedError, EventQueue, ImplausibleError
@@ -19,6 +19,7 @@ from modules.executors.protocol import (
     Alive,
     Command,
     Event,
+    Live,
     Load,
     OversizedError,
     Prefetch,
@@ -42,6 +43,8 @@ _NONSENSE_MAX = 100
 _ALIVE_AT_ONCE, _ALIVE_PER_S = 1000, 100
 #: Other events than chunks and signs of life, at the start and for each command: a task has five.
 _OTHERS_AT_ONCE, _OTHERS_PER_COMMAND = 20, 10
+#: A child without a task says that it is ready and has loaded its model, and nothing else.
+_EVENTS_WITHOUT_A_TASK = 100
 #: How long the child may leave a command in its socket, which holds dozens.
 _SEND_S = 10.0
 
@@ -96,6 +99,10 @@ class Connection:
         finally:
             os.close(recording)
 
+    def send_live(self, channel: socket.socket) -> None:
+        """Hand over the child's end of its live channel; the caller closes it here."""
+        self._send(Live(), channel.fileno())
+
     def _send(self, command: Command, recording: int | None = None) -> None:
         self._commands += 1
         if self._events.is_over:
@@ -110,6 +117,15 @@ class Connection:
     def receive(self, timeout_s: float) -> Event | None:
         """The next event, or None after the time-out. Raises ClosedError or ImplausibleError."""
         return self._events.get(timeout_s)
+
+    def waiting(self) -> Iterator[Event]:
+        """The events that are there, of a child without a task. Raises as ``receive``."""
+        for _ in range(_EVENTS_WITHOUT_A_TASK):
+            event = self.receive(0)
+            if event is None:
+                return
+            yield event
+        raise ImplausibleError("more events than there can be without a task")
 
     def close_input(self) -> None:
         """Send no more commands, and take no more events."""
@@ -173,7 +189,7 @@ class Connection:
 
 
 def send_command(commands: socket.socket, command: Command, recording: int | None = None) -> None:
-    """Write a command, and the descriptor of the recording that it is about. Raises OSError."""
+    """Write a command, and the descriptor that comes with it. Raises OSError."""
     line = command.model_dump_json().encode() + b"\n"
     if recording is not None:
         # The descriptor travels with the first byte.

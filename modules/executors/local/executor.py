@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from pathlib import Path
 
 from modules.clock import AwakeClock, Clock
 from modules.config.schema import Config
 from modules.errors import TranscriberError, WorkerError
+from modules.executors import base
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.local.event_queue import ClosedError, ImplausibleError
+from modules.executors.local.live_offer import LiveOffer
 from modules.executors.local.output_bounds import implausible
 from modules.executors.local.process import (
     TERM_GRACE_S,
@@ -38,13 +39,10 @@ from modules.weights.files import ModelSpec
 
 log = get_logger("AudioProcessor")
 
-#: How much larger than just after loading its model a child may be between jobs: a long recording
-#: takes up to 2.2 times as much (decision 21), and it is only given back a few seconds later.
-_GROWTH = 2.5
 #: A child that dies between jobs is replaced at most this often.
 _RESTART_GAP_S = 30.0
-#: A child without a task says that it is ready and has loaded its model, and nothing else.
-_EVENTS_WITHOUT_A_TASK = 100
+#: Or this often, while somebody speaks.
+_LIVE_RESTART_GAP_S = 3.0
 #: Restarts are counted under shorter names than the errors have.
 _REASONS = {"worker_hung": "hung"}
 
@@ -56,14 +54,22 @@ class LocalExecutor:
     that started it ends.
     """
 
-    def __init__(self, config: Config, clock: Clock, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        command: Sequence[str] | None = None,
+        live: base.LiveSessionsPort | None = None,
+    ) -> None:
         self._config = config
         self._clock = clock
+        self._live = LiveOffer(live, clock)
         self._command = tuple(command or worker_command(config))
         self._child: Child | None = None
         self._tasks = 0
         #: The model to keep loaded between jobs; None once the child was ended for idleness.
         self._wanted: ModelSpec | None = None
+        self._latest: ModelSpec | None = None
         self._started_at = float("-inf")
         self._restarts: dict[str, int] = {}
         #: Whether the child failed while it also had the next file in hand, so that either of the
@@ -106,20 +112,16 @@ class LocalExecutor:
         self._warmed(spec)
 
     def _warmed(self, spec: ModelSpec) -> Child:
-        self._wanted = spec
+        self._wanted = self._latest = spec
         if self._child and self._child.is_dead:
             self._replace("died")
-        if self._child and not self._may_read(self._child, spec):
+        if self._child and not self._child.may_read(spec, self._config):
             self._replace("weights")  # it said at its start what it reads, for good
         child = self._child or self._start(spec)
         if not child.busy and child.spec != spec:
             child.connection.send(Load(model=spec))
             child.spec, child.loaded = spec, None
         return child
-
-    def _may_read(self, child: Child, spec: ModelSpec) -> bool:
-        inside = Path(spec.path).is_relative_to(self._config.models_directory)
-        return inside or spec.path == child.weights
 
     def _start(self, spec: ModelSpec) -> Child:
         child = self._child = start_child(self._config, self._command, self._clock, spec.path)
@@ -130,39 +132,45 @@ class LocalExecutor:
         """Between jobs: read events, replace a child that died or grew, end one that is idle."""
         child = self._child
         if child is None:
-            since = self._clock.monotonic() - self._started_at
-            if self._wanted and since > _RESTART_GAP_S:
-                self.warm(self._wanted)
+            self._start_again()
             return
+        trouble = self._trouble(child)
+        if trouble:
+            self._replace(trouble)
+        else:
+            self._end_unneeded(child)
+
+    def _trouble(self, child: Child) -> str | None:
+        """Why a child must be replaced, if it must; its events are noted."""
         try:
-            if not self._note_waiting(child):
-                self._replace("implausible_output")
-                return
+            for event in child.connection.waiting():
+                self._note(child, event)
         except ImplausibleError:
-            self._replace("implausible_output")
-            return
+            return "implausible_output"
         except ClosedError:
-            self._replace("died")
-            return
+            return "died"
         if child.is_dead:
-            self._replace("died")
-            return
+            return "died"
+        return "implausible_output" if self._live.is_broken(child) else None
+
+    def _start_again(self) -> None:
+        speaks = self._live.is_wanted
+        spec = self._wanted or (self._latest if speaks else None)
+        since = self._clock.monotonic() - self._started_at
+        if spec and since > (_LIVE_RESTART_GAP_S if speaks else _RESTART_GAP_S):
+            self.warm(spec)
+
+    def _end_unneeded(self, child: Child) -> None:
+        """End a child that is idle, or grew too much."""
+        if self._live.is_wanted:
+            child.idle_since = self._clock.monotonic()
         idle_s = self._config.processing.worker_idle_seconds
         if idle_s and child.loaded and self._clock.monotonic() - child.idle_since > idle_s:
             log.info("WhisperX was idle for %.0f s, letting its memory go", idle_s)
             self._wanted = None
             self.close()
-        elif child.memory_mb > self._allowance_mb(child):
+        elif child.memory_mb > child.allowance_mb(self._config):
             self._replace("memory")
-
-    def _note_waiting(self, child: Child) -> bool:
-        """Note the events that are there; False if they are more than there can be."""
-        for _ in range(_EVENTS_WITHOUT_A_TASK):
-            event = child.connection.receive(0)
-            if event is None:
-                return True
-            self._note(child, event)
-        return False
 
     def close(self, grace_s: float = TERM_GRACE_S) -> None:
         """End the child and everything that it started; all is reaped on return."""
@@ -184,10 +192,6 @@ class LocalExecutor:
 
     def _replace_after(self, error: WorkerError) -> None:
         self._replace(_REASONS.get(error.code, error.code))
-
-    def _allowance_mb(self, child: Child) -> float:
-        """What the child may hold between jobs; a large model needs more from the beginning."""
-        return max(self._config.processing.worker_memory_mb, _GROWTH * child.rest_mb)
 
     # --- work ---
 
@@ -215,7 +219,7 @@ class LocalExecutor:
         command = task.command.model_copy(update={"task_id": self._tasks})
         monitor = RunMonitor(
             child, command, task.spent_s, callbacks, self._config.processing, self._clock,
-            allowance_mb=self._allowance_mb(child), on_event=lambda e: self._note(child, e),
+            allowance_mb=child.allowance_mb(self._config), on_event=lambda e: self._note(child, e),
         )  # fmt: skip
         child.connection.send_recording(command)
         child.busy = True
@@ -284,6 +288,7 @@ class LocalExecutor:
             child.idle_since = self._clock.monotonic()
             child.rest_mb = child.memory_mb
             log.info("WhisperX has loaded %s in %.1f s", event.name, event.seconds)
+            self._live.make(child)
         elif isinstance(event, Failed) and event.task_id == 0:
             log.error("WhisperX could not load its model: %s", event.message)
             child.spec = None

@@ -33,6 +33,9 @@ log = get_logger("AudioProcessor")
 
 #: How long a child has between TERM and KILL, in seconds.
 TERM_GRACE_S = 2.0
+#: How much larger than just after loading its model a child may be between jobs: a long recording
+#: takes up to 2.2 times as much (decision 21), and it is only given back a few seconds later.
+_GROWTH = 2.5
 #: How long the rest of a dead child's standard error is waited for, in seconds.
 _LAST_WORDS_S = 0.5
 
@@ -55,6 +58,8 @@ class Child:
     ready: Ready | None = None
     loaded: Loaded | None = None
     spec: ModelSpec | None = None
+    #: Whether it was given a channel for live sessions.
+    has_live: bool = False
     busy: bool = False
     idle_since: float = 0.0
     #: Resident memory just after its model was loaded.
@@ -69,6 +74,15 @@ class Child:
     def memory_mb(self) -> int:
         """Resident memory in MiB."""
         return resident_mb(self.process.pid)
+
+    def may_read(self, spec: ModelSpec, config: Config) -> bool:
+        """Whether its sandbox lets it read these weights."""
+        inside = Path(spec.path).is_relative_to(config.models_directory)
+        return inside or spec.path == self.weights
+
+    def allowance_mb(self, config: Config) -> float:
+        """What it may hold between jobs; a large model needs more from the beginning."""
+        return max(config.processing.worker_memory_mb, _GROWTH * self.rest_mb)
 
     def next_event(self) -> Event | None:
         """The next event; None after a tick. Raises WorkerError if the child died or floods us."""

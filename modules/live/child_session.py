@@ -1,0 +1,73 @@
+"""A session as the present child has it: what was sent there."""
+
+from __future__ import annotations
+
+from modules.config.settings import TranscriptionSettings
+from modules.executors.live_protocol import (
+    CloseSession,
+    Flush,
+    LiveCommand,
+    OpenSession,
+    Pace,
+    Sound,
+)
+from modules.live.link import LiveLink
+from modules.live.sound_file import SoundFile
+
+
+class ChildSession:
+    """For callers that hold the session's lock; nothing here blocks."""
+
+    def __init__(
+        self, number: int, rate: int, settings: TranscriptionSettings, sound: SoundFile
+    ) -> None:
+        self.number = number
+        self._rate = rate
+        self._settings = settings
+        self._sound = sound
+        self._announced = 0
+        #: None while there is no child.
+        self.link: LiveLink | None = None
+        self.step_s: float | None = 1.0
+
+    def open(
+        self, link: LiveLink, descriptor: int, step_s: float | None, from_s: float,
+        language: str | None,
+    ) -> None:  # fmt: skip
+        """``descriptor``: of the sound, for reading; taken over."""
+        self.step_s, self._announced = step_s, self._sound.samples
+        command = OpenSession(
+            session=self.number,
+            rate=self._rate,
+            samples=self._announced,
+            from_s=from_s,
+            settings=self._settings,
+            known_language=language,
+            step_s=step_s,
+        )
+        link.send(command, descriptor)
+        self.link = link
+
+    def announce(self) -> None:
+        """Say how much sound there is, unless that was said."""
+        samples = self._sound.samples
+        if self.link and samples > self._announced:
+            if self.link.send(Sound(session=self.number, samples=samples)):
+                self._announced = samples
+
+    def flush(self) -> None:
+        self.announce()
+        self._send(Flush(session=self.number))
+
+    def close(self, discard: bool) -> None:
+        self.announce()
+        self._send(CloseSession(session=self.number, discard=discard))
+
+    def set_pace(self, step_s: float | None) -> None:
+        if step_s != self.step_s:
+            self.step_s = step_s
+            self._send(Pace(session=self.number, step_s=step_s))
+
+    def _send(self, command: LiveCommand) -> None:
+        if self.link:
+            self.link.send(command)

@@ -1,0 +1,87 @@
+"""Sessions of an earlier run: landed after the start, and remembered for a day."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from modules.clock import Clock
+from modules.errors import StorageError, TranscriberError
+from modules.live.events import Outbox, SessionStored
+from modules.live.store import SessionStore
+from modules.logger import get_logger
+
+log = get_logger("Live")
+
+#: So long a client is told where the recording of its session is.
+_REMEMBERED_S = 24 * 3600.0
+
+
+class Leftovers:
+    """Thread-safe. ``land(session_id)``: where it is stored, None while the folder is at fault."""
+
+    def __init__(
+        self, store: SessionStore, land: Callable[[str], SessionStored | None], clock: Clock
+    ) -> None:
+        self._store = store
+        self._land = land
+        self._clock = clock
+        self._lock = threading.Lock()
+        #: Not landed yet: who waits to be told where it is stored, if anybody does.
+        self._left: dict[str, Outbox | None] = {}
+
+    def find(self) -> None:
+        """Look for them; before there are sessions of this run."""
+        try:
+            for session_id in sorted(self._store.ids()):
+                note = self._store.note(session_id)
+                if note is None or not note.finished:
+                    self._left[session_id] = None
+        except StorageError as error:
+            log.warning("Earlier live sessions could not be looked through: %s", error)
+
+    def ask(self, session_id: str, outbox: Outbox) -> None:
+        """Tell this client where a session that is over is stored, as soon as it is.
+
+        Raises TranscriberError ``session_not_found``, StorageError.
+        """
+        with self._lock:
+            if session_id in self._left:
+                self._left[session_id] = outbox
+                return
+        note = self._store.note(session_id)
+        if note is None or not note.finished:
+            raise not_found()
+        outbox.put(SessionStored(note.landing, note.job_id))
+
+    def finish_one(self) -> bool:
+        """Land one of them; whether there may be more to do at once."""
+        session_id = next(iter(self._left), None)
+        if session_id is None:
+            return False
+        stored = self._land(session_id)
+        if stored is None:
+            return False
+        with self._lock:
+            outbox = self._left.pop(session_id)
+        if outbox:
+            outbox.put(stored)
+        return True
+
+    def tidy(self, is_known: Callable[[str], bool]) -> None:
+        """Forget sessions that ended long ago. Raises StorageError."""
+        now = self._clock.utc_now().timestamp()
+        for session_id in self._store.ids():
+            if is_known(session_id) or session_id in self._left:
+                continue
+            note = self._store.note(session_id)
+            if note and note.finished and self._store.age_s(session_id, now) > _REMEMBERED_S:
+                self._store.remove(session_id)
+
+
+def not_found() -> TranscriberError:
+    return TranscriberError(
+        "session_not_found",
+        "There is no such live session: it was discarded, ended long ago, or never was.",
+        remedy="Begin a new one.",
+    )

@@ -1,0 +1,55 @@
+"""Whether one more session may begin, and those that run may go on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from modules.config.schema import Config
+from modules.errors import TranscriberError
+from modules.live.load import Load
+from modules.live.session import Session
+from modules.live.wav import SAMPLE_BYTES
+
+#: What must be left on the disk for states, texts, and the copy that lands.
+_SPARE_BYTES = 256 * 2**20
+
+
+class Room:
+    """Pure but for a look at the disk."""
+
+    def __init__(self, config: Config, load: Load) -> None:
+        self._config = config
+        self._load = load
+
+    def check(self, sessions: Sequence[Session]) -> None:
+        """Raises TranscriberError if no session may begin now."""
+        count = sum(session.state == "open" for session in sessions)
+        if count >= self._config.live.max_sessions:
+            raise TranscriberError(
+                "too_many_sessions",
+                f"There are {count} live sessions already.",
+                remedy="Try again later, or raise live.max_sessions.",
+            )
+        if not self._load.has_room(count):
+            raise TranscriberError(
+                "too_busy",
+                "The live sessions that run keep this machine busy.",
+                remedy="Try again when one of them has ended.",
+            )
+        if not self.has_disk(sessions):
+            raise TranscriberError(
+                "no_room", "The disk has no room for the sound of a session.", remedy="Make room."
+            )
+
+    def has_disk(self, sessions: Sequence[Session]) -> bool:
+        """Also for the copies that land."""
+        try:
+            free = shutil.disk_usage(self._config.shared_directory).free
+        except OSError:
+            return True  # the disk says more when it is written to
+        return free > _SPARE_BYTES + sum(session.samples * SAMPLE_BYTES for session in sessions)
+
+    def is_full(self, session: Session) -> bool:
+        """Whether a session is as long as a recording may be."""
+        return session.received_s >= self._config.processing.max_duration_hours * 3600

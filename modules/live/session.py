@@ -1,0 +1,289 @@
+"""One session: its sound on the disk, its place in the child, and what its client is told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from typing import IO, Literal
+
+from modules.clock import Clock
+from modules.config.settings import TranscriptionSettings
+from modules.errors import WorkerError
+from modules.executors.live_protocol import (
+    Closed,
+    Commit,
+    Final,
+    Flushed,
+    LiveEvent,
+    LiveFailed,
+    Partial,
+    Worked,
+)
+from modules.live.child_session import ChildSession
+from modules.live.events import (
+    FlushDone,
+    Outbox,
+    PartialWords,
+    Problem,
+    SessionEvent,
+    SessionStored,
+)
+from modules.live.hearing import Hearing
+from modules.live.link import LiveLink
+from modules.live.note import SessionNote
+from modules.live.said import line_of
+from modules.live.sound_file import SoundFile
+from modules.live.transcript_check import check_words
+from modules.live.utterances import Utterances
+from modules.logger import get_logger
+
+log = get_logger("Live")
+
+#: So long the child may take for what is left when a session ends.
+CLOSE_S = 15.0
+#: A client that is further ahead of the clock sends a file, and gets finals only.
+_AHEAD_S = 10.0
+
+State = Literal["open", "closing", "finishing", "over"]
+
+
+class Session:
+    """Thread-safe. ``sound``, ``flush``, ``stop`` and ``leave`` are for the client's thread,
+    ``take`` for the reader of its link."""
+
+    def __init__(
+        self,
+        session_id: str,
+        number: int,
+        note: SessionNote,
+        settings: TranscriptionSettings,
+        sound: SoundFile,
+        said: IO[bytes],
+        clock: Clock,
+        on_worked: Callable[[float], None],
+    ) -> None:
+        self.session_id = session_id
+        self.note = note
+        self.state: State = "open"
+        self._sound = sound
+        self._said = said
+        self._clock = clock
+        self._on_worked = on_worked
+        self._lock = threading.Lock()
+        self._utterances = Utterances()
+        self._began = clock.monotonic()
+        self._child = ChildSession(number, note.rate, settings, sound)
+        self._outbox: Outbox | None = None
+        #: Of what the client was told; what is being told has the next number.
+        self._seq = 0
+        self.left_at: float | None = self._began
+        self._closing_until = 0.0
+        self._is_deaf = False
+        self._hearing = Hearing()
+
+    # --- what it is ---
+
+    @property
+    def number(self) -> int:
+        """By which the child knows it."""
+        return self._child.number
+
+    @property
+    def step_s(self) -> float | None:
+        return self._child.step_s
+
+    @property
+    def seq(self) -> int:
+        return self._seq
+
+    @property
+    def samples(self) -> int:
+        return self._sound.samples
+
+    @property
+    def received_s(self) -> float:
+        return self._sound.samples / self.note.rate
+
+    @property
+    def language(self) -> str | None:
+        return self._utterances.language
+
+    @property
+    def words(self) -> int:
+        return self._utterances.words
+
+    @property
+    def is_connected(self) -> bool:
+        return self._outbox is not None
+
+    @property
+    def lag_s(self) -> float:
+        """How much sound was not heard yet; 0 while nobody speaks."""
+        return 0.0 if self._is_deaf else self._hearing.lag_s(self.received_s, self._has_child)
+
+    @property
+    def _has_child(self) -> bool:
+        return self._child.link is not None
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether its sound comes faster than anybody speaks."""
+        return self.received_s - (self._clock.monotonic() - self._began) > _AHEAD_S
+
+    # --- the client ---
+
+    def subscribe(self, outbox: Outbox) -> tuple[int, int]:
+        """Tell this client from now on; (samples, seq): what came, and what was told before."""
+        with self._lock:
+            earlier, self._outbox, self.left_at = self._outbox, outbox, None
+            facts = self._sound.samples, self._seq
+        if earlier is not None:
+            earlier.replace()
+        return facts
+
+    def leave(self, outbox: Outbox) -> None:
+        """The client's connection is gone."""
+        with self._lock:
+            if self._outbox is outbox:
+                self._outbox, self.left_at = None, self._clock.monotonic()
+
+    def sound(self, data: bytes, outbox: Outbox) -> None:
+        """Keep whole samples, and have them heard. Raises StorageError: none of them are kept."""
+        if self._outbox is not outbox or self.state != "open":
+            return
+        self._sound.append(data)
+        with self._lock:
+            self._child.announce()
+
+    def flush(self) -> None:
+        """End the utterance; ``FlushDone`` follows."""
+        with self._lock:
+            if self._child.link and not self._is_deaf:
+                self._child.flush()
+                return
+        self.tell(FlushDone())
+
+    def stop(self, discard: bool = False) -> bool:
+        """Take no more sound; what is left is heard within ``CLOSE_S``, unless it is unwanted.
+
+        False if it is over, or about to be stored.
+        """
+        with self._lock:
+            if self.state not in ("open", "closing"):
+                return False
+            if self.state == "closing" and not discard:
+                return True
+            waits = self._has_child and not (discard or self._is_deaf)
+            self._child.close(discard)
+            self.state = "over" if discard else "closing" if waits else "finishing"
+            self._closing_until = self._clock.monotonic() + CLOSE_S
+            return True
+
+    # --- the child ---
+
+    def open_in(self, link: LiveLink, step_s: float | None) -> None:
+        """Have this child hear it, from the last commit on. Raises StorageError."""
+        if self._is_deaf:
+            return
+        descriptor = self._sound.reader()
+        with self._lock:
+            if self._child.link is link or self.state != "open":
+                os.close(descriptor)
+                return
+            said = self._utterances
+            said.reopen()
+            self._hearing.begin()
+            self._child.open(link, descriptor, step_s, said.settled_s, said.language)
+
+    def lose(self, link: LiveLink) -> None:
+        """The child is gone; the next one goes on."""
+        with self._lock:
+            if self._child.link is link:
+                self._child.link = None
+                self._finish_closing()
+
+    def take(self, link: LiveLink, event: LiveEvent) -> None:
+        """An event of the child."""
+        if self._child.link is not link or self._is_deaf:
+            return
+        try:
+            for told in self._understood(event):
+                self._keep(told)
+                self.tell(told)
+        except WorkerError as error:
+            log.warning("A live session got what cannot be true: %s", error)
+            self._fail(error.code, error.message)
+
+    def _understood(self, event: LiveEvent) -> list[SessionEvent]:
+        """What the client is told of it. Raises WorkerError."""
+        received_s = self.received_s
+        if isinstance(event, Partial):
+            check_words(event.words, self._utterances.words, received_s)
+            return [PartialWords(event.words)]
+        if isinstance(event, Commit):
+            return list(self._utterances.commit(event, received_s))
+        if isinstance(event, Final):
+            return list(self._utterances.final(event, received_s))
+        if isinstance(event, Flushed):
+            return [FlushDone()]
+        if isinstance(event, LiveFailed):
+            self._fail(event.code, event.message)
+        elif isinstance(event, Closed):
+            self._finish_closing()
+        else:
+            self._hearing.note(event, received_s)
+            if isinstance(event, Worked):
+                self._on_worked(event.busy_s)
+        return []
+
+    def _finish_closing(self) -> None:
+        if self.state == "closing":
+            self.state = "finishing"
+
+    def _fail(self, code: str, message: str) -> None:
+        """No more is heard of it live; its sound is still taken, and transcribed at the end."""
+        with self._lock:
+            self._is_deaf = True
+            self._child.close(discard=True)
+            self._finish_closing()
+        self.tell(Problem(code, f"{message} The sound is still kept, and transcribed at the end."))
+
+    def _keep(self, event: SessionEvent) -> None:
+        line = line_of(event)
+        if line:
+            with contextlib.suppress(OSError):  # only clients that come back miss it
+                self._said.write(line)
+
+    def tell(self, event: SessionEvent) -> None:
+        with self._lock:
+            self._seq = getattr(event, "seq", self._seq)
+            if self._outbox:
+                self._outbox.put(event)
+
+    # --- the clock ---
+
+    def tick(self, step_s: float | None) -> None:
+        """What time brings: the pace, what could not be announced, a word about lag."""
+        with self._lock:
+            self._child.set_pace(None if self.is_ahead else step_s)
+            self._child.announce()
+        lag = self._hearing.tick(self.received_s, self._has_child or self._is_deaf, self.step_s)
+        if lag:
+            self.tell(lag)
+        if self._clock.monotonic() > self._closing_until:
+            self._finish_closing()
+
+    def seal(self) -> None:
+        """What comes from now on is not kept: it is about to be stored."""
+        self._sound.close()
+
+    def end(self, stored: SessionStored | None) -> None:
+        """Close its files, and tell its client where the recording is. May be called twice."""
+        self.state = "over"
+        self.seal()
+        with contextlib.suppress(OSError):
+            self._said.close()
+        if stored:
+            self.tell(stored)

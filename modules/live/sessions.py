@@ -1,0 +1,275 @@
+"""All live sessions: admitted, heard by whichever child there is, landed at the end.
+
+Sound goes into a file, from which the child reads; a child that dies is replaced and goes on. A
+session ends when its client says so or stays away, or with the daemon, whose next start lands it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from modules.clock import Clock
+from modules.config.schema import Config
+from modules.config.settings import TranscriptionSettings
+from modules.errors import StorageError, TranscriberError
+from modules.executors.live_protocol import LiveEvent
+from modules.jobs.thread_loop import ThreadLoop
+from modules.live.events import Committed, Outbox, Problem, SessionStored, Utterance
+from modules.live.landing import Landing
+from modules.live.leftovers import Leftovers, not_found
+from modules.live.link import LiveLink
+from modules.live.load import Load
+from modules.live.note import SessionNote
+from modules.live.room import Room
+from modules.live.said import event_of
+from modules.live.session import Session
+from modules.live.store import SessionStore
+from modules.logger import get_logger
+
+log = get_logger("Live")
+
+_TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _STOP_S = 0.25, 5.0, 1.0, 10.0
+#: Where a landing failed for the folder's sake, it is tried again after so long.
+_RETRY_S = 10.0
+_TIDY_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """``missed``: what the client was not told, to be told before what the outbox gets.
+
+    ``session`` is None where it is over: the outbox gets where it is stored.
+    """
+
+    session: Session | None
+    samples: int = 0
+    seq: int = 0
+    missed: Iterator[Committed | Utterance] = field(default_factory=lambda: iter(()))
+
+
+class LiveSessions:
+    """Thread-safe. ``attach``, ``is_wanted`` and ``complaint`` are for the executor."""
+
+    def __init__(self, config: Config, store: SessionStore, landing: Landing, clock: Clock) -> None:
+        self._config = config
+        self._store = store
+        self._landing = landing
+        self._clock = clock
+        self.load = Load(clock.monotonic)
+        self._room = Room(config, self.load)
+        self._leftovers = Leftovers(store, self._land, clock)
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._numbers = itertools.count(1)
+        self._link: LiveLink | None = None
+        self._retry_at = self._tidy_at = clock.monotonic()
+        self._finished = 0
+        self._loop = ThreadLoop(
+            "live", self._tick, failure_pause_s=_FAILURE_PAUSE_S, monotonic=clock.monotonic,
+            on_error=lambda: log.exception("Live sessions met an unexpected error and go on"),
+        )  # fmt: skip
+
+    # --- state ---
+
+    @property
+    def silent_s(self) -> float:
+        return self._loop.silent_s
+
+    @property
+    def finished(self) -> int:
+        """Sessions that were stored since the start."""
+        return self._finished
+
+    @property
+    def lag_s(self) -> float:
+        """The largest of all sessions."""
+        return max((session.lag_s for session in self.all()), default=0.0)
+
+    def all(self) -> list[Session]:
+        with self._lock:
+            return list(self._sessions.values())
+
+    def find(self, session_id: str) -> Session | None:
+        with self._lock:
+            return self._sessions.get(session_id)
+
+    def check_room(self) -> None:
+        """Raises TranscriberError if no session may begin now."""
+        self._room.check(self.all())
+
+    # --- clients ---
+
+    def begin(self, note: SessionNote, settings: TranscriptionSettings, outbox: Outbox) -> Session:
+        """Raises TranscriberError, StorageError."""
+        self.check_room()
+        session_id, sound = self._store.create(note)
+        try:
+            said = self._store.open_said(session_id)
+        except StorageError:
+            sound.close()
+            raise
+        session = Session(
+            session_id, next(self._numbers), note, settings, sound, said, self._clock,
+            on_worked=self.load.note,
+        )  # fmt: skip
+        session.subscribe(outbox)
+        with self._lock:
+            self._sessions[session_id] = session
+            link = self._link
+        if link:
+            session.open_in(link, self.load.step_s)
+        log.info("A live session began (%s)", session_id[:8])
+        self._loop.wake()
+        return session
+
+    def resume(self, session_id: str, seq: int, outbox: Outbox) -> Resumed:
+        """Go on with a session, of which the client was told up to ``seq``.
+
+        Raises TranscriberError ``session_not_found``, StorageError.
+        """
+        session = self.find(session_id)
+        if session and session.state != "over":
+            samples, told = session.subscribe(outbox)
+            return Resumed(session, samples, told, self._missed(session_id, seq, told))
+        self._leftovers.ask(session_id, outbox)
+        return Resumed(None)
+
+    def _missed(self, session_id: str, seq: int, told: int) -> Iterator[Committed | Utterance]:
+        for line in self._store.said(session_id):
+            event = event_of(line)
+            if event and seq < event.seq <= told:
+                yield event
+
+    def end(self, session_id: str, discard: bool = False) -> None:
+        """End it and land its sound, or ``discard`` it.
+
+        Raises TranscriberError ``session_not_found``, StorageError.
+        """
+        session = self.find(session_id)
+        if session is None or not session.stop(discard):
+            raise not_found()
+        if discard:
+            self._forget(session)
+            session.end(SessionStored(None, None))
+            self._store.remove(session_id)
+            log.info("A live session was discarded (%s)", session_id[:8])
+        self._loop.wake()
+
+    def _forget(self, session: Session) -> None:
+        with self._lock:
+            self._sessions.pop(session.session_id, None)
+
+    # --- the child ---
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a child is needed: a session is open."""
+        return any(session.state == "open" for session in self.all())
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether there is a child that hears."""
+        link = self._link
+        return link is not None and link.is_open
+
+    @property
+    def complaint(self) -> str | None:
+        """What the present child did wrong, so that it must be replaced."""
+        link = self._link
+        return link.complaint if link else None
+
+    def attach(self, channel: socket.socket) -> None:
+        """A child is ready to hear live sessions, at the other end of this socket."""
+        link = LiveLink(channel, self._on_event, self._on_end, self._clock.monotonic)
+        with self._lock:
+            earlier, self._link = self._link, link
+        if earlier:
+            earlier.end()
+            earlier.join(_STOP_S)
+        for session in self.all():
+            try:
+                session.open_in(link, self.load.step_s)
+            except StorageError as error:
+                session.tell(Problem(error.code, error.message))
+
+    def _on_event(self, link: LiveLink, event: LiveEvent) -> None:
+        session = next((each for each in self.all() if each.number == event.session), None)
+        if session:
+            session.take(link, event)
+            if session.state == "finishing":
+                self._loop.wake()
+
+    def _on_end(self, link: LiveLink) -> None:
+        for session in self.all():
+            session.lose(link)
+        self._loop.wake()
+
+    # --- the thread ---
+
+    def start(self) -> None:
+        """Begin with what an earlier run left."""
+        self._leftovers.find()
+        self._loop.start()
+
+    def stop(self) -> None:
+        """End the thread. What is not landed is left to the next start."""
+        self._loop.stop(_STOP_S)
+        link, self._link = self._link, None
+        if link:
+            link.end()
+            link.join(_STOP_S)
+        for session in self.all():
+            session.end(None)
+
+    def _tick(self) -> float:
+        now = self._clock.monotonic()
+        more = now >= self._retry_at and self._leftovers.finish_one()
+        if now >= self._tidy_at:
+            self._tidy_at = now + _TIDY_S
+            self._leftovers.tidy(lambda session_id: self.find(session_id) is not None)
+        sessions = self.all()
+        if sessions:
+            self.load.adapt(self.lag_s)
+        for session in sessions:
+            self._loop.beat()
+            self._look_after(session, now)
+        return 0.0 if more else _TICK_S if sessions else _IDLE_TICK_S
+
+    def _look_after(self, session: Session, now: float) -> None:
+        if session.state == "open":
+            self._end_if_over(session, now)
+        session.tick(self.load.step_s)
+        if session.state == "finishing" and now >= self._retry_at:
+            session.seal()
+            stored = self._land(session.session_id)
+            if stored:
+                session.end(stored)
+                self._forget(session)
+
+    def _end_if_over(self, session: Session, now: float) -> None:
+        """If its client stays away, or there is no room for more."""
+        left_at = session.left_at
+        if left_at is not None and now - left_at > self._config.live.resume_seconds:
+            log.info("The client of a live session stayed away (%s)", session.session_id[:8])
+        elif self._room.is_full(session):
+            session.tell(Problem("too_long", "The session is as long as a recording may be."))
+        elif not self._room.has_disk([session]):
+            session.tell(Problem("no_room", "The disk is full, so the session ends."))
+        else:
+            return
+        session.stop()
+
+    def _land(self, session_id: str) -> SessionStored | None:
+        """None if the folder is at fault: it is tried again."""
+        try:
+            stored = self._landing.finish(session_id)
+        except TranscriberError as error:
+            self._retry_at = self._clock.monotonic() + _RETRY_S
+            log.warning("A live session could not be stored, it is tried again: %s", error)
+            return None
+        self._finished += 1
+        return SessionStored(stored.recording, stored.job_id)

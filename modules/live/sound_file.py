@@ -1,0 +1,78 @@
+"""The sound of one session: raw 16-bit samples, appended as they come."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from pathlib import Path
+
+from modules.errors import StorageError
+from modules.live.wav import SAMPLE_BYTES
+from modules.storage import beneath
+from modules.storage.atomic import storage_errors
+
+
+class SoundFile:
+    """Open for appending until it is closed. Thread-safe; one append at a time.
+
+    What ``append`` has returned for is in the hands of the system: it outlives the daemon, and a
+    power cut once the file has landed, as with uploads.
+    """
+
+    def __init__(self, path: Path, *, new: bool) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._samples = 0
+        flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT | os.O_EXCL if new else 0)
+        with storage_errors(path):
+            self._descriptor: int | None = beneath.descriptor(path, flags, 0o600)
+            facts = os.fstat(self._descriptor)
+            if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+                self.close()
+                raise OSError(errno.ESTALE, "is no file of ours", os.fspath(path))
+        self._samples = facts.st_size // SAMPLE_BYTES
+
+    @property
+    def samples(self) -> int:
+        return self._samples
+
+    def append(self, data: bytes) -> int:
+        """Add whole samples, unless it is closed; returns how many there are then.
+
+        Raises StorageError: then none of them are there.
+        """
+        with self._lock, storage_errors(self.path):
+            if self._descriptor is None:
+                return self._samples
+            left = memoryview(data)
+            try:
+                while left:
+                    left = left[os.write(self._descriptor, left) :]
+            except OSError:
+                os.ftruncate(self._descriptor, self._samples * SAMPLE_BYTES)
+                raise
+            self._samples += len(data) // SAMPLE_BYTES
+            return self._samples
+
+    def reader(self) -> int:
+        """A descriptor of this very file for reading, for the caller to close.
+
+        Raises StorageError.
+        """
+        with self._lock, storage_errors(self.path):
+            if self._descriptor is None:
+                raise OSError(errno.EBADF, "the session is over", os.fspath(self.path))
+            opened = beneath.descriptor(self.path, os.O_RDONLY)
+            ours, there = os.fstat(self._descriptor), os.fstat(opened)
+            if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
+                os.close(opened)
+                raise StorageError("file_vanished", f"The sound of a session is gone ({self.path})")
+            return opened
+
+    def close(self) -> None:
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+            if descriptor is not None:
+                os.close(descriptor)

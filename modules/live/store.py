@@ -1,0 +1,132 @@
+"""The files of live sessions, by id: the sound, a note, and what was said so far."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from modules.errors import StorageError, TranscriberError
+from modules.live.note import ID, SessionNote
+from modules.live.sound_file import SoundFile
+from modules.storage import beneath
+from modules.storage.atomic import own_folder, remove, storage_errors, to_json, write_whole
+from modules.storage.safe_open import NOT_OURS, append_regular, open_regular, read_json
+
+_NOTE_BYTES = 128 * 1024
+#: Of one line of what was said; longer ones are not ours.
+LINE_BYTES = 2**18
+
+
+class SessionStore:
+    """Thread-safe. Every method that touches the disk raises StorageError."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def create(self, note: SessionNote) -> tuple[str, SoundFile]:
+        """A new session with no sound yet; returns its id."""
+        session_id = secrets.token_hex(16)
+        with storage_errors(self.folder):
+            own_folder(self.folder)
+        sound = SoundFile(self.sound_path(session_id), new=True)
+        try:
+            self.write_note(session_id, note)
+        except StorageError:
+            sound.close()
+            remove(self.sound_path(session_id))
+            raise
+        return session_id, sound
+
+    def write_note(self, session_id: str, note: SessionNote) -> None:
+        write_whole(self._note_path(session_id), to_json(note.model_dump()))
+
+    def note(self, session_id: str) -> SessionNote | None:
+        """None if there is no such session, or what lies there is no note of ours."""
+        if not ID.fullmatch(session_id):
+            return None
+        path = self._note_path(session_id)
+        with storage_errors(path):
+            try:
+                return SessionNote.model_validate(read_json(path, _NOTE_BYTES))
+            except FileNotFoundError:
+                return None
+            except (TranscriberError, ValidationError):
+                return None
+            except OSError as error:
+                if error.errno in NOT_OURS:
+                    return None
+                raise
+
+    def open_sound(self, session_id: str) -> IO[bytes] | None:
+        """For reading; None if there is none."""
+        path = self.sound_path(session_id)
+        with storage_errors(path):
+            try:
+                return open_regular(path)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno in NOT_OURS:
+                    return None
+                raise
+
+    def open_said(self, session_id: str) -> IO[bytes]:
+        """For appending lines of what was said."""
+        path = self._said_path(session_id)
+        with storage_errors(path):
+            return append_regular(path)
+
+    def said(self, session_id: str) -> Iterator[bytes]:
+        """The lines that were appended, each with its line end; a torn one is left out."""
+        path = self._said_path(session_id)
+        with (
+            storage_errors(path),
+            contextlib.suppress(FileNotFoundError),
+            open_regular(path) as file,
+        ):
+            while line := file.readline(LINE_BYTES):
+                if line.endswith(b"\n"):
+                    yield line
+
+    def remove_sound(self, session_id: str) -> None:
+        remove(self.sound_path(session_id))
+        remove(self._said_path(session_id))
+
+    def remove(self, session_id: str) -> None:
+        """Of a session that is not wanted; the sound first, so that nothing lands it."""
+        self.remove_sound(session_id)
+        remove(self._note_path(session_id))
+
+    def ids(self) -> set[str]:
+        """Of all that lies there, finished or not; none where there is no folder."""
+        with storage_errors(self.folder):
+            try:
+                names = beneath.names_in(self.folder)
+            except FileNotFoundError:
+                return set()
+        stems = (os.path.splitext(name)[0] for name in names)
+        return {stem for stem in stems if ID.fullmatch(stem)}
+
+    def age_s(self, session_id: str, now: float) -> float:
+        """Seconds since its note was written."""
+        path = self._note_path(session_id)
+        with storage_errors(path):
+            try:
+                return now - beneath.lstat(path).st_mtime
+            except FileNotFoundError:
+                return 0.0
+
+    def sound_path(self, session_id: str) -> Path:
+        return self.folder / f"{session_id}.pcm"
+
+    def _note_path(self, session_id: str) -> Path:
+        return self.folder / f"{session_id}.json"
+
+    def _said_path(self, session_id: str) -> Path:
+        return self.folder / f"{session_id}.said"
