@@ -23,7 +23,13 @@ from tests import audit
 PROJECT = Path(__file__).resolve().parents[2]
 LOCKS = sorted(PROJECT.glob("*.lock"))
 #: What is run to build, install and check: everything that could bring something in.
-RECIPES = [PROJECT / name for name in ("Makefile", "Dockerfile", "compose.yaml", ".ci/run")]
+RECIPES = [
+    PROJECT / name
+    for name in (
+        "Makefile", "Dockerfile", "compose.yaml", ".ci/run", ".ci/release",
+        ".github/workflows/release.yml",
+    )
+]  # fmt: skip
 HASH = "--hash=sha256:" + "0" * 64
 #: Pinned by version alone: other files than the lock's, from an index of their own (SECURITY.md).
 TORCH_FOR_THE_CPU = "uv pip install --no-deps --compile-bytecode -r /build/torch.txt"
