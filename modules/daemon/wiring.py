@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modules.api.app import create_app
+from modules.api.live.gate import LiveGate
 from modules.api.resumable.metadata import UploadMetadata
 from modules.api.server.admission import Admission
 from modules.api.server.cors import Cors
@@ -15,6 +16,7 @@ from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.daemon.health import Health, observe
+from modules.daemon.live_wiring import build_live
 from modules.delivery.webhooks import Webhooks
 from modules.executors.base import Executor
 from modules.executors.local.executor import LocalExecutor
@@ -24,6 +26,7 @@ from modules.jobs.events import Events
 from modules.jobs.index import JobIndex
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
+from modules.live.sessions import LiveSessions
 from modules.recordings.partial_uploads import PartialUploads
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
@@ -88,6 +91,8 @@ class Clients:
     text_writer: TextWriter
     responder: FolderResponder
     listening: Listening
+    live: LiveSessions
+    gate: LiveGate
 
     def start(self) -> None:
         """Start the threads of what works by itself. Raises StorageError."""
@@ -95,9 +100,11 @@ class Clients:
         self.text_writer.start()
         self.listening.start()
         self.search.start()
+        self.live.start()
 
     def stop(self) -> None:
         """Join them, and close what is open."""
+        self.live.stop()
         self.listening.stop()
         self.webhooks.stop()
         self.text_writer.stop()
@@ -108,14 +115,17 @@ class Clients:
 def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
     """Everything but the HTTP server. Nothing is started, and no file is touched but the index."""
     clients: Clients
+    executor = LocalExecutor(config, clock)
     core = build_core(
         config,
         clock,
-        LocalExecutor(config, clock),
+        executor,
         # A job of an earlier run, whose end a crash kept from being noted.
         on_ended=lambda job: clients.job_events.note_end(job),
     )
     clients = build_clients(config, clock, core)
+    if config.live.enabled:
+        executor.serve_live(clients.live)
     return core, clients
 
 
@@ -163,8 +173,9 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     index = JobIndex(state / "jobs.sqlite")
     estimates = Estimates(state / "speed.json")
     waiting = Waiting(clock, config.api.max_waiting)
+    live: LiveSessions
     metrics = Metrics(
-        lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners)
+        lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners, live)
     )
     webhooks = Webhooks(state / "callbacks", config.callbacks, clock, metrics.callback)
     core.health.silent_s["callbacks"] = lambda: webhooks.silent_s
@@ -193,9 +204,12 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     one_time = _one_time(config, core, service, streams)
     resumable = _resumable(config, clock, uploads, service)
     listening = _listening(config, clock, core)
+    live = build_live(config, clock, core.store, uploads, service)
+    core.health.silent_s["live"] = lambda: live.silent_s
+    gate = LiveGate(config, live, service.check)
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
-        search, editing, text_writer, responder, listening,
+        search, editing, text_writer, responder, listening, live, gate,
     )  # fmt: skip
 
 
@@ -237,13 +251,9 @@ def _resumable(
     config: Config, clock: Clock, uploads: Uploads, service: TranscriptionService
 ) -> ResumableUploads:
     shared = config.shared_directory
-    return ResumableUploads(
-        shared,
-        PartialUploads(uploads.folder, shared, clock),
-        uploads,
-        service,
-        UploadMetadata(config.whisperx.language),
-    )
+    store = PartialUploads(uploads.folder, shared, clock)
+    metadata = UploadMetadata(config.whisperx.language)
+    return ResumableUploads(shared, store, uploads, service, metadata)
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
@@ -262,6 +272,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.one_time,
         clients.resumable,
         clients.listening,
+        clients.live,
         core.health.report,
     )
     app = create_app(services)
@@ -282,4 +293,5 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
             patches=PatchAdmission(clients.resumable),
         ).admit,
         cors=Cors(api).headers,
+        admit_upgrade=clients.gate.admit,
     )

@@ -51,9 +51,9 @@ class ChildSession:
     def announce(self) -> None:
         """Say how much sound there is, unless that was said."""
         samples = self._sound.samples
-        if self.link and samples > self._announced:
-            if self.link.send(Sound(session=self.number, samples=samples)):
-                self._announced = samples
+        command = Sound(session=self.number, samples=samples)
+        if self.link and samples > self._announced and self.link.send(command):
+            self._announced = samples
 
     def flush(self) -> None:
         self.announce()

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 from modules.clock import Clock, iso
+from modules.config.settings import TranscriptionSettings
 from modules.intake.request import TranscriptionRequest
 from modules.intake.requests import Removed, Requests, Submitted
 from modules.jobs.index import JobIndex
@@ -47,9 +48,12 @@ class TranscriptionService:
 
     # --- texts ---
 
-    def check(self, request: TranscriptionRequest) -> None:
-        """Raises TranscriberError if a file of this name could not be done as requested."""
-        self._checks.check(request)
+    def check(self, request: TranscriptionRequest) -> TranscriptionSettings:
+        """The settings that a file of this name would be done with.
+
+        Raises TranscriberError if it could not be done as requested.
+        """
+        return self._checks.check(request).settings
 
     def promote(self, request: TranscriptionRequest) -> Submitted | None:
         """Put a request in that has no settings of its own; see ``Submission.promote``."""

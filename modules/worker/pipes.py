@@ -92,7 +92,8 @@ class Inbox:
                 if isinstance(command, Stop):
                     self._stopped = max(self._stopped, command.task_id)
                 elif isinstance(command, Live):
-                    self._serve_live(socket.socket(fileno=os.dup(files.popleft().descriptor)))
+                    file = files.popleft()
+                    self._serve_live(socket.socket(fileno=os.dup(file.descriptor)))
                 elif isinstance(command, Prefetch):
                     self.next_up = Assignment(command.next, files.popleft())
                     self._commands.put(command)
