@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
 
 from tests.daemon_process import DaemonProcess
@@ -103,3 +108,44 @@ class Live:
             return None
         self.messages.append(message)
         return message
+
+
+class Slow:
+    """A client that reads nothing after the handshake, written without the library's reader."""
+
+    def __init__(self, daemon: DaemonProcess) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.settimeout(SOON_S)
+        self._socket.connect(("127.0.0.1", port_of(daemon)))
+        self._socket.sendall(
+            b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+            b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+        )
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            answer += self._socket.recv(1)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+
+    def __enter__(self) -> Slow:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def begin(self, **content: Any) -> None:
+        self._send(Opcode.TEXT, json.dumps({"type": "start", **content}).encode())
+        self._socket.recv(1)  # it has begun
+
+    def send_until(self, closed: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 2 * SOON_S
+        while not closed():
+            assert time.monotonic() < deadline, "it was never closed"
+            with contextlib.suppress(ConnectionError):
+                for _ in range(8):
+                    self._send(Opcode.BINARY, bytes(100_000))
+            time.sleep(0.1)
+
+    def _send(self, opcode: Opcode, data: bytes) -> None:
+        self._socket.sendall(Frame(opcode, data).serialize(mask=True))

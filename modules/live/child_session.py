@@ -35,7 +35,7 @@ class ChildSession:
         language: str | None,
     ) -> None:  # fmt: skip
         """``descriptor``: of the sound, for reading; taken over."""
-        self.step_s, self._announced = step_s, self._sound.samples
+        self.link, self.step_s, self._announced = link, step_s, self._sound.samples
         command = OpenSession(
             session=self.number,
             rate=self._rate,
@@ -46,7 +46,6 @@ class ChildSession:
             step_s=step_s,
         )
         link.send(command, descriptor)
-        self.link = link
 
     def announce(self) -> None:
         """Say how much sound there is, unless that was said."""

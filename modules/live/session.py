@@ -177,9 +177,9 @@ class Session:
                 return True
             # Also for a child that is on its way, if anybody wants to know what it hears.
             waits = self._outbox is not None and not (discard or self._is_deaf)
-            self._child.close(discard)
-            self.state = "over" if discard else "closing" if waits else "finishing"
             self._closing_until = self._clock.monotonic() + CLOSE_S
+            self.state = "over" if discard else "closing" if waits else "finishing"
+            self._child.close(discard)  # its answer may come at once
             return True
 
     # --- the child ---
