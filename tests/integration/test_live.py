@@ -328,9 +328,8 @@ def test_keys_and_origins_are_checked_before_the_upgrade(tmp_path: Path) -> None
         assert refusal(daemon, **{"X-API-Key": "wrong"}).status_code == 401
         assert refusal(daemon, Origin="http://evil.example").status_code == 403
         base = f"http://127.0.0.1:{port_of(daemon)}"
-        login = urllib.request.Request(
-            f"{base}/login", method="POST", headers={"X-API-Key": "secret"}
-        )
+        key = {"X-API-Key": "secret"}
+        login = urllib.request.Request(f"{base}/login", method="POST", headers=key)
         with urllib.request.urlopen(login, timeout=SOON_S) as answer:
             cookie = answer.headers["set-cookie"].partition(";")[0]
         with Live(daemon, Cookie=cookie, Origin=base) as live:
