@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.clock import Clock
+from modules.engines.base import Capabilities as EngineCapabilities
+from modules.engines.base import DecodingOptions, Engine, Progress, no_progress
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.protocol import Done, Loaded, Started, Transcribe
-from modules.transcript.model import Chunk, Segment
+from modules.transcript.chunk_text import ChunkText
+from modules.transcript.model import Chunk, Segment, Word
 from modules.weights.files import ModelSpec
 
 
@@ -168,3 +177,77 @@ class FakeExecutor:
             whisperx_version="3.8.6",
             memory_peak_mb=500,
         )
+
+
+SPOKEN_EVERY_S, SPOKEN_S = 0.5, 0.4
+
+
+def spoken_word(index: int) -> Word:
+    """What ``FakeEngine`` hears at every half second of a recording or a session."""
+    start = index * SPOKEN_EVERY_S
+    return Word(word=f"слово{index}", start=start, end=start + SPOKEN_S, confidence=0.9)
+
+
+class FakeEngine(Engine):
+    """Hears ``spoken_word`` wherever all of one lies in speech; takes ``pass_s`` for it.
+
+    ``heard``: the chunks, and whether each was to be heard quickly. ``fails``: raise at each.
+    """
+
+    def __init__(self, spec: ModelSpec, cpu_threads: int, models_directory: Path) -> None:
+        super().__init__(spec, cpu_threads, models_directory)
+        self.streams = cpu_threads
+        self.pass_s = 0.0
+        self.fails = False
+        self.heard: list[tuple[AudioChunk, bool]] = []
+        self.running = self.most_running = 0
+        self._lock = threading.Lock()
+
+    @classmethod
+    def version(cls) -> str:
+        return "0.fake"
+
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        return EngineCapabilities(streaming=True)
+
+    def detect_language(self, encoded: Any, index: int = 0) -> tuple[str, float]:
+        return ("ru", 0.9)
+
+    def can_batch(self, chunk: AudioChunk, fast: bool = False) -> bool:
+        return True
+
+    def transcribe(
+        self,
+        chunks: Sequence[AudioChunk],
+        options: DecodingOptions,
+        progress: Progress = no_progress,
+        encoded: Any = None,
+    ) -> list[ChunkText]:
+        return [self._text(chunk, False) for chunk in chunks]
+
+    def listen(self, chunk: AudioChunk, options: DecodingOptions, encoded: Any = None) -> ChunkText:
+        return self._text(chunk, True)
+
+    def _text(self, chunk: AudioChunk, is_quick: bool) -> ChunkText:
+        with self._lock:
+            self.heard.append((chunk, is_quick))
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        time.sleep(self.pass_s)
+        with self._lock:
+            self.running -= 1
+        if self.fails:
+            raise RuntimeError("it fails")
+        end_s = chunk.start_s + len(chunk.samples) / SAMPLE_RATE
+        numbers = range(math.ceil(chunk.start_s / SPOKEN_EVERY_S), int(end_s / SPOKEN_EVERY_S) + 1)
+        words = tuple(
+            word
+            for word in map(spoken_word, numbers)
+            if any(a <= (word.start or 0) and (word.end or 0) <= b for a, b in chunk.speech)
+        )
+        if not words:
+            return ChunkText()
+        text = " ".join(word.word for word in words)
+        start, end = words[0].start or 0.0, words[-1].end or 0.0
+        return ChunkText((Segment(start=start, end=end, text=text, words=words),))

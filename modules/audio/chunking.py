@@ -148,7 +148,7 @@ def halves(chunk: AudioChunk) -> tuple[AudioChunk, AudioChunk]:
         if least <= (before + after) // 2 <= length - least
     ]
     first, last = max(length // 4, least), min(length * 3 // 4, length - least)
-    cut = max(pauses)[1] if pauses else _quietest(chunk.samples, first, last)
+    cut = max(pauses)[1] if pauses else quietest(chunk.samples, first, last)
     return _part(chunk, 0, cut), _part(chunk, cut, length)
 
 
@@ -226,14 +226,14 @@ def _regions_that_fit(
 def _quietest_moment(window: Samples, begin: int, end: int, cutting: Cutting) -> int:
     """Where to cut speech that has no pause: the quietest tenth of a second near its limit."""
     limit = min(begin + _samples(cutting.max_chunk_s), end)
-    return _quietest(window, max(begin + FRAME, limit - _samples(FORCED_CUT_S)), limit)
+    return quietest(window, max(begin + FRAME, limit - _samples(FORCED_CUT_S)), limit)
 
 
-def _quietest(samples: Samples, first: int, limit: int) -> int:
+def quietest(samples: Samples, first: int, limit: int) -> int:
     """The middle of the quietest tenth of a second in a stretch; its end if it is shorter."""
     count = (limit - first) // FRAME
     if count < 1:
         return limit
     frames = samples[first : first + count * FRAME].reshape(count, FRAME)
-    quietest = int(np.argmin(np.square(frames).mean(axis=1)))
-    return first + quietest * FRAME + FRAME // 2
+    index = int(np.argmin(np.square(frames).mean(axis=1)))
+    return first + index * FRAME + FRAME // 2

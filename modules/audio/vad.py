@@ -12,7 +12,7 @@ from modules.audio.chunking import SAMPLE_RATE, Samples, SpeechDetector
 from modules.config.settings import TranscriptionSettings
 
 #: Shorter pauses are part of speech, shorter speech is a click; in milliseconds.
-_MIN_PAUSE_MS, _MIN_SPEECH_MS = 160, 100
+MIN_PAUSE_MS, MIN_SPEECH_MS = 160, 100
 
 
 def detector(settings: TranscriptionSettings, device: str) -> SpeechDetector:
@@ -21,11 +21,17 @@ def detector(settings: TranscriptionSettings, device: str) -> SpeechDetector:
 
     ``device``: cpu or cuda, used by pyannote's model alone.
     """
-    onset = settings.vad_onset
-    offset = max(onset - 0.15, 0.01) if settings.vad_offset is None else settings.vad_offset
+    onset, offset = thresholds(settings)
     if settings.vad_method == "pyannote":
         return lambda samples: _by_pyannote(samples, onset, offset, device)
     return lambda samples: _by_silero(samples, onset, offset)
+
+
+def thresholds(settings: TranscriptionSettings) -> tuple[float, float]:
+    """The probabilities at which speech begins, and below which it ends."""
+    onset = settings.vad_onset
+    offset = max(onset - 0.15, 0.01) if settings.vad_offset is None else settings.vad_offset
+    return onset, offset
 
 
 def _by_silero(samples: Samples, onset: float, offset: float) -> list[tuple[int, int]]:
@@ -33,8 +39,8 @@ def _by_silero(samples: Samples, onset: float, offset: float) -> list[tuple[int,
     options = VadOptions(
         threshold=onset,
         neg_threshold=offset,
-        min_silence_duration_ms=_MIN_PAUSE_MS,
-        min_speech_duration_ms=_MIN_SPEECH_MS,
+        min_silence_duration_ms=MIN_PAUSE_MS,
+        min_speech_duration_ms=MIN_SPEECH_MS,
         speech_pad_ms=0,
     )
     return [(int(r["start"]), int(r["end"])) for r in get_speech_timestamps(samples, options)]

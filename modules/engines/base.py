@@ -26,8 +26,8 @@ class Capabilities:
     """What a loaded model can do.
 
     ``languages``: codes; None if it knows those of Whisper. ``word_times``: whether words have
-    times. ``translation``: whether it can translate to English. ``streaming``: whether it can
-    transcribe audio that still arrives.
+    times. ``translation``: whether it can translate to English. ``streaming``: whether ``listen``
+    is quicker than ``transcribe``, so that sound can be transcribed again and again as it arrives.
     """
 
     languages: frozenset[str] | None = None
@@ -104,6 +104,14 @@ class Engine(ABC):
 
         ``encoded``: what ``encode`` returned for these chunks, if it was called.
         """
+
+    def listen(self, chunk: AudioChunk, options: DecodingOptions, encoded: Any = None) -> ChunkText:
+        """The text so far of sound that goes on behind the chunk, as quickly as can be.
+
+        ``encoded``: what ``encode`` with ``fast`` returned for it. Of the settings, the prompt is
+        not used, as a text must not follow from another one.
+        """
+        return self.transcribe([chunk], options)[0]
 
     @abstractmethod
     def detect_language(self, encoded: Any, index: int = 0) -> tuple[str, float]:

@@ -11,9 +11,11 @@ import argparse
 import math
 import os
 import signal
+import socket
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,10 +31,12 @@ from modules.weights.files import ModelSpec
 from modules.worker.pipes import Assignment, Inbox, Outbox
 from modules.worker.prefetch import Prefetcher
 from modules.worker.sandbox import confine
+from modules.worker.sharing import Sharing
 
 if TYPE_CHECKING:
     from modules.diarization.diarizer import Diarized, Diarizer
     from modules.engines.base import Engine
+    from modules.worker.live_server import LiveServer
     from modules.worker.transcription import Transcription
 
 #: A prefetched recording that is not asked for is closed then, as it holds its file open.
@@ -52,7 +56,9 @@ class Worker:
         engine_class: type[Engine],
         cpu_threads: int,
         models: Path,
+        sharing: Sharing | None = None,
     ) -> None:
+        self._sharing = sharing or Sharing()
         self._engine_class = engine_class
         self._inbox = inbox
         self._outbox = outbox
@@ -120,11 +126,20 @@ class Worker:
             if following and following.command.model == engine.spec:
                 self._prefetcher.begin(following, lambda it: self._transcription(it, engine))
 
-        return Transcription(assignment, engine, self._diarize, self._inbox, self._outbox, prefetch)
+        return Transcription(
+            assignment,
+            engine,
+            self._diarize,
+            self._inbox,
+            self._outbox,
+            prefetch,
+            self._sharing,
+        )
 
     def _engine_for(self, spec: ModelSpec) -> Engine:
         if self._engine is None or self._engine.spec != spec:
             self._prefetcher.drop()
+            self._sharing.withdraw()
             if self._engine:
                 self._engine.close()
             self._engine = None  # free the old weights before the new ones are loaded
@@ -137,6 +152,7 @@ class Worker:
                     f"The model {spec.name} cannot be loaded: {error}.",
                     remedy="Run the command `doctor`; it says what to do.",
                 ) from error
+            self._sharing.offer(self._engine)
             loaded_mb = allocator.resident_mb()
             self._kept_mb = _KEPT_SHARE * loaded_mb
             self._swollen_mb = loaded_mb + self._kept_mb
@@ -185,6 +201,20 @@ def _failure(task_id: int, error: Exception) -> Failed:
     return Failed(task_id=task_id, code="whisperx_failed", message=message, details=repr(error))
 
 
+def _live(sharing: Sharing) -> Callable[[socket.socket], None]:
+    """What serves live sessions; imported with the first of them."""
+    serving: list[LiveServer] = []
+
+    def serve(connection: socket.socket) -> None:
+        from modules.worker.live_server import LiveServer
+
+        if not serving:
+            serving.append(LiveServer(sharing))
+        serving[0].serve(connection)
+
+    return serve
+
+
 def main() -> None:
     """Import what each recording needs, report that, and run commands."""
     parser = argparse.ArgumentParser()
@@ -204,7 +234,7 @@ def main() -> None:
     # Libraries print to standard output; only events may go to the parent's pipe.
     outbox = Outbox(os.dup(1))
     os.dup2(2, 1)
-    inbox = Inbox(os.dup(0))
+    inbox = Inbox(os.dup(0), _live(sharing := Sharing()))
     os.close(0)
     os.open(os.devnull, os.O_RDONLY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -222,7 +252,9 @@ def main() -> None:
             unsandboxed=missing,
         )
     )
-    Worker(inbox, outbox, engine_class, options.cpu_threads, options.models_directory).run()
+    Worker(
+        inbox, outbox, engine_class, options.cpu_threads, options.models_directory, sharing
+    ).run()
 
 
 if __name__ == "__main__":

@@ -22,9 +22,16 @@ class OpenFile:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        self._is_ours = True
+
+    def release(self) -> int:
+        """The descriptor, for the caller to close."""
+        self._is_ours = False
+        return self.descriptor
 
     def __del__(self) -> None:
-        os.close(self.descriptor)
+        if self._is_ours:
+            os.close(self.descriptor)
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,7 @@ class Inbox:
                 if isinstance(command, Stop):
                     self._stopped = max(self._stopped, command.task_id)
                 elif isinstance(command, Live):
-                    file = files.popleft()
-                    self._serve_live(socket.socket(fileno=os.dup(file.descriptor)))
+                    self._serve_live(socket.socket(fileno=files.popleft().release()))
                 elif isinstance(command, Prefetch):
                     self.next_up = Assignment(command.next, files.popleft())
                     self._commands.put(command)
@@ -109,16 +115,10 @@ class Inbox:
 
 
 def lines(connection: socket.socket, files: deque[OpenFile]) -> Iterator[bytes]:
-    """Whole lines; the files that came with them are in ``files`` before, in the same order.
-
-    A time-out of the socket is one for sending only.
-    """
+    """Whole lines; the files that came with them are in ``files`` before, in the same order."""
     rest = b""
     while True:
-        try:
-            piece, descriptors, _, _ = socket.recv_fds(connection, _PIECE_BYTES, _DESCRIPTORS)
-        except TimeoutError:
-            continue
+        piece, descriptors, _, _ = socket.recv_fds(connection, _PIECE_BYTES, _DESCRIPTORS)
         files.extend(map(OpenFile, descriptors))
         if not piece:
             return

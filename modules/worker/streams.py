@@ -14,6 +14,7 @@ from modules.engines.base import DecodingOptions, Engine, Progress
 from modules.engines.language_detection import LanguageDetector
 from modules.transcript.chunk_text import ChunkText
 from modules.worker.rehearing import Rehearing
+from modules.worker.sharing import Sharing
 
 #: Chunks that wait behind the running ones, so that a stream is never idle.
 _WAITING = 1
@@ -44,8 +45,10 @@ class ChunkTranscriber:
         settings: TranscriptionSettings,
         should_stop: Callable[[], bool],
         progress: Progress,
+        sharing: Sharing,
     ) -> None:
         self._engine = engine
+        self._sharing = sharing
         self._languages = languages
         self._settings = settings
         self._should_stop = should_stop
@@ -57,8 +60,23 @@ class ChunkTranscriber:
 
         Once it returns None, it does so for every later group.
         """
+        alone = self._sharing.is_live and encoded is None
+        found: list[Finished] = []
+        for part in [[chunk] for chunk in group] if alone else [group]:
+            finished = self._in_turn(part, encoded)
+            if finished is None:
+                return None
+            found += finished
+        return found
+
+    def _in_turn(self, group: Group, encoded: Any) -> list[Finished] | None:
         if self._should_stop():
             return None
+        streams = self._engine.streams
+        with self._sharing.file_turn(streams, self._progress, self._should_stop) as goes_on:
+            return self._finished(group, encoded) if goes_on else None
+
+    def _finished(self, group: Group, encoded: Any) -> list[Finished]:
         language = self._languages.language
         if language is None:
             return [self._by_languages(chunk) for chunk in group]

@@ -21,6 +21,7 @@ from modules.machine import allocator
 from modules.transcript.coverage import seconds_of, wordless
 from modules.transcript.model import PARTIAL, Chunk, LeftOut
 from modules.worker.pipes import Assignment, Inbox, Outbox
+from modules.worker.sharing import Sharing
 from modules.worker.streams import ChunkTranscriber, Finished, Group, in_order
 
 #: The least time between two ``Alive`` events, in seconds.
@@ -40,6 +41,7 @@ class Transcription:
         inbox: Inbox,
         outbox: Outbox,
         prefetch: Callable[[], None] = lambda: None,
+        sharing: Sharing | None = None,
     ) -> None:
         command = self._command = assignment.command
         self._file = assignment.recording
@@ -49,6 +51,7 @@ class Transcription:
         self._inbox = inbox
         self._outbox = outbox
         self._prefetch = prefetch
+        self._sharing = sharing or Sharing()
         self._recording: Recording | None = None
         self._groups: Iterator[tuple[Group, Any]] | None = None
         #: Groups that were transcribed ahead, in order.
@@ -152,7 +155,12 @@ class Transcription:
         """Not to be kept: it refers back to this object, and the two would hold the engine's
         weights until the garbage collector came by."""
         return ChunkTranscriber(
-            self._engine, self._languages, self._settings, self._is_stopped, self._report_alive
+            self._engine,
+            self._languages,
+            self._settings,
+            self._is_stopped,
+            self._report_alive,
+            self._sharing,
         )
 
     def _grouped(self, recording: Recording) -> Iterator[tuple[Group, Any]]:
@@ -170,6 +178,8 @@ class Transcription:
 
     def _batch_size(self, recording: Recording, chunk: AudioChunk) -> int:
         """How many chunks go through the model at once, from this one on."""
+        if self._sharing.is_live:
+            return 1
         if self._engine.on_gpu:
             return self._command.batch_size
         left_s = recording.duration_s and recording.duration_s - chunk.start_s

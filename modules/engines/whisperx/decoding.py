@@ -78,6 +78,15 @@ class Decoder:
                 generated[i] = self._retried(chunk, alone, one, tokenizer, settings, progress)
         return generated
 
+    def greedy(
+        self, chunk: AudioChunk, encoded: Any, tokenizer: Tokenizer, settings: TranscriptionSettings
+    ) -> Generated:
+        """The likeliest token each time, once, with no prompt but the hotwords."""
+        prompt = self._prompt(tokenizer, settings.model_copy(update={"initial_prompt": None}))
+        options = self._options(settings, prompt, [chunk])
+        result = self._model.whisper.model.generate(encoded, [prompt], beam_size=1, **options)[0]
+        return _generated(tokenizer, result, prompt, 0.0, options)
+
     def _retried(
         self,
         chunk: AudioChunk,

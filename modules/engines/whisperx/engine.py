@@ -77,7 +77,9 @@ class WhisperXEngine(Engine):
     def capabilities(self) -> Capabilities:
         multilingual = self.model.is_multilingual
         return Capabilities(
-            languages=None if multilingual else frozenset({"en"}), translation=multilingual
+            languages=None if multilingual else frozenset({"en"}),
+            translation=multilingual,
+            streaming=True,
         )
 
     def encode(
@@ -102,6 +104,18 @@ class WhisperXEngine(Engine):
         """See ``Engine``. ``progress`` is called before each further try at a doubtful chunk."""
         with self.model.in_use():
             return self._transcribe(chunks, options, progress, encoded)
+
+    def listen(self, chunk: AudioChunk, options: DecodingOptions, encoded: Any = None) -> ChunkText:
+        """See ``Engine``: one greedy try, word times by attention, and the same rules for what is
+        invented."""
+        with self.model.in_use():
+            if encoded is None:
+                encoded = self.encode([chunk], fast=True)
+            tokenizer = self.model.tokenizer(options.language, self._task(options))
+            one = self._decoder.greedy(chunk, encoded, tokenizer, options.settings)
+            [timings] = self._timings([chunk], [one], tokenizer, encoded)
+        words = _words(timings, chunk)
+        return _judged_text(chunk, one.scores, _by_attention(words, chunk), Aligner.ATTENTION)
 
     def _transcribe(
         self,
@@ -175,17 +189,11 @@ class WhisperXEngine(Engine):
         progress: Progress,
     ) -> ChunkText:
         """``spoken``: the language of speech and text, None if the text is a translation."""
-        merge_punctuations(timings, _PREPENDED, _APPENDED)
-        words = [word_of(timing, chunk.start_s) for timing in timings if timing["word"].strip()]
+        words = _words(timings, chunk)
         progress()  # a model for alignment may have to be loaded
         words, alignment, note = self._timed(words, chunk, spoken)
         progress()
-        end_s = chunk.start_s + len(chunk.samples) / SAMPLE_RATE
-        found = sentences(words, chunk.start_s, end_s, scores.text)
-        segments, dropped = judged(found, scores, chunk.speech)
-        if not segments:
-            return ChunkText(dropped=dropped)
-        return ChunkText(segments, dropped, alignment, note)
+        return _judged_text(chunk, scores, words, alignment, note)
 
     def _timed(
         self, words: list[Word], chunk: AudioChunk, spoken: str | None
@@ -194,6 +202,32 @@ class WhisperXEngine(Engine):
             return words, None, None
         words, alignment, note = self._aligner.refine(words, chunk, spoken)
         if alignment == Aligner.ATTENTION:
-            words = shortened(snapped(words, chunk.speech))
-            words = out_of_silence(words, audible(chunk))
+            words = _by_attention(words, chunk)
         return words, alignment, note
+
+
+def _words(timings: list[dict[str, Any]], chunk: AudioChunk) -> list[Word]:
+    merge_punctuations(timings, _PREPENDED, _APPENDED)
+    return [word_of(timing, chunk.start_s) for timing in timings if timing["word"].strip()]
+
+
+def _by_attention(words: list[Word], chunk: AudioChunk) -> list[Word]:
+    """Words whose times are those of the attention, where the chunk has sound."""
+    words = shortened(snapped(words, chunk.speech))
+    return out_of_silence(words, audible(chunk))
+
+
+def _judged_text(
+    chunk: AudioChunk,
+    scores: DecodingScores,
+    words: list[Word],
+    alignment: str | None,
+    note: str | None = None,
+) -> ChunkText:
+    """The text in sentences, without what was invented."""
+    end_s = chunk.start_s + len(chunk.samples) / SAMPLE_RATE
+    found = sentences(words, chunk.start_s, end_s, scores.text)
+    segments, dropped = judged(found, scores, chunk.speech)
+    if not segments:
+        return ChunkText(dropped=dropped)
+    return ChunkText(segments, dropped, alignment, note)

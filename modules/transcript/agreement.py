@@ -1,0 +1,138 @@
+"""Which words of live speech may be committed. Pure.
+
+Each pass over the newest sound brings words; its last ones may still change. Two passes in a row
+that agree on a word commit it (LocalAgreement of whisper_streaming), and nothing that was committed
+changes. Words carry their own leading spaces, and have times.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from modules.transcript.model import Segment, Word
+from modules.transcript.word_times import clean_words
+
+#: A word that ends nearer to the end of the sound may be cut off, in seconds.
+HELD_BACK_S = 0.4
+#: Two passes mean the same word if its times differ by no more, in seconds.
+_SAME_S = 0.3
+#: So many committed words may be heard again, after so many others, where a window begins.
+_AGAIN, _BEFORE_AGAIN = 5, 2
+#: A forced commit leaves the words of this last stretch, in seconds.
+_LEFT_S = 3.0
+
+Words = tuple[Word, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The words of one utterance. ``from_s``: what lies before belongs to an earlier one.
+
+    ``pending``: what the last pass heard behind the committed words.
+    """
+
+    from_s: float = 0.0
+    committed: Words = ()
+    pending: Words = ()
+
+    @property
+    def committed_s(self) -> float:
+        """Up to where the words are committed."""
+        return self.committed[-1].end or 0.0 if self.committed else self.from_s
+
+    def heard(self, words: Sequence[Word], until_s: float) -> tuple[Agreement, Words]:
+        """After a pass over sound up to ``until_s``: the new state, and what it commits."""
+        rest = self._behind(words)
+        count = 0
+        for before, now in zip(self.pending, rest, strict=False):
+            if not _is_same(before, now) or _end(now) > until_s - HELD_BACK_S:
+                break
+            count += 1
+        return self._with(rest, count)
+
+    def forced(self, until_s: float) -> tuple[Agreement, Words]:
+        """Commit the oldest pending words, up to the longest pause among them."""
+        old = sum(_end(word) <= until_s - _LEFT_S for word in self.pending)
+        following = [*(_start(word) for word in self.pending[1:]), until_s]
+        pauses = [(following[i] - _end(self.pending[i]), i + 1) for i in range(old)]
+        return self._with(self.pending, max(pauses)[1] if pauses else 0)
+
+    def shown(self, until_s: float) -> Words:
+        """The pending words that are not held back."""
+        return tuple(word for word in self.pending if _end(word) <= until_s - HELD_BACK_S)
+
+    def finished(self, words: Sequence[Word]) -> Words:
+        """All words of the utterance: the committed ones, and ``words`` behind them."""
+        rest = self._behind(words)
+        return self._with(rest, len(rest))[0].committed
+
+    def _with(self, rest: Words, count: int) -> tuple[Agreement, Words]:
+        new = tuple(clean_words(rest[:count], self.committed_s, math.inf))
+        changed = replace(self, committed=self.committed + new, pending=rest[count:])
+        return changed, new
+
+    def _behind(self, words: Sequence[Word]) -> Words:
+        """The words that are not among the committed ones."""
+        timed = tuple(word for word in words if word.start is not None and word.end is not None)
+        again = self._heard_again(timed)
+        if again:
+            return timed[again:]
+        first = next((i for i, w in enumerate(timed) if _middle(w) >= self.committed_s), len(timed))
+        return timed[first:]
+
+    def _heard_again(self, words: Words) -> int:
+        """How many words there are up to the last committed one; 0 if it is not among them."""
+        for count in range(min(_AGAIN, len(self.committed)), 0, -1):
+            tail = self.committed[-count:]
+            for begin in range(min(_BEFORE_AGAIN, len(words) - count) + 1):
+                if all(map(_is_same, tail, words[begin : begin + count])):
+                    return begin + count
+        return 0
+
+
+def spaced(segments: Sequence[Segment]) -> list[Word]:
+    """The words of segments with their leading spaces; signs alone belong to the word before."""
+    found: list[Word] = []
+    for segment in segments:
+        rest = segment.text
+        for index, word in enumerate(segment.words):
+            before, sign, rest = rest.partition(word.word)
+            space = " " if before[-1:].isspace() or (not index and _has_spaces(segment)) else ""
+            text = space + (sign or word.word)
+            if found and not _plain(text):
+                text = found[-1].word + text
+                end = max(_end(found[-1]), _end(word))
+                found[-1] = found[-1].model_copy(update={"word": text, "end": end})
+            else:
+                found.append(word.model_copy(update={"word": text}))
+    return found
+
+
+def _has_spaces(segment: Segment) -> bool:
+    """Whether words are parted in this language; one word alone does not tell."""
+    return len(segment.words) < 2 or " " in segment.text.strip()
+
+
+def _is_same(one: Word, other: Word) -> bool:
+    near = abs(_start(one) - _start(other)) <= _SAME_S and abs(_end(one) - _end(other)) <= _SAME_S
+    return near and _plain(one.word) == _plain(other.word)
+
+
+def _plain(text: str) -> str:
+    """Without case and punctuation."""
+    return re.sub(r"[\W_]+", "", text).lower().replace("ё", "е")
+
+
+def _start(word: Word) -> float:
+    return word.start or 0.0
+
+
+def _end(word: Word) -> float:
+    return word.end or 0.0
+
+
+def _middle(word: Word) -> float:
+    return (_start(word) + _end(word)) / 2

@@ -1,0 +1,234 @@
+"""Serves live sessions in the child, on the socket that came with the command ``Live``.
+
+Three threads for a socket: one reads commands and hears what they bring, one makes the passes of
+all sessions, the one that is due longest first, and one writes events. See
+``executors/live_protocol.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import queue
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from modules.errors import TranscriberError
+from modules.executors.live_protocol import (
+    LIVE_COMMANDS,
+    CloseSession,
+    Flush,
+    LiveCommand,
+    LiveEvent,
+    LiveFailed,
+    OpenSession,
+    Pace,
+    Sound,
+)
+from modules.worker.live_passes import SpokenLanguage, heard_by
+from modules.worker.live_session import Session
+from modules.worker.pipes import OpenFile, lines
+from modules.worker.sharing import Sharing
+
+#: A daemon that reads no event for so long is given up, and so is a session that has to be ended
+#: and for which no model was loaded; in seconds.
+_SEND_S, _MODEL_S = 10, 120.0
+#: How long the passes wait without a sign, in seconds.
+_TICK_S = 1.0
+#: Samples a second that can be.
+_RATES = range(8_000, 192_001)
+
+
+@dataclass
+class _Open:
+    """A session with the file of its sound, which is closed with the last reference."""
+
+    session: Session
+    sound: OpenFile
+    language: SpokenLanguage
+
+
+class LiveServer:
+    """``serve`` returns at once; a further socket replaces the one before it."""
+
+    def __init__(self, sharing: Sharing, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._sharing = sharing
+        self._monotonic = monotonic
+        self._serving: Connection | None = None
+
+    def serve(self, connection: socket.socket) -> None:
+        self.stop()
+        self._serving = Connection(connection, self._sharing, self._monotonic)
+
+    def stop(self) -> None:
+        """End all sessions; returns when the threads have ended."""
+        if self._serving:
+            self._serving.stop()
+            self._serving = None
+
+
+class Connection:
+    """The sessions of one socket. Ends when the daemon closes it, and with ``stop``."""
+
+    def __init__(
+        self, connection: socket.socket, sharing: Sharing, monotonic: Callable[[], float]
+    ) -> None:
+        self._socket = connection
+        # Python's own time-outs need a call that the sandbox refuses.
+        time_out = struct.pack("ll", _SEND_S, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time_out)
+        self._sharing = sharing
+        self._monotonic = monotonic
+        self._sessions: dict[int, _Open] = {}
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._events: queue.SimpleQueue[LiveEvent | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for target, name in (
+                (self._read, "live-commands"),
+                (self._make_passes, "live-passes"),
+                (self._write, "live-events"),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._end()
+        self._threads[0].join()
+
+    def _end(self) -> None:
+        """Have all threads end: the reader by its socket, the writer by a mark."""
+        self._stopped.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._events.put(None)
+        with self._changed:
+            self._sessions.clear()
+            self._changed.notify_all()
+        self._sharing.live(0, 0)
+
+    # --- commands ---
+
+    def _read(self) -> None:
+        files: deque[OpenFile] = deque()
+        with contextlib.suppress(OSError, ValueError):
+            for line in lines(self._socket, files):
+                command = LIVE_COMMANDS.validate_json(line)
+                self._guarded(command.session, partial(self._obey, command, files))
+                self._tell_sharing()
+        self._end()
+        for thread in self._threads[1:]:
+            thread.join()
+        self._socket.close()
+
+    def _obey(self, command: LiveCommand, files: deque[OpenFile]) -> None:
+        if isinstance(command, OpenSession):
+            self._open(command, files.popleft())
+            return
+        opened = self._sessions.get(command.session)
+        if opened is None:
+            return  # it failed, of which the daemon was told
+        session = opened.session
+        if isinstance(command, Sound):
+            session.hear(command.samples)
+        elif isinstance(command, Pace):
+            session.pace(command.step_s)
+        elif isinstance(command, Flush | CloseSession):
+            session.end(command)
+
+    def _open(self, command: OpenSession, sound: OpenFile) -> None:
+        if command.rate not in _RATES:
+            message = f"Sound of {command.rate} samples a second cannot be transcribed."
+            raise TranscriberError("live_rate_unsupported", message)
+        session = Session(command, sound.descriptor, self._events.put, self._monotonic)
+        language = SpokenLanguage(command.settings, command.known_language)
+        with self._changed:
+            self._sessions[command.session] = _Open(session, sound, language)
+        session.hear()
+
+    def _guarded(self, number: int, work: Callable[[], None]) -> None:
+        """Whatever goes wrong with one session is reported, and harms no other."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - the boundary of a session
+            code = error.code if isinstance(error, TranscriberError) else "live_failed"
+            message = str(error)[:500] or repr(error)[:500]
+            with self._changed:
+                self._sessions.pop(number, None)
+            self._events.put(LiveFailed(session=number, code=code, message=message))
+
+    def _tell_sharing(self) -> None:
+        with self._changed:
+            for number in [n for n, it in self._sessions.items() if it.session.is_over]:
+                del self._sessions[number]
+            sessions = [it.session for it in self._sessions.values()]
+            self._changed.notify_all()
+        if not self._stopped.is_set():
+            self._sharing.live(len(sessions), sum(one.is_speaking for one in sessions))
+
+    # --- passes ---
+
+    def _make_passes(self) -> None:
+        while not self._stopped.is_set():
+            number = self._next()
+            if number is not None:
+                self._guarded(number, partial(self._make_one, number))
+                self._tell_sharing()
+
+    def _next(self) -> int | None:
+        """The session that is due longest; waits for one, but not for ever."""
+        with self._changed:
+            due_at, number = min(
+                ((it.session.due()[0], n) for n, it in self._sessions.items()),
+                default=(math.inf, 0),
+            )
+            wait_s = due_at - self._monotonic()
+            if wait_s <= 0:
+                return number
+            self._changed.wait(min(wait_s, _TICK_S))
+        return None
+
+    def _make_one(self, number: int) -> None:
+        opened = self._sessions.get(number)
+        if opened is None:
+            return
+        due_at, kind = opened.session.due()
+        if kind is None:
+            opened.session.take()
+            return
+        with self._sharing.one_pass() as engine:
+            if engine is not None:
+                if not engine.capabilities.streaming:
+                    opened.session.pace(None)
+                what = opened.session.take()
+                if what is not None:
+                    heard = heard_by(engine, what, opened.language, opened.session.settings)
+                    opened.session.found(what, heard)
+                return
+        self._without_model(opened.session, due_at)
+
+    def _without_model(self, session: Session, due_at: float) -> None:
+        if session.is_asked and self._monotonic() - due_at > _MODEL_S:
+            message = "No model was loaded for a live session."
+            raise TranscriberError("model_not_loaded", message)
+        self._stopped.wait(_TICK_S / 4)
+
+    # --- events ---
+
+    def _write(self) -> None:
+        """Until the mark, or until the daemon reads no more."""
+        while (event := self._events.get()) is not None:
+            line = event.model_dump_json(exclude_none=True).encode() + b"\n"
+            try:
+                self._socket.sendall(line)
+            except OSError:
+                break
+        self._end()

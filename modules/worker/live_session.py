@@ -1,0 +1,295 @@
+"""One live session in the child: the utterance that is being spoken, and which pass is due."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
+from modules.audio.live_sound import GrowingSound, LiveSound
+from modules.executors.live_protocol import (
+    Closed,
+    CloseSession,
+    Commit,
+    Flush,
+    Flushed,
+    LiveEvent,
+    OpenSession,
+    Partial,
+    Speech,
+    Worked,
+)
+from modules.transcript.agreement import Agreement
+from modules.worker.live_utterance import Draft, Heard, Kind, Pass, Utterance, final_of
+
+#: A pass begins so much before the last committed word, and is no longer than that, in seconds.
+_BEFORE_S, _WINDOW_S = 0.3, 14.0
+#: Before an utterance, and behind it, so much is heard as well.
+_PAD = int(0.4 * SAMPLE_RATE)
+#: Where nobody speaks, so much is kept.
+_KEPT = 2 * SAMPLE_RATE
+#: An utterance ends at a pause from this length on, and without one at the last, in seconds.
+_LONG_S, _LONGEST_S = 22.0, 28.0
+#: A pause for that, in samples; and where the quietest moment is looked for, in seconds.
+_PAUSE, _CUT_S = SAMPLE_RATE // 10, 5.0
+#: After this share of the silence that ends an utterance, its final is begun.
+_DRAFT_SHARE = 0.5
+
+
+class Session:
+    """Thread-safe: commands come from one thread, passes from another. Events go to ``emit``,
+    which must not block. ``rate`` was checked. Positions are 16 kHz samples from ``from_s`` on."""
+
+    def __init__(
+        self,
+        command: OpenSession,
+        descriptor: int,
+        emit: Callable[[LiveEvent], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.number = command.session
+        self.settings = command.settings
+        self.known_language = command.known_language
+        self._emit = emit
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._from_s = self._committed_s = command.from_s
+        start = round(command.from_s * command.rate)
+        self._sound = LiveSound(GrowingSound(descriptor, command.rate, start), command.settings)
+        self._told = command.samples
+        self._step_s = command.step_s
+        self._silence = int(command.silence_s * SAMPLE_RATE)
+        self._utterance: Utterance | None = None
+        #: Where the last utterance ended, and when the last pass began.
+        self._floor = 0
+        self._passed_at = -math.inf
+        #: What was asked for: with the samples that were there, and since when.
+        self._flushes, self._is_closing = 0, False
+        self._asked_for, self._asked_at = 0, math.inf
+        self.is_over = False
+
+    # --- commands ---
+
+    def hear(self, samples: int = 0) -> None:
+        """So many samples are there: hear them, up to the end of the utterance.
+
+        Raises StorageError and MediaError.
+        """
+        with self._lock:
+            self._told = max(self._told, samples)
+            self._hear()
+
+    def end(self, command: Flush | CloseSession) -> None:
+        """End the utterance with the samples that are there. Raises as ``hear``."""
+        with self._lock:
+            self._asked_for = self._told
+            self._asked_at = min(self._asked_at, self._monotonic())
+            if isinstance(command, Flush):
+                self._flushes += 1
+            else:
+                self._is_closing = True
+                if command.discard:
+                    self._close()
+            self._hear()
+
+    def pace(self, step_s: float | None) -> None:
+        with self._lock:
+            self._step_s = step_s
+
+    @property
+    def is_speaking(self) -> bool:
+        return self._utterance is not None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether an answer to a flush or a close is due."""
+        return self._asked_at < math.inf
+
+    # --- what is due ---
+
+    def due(self) -> tuple[float, Kind | None]:
+        """When the next thing is to be done by the monotonic clock, or infinity; and which pass
+        that is, or None."""
+        with self._lock:
+            return self._due()
+
+    def take(self) -> Pass | None:
+        """The pass that is due; None if there is none, or if it was done without one. Raises as
+        ``hear``."""
+        with self._lock:
+            due_at, kind = self._due()
+            now = self._monotonic()
+            if due_at > now:
+                return None
+            utterance = self._utterance
+            if utterance is None or kind is None:
+                self._answer()
+                return None
+            if kind == "final" and utterance.draft and utterance.is_drafted(self._speech_end()):
+                self._conclude(utterance, utterance.draft.heard)
+                self._hear()
+                return None
+            self._passed_at = now
+            return self._pass(utterance, kind, due_at)
+
+    def found(self, what: Pass, heard: Heard) -> None:
+        """What a pass heard. Raises as ``hear``."""
+        with self._lock:
+            utterance = self._utterance
+            if utterance is not None:
+                if what.kind == "final":
+                    self._conclude(utterance, heard)
+                else:
+                    self._go_on(utterance, what, heard)
+            waited_s = max(0.0, self._monotonic() - heard.busy_s - what.due_at)
+            self._emit(
+                Worked(
+                    session=self.number,
+                    upto_s=self._second(what.until),
+                    busy_s=round(heard.busy_s, 4),
+                    waited_s=round(waited_s, 4),
+                )
+            )
+            self._hear()
+
+    # --- the rest is called with the lock held ---
+
+    def _due(self) -> tuple[float, Kind | None]:
+        utterance = self._utterance
+        if utterance is None:
+            return self._asked_at, None
+        if utterance.end is not None:
+            return utterance.ended_at, "final"
+        if self._step_s is None:
+            return math.inf, None
+        if utterance.draft_at < math.inf:
+            return utterance.draft_at, "draft"
+        return max(utterance.ready_at, self._passed_at + self._step_s), "partial"
+
+    def _pass(self, utterance: Utterance, kind: Kind, due_at: float) -> Pass:
+        until = self._sound.position if utterance.end is None else utterance.end
+        begin = utterance.begin
+        if kind == "partial":
+            committed = utterance.agreement.committed
+            if committed:
+                begin = max(begin, self._sample((committed[-1].start or 0.0) - _BEFORE_S))
+            begin = max(begin, until - int(_WINDOW_S * SAMPLE_RATE))
+        utterance.heard = until
+        utterance.ready_at = utterance.draft_at = math.inf
+        chunk = self._chunk(begin, until)
+        return Pass(kind, chunk, utterance.begin, until, self._speech_end(), due_at)
+
+    def _chunk(self, begin: int, end: int) -> AudioChunk:
+        speech = tuple(
+            (self._second(max(a, begin)), self._second(min(b, end)))
+            for a, b in self._sound.speech()
+            if a < end and b > begin
+        )
+        samples = self._sound.samples(begin, end)
+        return AudioChunk(self._second(begin), self._second(end), samples, speech)
+
+    def _go_on(self, utterance: Utterance, what: Pass, heard: Heard) -> None:
+        if what.kind == "draft" and heard.settled:
+            utterance.draft = Draft(what.speech_end, heard)
+        until_s = self._second(what.until)
+        new = utterance.go_on(heard.words, until_s, heard.settled)
+        if new:
+            self._committed_s = utterance.agreement.committed_s
+            self._emit(Commit(session=self.number, words=new, language=heard.language))
+        shown = utterance.newly_shown(until_s)
+        if shown is not None:
+            self._emit(Partial(session=self.number, words=shown))
+
+    def _conclude(self, utterance: Utterance, heard: Heard) -> None:
+        assert utterance.end is not None
+        words = utterance.agreement.finished(heard.words)
+        if words:
+            self._committed_s = words[-1].end or self._committed_s
+            self._emit(final_of(self.number, words, heard.language))
+        elif utterance.shown:
+            self._emit(Partial(session=self.number, words=()))
+        self._floor = utterance.end
+        self._utterance = None
+        self._sound.forget(self._floor)
+        if utterance.is_cut:
+            self._begin(self._floor).is_announced = True
+
+    def _answer(self) -> None:
+        """Everything up to what was asked for is done."""
+        for _ in range(self._flushes):
+            self._emit(Flushed(session=self.number))
+        self._flushes, self._asked_at = 0, math.inf
+        if self._is_closing:
+            self._close()
+        self._hear()
+
+    def _close(self) -> None:
+        self.is_over = True
+        self._utterance, self._asked_at = None, math.inf
+        self._emit(Closed(session=self.number))
+
+    def _hear(self) -> None:
+        """Hear what is there up to the end of the utterance, as more would be kept in memory."""
+        until = self._asked_for if self.is_asked else self._told
+        while not (self.is_over or self._is_ended) and self._sound.listen(until):
+            self._notice()
+        if self.is_asked and self._utterance and not self._is_ended:
+            self._end(self._utterance, self._sound.position)
+
+    @property
+    def _is_ended(self) -> bool:
+        return self._utterance is not None and self._utterance.end is not None
+
+    def _notice(self) -> None:
+        speech = [span for span in self._sound.speech() if span[1] > self._floor]
+        utterance = self._utterance
+        if utterance is None:
+            if not speech:
+                self._sound.forget(self._sound.position - _KEPT)
+                return
+            utterance = self._begin(max(self._floor, speech[0][0] - _PAD))
+        if not utterance.is_announced:
+            utterance.is_announced = True
+            at_s = self._second(max(speech[0][0], utterance.begin))
+            self._emit(Speech(session=self.number, speaking=True, at_s=at_s))
+        silent = self._sound.silent_for()
+        if silent >= self._silence:
+            self._end(utterance, min(self._sound.position, self._speech_end() + _PAD))
+            return
+        self._cut_if_long(utterance, silent)
+        is_quiet = silent >= self._silence * _DRAFT_SHARE
+        utterance.set_due(self._monotonic(), speech, is_quiet)
+
+    def _begin(self, begin: int) -> Utterance:
+        agreement = Agreement(self._committed_s)
+        self._utterance = Utterance(begin, self._second(begin), agreement, heard=begin)
+        return self._utterance
+
+    def _end(self, utterance: Utterance, end: int, is_cut: bool = False) -> None:
+        utterance.end, utterance.is_cut = end, is_cut
+        utterance.ended_at = self._monotonic()
+        if not is_cut:
+            at_s = self._second(self._speech_end())
+            self._emit(Speech(session=self.number, speaking=False, at_s=at_s))
+
+    def _cut_if_long(self, utterance: Utterance, silent: int) -> None:
+        """The model hears 30 s at most."""
+        position = self._sound.position
+        length = position - utterance.begin
+        if length >= _LONG_S * SAMPLE_RATE and silent >= _PAUSE:
+            self._end(utterance, self._speech_end() + silent // 2, is_cut=True)
+        elif length >= _LONGEST_S * SAMPLE_RATE:
+            cut = self._sound.quietest(position - int(_CUT_S * SAMPLE_RATE), position)
+            committed = self._sample(utterance.agreement.committed_s)
+            self._end(utterance, min(position, max(cut, committed)), is_cut=True)
+
+    def _speech_end(self) -> int:
+        speech = self._sound.speech()
+        return speech[-1][1] if speech else self._floor
+
+    def _second(self, sample: int) -> float:
+        return round(self._from_s + sample / SAMPLE_RATE, 3)
+
+    def _sample(self, second: float) -> int:
+        return max(0, int((second - self._from_s) * SAMPLE_RATE))

@@ -1,0 +1,126 @@
+"""What is being said in a live session: its words, pass by pass. Positions are 16 kHz samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
+from modules.executors.live_protocol import Final
+from modules.transcript.agreement import Agreement
+from modules.transcript.model import Word
+from modules.transcript.sentences import joined
+
+#: With so much that is not agreed on, the oldest part is committed, in seconds.
+_UNSETTLED_S = 12.0
+#: A pass needs so much new speech.
+_NEW_SPEECH = int(0.6 * SAMPLE_RATE)
+
+#: ``partial``: of an utterance that goes on; ``draft``: of one that is likely to be over.
+Kind = Literal["partial", "draft", "final"]
+Words = tuple[Word, ...]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What to transcribe, of the utterance that begins at ``utterance``.
+
+    ``until``: the last sample; ``speech_end``: where speech ended then; ``due_at``: since when it
+    waits, by the monotonic clock.
+    """
+
+    kind: Kind
+    chunk: AudioChunk
+    utterance: int
+    until: int
+    speech_end: int
+    due_at: float
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a pass found. ``settled``: whether the language will not change any more."""
+
+    words: Words = ()
+    language: str | None = None
+    settled: bool = True
+    busy_s: float = 0.0
+
+
+def final_of(session: int, words: Words, language: str | None) -> Final:
+    """The event for an utterance that is over; it has words, all with times."""
+    return Final(
+        session=session,
+        start_s=words[0].start or 0.0,
+        end_s=words[-1].end or 0.0,
+        text=joined(words),
+        words=words,
+        language=language,
+    )
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A final that was begun before the utterance was over; good if speech did not go on."""
+
+    speech_end: int
+    heard: Heard
+
+
+@dataclass
+class Utterance:
+    """``begin``: its first sample; ``end``: its last one, None while it goes on; ``begin_s``: the
+    second of the session at ``begin``.
+
+    ``is_cut``: it ended although somebody goes on speaking. ``heard``: the last sample of its last
+    pass. Due by the monotonic clock: ``ready_at`` a pass, ``draft_at`` a draft, ``ended_at`` its
+    final.
+    """
+
+    begin: int
+    begin_s: float
+    agreement: Agreement
+    is_announced: bool = False
+    end: int | None = None
+    is_cut: bool = False
+    heard: int = 0
+    ready_at: float = math.inf
+    draft_at: float = math.inf
+    ended_at: float = math.inf
+    draft: Draft | None = None
+    shown: Words = ()
+
+    def set_due(self, now: float, speech: Sequence[tuple[int, int]], is_quiet: bool) -> None:
+        """After more sound: ``is_quiet`` if it is likely to be over."""
+        if not is_quiet:
+            self.draft_at = math.inf
+        elif speech and not self.is_drafted(speech[-1][1]):
+            self.draft_at = min(self.draft_at, now)
+        new = sum(b - max(a, self.heard) for a, b in speech if b > self.heard)
+        if new >= _NEW_SPEECH:
+            self.ready_at = min(self.ready_at, now)
+
+    def go_on(self, words: Sequence[Word], until_s: float, may_commit: bool) -> Words:
+        """After a pass over sound up to ``until_s``: what it commits."""
+        if not may_commit:
+            self.agreement = Agreement(self.agreement.from_s, (), tuple(words))
+            return ()
+        self.agreement, new = self.agreement.heard(words, until_s)
+        begin_s = max(self.agreement.committed_s, self.begin_s)
+        if not new and until_s - begin_s >= _UNSETTLED_S:
+            self.agreement, new = self.agreement.forced(until_s)
+        return new
+
+    def newly_shown(self, until_s: float) -> Words | None:
+        """The words to show behind the committed ones; None if they are shown already."""
+        words = self.agreement.shown(until_s)
+        if words == self.shown:
+            return None
+        self.shown = words
+        return words
+
+    def is_drafted(self, speech_end: int) -> bool:
+        """Whether a draft has heard all of its speech."""
+        return self.draft is not None and self.draft.speech_end >= speech_end

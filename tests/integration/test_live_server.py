@@ -1,0 +1,278 @@
+"""The child's half of live transcription over a real socket and real files, with a fake engine."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from modules.executors.live_protocol import (
+    Closed,
+    Commit,
+    Final,
+    Flushed,
+    LiveFailed,
+    OpenSession,
+    Partial,
+    Sound,
+    Speech,
+    Worked,
+)
+from modules.transcript.model import Word
+from modules.weights.files import ModelSpec
+from modules.worker.live_server import LiveServer
+from modules.worker.sharing import Sharing
+from tests.builders import SETTINGS, until
+from tests.contract.test_worker_contract import SAMPLE
+from tests.fakes import FakeEngine, spoken_word
+from tests.live_feeding import FedSession, LiveLine
+
+SPEC = ModelSpec(name="fake", path="/nowhere", device="cpu", compute_type="int8")
+PAUSE = bytes(2 * 16_000)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine(SPEC, 2, Path("/nowhere"))
+
+
+@pytest.fixture
+def sharing(engine: FakeEngine) -> Sharing:
+    made = Sharing()
+    made.offer(engine)
+    return made
+
+
+@pytest.fixture
+def server(sharing: Sharing) -> Iterator[LiveServer]:
+    made = LiveServer(sharing)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def line(server: LiveServer) -> Iterator[LiveLine]:
+    with LiveLine() as made:
+        server.serve(made.its.dup())
+        made.its.close()
+        yield made
+
+
+def speech(rate: int = 16_000) -> bytes:
+    """Seven seconds of speech, with a pause of a fifth of a second in it."""
+    with wave.open(str(SAMPLE)) as file:
+        sound = file.readframes(file.getnframes())
+    if rate == 16_000:
+        return sound
+    samples = np.frombuffer(sound, dtype="<i2").reshape(1, -1)
+    frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+    frame.sample_rate = 16_000
+    resampler = av.AudioResampler("s16", "mono", rate)
+    parts = [*resampler.resample(frame), *resampler.resample(None)]
+    return b"".join(part.to_ndarray().tobytes() for part in parts)
+
+
+def plain(words: list[Word] | tuple[Word, ...]) -> list[str]:
+    return [word.word.strip() for word in words]
+
+
+def test_what_is_spoken_is_shown_committed_and_final(line: LiveLine, engine: FakeEngine) -> None:
+    fed = FedSession(line, 1)
+    fed.speak(speech())
+    fed.speak(PAUSE)
+    final = line.wait(Final, 1)
+    said = [spoken_word(i) for i in range(14)]
+    inside = [w for w in said if 0.1 < (w.start or 0) < 1.7 or 2.4 < (w.start or 0) < 6.6]
+    assert plain(final.words) == plain(inside)
+    assert final.text == " ".join(plain(inside))
+    assert line.of(Partial)
+    assert len(line.of(Commit)) >= 2
+    assert all(commit.language == "ru" for commit in line.of(Commit))
+    assert [event.speaking for event in line.of(Speech)] == [True, False]
+    assert line.of(Speech)[0].at_s == pytest.approx(0.13, abs=0.1)
+    assert line.of(Speech)[1].at_s == pytest.approx(6.95, abs=0.1)
+    fed.close()
+    assert fed.committed == list(final.words)
+    worked = line.of(Worked)
+    assert worked
+    assert [w.upto_s for w in worked] == sorted(w.upto_s for w in worked)
+    assert {is_quick for _, is_quick in engine.heard} == {True, False}
+
+
+def test_nothing_comes_of_silence(line: LiveLine, engine: FakeEngine) -> None:
+    fed = FedSession(line, 1)
+    fed.give(PAUSE * 60)
+    fed.flush()
+    fed.flushed()
+    fed.close()
+    assert [type(arrived.event) for arrived in line.arrived] == [Flushed, Closed]
+    assert engine.heard == []
+
+
+def test_a_flush_ends_the_utterance_before_its_silence(line: LiveLine) -> None:
+    fed = FedSession(line, 1)
+    sound = speech()
+    fed.give(sound[: 2 * 16_000 * 4])
+    fed.flush()
+    fed.flushed()
+    kinds = [arrived.event.kind for arrived in line.arrived]
+    assert kinds.index("final") < kinds.index("flushed")
+    fed.give(sound[2 * 16_000 * 4 :])
+    fed.close()
+    first, second = line.of(Final)
+    assert first.words[-1].end <= 4
+    assert second.words[0].start >= 4
+    everything = plain(fed.committed)
+    assert len(everything) == len(set(everything)) >= 10
+
+
+def test_a_close_brings_the_tail_and_a_discarding_one_does_not(line: LiveLine) -> None:
+    kept, dropped = FedSession(line, 1, step_s=None), FedSession(line, 2, step_s=None)
+    for fed in (kept, dropped):
+        fed.give(speech())
+    dropped.close(discard=True)
+    kept.close()
+    assert len(line.of(Final, 1)) == 1
+    assert not line.of(Final, 2)
+
+
+@pytest.mark.parametrize("rate", [8_000, 24_000, 44_100, 48_000])
+def test_sound_of_any_rate_is_heard_at_the_same_times(line: LiveLine, rate: int) -> None:
+    for number, each in enumerate((16_000, rate), start=1):
+        fed = FedSession(line, number, rate=each, step_s=None)
+        fed.give(speech(each))
+        fed.close()
+    usual, other = line.of(Speech, 1), line.of(Speech, 2)
+    assert [round(event.at_s, 1) for event in other] == pytest.approx(
+        [round(event.at_s, 1) for event in usual], abs=0.15
+    )
+    expected, found = (set(plain(line.of(Final, n)[0].words)) for n in (1, 2))
+    assert len(expected ^ found) <= 3, "where speech is told from pauses may differ a little"
+
+
+def test_a_session_goes_on_where_another_child_left_it(line: LiveLine) -> None:
+    fed = FedSession(line, 1, from_s=3.0)
+    fed.give(speech())
+    fed.close()
+    words = line.wait(Final, 1).words
+    assert words[0].start >= 3.0
+    assert plain(words)[-1] in ("слово12", "слово13")
+
+
+def test_one_pass_at_a_time_whoever_speaks(line: LiveLine, engine: FakeEngine) -> None:
+    engine.pass_s = 0.05
+    sessions = [FedSession(line, number, step_s=0.2) for number in (1, 2, 3)]
+    threads = [threading.Thread(target=fed.speak, args=(speech(),)) for fed in sessions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for fed in sessions:
+        fed.close()
+    assert engine.most_running == 1
+    found = [plain(fed.committed) for fed in sessions]
+    assert found[0] == found[1] == found[2]
+    assert all(line.of(Commit, number) for number in (1, 2, 3))
+
+
+def test_finals_only_where_the_pace_says_so(line: LiveLine, engine: FakeEngine) -> None:
+    fed = FedSession(line, 1, step_s=None)
+    fed.speak(speech()[: 2 * 16_000 * 3])
+    fed.close()
+    assert not line.of(Partial)
+    assert not line.of(Commit)
+    assert line.of(Final)
+    assert [is_quick for _, is_quick in engine.heard] == [False]
+
+
+def test_sound_that_is_not_there_fails_its_session_alone(line: LiveLine) -> None:
+    broken, sound = FedSession(line, 1), FedSession(line, 2)
+    line.send(Sound(session=1, samples=16_000))
+    assert line.wait(LiveFailed, 1).code == "live_sound_missing"
+    sound.give(speech())
+    sound.close()
+    assert line.of(Final, 2)
+    line.send(Sound(session=broken.number, samples=32_000))  # of a session that is over
+    assert len(line.of(LiveFailed)) == 1
+
+
+def test_a_pass_that_fails_fails_its_session(line: LiveLine, engine: FakeEngine) -> None:
+    engine.fails = True
+    fed = FedSession(line, 1)
+    fed.give(speech() + PAUSE)
+    failed = line.wait(LiveFailed, 1)
+    assert (failed.code, failed.message) == ("live_failed", "it fails")
+
+
+def test_a_rate_that_cannot_be(line: LiveLine) -> None:
+    FedSession(line, 1, rate=11)
+    assert line.wait(LiveFailed, 1).code == "live_rate_unsupported"
+
+
+def test_while_a_model_is_replaced_sessions_wait(
+    line: LiveLine, engine: FakeEngine, sharing: Sharing
+) -> None:
+    engine.pass_s = 0.3
+    fed = FedSession(line, 1, step_s=0.2)
+    speaker = threading.Thread(target=fed.speak, args=(speech(),))
+    speaker.start()
+    until(lambda: engine.running, "no pass began")
+    sharing.withdraw()
+    assert engine.running == 0, "a pass was in progress when the model was freed"
+    passes = len(engine.heard)
+    speaker.join()
+    assert len(engine.heard) == passes
+    other = FakeEngine(SPEC, 2, Path("/nowhere"))
+    sharing.offer(other)
+    fed.close()
+    assert other.heard
+    assert len(plain(fed.committed)) >= 10
+
+
+def test_a_daemon_that_is_gone_ends_its_sessions_and_another_is_served(
+    server: LiveServer, engine: FakeEngine, sharing: Sharing
+) -> None:
+    with LiveLine() as first:
+        server.serve(first.its.dup())
+        first.its.close()
+        FedSession(first, 1).give(speech())
+        until(lambda: sharing.is_live, "the session was not opened")
+    until(lambda: not sharing.is_live, "the session did not end")
+    with LiveLine() as second:
+        server.serve(second.its.dup())
+        second.its.close()
+        fed = FedSession(second, 1)
+        fed.give(speech())
+        fed.close()
+        assert second.of(Final)
+
+
+def test_a_further_socket_replaces_the_one_before(server: LiveServer) -> None:
+    with LiveLine() as first, LiveLine() as second:
+        for line in (first, second):
+            server.serve(line.its.dup())
+            line.its.close()
+        assert first.is_over.wait(10)
+        fed = FedSession(second, 1)
+        fed.give(speech())
+        fed.close()
+
+
+def test_a_command_that_makes_no_sense_ends_the_connection(server: LiveServer) -> None:
+    with LiveLine() as line:
+        server.serve(line.its.dup())
+        line.its.close()
+        with tempfile.TemporaryFile() as file:
+            line.send(
+                OpenSession(session=1, rate=16_000, settings=SETTINGS).model_copy(
+                    update={"op": "riddle"}
+                ),
+                file.fileno(),
+            )
+        assert line.is_over.wait(10)
