@@ -53,7 +53,7 @@ soak: $(VENV)/.installed-dev $(MODEL) ## the tests that need numbers: a million 
 		tests/integration/test_swapped_folders.py tests/integration/test_large_upload.py \
 		tests/page/test_looks.py \
 		tests/deployment/test_nginx.py \
-		tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \
+		tests/integration/test_live.py tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \
 		tests/acceptance/test_hostile_media.py
 
 profile: $(VENV)/.installed-dev $(MODEL) ## where a second of a job goes (2 min; ARGS="--lengths 60 --fast")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 import urllib.error
@@ -21,10 +22,13 @@ from tests.daemon_process import text_of
 from tests.live_client import RATE, SOON_S, Live, Slow, port_of, sound
 from tests.scripted_daemon import ScriptedDaemon
 
+KILLS = 20 if os.environ.get("TRANSCRIBER_SOAK") else 5
+
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[ScriptedDaemon]:
     with ScriptedDaemon(tmp_path, {}) as running:
+        running.wait_until_warm()
         yield running
 
 
@@ -100,7 +104,6 @@ def test_a_session_becomes_a_recording_with_its_text(daemon: ScriptedDaemon) -> 
 
 def test_a_client_that_comes_back_misses_nothing(daemon: ScriptedDaemon) -> None:
     content = sound(9.5)
-    daemon.wait_until_warm()
     first = Live(daemon)
     session = first.begin(name="call")["session"]
     first.send(content[:100_000])
@@ -153,7 +156,6 @@ def test_a_client_that_stays_away_has_its_session_stored(tmp_path: Path) -> None
 
 def test_a_child_that_dies_is_followed_by_one_that_goes_on(daemon: ScriptedDaemon) -> None:
     content = sound(8.0)
-    daemon.wait_until_warm()
     with Live(daemon) as live:
         live.begin(hotwords="crash3")
         live.send(content)
@@ -167,7 +169,6 @@ def test_a_child_that_dies_is_followed_by_one_that_goes_on(daemon: ScriptedDaemo
 
 
 def test_a_child_that_is_killed_from_outside_is_replaced(daemon: ScriptedDaemon) -> None:
-    daemon.wait_until_warm()
     with Live(daemon) as live:
         live.begin()
         live.send(sound(2.0))
@@ -238,7 +239,7 @@ def test_kills_at_any_moment_lose_nothing_and_store_nothing_twice(tmp_path: Path
     """Sound, landing and recovery, each interrupted somewhere."""
     rng = random.Random(42)
     with ScriptedDaemon(tmp_path, {"live": {"resume_seconds": 0.0}}) as daemon:
-        for number in range(20):
+        for number in range(KILLS):
             content = sound(3.0, seed=number)
             live = Live(daemon)
             live.begin(name=f"kill{number}")
@@ -254,15 +255,15 @@ def test_kills_at_any_moment_lose_nothing_and_store_nothing_twice(tmp_path: Path
                 time.sleep(rng.uniform(0, 0.1))
                 daemon.kill()
                 daemon.start()
-        for number in range(20):
+        for number in range(KILLS):
             name = until(
-                lambda n=number: next(iter(daemon.files(f"*kill{n}*.wav")), None),
+                lambda n=number: next(iter(daemon.files(f"* kill{n}.wav")), None),
                 f"session {number} landed",
                 SOON_S,
             )
             assert samples_of(daemon.shared / name) == sound(3.0, seed=number)
         until(lambda: left_of_live(daemon) == {".json"}, "all were finished", SOON_S)
-        assert len(daemon.files("*.wav")) == 20
+        assert len(daemon.files("*.wav")) == KILLS
 
 
 def _sent(daemon: ScriptedDaemon, live: Live) -> bool:
