@@ -4,7 +4,7 @@ Word ``k`` (" w0", " w1", …) lies in second ``k``; every third one ends an utt
 half second is a partial ("?"). Words in a session's hotwords say how it goes wrong: ``crash3`` ends
 the process before word 3, ``liar`` says a word from the far future, ``flood`` sends without end,
 ``fail`` fails the session, ``busy`` claims the whole machine for what it hears, ``mute`` says
-nothing at all.
+nothing at all, ``fat`` has words of almost 200 letters.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class _Session:
         self.send(Worked(session=session, upto_s=number + 1, busy_s=busy_s))
         if "mute" in self._tricks:
             return
-        word = Word(word=f" w{number}", start=number, end=number + 0.9, confidence=0.9)
+        text = f" w{number}" + "ф" * 190 * ("fat" in self._tricks)
+        word = Word(word=text, start=number, end=number + 0.9, confidence=0.9)
         self._words.append(word)
         self.send(Commit(session=session, words=(word,), language="ru"))
         if len(self._words) == UTTERANCE_WORDS:

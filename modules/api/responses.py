@@ -25,10 +25,12 @@ STATUSES = {
     "bad_request": 400,
     "unauthorized": 401,
     "cross_site": 403,
+    "live_disabled": 403,
     "unknown_host": 403,
     "file_not_found": 404,
     "model_not_found": 404,
     "no_text_yet": 404,
+    "session_not_found": 404,
     "not_a_recording": 404,
     "upload_not_found": 404,
     "ambiguous_name": 409,
@@ -63,6 +65,8 @@ STATUSES = {
     "too_many_listeners": 429,
     "too_many_uploads": 429,
     "timeout": 503,
+    "too_busy": 503,
+    "too_many_sessions": 503,
     "no_room": 507,
 }
 

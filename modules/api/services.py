@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.config.schema import Config
 from modules.jobs.events import Events
+from modules.live.sessions import LiveSessions
 from modules.recordings.uploads import Uploads
 from modules.service.editing import Editing
 from modules.service.listening import Listening
@@ -36,4 +37,5 @@ class Services:
     one_time: OneTimeUploads
     resumable: ResumableUploads
     listening: Listening
+    live: LiveSessions
     report_health: Callable[[], dict[str, Any]]

@@ -234,6 +234,12 @@ class Config(_Section):
     live: LiveConfig = LiveConfig()
     logging: LoggingConfig = LoggingConfig()
 
+    @property
+    def live_folder(self) -> str:
+        """Where the recordings of live sessions land; empty for the share itself, as subfolders
+        may not be looked into."""
+        return self.live.directory if self.watch.recursive else ""
+
     def default_settings(self) -> TranscriptionSettings:
         """The settings of a job without its own."""
         chosen = self.whisperx.model_dump(include=set(TranscriptionSettings.model_fields))

@@ -95,6 +95,7 @@ class Daemon:
         log.info("Stopping")
         self._clients.waiting.close()
         self._core.events.wake_all()
+        self._clients.gate.close()
         self._core.watcher.stop()
         self._core.runner.stop()
         server.stop()

@@ -12,6 +12,7 @@ import psutil
 
 from modules.executors.base import Executor
 from modules.jobs.scheduler import Scheduler
+from modules.live.sessions import LiveSessions
 from modules.runner.runner import Runner
 from modules.service.metrics import Observation
 from modules.watching.watcher import Watcher
@@ -119,7 +120,9 @@ class Health:
         return int(psutil.Process().memory_info().rss / 2**20)
 
 
-def observe(health: Health, executor: Executor, waiting: int, listeners: int) -> Observation:
+def observe(
+    health: Health, executor: Executor, waiting: int, listeners: int, live: LiveSessions
+) -> Observation:
     """What ``/metrics`` shows of this moment, besides what it has counted."""
     report, worker = health.report(), executor.status
     return Observation(
@@ -135,4 +138,7 @@ def observe(health: Health, executor: Executor, waiting: int, listeners: int) ->
         healthy=report["status"] != "unhealthy",
         troubles={kind: kind in report["troubles"] for kind in KINDS},
         outbox={kind: sender.waiting for kind, sender in health.senders.items()},
+        live_sessions=len(live.all()),
+        live_lag_s=live.lag_s,
+        live_busy=live.load.busy,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modules.clock import Clock
 from modules.daemon.first_run import FirstRun
-from modules.daemon.wiring import Core
+from modules.daemon.parts import Core
 from modules.errors import LockHeldError, TranscriberError
 from modules.intake.request import TranscriptionRequest
 from modules.logger import get_logger

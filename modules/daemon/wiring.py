@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from modules.api.app import create_app
+from modules.api.live.gate import LiveGate
 from modules.api.resumable.metadata import UploadMetadata
 from modules.api.server.admission import Admission
 from modules.api.server.cors import Cors
@@ -14,8 +14,10 @@ from modules.api.server.patches import PatchAdmission
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.daemon.deliveries import Deliveries, build_deliveries
+from modules.daemon.deliveries import build_deliveries
 from modules.daemon.health import Health, observe
+from modules.daemon.live_wiring import build_live
+from modules.daemon.parts import Clients, Core
 from modules.executors.base import Executor
 from modules.executors.local.executor import LocalExecutor
 from modules.intake.intake import Intake
@@ -24,6 +26,7 @@ from modules.jobs.events import Events
 from modules.jobs.index import JobIndex
 from modules.jobs.job import Job
 from modules.jobs.scheduler import Scheduler
+from modules.live.sessions import LiveSessions
 from modules.recordings.partial_uploads import PartialUploads
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
@@ -55,71 +58,20 @@ THREADS = 16
 CONNECTIONS = 500
 
 
-@dataclass(frozen=True)
-class Core:
-    """What brings a file from the folder to its published result."""
-
-    store: RecordingStore
-    events: Events
-    scheduler: Scheduler
-    writer: StateWriter
-    intake: Intake
-    executor: Executor
-    watcher: Watcher
-    runner: Runner
-    health: Health
-
-
-@dataclass(frozen=True)
-class Clients:
-    """What clients use, and what follows when a job ends."""
-
-    index: JobIndex
-    waiting: Waiting
-    metrics: Metrics
-    deliveries: Deliveries
-    uploads: Uploads
-    one_time: OneTimeUploads
-    resumable: ResumableUploads
-    job_events: JobEvents
-    service: TranscriptionService
-    tasks: TaskList
-    search: TextSearch
-    editing: Editing
-    text_writer: TextWriter
-    responder: FolderResponder
-    listening: Listening
-    retention: Retention
-
-    def start(self) -> None:
-        """Start the threads of what works by itself. Raises StorageError."""
-        self.deliveries.start()
-        self.text_writer.start()
-        self.listening.start()
-        self.search.start()
-        self.retention.start()
-
-    def stop(self) -> None:
-        """Join them, and close what is open."""
-        self.retention.stop()
-        self.listening.stop()
-        self.deliveries.stop()
-        self.text_writer.stop()
-        self.search.stop()
-        self.index.close()
-
-
 def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
     """Everything but the HTTP server. Nothing is started, and no file is touched but the index."""
     clients: Clients
+    executor = LocalExecutor(config, clock)
     core = build_core(
         config,
         clock,
-        LocalExecutor(config, clock),
+        executor,
         # A job of an earlier run, whose end a crash kept from being noted.
         on_ended=lambda job: clients.job_events.note_end(job),
     )
     clients = build_clients(config, clock, core)
+    if config.live.enabled:
+        executor.serve_live(clients.live)
     return core, clients
 
 
@@ -167,8 +119,9 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     index = JobIndex(state / "jobs.sqlite")
     estimates = Estimates(state / "speed.json")
     waiting = Waiting(clock, config.api.max_waiting)
+    live: LiveSessions
     metrics = Metrics(
-        lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners)
+        lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners, live)
     )
     deliveries = build_deliveries(config, clock, core.store, core.health, metrics)
     uploads = Uploads(
@@ -200,9 +153,12 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     resumable = _resumable(config, clock, uploads, service)
     listening = _listening(config, clock, core)
     retention = Retention(config, core.store, requests, clock, metrics.retention)
+    live = build_live(config, clock, core.store, uploads, service)
+    core.health.silent_s["live"] = lambda: live.silent_s
+    gate = LiveGate(config, live, service.check)
     return Clients(
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
-        service, tasks, search, editing, text_writer, responder, listening, retention,
+        service, tasks, search, editing, text_writer, responder, listening, retention, live, gate,
     )  # fmt: skip
 
 
@@ -244,13 +200,9 @@ def _resumable(
     config: Config, clock: Clock, uploads: Uploads, service: TranscriptionService
 ) -> ResumableUploads:
     shared = config.shared_directory
-    return ResumableUploads(
-        shared,
-        PartialUploads(uploads.folder, shared, clock),
-        uploads,
-        service,
-        UploadMetadata(config.whisperx.language),
-    )
+    store = PartialUploads(uploads.folder, shared, clock)
+    metadata = UploadMetadata(config.whisperx.language)
+    return ResumableUploads(shared, store, uploads, service, metadata)
 
 
 def build_server(config: Config, core: Core, clients: Clients) -> Server:
@@ -269,6 +221,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.one_time,
         clients.resumable,
         clients.listening,
+        clients.live,
         core.health.report,
     )
     app = create_app(services)
@@ -289,4 +242,5 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
             patches=PatchAdmission(clients.resumable),
         ).admit,
         cors=Cors(api).headers,
+        admit_upgrade=clients.gate.admit,
     )

@@ -35,7 +35,7 @@ class ChildSession:
         language: str | None,
     ) -> None:  # fmt: skip
         """``descriptor``: of the sound, for reading; taken over."""
-        self.step_s, self._announced = step_s, self._sound.samples
+        self.link, self.step_s, self._announced = link, step_s, self._sound.samples
         command = OpenSession(
             session=self.number,
             rate=self._rate,
@@ -46,14 +46,13 @@ class ChildSession:
             step_s=step_s,
         )
         link.send(command, descriptor)
-        self.link = link
 
     def announce(self) -> None:
         """Say how much sound there is, unless that was said."""
         samples = self._sound.samples
-        if self.link and samples > self._announced:
-            if self.link.send(Sound(session=self.number, samples=samples)):
-                self._announced = samples
+        command = Sound(session=self.number, samples=samples)
+        if self.link and samples > self._announced and self.link.send(command):
+            self._announced = samples
 
     def flush(self) -> None:
         self.announce()

@@ -14,6 +14,11 @@ WAITING_BYTES = 256 * 1024
 _EVENT_BYTES, _WORD_BYTES = 200, 90
 
 
+def _size_of(words: Sequence[Word]) -> int:
+    """About what they are in JSON."""
+    return _EVENT_BYTES + sum(_WORD_BYTES + 2 * len(word.word) for word in words)
+
+
 @dataclass(frozen=True)
 class PartialWords:
     """What is heard behind the last commit; the next one of these, or a commit, replaces it."""
@@ -22,7 +27,7 @@ class PartialWords:
 
     @property
     def size(self) -> int:
-        return _EVENT_BYTES + _WORD_BYTES * len(self.words)
+        return _size_of(self.words)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Committed:
 
     @property
     def size(self) -> int:
-        return _EVENT_BYTES + _WORD_BYTES * len(self.words)
+        return _size_of(self.words)
 
 
 @dataclass(frozen=True)

@@ -175,10 +175,11 @@ class Session:
                 return False
             if self.state == "closing" and not discard:
                 return True
-            waits = self._has_child and not (discard or self._is_deaf)
-            self._child.close(discard)
-            self.state = "over" if discard else "closing" if waits else "finishing"
+            # Also for a child that is on its way, if anybody wants to know what it hears.
+            waits = self._outbox is not None and not (discard or self._is_deaf)
             self._closing_until = self._clock.monotonic() + CLOSE_S
+            self.state = "over" if discard else "closing" if waits else "finishing"
+            self._child.close(discard)  # its answer may come at once
             return True
 
     # --- the child ---
@@ -189,20 +190,21 @@ class Session:
             return
         descriptor = self._sound.reader()
         with self._lock:
-            if self._child.link is link or self.state != "open":
+            if self._child.link is link or self.state not in ("open", "closing"):
                 os.close(descriptor)
                 return
             said = self._utterances
             said.reopen()
             self._hearing.begin()
             self._child.open(link, descriptor, step_s, said.settled_s, said.language)
+            if self.state == "closing":
+                self._child.close(discard=False)
 
     def lose(self, link: LiveLink) -> None:
         """The child is gone; the next one goes on."""
         with self._lock:
             if self._child.link is link:
                 self._child.link = None
-                self._finish_closing()
 
     def take(self, link: LiveLink, event: LiveEvent) -> None:
         """An event of the child."""

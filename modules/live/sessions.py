@@ -159,6 +159,10 @@ class LiveSessions:
             log.info("A live session was discarded (%s)", session_id[:8])
         self._loop.wake()
 
+    def wake(self) -> None:
+        """A session was stopped."""
+        self._loop.wake()
+
     def _forget(self, session: Session) -> None:
         with self._lock:
             self._sessions.pop(session.session_id, None)

@@ -41,7 +41,9 @@ class Observation:
     """How the service stands at this moment.
 
     ``memory_mb``: MiB by process, "daemon" and "worker"; ``restarts`` of the worker by reason;
-    ``troubles``: by kind, whether it is there; ``outbox``: by kind, how much waits in it.
+    ``troubles``: by kind, whether it is there; ``outbox``: by kind, how much waits in it. Of live
+    sessions: how many, how much sound the slowest has not heard, and the part of the time in which
+    they keep the model busy.
     """
 
     queue_length: int
@@ -53,6 +55,9 @@ class Observation:
     healthy: bool
     troubles: dict[str, bool]
     outbox: dict[str, int]
+    live_sessions: int = 0
+    live_lag_s: float = 0.0
+    live_busy: float = 0.0
 
 
 class Metrics:
@@ -175,6 +180,9 @@ class _Present(Collector):
         yield _gauge("healthy", "1 while recordings can be done.", now.healthy)
         yield _gauge("waiting_clients", "Requests waiting for a result.", now.waiting_clients)
         yield _gauge("event_listeners", "Listeners to the stream of events.", now.listeners)
+        yield _gauge("live_sessions", "Live sessions that are open.", now.live_sessions)
+        yield _gauge("live_lag_seconds", "Sound not heard yet, of the slowest.", now.live_lag_s)
+        yield _gauge("live_busy_ratio", "Part of the time spent on live sessions.", now.live_busy)
         troubles = {kind: int(there) for kind, there in now.troubles.items()}
         yield _labelled("trouble", "1 while this is in the way, by kind.", "kind", troubles)
         yield _labelled("outbox", "What is still to be sent, by kind.", "kind", now.outbox)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from modules.clock import Clock, iso
 from modules.config.recording_settings import checked_settings
+from modules.config.settings import TranscriptionSettings
 from modules.errors import TranscriberError
 from modules.intake.request import TranscriptionRequest
 from modules.intake.requests import Removed, Requests, Submitted
@@ -50,9 +51,12 @@ class TranscriptionService:
 
     # --- texts ---
 
-    def check(self, request: TranscriptionRequest) -> None:
-        """Raises TranscriberError if a file of this name could not be done as requested."""
-        self._checks.check(request)
+    def check(self, request: TranscriptionRequest) -> TranscriptionSettings:
+        """The settings that a file of this name would be done with.
+
+        Raises TranscriberError if it could not be done as requested.
+        """
+        return self._checks.check(request).settings
 
     def promote(self, request: TranscriptionRequest) -> Submitted | None:
         """Put a request in that has no settings of its own; see ``Submission.promote``."""

@@ -115,16 +115,10 @@ class Inbox:
 
 
 def lines(connection: socket.socket, files: deque[OpenFile]) -> Iterator[bytes]:
-    """Whole lines; the files that came with them are in ``files`` before, in the same order.
-
-    A time-out of the socket is one for sending only.
-    """
+    """Whole lines; the files that came with them are in ``files`` before, in the same order."""
     rest = b""
     while True:
-        try:
-            piece, descriptors, _, _ = socket.recv_fds(connection, _PIECE_BYTES, _DESCRIPTORS)
-        except TimeoutError:
-            continue
+        piece, descriptors, _, _ = socket.recv_fds(connection, _PIECE_BYTES, _DESCRIPTORS)
         files.extend(map(OpenFile, descriptors))
         if not piece:
             return

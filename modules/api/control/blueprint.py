@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_openapi3.blueprint import APIBlueprint
 
 from modules.api.control.health import add_health
+from modules.api.control.live import add_live
 from modules.api.control.manual import add_manual
 from modules.api.control.queue import add_events, add_queue
 from modules.api.control.transcribe import add_jobs
@@ -19,5 +20,6 @@ def control(services: Services) -> APIBlueprint:
     add_queue(blueprint, services)
     add_events(blueprint, services)
     add_manual(blueprint, services)
+    add_live(blueprint, services)
     add_health(blueprint, services)
     return blueprint

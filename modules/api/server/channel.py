@@ -102,6 +102,8 @@ class RequestChannel(HTTPChannel):
     addr: Any
     request: Any
     requests: list[Any]
+    outbufs: list[Any]
+    connected: bool
     _linger_until: float | None = None
     _discarded = 0
 
@@ -191,6 +193,15 @@ class RequestChannel(HTTPChannel):
         request, self.request = self.request, None
         if request is not None:
             request.close()
+
+    def detach(self) -> socket.socket:
+        """The socket, which belongs to the caller now; for the network thread."""
+        detached: socket.socket = self.socket
+        self.del_channel()
+        self.socket, self.connected = None, False
+        for each in (*self.outbufs, *self.requests):
+            each.close()
+        return detached
 
     def cancel(self) -> None:
         for request in self.requests:

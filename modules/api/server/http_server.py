@@ -17,7 +17,7 @@ from flask import Flask
 from waitress.adjustments import Adjustments
 from waitress.task import ThreadedTaskDispatcher
 
-from modules.api.server.refusals import Admit, Body, Refusal, RequestPolicy
+from modules.api.server.refusals import Admit, AdmitUpgrade, Body, Refusal, RequestPolicy
 from modules.api.server.server import RequestServer
 from modules.errors import TranscriberError
 from modules.logger import get_logger
@@ -64,6 +64,7 @@ class Server:
         idle_timeout_s: float = 60.0,
         admit: Admit = admit_all,
         cors: Callable[[str | None], tuple[tuple[str, str], ...]] = lambda origin: (),
+        admit_upgrade: AdmitUpgrade = lambda path, query, headers: None,
     ) -> None:
         listener = _listener(host, port)
         self.host = host
@@ -71,7 +72,7 @@ class Server:
         self._threads = threads
         self._dispatcher = ThreadedTaskDispatcher()
         self._server = RequestServer(
-            RequestPolicy(admit, spool, cors),
+            RequestPolicy(admit, spool, cors, admit_upgrade),
             app,
             map={},
             _sock=listener,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from modules.api.server.refusals import (
     Refusal,
     RefusedError,
     RequestPolicy,
+    Upgraded,
     refusal,
     refusal_of,
 )
@@ -73,6 +75,7 @@ class RequestParser(HTTPRequestParser):
     # What malformed requests lack, and waitress uses all the same.
     command: Any = ""
     path: Any = ""
+    query: Any = ""
     body_rcv: Any
 
     def __init__(self, adj: Adjustments, policy: RequestPolicy, client: str = "") -> None:
@@ -81,6 +84,9 @@ class RequestParser(HTTPRequestParser):
         self._client = client
         self._limit = 0
         self._body: Body | None = None
+        #: Takes the connection over, which is no longer HTTP then; with what came behind this.
+        self.upgrade: Callable[[Upgraded], None] | None = None
+        self.early = b""
         self.began = time.time()
 
     def received(self, data: bytes) -> int:
@@ -92,6 +98,9 @@ class RequestParser(HTTPRequestParser):
             self._check_body()
         if self.error:
             # What follows belongs to this request; waitress would read it as the next one.
+            return len(data)
+        if self.upgrade is not None:
+            self.early = data[consumed:]
             return len(data)
         if self.body_rcv is None:
             # waitress would wait for ever for the body that it asked for.
@@ -146,6 +155,12 @@ class RequestParser(HTTPRequestParser):
             self._take_with(verdict)
         if self.content_length > self._limit:
             self._refuse_size()
+        elif self.command == "GET" and self.body_rcv is None:
+            upgrade = self._policy.admit_upgrade(shown, str(self.query), headers)
+            if isinstance(upgrade, Refusal):
+                self._refuse(upgrade)
+            else:
+                self.upgrade = upgrade
 
     def _take_with(self, body: Body) -> None:
         self._body, self._limit = body, body.limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +55,35 @@ Admit: TypeAlias = Callable[[str, str, Mapping[str, str], int | None, str], Refu
 
 
 @dataclass(frozen=True)
+class Upgraded:
+    """A connection that speaks HTTP no more; its socket does not block.
+
+    ``client``: as for ``Admit``. ``early``: what came behind the request. Who has it closes it,
+    and then calls ``release``.
+    """
+
+    socket: socket.socket
+    client: str
+    early: bytes
+    release: Callable[[], None]
+
+
+#: ``admit(path, query, headers)`` of a GET: a refusal, what takes the connection over, or None for
+#: an ordinary request. Called in the network thread, once ``Admit`` had no objection.
+AdmitUpgrade: TypeAlias = Callable[
+    [str, str, Mapping[str, str]], Refusal | Callable[[Upgraded], None] | None
+]
+
+
+@dataclass(frozen=True)
 class RequestPolicy:
-    """Which requests are accepted, the folder where large bodies are kept, and what is said to
-    browsers with every refusal, by the ``Origin`` of the request."""
+    """Which requests are accepted, the folder where large bodies are kept, what is said to
+    browsers with every refusal, by the ``Origin`` of the request, and what is no request."""
 
     admit: Admit
     spool: Path
     cors: Callable[[str | None], tuple[tuple[str, str], ...]] = lambda origin: ()
+    admit_upgrade: AdmitUpgrade = lambda path, query, headers: None
 
 
 def refusal(status: int, code: str, message: str, suggestion: str | None = None) -> Refusal:

@@ -6,6 +6,7 @@ the headers are there, a body is counted while it arrives, and a large one is ke
 
 from __future__ import annotations
 
+import functools
 import heapq
 import threading
 import time
@@ -15,7 +16,7 @@ from typing import Any
 from waitress.server import TcpWSGIServer
 
 from modules.api.server.channel import RequestChannel
-from modules.api.server.refusals import RequestPolicy
+from modules.api.server.refusals import RequestPolicy, Upgraded
 from modules.logger import get_logger
 
 log = get_logger("Api")
@@ -47,6 +48,8 @@ class RequestServer(TcpWSGIServer):
         self._ending = threading.Event()
         self._pulling = threading.Lock()
         self._closed = False
+        #: Sockets that were handed over and are open, each in the place of a connection.
+        self._upgraded: set[Any] = set()
         super().__init__(*args, **kwargs)
 
     def maintenance(self, now: Any) -> None:
@@ -79,7 +82,7 @@ class RequestServer(TcpWSGIServer):
                 giving_way[number - left].handle_close()
 
     def _places_left(self) -> int:
-        return max(0, self._places - len(self.active_channels))
+        return max(0, self._places - len(self.active_channels) - len(self._upgraded))
 
     def _giving_way(self, count: int) -> list[Any]:
         """Connections to close for new ones, the first first; none if all are served.
@@ -94,6 +97,27 @@ class RequestServer(TcpWSGIServer):
                 kinds[waiting.waits_for].append((waiting.worth(now), number, channel))
         most = max(kinds.values(), key=len)
         return [channel for _, _, channel in heapq.nsmallest(count, most)]
+
+    def add_task(self, task: Any) -> None:
+        """A request is there. One that is an upgrade ends the connection as one of HTTP."""
+        request = task.requests[0]
+        if request.error or request.upgrade is None:
+            super().add_task(task)
+        else:
+            self.pull_trigger(lambda: self._hand_over(task))
+
+    def _hand_over(self, channel: Any) -> None:
+        """In the network thread, so that nothing else happens to the connection."""
+        if channel.socket is None:
+            return  # the client has left
+        request = channel.requests[0]
+        if channel.request or len(channel.requests) > 1 or channel.total_outbufs_len:
+            channel.handle_close()  # it went on before it was answered
+            return
+        taken = channel.detach()
+        self._upgraded.add(taken)
+        client, release = str(channel.addr[0]), functools.partial(self._upgraded.discard, taken)
+        request.upgrade(Upgraded(taken, client, request.early, release))
 
     def run(self) -> None:
         """Serve until ``end`` is asked for, then close everything."""

@@ -54,16 +54,10 @@ class LocalExecutor:
     that started it ends.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        clock: Clock,
-        command: Sequence[str] | None = None,
-        live: base.LiveSessionsPort | None = None,
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, command: Sequence[str] | None = None) -> None:
         self._config = config
         self._clock = clock
-        self._live = LiveOffer(live, clock)
+        self._live = LiveOffer(None, clock)
         self._command = tuple(command or worker_command(config))
         self._child: Child | None = None
         self._tasks = 0
@@ -79,6 +73,10 @@ class LocalExecutor:
         self._prepared: bytes | None = None
         self._capabilities = Capabilities()
         self._unsandboxed: tuple[str, ...] = ()
+
+    def serve_live(self, port: base.LiveSessionsPort) -> None:
+        """Before the first child: each is connected with these sessions."""
+        self._live = LiveOffer(port, self._clock)
 
     # --- state ---
 

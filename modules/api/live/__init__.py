@@ -1,0 +1,4 @@
+"""Live sessions over WebSockets: ``/live`` and its messages.
+
+Open ``gate.py`` first.
+"""

@@ -1,0 +1,134 @@
+"""Which WebSockets are accepted at ``/live``, decided before the upgrade; and all that are open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+from websockets.datastructures import Headers
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+
+from modules.api.live.client import Check, LiveClient
+from modules.api.live.web_socket import WebSocket, quiet
+from modules.api.server.refusals import Refusal, Upgraded, refusal, refusal_of
+from modules.config.schema import Config
+from modules.errors import TranscriberError
+from modules.live.sessions import LiveSessions
+from modules.logger import get_logger
+
+log = get_logger("Live")
+
+PATH = "/live"
+_RETRY_AFTER_S = 5
+_STOP_S = 5.0
+#: Beyond ``live.max_sessions``, for clients that come back while their old connection still seems
+#: to be there.
+_RETURNING_MAX = 4
+
+
+class LiveGate:
+    """``admit`` is for the network thread, after keys and origins were checked there."""
+
+    def __init__(self, config: Config, sessions: LiveSessions, check: Check) -> None:
+        self._config = config
+        self._sessions = sessions
+        self._check = check
+        self._lock = threading.Lock()
+        self._open: dict[threading.Thread, WebSocket] = {}
+        self._closing = False
+
+    @property
+    def connections(self) -> int:
+        return len(self._open)
+
+    def admit(
+        self, path: str, query: str, headers: Mapping[str, str]
+    ) -> Refusal | Callable[[Upgraded], None] | None:
+        """None for any other path; ``headers`` with names in lower case."""
+        if path != PATH:
+            return None
+        if not self._config.live.enabled:
+            return refusal(
+                403, "live_disabled", "Live sessions are switched off.", "Set live.enabled: true."
+            )
+        response = _handshake(headers)
+        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            return _no_handshake(response)
+        try:
+            self._check_room("session" in parse_qs(query))
+        except TranscriberError as error:
+            return refusal_of(error, (("Retry-After", str(_RETRY_AFTER_S)),))
+        return lambda upgraded: self._take(upgraded, response)
+
+    def _check_room(self, says_that_it_returns: bool) -> None:
+        """Raises TranscriberError. Who comes back is only known later, so nobody is refused for
+        want of room while somebody is awaited; a new session is, when it begins."""
+        if self._closing:
+            raise TranscriberError("too_many_sessions", "The program is being stopped.")
+        awaited = says_that_it_returns or any(
+            session.state == "open" and not session.is_connected for session in self._sessions.all()
+        )
+        most = self._config.live.max_sessions + (_RETURNING_MAX if awaited else 0)
+        if self.connections >= most:
+            raise TranscriberError(
+                "too_many_sessions",
+                f"There are {self.connections} live connections already.",
+                remedy="Try again later, or raise live.max_sessions.",
+            )
+        if not awaited:
+            self._sessions.check_room()
+
+    def _take(self, upgraded: Upgraded, response: Response) -> None:
+        web_socket = WebSocket(upgraded)
+        thread = threading.Thread(
+            target=self._serve, args=(upgraded, web_socket, response), name="live-client",
+            daemon=True,
+        )  # fmt: skip
+        with self._lock:
+            self._open[thread] = web_socket
+        thread.start()
+
+    def _serve(self, upgraded: Upgraded, web_socket: WebSocket, response: Response) -> None:
+        folder = self._config.live_folder
+        client = LiveClient(web_socket, self._sessions, self._check, folder)
+        try:
+            web_socket.run(client, response.serialize(), upgraded.early)
+        except Exception:
+            log.exception("A live connection met an unexpected error")
+        finally:
+            client.leave()
+            upgraded.release()
+            with self._lock:
+                self._open.pop(threading.current_thread(), None)
+
+    def close(self) -> None:
+        """Accept none any more, and close all. Their sessions are stored at the next start."""
+        self._closing = True
+        with self._lock:
+            open_ = dict(self._open)
+        for web_socket in open_.values():
+            web_socket.ask_to_close(CloseCode.GOING_AWAY, "the program is being stopped")
+        for thread in open_:
+            thread.join(_STOP_S)
+
+
+def _handshake(headers: Mapping[str, str]) -> Response:
+    """What the library answers to the request."""
+    protocol = ServerProtocol(logger=quiet)
+    return protocol.accept(Request(PATH, Headers(headers)))
+
+
+def _no_handshake(response: Response) -> Refusal:
+    answer = refusal(
+        response.status_code,
+        "upgrade_required"
+        if response.status_code == HTTPStatus.UPGRADE_REQUIRED
+        else "bad_request",
+        "This address speaks WebSocket only, and the request does not begin one.",
+        "See docs/live.md.",
+    )
+    return Refusal(answer.status, answer.body, (("Upgrade", "websocket"),))

@@ -1,0 +1,40 @@
+"""Live sessions, connected with the share and the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modules.api import forms
+from modules.api.schemas.requests import SettingsFields
+from modules.clock import Clock
+from modules.config.schema import Config
+from modules.intake.request import TranscriptionRequest
+from modules.live.landing import Landing
+from modules.live.sessions import LiveSessions
+from modules.live.store import SessionStore
+from modules.recordings.store import RecordingStore
+from modules.recordings.uploads import Uploads
+from modules.service.answers import Accepted
+from modules.service.service import TranscriptionService
+
+
+def build_live(
+    config: Config,
+    clock: Clock,
+    store: RecordingStore,
+    uploads: Uploads,
+    service: TranscriptionService,
+) -> LiveSessions:
+    """Nothing is started."""
+
+    def submit(name: str, wishes: Mapping[str, Any], client: str) -> str | None:
+        # They were read from the share, where others may write.
+        checked = forms.checked(SettingsFields, dict(wishes)).wishes()
+        request = TranscriptionRequest(name, wishes=checked, client=client, uploaded=True)
+        answer = service.transcribe(request, False, lambda: False)
+        return answer.job.job_id if isinstance(answer, Accepted) else None
+
+    sessions = SessionStore(store.folder.state / "live")
+    landing = Landing(config.shared_directory, sessions, uploads, submit, config.live_folder)
+    return LiveSessions(config, sessions, landing, clock)
