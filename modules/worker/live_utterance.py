@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
-from modules.executors.live_protocol import Final
+from modules.executors.live_protocol import Final, Worked
 from modules.transcript.agreement import Agreement
 from modules.transcript.model import Word
 from modules.transcript.sentences import joined
@@ -58,6 +58,13 @@ def final_of(session: int, words: Words, language: str | None) -> Final:
         text=joined(words),
         words=words,
         language=language,
+    )
+
+
+def worked_of(session: int, upto_s: float, busy_s: float, waited_s: float) -> Worked:
+    """The event for a pass that is over."""
+    return Worked(
+        session=session, upto_s=upto_s, busy_s=round(busy_s, 4), waited_s=round(waited_s, 4)
     )
 
 
@@ -113,13 +120,14 @@ class Utterance:
             self.agreement, new = self.agreement.forced(until_s)
         return new
 
-    def newly_shown(self, until_s: float) -> Words | None:
-        """The words to show behind the committed ones; None if they are shown already."""
-        words = self.agreement.shown(until_s)
-        if words == self.shown:
-            return None
-        self.shown = words
-        return words
+    def newly_shown(self, until_s: float, has_committed: bool) -> Words | None:
+        """The words to show behind the committed ones; None if there is nothing to change.
+
+        ``has_committed``: a commit took the place of what was shown.
+        """
+        before = () if has_committed else self.shown
+        self.shown = self.agreement.shown(until_s)
+        return None if self.shown == before else self.shown
 
     def is_drafted(self, speech_end: int) -> bool:
         """Whether a draft has heard all of its speech."""
