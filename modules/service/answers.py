@@ -22,7 +22,7 @@ MESSAGES = {
     "gone": ("The file was deleted or renamed.", "Request it under its new name."),
 }
 
-State = Literal["pending", "processing", "completed", "error", "ignored", "not_found"]
+State = Literal["pending", "processing", "completed", "error", "ignored", "skipped", "not_found"]
 
 
 class JobError(TranscriberError):
