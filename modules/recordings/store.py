@@ -125,5 +125,7 @@ class RecordingStore:
         remove(self.folder.sidecar_at(paths.error_text))
         if self.folder.sidecars != self.folder.path:  # it may come from manual/ with all its files
             for left in (paths.checkpoint, paths.error_text, paths.state):
-                remove(self.folder.at(left))
+                # Looked at first: films may lie on a read-only disk, which refuses any removal.
+                if self.folder.is_taken(left):
+                    remove(self.folder.at(left))
         self.manual.end_return(name)

@@ -13,7 +13,11 @@ import sys
 from tests.docs import pages
 
 #: English pages and their Russian ones.
-RUSSIAN = {"README.md": "README.ru.md", "docs/guide.md": "docs/ru/guide.md"}
+RUSSIAN = {
+    "README.md": "README.ru.md",
+    "docs/guide.md": "docs/ru/guide.md",
+    "docs/media-libraries.md": "docs/ru/media-libraries.md",
+}
 MARK = re.compile(r"en: ([0-9a-f]{8})")
 
 
