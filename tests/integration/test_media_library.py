@@ -6,7 +6,6 @@ With the configuration of ``docs/media-libraries.md``, word for word.
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import urllib.request
 from collections import Counter
@@ -17,10 +16,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import yaml
 
 from tests import library
-from tests.docs import pages
+from tests.docs.page_settings import library_settings
 from tests.scripted_daemon import ScriptedDaemon
 from tests.scripted_worker import NOT_MEDIA, recording
 
@@ -38,15 +36,6 @@ SKIPPED = {
     HAS_PLAIN: ".srt",
     HAS_ENGLISH_ASS: ".English.sdh.ass",
 }
-
-
-def documented() -> dict[str, Any]:
-    """The first block of YAML on the page."""
-    text = (pages.PROJECT / "docs" / "media-libraries.md").read_text("utf-8")
-    found = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert found is not None
-    tree: dict[str, Any] = yaml.safe_load(found.group(1))
-    return tree
 
 
 def stem(name: str) -> str:
@@ -121,9 +110,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    tree = documented()
-    assert tree.pop("shared_directory") == "/srv/media"
-    daemon = Library(tmp_path_factory.mktemp("media"), tree)
+    daemon = Library(tmp_path_factory.mktemp("media"), library_settings())
     daemon.plant()
     before = library.snapshot(daemon.shared)
     with daemon:
