@@ -141,6 +141,7 @@ class ProcessingConfig(_Section):
     growth_wait_seconds: Annotated[float, between(0, 86400)] = 60.0
     timeout_seconds: Annotated[float, between(1, 604800)] = 3600.0
     failed: Literal["manual", "leave"] = "manual"
+    skip_if_subtitles: bool = False
     cleanup_temp_files: bool = True
     lock_file: FilePath | None = None
     stale_hours: Annotated[float, between(0, 87600)] = 24.0

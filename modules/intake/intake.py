@@ -109,8 +109,11 @@ class Intake:
             self._look_again(name)
 
     def _is_passed_over(self, name: str) -> bool:
-        """Whether it is no recording, or one that failed and has not changed since."""
+        """Whether it is no recording, has subtitles, or failed and has not changed since."""
         if self._files.ignored.look(name):
+            return True
+        if subtitles := self._files.subtitles.beside(name):
+            log.info("%s is skipped: it has subtitles already (%s)", name, subtitles)
             return True
         return self._config.processing.failed == "leave" and bool(self._files.left.state_of(name))
 

@@ -101,7 +101,9 @@ class ManualFolder:
                 beneath.make_folders(target.parent)
             self._states.save(requested)
         edits = RecordingPaths(name).edits
-        if transfer.is_regular(self.path / edits):
+        with storage_errors(self.path / edits):
+            has_edits = transfer.is_regular(self.path / edits)
+        if has_edits:
             self._folder.ready(self._folder.sidecar_at(edits))
         shared, sidecars = self._folder.path, self._folder.sidecars
         if not manual_return.bring_back(self.path, shared, sidecars, name):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modules.config.schema import Config
+from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError
 from modules.recordings import settings_files, spellings
 from modules.recordings.edits import Edits
@@ -18,6 +19,7 @@ from modules.recordings.ignored import IgnoredFiles
 from modules.recordings.left_failures import LeftFailures
 from modules.recordings.listening_copies import ListeningCopies
 from modules.recordings.manual_folder import ManualFolder, delete_under, service_files
+from modules.recordings.present_subtitles import PresentSubtitles
 from modules.recordings.recovery import Recovery
 from modules.recordings.results import Results
 from modules.recordings.settings_files import RecordingSettings
@@ -37,8 +39,9 @@ class RecordingStore:
         texts: Path | None = None,
         *,
         hidden: bool = False,
+        skips_by: TranscriptionSettings | None = None,
     ) -> None:
-        """``texts`` and ``hidden``: see ``SharedFolder``."""
+        """``texts`` and ``hidden``: see ``SharedFolder``; ``skips_by``: ``PresentSubtitles``."""
         self.folder = SharedFolder(shared, texts, hidden=hidden)
         self.states = StateStore(self.folder)
         self.results = Results(self.folder)
@@ -46,6 +49,7 @@ class RecordingStore:
         self.manual = ManualFolder(manual_directory, self.folder, self.states, self.results)
         self.left = LeftFailures(self.folder, self.states)
         self.settings = RecordingSettings(self.folder, manual_directory)
+        self.subtitles = PresentSubtitles(self.folder, self.results, self.settings, skips_by)
         self.ignored = IgnoredFiles(self.folder)
         self.recovery = Recovery(self.folder, manual_directory)
         self.listening = ListeningCopies(self.folder)
@@ -60,6 +64,7 @@ class RecordingStore:
             config.manual_directory,
             config.output.directory,
             hidden=config.output.result == "hidden",
+            skips_by=config.default_settings() if config.processing.skip_if_subtitles else None,
         )
 
     def prepare(self) -> None:
@@ -120,5 +125,7 @@ class RecordingStore:
         remove(self.folder.sidecar_at(paths.error_text))
         if self.folder.sidecars != self.folder.path:  # it may come from manual/ with all its files
             for left in (paths.checkpoint, paths.error_text, paths.state):
-                remove(self.folder.at(left))
+                # Looked at first: films may lie on a read-only disk, which refuses any removal.
+                if self.folder.is_taken(left):
+                    remove(self.folder.at(left))
         self.manual.end_return(name)

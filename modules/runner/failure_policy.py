@@ -118,13 +118,12 @@ class FailurePolicy:
             failed = job.to(Status.FAILED)
             if self._config.processing.failed == "leave":
                 self._store.left.note(failed, explain(failed, job.error, left=True))
-                outcome = "left where it is"
+                self._scheduler.release(job.name, Status.FAILED, "left where it is")
             else:
                 # The verdict is on the disk before the move, so that a crash in between finds it.
                 self._store.states.save(failed)
                 where = self._store.manual.take(failed, explain(failed, job.error))
-                outcome = f"moved to {where}"
-            self._scheduler.release(job.name, Status.FAILED, outcome)
+                self._scheduler.release(job.name, Status.FAILED, f"moved to {where}")
         # Dragged back at once it is the same file as before, and must be reported all the same.
         self._look_again(job.name)
         self.given_up += 1

@@ -26,7 +26,7 @@ MESSAGES = {
 #: There are a handful of kinds; a file that people edit may have any number.
 _WARNINGS_MAX = 20
 
-State = Literal["pending", "processing", "completed", "error", "ignored", "not_found"]
+State = Literal["pending", "processing", "completed", "error", "ignored", "skipped", "not_found"]
 
 
 class JobError(TranscriberError):

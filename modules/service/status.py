@@ -78,9 +78,16 @@ class StatusReader:
             return View(name, "ignored", error=error)
         if there:
             left = self._files.left.of(name)
-            return self.view_of_failure(left, name) if left else _waiting(name)
+            return self.view_of_failure(left, name) if left else self._untouched(name)
         failure = self._files.manual.failure(name)
         return self.view_of_failure(failure) if failure else View(name, "not_found")
+
+    def _untouched(self, name: str) -> View:
+        subtitles = self._files.subtitles.beside(name)
+        if subtitles is None:
+            return View(name, "pending", priority=Priority.SCAN.label)
+        message = f"It has subtitles already: {subtitles}."
+        return View(name, "skipped", error={"code": "has_subtitles", "message": message})
 
     def view_of_failure(self, failure: Failure, where: str | None = None) -> View:
         """A recording that failed, in ``manual/`` unless ``where`` says otherwise."""
@@ -153,10 +160,6 @@ class StatusReader:
         when, message = entry.when[:64], MESSAGES[code][0]
         error = ErrorInfo(code=code, message=message, timestamp=when, attempt=1)
         return View(entry.name, "not_found", job_id=job_id, error=error.model_dump())
-
-
-def _waiting(name: str) -> View:
-    return View(name, "pending", priority=Priority.SCAN.label)
 
 
 def _state_of(job: Job) -> State:

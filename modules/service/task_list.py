@@ -29,7 +29,7 @@ GROUPS: Mapping[str, frozenset[State]] = {
     "open": frozenset({State.PROCESSING, State.QUEUED, State.PENDING}),
     "failed": frozenset({State.ERROR, State.MANUAL}),
     "done": frozenset({State.COMPLETED}),
-    "ignored": frozenset({State.IGNORED}),
+    "ignored": frozenset({State.IGNORED, State.SKIPPED}),
 }
 
 

@@ -106,6 +106,12 @@ def names_in(folder: Path) -> list[str]:
         return os.listdir(real)
 
 
+def folder_changed_ns(folder: Path) -> int:
+    """When an entry of a folder was last made, renamed or deleted."""
+    with pinned_folder(folder) as real:
+        return os.stat(f"{real}/.").st_mtime_ns
+
+
 def rename(source: Path, target: Path) -> None:
     """Replaces what has the name, except a folder."""
     with pinned(source) as old, pinned(target) as new:

@@ -17,6 +17,7 @@ RUSSIAN = {
     "README.md": "README.ru.md",
     "docs/guide.md": "docs/ru/guide.md",
     "docs/handover.md": "docs/ru/handover.md",
+    "docs/media-libraries.md": "docs/ru/media-libraries.md",
 }
 MARK = re.compile(r"en: ([0-9a-f]{8})")
 

@@ -38,7 +38,9 @@ class TaskAnswer(BaseModel):
     """A recording in the list; what is not known is null."""
 
     filename: str
-    state: Literal["completed", "manual", "error", "ignored", "pending", "queued", "processing"]
+    state: Literal[
+        "completed", "manual", "error", "ignored", "skipped", "pending", "queued", "processing"
+    ]
     when: str | None = Field(description="when it was finished, begun, or changed")
     duration_seconds: float | None
     language: str | None

@@ -47,7 +47,9 @@ class StatusAnswer(Answer):
 
     filename: str
     job_id: str | None
-    status: Literal["pending", "processing", "completed", "error", "ignored", "not_found"]
+    status: Literal[
+        "pending", "processing", "completed", "error", "ignored", "skipped", "not_found"
+    ]
     current_attempt: int | None
     start_time: str | None
     stage: str | None

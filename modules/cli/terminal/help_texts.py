@@ -70,9 +70,10 @@ examples:
 
 It reads the folder alone, so it works with and without the service. The states:
   pending     found, nothing done yet          completed   the text is there
-  queued      requested, or to be resumed      error       given up on
+  queued      requested, or to be resumed      error       failed
   processing  the model has it                 manual      failed and moved to the manual folder
   ignored     no recording, whatever its name; left where it is
+  skipped     has subtitles already (processing.skip_if_subtitles)
 """)
 
 QUEUE = noted("""\
@@ -88,6 +89,7 @@ RETRY = noted("""\
 examples:
   transcriber.py retry talk.mp3     a file in the manual folder, by its name
   transcriber.py retry manual/*.mp3 or by its path, all of a kind
+  transcriber.py retry Films/A.mkv  one that was left in place (processing.failed: leave)
 
 The file goes back into the shared folder and is queued again. Where the shared folder has a file
 of that name already, nothing is moved. If no service runs, it begins at the next start.

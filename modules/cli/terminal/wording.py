@@ -19,6 +19,7 @@ _STATES = {
     State.MANUAL: noted("manual"),
     State.ERROR: noted("error"),
     State.IGNORED: noted("ignored"),
+    State.SKIPPED: noted("skipped"),
     State.PENDING: noted("pending"),
     State.QUEUED: noted("queued"),
     State.PROCESSING: noted("processing"),
@@ -94,7 +95,10 @@ def details(row: Row) -> str:
         parts += [stage_word(row.stage)] if stage_word(row.stage) else []
         parts += [f"{row.percentage} %"] if row.percentage else []
         parts += [_("attempt {n}").format(n=row.attempt)] if (row.attempt or 1) > 1 else []
-    parts += [error_word(row.error)] if row.error and row.state is not State.IGNORED else []
+    passed_over = row.state in (State.IGNORED, State.SKIPPED)
+    parts += [error_word(row.error)] if row.error and not passed_over else []
+    if row.state is State.SKIPPED:
+        parts = [_("has subtitles: {file}").format(file=row.error)]
     if row.state is State.IGNORED:
         parts = [_("no recording: {kind}").format(kind=error_word(row.error))]
     return " ".join([*([", ".join(parts)] if parts else []), *warnings(row)])
@@ -146,6 +150,7 @@ def _counted(state: State, n: int) -> str:
         State.MANUAL: ngettext("{n} manual", "{n} manual", n),
         State.ERROR: ngettext("{n} error", "{n} error", n),
         State.IGNORED: ngettext("{n} ignored", "{n} ignored", n),
+        State.SKIPPED: ngettext("{n} skipped", "{n} skipped", n),
         State.PENDING: ngettext("{n} pending", "{n} pending", n),
         State.QUEUED: ngettext("{n} queued", "{n} queued", n),
         State.PROCESSING: ngettext("{n} processing", "{n} processing", n),

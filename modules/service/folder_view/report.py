@@ -24,6 +24,7 @@ from modules.service.folder_view.rows import (
     finished_row,
     ignored_row,
     lonely_row,
+    skipped_row,
     untouched_row,
     working_row,
 )
@@ -144,6 +145,7 @@ class Reporter:
                     (self._working(name, sample) if state in seen.files else None)
                     or self._finished(name, sample, seen.files.get(result), seen.files.get(edits))
                     or self._ignored(name, sample)
+                    or (self._skipped(name, sample) if name not in ordered else None)
                     or untouched_row(name, sample, ordered)
                 )
         for sidecar in seen.files.keys() - claimed:
@@ -167,6 +169,12 @@ class Reporter:
     def _ignored(self, name: str, sample: FileSample) -> Row | None:
         kind = self._files.ignored.kind_of(name)
         return ignored_row(name, sample, kind) if kind else None
+
+    def _skipped(self, name: str, sample: FileSample) -> Row | None:
+        with contextlib.suppress(TranscriberError):
+            if subtitles := self._files.subtitles.beside(name):
+                return skipped_row(name, sample, subtitles)
+        return None
 
     def _lonely(self, sidecar: str, sample: FileSample, edits: FileSample | None) -> Row | None:
         seen = (sample, edits)

@@ -35,6 +35,7 @@ class State(StrEnum):
     MANUAL = "manual"  #: failed, and moved to the manual folder
     ERROR = "error"  #: failed, and not moved yet
     IGNORED = "ignored"  #: no recording but its name, left where it is
+    SKIPPED = "skipped"  #: has subtitles already
     PENDING = "pending"  #: not begun
     QUEUED = "queued"  #: ordered, or begun and waiting to go on
     PROCESSING = "processing"  #: the model has it
@@ -85,6 +86,11 @@ def untouched_row(name: str, sample: FileSample, ordered: Mapping[object, float]
 def ignored_row(name: str, sample: FileSample, kind: str) -> Row:
     """One that is no recording; ``kind`` says what it is instead."""
     return Row(name, State.IGNORED, _time_of(sample), error=kind, size=sample.size)
+
+
+def skipped_row(name: str, sample: FileSample, subtitles: str) -> Row:
+    """One that has subtitles already; ``subtitles``: their file."""
+    return Row(name, State.SKIPPED, _time_of(sample), error=_short(subtitles), size=sample.size)
 
 
 def working_row(name: str, sample: FileSample, files: RecordingStore) -> Row | None:

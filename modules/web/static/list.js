@@ -38,6 +38,7 @@ function Facts({ task }) {
   if (OPEN.has(task.state)) return progressOf(task);
   if (FAILED.has(task.state)) return html`<span class="tag bad">${say("failedTag")}</span>${task.error && html`<span class="why">${task.error}</span>`}`;
   if (task.state === "ignored") return say("ignoredTag");
+  if (task.state === "skipped") return say("skippedTag");
   const facts = task.duration_seconds === null ? [] : [about(task.duration_seconds)];
   if (task.speaker_count > 1) facts.push(say("voices", { n: task.speaker_count }));
   return html`${facts.join(" · ")}${task.flagged_seconds >= 1 && html` <span class="tag doubt">${say("doubtfulTag", { time: about(task.flagged_seconds) })}</span>`}`;
@@ -54,6 +55,7 @@ function groupOf(task) {
   if (OPEN.has(task.state)) return say("now");
   if (FAILED.has(task.state)) return say("failedGroup");
   if (task.state === "ignored") return say("ignoredGroup");
+  if (task.state === "skipped") return say("skippedGroup");
   return task.when ? dayOf(task.when) : "";
 }
 
@@ -64,8 +66,8 @@ function grouped(tasks) {
     groups.set(group, [...(groups.get(group) ?? []), task]);
   }
   // Those that need somebody stand right below those that are being done.
-  const order = [say("now"), say("failedGroup")], last = say("ignoredGroup");
-  const rank = (group) => (order.includes(group) ? order.indexOf(group) : group === last ? 99 : 2);
+  const order = [say("now"), say("failedGroup")], last = [say("skippedGroup"), say("ignoredGroup")];
+  const rank = (group) => (order.includes(group) ? order.indexOf(group) : last.includes(group) ? 98 + last.indexOf(group) : 2);
   return [...groups].sort(([a], [b]) => rank(a) - rank(b));
 }
 

@@ -300,6 +300,7 @@ export function Unfinished({ name, content, actions }) {
     return html`${head}<div class="state"><h2>${say("runTitle")}</h2><${Bar} percent=${task.percentage ?? 0} label=${name} /><p class="first">${progressOf(task)}</p><p>${say("runText")}</p></div>`;
   if (task.state === "queued" || task.state === "pending")
     return html`${head}<div class="state"><h2>${say("waitTitle")}</h2><p class="first">${progressOf(task)}</p><p>${say("waitText")}</p>${task.error && html`<p>${task.error}</p>`}<button class="btn primary" onClick=${() => actions.first(name)}>${say("first")}</button></div>`;
+  if (task.state === "skipped") return html`${head}<div class="state"><h2>${say("skippedTitle")}</h2><p>${say("skippedText", { file: task.error ?? "?" })}</p><button class="btn primary" onClick=${() => actions.first(name)}>${say("skippedAnyway")}</button></div>`;
   if (task.state === "ignored") return html`${head}<div class="state"><h2>${say("ignoredTitle")}</h2><p>${say("ignoredText", { kind: task.error ?? "?" })}</p></div>`;
   return html`${head}<div class="state"><h2>${say("failTitle")}</h2><p>${task.error}</p>${["manual", "error"].includes(task.state) && html`<button class="btn primary" onClick=${() => actions.retry(name)}>${say("retry")}</button>`}${content.explanation && html`<details><summary>${say("failMore")}</summary><p>${content.explanation}</p></details>`}</div>`;
 }

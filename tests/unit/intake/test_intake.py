@@ -983,3 +983,70 @@ def test_a_job_calls_no_more_addresses_than_its_state_may_hold(bench: Bench) -> 
     bench.restart()
     bench.intake.recovery.recover()
     assert len(bench.job().callback_urls) == ADDRESSES_MAX
+
+
+# --- failures that are left where they are ---
+
+
+def left_bench(tmp_path: Path, failed: str = "leave") -> Bench:
+    bench = Bench(tmp_path, processing={"failed": failed})
+    bench.put()
+    error = ErrorInfo(code="no_audio", message="No sound.", timestamp=iso(NOON), attempt=1)
+    source = bench.files.folder.identity("talk.mp3")
+    job = a_job(source=source, settings=bench.config.default_settings()).to(Status.RUNNING)
+    ended = job.open_attempt(NOON).close_attempt("failed", NOON, 1.0, error)
+    bench.files.left.note(ended.to(Status.FAILED), "why")
+    return bench
+
+
+def test_what_failed_is_not_tried_again(tmp_path: Path) -> None:
+    bench = left_bench(tmp_path)
+    for _ in range(2):
+        bench.intake.recovery.recover()
+        bench.whole()
+        assert bench.scheduler.jobs() == []
+        assert bench.names() == ["talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress"]
+        bench.restart()
+    assert bench.ended == []
+    assert bench.intake.recovery.orphans == {}
+
+
+@pytest.mark.parametrize("daemon_runs", [False, True])
+def test_what_failed_and_was_replaced_is_new(tmp_path: Path, daemon_runs: bool) -> None:
+    bench = left_bench(tmp_path)
+    bench.put(content=b"a better copy")
+    if not daemon_runs:
+        bench.intake.recovery.recover()
+        assert bench.names() == ["talk.mp3"]
+    bench.whole()
+    assert bench.job().attempts == ()
+    assert bench.names() == ["talk.mp3"]
+
+
+@pytest.mark.parametrize("daemon_runs", [False, True])
+def test_what_failed_and_was_deleted_leaves_nothing(tmp_path: Path, daemon_runs: bool) -> None:
+    bench = left_bench(tmp_path)
+    (bench.files.folder.path / "talk.mp3").unlink()
+    if daemon_runs:
+        bench.intake.on_deleted("talk.mp3")
+    else:
+        bench.intake.recovery.recover()
+    assert bench.names() == []
+    assert bench.intake.recovery.orphans == {}
+
+
+def test_a_request_tries_what_failed_again(tmp_path: Path) -> None:
+    bench = left_bench(tmp_path)
+    bench.intake.recovery.recover()
+    submitted = bench.submit()
+    assert submitted is not None
+    assert submitted.outcome == "queued"
+    assert submitted.job.attempts == ()
+    assert bench.names() == ["talk.mp3", "talk.mp3.in_progress"]
+    assert bench.files.left.state_of("talk.mp3") == {}
+
+
+def test_what_was_left_is_moved_once_that_is_configured(tmp_path: Path) -> None:
+    bench = left_bench(tmp_path, failed="manual")
+    bench.intake.recovery.recover()
+    assert bench.job().given_up, "the runner moves it when its turn comes"

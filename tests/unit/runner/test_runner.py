@@ -1097,3 +1097,21 @@ def test_subtitles_name_the_language_of_the_text(
     bench.tick()
     assert bench.result()["outputs"] == [expected, "talk.txt"]
     assert bench.names() == sorted(["talk.mp3", "talk.mp3.result", expected, "talk.txt"])
+
+
+def test_a_recording_that_failed_is_left_where_it_is_if_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "_IDLE_TICK_S", 0)
+    bench = Bench(tmp_path, processing={"failed": "leave"})
+    bench.plan(Plan(error=NOT_MEDIA))
+    bench.submit()
+    bench.tick()
+    assert bench.names() == ["talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress"]
+    assert os.listdir(bench.manual) == []
+    assert (bench.state()["status"], bench.state()["should_continue"]) == ("error", False)
+    text = (bench.shared / "talk.mp3.error.txt").read_text()
+    assert "It is left where it is." in text
+    assert "move the recording back" not in text
+    assert bench.scheduler.get("talk.mp3") is None
+    assert bench.runner.finished[Status.FAILED] == 1
