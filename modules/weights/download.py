@@ -63,15 +63,22 @@ def _fetch(size: str, folder: Path) -> None:
 def _failed(size: str, models_directory: Path, error: Exception) -> ModelError:
     from huggingface_hub import constants
 
-    why = " ".join(str(error).split()) or type(error).__name__
-    if len(why) > _MESSAGE_CHARS:
-        why = f"{why[:_MESSAGE_CHARS]}…"
+    cause = _cause(error)
+    words = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    why = " ".join(str(words).split())[:_MESSAGE_CHARS].rstrip(".")
     return ModelError(
         "model_download_failed",
-        f"The Whisper model {size} could not be fetched from {constants.ENDPOINT}: {why}",
+        f"The Whisper model {size} could not be fetched from {constants.ENDPOINT}: {why}.",
         remedy=f"Try again where that address can be reached, or copy the folder "
         f"{home(size, models_directory).name} of another machine into {models_directory}.",
     )
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The first error of a chain: the hub's own texts speak of its cache, not of the network."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    return error
 
 
 def _record_sums(size: str, folder: Path) -> None:

@@ -267,7 +267,7 @@ def test_a_commented_configuration_is_written_once(
     assert str(file) in installed.run("config", "--write", **home).stdout
     text = file.read_text("utf-8")
     data = f"{home['HOME']}/.local/share/audio-transcriber"
-    assert f"# Relative paths count from {data}.\n# The names in brackets" in text
+    assert f"# Relative paths count from {data}.\n# The names in brackets are" in text
     assert "$schema" not in text
     assert f"configuration: {file}\n" in installed.run("config", **home).stdout
     file.write_text("api: {port: 9}\n")

@@ -27,9 +27,9 @@ CHANGING = re.compile(
 CODE = re.compile(r"`([a-z_]+)`")
 #: Codes of errors that become a note, a line of the log or a message of a command, without a code.
 NEVER_SHOWN = {
-    "alignment_mismatch", "callback_failed", "expired", "file_exists",
-    "handover_packages_missing", "handover_unavailable", "listening_failed",
-    "listening_hung", "no_answer",
+    "alignment_mismatch", "callback_failed", "config_exists", "config_not_written", "expired",
+    "file_exists", "handover_packages_missing", "handover_unavailable", "listening_failed",
+    "listening_hung", "model_in_use", "model_not_removed", "no_answer",
     "no_voice_model", "not_a_file", "not_in_manual", "not_in_share", "subfolder", "unknown_errand",
     "voiceprints_broken",
 }  # fmt: skip

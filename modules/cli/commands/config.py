@@ -44,8 +44,7 @@ def commented(base: Path, file: Path) -> str:
     text = "".join(line for line in lines if not line.startswith(_SCHEMA_LINE))
     if base == file.parent:
         return text
-    place = f"# Relative paths count from {base}"
-    return text.replace(f"# {_BESIDE}", f"{place}.\n#", 1)
+    return text.replace(_BESIDE, f"Relative paths count from {base}.", 1)
 
 
 def _write(file: Path, text: str) -> None:

@@ -33,10 +33,12 @@ Every command reads config.yaml beside transcriber.py; --config or CONFIG_PATH n
 
 PLACES_INSTALLED = noted("""\
 places:
-  {config}  read by every command, if it is there;
-      --config or CONFIG_PATH names another file, `transcriber.py config --write` writes one
-  {data}  holds shared/ for recordings, manual/ for those that
-      failed, and models/, unless the configuration says otherwise; created by `run`
+  {config}
+      read by every command, if it is there; --config or CONFIG_PATH names another file,
+      `transcriber.py config --write` writes one with comments
+  {data}
+      shared/ for recordings, manual/ for those that failed, and models/, unless the
+      configuration says otherwise; `run` creates what is missing
 """)
 
 TRANSCRIBE = noted("""\
