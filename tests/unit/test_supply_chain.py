@@ -24,7 +24,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 LOCKS = sorted(PROJECT.glob("*.lock"))
 #: Of other people's clients, which tests run in environments of their own.
 CLIENTS = sorted((PROJECT / "tests" / "clients").glob("*.lock"))
-SOURCES = sorted([*PROJECT.glob("requirements*.in"), *(each.with_suffix(".in") for each in CLIENTS)])
+SOURCES = sorted(
+    [*PROJECT.glob("requirements*.in"), *(each.with_suffix(".in") for each in CLIENTS)]
+)
 #: What is run to build, install and check: everything that could bring something in.
 RECIPES = [PROJECT / name for name in ("Makefile", "Dockerfile", "compose.yaml", ".ci/run")]
 HASH = "--hash=sha256:" + "0" * 64
