@@ -87,6 +87,8 @@ lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) requirements-handover.in -c requirements.lock -o requirements-handover.lock
 	$(COMPILE) requirements-uv.in -o requirements-uv.lock
+	$(COMPILE) tests/clients/python.in -o tests/clients/python.lock
+	$(subst 3.11,3.12,$(COMPILE)) tests/clients/bridge.in -o tests/clients/bridge.lock
 
 messages: $(VENV)/.installed-dev ## bring the translations of the command line up to date, and compile them
 	mkdir -p build

@@ -26,6 +26,8 @@ from modules.storage.atomic import JSON_DEPTH_MAX, is_deeper
 
 Model = TypeVar("Model", bound=BaseModel)
 
+#: No file of any kind holds sound in less; the shortest frame of speech has its head besides.
+_SOUND_BYTES_MIN = 8
 _LEFT_EMPTY = "has no value; give it one, or leave it out"
 
 
@@ -147,14 +149,17 @@ def _only_file(request: FlaskRequest, field: str) -> FileStorage:
 
 
 def _check_content(file: FileStorage, field: str) -> None:
-    """Raises TranscriberError if this is a text: it must not be put among the recordings."""
+    """Raises TranscriberError if this is a text, or next to nothing, as some clients send to find
+    out whether anybody answers: it must not be put among the recordings, or fail as one."""
     file.stream.seek(0)
-    kind = file_kind.kind_of_text(file.stream.read(file_kind.HEAD_BYTES))
+    head = file.stream.read(file_kind.HEAD_BYTES)
     file.stream.seek(0)
-    if kind:
+    kind = file_kind.kind_of_text(head)
+    why = f"it is {kind}" if kind else f"it has only {len(head)} bytes"
+    if kind or len(head) < _SOUND_BYTES_MIN:
         raise TranscriberError(
             "no_recording",
-            f"{field}: {file.filename!r} is no recording: it is {kind}.",
+            f"{field}: {file.filename!r} is no recording: {why}.",
             remedy="Send the recording itself.",
         )
 

@@ -99,7 +99,7 @@ def test_two_recordings_of_a_browser_do_not_meet(api: Client) -> None:
 def test_what_is_wrong_with_a_file_is_said(api: Client, path: str) -> None:
     chinese = 'name="file"; filename="会议记录.wav"'.encode("gb18030")
     for body, words in [
-        (form(part(chinese, b"sound")), "file: its name must be UTF-8"),
+        (form(part(chinese, b"the sound")), "file: its name must be UTF-8"),
         (form(part('name="file"', b"talk.mp3")), "file: it came without a name"),
         (form(language="ru"), "file: is missing"),
         (form(part('name="file"', b"a"), part('name="file"', b"b")), "file: must be one file"),

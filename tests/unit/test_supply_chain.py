@@ -22,6 +22,11 @@ from tests import audit
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCKS = sorted(PROJECT.glob("*.lock"))
+#: Of other people's clients, which tests run in environments of their own.
+CLIENTS = sorted((PROJECT / "tests" / "clients").glob("*.lock"))
+SOURCES = sorted(
+    [*PROJECT.glob("requirements*.in"), *(each.with_suffix(".in") for each in CLIENTS)]
+)
 #: What is run to build, install and check: everything that could bring something in.
 RECIPES = [
     PROJECT / name
@@ -49,7 +54,7 @@ def unpinned(lock: str) -> list[str]:
     return [line for line in lines if not line.startswith("#") and not pinned.fullmatch(line)]
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", [*LOCKS, *CLIENTS], ids=lambda lock: lock.name)
 def test_every_requirement_of_a_lock_has_its_version_and_its_hashes(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     assert unpinned(text) == []
@@ -73,7 +78,7 @@ def test_a_requirement_that_is_not_pinned_is_found(line: str) -> None:
     assert unpinned(f"# a lock\nrich==1.0 \\\n    {HASH}\n    # via us\n{line}\n") == [line]
 
 
-@pytest.mark.parametrize("wanted", sorted(PROJECT.glob("requirements*.in")), ids=lambda p: p.name)
+@pytest.mark.parametrize("wanted", SOURCES, ids=lambda path: path.name)
 def test_a_lock_holds_all_that_its_source_names(wanted: Path) -> None:
     text = wanted.read_text(encoding="utf-8")
     named = {m[1].lower() for m in re.finditer(r"(?m)^([\w.-]+)", text) if m[1] != "-r"}

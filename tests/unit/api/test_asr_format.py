@@ -36,7 +36,12 @@ def text(output: str, with_words: bool = False) -> str:
 
 
 def test_txt_has_a_line_for_each_segment() -> None:
-    assert text("txt") == "[SPEAKER_00]: Привет, мир.\nДа.\n"
+    assert text("txt") == "Привет, мир.\nДа.\n"
+    first, second, _ = RESULT["transcription"]["segments"]
+    segments = [first, second | {"speaker": "SPEAKER_01"}]
+    several = RESULT | {"transcription": {"text": "", "segments": segments}}
+    said = body(several, "txt", False).decode()
+    assert said == "[SPEAKER_00]: Привет, мир.\n[SPEAKER_01]: Да.\n"
 
 
 def test_tsv_has_three_columns_also_with_speakers() -> None:
