@@ -78,6 +78,7 @@ weights: $(VENV)/.installed ## put Whisper base into models/ and verify it
 
 lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements.in -o requirements.lock
+	$(COMPILE) requirements-onnx.in -c requirements.lock -o requirements-onnx.lock
 	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) requirements-uv.in -o requirements-uv.lock
 

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from modules.config.settings import TranscriptionSettings
+from modules.config.settings import EngineName, TranscriptionSettings
 from modules.config.types import (
     DURATION_HOURS_MAX,
     AudioTracks,
@@ -94,6 +94,7 @@ class ApiConfig(_Section):
 class WhisperxConfig(_Section):
     """Settings of transcriptions, unless a request has its own."""
 
+    engine: EngineName = "whisper"
     model_size: ModelSize = "base"
     language: Language = "ru"
     temperature: Temperature = 0.0
