@@ -84,6 +84,7 @@ weights: $(VENV)/.installed ## put Whisper base into models/ and verify it (MODE
 
 lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements.in -o requirements.lock
+	$(COMPILE) requirements-onnx.in -c requirements.lock -o requirements-onnx.lock
 	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) requirements-handover.in -c requirements.lock -o requirements-handover.lock
 	$(COMPILE) requirements-uv.in -o requirements-uv.lock

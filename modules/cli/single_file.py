@@ -13,6 +13,7 @@ from modules.cli.output_paths import RESULT_FORMAT, Target, refuse_existing
 from modules.cli.terminal.progress import Meter
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.config.settings import RUSSIAN_ENGINES
 from modules.executors.base import Executor, Outcome, RunCallbacks
 from modules.executors.protocol import Started
 from modules.executors.tasks import model_of, task_for
@@ -59,7 +60,8 @@ class SingleFile:
         settings = run.job.settings
         model = model_of(settings, self._config)
         if self._processor.status.model_loaded is None:
-            meter.loading(settings.model_size)
+            whisper = settings.engine not in RUSSIAN_ENGINES
+            meter.loading(settings.model_size if whisper else model.name)
         outcome = self._processor.run(
             task_for(path, settings, model, self._config),
             RunCallbacks(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modules.config.schema import Config, WhisperxConfig
-from modules.config.settings import TranscriptionSettings
+from modules.config.settings import RUSSIAN_ENGINES, TranscriptionSettings
 from modules.config.types import EVERY_ORIGIN, MODEL_SIZES
 
 #: Trained without translation: their text is in the language of the speech.
@@ -36,8 +36,9 @@ def access_conflicts(config: Config) -> list[Conflict]:
 
 def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[Conflict]:
     """Settings that are valid one by one but cannot be combined."""
-    found: list[Conflict] = []
-    if settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
+    found = _engine_conflicts(settings)
+    whisper = settings.engine not in RUSSIAN_ENGINES
+    if whisper and settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
         line = f"the model {settings.model_size} cannot translate; use base, small or medium"
         found.append((("task", "model_size"), line))
     if settings.vad_offset is not None and settings.vad_offset > settings.vad_onset:
@@ -51,6 +52,8 @@ def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list
     if settings.device == "cpu" and compute in ("float16", "int8_float16"):
         line = f"{compute} needs a GPU; use int8 on device cpu"
         found.append((("compute_type", "device"), line))
+    if not whisper:
+        return found  # the sizes of Whisper mean nothing to them
     known, english = size in MODEL_SIZES, size.endswith(".en")
     if known and english and language not in ("en", "auto", "mixed"):
         line = f"the model {size} knows English only, got {language!r}; use en, or another model"
@@ -58,6 +61,22 @@ def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list
     if known and not english and language == "yue" and not _CANTONESE.search(size):
         line = f"yue is known to large-v3 and turbo only, not to the model {size}"
         found.append((("language", "model_size"), line))
+    return found
+
+
+def _engine_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[Conflict]:
+    engine, language = settings.engine, settings.language
+    if engine not in RUSSIAN_ENGINES:
+        return []
+    found: list[Conflict] = []
+    if language not in ("ru", "auto"):
+        line = (
+            f"the engine {engine} knows Russian only, got {language!r}; use ru, or engine whisper"
+        )
+        found.append((("language", "engine"), line))
+    if settings.task == "translate":
+        line = f"the engine {engine} cannot translate; use transcribe, or engine whisper"
+        found.append((("task", "engine"), line))
     return found
 
 

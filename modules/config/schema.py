@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from modules.config.receivers import FunctionName, QueueName, RedisUrl
-from modules.config.settings import TranscriptionSettings
+from modules.config.settings import EngineName, TranscriptionSettings
 from modules.config.types import (
     DURATION_HOURS_MAX,
     AudioTracks,
@@ -99,6 +99,7 @@ class ApiConfig(_Section):
 class WhisperxConfig(_Section):
     """Settings of transcriptions, unless a request has its own."""
 
+    engine: EngineName = "whisper"
     model_size: ModelSize = "base"
     language: Language = "ru"
     temperature: Temperature = 0.0

@@ -7,6 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+#: What turns speech into text; ``engines/registry.py`` has a row for each.
+EngineName = Literal["whisper", "whisperx", "t-one", "gigaam"]
+#: Those that are no Whisper: they know Russian only, and ``model_size`` is not about them.
+RUSSIAN_ENGINES = ("t-one", "gigaam")
+
 
 class Frozen(BaseModel):
     """Base of the values that go into sidecar files: frozen, finite numbers only."""
@@ -19,6 +24,7 @@ class Frozen(BaseModel):
 class TranscriptionSettings(Frozen):
     """The settings of one transcription."""
 
+    engine: EngineName = "whisper"
     model_size: str
     language: str
     temperature: float

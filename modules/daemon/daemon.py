@@ -19,7 +19,8 @@ from modules.logger import get_logger
 from modules.machine.processor import memory_limit, processor
 from modules.recordings.lock import Ownership
 from modules.watching.open_writers import ignore_lease_signals
-from modules.weights.locate import ModelSource, locate, needed_mb
+from modules.weights.engines import locate_for
+from modules.weights.locate import ModelSource, needed_mb
 
 log = get_logger("Daemon")
 
@@ -62,7 +63,7 @@ class Daemon:
         core.store.prepare()
         # Reported at start, not with the first file: weights that are not on this machine.
         self._report_machine(
-            locate(whisperx.model_size, self._config.models_directory, whisperx.allow_download)
+            locate_for(whisperx, self._config.models_directory, whisperx.allow_download)
         )
         ignore_lease_signals()
         with Ownership(self._config, self._clock, "daemon") as owner:

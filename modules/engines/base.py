@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.audio.chunking import AudioChunk
+from modules.audio.chunking import MAX_CHUNK_S, AudioChunk
 from modules.config.settings import TranscriptionSettings
 from modules.transcript.chunk_text import ChunkText
 from modules.weights.files import ModelSpec
@@ -28,12 +28,16 @@ class Capabilities:
     ``languages``: codes; None if it knows those of Whisper. ``word_times``: whether words have
     times. ``translation``: whether it can translate to English. ``streaming``: whether ``listen``
     is quicker than ``transcribe``, so that sound can be transcribed again and again as it arrives.
+    ``longest_chunk_s``: no chunk may be longer. ``skips_speech``: whether speech without words
+    should be transcribed once more, in parts.
     """
 
     languages: frozenset[str] | None = None
     word_times: bool = True
     translation: bool = False
     streaming: bool = False
+    longest_chunk_s: float = MAX_CHUNK_S
+    skips_speech: bool = True
 
     @property
     def only_language(self) -> str | None:
@@ -87,6 +91,9 @@ class Engine(ABC):
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """What the loaded model can do."""
+
+    def check(self, settings: TranscriptionSettings) -> None:  # noqa: B027 - most can do all
+        """Raises ModelError if a recording with these settings is not for this engine."""
 
     @property
     def on_gpu(self) -> bool:

@@ -11,26 +11,31 @@ from types import MappingProxyType
 from modules import PACKAGE
 from modules.engines.base import Engine
 from modules.errors import ModelError
+from modules.weights import onnx_files
+from modules.weights.onnx_files import INSTALL
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an engine is, and the packages that it needs."""
+    """Where an engine is, the packages that it needs, and what installs them."""
 
     module: str
     class_name: str
     packages: tuple[str, ...] = ()
+    install: str = "pip install -r requirements.lock"
 
 
-DEFAULT = "whisperx"
+DEFAULT = "whisper"
+_HERE = f"{PACKAGE}.engines"
+_OF_ONNX = (onnx_files.PACKAGE, "onnxruntime")
+_OF_WHISPERX = ("whisperx", "faster_whisper", "ctranslate2")
 
 ENGINES: Mapping[str, Entry] = MappingProxyType(
     {
-        "whisperx": Entry(
-            f"{PACKAGE}.engines.whisperx.engine",
-            "WhisperXEngine",
-            packages=("whisperx", "faster_whisper", "ctranslate2"),
-        ),
+        "whisper": Entry(f"{_HERE}.whisperx.engine", "WhisperXEngine", _OF_WHISPERX),
+        "whisperx": Entry(f"{_HERE}.whisperx.pipeline", "PipelineEngine", _OF_WHISPERX),
+        "t-one": Entry(f"{_HERE}.onnx_ctc", "TOne", _OF_ONNX, INSTALL),
+        "gigaam": Entry(f"{_HERE}.onnx_ctc", "GigaAm", _OF_ONNX, INSTALL),
     }
 )
 
@@ -50,7 +55,7 @@ def engine_class(name: str, engines: Mapping[str, Entry] = ENGINES) -> type[Engi
         raise ModelError(
             "engine_not_installed",
             f"The engine {name} needs packages that are not installed: {', '.join(missing)}.",
-            remedy=f"Run `pip install {' '.join(missing)}`.",
+            remedy=f"Run `{entry.install}`.",
             permanent=True,
         )
     found: type[Engine] = getattr(import_module(entry.module), entry.class_name)

@@ -40,6 +40,7 @@ class Outcome:
             device=self.loaded.device,
             compute_type=self.loaded.compute_type,
             encoder=self.loaded.encoder,
+            engine_version=self.loaded.engine_version,
             turns=self.done.turns,
             diarization=self.done.diarization,
         )

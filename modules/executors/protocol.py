@@ -101,6 +101,7 @@ class Loaded(Frozen):
     device: str | None = None
     compute_type: str | None = None
     encoder: str | None = None
+    engine_version: str | None = None
 
 
 class Started(Frozen):

@@ -8,21 +8,22 @@ from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
 from modules.executors.base import Task
 from modules.executors.protocol import Transcribe
+from modules.weights.engines import locate_for
 from modules.weights.files import ModelSpec
-from modules.weights.locate import locate
 from modules.weights.store import prepare
 
 
 def model_of(settings: TranscriptionSettings, config: Config) -> ModelSpec:
     """The weights that the settings ask for, ready on disk. Raises ModelError."""
     directory = config.models_directory
-    source = locate(settings.model_size, directory, config.whisperx.allow_download)
+    source = locate_for(settings, directory, config.whisperx.allow_download)
     return ModelSpec(
         name=source.name,
         path=str(prepare(source, directory)),
         device=settings.device,
         compute_type=settings.compute_type,
         encoder=config.whisperx.encoder,
+        engine=settings.engine,
     )
 
 

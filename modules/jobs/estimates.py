@@ -173,7 +173,8 @@ def _add(means: dict[str, _Mean], key: str, amount: float, weight: float, memory
 
 
 def _key(settings: TranscriptionSettings) -> str:
-    return f"{settings.model_size}/{settings.device}/{settings.compute_type}/{settings.task}"
+    model = settings.model_size if settings.engine == "whisper" else settings.engine
+    return f"{model}/{settings.device}/{settings.compute_type}/{settings.task}"
 
 
 def _extension(name: str) -> str:

@@ -85,6 +85,7 @@ def _metadata(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
         "warnings": list(_warnings(job, tally, facts)) or None,
         "settings_used": _settings_used(job, tally, facts),
         "whisperx_version": facts.whisperx_version,
+        "engine_version": facts.engine_version,
         "model_info": {
             "name": facts.model_name,
             "size_mb": facts.model_size_mb,
@@ -109,6 +110,7 @@ def _account(tally: Tally, facts: RunFacts) -> dict[str, Any]:
 def _settings_used(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
     """The values in effect, where a setting was automatic or could not be followed."""
     known = {
+        "engine": job.settings.engine,
         "model_size": facts.model_name,
         "device": facts.device,
         "compute_type": facts.compute_type,

@@ -12,7 +12,7 @@ from modules.errors import ModelError, StorageError
 from modules.logger import get_logger
 from modules.recordings.settings_files import RecordingSettings, SettingsError, files_for
 from modules.runner.outage import HOLD_S
-from modules.weights.locate import locate
+from modules.weights.engines import locate_for
 
 log = get_logger("Runner")
 
@@ -102,7 +102,7 @@ class HeldSettings:
         """What is asked for and this machine cannot do."""
         whisperx = self._config.whisperx
         try:
-            locate(settings.model_size, self._config.models_directory, whisperx.allow_download)
+            locate_for(settings, self._config.models_directory, whisperx.allow_download)
         except ModelError as error:
             yield ("model_size",), str(error)
         yield from impossible_on(settings, self._compute_types())

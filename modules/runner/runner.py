@@ -144,7 +144,8 @@ class Runner:
             return
         try:
             settings = self._held.settings_for(name)
-            if settings.model_size != self._config.whisperx.model_size:
+            whisperx = self._config.whisperx
+            if (settings.engine, settings.model_size) != (whisperx.engine, whisperx.model_size):
                 return  # the child has another model, which may have to be fetched first
             spec = model_of(settings, self._config)
         except TranscriberError:

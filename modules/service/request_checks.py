@@ -15,7 +15,7 @@ from modules.jobs.index import JobIndex
 from modules.jobs.job import JOB_ID_PATTERN
 from modules.recordings.names import is_recording
 from modules.recordings.settings_files import RecordingSettings
-from modules.weights.locate import locate
+from modules.weights.engines import locate_for
 
 
 class RequestChecks:
@@ -127,7 +127,9 @@ class RequestChecks:
         for names, line in (*settings_conflicts(settings), *impossible):
             raise _invalid(names[0], getattr(settings, names[0]), line)
         try:
-            locate(size, self._config.models_directory, self._config.whisperx.allow_download)
+            locate_for(
+                settings, self._config.models_directory, self._config.whisperx.allow_download
+            )
         except ModelError as error:
             raise TranscriberError(
                 "model_unavailable", f"model_size: {error.message}", remedy=error.remedy

@@ -214,7 +214,7 @@ def damaged(size: str, problems: list[str], remedy: str) -> ModelError:
 class ModelSpec(Frozen):
     """Which weights to hold in memory, and how. ``path`` is a folder with a CTranslate2 model.
 
-    ``encoder``: as in ``whisperx.encoder``.
+    ``encoder`` and ``engine``: as in ``whisperx.encoder`` and ``whisperx.engine``.
     """
 
     name: str
@@ -222,3 +222,4 @@ class ModelSpec(Frozen):
     device: str
     compute_type: str
     encoder: str = "auto"
+    engine: str = "whisper"

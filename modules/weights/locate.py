@@ -57,11 +57,15 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model is. ``folder`` is None while it must first be joined or fetched."""
+    """Where a model is. ``folder`` is None while it must first be joined or fetched.
+
+    ``weights``: the name of the largest file in it.
+    """
 
     size: str
     origin: Origin
     folder: Path | None
+    weights: str = WEIGHTS
 
     @property
     def name(self) -> str:
@@ -71,7 +75,7 @@ class ModelSource:
     @property
     def size_mb(self) -> int | None:
         """The weights in MiB, or None while they are not here."""
-        files = [self.folder / WEIGHTS] if self.folder else part_files(self.size)
+        files = [self.folder / self.weights] if self.folder else part_files(self.size)
         try:
             return round(sum(path.stat().st_size for path in files) / 2**20) if files else None
         except OSError:
@@ -151,11 +155,12 @@ def check_fits(name: str, size_mb: int | None, available_mb: int) -> None:
 def needed_mb(source: ModelSource, whisperx: WhisperxConfig) -> int | None:
     """The most that the program takes with this configuration, by estimate; see ``memory_needs``.
 
-    None on a graphics card, which has a memory of its own, or before the weights are here.
+    None on a graphics card, which has a memory of its own, for models that are no Whisper, or
+    before the weights are here.
     """
     on_card = whisperx.device == "cuda" or (whisperx.device == "auto" and _CARD.exists())
     weights_mb = source.size_mb
-    if on_card or weights_mb is None:
+    if on_card or weights_mb is None or source.weights != WEIGHTS:
         return None
     return expected_mb(weights_mb, whisperx.compute_type, whisperx.cpu_threads, whisperx.diarize)
 

@@ -47,7 +47,7 @@ _KEPT_SHARE = 0.75
 
 
 class Worker:
-    """Runs commands one after the other. ``engine_class`` is loaded with the model of each."""
+    """Runs commands one after the other, each with its model. ``engine_class``: the default."""
 
     def __init__(
         self,
@@ -144,7 +144,8 @@ class Worker:
                 self._engine.close()
             self._engine = None  # free the old weights before the new ones are loaded
             try:
-                self._engine = self._engine_class(spec, self._cpu_threads, self._models)
+                made = self._class_for(spec)
+                self._engine = made(spec, self._cpu_threads, self._models)
             except (RuntimeError, ValueError, OSError, MemoryError) as error:
                 # Broken weights, no driver, no memory: no recording is to blame for it.
                 raise ModelError(
@@ -164,9 +165,16 @@ class Worker:
                     device=self._engine.device,
                     compute_type=self._engine.compute_type,
                     encoder=self._engine.encoder,
+                    engine_version=self._engine.version(),
                 )
             )
         return self._engine
+
+    def _class_for(self, spec: ModelSpec) -> type[Engine]:
+        from modules.engines import registry
+
+        default = spec.engine == registry.DEFAULT
+        return self._engine_class if default else registry.engine_class(spec.engine)
 
     def _diarize(self, engine: Engine, *what: Any) -> Diarized | None:
         """See ``Diarizer.turns``. Its models are loaded when they are first needed."""

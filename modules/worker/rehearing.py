@@ -34,7 +34,7 @@ class Rehearing:
     ) -> ChunkText:
         """The text, or a better one if speech of this chunk has no words in it."""
         missing = wordless(chunk.speech, text.segments)
-        if not missing:
+        if not missing or not self._engine.capabilities.skips_speech:
             return text
         self._progress()
         missing_s = seconds_of(chunk.speech, missing)

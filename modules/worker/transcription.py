@@ -45,6 +45,7 @@ class Transcription:
         sharing: Sharing | None = None,
     ) -> None:
         command = self._command = assignment.command
+        engine.check(command.settings)
         self._file = assignment.recording
         self._settings = command.settings
         self._engine = engine
@@ -171,7 +172,8 @@ class Transcription:
     def _grouped(self, recording: Recording) -> Iterator[tuple[Group, Any]]:
         """Groups of chunks, in order, each with the encoder's output if that is known already."""
         mixed = self._settings.language == "mixed"
-        cutting = CUTTING if mixed else Cutting()
+        longest_s = self._engine.capabilities.longest_chunk_s
+        cutting = CUTTING if mixed else Cutting(max_chunk_s=longest_s)
         stream = self._stream(recording, cutting)
         groups = batches(
             stream,

@@ -1,6 +1,7 @@
 """What an engine promises the worker: one suite for every engine. Another engine is a row here.
 
-The real one needs the weights; see ``test_worker_contract.py``.
+Whisper needs its weights; see ``test_worker_contract.py``. T-one and GigaAM are tiny models that
+are made here, with the inputs and outputs of the real ones; they need ``onnx`` and ``onnx-asr``.
 """
 
 from __future__ import annotations
@@ -10,18 +11,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.audio.recording import Limits, open_recording
+from modules.config.settings import EngineName
 from modules.engines import registry
 from modules.engines.base import DecodingOptions, Engine
 from modules.errors import ModelError
 from modules.weights.files import ModelSpec
+from tests import tiny_models
 from tests.builders import SETTINGS
 from tests.contract.test_worker_contract import SAMPLE, real
+from tests.tiny_models import require_tiny_models
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.filterwarnings("ignore")]
 
@@ -41,12 +46,42 @@ class Kind:
         return registry.engine_class(self.name)(self.spec, 2, folder)
 
 
-def whisperx(folder: Path) -> Kind:
+def whisper(folder: Path) -> Kind:
     os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
-    return Kind("whisperx", real(folder).spec)
+    return Kind("whisper", real(folder).spec)
 
 
-KINDS: dict[str, Callable[[Path], Kind]] = {"whisperx": whisperx}
+def whisperx(folder: Path) -> Kind:
+    import whisperx.asr  # noqa: F401 - the threads that it starts are there before a test
+
+    return Kind("whisperx", whisper(folder).spec.model_copy(update={"engine": "whisperx"}))
+
+
+def t_one(folder: Path) -> Kind:
+    require_tiny_models()
+    return _onnx("t-one", tiny_models.t_one(folder))
+
+
+def gigaam(folder: Path) -> Kind:
+    require_tiny_models()
+    return _onnx("gigaam", tiny_models.gigaam(folder))
+
+
+def _onnx(name: str, folder: Path) -> Kind:
+    spec = ModelSpec(name=name, path=str(folder), device="cpu", compute_type="int8", engine=name)
+    return Kind(name, spec)
+
+
+KINDS: dict[str, Callable[[Path], Kind]] = {
+    "whisper": whisper,
+    "whisperx": whisperx,
+    "t-one": t_one,
+    "gigaam": gigaam,
+}
+
+
+def test_every_engine_is_here() -> None:
+    assert set(KINDS) == set(registry.ENGINES) == set(get_args(EngineName))
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from modules.config.languages import LANGUAGE_CODES
+from modules.config.settings import EngineName
 from modules.config.types import (
     MAX_SPEAKERS,
     MODEL_SIZES,
@@ -139,6 +140,7 @@ class SettingsFields(Request):
     """Settings that a request may state; what it leaves out is as configured."""
 
     language: GivenLanguage = None
+    engine: EngineName | None = None
     model_size: ModelName | None = None
     temperature: ZeroToOne | None = None
     compute_type: ComputeType | None = None

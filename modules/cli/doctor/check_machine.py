@@ -21,7 +21,8 @@ from modules.config.schema import Config
 from modules.errors import ModelError
 from modules.executors.local.process import sandbox_options
 from modules.machine.processor import memory_limit, number_in, processor
-from modules.weights.locate import locate, needed_mb
+from modules.weights.engines import locate_for
+from modules.weights.locate import needed_mb
 
 #: Seconds that a trial may take; that of the sandbox takes less than one, that of the encoder
 #: three, with a large model a minute.
@@ -42,7 +43,7 @@ def check_memory(config: Config) -> Iterator[Finding]:
     seen = seen.format(allowed=limit.mb, free=free_mb)
     try:
         whisperx = config.whisperx
-        source = locate(whisperx.model_size, config.models_directory, whisperx.allow_download)
+        source = locate_for(whisperx, config.models_directory, whisperx.allow_download)
     except ModelError:
         source = None  # the model has a line of its own
     needed = needed_mb(source, whisperx) if source else None
@@ -81,8 +82,10 @@ def check_gpu(config: Config) -> Iterator[Finding]:
 def check_encoder(config: Config) -> Iterator[Finding]:
     """What computes the encoder on this processor, and how exact that is."""
     whisperx, subject = config.whisperx, _("encoder")
+    if whisperx.engine != "whisper":
+        return
     try:
-        source = locate(whisperx.model_size, config.models_directory, whisperx.allow_download)
+        source = locate_for(whisperx, config.models_directory, whisperx.allow_download)
         if source.folder is None or needed_mb(source, whisperx) is None:
             return  # not put together yet, or for a graphics card
     except ModelError:

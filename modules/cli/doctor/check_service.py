@@ -11,20 +11,23 @@ from modules.cli.daemon_status import find_owner
 from modules.cli.doctor.findings import Finding, ok, problem, warning
 from modules.clock import SystemClock
 from modules.config.schema import Config
+from modules.config.settings import RUSSIAN_ENGINES
 from modules.errors import ModelError
 from modules.recordings.lock import foreign_whisperx
 from modules.recordings.store import RecordingStore
+from modules.weights.engines import locate_for
 from modules.weights.files import verify
-from modules.weights.locate import Origin, locate
+from modules.weights.locate import Origin
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def check_model(config: Config) -> Iterator[Finding]:
     """The configured weights are here, and are what they should be."""
-    size, subject = config.whisperx.model_size, _("model")
+    whisperx, subject = config.whisperx, _("model")
+    size = whisperx.model_size
     try:
-        source = locate(size, config.models_directory, config.whisperx.allow_download)
+        source = locate_for(whisperx, config.models_directory, whisperx.allow_download)
     except ModelError as error:
         details = "; ".join((error.details or "").splitlines())
         yield problem(subject, f"{error.message} {details}".strip(), error.remedy or "")
@@ -35,6 +38,9 @@ def check_model(config: Config) -> Iterator[Finding]:
     elif source.folder is None:
         seen = _("{model} comes with the installed packages; it is unpacked before the first file")
         yield ok(subject, seen.format(model=size))
+    elif whisperx.engine in RUSSIAN_ENGINES:
+        seen = _("{model} is in {folder}; which weights they are is not checked")
+        yield ok(subject, seen.format(model=source.name, folder=source.folder))
     elif damage := verify(source.folder, size):
         remedy = _("Move {folder} away and get it anew.").format(folder=source.folder)
         yield problem(subject, "; ".join(damage), remedy)

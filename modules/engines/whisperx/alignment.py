@@ -47,9 +47,26 @@ class Aligner:
             note = f"alignment: the model for {language} failed, words are timed by attention"
             return words, self.ATTENTION, f"{note} ({error})"
 
-    def _aligned(
-        self, words: list[Word], chunk: AudioChunk, language: str, folder: Path
-    ) -> list[Word]:
+    def own(
+        self, segments: list[dict[str, Any]], chunk: AudioChunk, language: str
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """whisperx's segments of a chunk with their words, as its command makes them.
+
+        (the segments as they came, a note) where there is no model for the language, or it fails.
+        """
+        folder = self._directory / language
+        if not folder.is_dir():
+            return segments, f"alignment: no model for {language}, words have no times"
+        try:
+            with self._lock:
+                return self._found(segments, chunk, language, folder)["segments"], None
+        except Exception as error:  # noqa: BLE001 - the text is there; only its times are missing
+            note = f"alignment: the model for {language} failed, words have no times"
+            return segments, f"{note} ({error})"
+
+    def _found(
+        self, segments: list[dict[str, Any]], chunk: AudioChunk, language: str, folder: Path
+    ) -> dict[str, Any]:
         from whisperx import alignment
 
         # It would fetch NLTK's sentence splitter from the network, only to group words that are
@@ -61,10 +78,17 @@ class Aligner:
                     language, self._device, model_name=str(folder), model_cache_only=True
                 )
         model, metadata = self._models[language]
+        found: dict[str, Any] = alignment.align(
+            segments, model, metadata, chunk.samples, self._device
+        )
+        return found
+
+    def _aligned(
+        self, words: list[Word], chunk: AudioChunk, language: str, folder: Path
+    ) -> list[Word]:
         seconds = len(chunk.samples) / SAMPLE_RATE
         asked = [{"text": joined(words), "start": 0.0, "end": seconds}]
-        aligned = alignment.align(asked, model, metadata, chunk.samples, self._device)
-        found = aligned["word_segments"]
+        found = self._found(asked, chunk, language, folder)["word_segments"]
         if len(found) != len(words):
             raise WorkerError(
                 "alignment_mismatch", f"{len(found)} words aligned, {len(words)} were spoken"
