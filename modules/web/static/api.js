@@ -49,6 +49,7 @@ export const search = (q) => ask("GET", `/search?${new URLSearchParams({ q })}`)
 export const task = (name) => ask("GET", `/api/tasks/${path(name)}`);
 export const edits = (name) => ask("GET", `/edits/${path(name)}`);
 export const edit = (name, version, ops) => ask("PATCH", `/edits/${path(name)}`, { body: { version, ops } });
+export const sessions = () => ask("GET", "/sessions");
 export const remove = (name) => ask("DELETE", "/transcribe", { body: { filename: name } });
 export const first = (name) => ask("POST", "/transcribe", { body: { filename: name } });
 export const retry = (name) => ask("POST", `/manual/${path(name)}/retry`);

@@ -4,18 +4,21 @@ import { Component, html, render } from "/static/vendor/htm-3.1.1/standalone.mod
 import * as api from "/static/api.js";
 import { linkTo, Side, titleOf } from "/static/list.js";
 import { send, unfinished } from "/static/upload.js";
+import { Live, unfinished as unfinishedLive } from "/static/live.js";
 import { Finished, Unfinished } from "/static/recording.js";
+import { Speaking } from "/static/speaking.js";
 import { chooseLanguage, languageNow, say } from "/static/words.js";
 
 // How often the list is asked for: while something is done, when nothing is, and how long after a deed it is the former.
 const BUSY_MS = 1000, QUIET_MS = 4000, AFTER_MS = 10_000, PAGE = 200;
 // Texts are searched so long after the last letter, and for so many letters.
 const TYPING_MS = 250, LETTERS = 2;
+const LIVE_LANGUAGE = "transcriber.live-language";
 const THEME = "transcriber.theme", LOGGED_IN = "transcriber.logged-in";
 
 function placeOf(hash) {
   const asked = new URLSearchParams(hash.slice(1));
-  return { current: asked.get("name"), start: Number(asked.get("t")) || 0 };
+  return { current: asked.get("name"), start: Number(asked.get("t")) || 0, speaking: asked.has("live") };
 }
 
 class App extends Component {
@@ -27,6 +30,7 @@ class App extends Component {
     this.state = {
       tasks: [], total: 0, paused: false, loaded: false, contains: "", found: null, searching: false, limit: PAGE, uploads: [], over: false, dark,
       ...placeOf(location.hash), content: null, missing: false, away: false, locked: false, wrong: null, loggedIn: Boolean(localStorage.getItem(LOGGED_IN)), said: null, asking: null, keys: false,
+      offersLive: false, live: null, liveLanguage: localStorage.getItem(LIVE_LANGUAGE) ?? "auto",
     };
     this.actions = {
       find: (contains) => this.find(contains),
@@ -44,6 +48,9 @@ class App extends Component {
         localStorage.removeItem(LOGGED_IN);
         location.assign("/");
       }),
+      speak: () => this.speak(),
+      speakAgain: () => this.setState({ live: null }),
+      liveLanguage: (code) => this.setState({ liveLanguage: code }, () => localStorage.setItem(LIVE_LANGUAGE, code)),
       keep: (seconds) => (this.state.start = seconds),
       showKeys: () => this.setState({ keys: true }),
     };
@@ -56,11 +63,33 @@ class App extends Component {
     this.acceptDrops();
     this.recall();
     this.refresh();
+    this.offerLive();
+  }
+
+  /** Whether there is live text; a session that a reload cut off goes on. */
+  async offerLive() {
+    await this.answered(async () => {
+      const { enabled } = await api.sessions();
+      this.setState({ offersLive: enabled }, () => enabled && unfinishedLive() && !this.state.live && this.speak());
+    });
+  }
+
+  speak() {
+    const live = new Live(this.state.liveLanguage, {
+      changed: () => this.setState({}),
+      stored: (recording) => {
+        const watched = this.state.speaking;
+        this.busyUntil = Date.now() + AFTER_MS;
+        this.setState({ live: null }, () => (watched ? (location.hash = linkTo(recording)) : this.refresh()));
+      },
+    });
+    this.setState({ live }, () => live.start());
+    if (!this.state.speaking) location.hash = "live";
   }
 
   componentDidUpdate() {
-    const { current, locked } = this.state;
-    document.getElementById("app").className = `app${current || locked ? " one" : ""}${locked ? " locked" : ""}`;
+    const { current, locked, speaking } = this.state;
+    document.getElementById("app").className = `app${current || locked || speaking ? " one" : ""}${locked ? " locked" : ""}`;
     document.documentElement.dataset.theme = this.state.dark ? "dark" : "light";
     document.title = this.state.current ? `${titleOf(this.state.current)} – ${say("title")}` : say("title");
   }
@@ -227,7 +256,7 @@ class App extends Component {
     try {
       await api.login(given.get("user"), given.get("key"));
       localStorage.setItem(LOGGED_IN, "yes");
-      this.setState({ locked: false, wrong: null, loggedIn: true }, () => this.refresh());
+      this.setState({ locked: false, wrong: null, loggedIn: true }, () => { this.refresh(); this.offerLive(); });
       this.sending?.wake();
     } catch (error) {
       this.setState({ wrong: say({ 401: "loginWrong", 429: "loginMany" }[error.status] ?? "away") });
@@ -246,12 +275,13 @@ class App extends Component {
   }
 
   renderMain() {
-    const { current, start, content, missing, tasks, loaded, locked, wrong, contains } = this.state;
+    const { current, start, content, missing, tasks, loaded, locked, wrong, contains, speaking, live, liveLanguage } = this.state;
     if (locked)
       return html`<div class="state"><h1>${say("loginTitle")}</h1><p>${say("loginText")}</p><form onSubmit=${(event) => this.login(event)}>
         <label>${say("loginKey")}<input id="key" name="key" type="password" autocomplete="current-password" required autofocus /></label>
         <details><summary>${say("loginWithUser")}</summary><label>${say("loginUser")}<input id="user" name="user" autocomplete="username" /></label></details>
         ${wrong && html`<p class="bad-text" role="alert">${wrong}</p>`}<button class="btn primary">${say("loginGo")}</button></form></div>`;
+    if (speaking) return html`<${Speaking} live=${live} language=${liveLanguage} actions=${this.actions} />`;
     if (current && missing) return html`<div class="state"><a class="back btn" href="#">‹ ${say("back")}</a><h1>${say("goneTitle")}</h1><p>${say("goneText")}</p></div>`;
     if (current && content?.task.filename === current) {
       const key = `${current} ${content.task.state} ${languageNow()}`;

@@ -126,7 +126,7 @@ function Uploads({ uploads, onDismiss }) {
 }
 
 export function Side({ state, actions }) {
-  const { tasks, total, paused, current, contains, found, searching, uploads, over, dark, loaded, loggedIn } = state;
+  const { tasks, total, paused, current, contains, found, searching, uploads, over, dark, loaded, loggedIn, offersLive, live, speaking } = state;
   const full = state.limit >= 500;
   return html`<nav class="side" aria-label=${say("list")}>
     <div class="brand">
@@ -141,6 +141,7 @@ export function Side({ state, actions }) {
     </div>
     <div class="search"><input id="search" type="search" placeholder=${say("search")} maxlength="200" aria-label=${say("search")} value=${contains} onInput=${(event) => actions.find(event.target.value)} /></div>
     <button class=${over ? "drop over" : "drop"} onClick=${actions.choose}><b>${say("choose")}</b>${say("orDrop")}</button>
+    ${offersLive && html`<a class=${speaking ? "speak on" : "speak"} href="#live" aria-current=${speaking ? "page" : null}>${live && !live.isOver ? html`<b>${say("liveRow")}</b> <span class="time">${clock(live.seconds)}</span>` : html`<b>${say("speak")}</b>`}</a>`}
     <${Uploads} uploads=${uploads} onDismiss=${actions.dismiss} />
     <div class="list">
       ${!loaded && html`<p class="note">${say("loadingList")}</p>`}

@@ -56,6 +56,13 @@ const EN = {
   uploadWaits: "{percent} % · connection lost, goes on by itself", uploadHeld: "{percent} % · tried again by itself: {why}", uploadLeft: "not fully uploaded; choose or drop the file again, and it goes on",
   uploadUnreadable: "the file cannot be read any more",
   keyTable: [["Space", "play, pause"], ["J  L", "5 seconds back, forward"], ["[  ]", "slower, faster"], ["D  Shift+D", "next, previous place to check"], ["Enter", "at such a place: it is right; elsewhere: correct"], ["E", "correct; a double click does too"], ["Enter  Esc", "while typing: done"], ["Shift+Enter", "while typing: begin a new passage here"], ["Ctrl+Space", "while typing: play, pause"], ["Ctrl+Z  Ctrl+Shift+Z", "undo, do again"], ["/", "find a recording or a word"], ["?", "these keys"]],
+  speak: "Speak", liveTitle: "Speak, and the text appears", liveText: "The words come while you speak. When you stop, the recording lies in the list with its whole text.",
+  liveLanguage: "Language", liveAuto: "Detected by itself", liveStart: "Start", liveStop: "Stop", liveAgain: "Speak again", liveOn: "You are heard", liveAsking: "May the page use the microphone?", liveConnecting: "Connecting…", liveEnding: "The rest is being written…", liveFailed: "Not recorded any more",
+  liveLevel: "Loudness", liveNothing: "Nothing was said yet.", liveWaiting: "The service does not answer. Go on speaking: your words are kept and sent when it is back.", liveSuspended: "After a reload the browser waits for a click before it listens.",
+  liveBehind: { one: "The text is {n} s behind; nothing is lost.", other: "The text is {n} s behind; nothing is lost." },
+  liveInsecure: "Browsers allow the microphone only to pages on https, or opened on the very machine on which the service runs. Ask whoever set it up for an https address.",
+  micRefused: "The browser does not let this page use the microphone. Allow it beside the address, then speak again.", micMissing: "There is no microphone on this computer.", micBroken: "The microphone cannot be used at the moment. Perhaps another program has it.",
+  liveRow: "You are speaking", liveFull: "As many people speak as this machine can follow. Try again in a moment.",
   close: "Close", s: "{n} s", min: "{n} min", h: "{n} h", hMin: "{h} h {m} min",
 };
 
@@ -115,6 +122,13 @@ const RU = {
   uploadWaits: "{percent} % · связи нет, загрузка продолжится сама", uploadHeld: "{percent} % · попытка повторится сама: {why}", uploadLeft: "загружена не до конца; выберите или перетащите файл ещё раз — загрузка продолжится",
   uploadUnreadable: "файл больше не читается",
   keyTable: [["Пробел", "слушать, пауза"], ["J  L", "на 5 секунд назад, вперёд"], ["[  ]", "медленнее, быстрее"], ["D  Shift+D", "к следующему, предыдущему сомнительному месту"], ["Enter", "на сомнительном месте — верно, на остальных — исправить"], ["E", "исправить; можно и двойным щелчком"], ["Enter  Esc", "при вводе: готово"], ["Shift+Enter", "при вводе: начать здесь новый фрагмент"], ["Ctrl+Пробел", "при вводе: слушать, пауза"], ["Ctrl+Z  Ctrl+Shift+Z", "отменить, вернуть"], ["/", "найти запись или слово"], ["?", "эти клавиши"]],
+  speak: "Говорить", liveTitle: "Говорите — и появится текст", liveText: "Слова появляются, пока вы говорите. Когда вы закончите, запись окажется в списке вместе с полным текстом.",
+  liveLanguage: "Язык", liveAuto: "Определится сам", liveStart: "Начать", liveStop: "Закончить", liveAgain: "Говорить ещё", liveOn: "Вас слышно", liveAsking: "Можно странице пользоваться микрофоном?", liveConnecting: "Соединение…", liveEnding: "Дописывается остаток…", liveFailed: "Запись прервана",
+  liveLevel: "Громкость", liveNothing: "Пока ничего не сказано.", liveWaiting: "Служба не отвечает. Продолжайте говорить: слова сохранятся и уйдут, когда она ответит.", liveSuspended: "После перезагрузки страницы браузер начнёт слушать только по щелчку.",
+  liveBehind: { one: "Текст отстаёт на {n} с; ничего не потеряется.", few: "Текст отстаёт на {n} с; ничего не потеряется.", many: "Текст отстаёт на {n} с; ничего не потеряется.", other: "Текст отстаёт на {n} с; ничего не потеряется." },
+  liveInsecure: "Браузеры дают микрофон только страницам с https или открытым на том же компьютере, где работает служба. Попросите адрес с https у того, кто её настроил.",
+  micRefused: "Браузер не даёт этой странице микрофон. Разрешите его рядом с адресом и начните ещё раз.", micMissing: "На этом компьютере нет микрофона.", micBroken: "Сейчас микрофоном воспользоваться нельзя. Возможно, он занят другой программой.",
+  liveRow: "Вы говорите", liveFull: "Одновременно говорит столько людей, за сколькими эта машина может успеть. Попробуйте чуть позже.",
   close: "Закрыть", s: "{n} с", min: "{n} мин", h: "{n} ч", hMin: "{h} ч {m} мин",
 };
 
