@@ -7,6 +7,8 @@ const KEPT = "transcriber.live";
 const RATE = 16_000;
 // How long until it is tried again, and for how long sound is kept while nobody takes it.
 const FIRST_MS = 500, MOST_MS = 5000, KEPT_S = 1800;
+// What may be over in a moment.
+const PASSING = new Set(["too_many_sessions", "too_busy"]);
 // Text so far behind is worth a word, in seconds.
 const LATE_S = 3;
 
@@ -116,7 +118,7 @@ export class Live {
 
   connect() {
     this.show(this.session || this.state === "waiting" ? "waiting" : "connecting");
-    const socket = (this.socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/live`));
+    const socket = (this.socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/live${this.session ? `?session=${this.session}` : ""}`));
     this.isReady = false;
     socket.onopen = () => socket.send(JSON.stringify({ type: "start", language: this.language, rate: this.rate, name: "", session: this.session, seq: this.seq }));
     socket.onmessage = ({ data }) => socket === this.socket && this.told(JSON.parse(data));
@@ -147,7 +149,7 @@ export class Live {
       commit: () => this.commit(message),
       final: () => this.final(message),
       lag: () => (this.behind = message.seconds >= LATE_S ? message.seconds : 0),
-      stored: () => this.stored(message.recording),
+      stored: () => this.ended(message.recording),
       error: () => this.refused(message),
     }[message.type];
     does?.();
@@ -189,15 +191,23 @@ export class Live {
   }
 
   /** The service ended the session meanwhile: what it has is stored, what is kept here begins another one. */
-  refused({ error_code: code, message, recording }) {
-    if (code === "session_not_found" && this.session) {
-      if (this.state === "ending" && recording) return this.stored(recording);
-      this.session = null;
-      this.seq = 0;
-      return;
-    }
+  refused({ error_code: code, message }) {
+    if (code === "session_not_found" && this.session) return this.beginAnew();
+    if (PASSING.has(code)) return; // it is tried again
     this.problem = message;
     this.fail(null);
+  }
+
+  /** The session is a recording now. While this page was away, that was not by its wish. */
+  ended(recording) {
+    if (this.isReady || this.state === "ending") this.stored(recording);
+    else this.beginAnew();
+  }
+
+  beginAnew() {
+    this.session = null;
+    this.seq = 0;
+    sessionStorage.removeItem(KEPT);
   }
 
   // --- its end ---
