@@ -137,7 +137,7 @@ class LiveClient:
                     raise _error(message)
                 self._seq = max(self._seq, message.get("seq", 0))
                 self._on_message(message)
-                if kind == "stored":
+                if kind == "stored" and self._is_over(socket):
                     return dict(message)
         except ConnectionClosed:
             pass
@@ -145,6 +145,15 @@ class LiveClient:
             with self._lock:
                 self._socket = None
         return None
+
+    def _is_over(self, socket: ClientConnection) -> bool:
+        """Whether nothing is left to be said. Else the service was away for long, and stored the
+        session without being asked; what it did not write begins another one."""
+        with self._lock:
+            if self._ended or self._socket is socket:
+                return True
+            self._session, self._seq, self._base = None, 0, 0
+            return False
 
     def _resume(self, socket: ClientConnection, message: Message) -> None:
         with self._lock, contextlib.suppress(ConnectionClosed):
@@ -168,7 +177,7 @@ class LiveClient:
 
 def address(api: ApiConfig) -> str:
     """Of the daemon's WebSocket on this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(api.host, api.host)  # nosec B104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(api.host, api.host)
     return f"ws://{f'[{host}]' if ':' in host else host}:{api.port}/live"
 
 

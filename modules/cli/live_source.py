@@ -81,7 +81,8 @@ def _recorder(device: str | None) -> list[str] | None:
 
 
 def _standard_input() -> Source:
-    return Source(RATE, _read(sys.stdin.buffer.read1, RATE), lambda: None)
+    raw = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - see close
+    return Source(RATE, _read(raw.read, RATE), raw.close)
 
 
 def _wav(path: Path) -> Source:

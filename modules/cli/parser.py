@@ -65,6 +65,7 @@ def build_parser() -> ArgumentParser:
     commands = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"))
     _add_run(commands)
     _add_transcribe(commands)
+    _add_live(commands)
     _add_submit(commands)
     _add_status(commands)
     _add_queue(commands)
@@ -130,6 +131,28 @@ def _add_transcribe(commands: Any) -> None:
     )
     command.add_argument(
         "--overwrite", action="store_true", help=_("write over files that are there already")
+    )
+
+
+def _add_live(commands: Any) -> None:
+    purpose = _("show words while they are spoken, and keep the recording")
+    command = add_command(commands, "live", purpose, help_texts.LIVE, command_of("live"))
+    source = command.add_argument(
+        "source",
+        nargs="?",
+        metavar=_("FILE"),
+        help=_("a WAV file, or - for raw sound; default: the microphone"),
+    )
+    completes(source, "file")
+    command.add_argument(
+        "--device", metavar=_("NAME"), help=_("the microphone, as `arecord -L` lists it")
+    )
+    command.add_argument(
+        "--language", default="auto", metavar=_("CODE"), help=_("such as en or ru; default: auto")
+    )
+    command.add_argument("--name", metavar=_("NAME"), help=_("a part of the recording's name"))
+    command.add_argument(
+        "--pace", action="store_true", help=_("send a file no faster than it was spoken")
     )
 
 

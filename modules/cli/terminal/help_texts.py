@@ -162,6 +162,17 @@ examples:
 Nothing is ever written over a file that is there.
 """)
 
+LIVE = noted("""\
+examples:
+  transcriber.py live                             what the microphone hears, until Ctrl-C
+  transcriber.py live talk.wav --pace             a WAV file, as if it was spoken now
+  arecord -t raw -f S16_LE -r 16000 | transcriber.py live -
+                                                  raw sound: 16 bit, one channel, 16,000 a second
+
+The service must run. Words that may still change are pale. The recording and its whole text are
+in the shared folder afterwards.
+""")
+
 EXPORT = noted("""\
 examples:
   transcriber.py export talk.mp3                  the text, on the terminal
