@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from modules.transcript.model import Segment, Word
 from modules.transcript.word_times import clean_words
 
-#: A word that ends nearer to the end of the sound may be cut off, in seconds.
-HELD_BACK_S = 0.4
+#: A word that ends nearer to the end of the sound may be cut off: so it is not committed, and much
+#: nearer not shown, in seconds.
+HELD_BACK_S, _NOT_SHOWN_S = 0.4, 0.2
 #: Two passes mean the same word if its times differ by no more, in seconds.
 _SAME_S = 0.3
-#: So many committed words may be heard again, after so many others, where a window begins.
-_AGAIN, _BEFORE_AGAIN = 5, 2
+#: By so many committed words at most their end is found in what was heard again.
+_AGAIN = 5
 #: A forced commit leaves the words of this last stretch, in seconds.
 _LEFT_S = 3.0
 
@@ -31,12 +32,14 @@ Words = tuple[Word, ...]
 class Agreement:
     """The words of one utterance. ``from_s``: what lies before belongs to an earlier one.
 
-    ``pending``: what the last pass heard behind the committed words.
+    ``pending``: what the last pass heard behind the committed words; ``earlier``: the one before.
+    Passes of two kinds may take turns, and each agree with its own kind alone.
     """
 
     from_s: float = 0.0
     committed: Words = ()
     pending: Words = ()
+    earlier: Words = ()
 
     @property
     def committed_s(self) -> float:
@@ -46,33 +49,32 @@ class Agreement:
     def heard(self, words: Sequence[Word], until_s: float) -> tuple[Agreement, Words]:
         """After a pass over sound up to ``until_s``: the new state, and what it commits."""
         rest = self._behind(words)
-        count = 0
-        for before, now in zip(self.pending, rest, strict=False):
-            if not _is_same(before, now) or _end(now) > until_s - HELD_BACK_S:
-                break
-            count += 1
-        return self._with(rest, count)
+        old = [word for word in rest if _end(word) <= until_s - HELD_BACK_S]
+        count = max(_agreed(self.pending, old), _agreed(self.earlier, old))
+        return self._with(rest, count, self.pending)
 
     def forced(self, until_s: float) -> tuple[Agreement, Words]:
         """Commit the oldest pending words, up to the longest pause among them."""
         old = sum(_end(word) <= until_s - _LEFT_S for word in self.pending)
         following = [*(_start(word) for word in self.pending[1:]), until_s]
         pauses = [(following[i] - _end(self.pending[i]), i + 1) for i in range(old)]
-        return self._with(self.pending, max(pauses)[1] if pauses else 0)
+        count = max(pauses)[1] if pauses else 0
+        return self._with(self.pending, count, self.earlier)
 
     def shown(self, until_s: float) -> Words:
-        """The pending words that are not held back."""
-        return tuple(word for word in self.pending if _end(word) <= until_s - HELD_BACK_S)
+        """The pending words that are likely to stay."""
+        return tuple(word for word in self.pending if _end(word) <= until_s - _NOT_SHOWN_S)
 
     def finished(self, words: Sequence[Word]) -> Words:
         """All words of the utterance: the committed ones, and ``words`` behind them."""
         rest = self._behind(words)
-        return self._with(rest, len(rest))[0].committed
+        return self._with(rest, len(rest), ())[0].committed
 
-    def _with(self, rest: Words, count: int) -> tuple[Agreement, Words]:
+    def _with(self, rest: Words, count: int, before: Words) -> tuple[Agreement, Words]:
+        """With the first of the words committed; ``before``: of an earlier pass."""
         new = tuple(clean_words(rest[:count], self.committed_s, math.inf))
         changed = replace(self, committed=self.committed + new, pending=rest[count:])
-        return changed, new
+        return replace(changed, earlier=changed._behind(before)), new
 
     def _behind(self, words: Sequence[Word]) -> Words:
         """The words that are not among the committed ones."""
@@ -87,7 +89,7 @@ class Agreement:
         """How many words there are up to the last committed one; 0 if it is not among them."""
         for count in range(min(_AGAIN, len(self.committed)), 0, -1):
             tail = self.committed[-count:]
-            for begin in range(min(_BEFORE_AGAIN, len(words) - count) + 1):
+            for begin in range(len(words) - count + 1):
                 if all(map(_is_same, tail, words[begin : begin + count])):
                     return begin + count
         return 0
@@ -114,6 +116,12 @@ def spaced(segments: Sequence[Segment]) -> list[Word]:
 def _has_spaces(segment: Segment) -> bool:
     """Whether words are parted in this language; one word alone does not tell."""
     return len(segment.words) < 2 or " " in segment.text.strip()
+
+
+def _agreed(before: Sequence[Word], now: Sequence[Word]) -> int:
+    """How many words from the first on are the same."""
+    different = (i for i, pair in enumerate(zip(before, now, strict=False)) if not _is_same(*pair))
+    return next(different, min(len(before), len(now)))
 
 
 def _is_same(one: Word, other: Word) -> bool:

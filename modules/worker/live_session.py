@@ -18,13 +18,14 @@ from modules.executors.live_protocol import (
     OpenSession,
     Partial,
     Speech,
-    Worked,
 )
 from modules.transcript.agreement import Agreement
-from modules.worker.live_utterance import Draft, Heard, Kind, Pass, Utterance, final_of
+from modules.worker.live_utterance import Draft, Heard, Kind, Pass, Utterance, final_of, worked_of
 
-#: A pass begins so much before the last committed word, and is no longer than that, in seconds.
-_BEFORE_S, _WINDOW_S = 0.3, 14.0
+#: A pass hears so much that was committed, at most, and is no longer than that, in seconds.
+_CONTEXT_S, _WINDOW_S = 2.0, 14.0
+#: A word may begin so much before its speech does, by its attention, in seconds.
+_BEFORE_S = 0.3
 #: Before an utterance, and behind it, so much is heard as well.
 _PAD = int(0.4 * SAMPLE_RATE)
 #: Where nobody speaks, so much is kept.
@@ -137,20 +138,14 @@ class Session:
         """What a pass heard. Raises as ``hear``."""
         with self._lock:
             utterance = self._utterance
-            if utterance is not None:
+            if utterance is not None and (heard.words or what.kind != "partial"):
                 if what.kind == "final":
                     self._conclude(utterance, heard)
                 else:
                     self._go_on(utterance, what, heard)
             waited_s = max(0.0, self._monotonic() - heard.busy_s - what.due_at)
-            self._emit(
-                Worked(
-                    session=self.number,
-                    upto_s=self._second(what.until),
-                    busy_s=round(heard.busy_s, 4),
-                    waited_s=round(waited_s, 4),
-                )
-            )
+            upto_s = self._second(what.until)
+            self._emit(worked_of(self.number, upto_s, heard.busy_s, waited_s))
             self._hear()
 
     # --- the rest is called with the lock held ---
@@ -171,14 +166,24 @@ class Session:
         until = self._sound.position if utterance.end is None else utterance.end
         begin = utterance.begin
         if kind == "partial":
-            committed = utterance.agreement.committed
-            if committed:
-                begin = max(begin, self._sample((committed[-1].start or 0.0) - _BEFORE_S))
-            begin = max(begin, until - int(_WINDOW_S * SAMPLE_RATE))
+            begin = max(begin, self._window(utterance), until - int(_WINDOW_S * SAMPLE_RATE))
         utterance.heard = until
         utterance.ready_at = utterance.draft_at = math.inf
+        if kind == "draft":
+            utterance.draft_end = self._speech_end()
         chunk = self._chunk(begin, until)
         return Pass(kind, chunk, utterance.begin, until, self._speech_end(), due_at)
+
+    def _window(self, utterance: Utterance) -> int:
+        """Where a pass begins: in the pause before the last committed word, or a few words back."""
+        words = utterance.agreement.committed
+        if not words:
+            return utterance.begin
+        last = self._sample((words[-1].start or 0.0) + _BEFORE_S)
+        few_s = utterance.agreement.committed_s - _CONTEXT_S
+        few = next(word.start or 0.0 for word in words if (word.end or 0.0) > few_s)
+        onsets = [a - _PAD // 2 for a, _ in self._sound.speech() if a <= last]
+        return max(*onsets, self._sample(few) - _PAD // 8)
 
     def _chunk(self, begin: int, end: int) -> AudioChunk:
         speech = tuple(
@@ -197,7 +202,7 @@ class Session:
         if new:
             self._committed_s = utterance.agreement.committed_s
             self._emit(Commit(session=self.number, words=new, language=heard.language))
-        shown = utterance.newly_shown(until_s)
+        shown = utterance.newly_shown(until_s, bool(new))
         if shown is not None:
             self._emit(Partial(session=self.number, words=shown))
 

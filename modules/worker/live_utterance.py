@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
-from modules.executors.live_protocol import Final
+from modules.executors.live_protocol import Final, Worked
 from modules.transcript.agreement import Agreement
 from modules.transcript.model import Word
 from modules.transcript.sentences import joined
@@ -61,6 +61,13 @@ def final_of(session: int, words: Words, language: str | None) -> Final:
     )
 
 
+def worked_of(session: int, upto_s: float, busy_s: float, waited_s: float) -> Worked:
+    """The event for a pass that is over."""
+    return Worked(
+        session=session, upto_s=upto_s, busy_s=round(busy_s, 4), waited_s=round(waited_s, 4)
+    )
+
+
 @dataclass(frozen=True)
 class Draft:
     """A final that was begun before the utterance was over; good if speech did not go on."""
@@ -75,8 +82,8 @@ class Utterance:
     second of the session at ``begin``.
 
     ``is_cut``: it ended although somebody goes on speaking. ``heard``: the last sample of its last
-    pass. Due by the monotonic clock: ``ready_at`` a pass, ``draft_at`` a draft, ``ended_at`` its
-    final.
+    pass; ``draft_end``: where speech ended when its last draft was begun. Due by the monotonic
+    clock: ``ready_at`` a pass, ``draft_at`` a draft, ``ended_at`` its final.
     """
 
     begin: int
@@ -90,13 +97,14 @@ class Utterance:
     draft_at: float = math.inf
     ended_at: float = math.inf
     draft: Draft | None = None
+    draft_end: int = -1
     shown: Words = ()
 
     def set_due(self, now: float, speech: Sequence[tuple[int, int]], is_quiet: bool) -> None:
         """After more sound: ``is_quiet`` if it is likely to be over."""
         if not is_quiet:
             self.draft_at = math.inf
-        elif speech and not self.is_drafted(speech[-1][1]):
+        elif speech and self.draft_end < speech[-1][1]:
             self.draft_at = min(self.draft_at, now)
         new = sum(b - max(a, self.heard) for a, b in speech if b > self.heard)
         if new >= _NEW_SPEECH:
@@ -113,13 +121,14 @@ class Utterance:
             self.agreement, new = self.agreement.forced(until_s)
         return new
 
-    def newly_shown(self, until_s: float) -> Words | None:
-        """The words to show behind the committed ones; None if they are shown already."""
-        words = self.agreement.shown(until_s)
-        if words == self.shown:
-            return None
-        self.shown = words
-        return words
+    def newly_shown(self, until_s: float, has_committed: bool) -> Words | None:
+        """The words to show behind the committed ones; None if there is nothing to change.
+
+        ``has_committed``: a commit took the place of what was shown.
+        """
+        before = () if has_committed else self.shown
+        self.shown = self.agreement.shown(until_s)
+        return None if self.shown == before else self.shown
 
     def is_drafted(self, speech_end: int) -> bool:
         """Whether a draft has heard all of its speech."""

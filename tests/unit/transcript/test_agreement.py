@@ -43,6 +43,16 @@ def test_two_passes_in_a_row_commit_what_they_agree_on() -> None:
     assert texts(state.committed) == ["Мама,", "мыла", "раму", "вчера"]
 
 
+def test_passes_of_two_kinds_that_take_turns_agree_each_with_its_own() -> None:
+    quick, thorough = said("Скайлес тоже".split()), said("Скайлись тоже".split())
+    state, _ = Agreement().heard(quick, 5)
+    state, new = state.heard(thorough, 5)
+    assert new == ()
+    state, new = state.heard(quick, 5)
+    assert texts(new) == ["Скайлес", "тоже"]
+    assert state.pending == state.earlier == ()
+
+
 def test_words_that_were_heard_at_other_times_are_not_the_same() -> None:
     state, _ = Agreement().heard(said(["да", "нет"]), 10)
     _, new = state.heard(said(["да", "нет"], shift_s=0.4), 10)
@@ -53,7 +63,8 @@ def test_the_last_words_are_held_back() -> None:
     words = said(["один", "два"])
     until_s = (words[-1].end or 0) + HELD_BACK_S - 0.01
     state, _ = Agreement().heard(words, until_s)
-    assert texts(state.shown(until_s)) == ["один"]
+    assert texts(state.shown(until_s)) == ["один", "два"]
+    assert texts(state.shown(until_s - HELD_BACK_S)) == ["один"]
     state, new = state.heard(words, until_s)
     assert texts(new) == ["один"]
     assert texts(state.heard(words, until_s + 0.02)[1]) == ["два"]
