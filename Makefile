@@ -25,7 +25,7 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test handover lint audit soak accuracy profile bench bench-daemon image-check venv weights lock messages clean
+.PHONY: help run test handover lint audit soak accuracy profile bench bench-daemon bench-live image-check venv weights lock messages clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -71,6 +71,9 @@ bench: $(VENV)/.installed-dev $(BASE) ## the daemon beside the whisperx command 
 
 bench-daemon: $(VENV)/.installed-dev $(BASE) ## what the daemon itself costs: folders of 100,000 files, the queue, idling (about 15 min)
 	$(PY) -m benchmarks.household $(ARGS)
+
+bench-live: $(VENV)/.installed-dev $(MODEL) ## how soon live words are shown, committed and final (2 min; ARGS="--sessions 3")
+	$(PY) -m benchmarks.live_child $(ARGS)
 
 image-check: $(VENV)/.installed-dev ## the Dockerfile's steps in a chroot, then the daemon from there (root; ARGS=--stand-in)
 	$(PY) -m tests.deployment.container $(ARGS)

@@ -169,6 +169,8 @@ class Session:
             begin = max(begin, self._window(utterance), until - int(_WINDOW_S * SAMPLE_RATE))
         utterance.heard = until
         utterance.ready_at = utterance.draft_at = math.inf
+        if kind == "draft":
+            utterance.draft_end = self._speech_end()
         chunk = self._chunk(begin, until)
         return Pass(kind, chunk, utterance.begin, until, self._speech_end(), due_at)
 

@@ -82,8 +82,8 @@ class Utterance:
     second of the session at ``begin``.
 
     ``is_cut``: it ended although somebody goes on speaking. ``heard``: the last sample of its last
-    pass. Due by the monotonic clock: ``ready_at`` a pass, ``draft_at`` a draft, ``ended_at`` its
-    final.
+    pass; ``draft_end``: where speech ended when its last draft was begun. Due by the monotonic
+    clock: ``ready_at`` a pass, ``draft_at`` a draft, ``ended_at`` its final.
     """
 
     begin: int
@@ -97,13 +97,14 @@ class Utterance:
     draft_at: float = math.inf
     ended_at: float = math.inf
     draft: Draft | None = None
+    draft_end: int = -1
     shown: Words = ()
 
     def set_due(self, now: float, speech: Sequence[tuple[int, int]], is_quiet: bool) -> None:
         """After more sound: ``is_quiet`` if it is likely to be over."""
         if not is_quiet:
             self.draft_at = math.inf
-        elif speech and not self.is_drafted(speech[-1][1]):
+        elif speech and self.draft_end < speech[-1][1]:
             self.draft_at = min(self.draft_at, now)
         new = sum(b - max(a, self.heard) for a, b in speech if b > self.heard)
         if new >= _NEW_SPEECH:

@@ -161,6 +161,33 @@ def test_a_text_is_the_same_each_time_and_with_what_was_encoded_before(
     assert engine.transcribe(one, options, encoded=engine.encode(one)) == first
 
 
+def test_it_hears_sound_that_goes_on(
+    engine: Engine, chunks: list[AudioChunk], options: DecodingOptions
+) -> None:
+    """Text within its time, with word times where it has them, and the same each time."""
+    chunk = chunks[0]
+    text = engine.listen(chunk, options)
+    words = [word for segment in text.segments for word in segment.words]
+    assert words
+    assert text.segments[-1].end <= chunk.position_s + 0.1
+    if engine.capabilities.word_times:
+        starts = [word.start for word in words if word.start is not None]
+        assert len(starts) == len(words)
+        assert starts == sorted(starts)
+        assert starts[0] >= chunk.start_s
+    assert engine.listen(chunk, options) == text
+    assert engine.listen(chunk, options, engine.encode([chunk], fast=True)) == text
+
+
+def test_what_it_hears_quickly_follows_from_no_prompt(
+    engine: Engine, chunks: list[AudioChunk], options: DecodingOptions
+) -> None:
+    prompted = options.settings.model_copy(update={"initial_prompt": "Совсем о другом."})
+    text = engine.listen(chunks[0], options)
+    if engine.capabilities.streaming:
+        assert engine.listen(chunks[0], replace(options, settings=prompted)) == text
+
+
 def test_a_text_does_not_depend_on_its_batch(
     engine: Engine, chunks: list[AudioChunk], options: DecodingOptions
 ) -> None:
