@@ -26,10 +26,14 @@ class LeftFailures:
         self._states = states
 
     def note(self, job: Job, explanation: str) -> None:
-        """Keep why a recording failed. The text is there before the state says so."""
+        """Keep why a recording failed. The text is there before the state says so.
+
+        What was done of it goes: whoever tries it again begins anew.
+        """
         path = self._folder.ready(self._error_text(job.name))
         write_own(path, explanation.encode(errors="replace"))
         self._states.save(job)
+        self._states.drop_checkpoint(job.name)
 
     def state_of(self, name: str) -> dict[str, Any]:
         """The ``.in_progress`` of a recording that failed and is still the same; empty if it is
