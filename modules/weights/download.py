@@ -16,7 +16,16 @@ from filelock import FileLock, Timeout
 
 from modules.errors import ModelError
 from modules.weights.assemble import publish
-from modules.weights.files import MODEL_FILES, RECORDED_SUMS, damaged, home, sha256_of, verify
+from modules.weights.files import (
+    MODEL_FILES,
+    RECORDED_SUMS,
+    damaged,
+    home,
+    lock_file,
+    partial_folder,
+    sha256_of,
+    verify,
+)
 from modules.weights.locate import REPOSITORIES
 
 #: Where the library keeps what it knows of each file that it fetched.
@@ -32,10 +41,10 @@ def download(size: str, models_directory: Path) -> Path:
     ModelError: ``model_download_failed``, ``model_damaged`` or ``model_not_written``.
     """
     target = home(size, models_directory)
-    partial = target.with_name(f".{target.name}.download")
+    partial = partial_folder(target)
     try:
         models_directory.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock"), timeout=0):
+        with FileLock(lock_file(target), timeout=0):
             _fetch(size, partial)
             _record_sums(size, partial)
             publish(partial, target, size)

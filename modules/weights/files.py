@@ -90,6 +90,16 @@ def home(size: str, models_directory: Path) -> Path:
     return models_directory / f"faster-whisper-{size}"
 
 
+def partial_folder(target: Path) -> Path:
+    """Where a model is fetched to before it is whole."""
+    return target.with_name(f".{target.name}.download")
+
+
+def lock_file(target: Path) -> Path:
+    """Held by the process that fetches a model."""
+    return target.with_name(f".{target.name}.lock")
+
+
 def package_folder(package: str) -> Path | None:
     """Where an installed package lies, found without importing it; None if it is not installed."""
     spec = importlib.util.find_spec(package)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from modules.errors import ModelError
-from modules.weights.files import PACKAGED, home
+from modules.weights.files import PACKAGED, home, lock_file, partial_folder
 from modules.weights.locate import REPOSITORIES, Origin, present
 
 
@@ -34,7 +35,16 @@ def remove(size: str, models_directory: Path) -> list[Path]:
         except OSError as error:
             message = f"{folder} could not be removed: {error.strerror or error}."
             raise ModelError("model_not_removed", message) from error
+    _drop_leftovers(size, models_directory)
     return folders
+
+
+def _drop_leftovers(size: str, models_directory: Path) -> None:
+    """What a download that was broken off has left."""
+    own = home(size, models_directory)
+    shutil.rmtree(partial_folder(own), ignore_errors=True)
+    with contextlib.suppress(OSError):
+        lock_file(own).unlink()
 
 
 def _remove(folder: Path) -> None:

@@ -225,7 +225,7 @@ def test_a_model_is_removed_without_asking_the_network(place: Place, hub: FakeHu
     place.get(hub)
     told = place.run("remove", "small")
     assert (told.returncode, told.stdout) == (0, f"{place.folder} is removed.\n")
-    assert not [p for p in place.models.iterdir() if p.is_dir()]
+    assert list(place.models.iterdir()) == []
     again = place.run("remove", "small")
     assert again.returncode == 69
     assert f"There is no Whisper model small in {place.models}." in again.stderr
