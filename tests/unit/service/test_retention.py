@@ -214,6 +214,22 @@ def test_a_clock_that_jumps_a_year_empties_nothing(tmp_path: Path, restart: bool
     assert house.trash() == {"2024-01-01/other.mp3"}
 
 
+def test_a_clock_that_runs_a_day_an_hour_counts_two_days_a_day(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=5)
+    house.finish()
+    house.retention.look()
+    for hours in range(48):
+        house.clock.slipped = timedelta(days=hours)
+        house.clock.advance(3600)
+        house.retention.look()
+    assert TALK in house.names()
+    for hours in range(48, 72):
+        house.clock.slipped = timedelta(days=hours)
+        house.clock.advance(3600)
+        house.retention.look()
+    assert TALK not in house.names()
+
+
 def test_a_text_of_a_clock_that_was_ahead_is_judged_by_the_days_it_was_seen(tmp_path: Path) -> None:
     house = House(tmp_path, recordings_days=3)
     house.clock.slipped = timedelta(days=4000)
