@@ -57,7 +57,7 @@ def test_russian_engines_refuse_other_languages_at_load(
 def test_they_do_not_translate_and_whisper_s_sizes_are_not_about_them() -> None:
     asked = SETTINGS.model_copy(update={"engine": "gigaam", "task": "translate"})
     assert [line for _, line in settings_conflicts(asked)] == [
-        "the engine gigaam cannot translate; use transcribe"
+        "the engine gigaam cannot translate; use transcribe, or engine whisper"
     ]
     english = SETTINGS.model_copy(update={"engine": "t-one", "model_size": "base.en"})
     assert settings_conflicts(english) == []
