@@ -42,6 +42,7 @@ from modules.service.resumable_uploads import ResumableUploads
 from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
+from modules.service.summary_view import SummaryView
 from modules.service.task_list import TaskList
 from modules.service.text_search import TextSearch, reader
 from modules.service.text_stream import TextStreams
@@ -171,7 +172,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
     )
     job_events = JobEvents(
-        config, index, estimates, deliveries.webhooks, deliveries.handover, metrics, clock
+        config, index, estimates, deliveries.webhooks, deliveries.receivers, metrics, clock
     )
     search = TextSearch(config, SearchIndex(state / "search.sqlite"), reader(core.store))
     # Waiting clients are woken after it was noted how the job ended.
@@ -263,6 +264,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.one_time,
         clients.resumable,
         clients.listening,
+        SummaryView(core.store, clients.deliveries.summaries),
         core.health.report,
     )
     app = create_app(services)

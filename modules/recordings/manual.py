@@ -80,6 +80,8 @@ def _take_belongings(
     # The result after what it lists, or a repeated move would not know of that.
     belongings |= {
         here.checkpoint: there.checkpoint,
+        here.summary_text: there.summary_text,
+        here.summary: there.summary,
         here.result: there.result,
         here.settings: there.settings,
     }

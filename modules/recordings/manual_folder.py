@@ -134,7 +134,8 @@ def delete_under(root: Path, name: str, planned: Sequence[str]) -> list[str]:
     """
     outputs = outputs_in(root, name)
     paths = RecordingPaths(name)
-    service = (paths.result, paths.edits, paths.checkpoint, paths.error_text, paths.state)
+    made = (paths.summary_text, paths.summary)
+    service = (*made, paths.result, paths.edits, paths.checkpoint, paths.error_text, paths.state)
     own = settings_files.own_files(root, name)
     names = dict.fromkeys([name, *outputs, *planned, *own, *service])
     return [each for each in names if remove(root / each)]

@@ -22,6 +22,7 @@ from modules.recordings.settings_files import RecordingSettings
 from modules.recordings.shared_folder import SharedFolder, identity_of
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state_store import StateStore
+from modules.recordings.summary_files import SummaryFiles
 from modules.storage.atomic import remove, storage_errors
 
 
@@ -33,6 +34,7 @@ class RecordingStore:
         self.states = StateStore(self.folder)
         self.results = Results(self.folder)
         self.edits = Edits(self.folder)
+        self.summaries = SummaryFiles(self.folder)
         self.manual = ManualFolder(manual_directory, self.folder, self.states, self.results)
         self.settings = RecordingSettings(self.folder, manual_directory)
         self.ignored = IgnoredFiles(self.folder)

@@ -26,6 +26,7 @@ from modules.jobs.job import Stage
 ENDS = ("completed", "failed", "cancelled")
 _CALLBACK_ENDS = ("delivered", "given_up")
 _HANDOVER_ENDS = ("delivered", "dropped")
+_SUMMARY_ENDS = ("made", "kept", "failed", "dropped")
 #: Anything else is "other": a client may put any word there, and each would be a series for good.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -96,6 +97,7 @@ class Metrics:
         )
         self._callbacks = _by_outcome("transcriber_callbacks", "Callbacks", registry)
         self._handovers = _by_outcome("transcriber_handovers", "Transcripts handed over", registry)
+        self._summaries = _by_outcome("transcriber_summaries", "Summaries", registry)
         self._wrong_keys = Counter("transcriber_wrong_keys", "Wrong keys.", registry=registry)
         self._begin_at_zero()
 
@@ -107,6 +109,8 @@ class Metrics:
             self._callbacks.labels(outcome)
         for outcome in _HANDOVER_ENDS:
             self._handovers.labels(outcome)
+        for outcome in _SUMMARY_ENDS:
+            self._summaries.labels(outcome)
         for stage in get_args(Stage):
             self._stages.labels(stage)
 
@@ -138,6 +142,11 @@ class Metrics:
     def handover(self, outcome: str) -> None:
         """A transcript was handed over: ``delivered``; or its text was gone: ``dropped``."""
         self._handovers.labels(outcome).inc()
+
+    def summary(self, outcome: str) -> None:
+        """A text was summarised: ``made``, or ``kept`` as it was the same; it ``failed``; or it
+        was gone: ``dropped``."""
+        self._summaries.labels(outcome).inc()
 
     def wrong_key(self) -> None:
         """A request had a wrong key or password, or one too many to be looked at."""

@@ -17,6 +17,7 @@ RUSSIAN = {
     "README.md": "README.ru.md",
     "docs/guide.md": "docs/ru/guide.md",
     "docs/handover.md": "docs/ru/handover.md",
+    "docs/summaries.md": "docs/ru/summaries.md",
 }
 MARK = re.compile(r"en: ([0-9a-f]{8})")
 
