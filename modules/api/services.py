@@ -16,6 +16,7 @@ from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
 from modules.service.resumable_uploads import ResumableUploads
 from modules.service.service import TranscriptionService
+from modules.service.summary_view import SummaryView
 from modules.service.task_list import TaskList
 from modules.service.text_search import TextSearch
 from modules.service.waiting import Waiting
@@ -38,4 +39,5 @@ class Services:
     resumable: ResumableUploads
     listening: Listening
     live: LiveSessions
+    summaries: SummaryView
     report_health: Callable[[], dict[str, Any]]

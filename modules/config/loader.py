@@ -16,7 +16,13 @@ from pydantic import ValidationError
 
 from modules.config.messages import SECRETS, Key, Problem, dotted, sentence
 from modules.config.recording_settings import check_settings
-from modules.config.rules import Conflict, access_conflicts, directory_conflicts, settings_conflicts
+from modules.config.rules import (
+    Conflict,
+    access_conflicts,
+    directory_conflicts,
+    settings_conflicts,
+    summary_conflicts,
+)
 from modules.config.schema import Config
 from modules.config.user_folders import config_file, data_folder
 from modules.config.yaml_reader import read
@@ -111,7 +117,7 @@ def base_folder(file: Path, environ: Mapping[str, str]) -> Path:
 def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> list[str]:
     """Conflicts between keys, without those of keys that already have a problem."""
     prefixed: list[tuple[str, Conflict]] = [("", c) for c in directory_conflicts(config)]
-    prefixed += [("", c) for c in access_conflicts(config)]
+    prefixed += [("", c) for c in (*access_conflicts(config), *summary_conflicts(config))]
     prefixed += [("whisperx.", c) for c in settings_conflicts(config.whisperx)]
     lines = []
     for prefix, (names, line) in prefixed:

@@ -6,7 +6,9 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
+
+from modules.config.languages import LANGUAGE_CODES
 
 
 def _redis_url(value: str) -> str:
@@ -34,8 +36,28 @@ def _function_name(value: str) -> str:
     return value
 
 
+def _base_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", value):
+        raise ValueError("must be an address such as http://localhost:11434, without a password")
+    return value
+
+
+def _summary_language(value: str) -> str:
+    if value != "auto" and value not in LANGUAGE_CODES:
+        raise ValueError("must be auto or the code of a language, such as ru")
+    return value
+
+
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 QueueName = Annotated[str, AfterValidator(_queue_name)]
 
 FunctionName = Annotated[str, AfterValidator(_function_name)]
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+SummaryLanguage = Annotated[
+    str,
+    AfterValidator(_summary_language),
+    WithJsonSchema({"type": "string", "enum": ["auto", *sorted(LANGUAGE_CODES)]}),
+]

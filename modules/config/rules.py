@@ -34,6 +34,14 @@ def access_conflicts(config: Config) -> list[Conflict]:
     return found
 
 
+def summary_conflicts(config: Config) -> list[Conflict]:
+    """An address without a model."""
+    if config.summary.base_url is None or config.summary.model is not None:
+        return []
+    line = "is needed too: summary.base_url and summary.model are set together"
+    return [(("summary.model", "summary.base_url"), line)]
+
+
 def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[Conflict]:
     """Settings that are valid one by one but cannot be combined."""
     found = _engine_conflicts(settings)

@@ -19,7 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from modules.config.receivers import FunctionName, QueueName, RedisUrl
+from modules.config.receivers import (
+    BaseUrl,
+    FunctionName,
+    QueueName,
+    RedisUrl,
+    SummaryLanguage,
+)
 from modules.config.settings import EngineName, TranscriptionSettings
 from modules.config.types import (
     DURATION_HOURS_MAX,
@@ -173,6 +179,19 @@ class HandoverConfig(_Section):
     serializer: Literal["default", "json"] = "default"
 
 
+class SummaryConfig(_Section):
+    """The language model that summarises finished texts."""
+
+    base_url: BaseUrl | None = None
+    model: Text | None = None
+    api_key_file: FilePath | None = None
+    language: SummaryLanguage = "auto"
+    template: Literal["minutes"] = "minutes"
+    context_tokens: Annotated[int, between(1024, 4_000_000)] = 4096
+    timeout_seconds: Annotated[float, between(1, 86400)] = 600.0
+    page_url: BaseUrl | None = None
+
+
 class WatchConfig(_Section):
     """How recordings are found, and when one counts as complete."""
 
@@ -234,6 +253,7 @@ class Config(_Section):
     callbacks: CallbacksConfig = CallbacksConfig()
     handover: HandoverConfig = HandoverConfig()
     live: LiveConfig = LiveConfig()
+    summary: SummaryConfig = SummaryConfig()
     logging: LoggingConfig = LoggingConfig()
 
     @property

@@ -18,7 +18,7 @@ from modules.service.metrics import Observation
 from modules.watching.watcher import Watcher
 
 #: What can be wrong: for every file, with the folder's events, with the worker.
-KINDS = ("storage", "share", "model", "worker", "events", "handover")
+KINDS = ("storage", "share", "model", "worker", "events", "handover", "summary")
 
 #: Less free disk than this is worth a word, in MiB.
 _LOW_DISK_MB = 500

@@ -46,6 +46,7 @@ from modules.service.retention import Retention
 from modules.service.service import TranscriptionService
 from modules.service.status import StatusReader
 from modules.service.submission import Submission
+from modules.service.summary_view import SummaryView
 from modules.service.task_list import TaskList
 from modules.service.text_search import TextSearch, reader
 from modules.service.text_stream import TextStreams
@@ -128,7 +129,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
     )
     job_events = JobEvents(
-        config, index, estimates, deliveries.webhooks, deliveries.handover, metrics, clock
+        config, index, estimates, deliveries.webhooks, deliveries.receivers, metrics, clock
     )
     index_of_texts = SearchIndex(state / "search.sqlite")
     search = TextSearch(config, index_of_texts, reader(core.store), core.store.folder.sidecars)
@@ -222,6 +223,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.resumable,
         clients.listening,
         clients.live,
+        SummaryView(core.store, clients.deliveries.summaries),
         core.health.report,
     )
     app = create_app(services)

@@ -6,13 +6,13 @@ A Redis that is away, full or slow is nobody's fault: what is to go there waits 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from modules.clock import Clock
 from modules.config.schema import HandoverConfig
+from modules.delivery.job_notes import JobNotes, job_in, name_in
 from modules.delivery.outbox import Item, Kind, Outbox
 from modules.delivery.rq_queue import ANSWER_S, CONNECT_S, RqQueue, shown_url
 from modules.errors import StorageError, TranscriberError
@@ -59,9 +59,7 @@ class HandOver:
         self._on_end = on_end
         self._outbox = Outbox(folder, clock, Kind.HANDOVER)
         self._queue = queue or RqQueue(config)
-        self._lock = threading.Lock()
-        #: Jobs whose item could not be written, by id: tried again with each tick.
-        self._unwritten: dict[str, str] = {}
+        self._notes = JobNotes(self._outbox, config.queue, "transcript-")
         self._failures = 0
         self._complained_at = -math.inf
         #: Why nothing is handed over at the moment.
@@ -74,8 +72,7 @@ class HandOver:
     @property
     def waiting(self) -> int:
         """How many transcripts are still to be handed over."""
-        with self._lock:
-            return len(self._outbox) + len(self._unwritten)
+        return len(self._notes)
 
     @property
     def silent_s(self) -> float:
@@ -87,9 +84,7 @@ class HandOver:
 
         Never raises: where the disk is full, it is written later.
         """
-        if not self._put(name, job_id):
-            with self._lock:
-                self._unwritten[job_id] = name
+        self._notes.add(name, job_id)
         self._loop.wake()
 
     def start(self) -> None:
@@ -106,7 +101,7 @@ class HandOver:
 
     def tick(self) -> float:
         """Hand over what is due. Answers how many seconds may pass before the next."""
-        self._write_what_was_not()
+        self._notes.write_rest()
         try:
             items = self._outbox.due()
         except StorageError as error:
@@ -121,8 +116,7 @@ class HandOver:
                 return pause_s
         if not items and not self._outbox.next_due_in_s() < math.inf:
             self._over()  # what was in the way may have been deleted
-        with self._lock:
-            rest_s = _FOLDER_S if self._unwritten else _IDLE_S
+        rest_s = _IDLE_S if self._notes.are_all_written else _FOLDER_S
         return min(rest_s, self._outbox.next_due_in_s())
 
     def _handle(self, item: Item) -> float:
@@ -132,7 +126,7 @@ class HandOver:
         try:
             self._attempt(item)
         except StorageError as error:
-            log.warning("%s cannot be handed over yet: %s", _name_of(item), error)
+            log.warning("%s cannot be handed over yet: %s", name_in(item), error)
             self._outbox.put_off(item, _FOLDER_S)
             return _FOLDER_S
         except TranscriberError as error:
@@ -151,7 +145,7 @@ class HandOver:
         self._outbox.remove(item)
 
     def _send(self, item: Item) -> None:
-        name, job_id = _name_of(item), str(item.payload.get("job_id"))
+        name, job_id = name_in(item), job_in(item)
         message = self._compose(name, job_id)
         if message is None:
             log.info("%s: not handed over, its text was deleted or replaced", name)
@@ -179,26 +173,3 @@ class HandOver:
                 "Transcripts wait for %s: %d, next try in %.0f s: %s",
                 shown_url(self._config.url or ""), self.waiting, pause_s, why,
             )  # fmt: skip
-
-    def _put(self, name: str, job_id: str) -> bool:
-        """Whether it could be written."""
-        facts = {"filename": name, "job_id": job_id}
-        try:
-            self._outbox.put(self._config.queue, facts, f"transcript-{job_id}")
-        except StorageError as error:
-            log.warning("%s: its hand-over could not be noted yet: %s", name, error)
-            return False
-        return True
-
-    def _write_what_was_not(self) -> None:
-        with self._lock:
-            left = dict(self._unwritten)
-        for job_id, name in left.items():
-            if not self._put(name, job_id):
-                return
-            with self._lock:
-                self._unwritten.pop(job_id, None)
-
-
-def _name_of(item: Item) -> str:
-    return str(item.payload.get("filename"))

@@ -39,9 +39,9 @@ def post(
     deadline = clock.monotonic() + timeout_s
     try:
         addresses = _addresses(url, receiver, allow_private)
-        connection = _connected(receiver, addresses, deadline, clock)
+        connection = connected(receiver, addresses, deadline, clock)
         rest_s = deadline - clock.monotonic()
-        with contextlib.closing(connection), _cut_after(connection, rest_s):
+        with contextlib.closing(connection), cut_after(connection, rest_s):
             return _exchange(connection, receiver, body, headers)
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         message = f"The receiver does not answer: {str(error) or type(error).__name__}"
@@ -58,7 +58,7 @@ def _addresses(url: str, receiver: Receiver, allow_private: bool) -> list[str]:
     return addresses
 
 
-def _connected(
+def connected(
     receiver: Receiver, addresses: list[str], deadline: float, clock: Clock
 ) -> HTTPConnection:
     """An open connection to the first address that takes one. Raises as ``connect`` does."""
@@ -90,7 +90,7 @@ def _connection_to(receiver: Receiver, address: str, timeout_s: float) -> HTTPCo
 
 
 @contextlib.contextmanager
-def _cut_after(connection: HTTPConnection, seconds: float) -> Iterator[None]:
+def cut_after(connection: HTTPConnection, seconds: float) -> Iterator[None]:
     """End an exchange that lasts too long: a socket's timeout starts anew with every byte."""
     held = connection.sock
 

@@ -121,6 +121,11 @@ class Outbox:
         with self._lock:
             return len(self._items)
 
+    def holds(self, key: str) -> bool:
+        """Whether the item with this key waits, as far as it is known."""
+        with self._lock:
+            return f"msg_{key}" in self._items
+
     def put(self, target: str, payload: dict[str, Any], key: str | None = None) -> None:
         """Keep an item; returns once it is on disk. Raises StorageError.
 
@@ -238,13 +243,6 @@ class Outbox:
     def _forget(self, item: Item) -> None:
         with self._lock:
             self._items.pop(item.id, None)
-
-
-def waiting_in(folder: Path) -> int:
-    """How many items are in a folder of an outbox, whoever works on it; 0 if there is none."""
-    with contextlib.suppress(OSError):
-        return sum(name.endswith(_SUFFIX) for name in beneath.names_in(folder))
-    return 0
 
 
 def _item_in(path: Path) -> Item:

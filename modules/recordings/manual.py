@@ -91,6 +91,8 @@ def _take_belongings(
         take_along(places.texts, manual, output, _renamed(output, here.name, there.name))
     # The result after what it lists, or a repeated move would not know of that.
     take_along(places.sidecars, manual, here.checkpoint, there.checkpoint)
+    take_along(places.texts, manual, here.summary_text, there.summary_text)
+    take_along(places.sidecars, manual, here.summary, there.summary)
     take_along(places.sidecars, manual, here.result, there.result)
     take_along(places.recordings, manual, here.settings, there.settings)
 

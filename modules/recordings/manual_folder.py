@@ -143,14 +143,16 @@ def delete_under(root: Path, name: str, planned: Sequence[str]) -> list[str]:
     """
     outputs = outputs_in(root, name)
     own = settings_files.own_files(root, name)
-    names = dict.fromkeys([name, *outputs, *planned, *own, *service_files(name)])
+    texts = (*outputs, *planned, RecordingPaths(name).summary_text)
+    names = dict.fromkeys([name, *texts, *own, *service_files(name)])
     return [each for each in names if remove(root / each)]
 
 
 def service_files(name: str) -> tuple[str, ...]:
     """What we keep of a recording, in the order in which it is deleted."""
     paths = RecordingPaths(name)
-    return (paths.result, paths.edits, paths.checkpoint, paths.error_text, paths.state)
+    made = (paths.summary, paths.result, paths.edits)
+    return (*made, paths.checkpoint, paths.error_text, paths.state)
 
 
 def _name_taken(name: str) -> TranscriberError:

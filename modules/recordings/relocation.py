@@ -12,14 +12,21 @@ from modules.errors import StorageError
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
 from modules.recordings.shared_folder import SharedFolder
-from modules.recordings.sidecars import CHECKPOINT, EDITS, IN_PROGRESS, RESULT, RecordingPaths
+from modules.recordings.sidecars import (
+    CHECKPOINT,
+    EDITS,
+    IN_PROGRESS,
+    RESULT,
+    SUMMARY,
+    RecordingPaths,
+)
 from modules.storage.atomic import storage_errors
 from modules.storage.transfer import is_folder, is_regular, is_taken, transfer
 from modules.storage.tree import files_below
 
 log = get_logger("FileManager")
 
-_SUFFIXES = (RESULT, IN_PROGRESS, EDITS)
+_SUFFIXES = (RESULT, IN_PROGRESS, EDITS, SUMMARY)
 
 
 def is_sidecar(name: str) -> bool:

@@ -20,6 +20,9 @@ ERROR_TEXT = ".error.txt"
 EDITS = ".edit.json"
 #: The settings of one recording.
 SETTINGS = ".settings.yaml"
+#: What a language model made of the text: for programs, and for people.
+SUMMARY = ".summary.json"
+SUMMARY_TEXT = ".summary.md"
 
 #: What is read of a sidecar at most; others may have written it. A result holds every word with its
 #: times, up to 3 MB for an hour. By the longest recording that can be configured, not by the one
@@ -28,6 +31,7 @@ RESULT_BYTES_MAX = max(64, 4 * DURATION_HOURS_MAX) * 2**20
 STATE_BYTES_MAX = 4 * 2**20
 EDITS_BYTES_MAX = 8 * 2**20
 ERROR_TEXT_BYTES_MAX = 2**20
+SUMMARY_BYTES_MAX = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,14 @@ class RecordingPaths:
     @property
     def settings(self) -> str:
         return sidecar_name(self.name, SETTINGS)
+
+    @property
+    def summary(self) -> str:
+        return sidecar_name(self.name, SUMMARY)
+
+    @property
+    def summary_text(self) -> str:
+        return sidecar_name(self.name, SUMMARY_TEXT)
 
 
 def sidecar_name(name: str, suffix: str) -> str:

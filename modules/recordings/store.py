@@ -26,6 +26,7 @@ from modules.recordings.settings_files import RecordingSettings
 from modules.recordings.shared_folder import SharedFolder, identity_of
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state_store import StateStore
+from modules.recordings.summary_files import SummaryFiles
 from modules.storage.atomic import remove, storage_errors
 
 
@@ -46,6 +47,7 @@ class RecordingStore:
         self.states = StateStore(self.folder)
         self.results = Results(self.folder)
         self.edits = Edits(self.folder)
+        self.summaries = SummaryFiles(self.folder)
         self.manual = ManualFolder(manual_directory, self.folder, self.states, self.results)
         self.left = LeftFailures(self.folder, self.states)
         self.settings = RecordingSettings(self.folder, manual_directory)
@@ -103,7 +105,7 @@ class RecordingStore:
     def _delete_here(self, name: str, planned: Sequence[str]) -> list[str]:
         folder, (texts, listed) = self.folder, self.results.texts(name)
         files = [folder.at(name), *(texts / each for each in listed)]
-        files += map(folder.text_at, planned)
+        files += map(folder.text_at, (*planned, RecordingPaths(name).summary_text))
         files += map(folder.at, settings_files.own_files(folder.path, name))
         files += map(folder.sidecar_at, service_files(name))
         deleted = [folder.shown(path) for path in dict.fromkeys(files) if remove(path)]

@@ -1,11 +1,13 @@
-"""What follows from job events: the index of jobs, speed estimates, metrics, webhooks, the
-hand-over."""
+"""What follows from job events: the index of jobs, speed estimates, metrics, webhooks, and
+what finished texts go to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from modules.clock import Clock, iso
 from modules.config.schema import Config
-from modules.delivery.handover import HandOver
 from modules.delivery.webhooks import Webhooks
 from modules.errors import StorageError
 from modules.jobs.estimates import Estimates
@@ -18,6 +20,13 @@ from modules.service.metrics import Metrics
 log = get_logger("JobEvents")
 
 
+class TextReceiver(Protocol):
+    """What each finished text goes to: the hand-over, the summaries."""
+
+    def note(self, name: str, job_id: str) -> None:
+        """Keep on disk that it has to. Never raises."""
+
+
 class JobEvents:
     """Receives every event, in the thread that caused it."""
 
@@ -27,7 +36,7 @@ class JobEvents:
         index: JobIndex,
         estimates: Estimates,
         callbacks: Webhooks,
-        handover: HandOver | None,
+        receivers: Sequence[TextReceiver],
         metrics: Metrics,
         clock: Clock,
     ) -> None:
@@ -35,8 +44,7 @@ class JobEvents:
         self._index = index
         self._estimates = estimates
         self._callbacks = callbacks
-        #: None where it is switched off.
-        self._handover = handover
+        self._receivers = receivers
         self._metrics = metrics
         self._clock = clock
         #: The stage of the running job, and since when.
@@ -55,11 +63,12 @@ class JobEvents:
             self._note(job, None)
 
     def note_end(self, job: Job) -> None:
-        """Note in the index how a job ended, send the webhooks, and have its text handed over."""
+        """Note in the index how a job ended, send the webhooks, and have its text sent on."""
         fate = str(job.cause or job.status)
         self._note(job, fate)
-        if job.status is Status.COMPLETED and self._handover:
-            self._handover.note(job.name, job.job_id)
+        if job.status is Status.COMPLETED:
+            for receiver in self._receivers:
+                receiver.note(job.name, job.job_id)
         urls = job.callback_urls or (self._config.callbacks.url,)
         for number, url in enumerate(filter(None, urls)):
             try:

@@ -27,6 +27,7 @@ ENDS = ("completed", "failed", "cancelled")
 RETAINED = ("recording", "text", "deleted")
 _CALLBACK_ENDS = ("delivered", "given_up")
 _HANDOVER_ENDS = ("delivered", "dropped")
+_SUMMARY_ENDS = ("made", "kept", "failed", "dropped")
 #: Anything else is "other": a client may put any word there, and each would be a series for good.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -98,6 +99,7 @@ class Metrics:
         self._handovers = self._counter(
             "handovers", "Transcripts handed over, by outcome.", "outcome"
         )
+        self._summaries = self._counter("summaries", "Summaries, by outcome.", "outcome")
         self._retention = self._counter(
             "retention", "What retention moved to the trash, and files deleted from there.", "what"
         )
@@ -115,6 +117,8 @@ class Metrics:
             self._callbacks.labels(outcome)
         for outcome in _HANDOVER_ENDS:
             self._handovers.labels(outcome)
+        for outcome in _SUMMARY_ENDS:
+            self._summaries.labels(outcome)
         for stage in get_args(Stage):
             self._stages.labels(stage)
         for what in RETAINED:
@@ -152,6 +156,11 @@ class Metrics:
     def handover(self, outcome: str) -> None:
         """A transcript was handed over: ``delivered``; or its text was gone: ``dropped``."""
         self._handovers.labels(outcome).inc()
+
+    def summary(self, outcome: str) -> None:
+        """A text was summarised: ``made``, or ``kept`` as it was the same; it ``failed``; or it
+        was gone: ``dropped``."""
+        self._summaries.labels(outcome).inc()
 
     def wrong_key(self) -> None:
         """A request had a wrong key or password, or one too many to be looked at."""

@@ -18,6 +18,7 @@ RUSSIAN = {
     "docs/guide.md": "docs/ru/guide.md",
     "docs/handover.md": "docs/ru/handover.md",
     "docs/media-libraries.md": "docs/ru/media-libraries.md",
+    "docs/summaries.md": "docs/ru/summaries.md",
 }
 MARK = re.compile(r"en: ([0-9a-f]{8})")
 

@@ -29,9 +29,9 @@ CODE = re.compile(r"`([a-z_]+)`")
 NEVER_SHOWN = {
     "alignment_mismatch", "callback_failed", "config_exists", "config_not_written", "expired",
     "file_exists", "handover_packages_missing", "handover_unavailable", "listening_failed",
-    "listening_hung", "model_in_use", "model_not_removed", "no_answer",
+    "listening_hung", "model_in_use", "model_not_removed", "no_answer", "no_reply",
     "no_voice_model", "not_a_file", "not_in_manual", "not_in_share", "subfolder", "unknown_errand",
-    "voiceprints_broken",
+    "summary_unavailable", "voiceprints_broken",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from modules.api.page.edits import add_edits
 from modules.api.page.login import add_login
 from modules.api.page.search import add_search
 from modules.api.page.sound import add_sound
+from modules.api.page.summary import add_summary
 from modules.api.page.tasks import add_tasks
 from modules.api.schemas import answers
 from modules.api.services import Services
@@ -20,5 +21,6 @@ def page(services: Services) -> APIBlueprint:
     add_edits(blueprint, services)
     add_search(blueprint, services)
     add_sound(blueprint, services)
+    add_summary(blueprint, services)
     add_login(blueprint, services)
     return blueprint

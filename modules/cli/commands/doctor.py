@@ -102,6 +102,7 @@ def _checks() -> Iterable[Callable[[Config], Iterator[Finding]]]:
         lambda config: check_service.check_foreign_whisperx(),
         check_service.check_port,
         check_senders.check_handover,
+        check_senders.check_summary,
     )
 
 

@@ -13,13 +13,15 @@ from modules.cli.printable import printable_json
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
-from modules.delivery.outbox import waiting_in
+from modules.delivery.job_notes import waiting_in
 from modules.recordings.store import RecordingStore
 from modules.service.folder_view.report import Report, report
 from modules.service.folder_view.rows import Row, State
 from modules.storage.atomic import storage_errors
 
 _IGNORED_SHOWN = 10
+#: By kind, the folder of what is still to be sent.
+_OUTBOXES = {"handover": "handover", "summary": "summaries"}
 
 
 def run(options: Namespace) -> int:
@@ -77,12 +79,19 @@ def _say_waiting(waiting: Mapping[str, int]) -> None:
             waiting["handover"],
         )
         say(message.format(n=waiting["handover"]))
+    if waiting["summary"]:
+        message = ngettext(
+            "{n} text waits for its summary.",
+            "{n} texts wait for their summaries.",
+            waiting["summary"],
+        )
+        say(message.format(n=waiting["summary"]))
 
 
 def _waiting(files: RecordingStore) -> dict[str, int]:
     """What is still to be sent, by kind; the log of the service says why."""
     state = files.folder.state
-    return {"handover": waiting_in(state / "handover")}
+    return {kind: waiting_in(state / folder) for kind, folder in _OUTBOXES.items()}
 
 
 def _without_most_ignored(rows: Sequence[Row]) -> tuple[list[Row], int]:

@@ -1,4 +1,4 @@
-"""Checks of what finished texts go to: the queue in Redis."""
+"""Checks of what finished texts go to: the queue in Redis, the model for summaries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from gettext import gettext as _
 
 from modules.cli.doctor.findings import Finding, ok, problem, warning
+from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.delivery.rq_queue import RqQueue, shown_url
 from modules.errors import TranscriberError
+from modules.summaries.chat import Chat
+
+#: Something short; the word JSON is there for servers that want it where JSON is asked for.
+_QUESTION = 'Answer with this JSON and nothing else: {"summary": "yes"}'
+_ANSWER_TOKENS = 256
 
 
 def check_handover(config: Config) -> Iterator[Finding]:
@@ -33,5 +39,25 @@ def check_handover(config: Config) -> Iterator[Finding]:
     elif not state.is_durable:
         seen += "; " + _("it writes nothing to the disk")
         yield warning(subject, seen, _("Set appendonly yes, or its queue is lost when it ends."))
+    else:
+        yield ok(subject, seen)
+
+
+def check_summary(config: Config) -> Iterator[Finding]:
+    """The model answers; nothing is said while there are no summaries."""
+    if config.summary.base_url is None:
+        return
+    subject, chat = _("summaries"), Chat(config.summary, SystemClock())
+    try:
+        answer = chat.ask(_QUESTION, _QUESTION, _ANSWER_TOKENS, 0.0)
+    except TranscriberError as error:
+        remedy = error.remedy or _("Texts are transcribed as usual, and wait for their summaries.")
+        yield problem(subject, f"{chat.shown}: {error.message}", remedy)
+        return
+    seen = _("{model} at {url} answers").format(model=config.summary.model, url=chat.shown)
+    if answer.prompt_tokens is None:
+        seen += "; " + _("it does not say how many tokens it read")
+        remedy = _("Make sure that summary.context_tokens is not more than its window.")
+        yield warning(subject, seen, remedy)
     else:
         yield ok(subject, seen)

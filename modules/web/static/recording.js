@@ -6,6 +6,7 @@ import { Correcting } from "/static/correcting.js";
 import { Conflict, NotApplied, ReplaceDialog, SpeakerDialog } from "/static/dialogs.js";
 import { Bar, progressOf, titleOf } from "/static/list.js";
 import { drawMap, Player } from "/static/player.js";
+import { Summary } from "/static/summary.js";
 import { LEAD_S, Transcript, TranscriptView } from "/static/transcript.js";
 import { findSound, peaksOf } from "/static/waveform.js";
 import { about, clock, dayOf, languageName, languageNow, say, timeOf } from "/static/words.js";
@@ -104,6 +105,12 @@ export class Finished extends Component {
   playFrom(seconds) {
     this.leavePassage();
     if (!this.state.broken) this.player.play(seconds);
+  }
+
+  /** From the summary: heard and seen. */
+  goTo(seconds) {
+    this.view.reveal(seconds);
+    this.playFrom(seconds);
   }
 
   /** Whoever goes elsewhere is no longer at a doubtful place. */
@@ -286,6 +293,7 @@ export class Finished extends Component {
       ${content.not_applied.length > 0 && html`<${NotApplied} ops=${content.not_applied} />`}
       ${this.renderChecks(passages, rest)}
       ${content.segments.length === 0 && html`<div class="state"><p>${say("noText")}</p></div>`}
+      ${content.segments.length > 0 && html`<${Summary} name=${name} onTime=${(time) => this.goTo(time)} />`}
       <article class="text" tabindex="0" lang=${task.language} aria-label=${titleOf(name)} ref=${(text) => (this.text = text ?? this.text)}></article>
       ${asked && html`<${SpeakerDialog} asked=${asked} names=${speakers.map(nameOf)} onName=${(given, here) => this.nameSpeaker(given, here)} onClose=${() => this.setState({ asked: null })} />`}
       ${replacing && html`<${ReplaceDialog} count=${(find, matchCase) => this.correcting.count(find, matchCase)} onReplace=${(...given) => this.correcting.replaceAll(...given)} onClose=${() => this.setState({ replacing: false })} />`}`;

@@ -1,0 +1,59 @@
+"""One HTTP question to an address out of the configuration, bounded in time and size."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import urllib3.exceptions
+
+from modules.clock import Clock
+from modules.delivery.addresses import Receiver, resolve
+from modules.delivery.http_post import connected, cut_after
+from modules.errors import TranscriberError
+
+#: Holds for as long as a question is in flight; it gets what breaks it off.
+InFlight = Callable[[Callable[[], None]], AbstractContextManager[None]]
+
+
+def ask(
+    receiver: Receiver,
+    body: bytes,
+    headers: dict[str, str],
+    timeout_s: float,
+    limit_bytes: int,
+    clock: Clock,
+    in_flight: InFlight,
+) -> tuple[int, bytes]:
+    """Post a body; returns the status and the whole answer.
+
+    The address may be private: who calls has it from the operator. Raises TranscriberError
+    ``no_reply`` if there is none within ``timeout_s``, or a larger one than ``limit_bytes``.
+    """
+    deadline = clock.monotonic() + timeout_s
+    try:
+        addresses = resolve(receiver.host, receiver.port)
+        connection = connected(receiver, addresses, deadline, clock)
+        held = connection.sock
+
+        def cut() -> None:
+            with contextlib.suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
+
+        rest_s = deadline - clock.monotonic()
+        with contextlib.closing(connection), cut_after(connection, rest_s), in_flight(cut):
+            connection.request(
+                "POST", receiver.target, body, headers, preload_content=False, decode_content=False
+            )
+            answer = connection.getresponse()
+            content = answer.read(limit_bytes + 1)
+    except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
+        is_late = clock.monotonic() >= deadline
+        why = f"not within {timeout_s:g} s" if is_late else str(error) or type(error).__name__
+        raise TranscriberError("no_reply", f"The server does not answer: {why}") from error
+    if len(content) > limit_bytes:
+        raise TranscriberError("no_reply", f"The answer has more than {limit_bytes} bytes")
+    return answer.status, content

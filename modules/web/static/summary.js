@@ -1,0 +1,51 @@
+// The summary of a text above it: what a language model made of it, or how it stands with that.
+
+import { Component, html } from "/static/vendor/htm-3.1.1/standalone.module.js";
+import * as api from "/static/api.js";
+import { clock, say } from "/static/words.js";
+
+const AGAIN_MS = 4000;
+const KINDS = ["points", "decisions", "tasks", "questions"];
+const FAILURES = ["summary_truncated", "summary_cut", "summary_empty", "summary_unusable", "summary_refused", "summary_too_long", "summary_window_too_small"];
+const WAITS = ["waiting", "making"];
+
+export class Summary extends Component {
+  constructor(props) {
+    super(props);
+    this.state = { found: null };
+  }
+
+  componentDidMount() { this.look(); }
+
+  componentWillUnmount() {
+    this.left = true;
+    clearTimeout(this.timer);
+  }
+
+  async look() {
+    let found = this.state.found, failed = false;
+    try {
+      found = await api.summary(this.props.name);
+    } catch (error) {
+      if (!(error instanceof api.ApiError)) throw error;
+      failed = error.status !== 404; // the page itself says that the service is away
+    }
+    if (this.left) return;
+    this.setState({ found });
+    if (failed || WAITS.includes(found?.state)) this.timer = setTimeout(() => this.look(), AGAIN_MS);
+  }
+
+  renderEntry({ text, time, who }) {
+    return html`<li>${time !== null && html`<button class="at" aria-label=${say("playFrom", { time: clock(time) })} onClick=${() => this.props.onTime(time)}>${clock(time)}</button> `}${who && html`<b>${who}: </b>`}${text}</li>`;
+  }
+
+  render({ }, { found }) {
+    if (!found || found.state === "none") return null;
+    if (WAITS.includes(found.state)) return html`<div class="strip" role="status">${say(found.state === "making" ? "summaryMaking" : found.message ? "summaryHeld" : "summaryWaiting")}</div>`;
+    if (found.state === "failed") return html`<div class="strip doubt" role="status">${say("summaryFailed")} ${FAILURES.includes(found.error) && say(found.error)}</div>`;
+    return html`<details class="summary" open lang=${found.language}><summary lang="">${say("summary")}</summary>
+      <p>${found.summary}</p>
+      ${KINDS.map((kind) => found[kind].length > 0 && html`<h2 lang="">${say(kind)}</h2><ul>${found[kind].map((entry) => this.renderEntry(entry))}</ul>`)}
+      <p class="by" lang="">${say("summaryBy", { model: found.model })}</p></details>`;
+  }
+}
