@@ -12,6 +12,7 @@ from modules.executors.live_protocol import (
     Sound,
 )
 from modules.live.link import LiveLink
+from modules.live.note import SessionNote
 from modules.live.sound_file import SoundFile
 
 
@@ -19,10 +20,10 @@ class ChildSession:
     """For callers that hold the session's lock; nothing here blocks."""
 
     def __init__(
-        self, number: int, rate: int, settings: TranscriptionSettings, sound: SoundFile
+        self, number: int, note: SessionNote, settings: TranscriptionSettings, sound: SoundFile
     ) -> None:
         self.number = number
-        self._rate = rate
+        self._note = note
         self._settings = settings
         self._sound = sound
         self._announced = 0
@@ -38,12 +39,13 @@ class ChildSession:
         self.link, self.step_s, self._announced = link, step_s, self._sound.samples
         command = OpenSession(
             session=self.number,
-            rate=self._rate,
+            rate=self._note.rate,
             samples=self._announced,
             from_s=from_s,
             settings=self._settings,
             known_language=language,
             step_s=step_s,
+            silence_s=self._note.silence_s,
         )
         link.send(command, descriptor)
 

@@ -59,6 +59,15 @@ class Utterance:
 
 
 @dataclass(frozen=True)
+class SpeechChanged:
+    """Speech began or ended, at that second of the session."""
+
+    speaking: bool
+    at_s: float
+    size: int = _EVENT_BYTES
+
+
+@dataclass(frozen=True)
 class Lag:
     """So much sound was not heard yet; ``step_s`` between two passes, None: finals only."""
 
@@ -93,7 +102,16 @@ class Problem:
     size: int = 2 * _EVENT_BYTES
 
 
-SessionEvent = PartialWords | Committed | Utterance | Lag | FlushDone | SessionStored | Problem
+SessionEvent = (
+    PartialWords
+    | Committed
+    | Utterance
+    | SpeechChanged
+    | Lag
+    | FlushDone
+    | SessionStored
+    | Problem
+)
 
 
 @dataclass

@@ -14,6 +14,8 @@ ID = re.compile(r"[0-9a-f]{32}")
 NAME_CHARS = 100
 RATE_MIN, RATE_MAX = 8_000, 48_000
 ENDING = ".wav"
+#: Of silence that ends an utterance: unless a client says something else, and the bounds of that.
+SILENCE_S, SILENCE_MIN_S, SILENCE_MAX_S = 0.5, 0.2, 5.0
 
 
 def _is_recording(name: str) -> str:
@@ -28,7 +30,7 @@ Rate = Annotated[int, Field(ge=RATE_MIN, le=RATE_MAX)]
 class SessionNote(BaseModel):
     """What a session is. It lies where others may write, and is only believed if it is plausible.
 
-    ``wishes``: the settings that the client stated. ``created``: local time, as people read it.
+    ``wishes``: the settings that the client stated. ``silence_s``: so much ends an utterance. ``created``: local time, as people read it.
     ``landing``: the name in the share that its sound has, or is about to get; ``finished``:
     nothing is left to be done.
     """
@@ -39,6 +41,7 @@ class SessionNote(BaseModel):
     rate: Rate
     name: str | None = Field(default=None, max_length=NAME_CHARS)
     wishes: dict[str, Any] = Field(default_factory=dict)
+    silence_s: float = Field(default=SILENCE_S, ge=SILENCE_MIN_S, le=SILENCE_MAX_S)
     client: str = Field(default="", max_length=64)
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\d \d\d-\d\d$")
     landing: Annotated[str, AfterValidator(_is_recording)] | None = None

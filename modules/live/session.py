@@ -19,6 +19,7 @@ from modules.executors.live_protocol import (
     LiveEvent,
     LiveFailed,
     Partial,
+    Speech,
     Worked,
 )
 from modules.live.child_session import ChildSession
@@ -29,6 +30,7 @@ from modules.live.events import (
     Problem,
     SessionEvent,
     SessionStored,
+    SpeechChanged,
 )
 from modules.live.hearing import Hearing
 from modules.live.link import LiveLink
@@ -74,7 +76,7 @@ class Session:
         self._lock = threading.Lock()
         self._utterances = Utterances()
         self._began = clock.monotonic()
-        self._child = ChildSession(number, note.rate, settings, sound)
+        self._child = ChildSession(number, note, settings, sound)
         self._outbox: Outbox | None = None
         #: Of what the client was told; what is being told has the next number.
         self._seq = 0
@@ -238,6 +240,8 @@ class Session:
             self._hearing.note(event, received_s)
             if isinstance(event, Worked):
                 self._on_worked(event.busy_s)
+            if isinstance(event, Speech):
+                return [SpeechChanged(event.speaking, min(event.at_s, received_s))]
         return []
 
     def _finish_closing(self) -> None:

@@ -1,0 +1,187 @@
+"""OpenAI's realtime API, for transcription sessions alone, at ``/v1/realtime``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modules.api import forms
+from modules.api.live import g711
+from modules.api.live.session_client import SessionClient, Surroundings
+from modules.api.live.session_object import Session as Asked
+from modules.api.live.web_socket import WebSocket
+from modules.errors import StorageError, TranscriberError
+from modules.live.events import (
+    Committed,
+    FlushDone,
+    Problem,
+    SessionEvent,
+    SpeechChanged,
+    Utterance,
+)
+
+_TRANSCRIBED = "conversation.item.input_audio_transcription"
+_DECODERS: Mapping[str, Callable[[bytes], bytes]] = {
+    "audio/pcm": bytes,
+    "audio/pcmu": g711.mu_law,
+    "audio/pcma": g711.a_law,
+}
+
+
+class RealtimeClient(SessionClient):
+    """Each utterance is an item; its deltas are committed words, which never change."""
+
+    def __init__(self, web_socket: WebSocket, around: Surroundings) -> None:
+        super().__init__(web_socket, around)
+        self._id = f"sess_{uuid.uuid4().hex}"
+        self._asked = Asked()
+        self._item: str | None = None
+        self._previous: str | None = None
+        self._text = ""
+        #: The item was committed, by the client or by the end of its speech.
+        self._is_committed = False
+        self._welcomed = False
+
+    # --- what it sends ---
+
+    def on_sound(self, data: bytes) -> None:
+        self._complain("invalid_request", "Sound comes as input_audio_buffer.append.", None)
+
+    def on_text(self, text: str) -> None:
+        event_id = None
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            self._complain("invalid_request", "An event must be a JSON object.", None)
+            return
+        try:
+            event_id = message.get("event_id")
+            self._obey(message)
+        except StorageError as error:
+            self._refuse(error)
+        except TranscriberError as error:
+            self._complain(error.code, str(error), event_id)
+            if self._session is None and error.code != "invalid_request":
+                self._refuse(error)
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        kind = message.get("type")
+        if kind in ("session.update", "transcription_session.update"):
+            self._update(str(kind), message.get("session"))
+        elif kind == "input_audio_buffer.append":
+            self._append(message.get("audio"))
+        elif kind == "input_audio_buffer.commit":
+            self._commit()
+        elif kind == "input_audio_buffer.clear":
+            self._send("input_audio_buffer.cleared")
+        else:
+            raise forms.invalid(
+                f"type: {str(kind)[:60]!r} is not one of a transcription session; it may be "
+                "session.update or input_audio_buffer.append, commit or clear"
+            )
+
+    def _update(self, kind: str, content: object) -> None:
+        asked = Asked.of(content)
+        if self._session and asked.is_other_sound(self._asked):
+            raise forms.invalid("session: the format and the language must be set before sound")
+        self._asked, self._start_by = asked, float("inf")
+        self._send(f"{kind}d", session=asked.shown(self._id))
+
+    def _append(self, audio: object) -> None:
+        try:
+            data = base64.b64decode(audio if isinstance(audio, str) else "", validate=True)
+        except (binascii.Error, ValueError):
+            data = b""
+        if not data:
+            raise forms.invalid("audio: must be sound in Base64")
+        if self._session is None:
+            asked = self._asked
+            self._begin(asked.rate, asked.wishes(), silence_s=asked.silence_s)
+        self._keep(_DECODERS[self._asked.format](data))
+
+    def _commit(self) -> None:
+        if self._session is None:
+            raise forms.invalid("There is no sound to commit")
+        self._commit_item()
+        self._session.flush()
+
+    # --- what it is told ---
+
+    def on_room(self) -> None:
+        if not self._welcomed:
+            self._welcomed = True
+            self._send("session.created", session=self._asked.shown(self._id))
+        super().on_room()
+
+    def say(self, event: SessionEvent) -> None:
+        if isinstance(event, SpeechChanged):
+            self._speech(event)
+        elif isinstance(event, Committed):
+            item, delta = self._current(), "".join(word.word for word in event.words)
+            delta = delta if self._text else delta.lstrip()
+            self._text += delta
+            self._send(f"{_TRANSCRIBED}.delta", item_id=item, content_index=0, delta=delta)
+        elif isinstance(event, Utterance):
+            self._complete(event.text, event.end_s - event.start_s)
+        elif isinstance(event, FlushDone):
+            if self._item and self._is_committed:
+                self._complete(self._text.strip(), 0.0)
+        elif isinstance(event, Problem):
+            self._complain(event.code, event.message, None)
+
+    def _speech(self, event: SpeechChanged) -> None:
+        if not self._asked.detects_turns:
+            return
+        at_ms = round(1000 * event.at_s)
+        if event.speaking:
+            item = self._current()
+            self._send("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=item)
+        elif item := self._item or self._previous:
+            self._send("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=item)
+
+    def _current(self) -> str:
+        if self._item is None:
+            self._item, self._text, self._is_committed = f"item_{uuid.uuid4().hex}", "", False
+        return self._item
+
+    def _commit_item(self) -> None:
+        item = self._current()
+        if self._is_committed:
+            return
+        self._is_committed = True
+        self._send("input_audio_buffer.committed", previous_item_id=self._previous, item_id=item)
+        content = [{"type": "input_audio", "transcript": None}]
+        shown = {"id": item, "type": "message", "role": "user", "status": "completed"}
+        self._send(
+            "conversation.item.added",
+            previous_item_id=self._previous,
+            item=shown | {"content": content},
+        )
+
+    def _complete(self, text: str, seconds: float) -> None:
+        self._commit_item()
+        self._send(
+            f"{_TRANSCRIBED}.completed",
+            item_id=self._current(),
+            content_index=0,
+            transcript=text,
+            usage={"type": "duration", "seconds": round(max(0.0, seconds), 2)},
+        )
+        self._previous, self._item = self._item, None
+
+    def say_error(self, error: TranscriberError) -> None:
+        self._complain(error.code, str(error), None)
+
+    def _complain(self, code: str, message: str, event_id: object) -> None:
+        error = {"type": "invalid_request_error", "code": code, "message": message, "param": None}
+        self._send("error", error=error | {"event_id": event_id})
+
+    def _send(self, kind: str, **content: Any) -> None:
+        event = {"type": kind, "event_id": f"event_{uuid.uuid4().hex}", **content}
+        self._web_socket.send(json.dumps(event, ensure_ascii=False).encode(errors="replace"))
