@@ -178,10 +178,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners, live)
     )
     webhooks = Webhooks(state / "callbacks", config.callbacks, clock, metrics.callback)
-    core.health.silent_s["callbacks"] = lambda: webhooks.silent_s
-    uploads = Uploads(
-        state / "uploads", config.shared_directory, on_landed=core.watcher.note_placed
-    )
+    placed = core.watcher.note_placed
+    uploads = Uploads(state / "uploads", config.shared_directory, on_landed=placed)
     job_events = JobEvents(config, index, estimates, webhooks, metrics, clock)
     search = TextSearch(config, SearchIndex(state / "search.sqlite"), reader(core.store))
     # Waiting clients are woken after it was noted how the job ended.
@@ -204,9 +202,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     one_time = _one_time(config, core, service, streams)
     resumable = _resumable(config, clock, uploads, service)
     listening = _listening(config, clock, core)
-    live = build_live(config, clock, core.store, uploads, service)
-    core.health.silent_s["live"] = lambda: live.silent_s
-    gate = LiveGate(config, live, service.check)
+    live, gate = build_live(config, clock, core.store, uploads, service)
+    core.health.silent_s.update(callbacks=lambda: webhooks.silent_s, live=lambda: live.silent_s)
     return Clients(
         index, waiting, metrics, webhooks, uploads, one_time, resumable, job_events, service, tasks,
         search, editing, text_writer, responder, listening, live, gate,
