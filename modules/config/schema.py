@@ -36,7 +36,6 @@ from modules.config.types import (
     Device,
     EncoderKind,
     FilePath,
-    FolderName,
     Format,
     HostName,
     Language,
@@ -223,13 +222,20 @@ class RetentionConfig(_Section):
     trash_days: Annotated[int, between(0, 36500)] = 30
 
 
+def _folder_name(value: str) -> str:
+    parts = value.split("/")
+    if any(not part or part.startswith((".", "~")) or not part.isprintable() for part in parts):
+        raise ValueError("must be the name of a subfolder, such as live", "without a leading dot")
+    return value
+
+
 class LiveConfig(_Section):
     """Text while people still speak."""
 
     enabled: bool = True
     max_sessions: Annotated[int, between(1, 100)] = 6
     resume_seconds: Annotated[float, between(0, 86400)] = 60.0
-    directory: FolderName = "live"
+    directory: Annotated[str, AfterValidator(_folder_name)] = "live"
 
 
 class LoggingConfig(_Section):

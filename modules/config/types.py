@@ -188,13 +188,6 @@ def names(value: object) -> object:
     return value
 
 
-def _folder_name(value: str) -> str:
-    parts = value.split("/")
-    if any(not part or part.startswith((".", "~")) or not part.isprintable() for part in parts):
-        raise ValueError("must be the name of a subfolder, such as live", "without a leading dot")
-    return value
-
-
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -222,9 +215,6 @@ def _words(*words: str, besides: str) -> WithJsonSchema:
 FilePath = Annotated[Path, BeforeValidator(_path)]
 
 Text = Annotated[str, AfterValidator(_filled)]
-
-#: Relative to the share.
-FolderName = Annotated[str, AfterValidator(_folder_name)]
 
 ModelSize = Annotated[
     str, AfterValidator(_filled), AfterValidator(_model_size), _words(*MODEL_SIZES, besides="/")

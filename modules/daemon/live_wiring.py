@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modules.api import forms
+from modules.api.live.gate import LiveGate
 from modules.api.schemas.requests import SettingsFields
 from modules.clock import Clock
 from modules.config.schema import Config
@@ -25,7 +26,7 @@ def build_live(
     store: RecordingStore,
     uploads: Uploads,
     service: TranscriptionService,
-) -> LiveSessions:
+) -> tuple[LiveSessions, LiveGate]:
     """Nothing is started."""
 
     def submit(name: str, wishes: Mapping[str, Any], client: str) -> str | None:
@@ -35,6 +36,7 @@ def build_live(
         answer = service.transcribe(request, False, lambda: False)
         return answer.job.job_id if isinstance(answer, Accepted) else None
 
-    sessions = SessionStore(store.folder.state / "live")
-    landing = Landing(config.shared_directory, sessions, uploads, submit, config.live_folder)
-    return LiveSessions(config, sessions, landing, clock)
+    files = SessionStore(store.folder.state / "live")
+    landing = Landing(config.shared_directory, files, uploads, submit, config.live_folder)
+    sessions = LiveSessions(config, files, landing, clock)
+    return sessions, LiveGate(config, sessions, service.check)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from modules.api.app import create_app
-from modules.api.live.gate import LiveGate
 from modules.api.resumable.metadata import UploadMetadata
 from modules.api.server.admission import Admission
 from modules.api.server.cors import Cors
@@ -154,9 +153,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     resumable = _resumable(config, clock, uploads, service)
     listening = _listening(config, clock, core)
     retention = Retention(config, core.store, requests, clock, metrics.retention)
-    live = build_live(config, clock, core.store, uploads, service)
+    live, gate = build_live(config, clock, core.store, uploads, service)
     core.health.silent_s["live"] = lambda: live.silent_s
-    gate = LiveGate(config, live, service.check)
     return Clients(
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
         service, tasks, search, editing, text_writer, responder, listening, retention, live, gate,
