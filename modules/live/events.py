@@ -103,14 +103,7 @@ class Problem:
 
 
 SessionEvent = (
-    PartialWords
-    | Committed
-    | Utterance
-    | SpeechChanged
-    | Lag
-    | FlushDone
-    | SessionStored
-    | Problem
+    PartialWords | Committed | Utterance | SpeechChanged | Lag | FlushDone | SessionStored | Problem
 )
 
 
@@ -142,7 +135,8 @@ class Outbox:
         self.wake()
 
     def _keep(self, event: SessionEvent) -> None:
-        self._partial = None  # it was about what follows the commit before
+        if not isinstance(event, SpeechChanged):
+            self._partial = None  # it was about what follows the commit before
         if self._bytes + event.size > WAITING_BYTES:
             self.overflowed = True
         if not self.overflowed:

@@ -30,7 +30,8 @@ Rate = Annotated[int, Field(ge=RATE_MIN, le=RATE_MAX)]
 class SessionNote(BaseModel):
     """What a session is. It lies where others may write, and is only believed if it is plausible.
 
-    ``wishes``: the settings that the client stated. ``silence_s``: so much ends an utterance. ``created``: local time, as people read it.
+    ``wishes``: the settings that the client stated. ``silence_s``: so much of silence ends an
+    utterance. ``created``: local time, as people read it.
     ``landing``: the name in the share that its sound has, or is about to get; ``finished``:
     nothing is left to be done.
     """

@@ -34,7 +34,7 @@ _DECODERS = {"linear16": bytes, "mulaw": g711.mu_law, "alaw": g711.a_law}
 _TEXT_CHARS = 16_000
 #: Of Deepgram: so many hotwords, and letters of one.
 _KEYTERMS_MAX, _KEYTERM_CHARS = 100, 100
-_PUNCTUATION = ".,!?;:…«»\"“”()"
+_PUNCTUATION = '.,!?;:…«»"“”()'
 
 
 def _whole(value: object) -> object:

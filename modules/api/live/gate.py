@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -11,8 +11,10 @@ from websockets.datastructures import Headers
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
-from modules.api.live.client import Check, LiveClient
+from modules.api.live import protocols
+from modules.api.live.session_client import Check, SessionClient, Surroundings
 from modules.api.live.web_socket import WebSocket, quiet
 from modules.api.server.refusals import Refusal, Upgraded, refusal, refusal_of
 from modules.config.schema import Config
@@ -22,12 +24,14 @@ from modules.logger import get_logger
 
 log = get_logger("Live")
 
-PATH = "/live"
 _RETRY_AFTER_S = 5
 _STOP_S = 5.0
 #: Beyond ``live.max_sessions``, for clients that come back while their old connection still seems
 #: to be there.
 _RETURNING_MAX = 4
+
+
+_PATHS = frozenset({protocols.LIVE, protocols.REALTIME, protocols.DEEPGRAM, protocols.VOSK})
 
 
 class LiveGate:
@@ -36,7 +40,7 @@ class LiveGate:
     def __init__(self, config: Config, sessions: LiveSessions, check: Check) -> None:
         self._config = config
         self._sessions = sessions
-        self._check = check
+        self._around = Surroundings(sessions, check, config.live_folder)
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, WebSocket] = {}
         self._closing = False
@@ -48,8 +52,8 @@ class LiveGate:
     def admit(
         self, path: str, query: str, headers: Mapping[str, str]
     ) -> Refusal | Callable[[Upgraded], None] | None:
-        """None for any other path; ``headers`` with names in lower case."""
-        if path != PATH:
+        """None for any other request; ``headers`` with names in lower case."""
+        if path not in _PATHS or (path == protocols.VOSK and not begins_web_socket(headers)):
             return None
         if not self._config.live.enabled:
             return refusal(
@@ -59,10 +63,12 @@ class LiveGate:
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             return _no_handshake(response)
         try:
+            new_client = protocols.protocol_of(path, query)
             self._check_room("session" in parse_qs(query))
         except TranscriberError as error:
             return refusal_of(error, (("Retry-After", str(_RETRY_AFTER_S)),))
-        return lambda upgraded: self._take(upgraded, response)
+        assert new_client is not None
+        return lambda upgraded: self._take(upgraded, response, new_client)
 
     def _check_room(self, says_that_it_returns: bool) -> None:
         """Raises TranscriberError. Who comes back is only known later, so nobody is refused for
@@ -82,19 +88,22 @@ class LiveGate:
         if not awaited:
             self._sessions.check_room()
 
-    def _take(self, upgraded: Upgraded, response: Response) -> None:
+    def _take(
+        self, upgraded: Upgraded, response: Response, new_client: protocols.NewClient
+    ) -> None:
         web_socket = WebSocket(upgraded)
+        client = new_client(web_socket, self._around)
         thread = threading.Thread(
-            target=self._serve, args=(upgraded, web_socket, response), name="live-client",
+            target=self._serve, args=(upgraded, web_socket, response, client), name="live-client",
             daemon=True,
         )  # fmt: skip
         with self._lock:
             self._open[thread] = web_socket
         thread.start()
 
-    def _serve(self, upgraded: Upgraded, web_socket: WebSocket, response: Response) -> None:
-        folder = self._config.live_folder
-        client = LiveClient(web_socket, self._sessions, self._check, folder)
+    def _serve(
+        self, upgraded: Upgraded, web_socket: WebSocket, response: Response, client: SessionClient
+    ) -> None:
         try:
             web_socket.run(client, response.serialize(), upgraded.early)
         except Exception:
@@ -116,10 +125,19 @@ class LiveGate:
             thread.join(_STOP_S)
 
 
+def begins_web_socket(headers: Mapping[str, str]) -> bool:
+    """Whether it is the first request of a WebSocket; ``headers`` with names in lower case."""
+    return headers.get("upgrade", "").strip().lower() == "websocket"
+
+
 def _handshake(headers: Mapping[str, str]) -> Response:
     """What the library answers to the request."""
-    protocol = ServerProtocol(logger=quiet)
-    return protocol.accept(Request(PATH, Headers(headers)))
+    protocol = ServerProtocol(select_subprotocol=_subprotocol, logger=quiet)
+    return protocol.accept(Request(protocols.LIVE, Headers(headers)))
+
+
+def _subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    return next((each for each in offered if each in protocols.SUBPROTOCOLS), None)
 
 
 def _no_handshake(response: Response) -> Refusal:

@@ -19,6 +19,7 @@ from modules.live.events import (
     Problem,
     SessionEvent,
     SessionStored,
+    SpeechChanged,
     Utterance,
 )
 from modules.live.note import NAME_CHARS, Rate
@@ -90,7 +91,7 @@ def of_event(event: SessionEvent) -> bytes | None:
         return _text("stored", recording=event.recording, job_id=event.job_id)
     if isinstance(event, Problem):
         return _text("error", error_code=event.code, message=event.message)
-    assert isinstance(event, FlushDone)
+    assert isinstance(event, FlushDone | SpeechChanged)
     return None
 
 

@@ -142,8 +142,8 @@ class RealtimeClient(SessionClient):
         if event.speaking:
             item = self._current()
             self._send("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=item)
-        elif item := self._item or self._previous:
-            self._send("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=item)
+        elif ended := self._item or self._previous:
+            self._send("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=ended)
 
     def _current(self) -> str:
         if self._item is None:

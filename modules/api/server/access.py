@@ -16,6 +16,8 @@ from modules.config.schema import ApiConfig
 OPEN_PATHS = frozenset({"/health"})
 #: The page asks for the key itself. It holds no data, and neither do its files.
 _PAGE, _PAGE_FILES = "/", "/static/"
+#: Before a key among the protocols that a WebSocket offers, as browsers cannot send headers.
+_KEY_PREFIX, _TOKEN = "openai-insecure-api-key.", "token"  # nosec B105 # no password
 
 
 class Access:
@@ -30,7 +32,9 @@ class Access:
         self._basic.verify_password(self._is_user)
         self._key.verify_token(self._is_key)
         self._bearer.verify_token(self._is_key)
-        self._any = MultiAuth(self._basic, self._bearer, self._key)
+        self._token = HTTPTokenAuth(scheme="Token")  # as Deepgram's clients write it
+        self._token.verify_token(self._is_key)
+        self._any = MultiAuth(self._basic, self._bearer, self._token, self._key)
 
     @property
     def required(self) -> bool:
@@ -42,7 +46,8 @@ class Access:
 
     def admits(self, app: Flask, path: str, headers: Mapping[str, str]) -> bool:
         """Before the body is there; ``headers`` with names in lower case."""
-        if not self.guards(path):
+        begins_web_socket = headers.get("upgrade", "").strip().lower() == "websocket"
+        if not self.guards(path) and not (self.required and begins_web_socket):
             return True
         if self._has_session(headers):
             return True
@@ -50,6 +55,8 @@ class Access:
         # Schemes are the same in any case (RFC 9110, 11.1), which MultiAuth does not know.
         scheme, space, rest = given.get("authorization", "").partition(" ")
         given |= {"authorization": f"{scheme.title()} {rest}"} if space else {}
+        if begins_web_socket and not given and (key := _offered_key(headers)):
+            given["x-api-key"] = key
         with app.test_request_context(headers=given):
             wrapped = self._any.login_required(lambda: "")
             answer: Any = wrapped()
@@ -69,6 +76,15 @@ class Access:
         """The key is a password too, for browsers, which know no other way to send it."""
         known = _same(user, self._config.user) & _same(password, self._config.password)
         return known | _same(password, self._config.key)
+
+
+def _offered_key(headers: Mapping[str, str]) -> str | None:
+    """The key among the protocols that a WebSocket offers."""
+    offered = [each.strip() for each in headers.get("sec-websocket-protocol", "").split(",")]
+    if len(offered) == 2 and offered[0].lower() == _TOKEN:
+        return offered[1]
+    keys = (each for each in offered if each.startswith(_KEY_PREFIX))
+    return next((each.removeprefix(_KEY_PREFIX) for each in keys), None)
 
 
 def is_page(path: str) -> bool:
