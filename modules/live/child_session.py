@@ -30,6 +30,8 @@ class ChildSession:
         #: None while there is no child.
         self.link: LiveLink | None = None
         self.step_s: float | None = 1.0
+        #: Flushes that were sent, and were not answered: one at a time, and whether one more.
+        self._flushing = self._flush_again = False
 
     def open(
         self, link: LiveLink, descriptor: int, step_s: float | None, from_s: float,
@@ -37,6 +39,7 @@ class ChildSession:
     ) -> None:  # fmt: skip
         """``descriptor``: of the sound, for reading; taken over."""
         self.link, self.step_s, self._announced = link, step_s, self._sound.samples
+        self._flushing = self._flush_again = False
         command = OpenSession(
             session=self.number,
             rate=self._note.rate,
@@ -57,8 +60,17 @@ class ChildSession:
             self._announced = samples
 
     def flush(self) -> None:
-        self.announce()
-        self._send(Flush(session=self.number))
+        """However often a client asks, no more than one is under way."""
+        self._flush_again = self._flushing
+        if not self._flushing:
+            self._flushing = True
+            self.announce()
+            self._send(Flush(session=self.number))
+
+    def note_flushed(self) -> None:
+        again, self._flushing, self._flush_again = self._flush_again, False, False
+        if again:
+            self.flush()
 
     def close(self, discard: bool) -> None:
         self.announce()

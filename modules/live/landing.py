@@ -57,6 +57,7 @@ class Landing:
         if note is None:
             return self._without_note(session_id)
         if note.finished:
+            self._store.remove_sound(session_id)
             return Stored(note.landing, note.job_id)
         sound = self._store.open_sound(session_id)
         if sound is None:

@@ -37,6 +37,8 @@ class Leftovers:
                 note = self._store.note(session_id)
                 if note is None or not note.finished:
                     self._left[session_id] = None
+                else:
+                    self._store.remove_sound(session_id)
         except StorageError as error:
             log.warning("Earlier live sessions could not be looked through: %s", error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import os
 import socket
@@ -70,7 +71,10 @@ class LiveLink:
         line = command.model_dump_json().encode() + b"\n"
         with self._lock:
             self._flush()
-            if len(self._unsent) > _UNSENT_FEW and isinstance(command, Sound):
+            is_late = len(self._unsent) > _UNSENT_FEW and isinstance(command, Sound)
+            if is_late or not self._is_open:
+                if descriptor is not None:
+                    os.close(descriptor)
                 return False
             self._unsent.append((line, descriptor))
             self._flush()
@@ -99,8 +103,9 @@ class LiveLink:
     def _send_some(self, line: bytes, descriptor: int | None) -> int:
         if descriptor is None:
             return self._socket.send(line, socket.MSG_DONTWAIT)
-        # The descriptor travels with the first byte.
-        return socket.send_fds(self._socket, [line], [descriptor], socket.MSG_DONTWAIT)
+        # The descriptor travels with the first byte. socket.send_fds ignores its flags (3.11).
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
+        return self._socket.sendmsg([line], [rights], socket.MSG_DONTWAIT)
 
     def end(self, complaint: str | None = None) -> None:
         """Close it, and say why if the child is to blame. Safe from any thread."""

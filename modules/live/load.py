@@ -12,7 +12,7 @@ PACES: tuple[float | None, ...] = (1.0, 2.0, 3.0, None)
 BUSY_MAX = 0.85
 #: A better pace is tried where it is expected to stay below this.
 _EASY = 0.6
-_WINDOW_S, _SETTLE_S = 10.0, 5.0
+_WINDOW_S, _SETTLE_S = 10.0, 12.0
 #: With this much sound unheard the pace is too fast, whatever the sums say.
 _LATE_S = 3.0
 
@@ -36,7 +36,7 @@ class Load:
         """The part of the last seconds in which the model worked for sessions."""
         with self._lock:
             since = self._monotonic() - _WINDOW_S
-            while self._worked and self._worked[0][0] < since:
+            while self._worked and self._worked[0][0] <= since:
                 self._worked.popleft()
             return sum(seconds for _, seconds in self._worked) / _WINDOW_S
 
@@ -59,7 +59,7 @@ class Load:
         """Change the pace if it is too fast, or slower than need be; whether it was changed."""
         now, busy = self._monotonic(), self.busy
         if now - self._changed_at < _SETTLE_S:
-            return False
+            return False  # what the last change brought is not seen yet
         wanted = self._pace
         if (busy > BUSY_MAX or lag_s > _LATE_S + (self.step_s or 0)) and self.step_s is not None:
             wanted += 1

@@ -231,6 +231,8 @@ class Session:
         if isinstance(event, Final):
             return list(self._utterances.final(event, received_s))
         if isinstance(event, Flushed):
+            with self._lock:
+                self._child.note_flushed()
             return [FlushDone()]
         if isinstance(event, LiveFailed):
             self._fail(event.code, event.message)

@@ -35,7 +35,7 @@ log = get_logger("Live")
 _TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _STOP_S = 0.25, 5.0, 1.0, 10.0
 #: Where a landing failed for the folder's sake, it is tried again after so long.
 _RETRY_S = 10.0
-_TIDY_S = 3600.0
+_TIDY_S, _DISK_S = 3600.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class LiveSessions:
         self._sessions: dict[str, Session] = {}
         self._numbers = itertools.count(1)
         self._link: LiveLink | None = None
-        self._retry_at = self._tidy_at = clock.monotonic()
+        self._retry_at = self._tidy_at = self._disk_at = clock.monotonic()
+        self._has_disk = True
         self._finished = 0
         self._loop = ThreadLoop(
             "live", self._tick, failure_pause_s=_FAILURE_PAUSE_S, monotonic=clock.monotonic,
@@ -121,7 +122,7 @@ class LiveSessions:
             self._sessions[session_id] = session
             link = self._link
         if link:
-            session.open_in(link, self.load.step_s)
+            self._open_in(session, link)
         log.info("A live session began (%s)", session_id[:8])
         self._loop.wake()
         return session
@@ -195,10 +196,13 @@ class LiveSessions:
             earlier.end()
             earlier.join(_STOP_S)
         for session in self.all():
-            try:
-                session.open_in(link, self.load.step_s)
-            except StorageError as error:
-                session.tell(Problem(error.code, error.message))
+            self._open_in(session, link)
+
+    def _open_in(self, session: Session, link: LiveLink) -> None:
+        try:
+            session.open_in(link, self.load.step_s)
+        except StorageError as error:
+            session.tell(Problem(error.code, error.message))
 
     def _on_event(self, link: LiveLink, event: LiveEvent) -> None:
         session = next((each for each in self.all() if each.number == event.session), None)
@@ -238,6 +242,8 @@ class LiveSessions:
         sessions = self.all()
         if sessions:
             self.load.adapt(self.lag_s)
+        if now >= self._disk_at:
+            self._has_disk, self._disk_at = self._room.has_disk(sessions), now + _DISK_S
         for session in sessions:
             self._loop.beat()
             self._look_after(session, now)
@@ -261,7 +267,7 @@ class LiveSessions:
             log.info("The client of a live session stayed away (%s)", session.session_id[:8])
         elif self._room.is_full(session):
             session.tell(Problem("too_long", "The session is as long as a recording may be."))
-        elif not self._room.has_disk([session]):
+        elif not self._has_disk:
             session.tell(Problem("no_room", "The disk is full, so the session ends."))
         else:
             return

@@ -99,7 +99,11 @@ class LiveGate:
         )  # fmt: skip
         with self._lock:
             self._open[thread] = web_socket
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            upgraded.socket.close()
+            self._forget(thread, upgraded)
 
     def _serve(
         self, upgraded: Upgraded, web_socket: WebSocket, response: Response, client: SessionClient
@@ -110,9 +114,12 @@ class LiveGate:
             log.exception("A live connection met an unexpected error")
         finally:
             client.leave()
-            upgraded.release()
-            with self._lock:
-                self._open.pop(threading.current_thread(), None)
+            self._forget(threading.current_thread(), upgraded)
+
+    def _forget(self, thread: threading.Thread, upgraded: Upgraded) -> None:
+        upgraded.release()
+        with self._lock:
+            self._open.pop(thread, None)
 
     def close(self) -> None:
         """Accept none any more, and close all. Their sessions are stored at the next start."""
