@@ -50,6 +50,7 @@ STATUSES = {
     "unsupported_version": 412,
     "body_too_large": 413,
     "no_recording": 415,
+    "has_subtitles": 409,
     "not_playable": 415,
     "unsupported_media_type": 415,
     "wrong_content_type": 415,

@@ -51,6 +51,7 @@ class Cause(StrEnum):
     REPLACED = "replaced"  #: another file took the name; the job lives on under the same id
     GONE = "gone"  #: the file was deleted or renamed by hand
     NO_RECORDING = "no_recording"  #: a text, a picture, a document: it stays where it is
+    HAS_SUBTITLES = "has_subtitles"  #: somebody added them since it was found
 
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {

@@ -193,6 +193,8 @@ class Runner:
         if current.given_up:
             self._failures.give_up(current)
             return None
+        if self._sources.is_skipped(current, self._store.subtitles):
+            return None
         return self._settings.apply(current)
 
     def _transcribe(self, job: Job, run: JobRun) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from modules.jobs.job import Cause, Job, Progress, Status
+from modules.jobs.job import Cause, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler
+from modules.recordings.present_subtitles import PresentSubtitles
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.state_store import StateStore
 from modules.recordings.state_writer import StateWriter
@@ -48,6 +49,18 @@ class SourceCheck:
         if known.mtime_ns == identity.mtime_ns:
             identity = known  # one read during a write would describe a file that never existed
         return self._scheduler.update(job.name, lambda j: j.evolve(source=identity))
+
+    def is_skipped(self, job: Job, subtitles: PresentSubtitles) -> bool:
+        """Whether a found one has subtitles by now; then its job ends here. Raises StorageError."""
+        if job.priority is not Priority.SCAN or job.attempts or not subtitles.beside(job.name):
+            return False
+        with self._writer.quiet():
+            if not self._scheduler.still_runs(job.name):
+                return True
+            self._states.drop(job.name)
+            cause = Cause.HAS_SUBTITLES
+            self._scheduler.release(job.name, Status.CANCELLED, cause, cause=cause)
+        return True
 
     def deleted(self, job: Job) -> None:
         """Deleted or renamed by hand: not the file's fault, and nothing is left to do."""

@@ -20,6 +20,10 @@ MESSAGES = {
         "The file is no recording, and was left where it is.",
         "GET /status/NAME says what it is.",
     ),
+    "has_subtitles": (
+        "The recording has subtitles already, and was skipped.",
+        "GET /status/NAME names them; a new request transcribes it all the same.",
+    ),
     "gone": ("The file was deleted or renamed.", "Request it under its new name."),
 }
 

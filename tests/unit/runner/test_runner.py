@@ -42,7 +42,7 @@ class Bench:
         self.config = a_config(root, **sections)
         a_model(self.config.models_directory)
         self.clock = FakeClock()
-        self.files = RecordingStore(self.config.shared_directory, self.config.manual_directory)
+        self.files = RecordingStore.of(self.config)
         self.files.prepare()
         self.told: list[tuple[str, Status]] = []
         self.scheduler = Scheduler(self.clock, self._on_change)
@@ -1115,3 +1115,22 @@ def test_a_recording_that_failed_is_left_where_it_is_if_configured(
     assert "move the recording back" not in text
     assert bench.scheduler.get("talk.mp3") is None
     assert bench.runner.finished[Status.FAILED] == 1
+
+
+@pytest.mark.parametrize(
+    ("priority", "skipped"), [(Priority.SCAN, True), (Priority.API, False)], ids=["found", "asked"]
+)
+def test_one_that_got_subtitles_while_it_waited_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, priority: Priority, skipped: bool
+) -> None:
+    monkeypatch.setattr(runner_module, "_IDLE_TICK_S", 0)
+    output = {"formats": ["srt"], "subtitle_language": True}
+    bench = Bench(tmp_path, output=output, processing={"skip_if_subtitles": True})
+    bench.submit(priority=priority)
+    (bench.shared / "talk.rus.srt").write_text("theirs")
+    bench.tick()
+    made = ["talk.mp3.result", "talk.ru.srt"]
+    assert bench.names() == sorted(["talk.mp3", "talk.rus.srt", *([] if skipped else made)])
+    assert bench.scheduler.get("talk.mp3") is None
+    assert len(bench.processor.orders) == (0 if skipped else 1)
+    assert (bench.shared / "talk.rus.srt").read_text() == "theirs"
