@@ -250,7 +250,15 @@ def test_the_configured_model_is_known_by_its_folder_too(place: Place) -> None:
         (folder / name).write_bytes(b"{}")
     place.config.write_text(f"models_directory: {place.models}\nwhisperx: {{model_size: turbo}}\n")
     assert place.run("remove", "large-v3-turbo").returncode == 1
+    place.config.write_text(
+        f"models_directory: {place.models}\nwhisperx: {{model_size: ./models/{folder.name}}}\n"
+    )
+    assert place.run("remove", "turbo").returncode == 1
     assert folder.is_dir()
+    assert f"{folder}: all files are there; no checksum is known of" in place.run("verify").stdout
+    (folder / "tokenizer.json").unlink()
+    told = place.run().stdout
+    assert f"The folder {folder} is configured, and has no whole model." in told
 
 
 def test_of_a_link_only_the_link_is_removed(place: Place, tmp_path: Path) -> None:

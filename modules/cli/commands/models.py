@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from gettext import gettext as _
@@ -39,6 +40,8 @@ def run(options: Namespace) -> int:
     tables.show(head, [_cells(source, wanted) for source in sources], right=(1,))
     if wanted not in [source.size for source in sources]:
         lacking = _("{model} is configured and is not here: `transcriber.py models get {model}`.")
+        if "/" in wanted:
+            lacking = _("The folder {model} is configured, and has no whole model.")
         say(lacking.format(model=wanted))
     here = {source.size for source in sources}
     others = ", ".join(size for size in MODEL_SIZES if size not in here)
@@ -74,17 +77,22 @@ def delete(options: Namespace) -> int:
     config = configured(options)
     size, wanted = options.name, config.whisperx.model_size
     _require_size(size)
-    own = present(wanted, config.models_directory)
-    in_use = own.folder if own else None
-    # Two names may mean one folder, such as turbo and large-v3-turbo.
-    is_used = size == wanted or in_use in list(folders_of(size, config.models_directory))
-    if is_used and not options.force:
+    if _is_used(size, config) and not options.force:
         message = _("{model} is the configured model (whisperx.model_size).").format(model=wanted)
         remedy = _("Configure another one first, or give --force.")
         raise TranscriberError("model_in_use", message, remedy=remedy)
     for folder in remove(size, config.models_directory):
         say(_("{folder} is removed.").format(folder=folder))
     return 0
+
+
+def _is_used(size: str, config: Config) -> bool:
+    """Also by another name: turbo and large-v3-turbo may be one folder, which may be configured."""
+    wanted = config.whisperx.model_size
+    own = present(wanted, config.models_directory)
+    in_use = os.path.realpath(own.folder if own and own.folder else wanted)
+    folders = folders_of(size, config.models_directory)
+    return size == wanted or in_use in [os.path.realpath(folder) for folder in folders]
 
 
 def check(options: Namespace) -> int:
