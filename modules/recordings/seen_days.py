@@ -22,7 +22,7 @@ log = get_logger("Retention")
 
 #: A new date within less running time than this since the last one is a slip of the clock.
 SHORTEST_DAY_S = 12 * 3600.0
-_BYTES_MAX = 64 * 2**20
+_BYTES_MAX = 256 * 2**20
 
 
 class _Sight(BaseModel):

@@ -99,14 +99,16 @@ class Retention:
         # First, as it makes room: on a full disk nothing else may be possible.
         self._empty(now)
         names = set()
-        for text in self._texts() if self._least is not None else ():
+        for name in self._names() if self._least is not None else ():
             if self._loop.stopping:
                 return
-            names.add(text.name)
+            names.add(name)
             try:
-                self._judge(text, now)
-            except TranscriberError as error:
-                log.warning("%s: could not be moved to the trash: %s", text.name, error)
+                self._judge(self._text(name), now)
+            except (OSError, TranscriberError) as error:
+                self._store.folder.require()  # all of them would fail while the share is away
+                log.warning("%s: could not be moved to the trash: %s", name, error)
+        self._store.folder.require()
         kept = names | {_of_trash(day.isoformat()) for day in self._trash.days()}
         self._seen.keep_only(lambda key: key.removeprefix("/") in kept or self._may_be_there(key))
         self._seen.save()
@@ -142,15 +144,17 @@ class Retention:
         log.info("The trash of %s was deleted for good: %d files", day, files)
         self._on_done("deleted", files)
 
-    def _texts(self) -> Iterator[_Text]:
-        root = self._store.folder.path
-        for sidecar in files_below(root):
-            if not sidecar.endswith(RESULT) or not self._is_looked_at(sidecar):
-                continue
-            name = self._recording_of(sidecar)
-            if is_recording(name):
-                changed = max(self._changed(each) for each in _texts_of(name))
-                yield _Text(name, changed, self._store.folder.is_there(name))
+    def _names(self) -> Iterator[str]:
+        """The recordings with a result."""
+        for sidecar in files_below(self._store.folder.path):
+            if sidecar.endswith(RESULT) and self._is_looked_at(sidecar):
+                name = self._recording_of(sidecar)
+                if is_recording(name):
+                    yield name
+
+    def _text(self, name: str) -> _Text:
+        changed = max(self._changed(each) for each in _texts_of(name))
+        return _Text(name, changed, self._store.folder.is_there(name))
 
     def _is_looked_at(self, name: str) -> bool:
         folder = name.rpartition("/")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections import Counter
@@ -14,7 +15,9 @@ import pytest
 from modules.clock import iso
 from modules.config.schema import RetentionConfig
 from modules.daemon.wiring import build_core
+from modules.errors import StorageError
 from modules.jobs.job import Status
+from modules.service import retention
 from modules.service.retention import Retention
 from tests.builders import a_config, a_job
 from tests.fakes import FakeClock, FakeExecutor
@@ -280,6 +283,44 @@ def test_a_link_in_the_trash_leads_nowhere(tmp_path: Path) -> None:
     house.retention.look()
     assert (outside / "precious.txt").exists()
     assert not (trash / "2023-01-01").exists()
+
+
+def test_what_cannot_be_looked_at_keeps_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House(tmp_path, recordings_days=3)
+    house.finish()
+    house.finish("denied.mp3")
+    house.retention.look()
+    facts_of = retention.facts_of
+
+    def denied(path: Path) -> os.stat_result | None:
+        if path.name.startswith("denied"):
+            raise PermissionError(errno.EACCES, "denied", str(path))
+        return facts_of(path)
+
+    monkeypatch.setattr(retention, "facts_of", denied)
+    house.pass_days(3)
+    assert TALK not in house.names()
+    assert "denied.mp3: could not be moved to the trash" in caplog.text
+    monkeypatch.undo()
+    house.retention.look()
+    assert "denied.mp3" not in house.names(), "its days were not forgotten"
+
+
+def test_a_share_that_goes_away_forgets_no_days(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3)
+    house.finish()
+    house.retention.look()
+    house.pass_days(2)
+    away = house.shared.rename(tmp_path / "away")
+    house.shared.mkdir()
+    with pytest.raises(StorageError):
+        house.retention.look()
+    house.shared.rmdir()
+    away.rename(house.shared)
+    house.pass_days(1)
+    assert TALK not in house.names()
 
 
 def test_rules_may_change(tmp_path: Path) -> None:
