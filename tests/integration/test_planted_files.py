@@ -77,7 +77,9 @@ class Life:
         self._clock.advance(11)
         self.core.watcher.tick()
         self._keeping.tick(owner)
-        self.clients.webhooks._outbox.due()
+        self.clients.deliveries.webhooks._outbox.due()
+        for receiver in self.clients.deliveries.receivers:
+            receiver._loop.tick_safely()
         self.core.runner._loop.tick_safely()
 
 
@@ -113,7 +115,11 @@ def play(root: Path, planted: Case) -> None:
         (outside / name).write_bytes(b'{"secret": 1}')
     before = snapshot(outside)
     a_model(root / "models")
-    config = a_config(root, watch={"events": False})
+    config = a_config(
+        root, watch={"events": False},
+        handover={"url": "redis://127.0.0.1:9/0"},  # nobody answers there
+        summary={"base_url": "http://127.0.0.1:9", "model": "none"},
+    )  # fmt: skip
     clock = FakeClock()
     done: list[int] = []
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from modules.cli.doctor.check_senders import check_summary
+from modules.cli.doctor.findings import Level
 from modules.clock import SystemClock
 from modules.config.schema import SummaryConfig
 from modules.jobs.source import FileIdentity
@@ -21,8 +23,9 @@ from modules.recordings.store import RecordingStore
 from modules.storage.atomic import to_json
 from modules.summaries import summaries as summaries_module
 from modules.summaries.summaries import Summaries
-from tests.builders import until
+from tests.builders import a_config, until
 from tests.model_server import ModelServer, serving
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
 
 PAGE = "http://pages.example:8000"
 
@@ -478,3 +481,58 @@ def test_the_thread_goes_on_after_a_bug(desk: Desk, monkeypatch: pytest.MonkeyPa
     desk.finish("good.mp3", talk(3, facts=1), "job-2")
     desk.summaries.tick()
     assert desk.state("good.mp3") == "done"
+
+
+def test_a_daemon_that_is_killed_while_it_summarises_does_it_after_the_next_start(
+    server: ModelServer, tmp_path: Path
+) -> None:
+    server.faults.hold.clear()
+    config = {"summary": {"base_url": server.url, "model": "scripted"}}
+    with ScriptedDaemon(tmp_path, config) as daemon:
+        daemon.drop("talk.mp3")
+        result = daemon.wait_for_result("talk.mp3", SOON_S)
+        until(lambda: server.questions, "the model was asked", SOON_S)
+        daemon.kill()
+        server.faults.hold.set()
+        assert not (daemon.shared / "talk.mp3.summary.json").exists()
+        daemon.start()
+        daemon.wait_for_log(r"talk\.mp3: summarised in", SOON_S)
+        found = json.loads((daemon.shared / "talk.mp3.summary.json").read_bytes())
+        assert (found["status"], found["job_id"]) == ("done", result["job_id"])
+        assert (daemon.shared / "talk.mp3.summary.md").exists()
+        until(lambda: daemon.metrics()['transcriber_outbox{kind="summary"}'] == 0, "done", SOON_S)
+        daemon.stop()
+    server.questions.clear()
+    with ScriptedDaemon(tmp_path, config) as daemon:
+        daemon.drop("next.mp3")
+        daemon.wait_for_log(r"next\.mp3: summarised in", SOON_S)
+    assert len(server.questions) == 2, "nothing is made again after a restart"
+
+
+def test_a_stop_does_not_wait_for_an_answer(server: ModelServer, tmp_path: Path) -> None:
+    server.faults.hold.clear()
+    config = {"summary": {"base_url": server.url, "model": "scripted"}}
+    with ScriptedDaemon(tmp_path, config) as daemon:
+        daemon.drop("talk.mp3")
+        until(lambda: server.questions, "the model was asked", SOON_S)
+        assert daemon.stop() == 0
+        assert "hangs" not in daemon.log
+        assert "Summaries wait" not in daemon.log
+
+
+def test_doctor_asks_the_model(server: ModelServer, tmp_path: Path) -> None:
+    def found(**summary: Any) -> tuple[str, str]:
+        section = {"base_url": server.url, "model": "scripted"} | summary
+        [finding] = check_summary(a_config(tmp_path, summary=section))
+        return finding.level, finding.seen
+
+    assert found() == (Level.OK, f"scripted at {server.url} answers")
+    server.faults.counts = False
+    level, seen = found()
+    assert (level, "how many tokens" in seen) == (Level.WARNING, True)
+    server.faults.status = 401
+    level, seen = found()
+    assert (level, "401" in seen) == (Level.PROBLEM, True)
+    level, seen = found(base_url="http://127.0.0.1:1")
+    assert level == Level.PROBLEM
+    assert list(check_summary(a_config(tmp_path))) == []
