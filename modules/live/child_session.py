@@ -30,7 +30,7 @@ class ChildSession:
         #: None while there is no child.
         self.link: LiveLink | None = None
         self.step_s: float | None = 1.0
-        #: Flushes that were sent, and were not answered: one at a time, and whether one more.
+        #: Flushes that were asked for and not answered: one at a time, and whether one more.
         self._flushing = self._flush_again = False
 
     def open(
@@ -39,7 +39,7 @@ class ChildSession:
     ) -> None:  # fmt: skip
         """``descriptor``: of the sound, for reading; taken over."""
         self.link, self.step_s, self._announced = link, step_s, self._sound.samples
-        self._flushing = self._flush_again = False
+        unanswered, self._flushing, self._flush_again = self._flushing, False, False
         command = OpenSession(
             session=self.number,
             rate=self._note.rate,
@@ -51,6 +51,8 @@ class ChildSession:
             silence_s=self._note.silence_s,
         )
         link.send(command, descriptor)
+        if unanswered:
+            self.flush()
 
     def announce(self) -> None:
         """Say how much sound there is, unless that was said."""
@@ -60,7 +62,7 @@ class ChildSession:
             self._announced = samples
 
     def flush(self) -> None:
-        """However often a client asks, no more than one is under way."""
+        """However often a client asks, no more than one is under way; it waits for a child."""
         self._flush_again = self._flushing
         if not self._flushing:
             self._flushing = True

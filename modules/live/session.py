@@ -162,7 +162,7 @@ class Session:
     def flush(self) -> None:
         """End the utterance; ``FlushDone`` follows."""
         with self._lock:
-            if self._child.link and not self._is_deaf:
+            if not self._is_deaf:
                 self._child.flush()
                 return
         self.tell(FlushDone())

@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 from modules.api.live import protocols
 from modules.api.live.session_client import Check, SessionClient, Surroundings
 from modules.api.live.web_socket import WebSocket, quiet
+from modules.api.server.access import begins_web_socket
 from modules.api.server.refusals import Refusal, Upgraded, refusal, refusal_of
 from modules.config.schema import Config
 from modules.errors import TranscriberError
@@ -130,11 +131,6 @@ class LiveGate:
             web_socket.ask_to_close(CloseCode.GOING_AWAY, "the program is being stopped")
         for thread in open_:
             thread.join(_STOP_S)
-
-
-def begins_web_socket(headers: Mapping[str, str]) -> bool:
-    """Whether it is the first request of a WebSocket; ``headers`` with names in lower case."""
-    return headers.get("upgrade", "").strip().lower() == "websocket"
 
 
 def _handshake(headers: Mapping[str, str]) -> Response:

@@ -40,23 +40,22 @@ class Access:
     def required(self) -> bool:
         return self._config.key is not None or self._config.user is not None
 
-    def guards(self, path: str) -> bool:
-        """Whether a key is needed there."""
-        return self.required and path not in OPEN_PATHS and not is_page(path)
+    def guards(self, path: str, headers: Mapping[str, str]) -> bool:
+        """Whether a key is needed there; ``headers`` with names in lower case. A WebSocket at the
+        address of the page is for live sound."""
+        is_open = (path in OPEN_PATHS or is_page(path)) and not begins_web_socket(headers)
+        return self.required and not is_open
 
     def admits(self, app: Flask, path: str, headers: Mapping[str, str]) -> bool:
         """Before the body is there; ``headers`` with names in lower case."""
-        begins_web_socket = headers.get("upgrade", "").strip().lower() == "websocket"
-        if not self.guards(path) and not (self.required and begins_web_socket):
+        if not self.guards(path, headers):
             return True
         if self._has_session(headers):
             return True
-        given = {k: v for k, v in headers.items() if k in ("authorization", "x-api-key")}
+        given = credentials(headers)
         # Schemes are the same in any case (RFC 9110, 11.1), which MultiAuth does not know.
         scheme, space, rest = given.get("authorization", "").partition(" ")
         given |= {"authorization": f"{scheme.title()} {rest}"} if space else {}
-        if begins_web_socket and not given and (key := _offered_key(headers)):
-            given["x-api-key"] = key
         with app.test_request_context(headers=given):
             wrapped = self._any.login_required(lambda: "")
             answer: Any = wrapped()
@@ -76,6 +75,19 @@ class Access:
         """The key is a password too, for browsers, which know no other way to send it."""
         known = _same(user, self._config.user) & _same(password, self._config.password)
         return known | _same(password, self._config.key)
+
+
+def begins_web_socket(headers: Mapping[str, str]) -> bool:
+    """Whether it is the first request of a WebSocket; ``headers`` with names in lower case."""
+    return headers.get("upgrade", "").strip().lower() == "websocket"
+
+
+def credentials(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with a key or a password; ``headers`` with names in lower case."""
+    given = {k: v for k, v in headers.items() if k in ("authorization", "x-api-key") and v}
+    if not given and begins_web_socket(headers) and (key := _offered_key(headers)):
+        return {"x-api-key": key}
+    return given
 
 
 def _offered_key(headers: Mapping[str, str]) -> str | None:

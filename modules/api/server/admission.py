@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from flask import Flask
 
-from modules.api.server.access import Access
+from modules.api.server.access import Access, credentials
 from modules.api.server.cors import Cors
 from modules.api.server.origins import OriginCheck
 from modules.api.server.patches import PatchAdmission
@@ -83,9 +83,9 @@ class Admission:
         return _BODY_BYTES
 
     def _check_key(self, path: str, headers: Mapping[str, str], client: str) -> Refusal | None:
-        if not self._access.guards(path):
+        if not self._access.guards(path, headers):
             return None
-        given = bool(headers.get("authorization") or headers.get("x-api-key"))
+        given = bool(credentials(headers))
         wait_s = self._wrong_keys.wait_s(client) if given else 0
         # Where nobody had the right key lately, the key is not even looked at.
         if wait_s and not self._wrong_keys.is_trusted(client):
