@@ -112,8 +112,8 @@ class Connection:
         self._events.put(None)
         with self._changed:
             self._sessions.clear()
+            self._sharing.live(0, 0)
             self._changed.notify_all()
-        self._sharing.live(0, 0)
 
     # --- commands ---
 
@@ -169,10 +169,10 @@ class Connection:
         with self._changed:
             for number in [n for n, it in self._sessions.items() if it.session.is_over]:
                 del self._sessions[number]
-            sessions = [it.session for it in self._sessions.values()]
+            speaking = sum(it.session.is_speaking for it in self._sessions.values())
+            # With the lock held, or an older count could be the last.
+            self._sharing.live(len(self._sessions), speaking)
             self._changed.notify_all()
-        if not self._stopped.is_set():
-            self._sharing.live(len(sessions), sum(one.is_speaking for one in sessions))
 
     # --- passes ---
 

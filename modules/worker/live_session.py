@@ -22,10 +22,8 @@ from modules.executors.live_protocol import (
 from modules.transcript.agreement import Agreement
 from modules.worker.live_utterance import Draft, Heard, Kind, Pass, Utterance, final_of, worked_of
 
-#: A pass hears so much that was committed, at most, and is no longer than that, in seconds.
-_CONTEXT_S, _WINDOW_S = 2.0, 14.0
-#: A word may begin so much before its speech does, by its attention, in seconds.
-_BEFORE_S = 0.3
+#: A pass while somebody speaks hears so much at most, in seconds.
+_WINDOW_S = 14.0
 #: Before an utterance, and behind it, so much is heard as well.
 _PAD = int(0.4 * SAMPLE_RATE)
 #: Where nobody speaks, so much is kept.
@@ -164,26 +162,16 @@ class Session:
 
     def _pass(self, utterance: Utterance, kind: Kind, due_at: float) -> Pass:
         until = self._sound.position if utterance.end is None else utterance.end
-        begin = utterance.begin
+        onsets = [self._second(begin - _PAD // 2) for begin, _ in self._sound.speech()]
+        begin = max(utterance.begin, self._sample(utterance.window_s(kind, onsets)))
         if kind == "partial":
-            begin = max(begin, self._window(utterance), until - int(_WINDOW_S * SAMPLE_RATE))
+            begin = max(begin, until - int(_WINDOW_S * SAMPLE_RATE))
         utterance.heard = until
         utterance.ready_at = utterance.draft_at = math.inf
         if kind == "draft":
             utterance.draft_end = self._speech_end()
         chunk = self._chunk(begin, until)
         return Pass(kind, chunk, utterance.begin, until, self._speech_end(), due_at)
-
-    def _window(self, utterance: Utterance) -> int:
-        """Where a pass begins: in the pause before the last committed word, or a few words back."""
-        words = utterance.agreement.committed
-        if not words:
-            return utterance.begin
-        last = self._sample((words[-1].start or 0.0) + _BEFORE_S)
-        few_s = utterance.agreement.committed_s - _CONTEXT_S
-        few = next(word.start or 0.0 for word in words if (word.end or 0.0) > few_s)
-        onsets = [a - _PAD // 2 for a, _ in self._sound.speech() if a <= last]
-        return max(*onsets, self._sample(few) - _PAD // 8)
 
     def _chunk(self, begin: int, end: int) -> AudioChunk:
         speech = tuple(

@@ -15,6 +15,10 @@ from modules.transcript.sentences import joined
 
 #: With so much that is not agreed on, the oldest part is committed, in seconds.
 _UNSETTLED_S = 12.0
+#: So much of what was committed a pass hears again: a quick one, and one for the final; in seconds.
+_AGAIN_S, _AGAIN_FINALLY_S = 2.0, 6.0
+#: By its attention a word may begin so much before its speech, in seconds.
+_AHEAD_S = 0.3
 #: A pass needs so much new speech.
 _NEW_SPEECH = int(0.6 * SAMPLE_RATE)
 
@@ -109,6 +113,22 @@ class Utterance:
         new = sum(b - max(a, self.heard) for a, b in speech if b > self.heard)
         if new >= _NEW_SPEECH:
             self.ready_at = min(self.ready_at, now)
+
+    def window_s(self, kind: Kind, onsets: Sequence[float]) -> float:
+        """Where a pass begins, in seconds of the session: in a pause, if there is one among the
+        committed words that are heard again, as a word that is cut is misheard.
+
+        ``onsets``: where speech begins after pauses.
+        """
+        words = self.agreement.committed
+        if not words:
+            return self.begin_s
+        again_s = _AGAIN_S if kind == "partial" else _AGAIN_FINALLY_S
+        earliest = self.agreement.committed_s - again_s
+        pauses = [at for at in onsets if earliest <= at <= (words[-1].start or 0.0) + _AHEAD_S]
+        if pauses:
+            return pauses[-1] if kind == "partial" else pauses[0]
+        return next(word.start or 0.0 for word in words if (word.end or 0.0) > earliest)
 
     def go_on(self, words: Sequence[Word], until_s: float, may_commit: bool) -> Words:
         """After a pass over sound up to ``until_s``: what it commits."""
