@@ -55,7 +55,8 @@ class Place(DaemonProcess):
         for lock in pages.PROJECT.glob(_LOCKS):
             shutil.copy2(lock, root)
         (root / "tests").mkdir()
-        shutil.copy2(pages.PROJECT / "tests" / "scripted_worker.py", root / "tests")
+        for part in ("scripted_worker.py", "scripted_live.py"):
+            shutil.copy2(pages.PROJECT / "tests" / part, root / "tests")
         self._install(root)
         super().__init__(root)
 
