@@ -12,9 +12,6 @@ from modules.config.types import nearest
 #: Keys whose values no message may show.
 SECRETS = frozenset({"key", "password", "secret"})
 
-#: The same, where the name of the key alone does not tell: it may hold a password.
-_SECRET_KEYS = frozenset({("handover", "url")})
-
 Key = tuple[str | int, ...]
 
 #: The key, and the message about it.
@@ -86,6 +83,13 @@ def _unknown(key: Key) -> str:
     return f"is not a known key; known here: {', '.join(_fields(section))}"
 
 
+def _is_secret(key: Key, value: object) -> bool:
+    """Whether a value may hold a password; that of an address stands before an @, or after ?."""
+    if key and key[-1] in SECRETS:
+        return True
+    return key[:1] == ("handover",) and any(sign in str(value) for sign in "@?")
+
+
 def sentence(
     error: Mapping[str, Any],
     unknown: Callable[[Key], str] = _unknown,
@@ -96,9 +100,7 @@ def sentence(
     ``unknown``: the message about a key that is not known; ``left_empty``: about one without value.
     """
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    key = tuple(error["loc"])
-    secret = bool(key) and (key[-1] in SECRETS or key[:2] in _SECRET_KEYS)
-    got = "" if secret else f", got {shown(value)}"
+    got = "" if _is_secret(tuple(error["loc"]), value) else f", got {shown(value)}"
     if kind in ("extra_forbidden", "invalid_key"):
         return unknown(error["loc"])
     if kind == "missing":

@@ -13,6 +13,7 @@ export class Summary extends Component {
   constructor(props) {
     super(props);
     this.state = { found: null };
+    this.open = matchMedia("(min-width: 721px)").matches; // on a phone it would hide the text
   }
 
   componentDidMount() { this.look(); }
@@ -43,7 +44,7 @@ export class Summary extends Component {
     if (!found || found.state === "none") return null;
     if (WAITS.includes(found.state)) return html`<div class="strip" role="status">${say(found.state === "making" ? "summaryMaking" : found.message ? "summaryHeld" : "summaryWaiting")}</div>`;
     if (found.state === "failed") return html`<div class="strip doubt" role="status">${say("summaryFailed")} ${FAILURES.includes(found.error) && say(found.error)}</div>`;
-    return html`<details class="summary" open lang=${found.language}><summary lang="">${say("summary")}</summary>
+    return html`<details class="summary" open=${this.open} lang=${found.language}><summary lang="">${say("summary")}</summary>
       <p>${found.summary}</p>
       ${KINDS.map((kind) => found[kind].length > 0 && html`<h2 lang="">${say(kind)}</h2><ul>${found[kind].map((entry) => this.renderEntry(entry))}</ul>`)}
       <p class="by" lang="">${say("summaryBy", { model: found.model })}</p></details>`;

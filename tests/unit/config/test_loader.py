@@ -588,3 +588,26 @@ def test_numbers_that_nobody_can_print_are_complained_of(folder: Folder) -> None
         "api.port: must be between 0 and 65535, got a number with thousands of digits"
     ]
     assert "cannot read" in folder.problems("whisperx: {temperature: " + "1:" * 900 + "1.5}")[0]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [{"url": "redis://:s3cret@"}, {"url": "http://me:s3cret@host"}, "redis://:s3cret@host"],
+)
+def test_no_message_shows_the_password_in_an_address(tmp_path: Path, section: object) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"handover": section}), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(file, {})
+    assert "handover" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {"CONFIG_PATH": str(file), "HANDOVER_URL": "redis//:s3cret@host"})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_summary_needs_a_model(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("summary: {base_url: http://localhost:11434}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"summary\.model: is needed too"):
+        load_config(file, {})
