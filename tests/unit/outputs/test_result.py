@@ -181,7 +181,7 @@ def test_the_settings_that_were_really_used_are_told() -> None:
     content = result_json(job, Transcript((spoken(),)), facts, (), NOON)
     assert content["settings"]["compute_type"] == "auto"
     assert content["metadata"]["settings_used"] == {
-        "task": "transcribe", "vad_method": "silero",
+        "engine": "whisper", "task": "transcribe", "vad_method": "silero",
         "model_size": "faster-whisper-base", "device": "cpu", "compute_type": "int8_float32",
         "languages": ["ru"],
     }  # fmt: skip

@@ -129,7 +129,7 @@ def test_a_file_in_manual_holds_where_the_share_has_none(share: Share, tmp_path:
         ("model_size: ./mine", "model_size: a path can only be set in the configuration, got"),
         ("model_size: larg", "model_size: must be one of tiny, "),
         ("whisperx:\n  beam_size: 3", "whisperx: is not a known key here; write the keys below"),
-        ("5: 6", "5: is not a known key; known here: model_size, language"),
+        ("5: 6", "5: is not a known key; known here: engine, model_size"),
     ],
 )  # fmt: skip
 def test_complaints(share: Share, content: str | bytes, line: str) -> None:

@@ -115,7 +115,7 @@ def test_what_the_file_says_is_what_was_promised() -> None:
     assert content["api_clients"] == ["one", "two"]
     assert content["creation_time"] == "2024-01-01T12:00:00.000Z"
     assert set(content["settings"]) == {
-        "model_size", "language", "temperature", "compute_type", "device", "debug",
+        "engine", "model_size", "language", "temperature", "compute_type", "device", "debug",
         "task", "initial_prompt", "hotwords", "beam_size", "suppress_numerals", "fast_mode",
         "audio_tracks", "channels", "vad_method", "vad_onset", "vad_offset", "diarize",
         "min_speakers", "max_speakers",

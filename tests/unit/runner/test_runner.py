@@ -710,7 +710,7 @@ def test_a_model_that_is_missing_for_every_file_blames_none(
 ) -> None:
     bench.submit()
     with monkeypatch.context() as trouble:
-        trouble.setattr(tasks, "locate", no_model)
+        trouble.setattr(tasks, "locate_for", no_model)
         for _ in range(5):
             bench.tick()
             bench.clock.advance(HOLD_S)
@@ -724,11 +724,11 @@ def test_a_model_that_is_missing_for_every_file_blames_none(
 def test_a_model_that_only_one_order_asks_for_is_its_own_fault(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = tasks.locate
+    real = tasks.locate_for
     monkeypatch.setattr(
         tasks,
-        "locate",
-        lambda size, *rest: no_model() if size == "small" else real(size, *rest),
+        "locate_for",
+        lambda asked, *rest: no_model() if asked.model_size == "small" else real(asked, *rest),
     )
     wanted = bench.config.default_settings().model_copy(update={"model_size": "small"})
     bench.submit("special.mp3", settings=wanted, priority=Priority.API)
