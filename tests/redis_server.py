@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.builders import until
@@ -119,7 +120,12 @@ class Worker:
         """The worker and what works for it."""
         if self._process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        # The process of a job has a group of its own.
+        horses: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            horses = psutil.Process(self._process.pid).children(recursive=True)
+        for victim in (self._process.pid, *(each.pid for each in horses)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
         self._process.wait(START_S)
         self._process = None
