@@ -13,7 +13,7 @@ from modules.api.server.patches import PatchAdmission
 from modules.api.services import Services
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.daemon.deliveries import build_deliveries
+from modules.daemon.deliveries import Deliveries, build_deliveries
 from modules.daemon.health import Health, observe
 from modules.daemon.live_wiring import build_live
 from modules.daemon.parts import Clients, Core
@@ -134,17 +134,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     search = TextSearch(config, index_of_texts, reader(core.store), core.store.folder.sidecars)
     # Waiting clients are woken after it was noted how the job ended.
     core.events.hooks += [job_events.on_event, waiting.on_event, search.on_event]
-    checks = RequestChecks(
-        config, requests, core.store.settings, index, deliveries.webhooks.check,
-        lambda: core.executor.capabilities.compute_types,
-    )  # fmt: skip
     status = StatusReader(core.scheduler, core.store, index, estimates)
-    submission = Submission(
-        config, core.scheduler, core.store, requests, checks, status, index, waiting
-    )
-    service = TranscriptionService(
-        core.scheduler, core.store, requests, checks, status, submission, index, clock
-    )
+    service, submission = _service(config, clock, core, index, deliveries, status, waiting)
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     editing, text_writer = _editing(config, clock, core, search)
     responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
@@ -159,6 +150,27 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
         service, tasks, search, editing, text_writer, responder, listening, retention, live, gate,
     )  # fmt: skip
+
+
+def _service(
+    config: Config,
+    clock: Clock,
+    core: Core,
+    index: JobIndex,
+    deliveries: Deliveries,
+    status: StatusReader,
+    waiting: Waiting,
+) -> tuple[TranscriptionService, Submission]:
+    scheduler, store, requests = core.scheduler, core.store, core.intake.requests
+    checks = RequestChecks(
+        config, requests, store.settings, index, deliveries.webhooks.check,
+        lambda: core.executor.capabilities.compute_types,
+    )  # fmt: skip
+    submission = Submission(config, scheduler, store, requests, checks, status, index, waiting)
+    service = TranscriptionService(
+        scheduler, store, requests, checks, status, submission, index, clock
+    )
+    return service, submission
 
 
 def _editing(

@@ -10,23 +10,22 @@ from dataclasses import asdict
 from typing import Any
 
 from modules.audio.batching import batches, fair_share
-from modules.audio.chunking import AudioChunk, Cutting, Samples, chunks
+from modules.audio.chunking import AudioChunk, Cutting, chunks
 from modules.audio.recording import Hearing, Limits, Recording, open_recording
 from modules.audio.vad import detector
 from modules.diarization.diarizer import Diarized
 from modules.engines.base import Engine
 from modules.engines.language_detection import CUTTING, LanguageDetector
-from modules.executors.protocol import Alive, Done, Started, Stopped, Transcribed
+from modules.executors.protocol import Done, Started, Stopped, Transcribed
 from modules.machine import allocator
 from modules.transcript.coverage import seconds_of, wordless
 from modules.transcript.model import PARTIAL, Chunk, LeftOut
 from modules.worker import legs
+from modules.worker.heartbeat import Heartbeat, beating
 from modules.worker.pipes import Assignment, Inbox, Outbox
 from modules.worker.sharing import Sharing
 from modules.worker.streams import ChunkTranscriber, Finished, Group, in_order
 
-#: The least time between two ``Alive`` events, in seconds.
-_ALIVE_EVERY_S = 1.0
 #: Whisper hears so much at once.
 _SHORT_S = 30.0
 
@@ -69,7 +68,7 @@ class Transcription:
         self._is_split = False
         self._position_s = max(command.legs or (command.start_s,))
         self._sent = 0
-        self._alive_at = time.monotonic()
+        self._heartbeat = Heartbeat(outbox)
 
     def prepare(self, whole: bool = False) -> None:
         """Open the recording and detect the language of its first speech, so ``run`` need not.
@@ -194,7 +193,7 @@ class Transcription:
             return legs.leg_chunks(
                 command, recording, self._find_speech, cutting, self._report_alive
             )
-        blocks = self._alive(recording.blocks(start_s))
+        blocks = beating(recording.blocks(start_s), self._report_alive)
         return chunks(blocks, self._find_speech, start_s, cutting)
 
     def _batch_size(self, recording: Recording, chunk: AudioChunk) -> int:
@@ -277,18 +276,9 @@ class Transcription:
         number = self._command.task_id
         return number > 0 and self._inbox.stopped(number)
 
-    def _alive(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
-        """The recording's blocks; decoding is reported as progress."""
-        for block in blocks:
-            self._report_alive()
-            yield block
-
     def _report_alive(self) -> None:
-        """At most once a second."""
-        now = time.monotonic()
-        if self._command.task_id and now - self._alive_at > _ALIVE_EVERY_S:
-            self._alive_at = now
-            self._outbox.send(Alive())
+        if self._command.task_id:
+            self._heartbeat.beat()
 
     def _open(self) -> Recording:
         limits = Limits(max_duration_s=self._command.max_duration_s)

@@ -29,7 +29,8 @@ CODE = re.compile(r"`([a-z_]+)`")
 NEVER_SHOWN = {
     "alignment_mismatch", "callback_failed", "config_exists", "config_not_written", "expired",
     "file_exists", "handover_packages_missing", "handover_unavailable", "listening_failed",
-    "listening_hung", "model_in_use", "model_not_removed", "no_answer", "no_reply",
+    "listening_hung", "model_in_use", "model_not_removed", "no_answer", "no_recorder", "no_reply",
+    "not_a_wav_file", "service_away",
     "no_voice_model", "not_a_file", "not_in_manual", "not_in_share", "subfolder", "unknown_errand",
     "summary_unavailable", "voiceprints_broken",
 }  # fmt: skip
