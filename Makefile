@@ -81,10 +81,10 @@ lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) requirements-uv.in -o requirements-uv.lock
 
-messages: $(VENV)/.installed-dev ## bring the translations of the command line up to date, and compile them
+messages: $(VENV)/.installed-dev ## bring the translations of all messages up to date, and compile them
 	mkdir -p build
-	$(BABEL) extract --no-location --keyword noted --output build/$(DOMAIN).pot modules/cli \
-		modules/service transcriber.py
+	$(BABEL) extract --no-location --keyword noted --output build/$(DOMAIN).pot modules \
+		transcriber.py
 	$(BABEL) update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100 \
 		--domain $(DOMAIN) --input-file build/$(DOMAIN).pot --output-dir modules/locale
 	$(BABEL) compile --statistics --domain $(DOMAIN) --directory modules/locale

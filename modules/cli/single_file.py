@@ -18,7 +18,7 @@ from modules.executors.protocol import Started
 from modules.executors.tasks import model_of, task_for
 from modules.jobs.job import Job, Priority
 from modules.outputs.formats import render
-from modules.outputs.notes import text_note
+from modules.outputs.notes import reader_language, text_note
 from modules.outputs.result import result_json
 from modules.outputs.segments_json import with_segments
 from modules.recordings.checkpoint import Chunks
@@ -107,8 +107,9 @@ class SingleFile:
             return with_segments(result, segments)
         timestamps = self._config.output.txt_timestamps
         title = stem_of(result["filename"]).rpartition("/")[2]
-        duration_s, note = result["duration_seconds"], text_note(result)
-        return render(form, segments, timestamps, duration_s, title, note)
+        duration_s, wished = result["duration_seconds"], self._config.messages.language
+        note, language = text_note(result, wished), reader_language(result, wished)
+        return render(form, segments, timestamps, duration_s, title, note, language)
 
 
 class _Run:

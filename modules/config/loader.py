@@ -20,7 +20,7 @@ from modules.config.recording_settings import check_settings
 from modules.config.rules import Conflict, access_conflicts, directory_conflicts, settings_conflicts
 from modules.config.schema import Config
 from modules.config.yaml_reader import read
-from modules.errors import ConfigError
+from modules.errors import ConfigError, joined, noted
 
 __all__ = ["ENVIRONMENT", "Config", "check_settings", "config_path", "load_config"]
 
@@ -48,8 +48,8 @@ def _problems(tree: object, base: Path, variables: Mapping[Key, str]) -> list[Pr
         Config.model_validate(tree, context={"base": base})
     except ValidationError as failure:
         return [
-            (error["loc"], f"{variables.get(error['loc']) or dotted(error['loc'])}: "
-             f"{sentence(error)}")
+            (error["loc"], joined(": ", variables.get(error["loc"]) or dotted(error["loc"]),
+             sentence(error)))
             for error in failure.errors()
         ]  # fmt: skip
     return []
@@ -107,12 +107,12 @@ def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> l
     prefixed: list[tuple[str, Conflict]] = [("", c) for c in directory_conflicts(config)]
     prefixed += [("", c) for c in access_conflicts(config)]
     prefixed += [("whisperx.", c) for c in settings_conflicts(config.whisperx)]
-    lines = []
+    lines: list[str] = []
     for prefix, (names, line) in prefixed:
         keys = [prefix + name for name in names]
         if bad.isdisjoint(keys):
             variable = variables.get(tuple(keys[0].split(".")))
-            lines.append(f"{variable or keys[0]}: {line}")
+            lines.append(joined(": ", variable or keys[0], line))
     return lines
 
 
@@ -126,7 +126,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     file, named = config_path(path, environ)
     is_there = named or os.path.lexists(file)
     if IS_INSTALLED and not is_there:
-        raise ConfigError([f"{file}: there is no such file; name one with --config or CONFIG_PATH"])
+        missing = noted("there is no such file; name one with --config or CONFIG_PATH")
+        raise ConfigError([joined(": ", str(file), missing)])
     tree, lines = read(file) if is_there else ({}, [])
     extra, variables = _from_environment(environ)
     problems = _problems(tree, file.parent, {}) + _problems(extra, file.parent, variables)

@@ -174,6 +174,12 @@ class OutputConfig(_Section):
     txt_timestamps: bool = False
 
 
+class MessagesConfig(_Section):
+    """What the program says to people; the log and JSON for programs are English."""
+
+    language: Literal["auto", "en", "ru"] = "auto"
+
+
 class LoggingConfig(_Section):
     """How much is logged."""
 
@@ -192,6 +198,7 @@ class Config(_Section):
     watch: WatchConfig = WatchConfig()
     output: OutputConfig = OutputConfig()
     callbacks: CallbacksConfig = CallbacksConfig()
+    messages: MessagesConfig = MessagesConfig()
     logging: LoggingConfig = LoggingConfig()
 
     def default_settings(self) -> TranscriptionSettings:

@@ -18,7 +18,9 @@ from modules.transcript.model import Segment
 
 _ROWS = (
     OutputFormat(
-        "txt", "text/plain; charset=utf-8", lambda s, o: utf8(plain_text(s, o.timestamps, o.note))
+        "txt",
+        "text/plain; charset=utf-8",
+        lambda s, o: utf8(plain_text(s, o.timestamps, o.note, o.language)),
     ),
     OutputFormat(
         "srt",
@@ -33,10 +35,12 @@ _ROWS = (
     OutputFormat(
         "docx",
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        lambda s, o: docx(s, o.title),
+        lambda s, o: docx(s, o.title, o.language),
     ),
     OutputFormat(
-        "md", "text/markdown; charset=utf-8", lambda s, o: utf8(markdown(s, o.title, o.note))
+        "md",
+        "text/markdown; charset=utf-8",
+        lambda s, o: utf8(markdown(s, o.title, o.note, o.language)),
     ),
 )
 #: Every format by its name, in the order of ``config.types.FORMATS``.
@@ -50,12 +54,13 @@ def render(
     duration_s: float = math.inf,
     title: str = "",
     note: str = "",
+    language: str = "en",
 ) -> bytes:
     """The transcript of a recording of ``duration_s`` seconds as a file in format ``form``.
 
     ``segments`` are read several times. ``timestamps`` puts times into the txt, ``title`` is the
-    heading of docx and md, ``note`` the last line of txt and md. Raises KeyError for a name that is
-    not in the table.
+    heading of docx and md, ``note`` the last line of txt and md, ``language`` that of the names of
+    speakers in the three. Raises KeyError for a name that is not in the table.
     """
-    options = RenderOptions(timestamps, duration_s, title, note)
+    options = RenderOptions(timestamps, duration_s, title, note, language)
     return OUTPUT_FORMATS[form].write(segments, options)

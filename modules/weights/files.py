@@ -15,7 +15,7 @@ from pathlib import Path
 
 from modules import PACKAGE
 from modules.config.settings import Frozen
-from modules.errors import ModelError
+from modules.errors import Message, ModelError, joined, noted
 
 WEIGHTS = "model.bin"
 _NEEDED = (WEIGHTS, "config.json", "tokenizer.json")
@@ -130,9 +130,12 @@ def _published_sum(path: Path, size: str) -> str | None:
     return blob if len(blob) == 64 else None
 
 
-def verify(folder: Path, size: str) -> list[str]:
+def verify(folder: Path, size: str) -> list[Message]:
     """What is wrong with a model's files, one line each. Always hashes what has a known sum."""
-    problems = [f"{folder / name}: is missing or empty" for name in missing_files(folder, size)]
+    problems = [
+        joined(": ", str(folder / name), noted("is missing or empty"))
+        for name in missing_files(folder, size)
+    ]
     for name in MODEL_FILES:
         path = folder / name
         known = _published_sum(path, size) if _filled(path) else None
@@ -140,7 +143,8 @@ def verify(folder: Path, size: str) -> list[str]:
             continue
         actual = _sha256(path)
         if actual != known:
-            problems.append(f"{path}: SHA-256 is {actual}, should be {known}")
+            wrong = noted("SHA-256 is {actual}, should be {known}", actual=actual, known=known)
+            problems.append(joined(": ", str(path), wrong))
     return problems
 
 
@@ -167,7 +171,7 @@ def check_stamp(folder: Path, size: str) -> None:
     problems = verify(folder, size)
     if problems:
         command = f"python -m {PACKAGE}.weights.store {size}"
-        raise damaged(size, problems, f"Run `{command}` to replace it.")
+        raise damaged(size, problems, noted("Run `{command}` to replace it.", command=command))
     if marks is not None:
         write_stamp(folder, marks)
 
@@ -181,10 +185,10 @@ def write_stamp(folder: Path, marks: Mapping[str, Sequence[int]]) -> None:
         return  # a read-only folder: the next start hashes again, no more
 
 
-def damaged(size: str, problems: list[str], remedy: str) -> ModelError:
+def damaged(size: str, problems: Sequence[str], remedy: str) -> ModelError:
     """The error ``model_damaged``, with the problems as its details."""
-    message = f"The files of the Whisper model {size} are damaged."
-    return ModelError("model_damaged", message, details="\n".join(problems), remedy=remedy)
+    message = noted("The files of the Whisper model {size} are damaged.", size=size)
+    return ModelError("model_damaged", message, details=joined("\n", *problems), remedy=remedy)
 
 
 # --- putting in place -------------------------------------------------------------------------

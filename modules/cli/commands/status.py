@@ -13,6 +13,7 @@ from modules.cli.printable import printable_json
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
+from modules.messages import in_locale
 from modules.recordings.store import RecordingStore
 from modules.service.folder_view.report import Report, report
 from modules.service.folder_view.rows import Row, State
@@ -44,7 +45,7 @@ def run(options: Namespace) -> int:
         )
         say(message.format(n=more))
     for problem in found.problems:
-        say(_("Cannot be read: {problem}").format(problem=problem))
+        say(_("Cannot be read: {problem}").format(problem=in_locale(problem)))
     if found.not_looked_into:
         message = _("Not looked into (watch.recursive is off): {folders}")
         say(message.format(folders=", ".join(found.not_looked_into)))

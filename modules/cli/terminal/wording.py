@@ -9,6 +9,7 @@ from gettext import ngettext
 
 from modules.cli.daemon_status import Owner
 from modules.errors import noted
+from modules.messages import in_locale
 from modules.outputs.notes import sentence
 from modules.service.folder_view.report import Report
 from modules.service.folder_view.rows import Row, State
@@ -82,8 +83,8 @@ def stage_word(stage: str | None) -> str:
 
 
 def error_word(error: str | None) -> str:
-    """Our own words about a file in the user's language; the daemon's as they are."""
-    return _(error) if error else ""
+    """Why a file has no text, in the user's language."""
+    return in_locale(error) if error else ""
 
 
 def details(row: Row) -> str:
