@@ -11,6 +11,7 @@ from typing import Any
 
 from modules.cli.output_paths import RESULT_FORMAT, Target, refuse_existing
 from modules.cli.terminal.progress import Meter
+from modules.cli.terminal.wording import note_word
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.executors.base import Executor, Outcome, RunCallbacks
@@ -98,7 +99,7 @@ class SingleFile:
             write_whole(path, self._content(form, result, transcript))
         said = _("{audio:.1f} s of audio in {work:.1f} s")
         said = said.format(audio=facts.duration_s, work=outcome.ran_s)
-        return "; ".join([said, *result["metadata"]["notes"]])
+        return "; ".join([said, *map(note_word, result["metadata"]["notes"])])
 
     def _content(
         self, form: str, result: dict[str, Any], segments: Transcript

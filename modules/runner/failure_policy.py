@@ -103,7 +103,7 @@ class FailurePolicy:
 
         What was transcribed stays in the checkpoint. Raises StorageError.
         """
-        error = MediaError("incomplete", incomplete)
+        error = MediaError("incomplete", noted("The recording is incomplete."), details=incomplete)
         left_s = self._growth.left_s(job, error)
         if left_s:
             self._leave_alone(job, error, run, left_s)
