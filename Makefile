@@ -94,10 +94,10 @@ lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) tests/clients/python.in -o tests/clients/python.lock
 	$(subst 3.11,3.12,$(COMPILE)) tests/clients/bridge.in -o tests/clients/bridge.lock
 
-messages: $(VENV)/.installed-dev ## bring the translations of the command line up to date, and compile them
+messages: $(VENV)/.installed-dev ## bring the translations of all messages up to date, and compile them
 	mkdir -p build
-	$(BABEL) extract --no-location --keyword noted --output build/$(DOMAIN).pot modules/cli \
-		modules/service transcriber.py
+	$(BABEL) extract --no-location --keyword noted --output build/$(DOMAIN).pot modules \
+		transcriber.py
 	$(BABEL) update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100 \
 		--domain $(DOMAIN) --input-file build/$(DOMAIN).pot --output-dir modules/locale
 	$(BABEL) compile --statistics --domain $(DOMAIN) --directory modules/locale

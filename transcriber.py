@@ -16,6 +16,7 @@ from modules.cli.parser import build_parser
 from modules.cli.printable import printable, printable_lines
 from modules.cli.shells import message_as_called
 from modules.errors import ConfigError, LockHeldError, ModelError, StorageError, TranscriberError
+from modules.messages import in_locale
 
 #: Exit codes as in sysexits.h.
 EXIT_CODES: tuple[tuple[type[TranscriberError], int], ...] = (
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = command(options)
         sys.stdout.flush()
     except TranscriberError as error:
-        text = f"transcriber: {message_as_called(str(error))}"
+        text = f"transcriber: {message_as_called(in_locale(error.text))}"
         # The complaints about a configuration have lines of their own.
         is_long = isinstance(error, ConfigError)
         print(printable_lines(text) if is_long else printable(text), file=sys.stderr)

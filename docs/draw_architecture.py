@@ -22,7 +22,7 @@ PICTURE = PROJECT / "docs" / "pictures" / "packages.svg"
 #: The start script stands above all packages.
 ENTRY = "transcriber.py"
 #: Files that lie in ``modules/`` itself; every package may import them.
-GROUND = ("clock", "errors", "logger")
+GROUND = ("clock", "errors", "logger", "messages")
 
 Graph = Mapping[str, frozenset[str]]
 

@@ -5,6 +5,12 @@ One base class; a subclass exists only where a caller acts on it.
 
 from __future__ import annotations
 
+import errno
+
+from modules.messages import Message as Message
+from modules.messages import joined as joined
+from modules.messages import noted as noted
+
 #: What is kept of an error, in characters: a state with a hundred of them must stay readable.
 CODE_CHARS, MESSAGE_CHARS, DETAILS_CHARS = 100, 1500, 3000
 
@@ -35,7 +41,12 @@ class TranscriberError(Exception):
             self.permanent = permanent
 
     def __str__(self) -> str:
-        return f"{self.message} {self.remedy}" if self.remedy else self.message
+        return self.text
+
+    @property
+    def text(self) -> str:
+        """Message and remedy; a Message if they are, as is what ``str`` gives."""
+        return joined(" ", self.message, self.remedy)
 
 
 class ConfigError(TranscriberError):
@@ -44,7 +55,7 @@ class ConfigError(TranscriberError):
     permanent = True
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("invalid_configuration", "\n".join(problems))
+        super().__init__("invalid_configuration", joined("\n", *problems))
         self.problems = problems
 
 
@@ -70,14 +81,33 @@ class LockHeldError(TranscriberError):
     """Another transcriber, or a foreign whisperx process, is at work."""
 
 
+#: What systems say most when a file or an address cannot be used.
+_REASONS = {
+    errno.EACCES: noted("Permission denied"),
+    errno.EADDRINUSE: noted("Address already in use"),
+    errno.EADDRNOTAVAIL: noted("Cannot assign requested address"),
+    errno.EIO: noted("Input/output error"),
+    errno.EISDIR: noted("Is a directory"),
+    errno.ELOOP: noted("Too many levels of symbolic links"),
+    errno.EMFILE: noted("Too many open files"),
+    errno.ENAMETOOLONG: noted("File name too long"),
+    errno.ENOENT: noted("No such file or directory"),
+    errno.ENOSPC: noted("No space left on device"),
+    errno.ENOTDIR: noted("Not a directory"),
+    errno.EPERM: noted("Operation not permitted"),
+    errno.EROFS: noted("Read-only file system"),
+    errno.ESTALE: noted("Stale file handle"),
+}
+
+
+def reason_of(error: OSError) -> str:
+    """Why a call of the system failed; in the system's own words where they are rare."""
+    return _REASONS.get(error.errno or 0) or error.strerror or str(error)
+
+
 def shortened(text: str, most: int) -> str:
     """The text, or its two ends: the last lines of a traceback say the most."""
     if len(text) <= most:
         return text
     half = (most - 5) // 2
     return f"{text[:half]} ... {text[-half:]}"
-
-
-def noted(message: str) -> str:
-    """Mark a message that is translated where it is shown, not where it is defined."""
-    return message

@@ -13,7 +13,7 @@ anything that is no letter or digit, say how it goes wrong:
 - ``killself``: is killed as by a machine that is out of memory
 - ``hang``, ``hang2``, ``spin``: stands still before a chunk, asleep or at full speed
 - ``torn``: garbage, half a line and an unknown event between the chunks
-- ``notmedia``, ``storage``, ``model``, ``worker``: fails with such an error
+- ``empty``, ``notmedia``, ``storage``, ``model``, ``worker``: fails with such an error
 - ``ignoreterm``: is deaf to SIGTERM and stands still; ``obstinate``: hears no stop either
 - ``grandchild``: starts a process in its group, then crashes; ``escapee``: in a session of its own
 - ``mute``: closes its output and lives on; ``chatter``: shows signs of life for ever
@@ -59,6 +59,7 @@ from modules.executors.protocol import (  # noqa: E402
     Stopped,
     Transcribed,
 )
+from modules.messages import joined, noted  # noqa: E402
 from modules.transcript.model import PARTIAL, Chunk, Segment, Turn, Word  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 from modules.worker.pipes import Assignment, Inbox  # noqa: E402
@@ -177,6 +178,11 @@ class Act:
                 task_id=number, code="not_media", message="This is not a recording.",
                 fault="media", permanent=True,
             )  # fmt: skip
+        if "empty" in self._words:
+            message = joined(" ", noted("The file is empty."), noted("Copy the recording again."))
+            return Failed(
+                task_id=number, code="empty_file", message=message, fault="media", permanent=True
+            )
         if "indexed" in self._words and not self._content.endswith(INDEX):
             return Failed(
                 task_id=number, code="unfinished_file", message="It was cut off.",

@@ -25,7 +25,7 @@ from modules.api.page.blueprint import page
 from modules.api.resumable.routes import resumable
 from modules.api.schemas import answers
 from modules.api.services import Services
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.logger import get_logger
 from modules.web.files import add_page
 
@@ -121,6 +121,16 @@ def _not_valid(failure: ValidationError) -> Response:
     raise forms.invalid(forms.describe(failure)) from failure
 
 
+#: What Flask refuses; in its own words where that is rare.
+_REFUSED = {
+    400: noted("The request cannot be understood."),
+    404: noted("There is nothing at this address."),
+    405: noted("What is at this address knows no such method."),
+    413: noted("The body is too large."),
+    429: noted("Too many requests came from this address; try again later."),
+}
+
+
 def _answer_errors(app: Flask, services: Services) -> None:
     config = services.config
 
@@ -141,8 +151,8 @@ def _answer_errors(app: Flask, services: Services) -> None:
         code = {404: "not_found", 405: "method_not_allowed", 429: "too_many_requests"}
         error = TranscriberError(
             code.get(status, "bad_request"),
-            (problem.description or problem.name),
-            remedy="See /docs for what is understood.",
+            _REFUSED.get(status) or problem.description or problem.name,
+            remedy=noted("See /docs for what is understood."),
         )
         response = answer(error, status)
         for name, value in problem.get_headers():
@@ -153,5 +163,7 @@ def _answer_errors(app: Flask, services: Services) -> None:
     @app.errorhandler(Exception)
     def on_unexpected(problem: Exception) -> Response:
         log.exception("A request failed", exc_info=problem)
-        error = TranscriberError("internal_error", "Unexpected error.", remedy="See the log.")
+        error = TranscriberError(
+            "internal_error", noted("Unexpected error."), remedy=noted("See the log.")
+        )
         return answer(error, 500)

@@ -18,7 +18,7 @@ from modules.api.uploads.multipart import UploadParser
 from modules.api.uploads.names import UploadName, name_of_upload
 from modules.config.languages import language_of
 from modules.config.messages import Key, dotted, sentence, shown
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, joined, noted
 from modules.recordings.uploads import Uploads
 from modules.service.waiting import Disconnected
 from modules.storage import file_kind
@@ -28,7 +28,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 #: No file of any kind holds sound in less; the shortest frame of speech has its head besides.
 _SOUND_BYTES_MIN = 8
-_LEFT_EMPTY = "has no value; give it one, or leave it out"
+_LEFT_EMPTY = noted("has no value; give it one, or leave it out")
 
 
 class UploadingRequest(FlaskRequest):
@@ -53,8 +53,10 @@ class UploadingRequest(FlaskRequest):
 
 
 def invalid(message: str) -> TranscriberError:
-    message = message if message.endswith((".", "?")) else f"{message}."
-    return TranscriberError("invalid_request", message, remedy="See /docs for what is understood.")
+    message = message if message.endswith((".", "?")) else joined("", message, ".")
+    return TranscriberError(
+        "invalid_request", message, remedy=noted("See /docs for what is understood.")
+    )
 
 
 def describe(failure: ValidationError, known: Iterable[str] = ()) -> str:
@@ -63,12 +65,19 @@ def describe(failure: ValidationError, known: Iterable[str] = ()) -> str:
     def unknown(key: Key) -> str:
         word = str(key[-1])
         near = difflib.get_close_matches(word.lower()[:60], list(known), n=1)
-        return "is not a known field; " + (f"did you mean {near[0]}?" if near else "leave it out")
+        if near:
+            return noted("is not a known field; did you mean {field}?", field=near[0])
+        return noted("is not a known field; leave it out")
 
-    return "; ".join(
-        f"{dotted(error['loc'])[:60] or 'the body'}: {sentence(error, unknown, _LEFT_EMPTY)}"
+    complaints = (
+        joined(
+            ": ",
+            dotted(error["loc"])[:60] or noted("the body"),
+            sentence(error, unknown, _LEFT_EMPTY),
+        )
         for error in failure.errors(include_url=False)
     )
+    return joined("; ", *complaints)
 
 
 def checked(model: type[Model], content: object) -> Model:
@@ -86,9 +95,19 @@ def from_json(request: FlaskRequest, model: type[Model]) -> Model:
     except RecursionError:
         content = None
     if is_deeper(content, JSON_DEPTH_MAX):
-        raise invalid(f"the body: must be nested at most {JSON_DEPTH_MAX} deep")
+        raise invalid(
+            noted(
+                "the body: must be nested at most {most} deep",
+                most=JSON_DEPTH_MAX,
+            )
+        )
     if not isinstance(content, dict):
-        raise invalid(f"the body: must be a JSON object, got {shown(request.get_data())}")
+        raise invalid(
+            noted(
+                "the body: must be a JSON object, got {body}",
+                body=shown(request.get_data()),
+            )
+        )
     return checked(model, content)
 
 
@@ -104,7 +123,9 @@ def fields(request: FlaskRequest) -> dict[str, Any]:
 def only_value(key: str, values: Sequence[str]) -> str:
     """Raises TranscriberError if there are several."""
     if len(values) > 1:
-        raise invalid(f"{key}: must be there once, got {len(values)} times.")
+        raise invalid(
+            noted("{key}: must be there once, got {count} times.", key=key, count=len(values))
+        )
     return values[0]
 
 
@@ -138,11 +159,18 @@ def _only_file(request: FlaskRequest, field: str) -> FileStorage:
     sent = [one for key in request.files for one in request.files.getlist(key)]
     if not sent:
         raise invalid(
-            f"{field}: is missing; send the recording as multipart/form-data in this field."
+            noted(
+                "{field}: is missing; send the recording as multipart/form-data in this field.",
+                field=field,
+            )
         )
     if len(sent) > 1:
         raise invalid(
-            f"{field}: must be one file, got {len(sent)}; send each in a request of its own."
+            noted(
+                "{field}: must be one file, got {count}; send each in a request of its own.",
+                field=field,
+                count=len(sent),
+            )
         )
     _check_content(sent[0], field)
     return sent[0]
@@ -159,8 +187,13 @@ def _check_content(file: FileStorage, field: str) -> None:
     if kind or len(head) < _SOUND_BYTES_MIN:
         raise TranscriberError(
             "no_recording",
-            f"{field}: {file.filename!r} is no recording: {why}.",
-            remedy="Send the recording itself.",
+            noted(
+                "{field}: {filename!r} is no recording: {why}.",
+                field=field,
+                filename=file.filename,
+                why=why,
+            ),
+            remedy=noted("Send the recording itself."),
         )
 
 

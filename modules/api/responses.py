@@ -11,11 +11,12 @@ from urllib.parse import quote
 
 from flask import Response
 
+from modules.api.languages import said, said_error
 from modules.config.schema import Config
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.jobs.job import Priority
 from modules.outputs.formats import OUTPUT_FORMATS, render
-from modules.outputs.notes import text_note
+from modules.outputs.notes import reader_language, text_note
 from modules.recordings.sidecars import stem_of
 from modules.service.answers import Accepted, JobError, Text, View
 from modules.transcript.model import Segment
@@ -72,11 +73,16 @@ STATUSES = {
 }
 
 
+_BEGUN = {"started": noted("Transcription started"), "queued": noted("Transcription queued")}
+
+
 def as_json(content: Mapping[str, Any], status: int = 200) -> Response:
     """Names that are not UTF-8 become escapes, as in the files."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     data = text.encode("utf-8", errors="backslashreplace")
-    return Response(data, status, content_type="application/json")
+    response = Response(data, status, content_type="application/json")
+    response.vary.add("Accept-Language")
+    return response
 
 
 def new_client() -> str:
@@ -86,11 +92,10 @@ def new_client() -> str:
 def accepted(answer: Accepted) -> Response:
     """202, with the address where the job can be watched."""
     job = answer.job
-    begun = "started" if answer.status == "started" else "queued"
     response = as_json(
         {
             "status": answer.status,
-            "message": f"Transcription {begun}",
+            "message": said(_BEGUN[answer.status]),
             "filename": job.name,
             "job_id": job.job_id,
             "client_id": answer.client,
@@ -113,8 +118,9 @@ def text(found: Text, form: str, segments: Iterable[Segment], config: Config) ->
     """The segments of a transcript in one of the formats, to be saved as a file."""
     duration_s = float(found.result.get("duration_seconds") or float("inf"))
     title = stem_of(found.name).rpartition("/")[2]
-    note = text_note(found.result)
-    data = render(form, segments, config.output.txt_timestamps, duration_s, title, note)
+    wished, timestamps = config.messages.language, config.output.txt_timestamps
+    note, language = text_note(found.result, wished), reader_language(found.result, wished)
+    data = render(form, segments, timestamps, duration_s, title, note, language)
     response = Response(data, content_type=OUTPUT_FORMATS[form].media_type)
     response.headers["Content-Disposition"] = disposition(f"{title}.{form}")
     return response
@@ -127,8 +133,10 @@ def disposition(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"
 
 
-def view(found: View) -> dict[str, Any]:
+def view(found: View, language: str | None = None) -> dict[str, Any]:
+    """``language``: for an answer that outlives its request."""
     content = asdict(found)
+    content["error"] = said_error(found.error, language)
     content["settings"] = dict(found.settings) if found.settings else None
     content["warnings"] = list(map(dict, found.warnings))
     return content
@@ -146,9 +154,9 @@ def error(
     content: dict[str, Any] = {
         "status": "error",
         "error_code": problem.code,
-        "message": problem.message,
+        "message": said(problem.message),
         "filename": problem.name if isinstance(problem, JobError) else filename,
-        "suggestion": problem.remedy,
+        "suggestion": said(problem.remedy),
     }
     if isinstance(problem, JobError) and (debug or problem.debug):
         content |= _debug(problem.content, config)

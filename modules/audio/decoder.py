@@ -28,6 +28,7 @@ from modules.audio.source import Source
 from modules.audio.timeline import Place, Timeline, stretch
 from modules.audio.tracks import Track
 from modules.config.media_types import demuxers
+from modules.messages import joined, noted
 
 _CLOCKED = demuxers(clocked=True)
 _READ_FAILURES_MAX = 16
@@ -143,15 +144,25 @@ class Decoding:
         end_s = self.samples / SAMPLE_RATE
         seams = _SEAMS_MAX if self._is_mp3 and not self._torn_end else 0
         if self.corrupt > seams:
-            notes.append(f"damaged pieces: {self.corrupt} of {self.packets}")
+            notes.append(
+                noted("damaged pieces: {count} of {all}", count=self.corrupt, all=self.packets)
+            )
         if self.broken_off or self._source.gave_up:
-            notes.append(f"it could not be read beyond {clock_time(end_s)}")
+            notes.append(noted("it could not be read beyond {time}", time=clock_time(end_s)))
         elif self.finished and _ends_before(end_s, sound_s):
             said = clock_time(sound_s or 0.0)
-            notes.append(f"its sound ends at {clock_time(end_s)}, where {said} was announced")
+            notes.append(
+                noted(
+                    "its sound ends at {end}, where {announced} was announced",
+                    end=clock_time(end_s),
+                    announced=said,
+                )
+            )
         if cut_off:
-            notes.append("the file is cut off at its end")
-        return f"The recording is incomplete: {'; '.join(notes)}." if notes else None
+            notes.append(noted("the file is cut off at its end"))
+        if not notes:
+            return None
+        return noted("The recording is incomplete: {what}.", what=joined("; ", *notes))
 
     def _packets(self) -> Iterator[Any]:
         failures = 0

@@ -10,7 +10,7 @@ from av.audio.frame import AudioFrame, format_dtypes
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from modules.errors import MediaError
+from modules.errors import MediaError, noted
 
 Samples = NDArray[np.float32]
 
@@ -68,9 +68,9 @@ class Resampler:
         except (av.FFmpegError, ValueError) as error:
             raise MediaError(
                 "no_sound_decoded",
-                "The sound of the recording cannot be converted.",
+                noted("The sound of the recording cannot be converted."),
                 details=str(error),
-                remedy="Export the recording again as MP3 or WAV.",
+                remedy=noted("Export the recording again as MP3 or WAV."),
             ) from error
         for piece in pieces:
             values = piece.to_ndarray().reshape(-1, self._lines).T

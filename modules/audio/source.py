@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from modules.errors import MediaError
+from modules.errors import MediaError, Message, noted
 from modules.storage.recording_file import open_recording_file, raise_storage_error
 
 #: What may be read before the first sound. Headers, cover pictures and indexes of long recordings
@@ -16,6 +16,7 @@ from modules.storage.recording_file import open_recording_file, raise_storage_er
 HEADER_BYTES_MAX = 256 * 2**20
 #: What may be read in one piece: a packet, a picture in a tag.
 PIECE_BYTES_MAX = 64 * 2**20
+_PIECE_MB = PIECE_BYTES_MAX // 2**20
 #: What may be read in vain, after which the file counts as ended. Less than a piece: FFmpeg makes
 #: a last packet of all that it found no sense in.
 BARREN_BYTES_MAX = 32 * 2**20
@@ -117,7 +118,9 @@ class Source:
             return b""
         self._piece = self._piece + count if count > BUFFER_BYTES else 0
         if self._piece > PIECE_BYTES_MAX:
-            self._refuse("The file claims that one piece of it has", PIECE_BYTES_MAX)
+            self._refuse(
+                noted("The file claims that one piece of it has more than {mb} MB.", mb=_PIECE_MB)
+            )
         try:
             data = os.pread(
                 self._fd, max(0, min(count, self._end - self._position)), self._position
@@ -160,17 +163,22 @@ class Source:
             return
         self.header_budget -= len(data)
         if self.header_budget < 0:
-            self._refuse("Before its first sound the file holds", HEADER_BYTES_MAX)
+            self._refuse(
+                noted(
+                    "Before its first sound the file holds more than {mb} MB.",
+                    mb=HEADER_BYTES_MAX // 2**20,
+                )
+            )
         packed = _PACKED_INDEX.search(self._seam + data)
         if packed and int.from_bytes(packed[1], "big") > PIECE_BYTES_MAX:
-            self._refuse("The index of the file unpacks to", PIECE_BYTES_MAX)
+            self._refuse(noted("The index of the file unpacks to more than {mb} MB.", mb=_PIECE_MB))
         self._seam = data[-15:]
 
-    def _refuse(self, what: str, limit: int) -> NoReturn:
+    def _refuse(self, why: Message) -> NoReturn:
         self.failure = MediaError(
             "oversized",
-            f"{what} more than {limit // 2**20} MB.",
-            remedy="Export the recording again as an ordinary MP3, M4A or WAV file.",
+            why,
+            remedy=noted("Export the recording again as an ordinary MP3, M4A or WAV file."),
         )
         raise self.failure
 

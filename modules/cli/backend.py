@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from gettext import gettext as _
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modules.cli.daemon_status import daemon_runs
@@ -68,7 +67,7 @@ _REFUSALS = {
 def refusal(error: TranscriberError) -> str:
     """Why something was not done."""
     known = _REFUSALS.get(error.code)
-    return _(known) if known else str(error)
+    return known or error.text
 
 
 class _RequestingBackend:

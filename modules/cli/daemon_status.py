@@ -38,7 +38,11 @@ class Owner:
         facts = [f"PID {self.pid}"] if self.pid else []
         facts += [_("on {host}").format(host=self.host)] if self.host else []
         facts += [_("since {time}").format(time=local_time(self.since))] if self.since else []
-        message = _(_RUNS[self.role]) if self.role in _RUNS else f"The {self.role} runs"
+        message = (
+            _(_RUNS[self.role])
+            if self.role in _RUNS
+            else _("The {role} runs").format(role=self.role)
+        )
         return message + (f" ({', '.join(facts)})." if facts else ".")
 
 

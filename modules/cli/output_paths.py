@@ -9,7 +9,7 @@ from gettext import gettext as _
 from pathlib import Path
 
 from modules.config.types import SUBTITLE_FORMATS
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, joined
 from modules.recordings.names import is_recording
 from modules.recordings.sidecars import RESULT, sidecar_name, stem_of
 
@@ -50,7 +50,7 @@ def plan(
             target = _target(recording, chosen, formats, folder or recording.parent, language)
             _refuse_taken(target, promised, overwrite)
         except TranscriberError as error:
-            refusals.append(f"{recording.name}: {error}")
+            refusals.append(joined(": ", recording.name, error.text))
         else:
             targets.append(target)
             promised.update(target.outputs.values())

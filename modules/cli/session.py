@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from gettext import gettext as _
 
+from modules.cli import translation
 from modules.cli.printable import printable
 from modules.cli.shells import message_as_called
 from modules.config.loader import load_config
 from modules.config.schema import Config
 from modules.errors import StorageError
 from modules.logger import setup_logging
+from modules.messages import in_locale
 
 
 def configured(options: Namespace, overrides: Mapping[str, str] | None = None) -> Config:
@@ -23,6 +25,7 @@ def configured(options: Namespace, overrides: Mapping[str, str] | None = None) -
     A command says itself what matters, so the log (on stderr) is silent unless it is at DEBUG.
     """
     config = load_config(options.config, {**os.environ, **(overrides or {})})
+    translation.choose_wished(config.messages.language)
     setup_logging("DEBUG" if config.logging.level == "DEBUG" else "CRITICAL", sys.stderr)
     return config
 
@@ -39,12 +42,13 @@ def require_share(config: Config) -> None:
 
 def say(text: str) -> None:
     """A line for the user; control characters in file names are spelled out."""
-    print(printable(message_as_called(text)), flush=True)
+    print(printable(message_as_called(in_locale(text))), flush=True)
 
 
 def complain(text: str) -> None:
     """A line about what went wrong, on stderr."""
-    print(printable(f"transcriber: {message_as_called(text)}"), file=sys.stderr, flush=True)
+    said = message_as_called(in_locale(text))
+    print(printable(f"transcriber: {said}"), file=sys.stderr, flush=True)
 
 
 def local_time(moment: datetime | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from modules.cli.output_paths import RESULT_FORMAT, Target, refuse_existing
 from modules.cli.terminal.progress import Meter
+from modules.cli.terminal.wording import note_word
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.config.settings import RUSSIAN_ENGINES
@@ -19,7 +20,7 @@ from modules.executors.protocol import Started
 from modules.executors.tasks import model_of, task_for
 from modules.jobs.job import Job, Priority
 from modules.outputs.formats import render
-from modules.outputs.notes import text_note
+from modules.outputs.notes import reader_language, text_note
 from modules.outputs.result import result_json
 from modules.outputs.segments_json import with_segments
 from modules.recordings.checkpoint import Chunks
@@ -100,7 +101,7 @@ class SingleFile:
             write_whole(path, self._content(form, result, transcript))
         said = _("{audio:.1f} s of audio in {work:.1f} s")
         said = said.format(audio=facts.duration_s, work=outcome.ran_s)
-        return "; ".join([said, *result["metadata"]["notes"]])
+        return "; ".join([said, *map(note_word, result["metadata"]["notes"])])
 
     def _content(
         self, form: str, result: dict[str, Any], segments: Transcript
@@ -109,8 +110,9 @@ class SingleFile:
             return with_segments(result, segments)
         timestamps = self._config.output.txt_timestamps
         title = stem_of(result["filename"]).rpartition("/")[2]
-        duration_s, note = result["duration_seconds"], text_note(result)
-        return render(form, segments, timestamps, duration_s, title, note)
+        duration_s, wished = result["duration_seconds"], self._config.messages.language
+        note, language = text_note(result, wished), reader_language(result, wished)
+        return render(form, segments, timestamps, duration_s, title, note, language)
 
 
 class _Run:

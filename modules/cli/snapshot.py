@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from modules.cli.daemon_status import Owner, find_owner
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.errors import reason_of
 from modules.jobs.estimates import Estimates
 from modules.recordings.store import RecordingStore
 from modules.service.folder_view.forecast import Waiting, forecast
@@ -46,7 +47,7 @@ class SnapshotReader:
             paused = self._files.pause_flag.exists()
             owner = self._owner_now()
         except OSError as error:
-            return Snapshot(problem=error.strerror or str(error))
+            return Snapshot(problem=reason_of(error))
         estimates = Estimates(self._files.folder.state / "speed.json")
         now = self._clock.utc_now()
         waiting = forecast(report.rows, estimates, self._settings, now, paused)

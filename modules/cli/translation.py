@@ -1,20 +1,18 @@
 """The language of the command line: English, or Russian where the environment says so.
 
-Each message is looked up when it is said: ``from gettext import gettext as _``. argparse asks the
-same catalogue for its own words. The log and JSON stay English: programs read them.
+Each message is looked up when it is said: ``from gettext import gettext as _``; what was made
+elsewhere, such as an error, by ``modules.messages.in_locale``. argparse asks the same catalogue for
+its own words. The log and JSON stay English: programs read them.
 """
 
 from __future__ import annotations
 
 import gettext
+import os
 from collections.abc import Mapping
 
-from modules import PACKAGE_FOLDER
-from modules.errors import noted
+from modules.messages import CATALOGUES, DOMAIN, noted
 
-DOMAIN = "transcriber"
-#: ``LANGUAGE/LC_MESSAGES/transcriber.po``, and what ``make messages`` compiles from it.
-CATALOGUES = PACKAGE_FOLDER / "locale"
 #: In this order, the first that is set. Only then LANGUAGE has a say, as with other programs.
 _VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -25,6 +23,14 @@ def choose(environment: Mapping[str, str]) -> None:
     plain = locale.partition(".")[0] in ("C", "POSIX")
     gettext.bindtextdomain(DOMAIN, str(CATALOGUES))
     gettext.textdomain("messages" if plain else DOMAIN)
+
+
+def choose_wished(language: str) -> None:
+    """The same by the setting ``messages.language``; ``auto`` leaves what the environment chose."""
+    if language == "auto":
+        return
+    os.environ["LANGUAGE"] = language  # goes before the others for gettext
+    gettext.textdomain("messages" if language == "en" else DOMAIN)
 
 
 #: What argparse itself says to a user, in the versions of Python that are supported.

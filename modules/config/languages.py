@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from modules.config.language_names import NAMES
+from modules.messages import noted
 
 #: As in OpenAI's tokenizer, in its order. ``yue`` came with large-v3.
 LANGUAGES: dict[str, str] = {
@@ -201,7 +202,7 @@ def language_hint(text: str) -> str:
     if code is None and len(word) > 3:
         near = difflib.get_close_matches(word, list(_spellings()), n=1, cutoff=0.7)
         code = _spellings()[near[0]] if near else None
-    return f"; did you mean {code}?" if code else ""
+    return noted("; did you mean {word}?", word=code) if code else ""
 
 
 def language_pattern() -> str:

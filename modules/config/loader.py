@@ -26,7 +26,7 @@ from modules.config.rules import (
 from modules.config.schema import Config
 from modules.config.user_folders import config_file, data_folder
 from modules.config.yaml_reader import read
-from modules.errors import ConfigError
+from modules.errors import ConfigError, joined
 
 __all__ = ["ENVIRONMENT", "Config", "base_folder", "check_settings", "config_path", "load_config"]
 
@@ -55,8 +55,8 @@ def _problems(tree: object, base: Path, variables: Mapping[Key, str]) -> list[Pr
         Config.model_validate(tree, context={"base": base})
     except ValidationError as failure:
         return [
-            (error["loc"], f"{variables.get(error['loc']) or dotted(error['loc'])}: "
-             f"{sentence(error)}")
+            (error["loc"], joined(": ", variables.get(error["loc"]) or dotted(error["loc"]),
+             sentence(error)))
             for error in failure.errors()
         ]  # fmt: skip
     return []
@@ -119,12 +119,12 @@ def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> l
     prefixed: list[tuple[str, Conflict]] = [("", c) for c in directory_conflicts(config)]
     prefixed += [("", c) for c in (*access_conflicts(config), *summary_conflicts(config))]
     prefixed += [("whisperx.", c) for c in settings_conflicts(config.whisperx)]
-    lines = []
+    lines: list[str] = []
     for prefix, (names, line) in prefixed:
         keys = [prefix + name for name in names]
         if bad.isdisjoint(keys):
             variable = variables.get(tuple(keys[0].split(".")))
-            lines.append(f"{variable or keys[0]}: {line}")
+            lines.append(joined(": ", variable or keys[0], line))
     return lines
 
 

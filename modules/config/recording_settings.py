@@ -11,7 +11,8 @@ from modules.config.messages import Problem, dotted, sentence, shown
 from modules.config.schema import WhisperxConfig
 from modules.config.settings import TranscriptionSettings
 from modules.config.types import MODEL_SIZES, is_blank, nearest
-from modules.config.yaml_reader import PlainLoader, parse
+from modules.config.yaml_reader import PlainLoader, no_keys, not_utf8, parse
+from modules.messages import joined, noted
 
 #: More than twice the number of keys; a larger file is not a settings file.
 _MOST_KEYS = 50
@@ -25,12 +26,17 @@ def check_settings(content: bytes) -> tuple[dict[str, Any], list[Problem]]:
     try:
         tree, faults = parse(content.decode("utf-8"), PlainLoader)
     except UnicodeDecodeError as error:
-        return {}, [((), f"is not UTF-8 text (byte {error.start}); save it as UTF-8")]
+        return {}, [((), not_utf8(error))]
     if not isinstance(tree, dict):
-        return {}, [((), f"must hold keys and values, got {shown(tree)}")]
+        return {}, [((), no_keys(tree))]
     if len(tree) > _MOST_KEYS:
         known = len(TranscriptionSettings.model_fields)
-        return {}, [((), f"holds {len(tree)} keys; there are {known} in all")]
+        return {}, [
+            (
+                (),
+                noted("holds {count} keys; there are {known} in all", count=len(tree), known=known),
+            )
+        ]
     stated, problems = checked_settings(tree)
     return stated, [((), fault) for fault in faults] + problems
 
@@ -39,7 +45,7 @@ def checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Problem
     """The same for keys and values that were read already."""
     fields = TranscriptionSettings.model_fields
     problems: list[Problem] = [
-        ((str(key),), f"{_shortened(key)}: {_unknown_setting(str(key))}")
+        ((str(key),), joined(": ", _shortened(key), _unknown_setting(str(key))))
         for key in tree
         if key not in fields
     ]
@@ -50,13 +56,13 @@ def checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Problem
     }
     size = known.get("model_size")
     if isinstance(size, str) and size not in MODEL_SIZES:
-        problems.append((("model_size",), f"model_size: {_no_size(size)}"))
+        problems.append((("model_size",), joined(": ", "model_size", _no_size(size))))
         del known["model_size"]
     try:
         WhisperxConfig.model_validate(known)
     except ValidationError as failure:
         for error in failure.errors():
-            problems.append((error["loc"], f"{dotted(error['loc'])}: {sentence(error)}"))
+            problems.append((error["loc"], joined(": ", dotted(error["loc"]), sentence(error))))
             known.pop(str(error["loc"][0]), None)
     return WhisperxConfig.model_validate(known).model_dump(include=set(known)), problems
 
@@ -64,21 +70,24 @@ def checked_settings(tree: dict[Any, Any]) -> tuple[dict[str, Any], list[Problem
 def _no_size(size: str) -> str:
     """A path is refused: users of the share must not choose which other files are read."""
     if "/" in size:
-        return f"a path can only be set in the configuration, got {shown(size)}"
-    return f"must be one of {', '.join(MODEL_SIZES)}, got {shown(size)}{nearest(size, MODEL_SIZES)}"
+        rule = noted("a path can only be set in the configuration")
+    else:
+        rule = noted("must be one of {allowed}", allowed=", ".join(MODEL_SIZES))
+    return joined("", rule, noted(", got {value}", value=shown(size)), nearest(size, MODEL_SIZES))
 
 
 def _unknown_setting(word: str) -> str:
     if word in WhisperxConfig.model_fields:
-        return "can only be set in the configuration"
+        return noted("can only be set in the configuration")
     if word == "whisperx":
-        return "is not a known key here; write the keys below it without it, at the top"
+        return noted("is not a known key here; write the keys below it without it, at the top")
     near = difflib.get_close_matches(
         word.lower()[:60], list(TranscriptionSettings.model_fields), n=1
     )
     if near:
-        return f"is not a known key; did you mean {near[0]}?"
-    return f"is not a known key; known here: {', '.join(TranscriptionSettings.model_fields)}"
+        return noted("is not a known key; did you mean {key}?", key=near[0])
+    keys = ", ".join(TranscriptionSettings.model_fields)
+    return noted("is not a known key; known here: {keys}", keys=keys)
 
 
 def _shortened(key: object) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from modules.config.schema import Config, WhisperxConfig
 from modules.config.settings import RUSSIAN_ENGINES, TranscriptionSettings
 from modules.config.types import EVERY_ORIGIN, MODEL_SIZES
+from modules.messages import noted
 
 #: Trained without translation: their text is in the language of the speech.
 _NO_TRANSLATION = frozenset({"large-v3-turbo", "turbo"})
@@ -26,10 +27,10 @@ def access_conflicts(config: Config) -> list[Conflict]:
     api, found = config.api, list[Conflict]()
     if (api.user is None) != (api.password is None):
         names = ("api.user", "api.password") if api.user is None else ("api.password", "api.user")
-        line = "is needed too: api.user and api.password are set together or not at all"
+        line = noted("is needed too: api.user and api.password are set together or not at all")
         found.append((names, line))
     if EVERY_ORIGIN in api.cors_origins and api.key is None:
-        line = "must name the sites while there is no api.key, got *"
+        line = noted("must name the sites while there is no api.key, got *")
         found.append((("api.cors_origins", "api.key"), line))
     return found
 
@@ -47,27 +48,38 @@ def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list
     found = _engine_conflicts(settings)
     whisper = settings.engine not in RUSSIAN_ENGINES
     if whisper and settings.task == "translate" and settings.model_size in _NO_TRANSLATION:
-        line = f"the model {settings.model_size} cannot translate; use base, small or medium"
+        line = noted(
+            "the model {model_size} cannot translate; use base, small or medium",
+            model_size=settings.model_size,
+        )
         found.append((("task", "model_size"), line))
     if settings.vad_offset is not None and settings.vad_offset > settings.vad_onset:
-        line = f"must not be above vad_onset ({settings.vad_onset:g}), got {settings.vad_offset:g}"
+        line = noted(
+            "must not be above vad_onset ({vad_onset:g}), got {vad_offset:g}",
+            vad_onset=settings.vad_onset,
+            vad_offset=settings.vad_offset,
+        )
         found.append((("vad_offset", "vad_onset"), line))
     least, most = settings.min_speakers, settings.max_speakers
     if least is not None and most is not None and least > most:
-        line = f"must not be above max_speakers ({most}), got {least}"
+        line = noted("must not be above max_speakers ({most}), got {least}", most=most, least=least)
         found.append((("min_speakers", "max_speakers"), line))
     size, language, compute = settings.model_size, settings.language, settings.compute_type
     if settings.device == "cpu" and compute in ("float16", "int8_float16"):
-        line = f"{compute} needs a GPU; use int8 on device cpu"
+        line = noted("{compute} needs a GPU; use int8 on device cpu", compute=compute)
         found.append((("compute_type", "device"), line))
     if not whisper:
         return found  # the sizes of Whisper mean nothing to them
     known, english = size in MODEL_SIZES, size.endswith(".en")
     if known and english and language not in ("en", "auto", "mixed"):
-        line = f"the model {size} knows English only, got {language!r}; use en, or another model"
+        line = noted(
+            "the model {size} knows English only, got {language!r}; use en, or another model",
+            size=size,
+            language=language,
+        )
         found.append((("language", "model_size"), line))
     if known and not english and language == "yue" and not _CANTONESE.search(size):
-        line = f"yue is known to large-v3 and turbo only, not to the model {size}"
+        line = noted("yue is known to large-v3 and turbo only, not to the model {size}", size=size)
         found.append((("language", "model_size"), line))
     return found
 
@@ -97,9 +109,12 @@ def directory_conflicts(config: Config) -> list[Conflict]:
 
 def _manual_conflicts(config: Config, shared: Path, manual: Path) -> list[Conflict]:
     if shared == manual:
-        line = f"must not be the shared_directory too, got {shared} for both"
+        line = noted("must not be the shared_directory too, got {shared} for both", shared=shared)
     elif config.watch.recursive and manual.is_relative_to(shared):
-        line = f"must not lie inside shared_directory while watch.recursive is on, got {manual}"
+        line = noted(
+            "must not lie inside shared_directory while watch.recursive is on, got {manual}",
+            manual=manual,
+        )
     else:
         return []
     return [(("manual_directory", "shared_directory"), line)]
@@ -128,9 +143,14 @@ def impossible_on(
     if not compute_types or device == "auto":
         return []
     if device not in compute_types:
-        return [(("device",), f"this machine has no {device}; use cpu")]
+        return [(("device",), noted("this machine has no {device}; use cpu", device=device))]
     possible = (*compute_types[device], "default", "auto")
     if wanted in possible:
         return []
-    line = f"does not work on {device} here; use one of {', '.join(possible)}, got {wanted!r}"
+    line = noted(
+        "does not work on {device} here; use one of {possible}, got {wanted!r}",
+        device=device,
+        possible=", ".join(possible),
+        wanted=wanted,
+    )
     return [(("compute_type", "device"), line)]

@@ -238,6 +238,12 @@ class LiveConfig(_Section):
     directory: Annotated[str, AfterValidator(_folder_name)] = "live"
 
 
+class MessagesConfig(_Section):
+    """What the program says to people; the log and JSON for programs are English."""
+
+    language: Literal["auto", "en", "ru"] = "auto"
+
+
 class LoggingConfig(_Section):
     """How much is logged."""
 
@@ -260,6 +266,7 @@ class Config(_Section):
     handover: HandoverConfig = HandoverConfig()
     live: LiveConfig = LiveConfig()
     summary: SummaryConfig = SummaryConfig()
+    messages: MessagesConfig = MessagesConfig()
     logging: LoggingConfig = LoggingConfig()
 
     @property

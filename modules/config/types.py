@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from modules.config.languages import LANGUAGE_CODES, language_hint, language_of, language_pattern
+from modules.messages import noted
 
 MODEL_SIZES = (
     "tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en",
@@ -40,7 +41,6 @@ MAX_SPEAKERS = 20
 
 #: In lower case, without a final dot; container networks have names with underscores.
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
-
 
 #: As browsers write it in the header Origin: no path, not even the slash before one.
 _ORIGIN = re.compile(r"(?=.{1,300}\Z)[a-z][a-z0-9+.-]*://[^\s/?#@*,\"']+", re.ASCII)
@@ -67,13 +67,14 @@ class between:  # noqa: N801 # is written like a function in annotations
 
     def _check(self, value: float) -> float:
         if not self.low <= value <= self.high:
-            raise ValueError(f"must be between {self.low:.12g} and {self.high:.12g}")
+            rule = noted("must be between {low:.12g} and {high:.12g}", low=self.low, high=self.high)
+            raise ValueError(rule)
         return value
 
 
 def _one_task(value: int) -> int:
     if value != 1:
-        raise ValueError("must be 1, because one machine runs one task at a time")
+        raise ValueError(noted("must be 1, because one machine runs one task at a time"))
     return value
 
 
@@ -82,7 +83,7 @@ def nearest(word: str, words: Iterable[str]) -> str:
     spelled = {known.lower(): known for known in words}
     # 0.7, because at the usual 0.6 the word "gpu" is taken for "cpu".
     close = difflib.get_close_matches(word.lower(), list(spelled), n=1, cutoff=0.7)
-    return f"; did you mean {spelled[close[0]]}?" if close else ""
+    return noted("; did you mean {word}?", word=spelled[close[0]]) if close else ""
 
 
 def _model_size(value: str, info: ValidationInfo) -> str:
@@ -91,14 +92,15 @@ def _model_size(value: str, info: ValidationInfo) -> str:
         return value
     if "/" in value:
         return str(_path(value, info))
-    rule = f"must be one of {', '.join(MODEL_SIZES)}, or a path with a slash in it"
+    sizes = ", ".join(MODEL_SIZES)
+    rule = noted("must be one of {sizes}, or a path with a slash in it", sizes=sizes)
     raise ValueError(rule, nearest(value, MODEL_SIZES))
 
 
 def _language(value: str) -> str:
     code = language_of(value)
     if code is None:
-        rule = "must be auto, mixed or a language that Whisper knows, such as ru or Russian"
+        rule = noted("must be auto, mixed or a language that Whisper knows, such as ru or Russian")
         raise ValueError(rule, language_hint(value))
     return code
 
@@ -108,83 +110,89 @@ def is_blank(language: object) -> bool:
     return isinstance(language, str) and not language.strip()
 
 
+_TRACKS = noted(
+    "must be auto, all, the number of a sound track such as 2, or a language such as ru"
+)
+
+
 def _audio_tracks(value: object) -> object:
     """``auto``, ``all``, a number from 1 on, or the code of a language."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
-        raise ValueError("must be auto, all, the number of a sound track, or a language")
+        raise ValueError(_TRACKS)
     word = value.strip().lower()
     if word in ("auto", "all") or re.fullmatch(r"[1-9][0-9]?", word):
         return word
     code = language_of(word)
     if code in (None, "mixed"):
-        raise ValueError(
-            "must be auto, all, the number of a sound track such as 2, or a language such as ru",
-            language_hint(word),
-        )
+        raise ValueError(_TRACKS, language_hint(word))
     return code
 
 
 def _filled(value: str) -> str:
     if not value.strip():
-        raise ValueError("must not be empty")
+        raise ValueError(noted("must not be empty"))
     return value
 
 
 def _prompt(value: str) -> str:
     if not value.strip() or len(value) > PROMPT_CHARS:
-        raise ValueError(f"must have 1 to {PROMPT_CHARS} characters")
+        raise ValueError(noted("must have 1 to {most} characters", most=PROMPT_CHARS))
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError("must be text; half of a character is in it") from None
+        raise ValueError(noted("must be text; half of a character is in it")) from None
     return value
 
 
 def _secret(value: str) -> str:
     """The value is not shown in the message: it may be a real secret with a typo."""
     if not value.strip():
-        raise ValueError("must not be empty; remove the line to do without")
+        raise ValueError(noted("must not be empty; remove the line to do without"))
     return value
 
 
 def _rate(value: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]{0,6}/(second|minute|hour|day)", value):
-        raise ValueError("must be a number of requests and a span such as 120/minute")
+        raise ValueError(noted("must be a number of requests and a span such as 120/minute"))
     return value
 
 
 def _url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s]*", value):
-        raise ValueError("must be an address that begins with http:// or https://")
+        raise ValueError(noted("must be an address that begins with http:// or https://"))
     return value
 
 
 def _host_name(value: str) -> str:
     name = value.lower().removesuffix(".")
     if not HOST_NAME.fullmatch(name):
-        raise ValueError("must be a name such as office.example.com, without http:// or a port")
+        rule = noted("must be a name such as office.example.com, without http:// or a port")
+        raise ValueError(rule)
     return name
 
 
 def _origin(value: str) -> str:
     origin = value.lower()
     if origin != EVERY_ORIGIN and not _ORIGIN.fullmatch(origin):
-        rule = "must be the address of a site without a path, such as https://notes.example.com"
-        raise ValueError(f"{rule} or app://obsidian.md, or * for all")
+        rule = noted(
+            "must be the address of a site without a path, such as https://notes.example.com "
+            "or app://obsidian.md, or * for all"
+        )
+        raise ValueError(rule)
     return origin
 
 
 def origins(value: object) -> object:
     if not isinstance(value, list | tuple):
-        raise ValueError('must be a list, such as ["app://obsidian.md"]')
+        raise ValueError(noted('must be a list, such as ["app://obsidian.md"]'))
     return value
 
 
 def names(value: object) -> object:
     if not isinstance(value, list | tuple):
-        raise ValueError("must be a list, such as [office.example.com]")
+        raise ValueError(noted("must be a list, such as [office.example.com]"))
     return value
 
 
@@ -195,13 +203,12 @@ def _upper(value: object) -> object:
 def _path(value: object, info: ValidationInfo) -> Path:
     """An absolute path; a relative one counts from the folder of the configuration."""
     if not isinstance(value, str | Path) or not str(value).strip() or "\0" in str(value):
-        raise ValueError("must be the path of a file or folder")
+        raise ValueError(noted("must be the path of a file or folder"))
     try:
         os.fsencode(value)
     except UnicodeEncodeError:
-        raise ValueError(
-            "must be the path of a file or folder; half of a character is in it"
-        ) from None
+        rule = noted("must be the path of a file or folder; half of a character is in it")
+        raise ValueError(rule) from None
     base = (info.context or {}).get("base", Path.cwd())
     # abspath, not resolve: a symbolic link keeps the name that users know.
     return Path(os.path.abspath(os.path.join(base, os.path.expanduser(value))))
@@ -254,9 +261,7 @@ ComputeType = Literal[
 EncoderKind = Literal["auto", "bfloat16", "float32", "ctranslate2"]
 
 Device = Literal["cpu", "cuda", "auto"]
-
 Task = Literal["transcribe", "translate"]
-
 Prompt = Annotated[str, AfterValidator(_prompt)]
 
 BeamSize = Annotated[int, between(1, 20)]
@@ -296,5 +301,5 @@ OneTask = Annotated[int, AfterValidator(_one_task), WithJsonSchema({"type": "int
 
 def distinct(formats: tuple[Format, ...]) -> tuple[Format, ...]:
     if len(set(formats)) < len(formats):
-        raise ValueError("must name each format once")
+        raise ValueError(noted("must name each format once"))
     return formats

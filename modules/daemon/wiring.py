@@ -106,8 +106,8 @@ def build_core(
         on_settling=lambda name: runner.expect(name),
     )  # fmt: skip
     runner = Runner(
-        config, scheduler, executor, store, Publisher(store), writer, clock,
-        look_again=watcher.forget,
+        config, scheduler, executor, store, Publisher(store, config.messages.language), writer,
+        clock, look_again=watcher.forget,
     )  # fmt: skip
     health = Health(config.shared_directory, scheduler, executor, runner, watcher)
     health.silent_s.update(runner=lambda: runner.silent_s, watcher=lambda: watcher.silent_s)
@@ -178,7 +178,10 @@ def _editing(
 ) -> tuple[Editing, TextWriter]:
     writer: TextWriter
     store = core.store
-    editing = Editing(store, clock, config.output.txt_timestamps, lambda name: writer.note(name))
+    editing = Editing(
+        store, clock, config.output.txt_timestamps, lambda name: writer.note(name),
+        language=config.messages.language,
+    )  # fmt: skip
     writer = TextWriter(
         store.folder.state / "edited", editing.write_texts, clock, store.edits.are_there,
         on_written=search.look_soon,

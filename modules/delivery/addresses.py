@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 
 # It warns of odd headers with the whole address, and a query string may hold a token.
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
@@ -56,33 +56,35 @@ def shown(url: str) -> str:
 def _refused(url: str, rule: str, remedy: str | None = None) -> TranscriberError:
     return TranscriberError(
         "callback_refused",
-        f"The callback address {shown(url)!r} is refused: {rule}.",
-        remedy=remedy or "Give an address such as https://example.com/done.",
+        noted("The callback address {url!r} is refused: {rule}.", url=shown(url), rule=rule),
+        remedy=remedy or noted("Give an address such as https://example.com/done."),
     )
 
 
 def refused_private(url: str, what: str) -> TranscriberError:
     return _refused(
         url,
-        f"{what} is not reachable from the open internet",
-        "Give a public address, or set callbacks.allow_private: true.",
+        noted("{what} is not reachable from the open internet", what=what),
+        noted("Give a public address, or set callbacks.allow_private: true."),
     )
 
 
 def taken_apart(url: str) -> Receiver:
     """What an address says. Raises TranscriberError where it breaks a rule of spelling."""
     if len(url) > _URL_CHARS:
-        raise _refused(url, f"it is longer than {_URL_CHARS} characters")
+        raise _refused(url, noted("it is longer than {url_chars} characters", url_chars=_URL_CHARS))
     if any(c.isspace() or unicodedata.category(c).startswith("C") for c in url):
-        raise _refused(url, "it holds spaces or control characters")
+        raise _refused(url, noted("it holds spaces or control characters"))
     try:
         parts = urlsplit(url)
     except ValueError:  # its words would show a password
-        raise _refused(url, "it cannot be read") from None
+        raise _refused(url, noted("it cannot be read")) from None
     if parts.scheme not in ("http", "https"):
-        raise _refused(url, "it must begin with http:// or https://")
+        raise _refused(url, noted("it must begin with http:// or https://"))
     if "@" in parts.netloc:
-        raise _refused(url, "it holds a user name or a password", "Sign with callbacks.secret.")
+        raise _refused(
+            url, noted("it holds a user name or a password"), noted("Sign with callbacks.secret.")
+        )
     target = quote(parts.path or "/", safe=_TARGET_SAFE)
     if parts.query:
         target += "?" + quote(parts.query, safe=_TARGET_SAFE)
@@ -95,7 +97,7 @@ def _port(url: str, parts: SplitResult) -> int:
     except ValueError:
         port = 0
     if port == 0:
-        raise _refused(url, "its port must be a number between 1 and 65535")
+        raise _refused(url, noted("its port must be a number between 1 and 65535"))
     return port or _own_port(parts.scheme)
 
 
@@ -107,15 +109,15 @@ def _host(url: str, parts: SplitResult) -> str:
             # A zone (fe80::1%eth0) is a name on this machine, not a place to be called.
             if "%" not in host:
                 return str(ipaddress.IPv6Address(host))
-        raise _refused(url, "its IPv6 address cannot be read")
+        raise _refused(url, noted("its IPv6 address cannot be read"))
     try:
         host = host.encode("idna").decode("ascii").lower()
     except ValueError:
-        raise _refused(url, "its host is no valid name") from None
+        raise _refused(url, noted("its host is no valid name")) from None
     if not host.strip("."):
-        raise _refused(url, "it names no host")
+        raise _refused(url, noted("it names no host"))
     if not re.fullmatch(r"[a-z0-9._-]+", host):
-        raise _refused(url, "its host is no valid name")
+        raise _refused(url, noted("its host is no valid name"))
     return host
 
 

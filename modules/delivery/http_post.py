@@ -18,7 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from modules.clock import Clock
 from modules.delivery.addresses import Receiver, is_public, refused_private, resolve
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted, reason_of
 
 _ANSWER_BYTES = 64 * 1024
 
@@ -44,8 +44,14 @@ def post(
         with contextlib.closing(connection), cut_after(connection, rest_s):
             return _exchange(connection, receiver, body, headers)
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
-        message = f"The receiver does not answer: {str(error) or type(error).__name__}"
+        message = noted("The receiver does not answer: {reason}", reason=_reason(error))
         raise TranscriberError("callback_failed", message) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return reason_of(error)
+    return str(error) or noted("the connection broke off")
 
 
 def _addresses(url: str, receiver: Receiver, allow_private: bool) -> list[str]:

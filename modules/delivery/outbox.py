@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.clock import Clock, iso
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.logger import get_logger
 from modules.storage import beneath
 from modules.storage.atomic import (
@@ -260,15 +260,17 @@ def _item_in(path: Path) -> Item:
         error=error if isinstance(error, str) else None,
     )
     if len(item.target) > _ADDRESS_CHARS or len(item.created) > 64:
-        raise TranscriberError("corrupt_sidecar", "url or creation_time is too long")
+        raise TranscriberError("corrupt_sidecar", noted("url or creation_time is too long"))
     if item.attempts > _ATTEMPTS_MAX:
-        raise TranscriberError("corrupt_sidecar", "attempts is too large")
+        raise TranscriberError("corrupt_sidecar", noted("attempts is too large"))
     if found.get("id") != item.id or not re.fullmatch(r"[\w-]{1,100}", item.id, re.ASCII):
-        raise TranscriberError("corrupt_sidecar", "the id inside is not the file's name")
+        raise TranscriberError("corrupt_sidecar", noted("the id inside is not the file's name"))
     try:
         item.content()
     except ValueError as problem:
-        raise TranscriberError("corrupt_sidecar", str(problem)) from problem
+        raise TranscriberError(
+            "corrupt_sidecar", noted("A note of the outbox is wrong: {problem}", problem=problem)
+        ) from problem
     return item
 
 
@@ -282,7 +284,7 @@ def _kind_of(found: dict[str, Any]) -> Kind:
 def _checked(found: dict[str, Any], name: str, kind: type) -> Any:
     value = found.get(name)
     if type(value) is not kind:  # not isinstance: true is no number of attempts
-        raise TranscriberError("corrupt_sidecar", f"{name} is missing or wrong")
+        raise TranscriberError("corrupt_sidecar", noted("{name} is missing or wrong", name=name))
     return value
 
 

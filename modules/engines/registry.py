@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from modules import PACKAGE
 from modules.engines.base import Engine
-from modules.errors import ModelError
+from modules.errors import ModelError, noted
 from modules.weights import onnx_files
 from modules.weights.onnx_files import INSTALL
 
@@ -46,16 +46,20 @@ def engine_class(name: str, engines: Mapping[str, Entry] = ENGINES) -> type[Engi
     if entry is None:
         raise ModelError(
             "engine_unknown",
-            f"There is no engine called {name}.",
-            remedy=f"Use one of {', '.join(sorted(engines))}.",
+            noted("There is no engine called {name}.", name=name),
+            remedy=noted("Use one of {names}.", names=", ".join(sorted(engines))),
             permanent=True,
         )
     missing = [package for package in entry.packages if find_spec(package) is None]
     if missing:
         raise ModelError(
             "engine_not_installed",
-            f"The engine {name} needs packages that are not installed: {', '.join(missing)}.",
-            remedy=f"Run `{entry.install}`.",
+            noted(
+                "The engine {name} needs packages that are not installed: {missing}.",
+                name=name,
+                missing=", ".join(missing),
+            ),
+            remedy=noted("Run `{command}`.", command=entry.install),
             permanent=True,
         )
     found: type[Engine] = getattr(import_module(entry.module), entry.class_name)

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from modules.config.message_field import MessageText, WithMessage
 from modules.config.settings import Frozen
 from modules.errors import CODE_CHARS, MESSAGE_CHARS
 
@@ -39,11 +40,11 @@ class Kind(IntEnum):
 Piece = tuple[Kind, bytes]
 
 
-class Failure(Frozen):
+class Failure(WithMessage):
     """Why there is no sound. ``fault``: the file's, or that of the disk it lies on."""
 
     code: str = Field(max_length=CODE_CHARS)
-    message: str = Field(max_length=MESSAGE_CHARS)
+    message: MessageText = Field(max_length=MESSAGE_CHARS)
     fault: Literal["media", "storage", "worker"]
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from modules.config.message_field import MessageText, WithMessage
 from modules.config.settings import Frozen, TranscriptionSettings
 from modules.transcript.model import Chunk, LeftOut, Turn
 from modules.weights.files import ModelSpec
@@ -150,13 +151,13 @@ class Stopped(Frozen):
     task_id: int
 
 
-class Failed(Frozen):
+class Failed(WithMessage):
     """The task, or the loading of a model (``task_id`` 0), failed."""
 
     kind: Literal["failed"] = "failed"
     task_id: int
     code: str
-    message: str
+    message: MessageText
     details: str | None = None
     fault: Literal["worker", "media", "model", "storage"] = "worker"
     permanent: bool = False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.errors import StorageError
+from modules.errors import StorageError, noted
 from modules.intake.new_job import job_of_file, job_of_replaced_file
 from modules.intake.recovery import JobRecovery
 from modules.intake.requests import Requests
@@ -120,7 +120,7 @@ class Intake:
     def _require_share(self) -> None:
         """What lies in another folder is no leftover. Raises StorageError."""
         if not self._is_same_share():
-            raise StorageError("share_unavailable", "Another folder is mounted there.")
+            raise StorageError("share_unavailable", noted("Another folder is mounted there."))
 
     def _start_over(self, job: Job) -> None:
         """The file was replaced, or has grown: the run is dropped, and the file is new work."""

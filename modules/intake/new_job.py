@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 
 from modules.config.settings import TranscriptionSettings
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.intake.request import CheckedRequest
 from modules.jobs.job import Job, Priority, Status
 from modules.logger import get_logger
@@ -69,8 +69,12 @@ def no_recording(name: str, kind: str) -> TranscriberError:
     """The refusal of a file that is something else, as in "a text document"."""
     return TranscriberError(
         "no_recording",
-        f"{name!r} is no recording: it is {kind}. It is left as it is.",
-        remedy="If a recording should be there, copy it there again.",
+        noted(
+            "{name!r} is no recording: it is {kind}. It is left as it is.",
+            name=name,
+            kind=noted(kind),
+        ),
+        remedy=noted("If a recording should be there, copy it there again."),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
-from modules.errors import StorageError
+from modules.errors import StorageError, noted
 from modules.jobs.backoff import between_attempts
 from modules.jobs.job import WENT_DOWN, ErrorInfo, Job, Priority, Progress, Status
 from modules.jobs.scheduler import Scheduler
@@ -187,7 +187,10 @@ class JobRecovery:
         final = number >= self._config.processing.max_retry_attempts
         error = ErrorInfo(
             code=WENT_DOWN,
-            message=f"The program or the machine went down before {WORTH_A_DEATH_S:g} s were done.",
+            message=noted(
+                "The program or the machine went down before {worth_a_death_s:g} s were done.",
+                worth_a_death_s=WORTH_A_DEATH_S,
+            ),
             timestamp=iso(now),
             attempt=number,
             retry_after=None if final else 0.0,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from modules.clock import Clock
 from modules.config.settings import TranscriptionSettings
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.intake.new_job import job_of_request, no_recording
 from modules.intake.recovery import JobRecovery
 from modules.intake.request import CheckedRequest, TranscriptionRequest
@@ -82,7 +82,7 @@ class Requests:
             if known is None and not request.force and self._has_text(name):
                 return None
             if not self._files.folder.is_there(name):
-                message = f"There is no file {name!r} in the folder."
+                message = noted("There is no file {name!r} in the folder.", name=name)
                 raise TranscriberError("file_not_found", message)
             self.require_free_id(request)
             if known is None:
@@ -112,8 +112,12 @@ class Requests:
         if holder and holder.name != request.name:
             raise TranscriberError(
                 "job_id_taken",
-                f"The job id {request.job_id!r} is in use for {holder.name!r}.",
-                remedy="Choose another id, or leave it out.",
+                noted(
+                    "The job id {job_id!r} is in use for {name!r}.",
+                    job_id=request.job_id,
+                    name=holder.name,
+                ),
+                remedy=noted("Choose another id, or leave it out."),
             )
 
     def remove(self, name: str) -> Removed:
@@ -254,7 +258,12 @@ def _require_few_callbacks(request: TranscriptionRequest, known: Job) -> None:
     if len({*known.callback_urls, *request.callback_urls}) > ADDRESSES_MAX:
         raise TranscriberError(
             "too_many_callbacks",
-            f"callback_url: at most {ADDRESSES_MAX} addresses are called about {request.name!r}, "
-            f"got one more: {request.callback_urls[0]!r}.",
-            remedy="Use an address that is called anyway, or GET /result when it is done.",
+            noted(
+                "callback_url: at most {most} addresses are called about "
+                "{name!r}, got one more: {address!r}.",
+                most=ADDRESSES_MAX,
+                name=request.name,
+                address=request.callback_urls[0],
+            ),
+            remedy=noted("Use an address that is called anyway, or GET /result when it is done."),
         )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from modules.clock import iso
+from modules.config.message_field import MessageText, WithMessage
 from modules.config.settings import Frozen, TranscriptionSettings
 from modules.jobs.source import FileIdentity
 
@@ -90,11 +91,11 @@ class Priority(IntEnum):
         return cls.API if label == "api_request" else cls.SCAN
 
 
-class ErrorInfo(Frozen):
+class ErrorInfo(WithMessage):
     """One failure, as ``.in_progress`` and the API show it. ``retry_after`` in seconds."""
 
     code: str = Field(max_length=100)
-    message: str
+    message: MessageText
     details: str | None = None
     timestamp: str = Field(max_length=64)
     attempt: int = Field(ge=0, le=1000)

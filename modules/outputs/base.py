@@ -15,13 +15,15 @@ class RenderOptions:
 
     ``timestamps``: whether plain text has times. ``duration_s``: the length of the recording in
     seconds. ``title``: the heading of a document. ``note``: a last line for plain text and
-    Markdown, which says what a reader must know; see ``notes.py``.
+    Markdown, which says what a reader must know; see ``notes.py``. ``language``: of the names of
+    speakers in what people read, ``en`` or ``ru``.
     """
 
     timestamps: bool = False
     duration_s: float = math.inf
     title: str = ""
     note: str = ""
+    language: str = "en"
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,14 @@ class Paragraph:
     segments: tuple[Segment, ...]
 
 
-def paragraphs(segments: Iterable[Segment]) -> Iterator[Paragraph]:
+def paragraphs(segments: Iterable[Segment], language: str = "en") -> Iterator[Paragraph]:
     """Split at changes of speaker, and after the end of a sentence: at long pauses, or where a
     paragraph is long enough."""
     before = None
     for group in _groups(segments):
         now = group[0].speaker
-        yield Paragraph(speaker_name(now) if now and now != before else None, tuple(group))
+        name = speaker_name(now, language) if now and now != before else None
+        yield Paragraph(name, tuple(group))
         before = now
 
 
@@ -80,35 +81,38 @@ def _parts(before: Segment, after: Segment, length: int) -> bool:
     return ends_sentence(before.text.rpartition(" ")[2], following)
 
 
-def plain_text(segments: Iterable[Segment], timestamps: bool = False, note: str = "") -> str:
+def plain_text(
+    segments: Iterable[Segment], timestamps: bool = False, note: str = "", language: str = "en"
+) -> str:
     """Paragraphs separated by empty lines; with ``timestamps``, one line per segment.
 
     ``note`` becomes the last line.
     """
-    text = _lines(segments) if timestamps else _paragraphs(segments)
+    text = _lines(segments, language) if timestamps else _paragraphs(segments, language)
     return "\n".join(filter(None, [text, note and f"{note}\n"]))
 
 
-def _lines(segments: Iterable[Segment]) -> str:
+def _lines(segments: Iterable[Segment], language: str) -> str:
     return "".join(
-        f"[{clock(s.start)} - {clock(s.end)}] {_named(s.speaker)}{s.text}\n" for s in segments
+        f"[{clock(s.start)} - {clock(s.end)}] {_named(s.speaker, language)}{s.text}\n"
+        for s in segments
     )
 
 
-def _paragraphs(segments: Iterable[Segment]) -> str:
+def _paragraphs(segments: Iterable[Segment], language: str) -> str:
     texts = [
         (f"{paragraph.name}: " if paragraph.name else "")
         + joined_text([segment.text for segment in paragraph.segments])
-        for paragraph in paragraphs(segments)
+        for paragraph in paragraphs(segments, language)
     ]
     return "\n\n".join(texts) + ("\n" if texts else "")
 
 
-def _named(speaker: str | None) -> str:
-    return f"{speaker_name(speaker)}: " if speaker else ""
+def _named(speaker: str | None, language: str) -> str:
+    return f"{speaker_name(speaker, language)}: " if speaker else ""
 
 
-def docx(segments: Iterable[Segment], title: str = "") -> bytes:
+def docx(segments: Iterable[Segment], title: str = "", language: str = "en") -> bytes:
     """A document for Word: the same segments and title always give the same bytes.
 
     Every paragraph begins with its time; doubtful segments, those with flags, are in italics.
@@ -119,7 +123,7 @@ def docx(segments: Iterable[Segment], title: str = "") -> bytes:
     _clear_template_properties(document, title)
     if title:
         document.add_heading(_xml(title), level=0)
-    for paragraph in paragraphs(segments):
+    for paragraph in paragraphs(segments, language):
         _add(document.add_paragraph(), paragraph)
     out = io.BytesIO()
     document.save(out)

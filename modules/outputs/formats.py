@@ -19,7 +19,9 @@ from modules.transcript.speakers import without_lone_label
 
 _ROWS = (
     OutputFormat(
-        "txt", "text/plain; charset=utf-8", lambda s, o: utf8(plain_text(s, o.timestamps, o.note))
+        "txt",
+        "text/plain; charset=utf-8",
+        lambda s, o: utf8(plain_text(s, o.timestamps, o.note, o.language)),
     ),
     OutputFormat(
         "srt",
@@ -34,10 +36,12 @@ _ROWS = (
     OutputFormat(
         "docx",
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        lambda s, o: docx(s, o.title),
+        lambda s, o: docx(s, o.title, o.language),
     ),
     OutputFormat(
-        "md", "text/markdown; charset=utf-8", lambda s, o: utf8(markdown(s, o.title, o.note))
+        "md",
+        "text/markdown; charset=utf-8",
+        lambda s, o: utf8(markdown(s, o.title, o.note, o.language)),
     ),
 )
 #: Every format by its name, in the order of ``config.types.FORMATS``.
@@ -51,13 +55,15 @@ def render(
     duration_s: float = math.inf,
     title: str = "",
     note: str = "",
+    language: str = "en",
 ) -> bytes:
     """The transcript of a recording of ``duration_s`` seconds as a file in format ``form``.
 
     ``segments`` are read several times. ``timestamps`` puts times into the txt, ``title`` is the
-    heading of docx and md, ``note`` the last line of txt and md. The label of a person who speaks
-    alone is only in the json. Raises KeyError for a name that is not in the table.
+    heading of docx and md, ``note`` the last line of txt and md, ``language`` that of the names of
+    speakers in the three. The label of a person who speaks alone is only in the json. Raises
+    KeyError for a name that is not in the table.
     """
-    options = RenderOptions(timestamps, duration_s, title, note)
+    options = RenderOptions(timestamps, duration_s, title, note, language)
     shown = segments if form == "json" else without_lone_label(segments)
     return OUTPUT_FORMATS[form].write(shown, options)

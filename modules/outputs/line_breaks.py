@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from modules.messages import noted, translated
 from modules.transcript.model import Segment
 from modules.transcript.sentences import INITIALS, ends_sentence
 from modules.transcript.slicing import spaceless, word_offsets
@@ -63,11 +64,13 @@ class _Piece:
     speaker: str | None
 
 
-def speaker_name(label: str) -> str:
+def speaker_name(label: str, language: str = "en") -> str:
     """The name of a speaker for readers: ``Speaker 1`` for pyannote's ``SPEAKER_00``."""
     number = _PYANNOTE.fullmatch(label)
     plain = " ".join(label.translate(_NO_TAGS).split())
-    return f"Speaker {int(number[1]) + 1}" if number else plain[: LINE_CHARS // 2].strip()
+    if number:
+        return translated(noted("Speaker {n}", n=int(number[1]) + 1), language)
+    return plain[: LINE_CHARS // 2].strip()
 
 
 def width(text: str) -> int:

@@ -19,12 +19,14 @@ _SPECIAL = re.compile(r"[\\`*_\[\]<>&~$#]|[=%](?=[=%])")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f]")
 
 
-def markdown(segments: Iterable[Segment], title: str = "", note: str = "") -> str:
+def markdown(
+    segments: Iterable[Segment], title: str = "", note: str = "", language: str = "en"
+) -> str:
     """A heading, then paragraphs, each with its time: speakers in bold, doubtful segments, those
     with flags, in italics. ``note`` becomes the last paragraph."""
     heading = escaped(title)
     blocks = [f"# {heading}"] if heading else []
-    blocks += map(_paragraph, paragraphs(segments))
+    blocks += map(_paragraph, paragraphs(segments, language))
     blocks += filter(None, [escaped(note)])
     return "\n\n".join(blocks) + ("\n" if blocks else "")
 

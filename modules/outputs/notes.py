@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from modules.messages import language_of_texts
+
 #: By code and language. Places in braces are the values of a warning.
 _SENTENCES: Mapping[str, Mapping[str, str]] = {
     "other_language": {
@@ -58,22 +60,29 @@ def sentence(warning: Mapping[str, Any], language: str) -> str:
     return " ".join(text.split())
 
 
-def text_note(result: Mapping[str, Any]) -> str:
+def text_note(result: Mapping[str, Any], wished: str = "auto") -> str:
     """The last line of a txt: all warnings in brackets, or nothing.
 
-    In Russian if the set or the detected language is Russian, in English if one of them is
-    English, so in both if they differ in this way; in English for all other languages.
+    ``wished``: the setting ``messages.language``. Where that is ``auto``: in Russian if the set or
+    the detected language is Russian, in English if one of them is English, so in both if they
+    differ in this way; in English for all other languages.
     """
     found = warnings_of(result)
     languages = [each for each in LANGUAGES if each in _languages(result)] or ["en"]
+    if wished in LANGUAGES:
+        languages = [wished]
     texts = [sentence(each, language) for language in languages for each in found]
     said = " ".join(filter(None, dict.fromkeys(texts)))
     return f"[{said}]" if said else ""
 
 
-def _languages(result: Mapping[str, Any]) -> set[object]:
+def reader_language(result: Mapping[str, Any], wished: str = "auto") -> str:
+    """The language of the names of speakers in a text, see ``language_of_texts``."""
+    return language_of_texts(wished, *_languages(result))
+
+
+def _languages(result: Mapping[str, Any]) -> tuple[object, ...]:
     settings, metadata = result.get("settings"), result.get("metadata")
     settings = settings if isinstance(settings, dict) else {}
     metadata = metadata if isinstance(metadata, dict) else {}
-    known = (settings.get("language"), metadata.get("language"), metadata.get("language_detected"))
-    return {each for each in known if isinstance(each, str)}
+    return settings.get("language"), metadata.get("language"), metadata.get("language_detected")

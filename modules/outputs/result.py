@@ -8,6 +8,7 @@ from typing import Any
 
 from modules.clock import iso
 from modules.jobs.job import Job
+from modules.messages import Message, joined, noted
 from modules.outputs.base import clock
 from modules.outputs.notes import warning
 from modules.outputs.statistics import Tally
@@ -130,20 +131,29 @@ def _settings_used(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
 
 def _notes(job: Job, tally: Tally) -> Iterator[str]:
     if not tally.segments:
-        found = f"; {tally.speech_s:.1f} s sounded like it" if tally.speech_s else ""
-        yield f"no speech was found{found}"
+        heard_s = tally.speech_s
+        like_it = noted("; {seconds:.1f} s sounded like it", seconds=heard_s) if heard_s else None
+        yield joined("", noted("no speech was found"), like_it)
     if tally.doubtful:
-        why = ", ".join(sorted(tally.flags))
-        share = f"{tally.doubtful} of {tally.segments} segments, {tally.doubtful_s:.1f} s"
-        yield f"doubtful: {share} ({why})"
+        yield noted(
+            "doubtful: {count} of {all} segments, {seconds:.1f} s ({why})",
+            count=tally.doubtful,
+            all=tally.segments,
+            seconds=tally.doubtful_s,
+            why=", ".join(sorted(tally.flags)),
+        )
     if tally.dropped:
-        pieces = f"{len(tally.dropped)} pieces of text that nobody said"
-        yield f"dropped: {pieces}, see metadata.dropped"
+        yield noted(
+            "dropped: {count} pieces of text that nobody said, see metadata.dropped",
+            count=len(tally.dropped),
+        )
     if other := _other_language(job, tally):
         heard, probability = other
-        yield (
-            f"language: {job.settings.language} was set, but the speech sounds like "
-            f"{heard} ({probability:.0%})"
+        yield noted(
+            "language: {asked} was set, but the speech sounds like {heard} ({probability:.0%})",
+            asked=job.settings.language,
+            heard=heard,
+            probability=probability,
         )
 
 
@@ -162,16 +172,26 @@ def _warnings(job: Job, tally: Tally, facts: RunFacts) -> Iterator[dict[str, Any
         yield warning("incomplete")
 
 
-def _left_out_note(part: LeftOut) -> str:
-    spoken = {
-        "commentary": "it is a commentary or description",
-        "language": "it is in another language",
-        "asked": "another was asked for",
-        "simultaneous": "it speaks at the same time as the first; set audio_tracks to its number",
-        "no_speech": "it has noise and no speech",
-    }
-    how_long = f" for {part.seconds:.0f} s" if part.seconds is not None else ""
-    return f"left out: {part.what} {part.label} of {part.count}{how_long}, {spoken[part.why]}"
+_WHY_LEFT_OUT = {
+    "commentary": noted("it is a commentary or description"),
+    "language": noted("it is in another language"),
+    "asked": noted("another was asked for"),
+    "simultaneous": noted(
+        "it speaks at the same time as the first; set audio_tracks to its number"
+    ),
+    "no_speech": noted("it has noise and no speech"),
+}
+
+
+def _left_out_note(part: LeftOut) -> Message:
+    how_long = None
+    if part.seconds is not None:
+        how_long = noted(" for {seconds:.0f} s", seconds=part.seconds)
+    what = noted("track") if part.what == "track" else noted("channel")
+    which = noted(
+        "left out: {what} {label} of {count}", what=what, label=part.label, count=part.count
+    )
+    return joined("", which, how_long, ", ", _WHY_LEFT_OUT[part.why])
 
 
 def _other_language(job: Job, tally: Tally) -> tuple[str, float] | None:

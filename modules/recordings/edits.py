@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modules.errors import StorageError, TranscriberError
+from modules.config.messages import first_problem
+from modules.errors import StorageError, TranscriberError, noted, reason_of
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import EDITS_BYTES_MAX, RecordingPaths
 from modules.storage import beneath
@@ -69,11 +70,9 @@ class Edits:
             except OSError as error:
                 if error.errno not in NOT_OURS:
                     raise
-                raise _unreadable(path, error.strerror) from error
+                raise _unreadable(path, reason_of(error)) from error
             except ValidationError as error:
-                first = error.errors()[0]
-                why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-                raise _unreadable(path, why) from error
+                raise _unreadable(path, first_problem(error)) from error
             except StorageError:
                 raise
             except TranscriberError as error:
@@ -164,14 +163,19 @@ def written_hashes(result: Mapping[str, Any], edits: Edits, name: str) -> dict[s
 def _require_readable(content: bytes, name: str) -> None:
     try:
         if len(content) > EDITS_BYTES_MAX:
-            raise TranscriberError("corrupt_sidecar", f"{name}: {len(content)} bytes")
+            raise TranscriberError(
+                "corrupt_sidecar", noted("{name}: {count} bytes", name=name, count=len(content))
+            )
         if len(content) > _SURELY_READABLE:
             parse_json(content, name)
     except TranscriberError as error:
         raise TranscriberError(
             "too_many_corrections",
-            f"The corrections of this text would be too many for one file ({error.message}).",
-            remedy="Save the text with its corrections, and go on in that file.",
+            noted(
+                "The corrections of this text would be too many for one file ({why}).",
+                why=error.message,
+            ),
+            remedy=noted("Save the text with its corrections, and go on in that file."),
         ) from error
 
 
@@ -204,6 +208,8 @@ def sha256_of(path: Path) -> str | None:
 def _unreadable(path: Path, why: str | None) -> TranscriberError:
     return TranscriberError(
         "edits_unreadable",
-        f"The corrections in {path.name} cannot be read ({why}).",
-        remedy="Repair the file, or move it away; until then the text is shown without them.",
+        noted("The corrections in {name} cannot be read ({why}).", name=path.name, why=why),
+        remedy=noted(
+            "Repair the file, or move it away; until then the text is shown without them."
+        ),
     )

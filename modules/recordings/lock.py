@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
-from modules.errors import LockHeldError, StorageError, TranscriberError
+from modules.errors import LockHeldError, StorageError, TranscriberError, noted, reason_of
 from modules.recordings.names import STATE_FOLDER
 from modules.storage.atomic import put_aside_unless, remove, to_json, write_own
 from modules.storage.safe_open import read_json
@@ -56,21 +56,27 @@ class Ownership:
         _refuse_foreign_whisperx()
         note = read_note(self._config)
         if note and is_elsewhere_and_alive(note, self._clock.utc_now()):
-            raise LockHeldError("lock_held", f"{_describe(note)} works on this folder already.")
+            raise LockHeldError(
+                "lock_held", noted("{who} works on this folder already.", who=_describe(note))
+            )
         try:
             lock_path(self._config).parent.mkdir(parents=True, exist_ok=True)
             self._make_room()
             self._lock.acquire()
         except Timeout:
             note = read_note(self._config)
-            who = _describe(note) if note else "Another transcriber"
+            who = _describe(note) if note else noted("Another transcriber")
             raise LockHeldError(
                 "lock_held",
-                f"{who} works on this folder already.",
-                remedy="Stop it first, or put the files into its shared folder.",
+                noted("{who} works on this folder already.", who=who),
+                remedy=noted("Stop it first, or put the files into its shared folder."),
             ) from None
         except OSError as error:
-            message = f"The lock {lock_path(self._config)} cannot be used: {error}"
+            message = noted(
+                "The lock {path} cannot be used: {reason}",
+                path=lock_path(self._config),
+                reason=reason_of(error),
+            )
             raise StorageError("lock_unusable", message) from error
         # Waiting for the lock was no silence.
         self._beaten = self._clock.utc_now()
@@ -109,8 +115,11 @@ class Ownership:
         if other and is_elsewhere_and_alive(other, now):
             raise LockHeldError(
                 "lock_held",
-                f"{_describe(other)} took this folder over while this program stood still.",
-                remedy="Stop one of the two; this one ends.",
+                noted(
+                    "{who} took this folder over while this program stood still.",
+                    who=_describe(other),
+                ),
+                remedy=noted("Stop one of the two; this one ends."),
             )
         note = {
             "host": socket.gethostname(),
@@ -180,8 +189,8 @@ def _refuse_foreign_whisperx() -> None:
     if pids:
         raise LockHeldError(
             "whisperx_running",
-            f"WhisperX is already running (PID {', '.join(map(str, pids))}).",
-            remedy="Wait until it has ended, or end it, then start again.",
+            noted("WhisperX is already running (PID {pids}).", pids=", ".join(map(str, pids))),
+            remedy=noted("Wait until it has ended, or end it, then start again."),
         )
 
 
@@ -196,6 +205,19 @@ def is_elsewhere_and_alive(note: dict[str, Any], now: datetime) -> bool:
     return abs(now - beat) < _BELIEVED
 
 
+#: By the role in the owner's note.
+_ROLES = {
+    "daemon": noted("The daemon"),
+    "transcribe command": noted("The transcribe command"),
+    "retry command": noted("The retry command"),
+    "delete command": noted("The delete command"),
+}
+
+
 def _describe(note: dict[str, Any]) -> str:
-    where = "" if note.get("host") == socket.gethostname() else f" on host {note.get('host')}"
-    return f"The {note.get('role', 'daemon')} with PID {note.get('pid')}{where}"
+    role = str(note.get("role", "daemon"))
+    who = _ROLES.get(role) or noted("The {role}", role=role)
+    pid, host = str(note.get("pid")), str(note.get("host"))
+    if host == socket.gethostname():
+        return noted("{who} with PID {pid}", who=who, pid=pid)
+    return noted("{who} with PID {pid} on host {host}", who=who, pid=pid, host=host)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
+from modules.recordings.error_texts import explain
 from modules.recordings.names import is_recording
 from modules.recordings.sidecars import ERROR_TEXT_BYTES_MAX, STATE_BYTES_MAX, RecordingPaths
-from modules.recordings.state import shown
+from modules.recordings.state import job_from_json, shown
 from modules.storage import beneath
 from modules.storage.atomic import (
     put_aside_unless,
@@ -70,7 +71,9 @@ def move(
         transfer(manual / target, shared / name)
         remove(manual / there.error_text)
         remove(manual / there.state)
-        raise StorageError("file_changed", f"{name} was replaced while it was moved to manual/.")
+        raise StorageError(
+            "file_changed", noted("{name} was replaced while it was moved to manual/.", name=name)
+        )
     remove(places.sidecars / here.state)
     return manual / target
 
@@ -118,6 +121,15 @@ class Failure:
     size: int
     state: dict[str, Any]
     explanation: str | None
+
+    def explained(self, language: str) -> str | None:
+        """The explanation in ``en`` or ``ru``; as it lies there if it cannot be said anew."""
+        try:
+            job = job_from_json(self.name, self.state)
+        except TranscriberError:
+            return self.explanation
+        known = self.explanation is not None and job.error is not None
+        return explain(job, job.error, language) if known and job.error else self.explanation
 
 
 def listing(manual: Path) -> list[Failure]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.jobs.job import Job
 from modules.jobs.source import FileIdentity
 from modules.recordings import manual, manual_return, settings_files
@@ -91,7 +91,9 @@ class ManualFolder:
         not here or the name is taken, StorageError.
         """
         if not self.has(name):
-            raise TranscriberError("file_not_found", f"There is no file {name!r} in manual/.")
+            raise TranscriberError(
+                "file_not_found", noted("There is no file {name!r} in manual/.", name=name)
+            )
         self._folder.require()
         if self._folder.is_taken(name) and not self._is_returned(name):
             raise _name_taken(name)
@@ -158,6 +160,6 @@ def service_files(name: str) -> tuple[str, ...]:
 def _name_taken(name: str) -> TranscriberError:
     return TranscriberError(
         "name_taken",
-        f"The shared folder has a file {name!r} already.",
-        remedy="Rename or delete that one first.",
+        noted("The shared folder has a file {name!r} already.", name=name),
+        remedy=noted("Rename or delete that one first."),
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modules.clock import Clock
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.storage import beneath
 
 
@@ -62,8 +62,8 @@ class PartWriter:
         if self._revoked or self._closed:
             raise TranscriberError(
                 "upload_locked",
-                "The upload was cancelled, or another request goes on with it.",
-                remedy="Ask with HEAD how far it is.",
+                noted("The upload was cancelled, or another request goes on with it."),
+                remedy=noted("Ask with HEAD how far it is."),
             )
         self._moved_at = self._clock.monotonic()
         left = memoryview(data)[: max(0, self.limit - self._received)]

@@ -20,7 +20,7 @@ from typing import IO, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from modules.clock import Clock
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.recordings.names import is_recording
 from modules.recordings.part_writer import PartWriter
 from modules.storage import beneath
@@ -273,6 +273,6 @@ class PartialUploads:
 def locked() -> TranscriberError:
     return TranscriberError(
         "upload_locked",
-        "Another request is sending to this upload at the moment, or it is being finished.",
-        remedy="Try again in a few seconds.",
+        noted("Another request is sending to this upload at the moment, or it is being finished."),
+        remedy=noted("Try again in a few seconds."),
     )

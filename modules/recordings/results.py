@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.jobs.source import FileIdentity
 from modules.logger import get_logger
 from modules.recordings.names import is_recording
@@ -78,8 +78,8 @@ class Results:
         if result is None:
             raise TranscriberError(
                 "no_text_yet",
-                f"There is no text of {name!r} yet.",
-                remedy="Ask again when its state is completed.",
+                noted("There is no text of {name!r} yet.", name=name),
+                remedy=noted("Ask again when its state is completed."),
             )
         return result
 
@@ -157,7 +157,9 @@ class Results:
             with storage_errors(path):
                 if candidate in ours or not is_taken(path):
                     return candidate
-        raise TranscriberError("no_free_name", f"No name is free for the {form} of {name}.")
+        raise TranscriberError(
+            "no_free_name", noted("No name is free for the {form} of {name}.", form=form, name=name)
+        )
 
 
 def result_in(root: Path, name: str) -> dict[str, Any] | None:
@@ -185,10 +187,10 @@ def _checked(result: dict[str, Any]) -> dict[str, Any]:
     """What the program relies on has its form. Raises TranscriberError ``corrupt_sidecar``."""
     job_id = result.get("job_id")
     if job_id is not None and not is_job_id(job_id):
-        raise TranscriberError("corrupt_sidecar", "job_id is no id of a job")
+        raise TranscriberError("corrupt_sidecar", noted("job_id is no id of a job"))
     for key, kind in _FORMS.items():
         if not isinstance(result.get(key), kind | None):
-            raise TranscriberError("corrupt_sidecar", f"{key} is of another kind")
+            raise TranscriberError("corrupt_sidecar", noted("{key} is of another kind", key=key))
     return result
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from modules.config.recording_settings import check_settings
 from modules.config.rules import settings_conflicts
 from modules.config.settings import TranscriptionSettings
-from modules.errors import TranscriberError
-from modules.recordings.error_texts import SETTINGS_NOTICE, explain_settings
+from modules.errors import TranscriberError, joined, noted, reason_of
+from modules.recordings.error_texts import OWN_NOTICES, explain_settings
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths
 from modules.storage import beneath
@@ -41,12 +41,16 @@ _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLON
 
 
 class SettingsError(TranscriberError):
-    """Settings files are wrong. ``wrong``: file, relative to the share, to its complaints."""
+    """Settings files are wrong. ``wrong``: file, relative to the share, to its complaints.
 
-    def __init__(self, wrong: Mapping[str, tuple[str, ...]]) -> None:
-        lines = [f"{file}: {line}" for file, found in wrong.items() for line in found]
-        super().__init__("invalid_settings", "\n".join(lines))
+    ``language``: that of the recording, as far as it is stated rightly.
+    """
+
+    def __init__(self, wrong: Mapping[str, tuple[str, ...]], language: str | None = None) -> None:
+        lines = [joined(": ", file, line) for file, found in wrong.items() for line in found]
+        super().__init__("invalid_settings", joined("\n", *lines))
         self.wrong = dict(wrong)
+        self.language = language
         #: All complaints in one line, for the log.
         self.in_short = " | ".join(lines)
 
@@ -82,13 +86,13 @@ class RecordingSettings:
         self._folder.require()  # or files that are away would pass for none
         return found
 
-    def report(self, file: str, complaints: Sequence[str]) -> None:
+    def report(self, file: str, complaints: Sequence[str], language: str = "en") -> None:
         """Write beside a settings file what is wrong with it, or remove that if nothing is.
 
         A file that is not ours stays as it is. Raises StorageError.
         """
         self._folder.require()
-        report(self._folder.path, file, complaints)
+        report(self._folder.path, file, complaints, language)
 
 
 def files_for(name: str) -> tuple[str, ...]:
@@ -130,7 +134,7 @@ def stated(
     if "" not in bad:  # or it is not known what else is stated
         _add_conflicts(wrong, found, bad, base, wishes or {}, files)
     if wrong:
-        raise SettingsError(wrong)
+        raise SettingsError(wrong, found.wishes.get("language"))
     return found
 
 
@@ -149,7 +153,7 @@ def _add_conflicts(
         if not origins or not bad.isdisjoint(names):
             continue
         blamed = max(origins, key=files.index)
-        wrong[blamed] = (*wrong.get(blamed, ()), _cut(f"{names[0]}: {line}"))
+        wrong[blamed] = (*wrong.get(blamed, ()), _cut(joined(": ", names[0], line)))
 
 
 def _cut(line: str) -> str:
@@ -159,7 +163,7 @@ def _cut(line: str) -> str:
 # --- the text beside a wrong file ---------------------------------------------------------------
 
 
-def report(shared: Path, file: str, complaints: Sequence[str]) -> None:
+def report(shared: Path, file: str, complaints: Sequence[str], language: str = "en") -> None:
     """Write beside a settings file what is wrong with it, or remove that if nothing is.
 
     A file that is not ours stays as it is. Raises StorageError.
@@ -169,7 +173,7 @@ def report(shared: Path, file: str, complaints: Sequence[str]) -> None:
     if fault is not None or not (there is None or _is_ours(there)):
         return
     if complaints:
-        text = explain_settings(file.rpartition("/")[2], complaints[:_TOLD_LINES])
+        text = explain_settings(file.rpartition("/")[2], complaints[:_TOLD_LINES], language)
         content = text.encode(errors="replace")
         if content != there:
             write_whole(shared / notice, content)
@@ -189,7 +193,7 @@ def own_files(root: Path, name: str) -> list[str]:
 
 
 def _is_ours(content: bytes) -> bool:
-    return content.startswith(SETTINGS_NOTICE.encode())
+    return content.startswith(OWN_NOTICES)
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -201,7 +205,10 @@ def _read(root: Path, file: str) -> tuple[bytes | None, str | None]:
         try:
             return _content(root / file)
         except PermissionError as error:
-            return None, f"cannot be read ({error.strerror}); give the service the right to"
+            return None, noted(
+                "cannot be read ({reason}); give the service the right to",
+                reason=reason_of(error),
+            )
         except OSError as error:
             if error.errno in _ABSENT:
                 return None, None
@@ -212,18 +219,23 @@ def _content(path: Path) -> tuple[bytes | None, str | None]:
     # Looked at before it is opened: to open a device may be to start it.
     kind = beneath.lstat(path).st_mode
     if not stat.S_ISREG(kind):
-        return None, f"is {_thing(kind)}, not a file; put the settings themselves there"
+        return None, noted(
+            "is {thing}, not a file; put the settings themselves there", thing=_thing(kind)
+        )
     try:
         return read_regular(path, _LIMIT_BYTES), None
     except OSError as error:
         if error.errno == errno.EINVAL:
-            return None, "is not a file; put the settings themselves there"
+            return None, noted("is not a file; put the settings themselves there")
         if error.errno == errno.EFBIG:
-            return None, f"is larger than {_LIMIT_BYTES // 1024} KiB, which no settings file is"
+            return None, noted(
+                "is larger than {limit} KiB, which no settings file is",
+                limit=_LIMIT_BYTES // 1024,
+            )
         raise
 
 
 def _thing(kind: int) -> str:
     if stat.S_ISLNK(kind):
-        return "a link"
-    return "a folder" if stat.S_ISDIR(kind) else "something special"
+        return noted("a link")
+    return noted("a folder") if stat.S_ISDIR(kind) else noted("something special")

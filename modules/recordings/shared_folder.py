@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from modules.errors import StorageError
+from modules.errors import StorageError, noted, reason_of
 from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
 from modules.recordings.names import STATE_FOLDER
 from modules.storage import beneath, transfer
@@ -89,7 +89,8 @@ class SharedFolder:
             is_there = self.state.is_dir()
         if not is_there:
             raise StorageError(
-                "share_unavailable", f"The shared folder is unavailable. ({self.path})"
+                "share_unavailable",
+                noted("The shared folder is unavailable. ({path})", path=self.path),
             )
 
     def check_writable(self) -> None:
@@ -134,7 +135,10 @@ class SharedFolder:
         except OSError as error:
             if error.errno == errno.ENAMETOOLONG:
                 return False
-            raise StorageError("storage_error", f"{path}: {error}") from error
+            raise StorageError(
+                "storage_error",
+                noted("{path} cannot be read: {problem}", path=path, problem=reason_of(error)),
+            ) from error
 
     def is_taken(self, name: str) -> bool:
         """Whether anything has this name."""

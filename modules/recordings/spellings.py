@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.recordings.names import is_recording
 from modules.recordings.sidecars import IN_PROGRESS, RESULT, RecordingPaths
 from modules.storage import beneath
@@ -105,9 +105,13 @@ def _ambiguous(name: str, alike: Sequence[str]) -> TranscriberError:
     shown = " and ".join(map(_with_marks_apart, alike))
     return TranscriberError(
         "ambiguous_name",
-        f"{name!r} could be each of the recordings {shown}, which look the same.",
+        noted(
+            "{name!r} could be each of the recordings {shown}, which look the same.",
+            name=name,
+            shown=shown,
+        ),
         details=shown,
-        remedy="Ask for one exactly as it is spelled, or rename one.",
+        remedy=noted("Ask for one exactly as it is spelled, or rename one."),
     )
 
 

@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from modules.clock import iso
+from modules.config.messages import first_problem
 from modules.config.schema import WhisperxConfig
 from modules.config.settings import TranscriptionSettings
-from modules.errors import TranscriberError
+from modules.errors import Message, TranscriberError, noted
 from modules.jobs.job import (
     ADDRESSES_MAX,
     CLIENTS_MAX,
@@ -89,8 +92,25 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
             error=ErrorInfo.model_validate(error) if error else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as problem:
-        why = str(problem)[:_REASON_CHARS]
-        raise TranscriberError("corrupt_sidecar", f"{name}{IN_PROGRESS}: {why}") from problem
+        raise TranscriberError(
+            "corrupt_sidecar",
+            noted(
+                "{file} cannot be read: {problem}",
+                file=f"{name}{IN_PROGRESS}",
+                problem=_why(problem),
+            ),
+        ) from problem
+
+
+def _why(problem: Exception) -> str:
+    if isinstance(problem, ValidationError):
+        return first_problem(problem)
+    if isinstance(problem, KeyError):
+        return noted("{key} is missing", key=problem.args[0])
+    if isinstance(problem, ValueError) and problem.args:
+        said = problem.args[0]
+        return said if isinstance(said, Message) else str(said)[:_REASON_CHARS]
+    return noted("a value of another kind")
 
 
 def _within_limits(settings: TranscriptionSettings) -> TranscriptionSettings:
@@ -103,7 +123,7 @@ def moment(text: str) -> datetime:
     """The instant that one of our files tells, in UTC. Raises ValueError."""
     found = datetime.fromisoformat(text)
     if found.year not in _YEARS:
-        raise ValueError(f"the year {found.year} is not possible")
+        raise ValueError(noted("the year {year} is not possible", year=found.year))
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
@@ -129,7 +149,7 @@ _FORMS: dict[str, Callable[[Any], bool]] = {
 
 def _job_id(value: Any) -> str:
     if not is_job_id(value):
-        raise ValueError("job_id: must have 1 to 64 letters, digits, hyphens and underscores")
+        raise ValueError(noted("job_id is no id of a job"))
     return str(value)
 
 
@@ -146,20 +166,20 @@ def _listed(value: Any, most: int) -> list[Any]:
     """A list of at most ``most``; nothing counts as an empty one. Raises ValueError."""
     value = [] if value is None else value
     if not isinstance(value, list) or len(value) > most:
-        raise ValueError(f"must be a list of at most {most}")
+        raise ValueError(noted("a list has more than {most} items", most=most))
     return value
 
 
 def _texts(value: Any, most: int, chars: int) -> tuple[str, ...]:
     found = _listed(value, most)
     if not all(isinstance(each, str) and len(each) <= chars for each in found):
-        raise ValueError(f"must be texts of at most {chars} characters")
+        raise ValueError(noted("a text has more than {chars} characters", chars=chars))
     return tuple(found)
 
 
 def _seconds(number: Any) -> float:
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise ValueError("a position must be a number")
+        raise ValueError(noted("a position is no number"))
     if not (math.isfinite(number) and 0 <= number <= SECONDS_MAX):
-        raise ValueError(f"{str(number)[:40]} is no position")
+        raise ValueError(noted("{number} is no position", number=str(number)[:40]))
     return float(number)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.storage import beneath
 from modules.storage.atomic import TEMPORARY_PREFIX, own_folder, remove, storage_errors, sync_folder
 from modules.storage.transfer import is_taken, names_like
@@ -91,8 +91,8 @@ class Uploads:
 def name_taken(name: str) -> TranscriberError:
     return TranscriberError(
         "name_taken",
-        f"The shared folder has a file {name!r} already.",
-        remedy="Choose another name, or send if_exists=rename.",
+        noted("The shared folder has a file {name!r} already.", name=name),
+        remedy=noted("Choose another name, or send if_exists=rename."),
     )
 
 

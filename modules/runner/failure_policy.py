@@ -8,11 +8,19 @@ from typing import Any
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
-from modules.errors import MediaError, ModelError, StorageError, TranscriberError, WorkerError
+from modules.errors import (
+    MediaError,
+    ModelError,
+    StorageError,
+    TranscriberError,
+    WorkerError,
+    noted,
+)
 from modules.jobs.backoff import between_attempts
 from modules.jobs.job import Cause, Job, Status
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
+from modules.messages import language_of_texts
 from modules.recordings.error_texts import explain
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
@@ -95,7 +103,7 @@ class FailurePolicy:
 
         What was transcribed stays in the checkpoint. Raises StorageError.
         """
-        error = MediaError("incomplete", incomplete)
+        error = MediaError("incomplete", noted("The recording is incomplete."), details=incomplete)
         left_s = self._growth.left_s(job, error)
         if left_s:
             self._leave_alone(job, error, run, left_s)
@@ -103,7 +111,11 @@ class FailurePolicy:
 
     def handle_unexpected(self, job: Job, error: Exception, run: JobRun | None) -> None:
         """Count an error of the program as the file's own, or it would come back for ever."""
-        wrapped = WorkerError("unexpected_error", f"The program met an unexpected error: {error!r}")
+        wrapped = WorkerError(
+            "unexpected_error",
+            noted("The program met an unexpected error."),
+            details=repr(error),
+        )
         self._blame(self._scheduler.get(job.name) or job, wrapped, run)
 
     def give_up(self, job: Job) -> None:
@@ -116,17 +128,28 @@ class FailurePolicy:
             if not self._scheduler.still_runs(job.name):
                 return
             failed = job.to(Status.FAILED)
-            if self._config.processing.failed == "leave":
-                self._store.left.note(failed, explain(failed, job.error, left=True))
+            leaves = self._config.processing.failed == "leave"
+            text = explain(failed, job.error, self._language_of(failed), left=leaves)
+            if leaves:
+                self._store.left.note(failed, text)
                 self._scheduler.release(job.name, Status.FAILED, "left where it is")
             else:
                 # The verdict is on the disk before the move, so that a crash in between finds it.
                 self._store.states.save(failed)
-                where = self._store.manual.take(failed, explain(failed, job.error))
+                where = self._store.manual.take(failed, text)
                 self._scheduler.release(job.name, Status.FAILED, f"moved to {where}")
         # Dragged back at once it is the same file as before, and must be reported all the same.
         self._look_again(job.name)
         self.given_up += 1
+
+    def _language_of(self, job: Job) -> str:
+        """Of the text about a failure. Raises StorageError."""
+        wished, spoken = self._config.messages.language, job.settings.language
+        if wished == "auto" and spoken in ("auto", "mixed"):
+            return language_of_texts(
+                wished, self._store.states.read_checkpoint(job).chunks.language
+            )
+        return language_of_texts(wished, spoken)
 
     def put_back(self, job: Job, why: str, run: JobRun | None) -> None:
         """Give the job its place in the queue back; its attempt is not counted."""

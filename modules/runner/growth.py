@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modules.clock import Clock
-from modules.errors import MediaError, TranscriberError
+from modules.errors import MediaError, TranscriberError, noted
 from modules.jobs.job import MAY_BE_GROWING, Job
 from modules.recordings.shared_folder import SharedFolder
 from modules.storage import beneath
@@ -82,6 +82,6 @@ def growing(error: TranscriberError) -> TranscriberError:
     """Why the job waits, for people who look at it meanwhile."""
     return TranscriberError(
         MAY_BE_GROWING,
-        f"Waiting: the file may still be growing. So far: {error.message}",
+        noted("Waiting: the file may still be growing. So far: {why}", why=error.message),
         details=error.details,
     )

@@ -8,8 +8,9 @@ from modules.clock import Clock
 from modules.config.rules import Conflict, impossible_on
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
-from modules.errors import ModelError, StorageError
+from modules.errors import ModelError, StorageError, joined
 from modules.logger import get_logger
+from modules.messages import language_of_texts
 from modules.recordings.settings_files import RecordingSettings, SettingsError, files_for
 from modules.runner.outage import HOLD_S
 from modules.weights.engines import locate_for
@@ -93,9 +94,9 @@ class HeldSettings:
             blamed = [found.origins[key] for key in keys if key in found.origins]
             if blamed:
                 file = max(blamed, key=files_for(name).index)
-                wrong[file] = (*wrong.get(file, ()), f"{keys[0]}: {line}")
+                wrong[file] = (*wrong.get(file, ()), joined(": ", keys[0], line))
         if wrong:
-            raise SettingsError(wrong)
+            raise SettingsError(wrong, settings.language)
         return settings
 
     def _impossible(self, settings: TranscriptionSettings) -> Iterator[Conflict]:
@@ -125,8 +126,14 @@ class HeldSettings:
             self._touched.update(files)
             return
         for file in files:
-            lines = [line for held in self._held.values() for line in held.wrong.get(file, ())]
+            held = [each for each in self._held.values() if file in each.wrong]
+            lines = [line for each in held for line in each.wrong[file]]
+            language = language_of_texts(
+                self._config.messages.language,
+                *(each.language for each in held),
+                self._config.whisperx.language,
+            )
             try:
-                self._settings.report(file, list(dict.fromkeys(lines)))
+                self._settings.report(file, list(dict.fromkeys(lines)), language)
             except StorageError as error:
                 log.warning("%s: what is wrong with it could not be written: %s", file, error)

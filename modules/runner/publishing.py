@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.jobs.job import Job
 from modules.logger import get_logger
 from modules.outputs.formats import render
-from modules.outputs.notes import sentence, text_note, warnings_of
+from modules.outputs.notes import reader_language, sentence, text_note, warnings_of
 from modules.outputs.segments_json import with_segments
 from modules.recordings.edits import sha256_of, written_hashes
 from modules.recordings.results import OUTPUTS_DIRECTORY
@@ -31,9 +31,13 @@ _WORD_BYTES, _SEGMENT_BYTES, _CHAR_BYTES = 400, 800, 12
 
 
 class Publisher:
-    """Writes what becomes of a transcript. Raises StorageError while the share cannot be used."""
+    """Writes what becomes of a transcript. Raises StorageError while the share cannot be used.
 
-    def __init__(self, store: RecordingStore) -> None:
+    ``language``: the setting ``messages.language``.
+    """
+
+    def __init__(self, store: RecordingStore, language: str = "auto") -> None:
+        self._language = language
         self._folder = store.folder
         self._results = store.results
         self._edits = store.edits
@@ -57,13 +61,13 @@ class Publisher:
             result[OUTPUTS_DIRECTORY] = str(self._folder.texts)
         before = self._earlier(job.name)
         title, duration_s = stem_of(job.name).rpartition("/")[2], result["duration_seconds"]
-        note = text_note(result)
+        note, language = text_note(result, self._language), reader_language(result, self._language)
         ours = self._ours(job.name)
         shown = self._corrected(job.name, segments, result)
         for output in list(result["outputs"]):
             form = output.rpartition(".")[2]
             try:
-                content = render(form, shown, timestamps, duration_s, title, note)
+                content = render(form, shown, timestamps, duration_s, title, note, language)
             except Exception as error:
                 log.exception("%s could not be made", output)
                 _leave_out(result, output, error)
@@ -148,8 +152,12 @@ def _check_size(segments: Iterable[Segment], result: dict[str, Any]) -> None:
     if size > RESULT_BYTES_MAX:
         raise TranscriberError(
             "result_too_large",
-            f"The result would have {size >> 20} MB, and can have {RESULT_BYTES_MAX >> 20}.",
-            remedy="Cut the recording into shorter ones.",
+            noted(
+                "The result would have {size} MB, and can have {result_bytes_max}.",
+                size=size >> 20,
+                result_bytes_max=RESULT_BYTES_MAX >> 20,
+            ),
+            remedy=noted("Cut the recording into shorter ones."),
             permanent=True,
         )
 

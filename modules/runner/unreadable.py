@@ -7,7 +7,7 @@ import pwd
 import stat
 
 from modules.clock import Clock
-from modules.errors import StorageError
+from modules.errors import StorageError, noted
 from modules.jobs.job import Status
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
@@ -42,9 +42,11 @@ class UnreadableFiles:
         except PermissionError as error:
             return StorageError(
                 "permission_denied",
-                f"{name} may not be read{self._whose(name)}.",
-                remedy=f"Let {_user(os.geteuid())}, as whom the service runs, read it; it is"
-                " transcribed then.",
+                self._message(name),
+                remedy=noted(
+                    "Let {user}, as whom the service runs, read it; it is transcribed then.",
+                    user=_user(os.geteuid()),
+                ),
                 details=str(error),
             )
         except (OSError, StorageError):
@@ -81,17 +83,21 @@ class UnreadableFiles:
                 min(self._held),
             )
 
-    def _whose(self, name: str) -> str:
+    def _message(self, name: str) -> str:
         try:
             facts = beneath.lstat(self._folder.at(name))
         except OSError:
-            return ", as its folder may not be entered"
-        mode = stat.S_IMODE(facts.st_mode)
-        return f": it belongs to {_user(facts.st_uid)} and has the mode {mode:04o}"
+            return noted("{name} may not be read, as its folder may not be entered.", name=name)
+        return noted(
+            "{name} may not be read: it belongs to {user} and has the mode {mode}.",
+            name=name,
+            user=_user(facts.st_uid),
+            mode=f"{stat.S_IMODE(facts.st_mode):04o}",
+        )
 
 
 def _user(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"the user {uid}"
+        return noted("the user {uid}", uid=uid)

@@ -6,25 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, joined, noted
 from modules.jobs.job import Job, Status
 from modules.outputs.notes import warnings_of
 from modules.recordings.state import job_to_json
 
 #: Why a job has no text: message and remedy by error code.
 MESSAGES = {
-    "failed": ("The recording could not be transcribed.", "See manual/ for what to try."),
-    "deleted": ("The recording was deleted.", None),
-    "superseded": ("The file was requested again with other settings.", "Request it again."),
+    "failed": (
+        noted("The recording could not be transcribed."),
+        noted("See manual/ for what to try."),
+    ),
+    "deleted": (noted("The recording was deleted."), None),
+    "superseded": (
+        noted("The file was requested again with other settings."),
+        noted("Request it again."),
+    ),
     "no_recording": (
-        "The file is no recording, and was left where it is.",
-        "GET /status/NAME says what it is.",
+        noted("The file is no recording, and was left where it is."),
+        noted("GET /status/NAME says what it is."),
     ),
     "has_subtitles": (
-        "The recording has subtitles already, and was skipped.",
-        "GET /status/NAME names them; a new request transcribes it all the same.",
+        noted("The recording has subtitles already, and was skipped."),
+        noted("GET /status/NAME names them; a new request transcribes it all the same."),
     ),
-    "gone": ("The file was deleted or renamed.", "Request it under its new name."),
+    "gone": (noted("The file was deleted or renamed."), noted("Request it under its new name.")),
 }
 
 #: There are a handful of kinds; a file that people edit may have any number.
@@ -39,7 +45,7 @@ class JobError(TranscriberError):
     def __init__(self, code: str, job: Job) -> None:
         message, remedy = MESSAGES[code]
         if job.error and code == "failed":
-            message = f"{message} {job.error.message}"
+            message = joined(" ", message, job.error.message)
         super().__init__(code, message, remedy=remedy)
         self.name = job.name
         self.debug = job.settings.debug

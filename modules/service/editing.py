@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.clock import Clock, iso
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.logger import get_logger
 from modules.machine import collection
 from modules.outputs.formats import render
-from modules.outputs.notes import text_note
+from modules.outputs.notes import reader_language, text_note
 from modules.recordings.edits import Corrected, sha256_of, written_hashes
 from modules.recordings.sidecars import RecordingPaths, own_outputs, stem_of
 from modules.recordings.store import RecordingStore
@@ -55,10 +55,12 @@ class Editing:
         clock: Clock,
         timestamps: bool,
         on_change: Callable[[str], None],
+        language: str = "auto",
     ) -> None:
         self._store = store
         self._clock = clock
         self._timestamps = timestamps
+        self._language = language
         self._on_change = on_change
         #: One text at a time is read, changed and written.
         self._lock = threading.Lock()
@@ -156,7 +158,8 @@ class Editing:
     ) -> bytes:
         form, title = output.rpartition(".")[2], stem_of(name).rpartition("/")[2]
         duration_s = float(result.get("duration_seconds") or "inf")
-        return render(form, segments, self._timestamps, duration_s, title, text_note(result))
+        note, language = text_note(result, self._language), reader_language(result, self._language)
+        return render(form, segments, self._timestamps, duration_s, title, note, language)
 
     def _note_hashes(
         self,
@@ -185,7 +188,7 @@ class Editing:
         self._store.edits.write(name, log.model_copy(update={"job_id": job_id}))
         if is_new and not self._has_result(name) and not self._store.folder.is_there(name):
             remove(self._store.folder.sidecar_at(RecordingPaths(name).edits))
-            raise TranscriberError("gone", f"{name!r} was deleted meanwhile.")
+            raise TranscriberError("gone", noted("{name!r} was deleted meanwhile.", name=name))
 
     def _has_result(self, name: str) -> bool:
         return self._store.edits.signature(name)[0] is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.clock import Clock, iso
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
 from modules.logger import get_logger
 from modules.recordings.names import STATE_FOLDER, is_recording
@@ -74,7 +74,9 @@ def _checked(order: Mapping[str, Any]) -> tuple[str, str | None]:
     name, client = order.get("filename"), order.get("client_id")
     if not isinstance(name, str) or not is_recording(name):
         shown = repr(name)[:100]
-        raise TranscriberError("not_a_recording", f"{shown} is not the name of a recording.")
+        raise TranscriberError(
+            "not_a_recording", noted("{shown} is not the name of a recording.", shown=shown)
+        )
     is_client = isinstance(client, str) and 0 < len(client) <= _CLIENT_CHARS
     return name, str(client) if is_client else None
 

@@ -16,6 +16,7 @@ from typing import Any
 from modules.clock import Clock, iso
 from modules.errors import TranscriberError
 from modules.intake.requests import Removed
+from modules.messages import restored
 from modules.recordings.names import STATE_FOLDER
 from modules.service.mailbox import Mailbox
 
@@ -102,7 +103,8 @@ def _unless_refused(answer: dict[str, Any]) -> dict[str, Any]:
     error = answer.get("error")
     if not isinstance(error, dict):
         return answer
+    message = restored(str(error.get("message")), error.get("template"))
     remedy = error.get("remedy")
-    raise TranscriberError(
-        str(error.get("code")), str(error.get("message")), remedy=str(remedy) if remedy else None
-    )
+    if remedy:
+        remedy = restored(str(remedy), error.get("remedy_template"))
+    raise TranscriberError(str(error.get("code")), message, remedy=remedy or None)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from modules.clock import Clock
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
+from modules.messages import template_of
 from modules.service.folder_requests import ANSWER, EXPIRY_S, REQUEST, folder, removal
 from modules.service.mailbox import Mailbox
 from modules.service.service import TranscriptionService
@@ -79,8 +80,8 @@ class FolderResponder:
         if age_s > EXPIRY_S:
             raise TranscriberError(
                 "expired",
-                "The request is too old, or the clocks of the two machines differ.",
-                remedy="Set the clocks, then ask again.",
+                noted("The request is too old, or the clocks of the two machines differ."),
+                remedy=noted("Set the clocks, then ask again."),
             )
 
     def _carry_out(self, action: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +98,9 @@ class FolderResponder:
         if action == "redo":
             log.info("%s: to be transcribed anew, as the command line asks", name)
             return {"outcome": self._service.redo(name, request.get("settings") or {}).outcome}
-        raise TranscriberError("unknown_errand", f"This version knows no {action!r}.")
+        raise TranscriberError(
+            "unknown_errand", noted("This version knows no {action!r}.", action=action)
+        )
 
     def _remove_if_old(self, file: str) -> None:
         with contextlib.suppress(StorageError):
@@ -106,4 +109,12 @@ class FolderResponder:
 
 
 def _refusal(error: TranscriberError) -> dict[str, Any]:
-    return {"error": {"code": error.code, "message": error.message, "remedy": error.remedy}}
+    return {
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "template": template_of(error.message),
+            "remedy": error.remedy,
+            "remedy_template": template_of(error.remedy),
+        }
+    }

@@ -14,7 +14,7 @@ from typing import Any
 
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.errors import StorageError, TranscriberError, WorkerError
+from modules.errors import StorageError, TranscriberError, WorkerError, noted
 from modules.executors.listen_protocol import HEAD_BYTES, Kind, Wish
 from modules.executors.local.listen import ListeningProcess
 from modules.jobs.thread_loop import ThreadLoop
@@ -137,8 +137,8 @@ class Listening:
         except TranscriberError as error:
             raise TranscriberError(
                 "not_playable",
-                f"The sound could not be prepared for playing. {error.message}",
-                remedy="Open the recording with a player on the computer.",
+                noted("The sound could not be prepared for playing. {why}", why=error.message),
+                remedy=noted("Open the recording with a player on the computer."),
             ) from error
         self._loop.wake()
         return Preparing(percentage)
@@ -154,7 +154,9 @@ class Listening:
             sidecars = self._files.folder.sidecars if in_share else folder
             return path, self._seen_at(path, sidecars / RecordingPaths(name).result, facts)
         self._files.folder.require()
-        raise TranscriberError("file_not_found", f"The recording {name!r} is no longer there.")
+        raise TranscriberError(
+            "file_not_found", noted("The recording {name!r} is no longer there.", name=name)
+        )
 
     def _seen_at(self, path: Path, result: Path, found: os.stat_result) -> _Seen:
         facts = (found.st_ino, found.st_size, found.st_mtime_ns, _facts_of(result))
@@ -189,7 +191,9 @@ class Listening:
             log.warning("%s: its sound could not be prepared: %s", order.path.name, error)
             self._queue.finish(error)
         except BaseException:
-            self._queue.finish(WorkerError("listening_failed", "An unexpected error occurred."))
+            self._queue.finish(
+                WorkerError("listening_failed", noted("An unexpected error occurred."))
+            )
             raise
         else:
             if not finished:
@@ -258,8 +262,8 @@ class Listening:
         if missing:
             raise StorageError(
                 "disk_full",
-                "There is too little room on the disk for a listening copy.",
-                remedy="Make room, then play the recording again.",
+                noted("There is too little room on the disk for a listening copy."),
+                remedy=noted("Make room, then play the recording again."),
             )
 
     def _missing_bytes(self) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted, reason_of
 from modules.storage import beneath
 from modules.storage.atomic import (
     parse_json,
@@ -104,7 +104,10 @@ class Mailbox:
             except OSError as error:
                 if error.errno not in _NOT_A_MESSAGE:
                     raise
-                raise TranscriberError("corrupt_sidecar", f"{name}: {error.strerror}") from error
+                raise TranscriberError(
+                    "corrupt_sidecar",
+                    noted("{file} cannot be read: {problem}", file=name, problem=reason_of(error)),
+                ) from error
 
 
 def _mtime_ns(entry: os.DirEntry[str]) -> int:

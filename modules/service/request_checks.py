@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from modules.config.messages import shown
 from modules.config.rules import impossible_on, settings_conflicts
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
-from modules.errors import ModelError, TranscriberError
+from modules.errors import ModelError, TranscriberError, joined, noted
 from modules.intake.request import CheckedRequest, TranscriptionRequest
 from modules.intake.requests import Requests
 from modules.jobs.index import JobIndex
@@ -83,22 +84,24 @@ class RequestChecks:
         if not is_recording(name):
             raise TranscriberError(
                 "not_a_recording",
-                f"{name!r} is not the name of a recording.",
-                remedy="Give a path inside the shared folder, with an ending such as .mp3 or .mp4.",
+                noted("{name!r} is not the name of a recording.", name=name),
+                remedy=noted(
+                    "Give a path inside the shared folder, with an ending such as .mp3 or .mp4."
+                ),
             )
         if "/" in name and not self._config.watch.recursive:
             raise TranscriberError(
                 "not_a_recording",
-                f"{name!r} lies in a subfolder, and those are not looked at.",
-                remedy="Set watch.recursive: true, or move it up.",
+                noted("{name!r} lies in a subfolder, and those are not looked at.", name=name),
+                remedy=noted("Set watch.recursive: true, or move it up."),
             )
 
     def _check_id_form(self, request: TranscriptionRequest) -> None:
         if request.job_id is not None and not re.fullmatch(JOB_ID_PATTERN, request.job_id):
             raise TranscriberError(
                 "invalid_job_id",
-                f"job_id: {request.job_id!r} cannot be one.",
-                remedy="Use 1 to 64 letters, digits, hyphens and underscores.",
+                noted("job_id: {job_id!r} cannot be one.", job_id=request.job_id),
+                remedy=noted("Use 1 to 64 letters, digits, hyphens and underscores."),
             )
 
     def _check_earlier(self, request: TranscriptionRequest) -> None:
@@ -107,8 +110,12 @@ class RequestChecks:
         if entry and entry.name != request.name and entry.fate in (None, "completed", "failed"):
             raise TranscriberError(
                 "job_id_taken",
-                f"The job id {request.job_id!r} belongs to {entry.name!r}.",
-                remedy="Choose another id, or leave it out.",
+                noted(
+                    "The job id {job_id!r} belongs to {name!r}.",
+                    job_id=request.job_id,
+                    name=entry.name,
+                ),
+                remedy=noted("Choose another id, or leave it out."),
             )
 
     def _resolve(
@@ -122,7 +129,7 @@ class RequestChecks:
     def _check_settings(self, settings: TranscriptionSettings) -> None:
         size = settings.model_size
         if "/" in size and size != self._config.whisperx.model_size:
-            raise _invalid("model_size", size, "a path can only be set in the configuration")
+            raise _invalid("model_size", size, noted("a path can only be set in the configuration"))
         impossible = impossible_on(settings, self._compute_types())
         for names, line in (*settings_conflicts(settings), *impossible):
             raise _invalid(names[0], getattr(settings, names[0]), line)
@@ -132,10 +139,12 @@ class RequestChecks:
             )
         except ModelError as error:
             raise TranscriberError(
-                "model_unavailable", f"model_size: {error.message}", remedy=error.remedy
+                "model_unavailable",
+                noted("model_size: {why}", why=error.message),
+                remedy=error.remedy,
             ) from error
 
 
 def _invalid(key: str, value: object, rule: str) -> TranscriberError:
-    got = "" if ", got " in rule else f", got {value!r}"
-    return TranscriberError("invalid_settings", f"{key}: {rule}{got}.")
+    got = "" if ", got " in rule else noted(", got {value}", value=shown(value))
+    return TranscriberError("invalid_settings", joined("", f"{key}: ", rule, got, "."))

@@ -18,6 +18,7 @@ from modules.logger import get_logger
 from modules.recordings.part_writer import PartWriter
 from modules.recordings.partial_uploads import PartialUploads, UploadNote
 from modules.recordings.uploads import Uploads, name_taken
+from modules.service import upload_errors
 from modules.service.service import TranscriptionService
 from modules.storage.file_kind import HEAD_BYTES
 from modules.storage.transfer import is_taken
@@ -123,11 +124,7 @@ class ResumableUploads:
         """
         note, there = self._found(upload_id)
         if offset != there:
-            raise TranscriberError(
-                "wrong_offset",
-                f"The upload goes on at byte {there}, not at {offset}.",
-                remedy="Ask with HEAD how far it is.",
-            )
+            raise upload_errors.wrong_offset(there, offset)
         return self._store.open_for(upload_id, offset, note.length)
 
     def received(self, writer: PartWriter) -> UploadState:
@@ -147,11 +144,7 @@ class ResumableUploads:
         with self._store.exclusive(upload_id, revoking=True):
             note, _ = self._found(upload_id)
             if note.landing and self._store.has_name(upload_id, note.landing):
-                raise TranscriberError(
-                    "upload_finished",
-                    f"The upload is complete, and has become {note.landing!r}.",
-                    remedy="Delete the recording with DELETE /transcribe.",
-                )
+                raise upload_errors.finished(note.landing)
             self._store.remove(upload_id)
 
     def recover(self) -> None:
@@ -196,25 +189,13 @@ class ResumableUploads:
         """The note, and how many bytes are there: of one that has landed, all."""
         note = self._store.note(upload_id)
         if note is None:
-            raise TranscriberError(
-                "upload_not_found",
-                "There is no such upload: it was cancelled, has expired, or never was.",
-                remedy="Begin a new one with POST /files.",
-            )
+            raise upload_errors.unknown()
         if self._store.has_expired(upload_id) and not self._is_whole(upload_id):
-            raise TranscriberError(
-                "upload_expired",
-                "Nothing came for a day, so the upload is removed.",
-                remedy="Begin a new one with POST /files.",
-            )
+            raise upload_errors.expired()
         offset = self._store.offset(upload_id)
         is_lost = not note.landing if offset is None else offset > note.length
         if is_lost:
-            raise TranscriberError(
-                "upload_not_found",
-                "The file of the upload is no longer there, or not what was sent.",
-                remedy="Begin a new one with POST /files.",
-            )
+            raise upload_errors.lost()
         return note, note.length if offset is None else offset
 
     def _state(self, upload_id: str, note: UploadNote, offset: int) -> UploadState:
@@ -282,19 +263,10 @@ class ResumableUploads:
     def _require_room(self, length: int) -> None:
         count, rest = self._store.unfinished()
         if count >= UPLOADS_MAX and not self._store.remove_idle():
-            raise TranscriberError(
-                "too_many_uploads",
-                f"{count} uploads are unfinished; there may be {UPLOADS_MAX}.",
-                remedy="Finish them, or cancel them with DELETE; they expire after a day.",
-            )
+            raise upload_errors.too_many(count, UPLOADS_MAX)
         try:
             free = shutil.disk_usage(self._shared).free
         except OSError:
             return  # the disk says more when it is written to
         if length + rest + _SPARE_BYTES > free:
-            raise TranscriberError(
-                "no_room",
-                f"The disk has no room for {length} bytes: {free} are free, "
-                f"{rest} of them for uploads under way.",
-                remedy="Make room, or send less.",
-            )
+            raise upload_errors.no_room(length, free, rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.intake.new_job import no_recording
 from modules.jobs.estimates import Estimates
 from modules.jobs.index import JobIndex
@@ -109,13 +109,13 @@ class StatusReader:
         if self._files.manual.has(name):
             return TranscriberError(
                 "file_not_found",
-                f"{name!r} could not be transcribed before and lies in manual/.",
-                remedy=f"POST /manual/{name}/retry brings it back.",
+                noted("{name!r} could not be transcribed before and lies in manual/.", name=name),
+                remedy=noted("POST /manual/{name}/retry brings it back.", name=name),
             )
         return TranscriberError(
             "file_not_found",
-            f"There is no file {name!r} in the shared folder.",
-            remedy="Copy it there first, or upload it with this request.",
+            noted("There is no file {name!r} in the shared folder.", name=name),
+            remedy=noted("Copy it there first, or upload it with this request."),
         )
 
     def lost(self, key: str, name: str | None) -> TranscriberError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modules.config.schema import Config
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
 from modules.intake.requests import Requests, Submitted
 from modules.jobs.index import JobIndex
@@ -126,8 +126,14 @@ class Submission:
         if view.status == "error":
             raise TranscriberError(
                 "in_manual",
-                f"{name!r} could not be transcribed and lies in {view.where}.",
-                remedy=f"Read why beside it; POST /manual/{name}/retry tries again.",
+                noted(
+                    "{name!r} could not be transcribed and lies in {where}.",
+                    name=name,
+                    where=view.where,
+                ),
+                remedy=noted(
+                    "Read why beside it; POST /manual/{name}/retry tries again.", name=name
+                ),
             )
         if not self._files.folder.is_there(name):
             raise self._status.lost(key, name)

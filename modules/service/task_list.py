@@ -11,8 +11,9 @@ from typing import Any
 
 from modules.clock import Clock, iso
 from modules.config.schema import Config
-from modules.errors import StorageError
+from modules.errors import StorageError, noted, reason_of
 from modules.jobs.scheduler import Scheduler
+from modules.messages import translated
 from modules.outputs.notes import sentence
 from modules.recordings.names import is_recording
 from modules.recordings.store import RecordingStore
@@ -123,10 +124,10 @@ class TaskList:
         """The ``.result`` of a recording. Raises TranscriberError, StorageError."""
         return self._files.results.require(name)
 
-    def explanation(self, name: str) -> str | None:
+    def explanation(self, name: str, language: str = "en") -> str | None:
         """Why a recording failed, in the words of its ``.error.txt``."""
         failure = self._files.manual.failure(name) or self._files.left.of(name)
-        return failure.explanation if failure else None
+        return failure.explained(language) if failure else None
 
     def _look(self, names: Iterable[str]) -> list[Row]:
         """All rows. A look that missed one of these names, which are there, is repeated at once."""
@@ -137,7 +138,8 @@ class TaskList:
                     self._rows = self._reporter.look().rows
                 except OSError as error:
                     raise StorageError(
-                        "share_unavailable", f"The shared folder is unavailable. ({error})"
+                        "share_unavailable",
+                        noted("The shared folder is unavailable. ({path})", path=reason_of(error)),
                     ) from error
                 self._names = {row.name for row in self._rows}.union(names)
                 now = self._clock.monotonic()
@@ -156,8 +158,8 @@ def _place(row: Row, places: Mapping[str, int]) -> tuple[int, float, str]:
     return 0, -(row.when.timestamp() if row.when else 0.0), row.name
 
 
-def as_json(task: TaskRow) -> dict[str, Any]:
-    """With keys that are always there; what is not known is null."""
+def as_json(task: TaskRow, language: str = "en") -> dict[str, Any]:
+    """For a reader of ``language``, with keys that are always there; what is not known is null."""
     row, live = task.row, task.live
     return {
         "filename": row.name,
@@ -172,7 +174,7 @@ def as_json(task: TaskRow) -> dict[str, Any]:
             {language: sentence(each, language) for language in ("en", "ru")}
             for each in row.warnings
         ],
-        "error": row.error,
+        "error": translated(row.error, language) if row.error else None,
         "job_id": live.job_id if live else None,
         "stage": live.stage if live else row.stage,
         "percentage": live.percentage if live else row.percentage,

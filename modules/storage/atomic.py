@@ -15,7 +15,7 @@ from typing import Any
 
 import pydantic_core
 
-from modules.errors import StorageError, TranscriberError
+from modules.errors import Message, StorageError, TranscriberError, joined, noted, reason_of
 from modules.logger import get_logger
 from modules.storage import beneath
 
@@ -27,14 +27,16 @@ TEMPORARY_PREFIX = ".~transcriber-"
 #: Files up to this size may hold anything; larger ones at most one item in so many bytes.
 _DENSE_BYTES, _ITEM_BYTES = 2**20, 6
 
-_REASONS = {
-    errno.ENOSPC: ("disk_full", "The disk is full.", "Make room; work goes on by itself."),
-    errno.EDQUOT: ("disk_full", "The disk quota is used up.", "Make room; work goes on by itself."),
-    errno.EROFS: ("read_only", "The folder is read-only.", "Mount it writable."),
-    errno.EACCES: ("permission_denied", "Access is denied.", "Check who owns the folder."),
-    errno.EPERM: ("permission_denied", "Access is denied.", "Check who owns the folder."),
-    errno.ENOENT: ("file_vanished", "The file or its folder is gone.", None),
-    errno.ENOTDIR: ("file_vanished", "The file or its folder is gone.", None),
+_MAKE_ROOM = noted("Make room; work goes on by itself.")
+_OWNER = noted("Check who owns the folder.")
+_REASONS: dict[int, tuple[str, Message, Message | None]] = {
+    errno.ENOSPC: ("disk_full", noted("The disk is full."), _MAKE_ROOM),
+    errno.EDQUOT: ("disk_full", noted("The disk quota is used up."), _MAKE_ROOM),
+    errno.EROFS: ("read_only", noted("The folder is read-only."), noted("Mount it writable.")),
+    errno.EACCES: ("permission_denied", noted("Access is denied."), _OWNER),
+    errno.EPERM: ("permission_denied", noted("Access is denied."), _OWNER),
+    errno.ENOENT: ("file_vanished", noted("The file or its folder is gone."), None),
+    errno.ENOTDIR: ("file_vanished", noted("The file or its folder is gone."), None),
 }
 
 
@@ -44,10 +46,9 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        code, message, remedy = _REASONS.get(
-            error.errno or 0, ("storage_error", f"The folder cannot be used: {error}.", None)
-        )
-        message = f"{message} ({path})"
+        unknown = noted("The folder cannot be used: {reason}.", reason=reason_of(error))
+        code, message, remedy = _REASONS.get(error.errno or 0, ("storage_error", unknown, None))
+        message = joined(" ", message, f"({path})")
         raise StorageError(code, message, remedy=remedy, details=str(error)) from error
 
 
@@ -164,9 +165,11 @@ def parse_json(content: bytes, what: str) -> dict[str, Any]:
         if is_deeper(value, JSON_DEPTH_MAX):
             raise ValueError(f"nested more than {JSON_DEPTH_MAX} deep")
     except (ValueError, RecursionError) as problem:
-        raise TranscriberError("corrupt_sidecar", f"{what}: {problem}") from problem
+        raise TranscriberError(
+            "corrupt_sidecar", noted("{file} cannot be read: {problem}", file=what, problem=problem)
+        ) from problem
     if not isinstance(value, dict):
-        raise TranscriberError("corrupt_sidecar", f"{what}: not a JSON object")
+        raise TranscriberError("corrupt_sidecar", noted("{file}: not a JSON object", file=what))
     return value
 
 

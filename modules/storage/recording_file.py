@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 from typing import NoReturn
 
-from modules.errors import MediaError, StorageError
+from modules.errors import MediaError, StorageError, noted
 from modules.storage.safe_open import descriptor_of
 
 _VANISHED = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
@@ -22,8 +22,8 @@ def open_recording_file(path: Path) -> int:
         if error.errno in _NOT_REGULAR:
             raise MediaError(
                 "not_a_regular_file",
-                "This is a link, a folder or a device, not a file with a recording in it.",
-                remedy="Copy the recording itself into the folder.",
+                noted("This is a link, a folder or a device, not a file with a recording in it."),
+                remedy=noted("Copy the recording itself into the folder."),
             ) from error
         raise_storage_error(error)
 
@@ -32,18 +32,18 @@ def raise_storage_error(error: OSError) -> NoReturn:
     """What an OSError about the file itself means to the user."""
     if error.errno in _VANISHED:
         raise StorageError(
-            "file_vanished", "The file is no longer there.", details=str(error)
+            "file_vanished", noted("The file is no longer there."), details=str(error)
         ) from error
     if error.errno in _DENIED:
         raise StorageError(
             "permission_denied",
-            "The file may not be read.",
+            noted("The file may not be read."),
             details=str(error),
-            remedy="Give the transcriber read permission for it.",
+            remedy=noted("Give the transcriber read permission for it."),
         ) from error
     raise StorageError(
         "read_error",
-        "The file could not be read from its disk or network share.",
+        noted("The file could not be read from its disk or network share."),
         details=str(error),
-        remedy="Check the disk or the network connection.",
+        remedy=noted("Check the disk or the network connection."),
     ) from error

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import IO, Any
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted, reason_of
 from modules.storage import beneath
 from modules.storage.atomic import parse_json
 
@@ -69,5 +69,8 @@ def read_json(path: Path, limit_bytes: int) -> dict[str, Any]:
     except OSError as error:
         if error.errno != errno.EFBIG:
             raise
-        raise TranscriberError("corrupt_sidecar", f"{path.name}: {error.strerror}") from error
+        raise TranscriberError(
+            "corrupt_sidecar",
+            noted("{file} cannot be read: {problem}", file=path.name, problem=reason_of(error)),
+        ) from error
     return parse_json(content, path.name)

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from modules.errors import StorageError
+from modules.errors import StorageError, noted
 from modules.storage import beneath
 from modules.storage.atomic import TEMPORARY_PREFIX, storage_errors, sync_folder
 from modules.storage.safe_open import open_regular
@@ -111,7 +111,12 @@ def _copy_over(source: Path, target: Path) -> None:
         _copy(source, copy)
         if not are_equal(source, copy):
             raise StorageError(
-                "copy_failed", f"The copy of {source} in {target.parent} is not the same."
+                "copy_failed",
+                noted(
+                    "The copy of {source} in {parent} is not the same.",
+                    source=source,
+                    parent=target.parent,
+                ),
             )
         _give_name(copy, target)
         sync_folder(target.parent)

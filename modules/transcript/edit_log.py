@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from modules.messages import noted
 from modules.transcript.edited import EditConflictError, EditedText, conflict
 from modules.transcript.model import Dropped, Segment
 from modules.transcript.operations import (
@@ -131,7 +132,7 @@ def log_for(
         found = _moved(operation, text, starts)
         try:
             if found is None:
-                raise conflict("It is not there.")
+                raise conflict(noted("It is not there."))
             text.apply(found)
             kept.append(found)
         except EditConflictError:
@@ -167,7 +168,7 @@ def appended(
             continue
         known.add(operation.id)
         if segments_named(operation, ops) & theirs:
-            raise conflict("Somebody else changed this passage meanwhile.")
+            raise conflict(noted("Somebody else changed this passage meanwhile."))
         new = operation.model_copy(update={"at": at, "span": draft.text(ops).span_of(operation)})
         if isinstance(new, Undo):
             _require_independent(new, ops)
@@ -177,9 +178,8 @@ def appended(
     if {each.id for each in text.skipped} - draft.skipped:
         raise depends()
     if len(ops) > OPERATIONS_MAX:
-        raise EditConflictError(
-            "too_many_corrections", f"A text can have {OPERATIONS_MAX} corrections."
-        )
+        message = noted("A text can have {most} corrections.", most=OPERATIONS_MAX)
+        raise EditConflictError("too_many_corrections", message)
     update = {"ops": tuple(ops), "facts": Facts.of(text.segments)}
     return log.model_copy(update=update), text
 
@@ -211,16 +211,15 @@ class _Draft:
 
 
 def depends() -> EditConflictError:
-    return EditConflictError(
-        "edit_depends", "What was done after it depends on it.", remedy="Undo that first."
-    )
+    message = noted("What was done after it depends on it.")
+    return EditConflictError("edit_depends", message, remedy=noted("Undo that first."))
 
 
 def _require_independent(undo: Undo, ops: Sequence[Operation]) -> None:
     """Raises EditConflictError if the undo would move words that later operations are about."""
     place = next((n for n, each in enumerate(ops) if each.id == undo.of), None)
     if place is None:
-        raise conflict(f"There is no operation {undo.of!r} to undo.")
+        raise conflict(noted("There is no operation {of!r} to undo.", of=undo.of))
     target = ops[place]
     seen: set[str] = set()
     while isinstance(target, Undo) and target.id not in seen:
@@ -239,7 +238,7 @@ def _theirs(log: EditLog, version: str, operations: Sequence[Operation]) -> froz
     """The segments that others changed since a version."""
     since = log.since(version)
     if since is None:
-        raise conflict("The transcript was made anew since.")
+        raise conflict(noted("The transcript was made anew since."))
     sent = {operation.id for operation in operations}
     named = (segments_named(each, log.ops) for each in since if each.id not in sent)
     return frozenset[str]().union(*named)

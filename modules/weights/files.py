@@ -16,7 +16,7 @@ from typing import Any
 
 from modules import PROGRAM
 from modules.config.settings import Frozen
-from modules.errors import ModelError
+from modules.errors import Message, ModelError, joined, noted
 
 WEIGHTS = "model.bin"
 _NEEDED = (WEIGHTS, "config.json", "tokenizer.json")
@@ -161,9 +161,12 @@ def without_sum(folder: Path, size: str) -> list[str]:
     return [name for name in there if _published_sum(folder / name, size) is None]
 
 
-def verify(folder: Path, size: str) -> list[str]:
+def verify(folder: Path, size: str) -> list[Message]:
     """What is wrong with a model's files, one line each. Always hashes what has a known sum."""
-    problems = [f"{folder / name}: is missing or empty" for name in missing_files(folder, size)]
+    problems = [
+        joined(": ", str(folder / name), noted("is missing or empty"))
+        for name in missing_files(folder, size)
+    ]
     for name in MODEL_FILES:
         path = folder / name
         known = _published_sum(path, size) if _filled(path) else None
@@ -171,7 +174,8 @@ def verify(folder: Path, size: str) -> list[str]:
             continue
         actual = sha256_of(path)
         if actual != known:
-            problems.append(f"{path}: SHA-256 is {actual}, should be {known}")
+            wrong = noted("SHA-256 is {actual}, should be {known}", actual=actual, known=known)
+            problems.append(joined(": ", str(path), wrong))
     return problems
 
 
@@ -198,7 +202,7 @@ def check_stamp(folder: Path, size: str) -> None:
     problems = verify(folder, size)
     if problems:
         command = f"{PROGRAM} models get {size}"
-        raise damaged(size, problems, f"Run `{command}` to replace it.")
+        raise damaged(size, problems, noted("Run `{command}` to replace it.", command=command))
     if marks is not None:
         write_stamp(folder, marks)
 
@@ -212,10 +216,10 @@ def write_stamp(folder: Path, marks: Mapping[str, Sequence[int]]) -> None:
         return  # a read-only folder: the next start hashes again, no more
 
 
-def damaged(size: str, problems: list[str], remedy: str) -> ModelError:
+def damaged(size: str, problems: Sequence[str], remedy: str) -> ModelError:
     """The error ``model_damaged``, with the problems as its details."""
-    message = f"The files of the Whisper model {size} are damaged."
-    return ModelError("model_damaged", message, details="\n".join(problems), remedy=remedy)
+    message = noted("The files of the Whisper model {size} are damaged.", size=size)
+    return ModelError("model_damaged", message, details=joined("\n", *problems), remedy=remedy)
 
 
 # --- putting in place -------------------------------------------------------------------------

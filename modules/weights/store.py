@@ -14,7 +14,7 @@ from pathlib import Path
 from modules import PACKAGE
 from modules.config.types import MODEL_SIZES
 from modules.config.user_folders import data_folder
-from modules.errors import ModelError
+from modules.errors import ModelError, noted
 from modules.weights.assemble import assemble
 from modules.weights.download import download
 from modules.weights.files import (
@@ -48,12 +48,18 @@ def _download(size: str) -> Path:
     try:
         fetched = snapshot_download(name, allow_patterns=files)  # nosec B615 # hashed below
     except Exception as error:  # the hub raises its own family, and that of its HTTP client
-        message = f"The Whisper model {size} could not be downloaded: {error}"
+        message = noted(
+            "The Whisper model {size} could not be downloaded: {error}", size=size, error=error
+        )
         raise ModelError("model_download_failed", message) from error
     folder = Path(fetched)
     problems = verify(folder, size)
     if problems:
-        raise damaged(size, problems, f"Remove {folder.parent.parent}, then it is fetched again.")
+        raise damaged(
+            size,
+            problems,
+            noted("Remove {folder}, then it is fetched again.", folder=folder.parent.parent),
+        )
     return folder
 
 
@@ -70,7 +76,9 @@ def provide(size: str, models_directory: Path, allow_download: bool) -> str:
         folder = download(size, models_directory)
         problems = verify(folder, size)
     if problems:
-        raise damaged(size, problems, f"Move {folder} away and run this command again.")
+        raise damaged(
+            size, problems, noted("Move {folder} away and run this command again.", folder=folder)
+        )
     checked = "all files are there" if without_sum(folder, size) else "checksums are right"
     text = f"The Whisper model {size} is in {folder} (found in: {source.origin}); {checked}."
     kept = sorted(models_directory.glob(f"{home(size, models_directory).name}.old-*"))

@@ -25,6 +25,7 @@ from modules.errors import (
     MediaError,
     StorageError,
     TranscriberError,
+    noted,
     shortened,
 )
 from modules.executors.listen_protocol import Failure, Kind, Wish, packed
@@ -108,7 +109,11 @@ _FAULTS: dict[type[TranscriberError], Literal["media", "storage"]] = {
 def _failure(error: Exception) -> Failure:
     faults = (name for kind, name in _FAULTS.items() if isinstance(error, kind))
     code = error.code if isinstance(error, TranscriberError) else type(error).__name__
-    message = error.message if isinstance(error, TranscriberError) else f"It failed: {error}"
+    message = (
+        error.message
+        if isinstance(error, TranscriberError)
+        else noted("It failed: {error}", error=error)
+    )
     return Failure(
         code=code[:CODE_CHARS],
         message=shortened(message, MESSAGE_CHARS),

@@ -24,7 +24,7 @@ from modules.worker.parent import die_with_parent
 if __name__ == "__main__":  # before the imports: on a busy machine they take seconds
     die_with_parent(int(sys.argv[sys.argv.index("--parent") + 1]))
 
-from modules.errors import MediaError, ModelError, StorageError, TranscriberError
+from modules.errors import MediaError, ModelError, StorageError, TranscriberError, noted
 from modules.executors.protocol import Failed, Load, Loaded, Prefetch, Ready
 from modules.machine import allocator
 from modules.weights.files import ModelSpec
@@ -150,8 +150,10 @@ class Worker:
                 # Broken weights, no driver, no memory: no recording is to blame for it.
                 raise ModelError(
                     "model_not_loaded",
-                    f"The model {spec.name} cannot be loaded: {error}.",
-                    remedy="Run the command `doctor`; it says what to do.",
+                    noted(
+                        "The model {name} cannot be loaded: {error}.", name=spec.name, error=error
+                    ),
+                    remedy=noted("Run the command `doctor`; it says what to do."),
                 ) from error
             self._sharing.offer(self._engine)
             loaded_mb = allocator.resident_mb()
@@ -203,9 +205,9 @@ def _failure(task_id: int, error: Exception) -> Failed:
             permanent=error.permanent,
         )
     if isinstance(error, MemoryError):
-        message = "There was not enough memory. Use a smaller whisperx.model_size."
+        message = noted("There was not enough memory. Use a smaller whisperx.model_size.")
         return Failed(task_id=task_id, code="out_of_memory", message=message, details=repr(error))
-    message = f"WhisperX failed: {error}"
+    message = noted("WhisperX failed: {error}", error=error)
     return Failed(task_id=task_id, code="whisperx_failed", message=message, details=repr(error))
 
 

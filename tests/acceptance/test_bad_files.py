@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from modules.messages import restored, translated
 from tests.acceptance.recordings import SAMPLES, silent_video
 from tests.daemon_process import DaemonProcess
 
@@ -51,8 +52,9 @@ def test_what_holds_no_sound_goes_to_manual_at_once(
     assert [attempt["status"] for attempt in state["attempts"]] == ["failed"]
     assert code is None or state["error"]["code"] == code
     explanation = (russian.manual / f"{name}.error.txt").read_text(encoding="utf-8")
-    assert state["error"]["message"] in explanation
-    assert "shared folder" in explanation, "it does not say how to try again"
+    message = restored(state["error"]["message"], state["error"].get("template"))
+    assert translated(message, "ru") in explanation
+    assert "верните запись в общую папку" in explanation, "it does not say how to try again"
     assert "Traceback" not in explanation
     assert russian.files(f"*{name}*") == set()
     assert russian.worker_pid() == worker, "a bad file must not cost the loaded model"
@@ -80,7 +82,7 @@ def test_a_file_that_crashes_the_worker_each_time_is_given_up_on(
     assert [attempt["status"] for attempt in state["attempts"]] == ["failed"] * 3
     assert [attempt["attempt_number"] for attempt in state["attempts"]] == [1, 2, 3]
     explanation = (impatient.manual / f"{name}.error.txt").read_text(encoding="utf-8")
-    assert all(f"attempt {number}: " in explanation for number in (1, 2, 3))
+    assert all(f"попытка {number}: " in explanation for number in (1, 2, 3))
     _check_fresh_start(impatient, name)
 
 

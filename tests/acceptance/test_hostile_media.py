@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from modules.messages import restored, translated
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.store import RecordingStore
 from tests.acceptance.recordings import SAMPLES
@@ -217,7 +218,8 @@ def _about_refusal(case: Case, state: dict[str, Any] | None, explanation: str) -
         yield f"it took more than one attempt: {state['attempts']}"
     if state["attempts"][-1]["running_seconds"] > FILE_S:
         yield f"it took {state['attempts'][-1]['running_seconds']} s"
-    if state["error"]["message"] not in explanation or "Traceback" in explanation:
+    message = restored(state["error"]["message"], state["error"].get("template"))
+    if translated(message, "ru") not in explanation or "Traceback" in explanation:
         yield f"that does not explain it: {explanation!r}"
     if state["error"]["code"] not in REASONS:
         yield f"no reason that a recording can have: {state['error']}"

@@ -88,7 +88,8 @@ def test_a_kill_before_the_first_chunk_counts_and_three_are_enough(
     state = daemon.wait_until_in_manual("hang.mp3", SOON_S)
     assert [a["status"] for a in state["attempts"]] == ["failed"] * 3
     assert state["error"]["code"] == "interrupted_before_progress"
-    assert "went down before 60 s" in (daemon.manual / "hang.mp3.error.txt").read_text("utf-8")
+    explained = (daemon.manual / "hang.mp3.error.txt").read_text("utf-8")
+    assert "отключились раньше, чем было готово 60 с" in explained
     daemon.wait_for(lambda: daemon.files() == set(), "its state left the share", SOON_S)
 
 
@@ -162,7 +163,7 @@ def test_three_crashes_are_enough_and_a_file_dragged_back_starts_afresh(
     assert [a["status"] for a in first["attempts"]] == ["failed"] * 3
     assert first["intermediate"]["position_seconds"] == 30.0, "each went on from the one before"
     explained = (shared_daemon.manual / "crash1.mp3.error.txt").read_text("utf-8")
-    assert "exit code 3" in explained
+    assert "завершился с кодом 3" in explained
     shared_daemon.wait_for(lambda: shared_daemon.files() == set(), "its state left", SOON_S)
     moved = sorted(shared_daemon.manual.iterdir(), key=lambda p: p.name == "crash1.mp3")
     for path in moved if with_all_its_files else [shared_daemon.manual / "crash1.mp3"]:

@@ -128,8 +128,8 @@ def test_a_worker_that_the_kernel_ends_for_want_of_memory_is_told_with_what_to_d
     assert process.oom_kills() >= before + 3, "it was not the kernel that ended it"
     assert state["error"]["code"] == "out_of_memory"
     explained = (one.manual / "fat.mp3.error.txt").read_text("utf-8")
-    assert "Memory ran out" in explained
-    assert "use a smaller whisperx.model_size" in explained
+    assert "Кончилась память" in explained
+    assert "возьмите whisperx.model_size поменьше" in explained
 
 
 @pytest.mark.parametrize(("kills", "code"), [(1, "out_of_memory"), (0, "worker_killed")])

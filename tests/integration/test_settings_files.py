@@ -74,7 +74,7 @@ def test_a_mistake_waits_is_told_and_mended(steady: ScriptedDaemon) -> None:
     steady.wait_for_result("bystander.mp3", SOON_S)
     wait_for_complaint(steady, "wrong.mp3", "did you mean language?")
     steady.wait_for(notice.exists, "the text about the mistake", SOON_S)
-    assert "beam_size: must be between 1 and 20, got 99" in notice.read_text("utf-8")
+    assert "beam_size: нужно число от 1 до 20, получено 99" in notice.read_text("utf-8")
     code, view = ask(steady, "GET", "/status/wrong.mp3")
     assert (code, view["status"], view["current_attempt"]) == (200, "processing", 1)
     assert view["error"]["code"] == "invalid_settings"

@@ -374,6 +374,25 @@ def test_it_speaks_russian_to_a_russian_and_the_choice_is_kept(
     assert page.evaluate("document.documentElement.lang") == "en"
 
 
+def test_why_a_recording_failed_is_said_in_the_language_of_the_page(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    daemon.drop("empty.mp3")
+    daemon.wait_until_in_manual("empty.mp3")
+    page = open_page(daemon, locale="ru-RU").page
+    page.locator(".item").click()
+    state = page.locator(".state")
+    state.get_by_text("Файл пуст. Скопируйте запись ещё раз.").first.wait_for()
+    page.locator(".item .why").get_by_text("Файл пуст.").wait_for()
+    state.locator("summary").click()
+    state.get_by_text("Чтобы начать заново, верните запись в общую папку.").wait_for()
+    page.get_by_role("button", name="English").click()
+    state.get_by_text("The file is empty. Copy the recording again.").first.wait_for()
+    page.locator(".item .why").get_by_text("The file is empty.").wait_for()
+    state.locator("summary").click()
+    state.get_by_text("To start it afresh, move the recording back").wait_for()
+
+
 def test_a_narrow_screen_shows_list_or_recording(daemon: ScriptedDaemon, open_page: Any) -> None:
     made.talk(daemon.shared)
     page = open_page(daemon, size=NARROW).page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 
 _RATE_HZ, _SAMPLE_BYTES = 16_000, 2
 _HEADER_BYTES = 44
@@ -34,8 +34,10 @@ def finish(file: IO[bytes]) -> None:
     if data_bytes <= 0:
         raise TranscriberError(
             "no_recording",
-            "audio_file: has no sound in it.",
-            remedy="With encode=false, send raw samples: 16 bits, little-endian, 16 kHz, mono.",
+            noted("audio_file: has no sound in it."),
+            remedy=noted(
+                "With encode=false, send raw samples: 16 bits, little-endian, 16 kHz, mono."
+            ),
         )
     file.truncate(_HEADER_BYTES + data_bytes)
     file.seek(0)

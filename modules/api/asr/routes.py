@@ -20,7 +20,7 @@ from modules.api.forms import disconnected_of, request_body
 from modules.api.schemas import answers
 from modules.api.services import Services
 from modules.api.uploads.names import name_of_upload
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
 from modules.service.answers import Accepted, Text
 
@@ -140,6 +140,8 @@ def _name_of_raw(film: str, chosen: str, language: str) -> str:
 def _too_late(found: Accepted) -> TranscriberError:
     return TranscriberError(
         "timeout",
-        "The answer was not there in time.",
-        remedy=f"It is going on: GET /result/{found.job.job_id} has the text later.",
+        noted("The answer was not there in time."),
+        remedy=noted(
+            "It is going on: GET /result/{job_id} has the text later.", job_id=found.job.job_id
+        ),
     )

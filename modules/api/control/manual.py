@@ -7,6 +7,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 
 from modules.api import responses
+from modules.api.languages import asked, said_error
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 
@@ -28,8 +29,8 @@ def add_manual(blueprint: APIBlueprint, services: Services) -> None:
                 "filename": failure.name,
                 "size": failure.size,
                 "job_id": view.job_id,
-                "error": view.error,
-                "explanation": failure.explanation,
+                "error": said_error(view.error),
+                "explanation": failure.explained(asked()),
             }
             for view, failure in service.failures()
         ]

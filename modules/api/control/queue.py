@@ -11,10 +11,11 @@ from flask_openapi3.models.tag import Tag
 
 from modules.api import responses
 from modules.api.forms import disconnected_of
+from modules.api.languages import asked, said
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.api.sse import stream
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.jobs.events import Event
 
 _QUEUE = Tag(name="queue", description="What is being done, and stopping it")
@@ -43,14 +44,18 @@ def add_queue(blueprint: APIBlueprint, services: Services) -> None:
     )
     def pause() -> Response:
         service.pause()
-        return responses.as_json({"status": "paused", "message": "Nothing more is started"})
+        return responses.as_json(
+            {"status": "paused", "message": said(noted("Nothing more is started"))}
+        )
 
     @blueprint.post(
         "/resume", summary="Go on", tags=[_QUEUE], responses={200: answers.PausedAnswer}
     )
     def resume() -> Response:
         service.resume()
-        return responses.as_json({"status": "running", "message": "The queue is going on"})
+        return responses.as_json(
+            {"status": "running", "message": said(noted("The queue is going on"))}
+        )
 
 
 def add_events(blueprint: APIBlueprint, services: Services) -> None:
@@ -72,8 +77,8 @@ def add_events(blueprint: APIBlueprint, services: Services) -> None:
         if services.events.listeners >= services.config.api.max_listeners:
             raise TranscriberError(
                 "too_many_listeners",
-                f"{services.events.listeners} clients listen already.",
-                remedy="Ask again later, or raise api.max_listeners.",
+                noted("{listeners} clients listen already.", listeners=services.events.listeners),
+                remedy=noted("Ask again later, or raise api.max_listeners."),
             )
         disconnected = disconnected_of(request.environ)
         last = request.headers.get("Last-Event-ID", "")
@@ -82,8 +87,11 @@ def add_events(blueprint: APIBlueprint, services: Services) -> None:
         def over() -> bool:
             return disconnected() or services.waiting.closing
 
+        language = asked()
+
         def content(event: Event) -> dict[str, Any]:
-            return responses.view(services.service.view(event.job)) | {"event": event.kind}
+            found = services.service.view(event.job)
+            return responses.view(found, language) | {"event": event.kind}
 
         body: Iterator[bytes] = stream(services.events, after, query.filename, content, over)
         response = Response(body, content_type="text/event-stream")

@@ -12,10 +12,11 @@ from flask_openapi3.models.tag import Tag
 
 from modules.api import forms, responses
 from modules.api.forms import disconnected_of, form, request_body
+from modules.api.languages import said
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.config.messages import shown
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
 from modules.outputs.base import OutputFormat
 from modules.outputs.formats import OUTPUT_FORMATS
@@ -108,14 +109,18 @@ def _add_delete(blueprint: APIBlueprint, services: Services) -> None:
             name = forms.from_json(http_request, requests.DeleteRequest).filename
             if query.filename not in (None, name):
                 raise forms.invalid(
-                    f"filename: must be one name, got {shown(query.filename)}"
-                    f" in the query and {shown(name)} in the body"
+                    noted(
+                        "filename: must be one name, got {filename} in the query and {name} in the "
+                        "body",
+                        filename=shown(query.filename),
+                        name=shown(name),
+                    )
                 )
         removed = services.service.delete(name)
         return responses.as_json(
             {
                 "status": "deleted",
-                "message": "Files deleted successfully",
+                "message": said(noted("Files deleted successfully")),
                 "deleted_files": list(removed.deleted),
                 "processing_interrupted": removed.interrupted,
                 "removed_from_queue": removed.dequeued,

@@ -8,7 +8,7 @@ from typing import Any
 
 from modules.config.schema import Config
 from modules.config.types import MODEL_SIZES, nearest
-from modules.errors import ModelError, TranscriberError
+from modules.errors import ModelError, TranscriberError, noted
 from modules.weights.locate import REPOSITORIES, available, locate, present
 
 #: What clients write without a choice in mind.
@@ -79,8 +79,8 @@ class Models:
             return self._facts(model)
         raise TranscriberError(
             "model_not_found",
-            f"model: {model!r} is not on this machine.",
-            remedy="GET /v1/models lists what is.",
+            noted("model: {model!r} is not on this machine.", model=model),
+            remedy=noted("GET /v1/models lists what is."),
         )
 
     def _is_usable(self, size: str) -> bool:
@@ -115,6 +115,11 @@ def _unknown(model: str) -> TranscriberError:
     name = model.rpartition("/")[2].removeprefix("faster-").removeprefix("whisper-")
     return TranscriberError(
         "invalid_settings",
-        f"model: must be whisper-1 for the configured model, or one of {sizes}, got {model!r}"
-        f"{nearest(name, MODEL_SIZES)}",
+        noted(
+            "model: must be whisper-1 for the configured model, or one of {sizes}, got "
+            "{model!r}{hint}",
+            sizes=sizes,
+            model=model,
+            hint=nearest(name, MODEL_SIZES),
+        ),
     )

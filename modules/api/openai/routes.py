@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from modules.api import forms, responses
 from modules.api.forms import disconnected_of, form, request_body
+from modules.api.languages import said
 from modules.api.openai.fields import SpeechRequest, asked
 from modules.api.openai.format import PREFIX, body, error
 from modules.api.openai.models import Models
@@ -181,5 +182,5 @@ def openai_error(problem: TranscriberError, status: int | None = None) -> Respon
         status = status_of(problem)
     param = problem.message.partition(":")[0] if ": " in problem.message else None
     param = param if param and param.isidentifier() else None
-    content = error(str(problem), status, param=param, code=problem.code)
+    content = error(said(problem.text) or "", status, param=param, code=problem.code)
     return Response(json.dumps(content), status, content_type="application/json")

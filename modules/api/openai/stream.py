@@ -12,7 +12,7 @@ from modules.api import responses
 from modules.api.openai.format import error, logprobs, speaker_segments, text
 from modules.api.sse import KEEP_ALIVE_S
 from modules.clock import Clock
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.service.answers import Accepted, Text
 from modules.service.text_stream import Piece, Stream
 
@@ -83,8 +83,8 @@ def remaining(sent: str, whole: str) -> str | None:
 def too_late(found: Accepted) -> TranscriberError:
     return TranscriberError(
         "timeout",
-        "The text was not there in time.",
-        remedy=f"It is going on: GET /result/{found.job.job_id} has it later.",
+        noted("The text was not there in time."),
+        remedy=noted("It is going on: GET /result/{job_id} has it later.", job_id=found.job.job_id),
     )
 
 

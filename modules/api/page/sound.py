@@ -18,7 +18,7 @@ from modules.api.page.ranges import sent
 from modules.api.page.tasks import TAG
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.executors.listen_protocol import PEAKS_PER_S
 from modules.service.listening import Copy, Listening, Preparing
 from modules.storage.recording_file import open_recording_file
@@ -173,4 +173,6 @@ def _opened(name: str, folders: Iterable[Path]) -> int:
         except StorageError as error:
             if error.code != "file_vanished":
                 raise
-    raise TranscriberError("file_not_found", f"The recording {name!r} is no longer there.")
+    raise TranscriberError(
+        "file_not_found", noted("The recording {name!r} is no longer there.", name=name)
+    )

@@ -10,6 +10,7 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field, RootModel
 
 from modules.api import responses
+from modules.api.languages import asked
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.machine import collection
@@ -110,7 +111,7 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
         page = tasks.page(query.state, query.contains, query.start, query.limit)
         return unless_known(
             {
-                "tasks": [as_json(task) for task in page.tasks],
+                "tasks": [as_json(task, asked()) for task in page.tasks],
                 "total": page.total,
                 "counts": dict(page.counts),
                 "paused": services.service.paused,
@@ -130,10 +131,10 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
 
 def _with_text(tasks: TaskList, editing: Editing, task: TaskRow) -> dict[str, Any]:
     name = task.row.name
-    content: dict[str, Any] = {"task": as_json(task)}
+    content: dict[str, Any] = {"task": as_json(task, asked())}
     if task.row.state is not State.COMPLETED:
         failed = task.row.state in GROUPS["failed"]
-        return content | {"explanation": tasks.explanation(name) if failed else None}
+        return content | {"explanation": tasks.explanation(name, asked()) if failed else None}
     result = tasks.result(name)
     metadata = result.get("metadata") or {}
     found = editing.corrected(name, result)

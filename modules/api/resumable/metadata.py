@@ -10,7 +10,7 @@ from modules.api import forms
 from modules.api.schemas import requests
 from modules.api.uploads.names import UploadName, name_of_upload
 from modules.config.languages import language_of
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.service.resumable_uploads import UploadFields
 from modules.storage.file_kind import kind_of_text
 
@@ -35,7 +35,7 @@ def read(header: str) -> Metadata:
     texts = {key: _text(key, value) for key, value in fields.items() if key not in _IGNORED}
     asked = forms.checked(requests.UploadRequest, texts)
     if asked.wait:
-        raise forms.invalid("wait: is not possible here; ask GET /result for the text")
+        raise forms.invalid(noted("wait: is not possible here; ask GET /result for the text"))
     return Metadata(filename, content_type or None, asked)
 
 
@@ -63,8 +63,12 @@ class UploadMetadata:
         if kind := kind_of_text(head):
             raise TranscriberError(
                 "no_recording",
-                f"file: {sent.filename!r} is no recording: it is {kind}.",
-                remedy="Send the recording itself.",
+                noted(
+                    "file: {filename!r} is no recording: it is {kind}.",
+                    filename=sent.filename,
+                    kind=noted(kind),
+                ),
+                remedy=noted("Send the recording itself."),
             )
         found = self._name(sent, head, sent.content_type)
         return found.name, found.is_ours
@@ -89,16 +93,26 @@ _PAIRS_MAX = 100
 def _pairs(header: str) -> list[tuple[str, bytes]]:
     listed = header.split(",") if header.strip() else []
     if len(listed) > _PAIRS_MAX:
-        raise forms.invalid(f"Upload-Metadata: at most {_PAIRS_MAX} keys, got {len(listed)}")
+        raise forms.invalid(
+            noted(
+                "Upload-Metadata: at most {most} keys, got {count}",
+                most=_PAIRS_MAX,
+                count=len(listed),
+            )
+        )
     pairs: list[tuple[str, bytes]] = []
     for pair in listed:
         key, _, value = pair.strip().partition(" ")
         if not key or key in dict(pairs):
-            raise forms.invalid(f"Upload-Metadata: each key must be there once, got {key[:40]!r}")
+            raise forms.invalid(
+                noted("Upload-Metadata: each key must be there once, got {key!r}", key=key[:40])
+            )
         try:
             pairs.append((key, base64.b64decode(value, validate=True)))
         except (binascii.Error, ValueError) as error:
-            raise forms.invalid(f"Upload-Metadata: {key[:40]}: must be base64") from error
+            raise forms.invalid(
+                noted("Upload-Metadata: {key}: must be base64", key=key[:40])
+            ) from error
     return pairs
 
 
@@ -106,4 +120,4 @@ def _text(key: str, value: bytes) -> str:
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise forms.invalid(f"{key[:40]}: must be text in UTF-8") from error
+        raise forms.invalid(noted("{key}: must be text in UTF-8", key=key[:40])) from error

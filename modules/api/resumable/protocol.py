@@ -8,7 +8,7 @@ from email.utils import formatdate
 from urllib.parse import quote
 
 from modules.api import forms
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.service.resumable_uploads import UploadState
 
 VERSION = "1.0.0"
@@ -17,16 +17,18 @@ EXTENSIONS = "creation,expiration,termination"
 BODY_TYPE = "application/offset+octet-stream"
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
+_MISSING = noted("it is missing")
+
 
 def check_version(headers: Mapping[str, str]) -> None:
     """``headers`` with names in lower case, or in any. Raises TranscriberError."""
     given = headers.get("tus-resumable")
     if given != VERSION:
-        shown = "it is missing" if given is None else f"got {given[:40]!r}"
+        shown = _MISSING if given is None else noted("got {value}", value=repr(given[:40]))
         raise TranscriberError(
             "unsupported_version",
-            f"Tus-Resumable: must be {VERSION}, {shown}.",
-            remedy="Use a client of tus 1.0.",
+            noted("Tus-Resumable: must be {version}, {shown}.", version=VERSION, shown=shown),
+            remedy=noted("Use a client of tus 1.0."),
         )
 
 
@@ -34,21 +36,27 @@ def number(headers: Mapping[str, str], name: str) -> int:
     """A header that is a number of bytes. Raises TranscriberError."""
     given = headers.get(name.lower())
     if given is None or not _NUMBER.fullmatch(given):
-        shown = "it is missing" if given is None else f"got {given[:40]!r}"
-        raise forms.invalid(f"{name}: must be a number of bytes, {shown}")
+        shown = _MISSING if given is None else noted("got {value}", value=repr(given[:40]))
+        raise forms.invalid(
+            noted("{name}: must be a number of bytes, {shown}", name=name, shown=shown)
+        )
     return int(given)
 
 
 def upload_length(headers: Mapping[str, str], most: int) -> int:
     """Raises TranscriberError, also where the length is to come later."""
     if "upload-defer-length" in headers:
-        raise forms.invalid("Upload-Defer-Length: is not supported; state Upload-Length")
+        raise forms.invalid(noted("Upload-Defer-Length: is not supported; state Upload-Length"))
     length = number(headers, "Upload-Length")
     if length > most:
         raise TranscriberError(
             "body_too_large",
-            f"Upload-Length: an upload may have at most {most} bytes, got {length}.",
-            remedy="Send less, or raise api.max_upload_mb.",
+            noted(
+                "Upload-Length: an upload may have at most {most} bytes, got {length}.",
+                most=most,
+                length=length,
+            ),
+            remedy=noted("Send less, or raise api.max_upload_mb."),
         )
     return length
 
@@ -59,8 +67,12 @@ def check_body_type(headers: Mapping[str, str]) -> None:
     if given.partition(";")[0].strip().lower() != BODY_TYPE:
         raise TranscriberError(
             "wrong_content_type",
-            f"Content-Type: must be {BODY_TYPE}, got {given[:80]!r}.",
-            remedy="Use a client of tus 1.0.",
+            noted(
+                "Content-Type: must be {body_type}, got {given!r}.",
+                body_type=BODY_TYPE,
+                given=given[:80],
+            ),
+            remedy=noted("Use a client of tus 1.0."),
         )
 
 

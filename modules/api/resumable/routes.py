@@ -14,7 +14,7 @@ from modules.api.forms import request_body
 from modules.api.resumable import protocol
 from modules.api.schemas import answers
 from modules.api.services import Services
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.recordings.part_writer import PartWriter
 from modules.service.resumable_uploads import UploadState
 
@@ -116,7 +116,7 @@ def _add_piece(blueprint: APIBlueprint, services: Services) -> None:
         # The server has taken the body at its headers, or has refused it.
         writer = request.environ["wsgi.input"]
         if not isinstance(writer, PartWriter):
-            raise TranscriberError("upload_not_found", "There is no such upload.")
+            raise TranscriberError("upload_not_found", noted("There is no such upload."))
         return _answer(uploads.received(writer), 204)
 
 

@@ -29,6 +29,7 @@ from modules.config.types import (
     is_blank,
 )
 from modules.jobs.job import JOB_ID_PATTERN
+from modules.messages import noted
 
 #: Longer names cannot be in any folder.
 NAME_CHARS = 4096
@@ -61,13 +62,13 @@ def as_given(value: object) -> object:
 
 def as_job_id(value: str) -> str:
     if not re.fullmatch(JOB_ID_PATTERN[1:-1], value):
-        raise ValueError("must have 1 to 64 letters, digits, hyphens and underscores")
+        raise ValueError(noted("must have 1 to 64 letters, digits, hyphens and underscores"))
     return value
 
 
 def as_address(value: str) -> str:
     if not re.match("https?://", value):
-        raise ValueError("must be an address that begins with http:// or https://")
+        raise ValueError(noted("must be an address that begins with http:// or https://"))
     return value
 
 

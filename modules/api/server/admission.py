@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from flask import Flask
 
@@ -14,6 +15,7 @@ from modules.api.server.refusals import Body, Refusal, refusal
 from modules.api.server.wrong_keys import WrongKeys
 from modules.clock import Clock, SystemClock
 from modules.config.schema import ApiConfig
+from modules.messages import noted
 from modules.storage.tree import FOLDERS_MAX
 
 _UPLOADING = frozenset(
@@ -105,27 +107,29 @@ def _is_too_long(path: str) -> bool:
 
 
 def _no_such_name() -> Refusal:
-    return refusal(
-        404, "not_found",
-        f"The address is too long: at most {_PATH_CHARS} characters and {_PATH_PARTS} parts.",
-        "Ask for a recording by its job id, or move it up.",
-    )  # fmt: skip
+    why = noted(
+        "The address is too long: at most {chars} characters and {parts} parts.",
+        chars=_PATH_CHARS,
+        parts=_PATH_PARTS,
+    )
+    remedy = noted("Ask for a recording by its job id, or move it up.")
+    return refusal(404, "not_found", why, remedy)
 
 
 def _too_many(wait_s: int) -> Refusal:
     answer = refusal(
-        429, "too_many_requests", "Too many wrong keys or passwords came from this address.",
-        f"Try again in {wait_s} s with the right one.",
+        429, "too_many_requests", noted("Too many wrong keys or passwords came from this address."),
+        noted("Try again in {wait_s} s with the right one.", wait_s=wait_s),
     )  # fmt: skip
-    return Refusal(answer.status, answer.body, (("Retry-After", str(wait_s)),))
+    return replace(answer, headers=(("Retry-After", str(wait_s)),))
 
 
 def _no_key(headers: Mapping[str, str]) -> Refusal:
     answer = refusal(
-        401, "unauthorized", "A key is needed, or it is wrong.",
-        "Send it as X-API-Key, as a Bearer token, or as the password of HTTP Basic.",
+        401, "unauthorized", noted("A key is needed, or it is wrong."),
+        noted("Send it as X-API-Key, as a Bearer token, or as the password of HTTP Basic."),
     )  # fmt: skip
     if headers.get("x-requested-with") or headers.get("sec-fetch-dest", "document") != "document":
         return answer  # our page asks for the key in its own words, without the browser's window
     asking = ("WWW-Authenticate", 'Basic realm="audio-transcriber"')
-    return Refusal(answer.status, answer.body, (asking,))
+    return replace(answer, headers=(asking,))

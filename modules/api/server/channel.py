@@ -13,6 +13,7 @@ from typing import Any, Literal
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
+from modules.api.languages import language_of
 from modules.api.openai import format
 from modules.api.server.parser import RequestParser
 from modules.api.server.refusals import answer_to, as_openai
@@ -64,7 +65,8 @@ class JsonErrorTask(ErrorTask):
     response_headers: list[tuple[str, str]]
 
     def execute(self) -> None:
-        answer = answer_to(self.request.error)
+        language = language_of(self.request.headers.get("ACCEPT_LANGUAGE"))
+        answer = answer_to(self.request.error).said_in(language)
         try:
             phrase = HTTPStatus(answer.status).phrase
         except ValueError:

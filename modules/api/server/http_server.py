@@ -19,7 +19,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from modules.api.server.refusals import Admit, AdmitUpgrade, Body, Refusal, RequestPolicy
 from modules.api.server.server import RequestServer
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.logger import get_logger
 
 log = get_logger("Api")
@@ -130,8 +130,13 @@ def _listener(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise TranscriberError(
             "address_unavailable",
-            f"Cannot listen on {host}:{port}: {error.strerror}.",
-            remedy="Choose another api.port in config.yaml, or set API_PORT.",
+            noted(
+                "Cannot listen on {host}:{port}: {reason}.",
+                host=host,
+                port=port,
+                reason=error.strerror,
+            ),
+            remedy=noted("Choose another api.port in config.yaml, or set API_PORT."),
         ) from error
 
 

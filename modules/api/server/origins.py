@@ -13,6 +13,7 @@ from modules.api.server.cors import Cors
 from modules.api.server.refusals import Refusal, refusal
 from modules.config.schema import ApiConfig
 from modules.config.types import HOST_NAME
+from modules.messages import noted
 
 _USUAL_PORTS = {"http": 80, "https": 443}
 
@@ -66,10 +67,15 @@ class OriginCheck:
             return None
         return refusal(
             403, "cross_site",
-            f"The request comes from a page of another site: Origin is {origin[:200]!r}, "
-            f"Host is {host[:200]!r}.",
-            "Send a key as X-API-Key or as a Bearer token, or no Origin, or add the site to "
-            "api.cors_origins. A proxy has to pass Host on as it came.",
+            noted(
+                "The request comes from a page of another site: Origin is {origin!r}, "
+                "Host is {host!r}.",
+                origin=origin[:200], host=host[:200],
+            ),
+            noted(
+                "Send a key as X-API-Key or as a Bearer token, or no Origin, or add the site to "
+                "api.cors_origins. A proxy has to pass Host on as it came."
+            ),
         )  # fmt: skip
 
     def _unknown(self, headers: Mapping[str, str]) -> Refusal | None:
@@ -78,15 +84,18 @@ class OriginCheck:
             return None
         place = _place(host)
         if place is None:
-            why = f"The request is not proper HTTP: Host is {host[:200]!r}."
-            return refusal(400, "bad_request", why, "Check the client.")
+            why = noted("The request is not proper HTTP: Host is {host!r}.", host=host[:200])
+            return refusal(400, "bad_request", why, noted("Check the client."))
         name = place[0]
         if name in self._names or name in self._own_names or _address(name) is not None:
             return None
         return refusal(
             403, "unknown_host",
-            f"The name {name!r} in Host is not known here.",
-            f"Add {name!r} to api.trusted_hosts in config.yaml, or use the IP address.",
+            noted("The name {name!r} in Host is not known here.", name=name),
+            noted(
+                "Add {name!r} to api.trusted_hosts in config.yaml, or use the IP address.",
+                name=name,
+            ),
         )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from modules.api.server.refusals import (
     refusal,
     refusal_of,
 )
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.logger import get_logger
 from modules.storage.atomic import TEMPORARY_PREFIX
 
@@ -120,8 +120,8 @@ class RequestParser(HTTPRequestParser):
             return len(data)
         except OSError as error:
             log.error("A request's body could not be kept in %s: %s", self._policy.spool, error)
-            why = "The body of the request cannot be kept at the moment."
-            self._refuse(refusal(507, "storage_error", why, "Try again later."))
+            why = noted("The body of the request cannot be kept at the moment.")
+            self._refuse(refusal(507, "storage_error", why, noted("Try again later.")))
             return len(data)
         finally:
             if self.error:
@@ -176,12 +176,12 @@ class RequestParser(HTTPRequestParser):
         elif self.chunked and not self.completed:
             framing = self.body_rcv
             if max(len(framing.control_line), len(framing.trailer)) > FRAMING_BYTES:
-                why = "The request is not proper HTTP: a chunk's header is too long."
-                self._refuse(refusal(400, "bad_request", why, "Check the client."))
+                why = noted("The request is not proper HTTP: a chunk's header is too long.")
+                self._refuse(refusal(400, "bad_request", why, noted("Check the client.")))
 
     def _refuse_size(self) -> None:
-        why = f"The body may have at most {self._limit} bytes here."
-        self._refuse(refusal(413, "body_too_large", why, "Send less."))
+        why = noted("The body may have at most {limit} bytes here.", limit=self._limit)
+        self._refuse(refusal(413, "body_too_large", why, noted("Send less.")))
 
     def _refuse(self, answer: Refusal) -> None:
         self.error = RefusedError(answer)

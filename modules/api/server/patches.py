@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from modules.api.resumable import protocol
 from modules.api.server.refusals import Refusal, refusal_of
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.recordings.part_writer import PartWriter
 from modules.service.resumable_uploads import ResumableUploads
 
@@ -40,8 +40,13 @@ class PatchAdmission:
             return refusal_of(
                 TranscriberError(
                     "body_too_large",
-                    f"Of the upload {most} bytes are missing, and {content_length} are announced.",
-                    remedy="Send what is missing.",
+                    noted(
+                        "Of the upload {most} bytes are missing, and {content_length} are "
+                        "announced.",
+                        most=most,
+                        content_length=content_length,
+                    ),
+                    remedy=noted("Send what is missing."),
                 ),
                 (("Tus-Resumable", protocol.VERSION),),
             )

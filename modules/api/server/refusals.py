@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from waitress.utilities import Error
 
 from modules.api import responses
+from modules.api.languages import said
 from modules.api.openai import format
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, joined, noted
 from modules.logger import get_logger
+from modules.messages import LANGUAGES
 from modules.storage.atomic import to_json
 
 log = get_logger("Api")
@@ -27,6 +29,12 @@ class Refusal:
     status: int
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    #: The bodies in other languages.
+    others: Mapping[str, bytes] = field(default_factory=dict)
+
+    def said_in(self, language: str) -> Refusal:
+        """The same in a language, if its body is there in it."""
+        return replace(self, body=self.others.get(language, self.body))
 
 
 class Body(Protocol):
@@ -88,20 +96,25 @@ class RequestPolicy:
 
 def refusal(status: int, code: str, message: str, suggestion: str | None = None) -> Refusal:
     """A refusal in the form of all our errors."""
-    answer = {
-        "status": "error",
-        "error_code": code,
-        "message": message,
-        "filename": None,
-        "suggestion": suggestion,
-    }
-    return Refusal(status, to_json(answer))
+
+    def body(language: str) -> bytes:
+        answer = {
+            "status": "error",
+            "error_code": code,
+            "message": said(message, language),
+            "filename": None,
+            "suggestion": said(suggestion, language),
+        }
+        return to_json(answer)
+
+    others = {language: body(language) for language in LANGUAGES if language != "en"}
+    return Refusal(status, body("en"), others=others)
 
 
 def refusal_of(problem: TranscriberError, headers: tuple[tuple[str, str], ...] = ()) -> Refusal:
     """The same for one of our errors."""
     answer = refusal(responses.error_status(problem), problem.code, problem.message, problem.remedy)
-    return Refusal(answer.status, answer.body, headers)
+    return replace(answer, headers=headers)
 
 
 class RefusedError(Error):
@@ -114,10 +127,18 @@ class RefusedError(Error):
 
 
 _OWN_ERRORS = {
-    400: ("bad_request", "The request is not proper HTTP", "Check the client."),
-    413: ("body_too_large", "The body is too large", "Send less."),
-    431: ("headers_too_large", "The headers are too large", "Send fewer or shorter headers."),
-    501: ("not_implemented", "The request asks for what is not supported", "Check the client."),
+    400: ("bad_request", noted("The request is not proper HTTP"), noted("Check the client.")),
+    413: ("body_too_large", noted("The body is too large"), noted("Send less.")),
+    431: (
+        "headers_too_large",
+        noted("The headers are too large"),
+        noted("Send fewer or shorter headers."),
+    ),
+    501: (
+        "not_implemented",
+        noted("The request asks for what is not supported"),
+        noted("Check the client."),
+    ),
 }
 
 
@@ -126,9 +147,11 @@ def answer_to(error: Error) -> Refusal:
     if isinstance(error, RefusedError):
         return error.answer
     if error.code not in _OWN_ERRORS:
-        return refusal(500, "internal_error", "Something went wrong here.", "The log says what.")
+        return refusal(
+            500, "internal_error", noted("Something went wrong here."), noted("The log says what.")
+        )
     code, message, suggestion = _OWN_ERRORS[error.code]
-    return refusal(error.code, code, f"{message}: {error.body}.", suggestion)
+    return refusal(error.code, code, joined("", message, f": {error.body}."), suggestion)
 
 
 def as_openai(answer: Refusal) -> bytes:

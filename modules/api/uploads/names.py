@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from modules.api.uploads.code_pages import decoded
 from modules.api.uploads.kinds import ending_by_content, ending_by_type
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.recordings.names import is_recording
 from modules.storage.transfer import NAME_MAX
 
@@ -44,8 +44,12 @@ def name_of_upload(
     if len(os.fsencode(name)) > NAME_MAX:
         raise TranscriberError(
             "invalid_request",
-            f"file: its name must have at most {NAME_MAX} bytes, got {len(os.fsencode(name))}.",
-            remedy="Send it under a shorter name.",
+            noted(
+                "file: its name must have at most {name_max} bytes, got {count}.",
+                name_max=NAME_MAX,
+                count=len(os.fsencode(name)),
+            ),
+            remedy=noted("Send it under a shorter name."),
         )
     return UploadName(name, is_ours)
 
@@ -57,8 +61,10 @@ def _in_unicode(sent: str, language: str) -> str:
     if name is None:
         raise TranscriberError(
             "invalid_request",
-            f"file: its name must be UTF-8, got the bytes {quote(raw)!r}.",
-            remedy='Send it in UTF-8, or name it yourself: curl -F "file=@NAME;filename=talk.mp3".',
+            noted("file: its name must be UTF-8, got the bytes {raw!r}.", raw=quote(raw)),
+            remedy=noted(
+                'Send it in UTF-8, or name it yourself: curl -F "file=@NAME;filename=talk.mp3".'
+            ),
         )
     return _unescaped(name)
 
@@ -112,14 +118,19 @@ def _with_ending(name: str, is_ours: bool, head: bytes, content_type: str | None
 
 def _unsupported(name: str, is_ours: bool) -> TranscriberError:
     if is_ours:
-        message = "file: it came without a name, and its content is no known kind of recording."
+        message = noted(
+            "file: it came without a name, and its content is no known kind of recording."
+        )
     else:
-        message = (
-            f"file: {name!r} is not the name of a recording, and its content is of no known kind."
+        message = noted(
+            "file: {name!r} is not the name of a recording, and its content is of no known kind.",
+            name=name,
         )
     return TranscriberError(
         "unsupported_media_type",
         message,
-        remedy="Send a recording, under a name with an ending such as .mp3, .wav or .mp4; with curl"
-        " as -F file=@talk.mp3.",
+        remedy=noted(
+            "Send a recording, under a name with an ending such as .mp3, .wav or .mp4; "
+            "with curl as -F file=@talk.mp3."
+        ),
     )

@@ -12,7 +12,7 @@ from modules.cli.printable import printable_json
 from modules.cli.session import complain, configured, length, local_time, require_share, say
 from modules.cli.terminal import tables
 from modules.clock import parse_time
-from modules.errors import StorageError, TranscriberError, noted
+from modules.errors import StorageError, TranscriberError, joined, noted
 from modules.transcript.operations import (
     Confirm,
     Join,
@@ -45,7 +45,7 @@ def run(options: Namespace) -> int:
     except StorageError:
         raise
     except TranscriberError as error:
-        complain(f"{options.file}: {error}")
+        complain(joined(": ", options.file, error.text))
         return 1
     if found.unreadable:
         complain(_("The corrections of {name} cannot be read.").format(name=name))

@@ -14,7 +14,7 @@ from modules.cli.file_arguments import name_in_either
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, joined
 
 #: More names than this are counted, not listed.
 _LISTED = 20
@@ -51,7 +51,7 @@ def _names(texts: Sequence[str], config: Config) -> tuple[list[str], int]:
         try:
             names.append(name_in_either(text, config))
         except TranscriberError as error:
-            complain(f"{text}: {error}")
+            complain(joined(": ", text, error.text))
             failed += 1
     return list(dict.fromkeys(names)), failed
 
@@ -90,7 +90,7 @@ def _deleted(name: str, backend: Backend) -> bool:
     except StorageError:
         raise
     except TranscriberError as error:
-        complain(f"{name}: {refusal(error)}")
+        complain(joined(": ", name, refusal(error)))
         return False
     files = removed.get("deleted_files") or []
     message = ngettext("{name}: {n} file deleted", "{name}: {n} files deleted", len(files))

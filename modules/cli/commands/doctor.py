@@ -18,7 +18,8 @@ from modules.cli.doctor import check_program
 from modules.cli.doctor.findings import Finding, Level, ok, problem
 from modules.cli.printable import printable
 from modules.cli.shells import message_as_called
-from modules.errors import noted
+from modules.errors import noted, reason_of
+from modules.messages import in_locale
 
 if TYPE_CHECKING:
     from modules.config.schema import Config
@@ -52,7 +53,7 @@ def examine(options: Namespace) -> Iterator[Finding]:
         from modules.cli.session import configured
         from modules.errors import ConfigError
     except ImportError as error:
-        seen = _("cannot be loaded: {error}").format(error=error)
+        seen = _("cannot be loaded: {error}").format(error=error.name or error)
         yield problem(_("program"), seen, _("Install the packages first."))
         return
     try:
@@ -60,7 +61,7 @@ def examine(options: Namespace) -> Iterator[Finding]:
     except ConfigError as error:
         yield from check_program.check_assets(None)
         for complaint in error.problems:
-            yield problem(_("configuration"), complaint)
+            yield problem(_("configuration"), in_locale(complaint))
         remedy = _("Fix it and run this again: folders, model and API were not looked at.")
         yield problem(_("configuration"), _("cannot be used"), remedy)
         return
@@ -111,7 +112,8 @@ def _guarded(check: Callable[[Config], Iterator[Finding]], config: Config) -> It
     try:
         yield from check(config)
     except OSError as error:
-        yield problem(_("system"), _("could not be examined: {error}").format(error=error))
+        why = in_locale(reason_of(error))
+        yield problem(_("system"), _("could not be examined: {error}").format(error=why))
 
 
 def line(finding: Finding, coloured: bool = False) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from modules.cli.file_arguments import name_in_share
 from modules.cli.session import complain, configured, require_share, say
 from modules.config.schema import Config
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, joined
 from modules.outputs.formats import render
-from modules.outputs.notes import text_note
+from modules.outputs.notes import reader_language, text_note
 from modules.recordings.edits import Corrected
 from modules.recordings.sidecars import stem_of
 from modules.recordings.store import RecordingStore
@@ -35,7 +35,7 @@ def run(options: Namespace) -> int:
     except StorageError:
         raise
     except TranscriberError as error:
-        complain(f"{options.file}: {error}")
+        complain(joined(": ", options.file, error.text))
         return 1
     if found.unreadable and not options.original:
         complain(_("The corrections cannot be read; this is the text without them."))
@@ -65,7 +65,8 @@ def _rendered(
         config.output.txt_timestamps,
         float(result.get("duration_seconds") or "inf"),
         stem_of(name).rpartition("/")[2],
-        text_note(result),
+        text_note(result, config.messages.language),
+        reader_language(result, config.messages.language),
     )
 
 

@@ -9,7 +9,7 @@ from modules.cli.backend import open_backend, refusal
 from modules.cli.file_arguments import name_of_failure
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, joined
 
 
 def run(options: Namespace) -> int:
@@ -24,7 +24,7 @@ def run(options: Namespace) -> int:
             except StorageError:
                 raise
             except TranscriberError as error:
-                complain(f"{text}: {refusal(error)}")
+                complain(joined(": ", text, refusal(error)))
                 failed += 1
             else:
                 say(_("{name}: back in the shared folder, and queued.").format(name=name))

@@ -6,6 +6,7 @@ import os
 from argparse import Namespace
 
 from modules import PROGRAM
+from modules.cli import translation
 from modules.clock import SystemClock
 from modules.config.loader import config_path, load_config
 from modules.config.schema import Config
@@ -19,6 +20,7 @@ log = get_logger("Start")
 def run(options: Namespace) -> int:
     """Serve until a signal asks for the end; start again if the share was mounted meanwhile."""
     config = load_config(options.config, os.environ)
+    translation.choose_wished(config.messages.language)
     setup_logging(config.logging.level)
     _say_where(options, config)
     sample = options.first_run_sample

@@ -14,6 +14,7 @@ from modules.cli.session import configured, length, local_time, require_share, s
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
 from modules.delivery.job_notes import waiting_in
+from modules.messages import in_locale
 from modules.recordings.store import RecordingStore
 from modules.service.folder_view.report import Report, report
 from modules.service.folder_view.rows import Row, State
@@ -58,7 +59,7 @@ def run(options: Namespace) -> int:
 def _say_notes(found: Report) -> None:
     """What is not in the table."""
     for problem in found.problems:
-        say(_("Cannot be read: {problem}").format(problem=problem))
+        say(_("Cannot be read: {problem}").format(problem=in_locale(problem)))
     if found.not_looked_into:
         message = _("Not looked into (watch.recursive is off): {folders}")
         say(message.format(folders=", ".join(found.not_looked_into)))

@@ -11,7 +11,7 @@ from modules.cli.file_arguments import name_in_share
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, joined
 from modules.recordings.names import is_recording
 from modules.recordings.store import RecordingStore
 from modules.service import folder_orders
@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
             name = name_in_share(text, config)
             _check(name, config)
         except TranscriberError as error:
-            complain(f"{text}: {error}")
+            complain(joined(": ", text, error.text))
             failed += 1
             continue
         if files.results.is_done(name):

@@ -17,8 +17,9 @@ from modules.cli.terminal.progress import meter
 from modules.clock import Clock, SystemClock
 from modules.config.languages import subtitle_code
 from modules.config.schema import Config
-from modules.errors import ConfigError, ModelError, StorageError, TranscriberError
+from modules.errors import ConfigError, ModelError, StorageError, TranscriberError, joined
 from modules.executors.local.executor import LocalExecutor
+from modules.messages import in_locale
 from modules.recordings.lock import HEARTBEAT_S, Ownership
 from modules.storage.atomic import storage_errors
 
@@ -63,7 +64,7 @@ def _configured(options: Namespace) -> Config:
 
 
 def _as_option(line: str, overrides: dict[str, str]) -> str:
-    variable, colon, rest = line.partition(":")
+    variable, colon, rest = in_locale(line).partition(":")
     return _OVERRIDES[variable] + colon + rest if variable in overrides else line
 
 
@@ -107,7 +108,7 @@ def do_all(transcriber: SingleFile, targets: Sequence[Target], interruption: Int
         except TranscriberError as error:
             message = ""
             failed = 1
-            complain(f"{target.name}: {error}")
+            complain(joined(": ", target.name, error.text))
         if message is None or interruption.number is not None:
             undone = _("stopped; {name} is not done").format(name=target.name)
             complain(undone if message is None else _("stopped"))

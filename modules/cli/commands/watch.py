@@ -20,6 +20,7 @@ from modules.cli.snapshot import Snapshot, SnapshotReader
 from modules.cli.terminal import wording
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.messages import in_locale
 from modules.service.folder_view.rows import Row
 
 #: Resting so many times as long as looking took of a core keeps the cost at a tenth of one.
@@ -135,4 +136,6 @@ def _tell(text: str) -> None:
 
 
 def _cannot(problem: str) -> str:
-    return _("The shared folder cannot be read at the moment: {problem}").format(problem=problem)
+    return _("The shared folder cannot be read at the moment: {problem}").format(
+        problem=in_locale(problem)
+    )

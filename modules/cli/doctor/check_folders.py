@@ -13,6 +13,8 @@ import psutil
 
 from modules.cli.doctor.findings import Finding, Level, ok, problem, warning
 from modules.config.schema import Config
+from modules.errors import reason_of
+from modules.messages import in_locale
 from modules.storage.atomic import TEMPORARY_PREFIX
 
 _LOW_DISK_MB = 500
@@ -67,7 +69,7 @@ def why_unreadable(folder: Path) -> str | None:
     try:
         os.listdir(folder)
     except OSError as error:
-        return _("cannot be read ({why})").format(why=error.strerror)
+        return _("cannot be read ({why})").format(why=in_locale(reason_of(error)))
     return None
 
 
@@ -80,7 +82,7 @@ def why_unwritable(folder: Path) -> str | None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return _("cannot be written ({why})").format(why=error.strerror)
+        return _("cannot be written ({why})").format(why=in_locale(reason_of(error)))
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import json
 import os
+import re
 import subprocess  # nosec B404 # runs our own programs, see _printed
 import sys
 import tempfile
@@ -18,9 +19,10 @@ import psutil
 from modules import PACKAGE, PROJECT_ROOT
 from modules.cli.doctor.findings import Finding, install_again, ok, problem, warning
 from modules.config.schema import Config
-from modules.errors import ModelError
+from modules.errors import ModelError, noted, reason_of
 from modules.executors.local.process import sandbox_options
 from modules.machine.processor import memory_limit, number_in, processor
+from modules.messages import in_locale
 from modules.weights.engines import locate_for
 from modules.weights.locate import needed_mb
 
@@ -28,6 +30,7 @@ from modules.weights.locate import needed_mb
 #: three, with a large model a minute.
 _TRIAL_S = 300.0
 _INOTIFY = Path("/proc/sys/fs/inotify")
+_COUNTED = {"instances": noted("instances"), "watches": noted("watches")}
 
 
 def check_processor() -> Iterator[Finding]:
@@ -96,7 +99,7 @@ def check_encoder(config: Config) -> Iterator[Finding]:
     try:
         found = _printed(command)
     except (subprocess.SubprocessError, OSError, ValueError) as error:
-        seen = _("could not be tried: {error}").format(error=error)
+        seen = _("could not be tried: {error}").format(error=_why(error))
         other = _("Or set whisperx.encoder: ctranslate2.")
         yield problem(subject, seen, f"{install_again()} {other}")
         return
@@ -130,6 +133,44 @@ def _printed(command: Sequence[str]) -> Any:
     return json.loads(ended.stdout)
 
 
+def _why(error: Exception) -> str:
+    """Why a trial did not end well, in words that are not Python's."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return _("it ended with exit code {code}").format(code=error.returncode)
+    if isinstance(error, subprocess.TimeoutExpired):
+        return _("it took too long")
+    return in_locale(reason_of(error)) if isinstance(error, OSError) else _("it sent no answer")
+
+
+#: What ``worker/sandbox/confine.py`` says of what a machine lacks; the worker speaks English.
+_PROTECTIONS = (
+    noted("lower priority"),
+    noted("first to be killed when memory runs out"),
+    noted("no core dumps, no large files"),
+    noted("no new privileges"),
+    noted("a user of its own"),
+    noted("fewer capabilities"),
+    noted("reads and writes no other files"),
+    noted("opens no connection, starts no process"),
+    noted("reads no other files"),
+)
+_IS_INSIDE = " is in a folder of programs or weights"
+
+
+def _protection(line: str) -> str:
+    """A line of ``confine.apply``: the protection, and in brackets why it is not there."""
+    what, bracket, why = line.removesuffix(")").partition(" (")
+    if not bracket:
+        return _(line)
+    folder, is_inside, _rest = why.partition(_IS_INSIDE)
+    if is_inside:
+        why = _("{folder} is in a folder of programs or weights").format(folder=folder)
+    else:
+        plain = re.sub(r"^\[Errno [0-9]+\] ", "", why)
+        why = _(plain) if plain else ""
+    return f"{_(what)} ({why})"
+
+
 def check_sandbox(config: Config) -> Iterator[Finding]:
     """What of it this machine lacks: a process of its own goes in and says so."""
     subject = _("sandbox")
@@ -139,11 +180,11 @@ def check_sandbox(config: Config) -> Iterator[Finding]:
         try:
             missing = _printed(command)
         except (subprocess.SubprocessError, OSError, ValueError) as error:
-            seen = _("could not be tried: {error}").format(error=error)
+            seen = _("could not be tried: {error}").format(error=_why(error))
             yield problem(subject, seen, _("See SECURITY.md, The sandbox."))
             return
     if missing:
-        seen = _("lacks: {missing}").format(missing="; ".join(missing))
+        seen = _("lacks: {missing}").format(missing="; ".join(map(_protection, missing)))
         remedy = _("Everything works; SECURITY.md, The sandbox, says what is less protected.")
         yield warning(subject, seen, remedy)
     else:
@@ -166,7 +207,8 @@ def check_inotify(config: Config, root: Path = _INOTIFY) -> Iterator[Finding]:
     used = dict(zip(("instances", "watches"), _inotify_use(), strict=True))
     message = _("{used} of {limit} {name} used")
     seen = ", ".join(
-        message.format(used=used[name], limit=limit, name=name) for name, limit in limits.items()
+        message.format(used=used[name], limit=limit, name=_(_COUNTED[name]))
+        for name, limit in limits.items()
     )
     scarce = [name for name, limit in limits.items() if limit and used[name] >= 0.9 * limit]
     if scarce:

@@ -12,7 +12,8 @@ from modules.cli.doctor.findings import Finding, ok, problem, warning
 from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.config.settings import RUSSIAN_ENGINES
-from modules.errors import ModelError
+from modules.errors import ModelError, reason_of
+from modules.messages import in_locale
 from modules.recordings.lock import foreign_whisperx
 from modules.recordings.store import RecordingStore
 from modules.weights.engines import locate_for
@@ -29,8 +30,9 @@ def check_model(config: Config) -> Iterator[Finding]:
     try:
         source = locate_for(whisperx, config.models_directory, whisperx.allow_download)
     except ModelError as error:
-        details = "; ".join((error.details or "").splitlines())
-        yield problem(subject, f"{error.message} {details}".strip(), error.remedy or "")
+        details = "; ".join(in_locale(error.details or "").splitlines())
+        seen = f"{in_locale(error.message)} {details}".strip()
+        yield problem(subject, seen, in_locale(error.remedy or ""))
         return
     if source.origin is Origin.DOWNLOAD:
         seen = _("{model} is not here; it will be fetched from the hub before the first file")
@@ -43,7 +45,7 @@ def check_model(config: Config) -> Iterator[Finding]:
         yield ok(subject, seen.format(model=source.name, folder=source.folder))
     elif damage := verify(source.folder, size):
         remedy = _("Move {folder} away and get it anew.").format(folder=source.folder)
-        yield problem(subject, "; ".join(damage), remedy)
+        yield problem(subject, "; ".join(map(in_locale, damage)), remedy)
     else:
         seen = _("{model} is in {folder}, its files are right")
         yield ok(subject, seen.format(model=size, folder=source.folder))
@@ -107,5 +109,5 @@ def _why_not_free(host: str, port: int) -> str | None:
             errno.EADDRNOTAVAIL: _("this machine does not have that address"),
             errno.EACCES: _("a port below 1024 needs more rights"),
         }
-        return known.get(error.errno or 0, error.strerror or str(error))
+        return known.get(error.errno or 0, in_locale(reason_of(error)))
     return None

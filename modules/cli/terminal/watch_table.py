@@ -17,6 +17,7 @@ from modules.cli.printable import printable
 from modules.cli.session import local_time
 from modules.cli.terminal import wording
 from modules.cli.terminal.tables import GAP, remark_fits
+from modules.messages import in_locale
 from modules.service.folder_view.forecast import Waiting
 from modules.service.folder_view.rows import Row, State
 
@@ -33,7 +34,7 @@ def draw(snapshot: Snapshot, width: int, height: int) -> RenderableType:
     """All of the screen; never more lines than it has."""
     if snapshot.problem:
         message = _("The shared folder cannot be read at the moment: {problem}")
-        return Text(printable(message.format(problem=snapshot.problem)), style="red")
+        return Text(printable(message.format(problem=in_locale(snapshot.problem))), style="red")
     ended = [row for row in snapshot.report.rows if row.state in _ENDED]
     ended.sort(key=lambda row: row.when.timestamp() if row.when else 0.0, reverse=True)
     # The sums, two heads, a blank line, and two lines about what has no room.

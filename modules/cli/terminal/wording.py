@@ -9,7 +9,8 @@ from gettext import ngettext
 
 from modules.cli.daemon_status import Owner
 from modules.config.schema import RetentionConfig
-from modules.errors import noted
+from modules.errors import Message, noted
+from modules.messages import in_locale
 from modules.outputs.notes import sentence
 from modules.service.folder_view.report import Report
 from modules.service.folder_view.rows import Row, State
@@ -84,8 +85,8 @@ def stage_word(stage: str | None) -> str:
 
 
 def error_word(error: str | None) -> str:
-    """Our own words about a file in the user's language; the daemon's as they are."""
-    return _(error) if error else ""
+    """Why a file has no text, in the user's language."""
+    return in_locale(error) if error else ""
 
 
 def details(row: Row) -> str:
@@ -108,6 +109,25 @@ def warnings(row: Row) -> list[str]:
     """What one must know of the text, in the user's language."""
     # The translation of "en" is the code of the language of the translations.
     return [sentence(each, _("en")) for each in row.warnings]
+
+
+#: What the WhisperX process says of a result, by how that begins. It speaks English.
+_NOTES = {
+    "partial: ": noted("the recording is incomplete"),
+    "diarization: ": noted("speakers could not be told apart as asked"),
+    "alignment: ": noted("the times of words are rough"),
+    "encoder: ": noted("the encoder is computed more slowly than it could be"),
+}
+
+
+def note_word(note: str) -> str:
+    """A note of a result in the user's language; in English with all that is known."""
+    if isinstance(note, Message):
+        return in_locale(note)
+    for begin, general in _NOTES.items():
+        if note.startswith(begin) and in_locale(general) != general:
+            return in_locale(general)
+    return note
 
 
 def duration(seconds: float | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
-from modules.errors import WorkerError
+from modules.errors import WorkerError, noted
 from modules.machine import allocator
 from modules.transcript.model import Word
 from modules.transcript.sentences import joined
@@ -91,7 +91,12 @@ class Aligner:
         found = self._found(asked, chunk, language, folder)["word_segments"]
         if len(found) != len(words):
             raise WorkerError(
-                "alignment_mismatch", f"{len(found)} words aligned, {len(words)} were spoken"
+                "alignment_mismatch",
+                noted(
+                    "{aligned} words aligned, {spoken} were spoken",
+                    aligned=len(found),
+                    spoken=len(words),
+                ),
             )
         return [
             word.model_copy(

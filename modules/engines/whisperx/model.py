@@ -15,7 +15,7 @@ from faster_whisper.tokenizer import Tokenizer
 
 from modules.audio.chunking import MAX_CHUNK_S, SAMPLE_RATE, AudioChunk
 from modules.engines.base import Progress, no_progress
-from modules.errors import ModelError
+from modules.errors import ModelError, noted
 from modules.machine import allocator
 from modules.weights.files import ModelSpec
 
@@ -181,9 +181,12 @@ class Model:
         if self.spec.compute_type not in (*supported, "default", "auto"):
             raise ModelError(
                 "compute_type_unsupported",
-                f"whisperx.compute_type: {self.spec.compute_type} does not work on this "
-                f"{self.device}.",
-                remedy=f"Use one of {', '.join(sorted(supported))}.",
+                noted(
+                    "whisperx.compute_type: {compute_type} does not work on this {device}.",
+                    compute_type=self.spec.compute_type,
+                    device=self.device,
+                ),
+                remedy=noted("Use one of {names}.", names=", ".join(sorted(supported))),
                 permanent=True,
             )
         if self.on_gpu:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from modules.clock import AwakeClock, Clock
 from modules.config.schema import Config
-from modules.errors import TranscriberError, WorkerError
+from modules.errors import TranscriberError, WorkerError, noted
 from modules.executors import base
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.local.event_queue import ClosedError, ImplausibleError
+from modules.executors.local.failures import error_of, time_out
 from modules.executors.local.live_offer import LiveOffer
 from modules.executors.local.output_bounds import implausible
 from modules.executors.local.process import (
@@ -23,7 +24,7 @@ from modules.executors.local.process import (
     start_child,
     worker_command,
 )
-from modules.executors.local.run_monitor import RunMonitor, error_of, outcome_of, slowness, time_out
+from modules.executors.local.run_monitor import RunMonitor, outcome_of, slowness
 from modules.executors.protocol import (
     Event,
     Failed,
@@ -257,7 +258,9 @@ class LocalExecutor:
         try:
             while child.loaded is None:
                 if clock.monotonic() > deadline:
-                    raise time_out("did not load its model")
+                    raise time_out(
+                        noted("The WhisperX process did not load its model in time and was ended.")
+                    )
                 callbacks.on_tick()
                 if callbacks.should_stop():
                     return None

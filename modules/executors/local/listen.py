@@ -19,7 +19,7 @@ from pathlib import Path
 from modules import PACKAGE, PROJECT_ROOT
 from modules.clock import AwakeClock, Clock
 from modules.config.schema import Config
-from modules.errors import MediaError, StorageError, TranscriberError, WorkerError
+from modules.errors import MediaError, StorageError, TranscriberError, WorkerError, noted
 from modules.executors.listen_protocol import (
     HEAD_BYTES,
     PEAKS_PER_S,
@@ -82,7 +82,9 @@ class ListeningProcess:
             now = self._clock.monotonic()
             if data is None:
                 if now - heard_at > SILENT_MAX_S:
-                    raise WorkerError("listening_hung", "Making the sound came to a standstill.")
+                    raise WorkerError(
+                        "listening_hung", noted("Making the sound came to a standstill.")
+                    )
                 continue
             if not data:
                 raise self._death()
@@ -93,7 +95,11 @@ class ListeningProcess:
                     if piece[0] is Kind.DONE:
                         return
             except (MalformedError, ValueError) as error:
-                raise WorkerError("implausible_output", f"Nonsense came: {error}") from error
+                raise WorkerError(
+                    "implausible_output",
+                    noted("The process that makes the sound sent nonsense."),
+                    details=str(error),
+                ) from error
 
     def end(self) -> None:
         """End it, whatever it does; it is reaped on return."""
@@ -139,8 +145,12 @@ class ListeningProcess:
         with contextlib.suppress(BlockingIOError):
             self._complaint += os.read(self.process.stderr.fileno(), _COMPLAINT_BYTES)
         status = self.process.poll()
-        how = {-signal.SIGXCPU: "took too much time", -signal.SIGKILL: "was killed"}
-        message = f"The process that makes it {how.get(status or 0, f'ended with {status}')}."
+        how = {
+            -signal.SIGXCPU: noted("The process that makes the sound took too much time."),
+            -signal.SIGKILL: noted("The process that makes the sound was killed."),
+        }
+        ended = noted("The process that makes the sound ended with {status}.", status=status)
+        message = how.get(status or 0, ended)
         said = self._complaint.decode(errors="replace")
         log.debug("%s It said: %s", message, said)
         return WorkerError("listening_failed", message, details=said)

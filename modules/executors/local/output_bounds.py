@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from modules.errors import WorkerError
+from modules.errors import WorkerError, noted
 from modules.executors.protocol import Done, Started, Transcribe, Transcribed
 from modules.storage import beneath
 from modules.transcript.model import Chunk
@@ -33,8 +33,9 @@ def implausible(what: str) -> WorkerError:
     """The error for an answer that no recording can be the reason for."""
     return WorkerError(
         "implausible_output",
-        f"WhisperX sent what cannot come from this recording, and was ended: {what}.",
-        details="It sent more than a recording can hold. Its process may have been taken over.",
+        noted("WhisperX sent what cannot come from this recording, and was ended."),
+        details=f"It sent more than a recording can hold: {what}. Its process may have been taken "
+        "over.",
     )
 
 

@@ -21,7 +21,7 @@ from modules import PACKAGE, PROJECT_ROOT
 from modules.clock import Clock
 from modules.config.loader import ENVIRONMENT
 from modules.config.schema import Config
-from modules.errors import WorkerError
+from modules.errors import WorkerError, noted
 from modules.executors.local.connection import Connection
 from modules.executors.local.event_queue import ClosedError, ImplausibleError
 from modules.executors.local.output_bounds import implausible
@@ -102,26 +102,31 @@ class Child:
         try:
             status = self.process.wait(TERM_GRACE_S)
         except subprocess.TimeoutExpired:
-            message = "The WhisperX process closed its output and was ended."
+            message = noted("The WhisperX process closed its output and was ended.")
             return WorkerError("whisperx_failed", message)
         self.connection.join(_LAST_WORDS_S)
         details = "\n".join(self.connection.complaints) or None
         if status == -signal.SIGKILL and oom_kills() > self.oom_kills:
             return WorkerError(
                 "out_of_memory",
-                "Memory ran out, and the system ended the WhisperX process.",
-                remedy="Give the machine more memory, or use a smaller whisperx.model_size.",
+                noted("Memory ran out, and the system ended the WhisperX process."),
+                remedy=noted("Give the machine more memory, or use a smaller whisperx.model_size."),
                 details=details,
             )
         if status == -signal.SIGKILL:
             return WorkerError(
                 "worker_killed",
-                "The WhisperX process was ended from outside (SIGKILL).",
-                remedy="Look for who does that: a supervisor with a memory limit, or a person.",
+                noted("The WhisperX process was ended from outside (SIGKILL)."),
+                remedy=noted(
+                    "Look for who does that: a supervisor with a memory limit, or a person."
+                ),
                 details=details,
             )
-        how = f"signal {_signal_name(-status)}" if status < 0 else f"exit code {status}"
-        message = f"The WhisperX process ended with {how}."
+        if status < 0:
+            name = _signal_name(-status)
+            message = noted("The WhisperX process ended with signal {name}.", name=name)
+        else:
+            message = noted("The WhisperX process ended with exit code {code}.", code=status)
         return WorkerError("whisperx_failed", message, details=details)
 
     def end(self, grace_s: float) -> None:

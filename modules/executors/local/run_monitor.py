@@ -8,18 +8,9 @@ from pathlib import Path
 
 from modules.clock import AwakeClock, Clock
 from modules.config.schema import ProcessingConfig
-from modules.errors import (
-    CODE_CHARS,
-    DETAILS_CHARS,
-    MESSAGE_CHARS,
-    MediaError,
-    ModelError,
-    StorageError,
-    TranscriberError,
-    WorkerError,
-    shortened,
-)
+from modules.errors import TranscriberError, WorkerError, noted
 from modules.executors.base import Outcome, RunCallbacks
+from modules.executors.local.failures import error_of, time_out
 from modules.executors.local.output_bounds import OutputBounds, implausible
 from modules.executors.local.process import Child
 from modules.executors.protocol import (
@@ -125,7 +116,9 @@ class RunMonitor:
                 self._on_event(event)
                 self._alive_at = self._clock.monotonic()
             elif self._clock.monotonic() > self._silence_deadline:
-                raise time_out("showed no progress")
+                raise time_out(
+                    noted("The WhisperX process showed no progress in time and was ended.")
+                )
             ended = self._handle(event)
             if ended:
                 self.over = True
@@ -192,7 +185,11 @@ class RunMonitor:
         if sent != self._received:
             raise WorkerError(
                 "whisperx_failed",
-                f"The WhisperX process sent {sent} chunks, and {self._received} arrived.",
+                noted(
+                    "The WhisperX process sent {sent} chunks, and {received} arrived.",
+                    sent=sent,
+                    received=self._received,
+                ),
             )
 
     def text_without_speakers(self, error: WorkerError) -> Done:
@@ -225,8 +222,13 @@ class RunMonitor:
         if spent > self.budget_s:
             raise WorkerError(
                 "timeout",
-                f"Transcription took longer than the {self.budget_s:.0f} s that it may take.",
-                remedy="Raise processing.timeout_seconds, or use a smaller whisperx.model_size.",
+                noted(
+                    "Transcription took longer than the {budget_s:.0f} s that it may take.",
+                    budget_s=self.budget_s,
+                ),
+                remedy=noted(
+                    "Raise processing.timeout_seconds, or use a smaller whisperx.model_size."
+                ),
             )
 
     def _prefetch(self) -> None:
@@ -246,9 +248,15 @@ class RunMonitor:
         if memory > limit:
             raise WorkerError(
                 "out_of_memory",
-                f"WhisperX took {memory} MB of memory for this recording, more than the "
-                f"{limit:.0f} that it may take, and was ended.",
-                remedy="Raise processing.worker_memory_mb, or use a smaller whisperx.model_size.",
+                noted(
+                    "WhisperX took {memory} MB of memory for this recording, more than the "
+                    "{limit:.0f} that it may take, and was ended.",
+                    memory=memory,
+                    limit=limit,
+                ),
+                remedy=noted(
+                    "Raise processing.worker_memory_mb, or use a smaller whisperx.model_size."
+                ),
             )
 
     @property
@@ -263,23 +271,6 @@ class RunMonitor:
         """Seconds that the whole attempt may run."""
         by_length = (self._duration_s or 0.0) * _BUDGET_PER_SECOND * self._factor
         return max(self._limits.timeout_seconds, by_length)
-
-
-def error_of(event: Failed) -> TranscriberError:
-    """What the child reported, as the error that it is here."""
-    kinds = {"media": MediaError, "model": ModelError, "storage": StorageError}
-    kind = kinds.get(event.fault, WorkerError)
-    return kind(
-        event.code[:CODE_CHARS],
-        shortened(event.message, MESSAGE_CHARS),
-        details=shortened(event.details, DETAILS_CHARS) if event.details else None,
-        permanent=event.permanent,
-    )
-
-
-def time_out(failing: str) -> WorkerError:
-    """The child has let a deadline pass; ``failing``: what it did not do."""
-    return WorkerError("worker_hung", f"The WhisperX process {failing} in time and was ended.")
 
 
 def outcome_of(child: Child | None, done: Done | None, ran_s: float) -> Outcome:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.clock import parse_time
-from modules.errors import TranscriberError, noted
+from modules.errors import Message, TranscriberError, noted
 from modules.jobs.job import Job, Priority
 from modules.jobs.source import FileIdentity
 from modules.outputs.notes import warnings_of
@@ -85,7 +85,7 @@ def untouched_row(name: str, sample: FileSample, ordered: Mapping[object, float]
 
 def ignored_row(name: str, sample: FileSample, kind: str) -> Row:
     """One that is no recording; ``kind`` says what it is instead."""
-    return Row(name, State.IGNORED, _time_of(sample), error=kind, size=sample.size)
+    return Row(name, State.IGNORED, _time_of(sample), error=noted(kind), size=sample.size)
 
 
 def skipped_row(name: str, sample: FileSample, subtitles: str) -> Row:
@@ -172,6 +172,8 @@ def _few(warnings: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
 
 def _short(text: object) -> str | None:
     """Cut: a list keeps it of every recording, and whoever writes into the share wrote it."""
+    if isinstance(text, Message) and len(text) <= _CHARS_MAX:
+        return text
     return str(text)[:_CHARS_MAX] if text else None
 
 

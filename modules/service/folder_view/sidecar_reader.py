@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import TranscriberError
+from modules.messages import restored
+from modules.recordings.error_texts import REASON_PREFIXES
 from modules.recordings.sidecars import (
     EDITS_BYTES_MAX,
     ERROR_TEXT_BYTES_MAX,
@@ -22,7 +24,6 @@ _EDGE_BYTES = 8192
 #: so nothing that was said can look like this.
 _TRANSCRIPT = b'\n  "transcription": {'
 _AFTER = b'\n  "metadata": {'
-_WHAT_HAPPENED = "What happened:"
 
 
 def read_result(path: Path) -> dict[str, Any] | None:
@@ -71,12 +72,14 @@ def read_reason(manual: Path, name: str) -> str:
         state = read_state(manual / paths.state) or {}
         error = state.get("error")
         if isinstance(error, dict) and error.get("message"):
-            return str(error["message"]).partition("\n")[0]
+            message = restored(str(error["message"]), error.get("template"))
+            return message if "\n" not in message else message.partition("\n")[0]
         text = read_regular(manual / paths.error_text, ERROR_TEXT_BYTES_MAX)
     except (OSError, TranscriberError):
         return ""
     lines = text.decode(errors="replace").splitlines()
-    reasons = (
-        line.removeprefix(_WHAT_HAPPENED) for line in lines if line.startswith(_WHAT_HAPPENED)
-    )
-    return next(reasons, next(iter(lines), "")).strip()
+    for line in lines:
+        for prefix in REASON_PREFIXES:
+            if line.startswith(prefix):
+                return line.removeprefix(prefix).strip()
+    return next(iter(lines), "").strip()

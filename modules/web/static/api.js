@@ -1,4 +1,6 @@
-// What the page asks the service for. Every failure is an ApiError with words for people.
+// What the page asks the service for, in its language. Every failure is an ApiError with words for people.
+
+import { languageNow } from "/static/words.js";
 
 export class ApiError extends Error {
   constructor(status, body) {
@@ -12,7 +14,7 @@ const path = (name) => name.split("/").map(encodeURIComponent).join("/");
 const known = new Map(); // what was answered last, with its tag, by address
 
 async function ask(method, address, { body, headers = {} } = {}) {
-  const sent = { method, headers: { "X-Requested-With": "page", ...headers }, cache: "no-store" };
+  const sent = { method, headers: { "X-Requested-With": "page", "Accept-Language": languageNow(), ...headers }, cache: "no-store" };
   if (body !== undefined) {
     sent.body = JSON.stringify(body);
     sent.headers["Content-Type"] = "application/json";

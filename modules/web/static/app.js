@@ -41,7 +41,7 @@ class App extends Component {
       first: (name) => this.act(() => api.first(name)),
       retry: (name) => this.act(async () => { const found = await api.retry(name); location.hash = linkTo(found.filename); }, "retried"),
       remove: (name) => this.setState({ asking: name }),
-      otherLanguage: () => { chooseLanguage(languageNow() === "en" ? "ru" : "en"); this.setState({ content: null }, () => this.refreshOne()); },
+      otherLanguage: () => { chooseLanguage(languageNow() === "en" ? "ru" : "en"); this.setState({ content: null }, () => this.refresh()); },
       otherTheme: () => this.setState({ dark: !this.state.dark }, () => localStorage.setItem(THEME, this.state.dark ? "dark" : "light")),
       logout: () => this.answered(async () => {
         await api.logout();

@@ -2,6 +2,7 @@
 
 import "/static/vendor/tus-js-client-4.3.1/tus.min.js"; // no module: it makes a global one
 import { ApiError } from "/static/api.js";
+import { languageNow } from "/static/words.js";
 
 const { tus } = globalThis;
 // A proxy may keep a piece until it is whole: no more than one is lost with it.
@@ -9,7 +10,7 @@ const PIECE_BYTES = 8 * 2 ** 20;
 const FIRST_MS = 1000, MOST_MS = 60_000, KEPT_MS = 24 * 3_600_000;
 // So long another window has to answer.
 const ANSWER_MS = 200;
-const OPTIONS = { endpoint: `${location.origin}/files`, headers: { "X-Requested-With": "page" }, retryDelays: null };
+const OPTIONS = { endpoint: `${location.origin}/files`, retryDelays: null };
 
 /** Of an answer that says nothing about the upload itself. */
 const passes = (status) => status === 0 || status === 401 || status === 423 || status === 429 || (status >= 500 && status !== 507);
@@ -44,6 +45,7 @@ export function send(file, on) {
   };
   const upload = new tus.Upload(file, {
     ...OPTIONS,
+    headers: { "X-Requested-With": "page", "Accept-Language": languageNow() },
     chunkSize: PIECE_BYTES,
     removeFingerprintOnSuccess: true,
     metadata: { filename: file.name, filetype: file.type, if_exists: "rename" },

@@ -121,7 +121,8 @@ def test_the_text_of_an_incomplete_file_waits_for_its_rest(bench: Bench) -> None
         ".talk.mp3.checkpoint", "talk.mp3", "talk.mp3.in_progress"
     ], "nothing is published"  # fmt: skip
     state = bench.state()
-    assert state["error"]["message"].endswith("The recording is incomplete: it is cut off.")
+    assert state["error"]["message"].endswith("The recording is incomplete.")
+    assert state["error"]["details"] == "The recording is incomplete: it is cut off."
     assert [a["status"] for a in state["attempts"]] == ["interrupted"], "nothing is counted"
     bench.clock.advance(WAIT_S)
     bench.tick()

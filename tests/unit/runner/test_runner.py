@@ -655,7 +655,7 @@ def test_a_result_that_is_too_large_to_be_read_again_goes_to_manual_at_once(
     assert sorted(os.listdir(bench.manual)) == [
         ".talk.mp3.checkpoint", "talk.mp3", "talk.mp3.error.txt", "talk.mp3.in_progress",
     ]  # fmt: skip
-    assert "Cut the recording" in (bench.manual / "talk.mp3.error.txt").read_text("utf-8")
+    assert "Разделите запись" in (bench.manual / "talk.mp3.error.txt").read_text("utf-8")
 
 
 def test_a_move_that_failed_is_made_later_without_another_attempt(
@@ -796,7 +796,7 @@ def test_a_wrong_file_makes_its_recording_wait_and_no_other(bench: Bench) -> Non
         f"{OWN}: langage: is not a known key; did you mean language?\n"
         f"{OWN}: beam_size: must be between 1 and 20, got 99"
     )
-    assert "beam_size: must be between" in (bench.shared / NOTICE).read_text()
+    assert "beam_size: нужно число от 1 до 20, получено 99" in (bench.shared / NOTICE).read_text()
     told = len(bench.told)
     for _ in range(5):
         bench.clock.advance(HOLD_S)
@@ -845,7 +845,7 @@ def test_a_folders_wrong_file_holds_all_below_it_until_the_last_has_gone(bench: 
     assert bench.files.results.is_done("c.mp3")
     assert [j.status for j in bench.scheduler.jobs()] == [Status.WAITING] * 2
     notice = bench.shared / "calls/settings.yaml.error.txt"
-    assert "What is wrong in settings.yaml" in notice.read_text()
+    assert "Что не так в settings.yaml" in notice.read_text()
     bench.scheduler.cancel("calls/a.mp3", Cause.GONE)
     bench.clock.advance(HOLD_S)
     bench.tick()

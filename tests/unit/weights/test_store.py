@@ -182,7 +182,7 @@ def test_missing_model_names_every_way_out(directory: Path, base_packages: Path)
     files.PACKAGED["base"] = Packaged("fake", (("fake_not_installed", ""),), SUMS)
     with pytest.raises(ModelError) as caught:
         locate("base", directory, False)
-    assert str(caught.value.remedy).startswith("Run `make weights`, put a converted model")
+    assert str(caught.value.remedy).startswith("Run `make weights`. Put a converted model")
 
 
 def test_missing_model_tells_of_an_incomplete_folder(directory: Path) -> None:

@@ -20,6 +20,7 @@ from modules.cli import translation
 from modules.cli.commands import doctor
 from modules.cli.parser import build_parser
 from modules.cli.terminal import wording
+from modules.messages import CATALOGUES, noted
 from modules.service.folder_view.report import Report
 from modules.service.folder_view.rows import Row, State
 from modules.storage import file_kind
@@ -31,7 +32,9 @@ SOURCES = [
     *sorted((PROJECT / "modules" / "service" / "folder_view").rglob("*.py")),
     PROJECT / "transcriber.py",
 ]
-FOLDER = translation.CATALOGUES / "ru" / "LC_MESSAGES"
+#: Where else messages are noted, to be said in the language of whoever reads them.
+ALL_SOURCES = [*sorted((PROJECT / "modules").rglob("*.py")), PROJECT / "transcriber.py"]
+FOLDER = CATALOGUES / "ru" / "LC_MESSAGES"
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "noted": None}
 RUSSIAN = {"LANG": "ru_RU.UTF-8"}
 
@@ -66,9 +69,9 @@ def speak() -> Iterator[Callable[[dict[str, str]], None]]:
 
 
 def said() -> set[str]:
-    """Every message of the command line."""
+    """Every message of the program."""
     found = set()
-    for source in SOURCES:
+    for source in ALL_SOURCES:
         for _, message, _, _ in extract_from_file("python", source, KEYWORDS):
             found.add(message if isinstance(message, str) else message[0])
     return found
@@ -241,7 +244,7 @@ def russian(monkeypatch: pytest.MonkeyPatch, speak: Callable[[dict[str, str]], N
 
 @pytest.mark.usefixtures("russian")
 def test_an_ignored_file_is_described_in_russian() -> None:
-    row = Row("index.ts", State.IGNORED, error="a text document")
+    row = Row("index.ts", State.IGNORED, error=noted("a text document"))
     assert wording.details(row) == "не запись: текстовый документ"
 
 
