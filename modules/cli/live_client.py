@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from gettext import gettext as _
+from ipaddress import ip_address
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -177,7 +178,10 @@ class LiveClient:
 
 def address(api: ApiConfig) -> str:
     """Of the daemon's WebSocket on this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(api.host, api.host)
+    host = api.host
+    with contextlib.suppress(ValueError):  # it is a name
+        if (given := ip_address(host)).is_unspecified:
+            host = "::1" if given.version == 6 else "127.0.0.1"
     return f"ws://{f'[{host}]' if ':' in host else host}:{api.port}/live"
 
 
