@@ -15,7 +15,7 @@ from modules.audio.chunking import SAMPLE_RATE, Samples, quietest
 from modules.audio.resampler import Resampler
 from modules.audio.vad import MIN_PAUSE_MS, MIN_SPEECH_MS, thresholds
 from modules.config.settings import TranscriptionSettings
-from modules.errors import StorageError
+from modules.errors import StorageError, noted
 
 #: Silero hears windows of this length, each with the end of the one before.
 _WINDOW, _CONTEXT = 512, 64
@@ -51,7 +51,7 @@ class GrowingSound:
             return None
         raw = os.pread(self._descriptor, 2 * count, 2 * self.position)
         if len(raw) < 2 * count:
-            message = "The sound of a live session is not all in its file."
+            message = noted("The sound of a live session is not all in its file.")
             raise StorageError("live_sound_missing", message)
         self.position += count
         values = np.frombuffer(raw, dtype="<i2")

@@ -8,7 +8,6 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from gettext import gettext as _
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from modules.cli.live_source import Source
 from modules.config.schema import ApiConfig
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 
 #: How long a lost connection is tried again, in seconds, and how often.
 _RESUME_S, _AGAIN_S = 60.0, 0.5
@@ -198,8 +197,8 @@ def headers(api: ApiConfig) -> dict[str, str]:
 def _away(where: str) -> TranscriberError:
     return TranscriberError(
         "service_away",
-        _("The service does not answer at {address}.").format(address=where),
-        remedy=_("Start it with `transcriber.py run`."),
+        noted("The service does not answer at {address}.", address=where),
+        remedy=noted("Start it with `transcriber.py run`."),
     )
 
 
@@ -209,7 +208,7 @@ def _refused(error: InvalidStatus) -> TranscriberError:
     except ValueError:
         answer = {}
     code = answer.get("error_code", f"http_{error.response.status_code}")
-    message = answer.get("message", _("The service refused live text."))
+    message = answer.get("message", noted("The service refused live text."))
     return TranscriberError(code, message, remedy=answer.get("suggestion"))
 
 

@@ -10,10 +10,9 @@ import time
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from gettext import gettext as _
 from pathlib import Path
 
-from modules.errors import MediaError, TranscriberError
+from modules.errors import MediaError, TranscriberError, noted
 
 #: Of the microphone and of standard input, in samples a second.
 RATE = 16_000
@@ -50,8 +49,10 @@ def _microphone(device: str | None) -> Source:
     if command is None:
         raise TranscriberError(
             "no_recorder",
-            _("There is no program to record with on this machine."),
-            remedy=_("Install alsa-utils (it has arecord), or give a WAV file or - for raw sound."),
+            noted("There is no program to record with on this machine."),
+            remedy=noted(
+                "Install alsa-utils (it has arecord), or give a WAV file or - for raw sound."
+            ),
         )
     recorder = subprocess.Popen(  # nosec B603 # our own words, no shell; the device is one of them
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
@@ -91,15 +92,15 @@ def _wav(path: Path) -> Source:
     except (OSError, EOFError, wave.Error) as error:
         raise MediaError(
             "not_a_wav_file",
-            _("{file} cannot be read as a WAV file: {why}.").format(file=path, why=error),
-            remedy=_("Other kinds: copy them into the shared folder, or use `transcribe`."),
+            noted("{file} cannot be read as a WAV file: {why}.", file=path, why=str(error)),
+            remedy=noted("Other kinds: copy them into the shared folder, or use `transcribe`."),
         ) from error
     if (sound.getnchannels(), sound.getsampwidth()) != (1, _SAMPLE_BYTES):
         sound.close()
         raise MediaError(
             "not_a_wav_file",
-            _("{file} must have one channel of 16 bits.").format(file=path),
-            remedy=_("Other kinds: copy them into the shared folder, or use `transcribe`."),
+            noted("{file} must have one channel of 16 bits.", file=path),
+            remedy=noted("Other kinds: copy them into the shared folder, or use `transcribe`."),
         )
     frames = int(PIECE_S * sound.getframerate())
     pieces = iter(lambda: sound.readframes(frames), b"")

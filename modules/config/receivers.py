@@ -9,42 +9,47 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, WithJsonSchema
 
 from modules.config.languages import LANGUAGE_CODES
+from modules.errors import noted
 
 
 def _redis_url(value: str) -> str:
     if not re.fullmatch(r"(rediss?|unix)://[^\s]+", value):
-        raise ValueError("must be an address such as redis://localhost:6379/0")
+        raise ValueError(noted("must be an address such as redis://localhost:6379/0"))
     if not value.startswith("unix:"):
         try:
             is_right = bool(urlsplit(value).hostname) and urlsplit(value).port != 0
         except ValueError:
             is_right = False
         if not is_right:
-            raise ValueError("must be an address such as redis://localhost:6379/0")
+            raise ValueError(noted("must be an address such as redis://localhost:6379/0"))
     return value
 
 
 def _queue_name(value: str) -> str:
     if not re.fullmatch(r"[\w.:-]{1,100}", value, re.ASCII):
-        raise ValueError("must be a name of letters, digits and . _ : -")
+        raise ValueError(noted("must be a name of letters, digits and . _ : -"))
     return value
 
 
 def _function_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", value, re.ASCII):
-        raise ValueError("must be a module and a function in it, such as summaries.summarize")
+        raise ValueError(
+            noted("must be a module and a function in it, such as summaries.summarize")
+        )
     return value
 
 
 def _base_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", value):
-        raise ValueError("must be an address such as http://localhost:11434, without a password")
+        raise ValueError(
+            noted("must be an address such as http://localhost:11434, without a password")
+        )
     return value
 
 
 def _summary_language(value: str) -> str:
     if value != "auto" and value not in LANGUAGE_CODES:
-        raise ValueError("must be auto or the code of a language, such as ru")
+        raise ValueError(noted("must be auto or the code of a language, such as ru"))
     return value
 
 

@@ -90,12 +90,16 @@ def _engine_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[
         return []
     found: list[Conflict] = []
     if language not in ("ru", "auto"):
-        line = (
-            f"the engine {engine} knows Russian only, got {language!r}; use ru, or engine whisper"
+        line = noted(
+            "the engine {engine} knows Russian only, got {language!r}; use ru, or engine whisper",
+            engine=engine,
+            language=language,
         )
         found.append((("language", "engine"), line))
     if settings.task == "translate":
-        line = f"the engine {engine} cannot translate; use transcribe, or engine whisper"
+        line = noted(
+            "the engine {engine} cannot translate; use transcribe, or engine whisper", engine=engine
+        )
         found.append((("task", "engine"), line))
     return found
 
@@ -127,7 +131,12 @@ def _texts_conflicts(config: Config, shared: Path, manual: Path) -> list[Conflic
     texts = Path(os.path.realpath(config.output.directory))
     for key, folder in (("shared_directory", shared), ("manual_directory", manual)):
         if texts.is_relative_to(folder) or folder.is_relative_to(texts):
-            line = f"must lie apart from {key}, got {texts} and {folder}"
+            line = noted(
+                "must lie apart from {key}, got {texts} and {folder}",
+                key=key,
+                texts=texts,
+                folder=folder,
+            )
             return [(("output.directory", key), line)]
     return []
 

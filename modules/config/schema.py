@@ -59,6 +59,7 @@ from modules.config.types import (
     names,
     origins,
 )
+from modules.errors import noted
 
 #: None, where it may be, means for ever.
 Days = Annotated[int, between(1, 36500)]
@@ -225,7 +226,9 @@ class RetentionConfig(_Section):
 def _folder_name(value: str) -> str:
     parts = value.split("/")
     if any(not part or part.startswith((".", "~")) or not part.isprintable() for part in parts):
-        raise ValueError("must be the name of a subfolder, such as live", "without a leading dot")
+        raise ValueError(
+            noted("must be the name of a subfolder without a leading dot, such as live")
+        )
     return value
 
 

@@ -13,7 +13,7 @@ import urllib3.exceptions
 from modules.clock import Clock
 from modules.delivery.addresses import Receiver, resolve
 from modules.delivery.http_post import connected, cut_after
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 
 #: Holds for as long as a question is in flight; it gets what breaks it off.
 InFlight = Callable[[Callable[[], None]], AbstractContextManager[None]]
@@ -52,8 +52,13 @@ def ask(
             content = answer.read(limit_bytes + 1)
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         is_late = clock.monotonic() >= deadline
-        why = f"not within {timeout_s:g} s" if is_late else str(error) or type(error).__name__
-        raise TranscriberError("no_reply", f"The server does not answer: {why}") from error
+        why = noted("not within {seconds} s", seconds=f"{timeout_s:g}") if is_late else str(error)
+        raise TranscriberError(
+            "no_reply", noted("The server does not answer: {why}", why=why)
+        ) from error
     if len(content) > limit_bytes:
-        raise TranscriberError("no_reply", f"The answer has more than {limit_bytes} bytes")
+        raise TranscriberError(
+            "no_reply",
+            noted("The answer has more than {limit_bytes} bytes", limit_bytes=limit_bytes),
+        )
     return answer.status, content

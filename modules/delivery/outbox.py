@@ -278,7 +278,7 @@ def _kind_of(found: dict[str, Any]) -> Kind:
     try:
         return Kind(found.get("kind", Kind.WEBHOOK))
     except ValueError:
-        raise TranscriberError("corrupt_sidecar", "there is no such kind") from None
+        raise TranscriberError("corrupt_sidecar", noted("there is no such kind")) from None
 
 
 def _checked(found: dict[str, Any], name: str, kind: type) -> Any:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from modules.config.schema import HandoverConfig
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 
 #: What the lock with the optional packages brings, as they are imported.
 PACKAGES = ("rq", "redis")
@@ -96,8 +96,13 @@ class RqQueue:
         if missing := missing_packages():
             raise TranscriberError(
                 "handover_packages_missing",
-                f"The hand-over needs packages that are not installed: {', '.join(missing)}.",
-                remedy="Run `make handover`, or `pip install -r requirements-handover.lock`.",
+                noted(
+                    "The hand-over needs packages that are not installed: {names}.",
+                    names=", ".join(missing),
+                ),
+                remedy=noted(
+                    "Run `make handover`, or `pip install -r requirements-handover.lock`."
+                ),
             )
         from redis import Redis
         from redis.backoff import NoBackoff
@@ -121,7 +126,9 @@ class RqQueue:
         why = (str(error) or type(error).__name__).replace(url, shown_url(url))
         for secret in _secrets_in(url):
             why = why.replace(secret, "***")
-        return TranscriberError("handover_unavailable", f"Redis cannot be used: {why}")
+        return TranscriberError(
+            "handover_unavailable", noted("Redis cannot be used: {why}", why=why)
+        )
 
 
 def _secrets_in(url: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from modules.errors import StorageError
+from modules.errors import StorageError, noted
 from modules.recordings.edits import sha256_of
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.store import RecordingStore
@@ -30,7 +30,9 @@ def compose(store: RecordingStore, name: str, job_id: str) -> dict[str, Any] | N
     path = RecordingPaths(name).result
     digest = sha256_of(store.folder.at(path))
     if store.edits.signature(name) != before:
-        raise StorageError("file_changed", f"{path} was replaced while it was read.")
+        raise StorageError(
+            "file_changed", noted("{path} was replaced while it was read.", path=path)
+        )
     metadata = result.get("metadata") or {}
     return {
         "schema": SCHEMA,

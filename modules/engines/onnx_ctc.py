@@ -18,7 +18,7 @@ from onnx_asr import load_model
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.config.settings import TranscriptionSettings
 from modules.engines.base import Capabilities, DecodingOptions, Engine, Progress, no_progress
-from modules.errors import ModelError
+from modules.errors import ModelError, noted
 from modules.transcript.chunk_text import ChunkText
 from modules.transcript.sentences import sentences
 from modules.transcript.token_words import words_of
@@ -69,8 +69,16 @@ class OnnxEngine(Engine):
             # Of onnx-asr, onnxruntime, JSON or KeyError: the files are not what they should be.
             raise ModelError(
                 "model_damaged",
-                f"The weights of {self.kind} in {folder} cannot be loaded: {error}.",
-                remedy=f"Get them anew from {onnx_files.FILES[self.kind].published}.",
+                noted(
+                    "The weights of {kind} in {folder} cannot be loaded: {error}.",
+                    kind=self.kind,
+                    folder=folder,
+                    error=error,
+                ),
+                remedy=noted(
+                    "Get them anew from {published}.",
+                    published=onnx_files.FILES[self.kind].published,
+                ),
             ) from error
         return made.with_timestamps()
 
@@ -90,8 +98,12 @@ class OnnxEngine(Engine):
         if settings.language not in (_RUSSIAN, "auto"):
             raise ModelError(
                 "language_unsupported",
-                f"The engine {self.kind} knows Russian only, not {settings.language}.",
-                remedy="Set language: ru, or engine: whisper.",
+                noted(
+                    "The engine {kind} knows Russian only, not {language}.",
+                    kind=self.kind,
+                    language=settings.language,
+                ),
+                remedy=noted("Set language: ru, or engine: whisper."),
                 permanent=True,
             )
 

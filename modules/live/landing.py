@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.live.note import SessionNote, recording_name
 from modules.live.store import SessionStore
 from modules.live.wav import HEADER_BYTES, SAMPLE_BYTES, header
@@ -134,4 +134,4 @@ def _pieces(sound: IO[bytes], data_bytes: int) -> Iterator[bytes]:
         left -= len(piece)
         yield piece
     if left:
-        raise StorageError("file_vanished", "The sound of a session became shorter.")
+        raise StorageError("file_vanished", noted("The sound of a session became shorter."))

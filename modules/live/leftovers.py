@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from modules.clock import Clock
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.live.events import Outbox, SessionStored
 from modules.live.store import SessionStore
 from modules.logger import get_logger
@@ -84,6 +84,6 @@ class Leftovers:
 def not_found() -> TranscriberError:
     return TranscriberError(
         "session_not_found",
-        "There is no such live session: it was discarded, ended long ago, or never was.",
-        remedy="Begin a new one.",
+        noted("There is no such live session: it was discarded, ended long ago, or never was."),
+        remedy=noted("Begin a new one."),
     )

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 
 from modules.config.schema import Config
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.live.load import Load
 from modules.live.session import Session
 from modules.live.wav import SAMPLE_BYTES
@@ -28,18 +28,20 @@ class Room:
         if count >= self._config.live.max_sessions:
             raise TranscriberError(
                 "too_many_sessions",
-                f"There are {count} live sessions already.",
-                remedy="Try again later, or raise live.max_sessions.",
+                noted("There are {count} live sessions already.", count=count),
+                remedy=noted("Try again later, or raise live.max_sessions."),
             )
         if not self._load.has_room(count):
             raise TranscriberError(
                 "too_busy",
-                "The live sessions that run keep this machine busy.",
-                remedy="Try again when one of them has ended.",
+                noted("The live sessions that run keep this machine busy."),
+                remedy=noted("Try again when one of them has ended."),
             )
         if not self.has_disk(sessions):
             raise TranscriberError(
-                "no_room", "The disk has no room for the sound of a session.", remedy="Make room."
+                "no_room",
+                noted("The disk has no room for the sound of a session."),
+                remedy=noted("Make room."),
             )
 
     def has_disk(self, sessions: Sequence[Session]) -> bool:

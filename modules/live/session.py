@@ -10,7 +10,7 @@ from typing import IO, Literal
 
 from modules.clock import Clock
 from modules.config.settings import TranscriptionSettings
-from modules.errors import WorkerError
+from modules.errors import WorkerError, joined, noted
 from modules.executors.live_protocol import (
     Closed,
     Commit,
@@ -256,7 +256,8 @@ class Session:
             self._is_deaf = True
             self._child.close(discard=True)
             self._finish_closing()
-        self.tell(Problem(code, f"{message} The sound is still kept, and transcribed at the end."))
+        kept = noted("The sound is still kept, and transcribed at the end.")
+        self.tell(Problem(code, joined(" ", message, kept)))
 
     def _keep(self, event: SessionEvent) -> None:
         line = line_of(event)

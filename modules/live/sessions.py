@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.executors.live_protocol import LiveEvent
 from modules.jobs.thread_loop import ThreadLoop
 from modules.live.events import Committed, Outbox, Problem, SessionStored, Utterance
@@ -266,9 +266,11 @@ class LiveSessions:
         if left_at is not None and now - left_at > self._config.live.resume_seconds:
             log.info("The client of a live session stayed away (%s)", session.session_id[:8])
         elif self._room.is_full(session):
-            session.tell(Problem("too_long", "The session is as long as a recording may be."))
+            session.tell(
+                Problem("too_long", noted("The session is as long as a recording may be."))
+            )
         elif not self._has_disk:
-            session.tell(Problem("no_room", "The disk is full, so the session ends."))
+            session.tell(Problem("no_room", noted("The disk is full, so the session ends.")))
         else:
             return
         session.stop()

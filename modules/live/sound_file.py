@@ -8,7 +8,7 @@ import stat
 import threading
 from pathlib import Path
 
-from modules.errors import StorageError
+from modules.errors import StorageError, noted
 from modules.live.wav import SAMPLE_BYTES
 from modules.storage import beneath
 from modules.storage.atomic import storage_errors
@@ -68,7 +68,10 @@ class SoundFile:
             ours, there = os.fstat(self._descriptor), os.fstat(opened)
             if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
                 os.close(opened)
-                raise StorageError("file_vanished", f"The sound of a session is gone ({self.path})")
+                raise StorageError(
+                    "file_vanished",
+                    noted("The sound of a session is gone ({path})", path=self.path),
+                )
             return opened
 
     def close(self) -> None:

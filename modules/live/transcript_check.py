@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from modules.errors import WorkerError
+from modules.errors import WorkerError, noted
 from modules.transcript.model import Word
 
 #: Nobody says more, in words a second; and so many at once, for short sessions.
@@ -39,4 +39,6 @@ def check_text(text: str) -> None:
 
 
 def _implausible(what: str) -> WorkerError:
-    return WorkerError("implausible_output", f"WhisperX said of a live session: {what}.")
+    return WorkerError(
+        "implausible_output", noted("WhisperX said of a live session: {what}.", what=what)
+    )

@@ -120,8 +120,12 @@ class Submission:
         if view.status == "error" and self._files.folder.is_there(name):
             raise TranscriberError(
                 "failed",
-                f"{name!r} could not be transcribed: {(view.error or {}).get('message', '')}",
-                remedy=f"POST /manual/{name}/retry tries again.",
+                noted(
+                    "{name!r} could not be transcribed: {get}",
+                    name=name,
+                    get=(view.error or {}).get("message", ""),
+                ),
+                remedy=noted("POST /manual/{name}/retry tries again.", name=name),
             )
         if view.status == "error":
             raise TranscriberError(

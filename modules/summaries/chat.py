@@ -18,7 +18,7 @@ from modules.clock import Clock
 from modules.config.schema import SummaryConfig
 from modules.delivery.addresses import shown, taken_apart
 from modules.delivery.http_ask import ask
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, joined, noted
 from modules.storage.safe_open import read_regular
 
 _KEY_BYTES = 16 * 1024
@@ -127,9 +127,11 @@ class Chat:
             key = read_regular(path, _KEY_BYTES).decode("ascii").strip()
         except (OSError, UnicodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
-            raise _unavailable(f"The key in {path} cannot be read ({why})") from error
+            raise _unavailable(
+                noted("The key in {path} cannot be read ({why})", path=path, why=why)
+            ) from error
         if not key.isprintable():
-            raise _unavailable(f"The key in {path} has more than one line")
+            raise _unavailable(noted("The key in {path} has more than one line", path=path))
         return {"Authorization": f"Bearer {key}"}
 
     @contextlib.contextmanager
@@ -158,9 +160,12 @@ def addresses(base_url: str) -> list[str]:
 def _answer(status: int, said: bytes) -> Answer:
     """Raises as ``Chat.ask`` does."""
     if status in _REFUSALS:
-        raise SummaryError("summary_refused", f"The server refuses: {status}{_why(said)}")
+        raise SummaryError(
+            "summary_refused",
+            noted("The server refuses: {status}{why}", status=status, why=_why(said)),
+        )
     if not 200 <= status < 300:
-        raise _unavailable(f"The server answers {status}{_why(said)}")
+        raise _unavailable(noted("The server answers {status}{why}", status=status, why=_why(said)))
     try:
         found = json.loads(said)
         choice = found["choices"][0]
@@ -168,7 +173,7 @@ def _answer(status: int, said: bytes) -> Answer:
         reason = choice.get("finish_reason")
         used = (found.get("usage") or {}).get("prompt_tokens")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        raise _unavailable("What answers there is no OpenAI-compatible server") from None
+        raise _unavailable(noted("What answers there is no OpenAI-compatible server")) from None
     is_count = isinstance(used, int) and not isinstance(used, bool) and used > 0
     return Answer(
         text if isinstance(text, str) else "",
@@ -190,4 +195,4 @@ def _why(said: bytes) -> str:
 
 
 def _unavailable(why: str) -> TranscriberError:
-    return TranscriberError("summary_unavailable", f"{why}.")
+    return TranscriberError("summary_unavailable", joined("", why, "."))

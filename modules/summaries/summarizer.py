@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from modules.errors import noted
 from modules.summaries import prompts
 from modules.summaries.budget import (
     FIRST_TOKENS,
@@ -71,8 +72,11 @@ class Summarizer:
         if room < _ROOM_LEAST:
             raise SummaryError(
                 "summary_window_too_small",
-                f"A window of {self._budget.window} tokens leaves no room for a text.",
-                remedy="Set a larger summary.context_tokens.",
+                noted(
+                    "A window of {window} tokens leaves no room for a text.",
+                    window=self._budget.window,
+                ),
+                remedy=noted("Set a larger summary.context_tokens."),
             )
         return room
 
@@ -108,8 +112,10 @@ class Summarizer:
                 break
         raise SummaryError(
             "summary_too_long",
-            "The notes of all parts do not fit into the model's window, and do not get shorter.",
-            remedy="Set a larger summary.context_tokens, if the model has that window.",
+            noted(
+                "The notes of all parts do not fit into the model's window, and do not get shorter."
+            ),
+            remedy=noted("Set a larger summary.context_tokens, if the model has that window."),
         )
 
     # --- one question ---
@@ -118,20 +124,21 @@ class Summarizer:
         self, instructions: str, text: str, start_s: float, end_s: float, final: bool = False
     ) -> Notes:
         """The notes in an answer that is whole."""
-        problem = SummaryError("summary_empty", "The model answered nothing.")
+        problem = SummaryError("summary_empty", noted("The model answered nothing."))
         for temperature in _TEMPERATURES[:_TRIES]:
             self._on_step()
             answer = self._chat.ask(instructions, text, self._budget.answer_tokens, temperature)
             self._check(answer, len(instructions) + len(text))
             said = without_thinking(answer.text)
             if not said:
-                problem = SummaryError("summary_empty", "The model answered nothing.")
+                problem = SummaryError("summary_empty", noted("The model answered nothing."))
                 continue
             notes = parsed(said, start_s, end_s)
             if notes and (notes.overview or not final):
                 return notes
             problem = SummaryError(
-                "summary_unusable", "The model's answer is not the JSON that it was asked for."
+                "summary_unusable",
+                noted("The model's answer is not the JSON that it was asked for."),
             )
         raise problem
 
@@ -146,12 +153,21 @@ class Summarizer:
         if answer.finish_reason == "length":
             raise SummaryError(
                 "summary_cut",
-                f"The model's answer was cut off at {self._budget.answer_tokens} tokens.",
-                remedy="Set a larger summary.context_tokens, or use a model that thinks less.",
+                noted(
+                    "The model's answer was cut off at {answer_tokens} tokens.",
+                    answer_tokens=self._budget.answer_tokens,
+                ),
+                remedy=noted(
+                    "Set a larger summary.context_tokens, or use a model that thinks less."
+                ),
             )
         if answer.finish_reason not in ("stop", "eos", "", None):
             raise SummaryError(
-                "summary_refused", f"The model broke off its answer ({answer.finish_reason})."
+                "summary_refused",
+                noted(
+                    "The model broke off its answer ({finish_reason}).",
+                    finish_reason=answer.finish_reason,
+                ),
             )
 
 
@@ -163,7 +179,14 @@ def _not_read(tokens: int, chars: int, known: float | None) -> SummaryError:
     about = round(chars / (known or MOST_CHARS))
     return SummaryError(
         "summary_truncated",
-        f"The server read {tokens} tokens of about {about}: the rest was dropped without a word.",
-        remedy="Set summary.context_tokens to the window that the server really has, or enlarge "
-        "that (with Ollama, OLLAMA_CONTEXT_LENGTH or num_ctx).",
+        noted(
+            "The server read {tokens} tokens of about {about}: the rest was dropped "
+            "without a word.",
+            tokens=tokens,
+            about=about,
+        ),
+        remedy=noted(
+            "Set summary.context_tokens to the window that the server really has, or enlarge "
+            "that (with Ollama, OLLAMA_CONTEXT_LENGTH or num_ctx)."
+        ),
     )

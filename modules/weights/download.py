@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from modules.errors import ModelError
+from modules.errors import ModelError, noted, reason_of
 from modules.weights.assemble import publish
 from modules.weights.files import (
     MODEL_FILES,
@@ -50,11 +50,17 @@ def download(size: str, models_directory: Path) -> Path:
             publish(partial, target, size)
             shutil.rmtree(partial, ignore_errors=True)  # another process was faster
     except Timeout as error:
-        message = f"Another process is fetching the Whisper model {size}."
+        message = noted("Another process is fetching the Whisper model {size}.", size=size)
         raise ModelError("model_download_failed", message) from error
     except OSError as error:
-        message = f"The model could not be written to {target}: {error.strerror or error}."
-        remedy = "Make models_directory writable, with as much free space as the model needs."
+        message = noted(
+            "The model could not be written to {target}: {why}.",
+            target=target,
+            why=reason_of(error),
+        )
+        remedy = noted(
+            "Make models_directory writable, with as much free space as the model needs."
+        )
         raise ModelError("model_not_written", message, remedy=remedy) from error
     return target
 
@@ -77,9 +83,18 @@ def _failed(size: str, models_directory: Path, error: Exception) -> ModelError:
     why = " ".join(str(words).split())[:_MESSAGE_CHARS].rstrip(".")
     return ModelError(
         "model_download_failed",
-        f"The Whisper model {size} could not be fetched from {constants.ENDPOINT}: {why}.",
-        remedy=f"Try again where that address can be reached, or copy the folder "
-        f"{home(size, models_directory).name} of another machine into {models_directory}.",
+        noted(
+            "The Whisper model {size} could not be fetched from {endpoint}: {why}.",
+            size=size,
+            endpoint=constants.ENDPOINT,
+            why=why,
+        ),
+        remedy=noted(
+            "Try again where that address can be reached, or copy the folder {name} of another "
+            "machine into {models_directory}.",
+            name=home(size, models_directory).name,
+            models_directory=models_directory,
+        ),
     )
 
 
@@ -107,7 +122,7 @@ def _record_sums(size: str, folder: Path) -> None:
         problems += verify(folder, size)
     if problems:
         shutil.rmtree(folder, ignore_errors=True)
-        raise damaged(size, problems, "Fetch it again.")
+        raise damaged(size, problems, noted("Fetch it again."))
     shutil.rmtree(folder / _NOTES.parts[0], ignore_errors=True)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.errors import ModelError
+from modules.errors import ModelError, noted
 
 #: What the engines need besides the weights.
 PACKAGE = "onnx_asr"
@@ -68,29 +68,43 @@ def require(folder: Path, engine: str) -> None:
     if importlib.util.find_spec(PACKAGE) is None:
         raise ModelError(
             "engine_not_installed",
-            f"The engine {engine} needs a package that is not installed: onnx-asr.",
-            remedy=f"Run `{INSTALL}`.",
+            noted(
+                "The engine {engine} needs a package that is not installed: onnx-asr.",
+                engine=engine,
+            ),
+            remedy=noted("Run `{command}`.", command=INSTALL),
         )
     for problem in problems(folder, engine):
         wanted = FILES[engine]
         raise ModelError(
             "model_missing",
             problem,
-            remedy=f"Put the files from {wanted.published} ({wanted.licence}) into it.",
+            remedy=noted(
+                "Put the files from {published} ({licence}) into it.",
+                published=wanted.published,
+                licence=wanted.licence,
+            ),
         )
 
 
 def problems(folder: Path, engine: str) -> Iterator[str]:
     """What keeps the engine from being loaded from the folder."""
     if engine == "gigaam" and _is_first_gigaam(folder):
-        yield (
-            f"The folder {folder} has GigaAM v1, whose licence (CC BY-NC-SA) forbids commercial "
-            "use; it is not loaded."
+        yield noted(
+            "The folder {folder} has GigaAM v1, whose licence (CC BY-NC-SA) forbids commercial "
+            "use; it is not loaded.",
+            folder=folder,
         )
     elif not folder.is_dir():
-        yield f"There is no folder {folder} with the weights of {engine}."
+        yield noted(
+            "There is no folder {folder} with the weights of {engine}.",
+            folder=folder,
+            engine=engine,
+        )
     elif lacking := missing(folder, engine):
-        yield f"The folder {folder} lacks {', '.join(lacking)}."
+        yield noted(
+            "The folder {folder} lacks {lacking}.", folder=folder, lacking=", ".join(lacking)
+        )
 
 
 def _is_first_gigaam(folder: Path) -> bool:

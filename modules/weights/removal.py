@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from modules.errors import ModelError
+from modules.errors import ModelError, noted, reason_of
 from modules.weights.files import PACKAGED, home, lock_file, partial_folder
 from modules.weights.locate import REPOSITORIES, Origin, present
 
@@ -33,7 +33,11 @@ def remove(size: str, models_directory: Path) -> list[Path]:
         try:
             _remove(folder)
         except OSError as error:
-            message = f"{folder} could not be removed: {error.strerror or error}."
+            message = noted(
+                "{folder} could not be removed: {why}.",
+                folder=folder,
+                why=reason_of(error),
+            )
             raise ModelError("model_not_removed", message) from error
     _drop_leftovers(size, models_directory)
     return folders
@@ -59,12 +63,16 @@ def _remove(folder: Path) -> None:
 
 def _elsewhere(size: str, models_directory: Path) -> ModelError:
     source = present(size, models_directory)
-    message = f"There is no Whisper model {size} in {models_directory}."
+    message = noted(
+        "There is no Whisper model {size} in {models_directory}.",
+        size=size,
+        models_directory=models_directory,
+    )
     remedy = None
     if source and source.origin is Origin.HUB_CACHE:
         place = "the cache of the Hugging Face hub, which other programs use"
-        remedy = f"It is in {place}: {source.folder}."
+        remedy = noted("It is in {place}: {folder}.", place=place, folder=source.folder)
     elif source:
         names = " ".join(r.partition("==")[0] for r in PACKAGED[size].requirement.split())
-        remedy = f"It comes with installed packages: {names}."
+        remedy = noted("It comes with installed packages: {names}.", names=names)
     return ModelError("model_missing", message, remedy=remedy)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.executors.live_protocol import (
     LIVE_COMMANDS,
     CloseSession,
@@ -146,7 +146,9 @@ class Connection:
 
     def _open(self, command: OpenSession, sound: OpenFile) -> None:
         if command.rate not in _RATES:
-            message = f"Sound of {command.rate} samples a second cannot be transcribed."
+            message = noted(
+                "Sound of {rate} samples a second cannot be transcribed.", rate=command.rate
+            )
             raise TranscriberError("live_rate_unsupported", message)
         session = Session(command, sound.descriptor, self._events.put, self._monotonic)
         language = SpokenLanguage(command.settings, command.known_language)
@@ -217,7 +219,7 @@ class Connection:
 
     def _without_model(self, session: Session, due_at: float) -> None:
         if session.is_asked and self._monotonic() - due_at > _MODEL_S:
-            message = "No model was loaded for a live session."
+            message = noted("No model was loaded for a live session.")
             raise TranscriberError("model_not_loaded", message)
         self._stopped.wait(_TICK_S / 4)
 

@@ -9,7 +9,7 @@ from modules.api import forms
 from modules.api.live import messages
 from modules.api.live.session_client import SessionClient, Surroundings
 from modules.api.live.web_socket import WebSocket
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.live.events import SessionEvent
 
 #: How often a client is told how much of its sound is kept.
@@ -43,9 +43,11 @@ class LiveClient(SessionClient):
         elif kind == "stop" and self._session:
             self._stop()
         elif not self._begun:
-            raise forms.invalid("type: the first message must be start")
+            raise forms.invalid(noted("type: the first message must be start"))
         elif kind not in ("flush", "stop"):
-            raise forms.invalid(f"type: must be flush or stop now, got {kind[:40]!r}")
+            raise forms.invalid(
+                noted("type: must be flush or stop now, got {kind!r}", kind=kind[:40])
+            )
 
     def _start(self, asked: messages.Start) -> None:
         if asked.session is not None:
@@ -63,7 +65,7 @@ class LiveClient(SessionClient):
         if self._begun:
             self._keep(data)
         else:
-            self._refuse(forms.invalid("type: the first message must be start"))
+            self._refuse(forms.invalid(noted("type: the first message must be start")))
 
     # --- what it is told ---
 

@@ -16,7 +16,7 @@ from modules.api.live import g711
 from modules.api.live.session_client import SessionClient, Surroundings
 from modules.api.live.web_socket import WebSocket
 from modules.api.schemas.requests import GivenLanguage, Request
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.live.events import (
     Committed,
     FlushDone,
@@ -84,8 +84,10 @@ def query_of(given: Mapping[str, Sequence[str]]) -> ListenQuery:
     """Raises TranscriberError for what cannot be served."""
     if "encoding" not in given:
         raise forms.invalid(
-            "encoding: is missing; it must be linear16, mulaw or alaw, as sound in containers is "
-            "not understood live"
+            noted(
+                "encoding: is missing; it must be linear16, mulaw or alaw, as sound in containers "
+                "is not understood live"
+            )
         )
     single = {key: values[-1] for key, values in given.items() if key != "keyterm"}
     if single.get("language") == "multi":
@@ -141,7 +143,7 @@ class DeepgramClient(SessionClient):
             self._send(self._metadata())
             self._web_socket.close(CloseCode.NORMAL_CLOSURE, "closed")
         elif kind != "Finalize":
-            self._refuse(forms.invalid("type: must be KeepAlive, Finalize or CloseStream"))
+            self._refuse(forms.invalid(noted("type: must be KeepAlive, Finalize or CloseStream")))
 
     # --- what it is told ---
 

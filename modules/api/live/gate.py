@@ -19,7 +19,7 @@ from modules.api.live.web_socket import WebSocket, quiet
 from modules.api.server.access import begins_web_socket
 from modules.api.server.refusals import Refusal, Upgraded, refusal, refusal_of
 from modules.config.schema import Config
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.live.sessions import LiveSessions
 from modules.logger import get_logger
 
@@ -58,7 +58,10 @@ class LiveGate:
             return None
         if not self._config.live.enabled:
             return refusal(
-                403, "live_disabled", "Live sessions are switched off.", "Set live.enabled: true."
+                403,
+                "live_disabled",
+                noted("Live sessions are switched off."),
+                noted("Set live.enabled: true."),
             )
         response = _handshake(headers)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
@@ -75,7 +78,7 @@ class LiveGate:
         """Raises TranscriberError. Who comes back is only known later, so nobody is refused for
         want of room while somebody is awaited; a new session is, when it begins."""
         if self._closing:
-            raise TranscriberError("too_many_sessions", "The program is being stopped.")
+            raise TranscriberError("too_many_sessions", noted("The program is being stopped."))
         awaited = says_that_it_returns or any(
             session.state == "open" and not session.is_connected for session in self._sessions.all()
         )
@@ -83,8 +86,11 @@ class LiveGate:
         if self.connections >= most:
             raise TranscriberError(
                 "too_many_sessions",
-                f"There are {self.connections} live connections already.",
-                remedy="Try again later, or raise live.max_sessions.",
+                noted(
+                    "There are {connections} live connections already.",
+                    connections=self.connections,
+                ),
+                remedy=noted("Try again later, or raise live.max_sessions."),
             )
         if not awaited:
             self._sessions.check_room()
@@ -149,7 +155,7 @@ def _no_handshake(response: Response) -> Refusal:
         "upgrade_required"
         if response.status_code == HTTPStatus.UPGRADE_REQUIRED
         else "bad_request",
-        "This address speaks WebSocket only, and the request does not begin one.",
-        "See docs/live.md.",
+        noted("This address speaks WebSocket only, and the request does not begin one."),
+        noted("See docs/live.md."),
     )
     return Refusal(answer.status, answer.body, (("Upgrade", "websocket"),))

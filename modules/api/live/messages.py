@@ -10,7 +10,7 @@ from pydantic import Field
 
 from modules.api import forms
 from modules.api.schemas.requests import GivenLanguage, SettingsFields
-from modules.errors import TranscriberError
+from modules.errors import TranscriberError, noted
 from modules.live.events import (
     Committed,
     FlushDone,
@@ -44,15 +44,17 @@ class Start(SettingsFields):
 def parse(text: str) -> dict[str, Any]:
     """A message with its ``type``. Raises TranscriberError ``invalid_request``."""
     if len(text) > _TEXT_CHARS:
-        raise forms.invalid(f"a message may have {_TEXT_CHARS} characters")
+        raise forms.invalid(
+            noted("a message may have {text_chars} characters", text_chars=_TEXT_CHARS)
+        )
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
         message = None
     if is_deeper(message, JSON_DEPTH_MAX) or not isinstance(message, dict):
-        raise forms.invalid("a text message must be a JSON object")
+        raise forms.invalid(noted("a text message must be a JSON object"))
     if not isinstance(message.get("type"), str):
-        raise forms.invalid("type: must be start, flush or stop")
+        raise forms.invalid(noted("type: must be start, flush or stop"))
     return message
 
 

@@ -14,7 +14,7 @@ from modules.api.live import g711
 from modules.api.live.session_client import SessionClient, Surroundings
 from modules.api.live.session_object import Session as Asked
 from modules.api.live.web_socket import WebSocket
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.live.events import (
     Committed,
     FlushDone,
@@ -82,14 +82,19 @@ class RealtimeClient(SessionClient):
             self._send("input_audio_buffer.cleared")
         else:
             raise forms.invalid(
-                f"type: {str(kind)[:60]!r} is not one of a transcription session; it may be "
-                "session.update or input_audio_buffer.append, commit or clear"
+                noted(
+                    "type: {value!r} is not one of a transcription session; it may be "
+                    "session.update or input_audio_buffer.append, commit or clear",
+                    value=str(kind)[:60],
+                )
             )
 
     def _update(self, kind: str, content: object) -> None:
         asked = Asked.of(content)
         if self._session and asked.is_other_sound(self._asked):
-            raise forms.invalid("session: the format and the language must be set before sound")
+            raise forms.invalid(
+                noted("session: the format and the language must be set before sound")
+            )
         self._asked, self._start_by = asked, float("inf")
         self._send(f"{kind}d", session=asked.shown(self._id))
 
@@ -99,7 +104,7 @@ class RealtimeClient(SessionClient):
         except (binascii.Error, ValueError):
             data = b""
         if not data:
-            raise forms.invalid("audio: must be sound in Base64")
+            raise forms.invalid(noted("audio: must be sound in Base64"))
         if self._session is None:
             asked = self._asked
             self._begin(asked.rate, asked.wishes(), silence_s=asked.silence_s)
@@ -107,7 +112,7 @@ class RealtimeClient(SessionClient):
 
     def _commit(self) -> None:
         if self._session is None:
-            raise forms.invalid("There is no sound to commit")
+            raise forms.invalid(noted("There is no sound to commit"))
         self._commit_item()
         self._session.flush()
 

@@ -14,7 +14,7 @@ from websockets.frames import CloseCode
 from modules.api import forms, responses
 from modules.api.live.web_socket import WebSocket
 from modules.config.settings import TranscriptionSettings
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
 from modules.live.events import Outbox, Problem, SessionEvent, SessionStored
 from modules.live.note import SILENCE_S, SessionNote, created_at, recording_name
@@ -130,7 +130,7 @@ class SessionClient(ABC):
             why = "another connection goes on with this session"
             self._web_socket.close(CloseCode.POLICY_VIOLATION, why)
         elif not self._begun and self._around.monotonic() > self._start_by:
-            self._refuse(forms.invalid("nothing came that begins a session"))
+            self._refuse(forms.invalid(noted("nothing came that begins a session")))
         elif self._web_socket.has_room:
             self._tell()
 

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from modules.api import forms
 from modules.api.schemas.requests import GivenLanguage, PromptText, Request
+from modules.errors import noted
 from modules.live.note import SILENCE_MAX_S, SILENCE_MIN_S, SILENCE_S
 
 #: What the earlier form calls them.
@@ -59,9 +60,11 @@ class Session:
     def of(cls, content: object) -> Session:
         """Raises TranscriberError ``invalid_request``."""
         if not isinstance(content, dict):
-            raise forms.invalid("session: must be an object")
+            raise forms.invalid(noted("session: must be an object"))
         if content.get("type", "transcription") != "transcription":
-            raise forms.invalid("session.type: must be transcription; there is nobody to talk to")
+            raise forms.invalid(
+                noted("session.type: must be transcription; there is nobody to talk to")
+            )
         audio = content.get("audio")
         given = audio.get("input") if isinstance(audio, dict) else _earlier(content)
         return cls(forms.checked(_Input, given if isinstance(given, dict) else {}))

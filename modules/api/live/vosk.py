@@ -7,7 +7,7 @@ from typing import Any
 
 from modules.api import forms
 from modules.api.live.session_client import SessionClient
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError, TranscriberError, noted
 from modules.live.events import (
     Committed,
     PartialWords,
@@ -43,20 +43,28 @@ class VoskClient(SessionClient):
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
-            self._refuse(forms.invalid("a text message must be a JSON object"))
+            self._refuse(forms.invalid(noted("a text message must be a JSON object")))
         elif isinstance(config := message.get("config"), dict):
             self._configure(config)
         elif message.get("eof"):
             self._stop() if self._session else self._end()
         else:
-            self._refuse(forms.invalid("config or eof: one of both is expected"))
+            self._refuse(forms.invalid(noted("config or eof: one of both is expected")))
 
     def _configure(self, config: dict[str, Any]) -> None:
         rate, phrases = config.get("sample_rate", self._rate), config.get("phrase_list")
         if self._session:
-            self._refuse(forms.invalid("config: must come before the sound"))
+            self._refuse(forms.invalid(noted("config: must come before the sound")))
         elif not isinstance(rate, int | float) or not RATE_MIN <= rate <= RATE_MAX:
-            self._refuse(forms.invalid(f"sample_rate: must be {RATE_MIN} to {RATE_MAX}"))
+            self._refuse(
+                forms.invalid(
+                    noted(
+                        "sample_rate: must be {rate_min} to {rate_max}",
+                        rate_min=RATE_MIN,
+                        rate_max=RATE_MAX,
+                    )
+                )
+            )
         else:
             self._rate = int(rate)
             self._start_by = float("inf")

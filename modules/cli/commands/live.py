@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
         finally:
             signal.signal(signal.SIGINT, previous)
     except TranscriberError as error:
-        complain(str(error))
+        complain(error.text)
         return 1
     say(_("The recording is {name}.").format(name=stored["recording"]))
     return 0

@@ -10,6 +10,7 @@ from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.delivery.rq_queue import RqQueue, shown_url
 from modules.errors import TranscriberError
+from modules.messages import in_locale
 from modules.summaries.chat import Chat
 
 #: Something short; the word JSON is there for servers that want it where JSON is asked for.
@@ -26,8 +27,10 @@ def check_handover(config: Config) -> Iterator[Finding]:
     try:
         state = queue.look()
     except TranscriberError as error:
-        remedy = error.remedy or _("Until it can, finished transcripts wait; nothing is lost.")
-        yield problem(subject, f"{shown_url(url)}: {error.message}", remedy)
+        remedy = in_locale(error.remedy or "") or _(
+            "Until it can, finished transcripts wait; nothing is lost."
+        )
+        yield problem(subject, f"{shown_url(url)}: {in_locale(error.message)}", remedy)
         return
     finally:
         queue.close()
@@ -51,8 +54,10 @@ def check_summary(config: Config) -> Iterator[Finding]:
     try:
         answer = chat.ask(_QUESTION, _QUESTION, _ANSWER_TOKENS, 0.0)
     except TranscriberError as error:
-        remedy = error.remedy or _("Texts are transcribed as usual, and wait for their summaries.")
-        yield problem(subject, f"{chat.shown}: {error.message}", remedy)
+        remedy = in_locale(error.remedy or "") or _(
+            "Texts are transcribed as usual, and wait for their summaries."
+        )
+        yield problem(subject, f"{chat.shown}: {in_locale(error.message)}", remedy)
         return
     seen = _("{model} at {url} answers").format(model=config.summary.model, url=chat.shown)
     if answer.prompt_tokens is None:
