@@ -54,7 +54,6 @@ from modules.config.types import (
     Url,
     VadMethod,
     between,
-    distinct,
     is_blank,
     names,
     origins,
@@ -200,6 +199,12 @@ class WatchConfig(_Section):
     rescan_seconds: Annotated[float, between(0.1, 86400)] = 30.0
     settle_seconds: Annotated[float, between(0, 3600)] = 0.3
     stable_seconds: Annotated[float, between(0.1, 3600)] = 3.0
+
+
+def distinct(formats: tuple[Format, ...]) -> tuple[Format, ...]:
+    if len(set(formats)) < len(formats):
+        raise ValueError(noted("must name each format once"))
+    return formats
 
 
 class OutputConfig(_Section):

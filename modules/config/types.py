@@ -297,9 +297,3 @@ Level = Annotated[
 
 #: Not ``Literal[1]``, so that the message says why.
 OneTask = Annotated[int, AfterValidator(_one_task), WithJsonSchema({"type": "integer", "const": 1})]
-
-
-def distinct(formats: tuple[Format, ...]) -> tuple[Format, ...]:
-    if len(set(formats)) < len(formats):
-        raise ValueError(noted("must name each format once"))
-    return formats

@@ -53,12 +53,11 @@ def ask(
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         is_late = clock.monotonic() >= deadline
         why = noted("not within {seconds} s", seconds=f"{timeout_s:g}") if is_late else str(error)
-        raise TranscriberError(
-            "no_reply", noted("The server does not answer: {why}", why=why)
-        ) from error
+        raise _no_reply(noted("The server does not answer: {why}", why=why)) from error
     if len(content) > limit_bytes:
-        raise TranscriberError(
-            "no_reply",
-            noted("The answer has more than {limit_bytes} bytes", limit_bytes=limit_bytes),
-        )
+        raise _no_reply(noted("The answer has more than {most} bytes", most=limit_bytes))
     return answer.status, content
+
+
+def _no_reply(why: str) -> TranscriberError:
+    return TranscriberError("no_reply", why)

@@ -252,12 +252,12 @@ def test_it_says_how_to_get_weights_that_are_missing(
     assert told.returncode == 1
     line = re.search(r"(?m)^problem +model .*$", told.stdout)
     assert line, told.stdout
-    assert "small is not on this machine. – Run `audio-transcriber models get small`, " in line[0]
+    assert "small is not on this machine. – Run `audio-transcriber models get small`. " in line[0]
     told = installed.run("models", WHISPERX_MODEL_SIZE="small", **home)
     assert "`audio-transcriber models get small`" in told.stdout
     asked = installed.run("run", WHISPERX_MODEL_SIZE="small", **home)
     assert asked.returncode == 69
-    assert "Run `audio-transcriber models get small`, " in asked.stderr
+    assert "Run `audio-transcriber models get small`. " in asked.stderr
 
 
 def test_a_commented_configuration_is_written_once(

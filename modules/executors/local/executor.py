@@ -67,8 +67,7 @@ class LocalExecutor:
         self._latest: ModelSpec | None = None
         self._started_at = float("-inf")
         self._restarts: dict[str, int] = {}
-        #: Whether the child failed while it also had the next file in hand, so that either of the
-        #: two may be to blame.
+        #: The child failed with the next file in hand, too: either of the two may be to blame.
         self.failed_ahead = False
         #: What the child was given to prepare between two tasks.
         self._prepared: bytes | None = None

@@ -1111,7 +1111,7 @@ def test_a_recording_that_failed_is_left_where_it_is_if_configured(
     assert os.listdir(bench.manual) == []
     assert (bench.state()["status"], bench.state()["should_continue"]) == ("error", False)
     text = (bench.shared / "talk.mp3.error.txt").read_text()
-    assert "It is left where it is." in text
+    assert "Запись осталась на месте." in text
     assert "move the recording back" not in text
     assert bench.scheduler.get("talk.mp3") is None
     assert bench.runner.finished[Status.FAILED] == 1

@@ -175,14 +175,14 @@ def test_missing_model_names_every_way_out(directory: Path, base_packages: Path)
     with pytest.raises(ModelError) as caught:
         locate("small", directory, False)
     assert caught.value.remedy == (
-        "Run `transcriber.py models get small`, "
-        f"put a converted model into {directory}/faster-whisper-small, "
-        "or set whisperx.allow_download: true."
+        "Run `transcriber.py models get small`. "
+        f"Or put a converted model into {directory}/faster-whisper-small. "
+        "Or set whisperx.allow_download: true."
     )
     files.PACKAGED["base"] = Packaged("fake", (("fake_not_installed", ""),), SUMS)
     with pytest.raises(ModelError) as caught:
         locate("base", directory, False)
-    assert str(caught.value.remedy).startswith("Run `make weights`. Put a converted model")
+    assert str(caught.value.remedy).startswith("Run `make weights`. Or put a converted model")
 
 
 def test_missing_model_tells_of_an_incomplete_folder(directory: Path) -> None:
