@@ -103,7 +103,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason(daemon: ScriptedDaemon) 
         ("here.mp3", "--language", "klingon"): "language: must be auto, mixed or a language",
         ("here.mp3", "--model", "huge"): "model_size: must be one of tiny,",
         ("here.mp3", "--model", "./mine"): "model_size: a path can only be set in the config",
-        ("here.mp3", "--model", "small"): "Run `transcriber.py models get small`, ",
+        ("here.mp3", "--model", "small"): "Run `transcriber.py models get small`. ",
     }
     for line, why in refused.items():
         told = call(daemon, "redo", *line)
