@@ -25,12 +25,11 @@ class Trash:
         self._share = folder
         self.path = folder.state / "trash"
 
-    def put(self, name: str, day: date) -> bool:
-        """Move a file of the share into the trash of a day; False if it is not there.
+    def put(self, source: Path, name: str, day: date) -> bool:
+        """Move a file into the trash of a day, under a name; False if it is not there.
 
         Where the name is taken in that trash, it gets a number.
         """
-        source = self._share.at(name)
         with storage_errors(source):
             if not is_regular(source):
                 return False

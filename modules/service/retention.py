@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from modules.clock import Clock, parse_time
@@ -117,7 +118,8 @@ class Retention:
         """Whether a text that was not found is not surely gone: its folder may be unreadable."""
         name = key.removeprefix("/")
         try:
-            return is_recording(name) and self._store.folder.is_taken(RecordingPaths(name).result)
+            result = self._store.folder.sidecar_at(RecordingPaths(name).result)
+            return is_recording(name) and _changed(result) > 0
         except StorageError:
             return True
 
@@ -146,15 +148,19 @@ class Retention:
 
     def _names(self) -> Iterator[str]:
         """The recordings with a result."""
-        for sidecar in files_below(self._store.folder.path):
+        for sidecar in files_below(self._store.folder.sidecars):
             if sidecar.endswith(RESULT) and self._is_looked_at(sidecar):
                 name = self._recording_of(sidecar)
                 if is_recording(name):
                     yield name
 
     def _text(self, name: str) -> _Text:
-        changed = max(self._changed(each) for each in _texts_of(name))
-        return _Text(name, changed, self._store.folder.is_there(name))
+        return _Text(name, self._text_changed(name), self._store.folder.is_there(name))
+
+    def _text_changed(self, name: str) -> int:
+        """When the text or its corrections were changed, in nanoseconds."""
+        paths = RecordingPaths(name)
+        return max(_changed(self._store.folder.sidecar_at(p)) for p in (paths.result, paths.edits))
 
     def _is_looked_at(self, name: str) -> bool:
         folder = name.rpartition("/")[0]
@@ -165,10 +171,6 @@ class Retention:
         if is_recording(name):
             return name
         return recording_of(sidecar, self._store.results.read(name) or {})
-
-    def _changed(self, name: str) -> int:
-        facts = facts_of(self._store.folder.at(name))
-        return facts.st_mtime_ns if facts else 0
 
     def _judge(self, text: _Text, now: datetime) -> None:
         """Move what is due, unless it has a job or anything else speaks against it."""
@@ -198,16 +200,18 @@ class Retention:
         Moments that lie ahead say nothing.
         """
         made = parse_time(result.get("processing_end"))
-        changes = [RecordingPaths(name).edits, *self._store.results.outputs(name)]
-        touched = (datetime.fromtimestamp(self._changed(n) / _NS, UTC) for n in changes)
+        texts, listed = self._store.results.texts(name)
+        edits = self._store.folder.sidecar_at(RecordingPaths(name).edits)
+        changes = [edits, *(texts / each for each in listed)]
+        touched = (datetime.fromtimestamp(_changed(path) / _NS, UTC) for path in changes)
         past = [moment for moment in (made, *touched) if moment and moment <= now]
         return (now - max(past, default=now - timedelta(days=36500))).days
 
     def _is_settled(self, text: _Text, result: Mapping[str, Any]) -> bool:
         """Whether nothing is to be done with it; asked when no request can change it."""
         folder, name = self._store.folder, text.name
-        changed = max(self._changed(each) for each in _texts_of(name))
-        if folder.is_taken(RecordingPaths(name).state) or changed != text.changed:
+        has_job = _changed(folder.sidecar_at(RecordingPaths(name).state)) > 0
+        if has_job or self._text_changed(name) != text.changed:
             return False
         return not folder.is_there(name) or self._store.results.is_result_of(name, result)
 
@@ -222,13 +226,17 @@ class Retention:
         lists would not be found by who goes on after a crash."""
         if not self._is_settled(text, result):
             return
-        name, store = text.name, self._store
+        name, folder = text.name, self._store.folder
         self._put_recording(name, now)
-        paths = RecordingPaths(name)
-        rest = (*store.results.outputs(name), *own_files(store.folder.path, name), paths.edits)
-        for each in rest:
-            self._trash.put(each, now.date())
-        self._trash.put(paths.result, now.date())
+        paths, (texts, listed) = RecordingPaths(name), self._store.results.texts(name)
+        rest = [(texts / each, each) for each in listed]
+        rest.append((folder.text_at(paths.summary_text), paths.summary_text))
+        rest += [(folder.at(each), each) for each in own_files(folder.path, name)]
+        sidecars = (paths.summary, paths.edits, paths.result)
+        rest += [(folder.sidecar_at(each), each) for each in sidecars]
+        for source, each in rest:
+            self._trash.put(source, each, now.date())
+        folder.prune(name)
         self._seen.forget(name)
         log.info("%s: its text, %d days old, was moved to the trash with all else", name, age)
         self._on_done("text", 1)
@@ -238,15 +246,16 @@ class Retention:
         if not self._store.folder.is_there(name):
             return False
         self._store.listening.forget(self._store.folder.identity(name).fingerprint)
-        moved = self._trash.put(name, now.date())
+        moved = self._trash.put(self._store.folder.at(name), name, now.date())
         self._seen.forget(f"/{name}")
         self._on_done("recording", int(moved))
         return moved
 
 
-def _texts_of(name: str) -> tuple[str, str]:
-    paths = RecordingPaths(name)
-    return paths.result, paths.edits
+def _changed(path: Path) -> int:
+    """When a file was changed, in nanoseconds; 0 if it is not there."""
+    facts = facts_of(path)
+    return facts.st_mtime_ns if facts else 0
 
 
 def _of_trash(day: str) -> str:

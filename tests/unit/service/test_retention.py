@@ -38,10 +38,15 @@ class SlippingClock(FakeClock):
 class House:
     """A folder with a daemon's parts, whose days pass one by one."""
 
-    def __init__(self, root: Path, **rules: int) -> None:
+    def __init__(self, root: Path, output: dict[str, str] | None = None, **rules: int) -> None:
         self.root = root
         self.clock = SlippingClock()
-        self.config = a_config(root, watch={"events": False, "recursive": True}, retention=rules)
+        self.config = a_config(
+            root,
+            watch={"events": False, "recursive": True},
+            retention=rules,
+            output=output or {},
+        )
         self.shared = self.config.shared_directory
         self.done: Counter[str] = Counter()
         executor: Any = FakeExecutor(self.clock)
@@ -61,8 +66,8 @@ class House:
         self.config = self.config.model_copy(update={"retention": retention})
         self.start()
 
-    def put(self, name: str, content: bytes = b"sound") -> Path:
-        path = self.shared / name
+    def put(self, name: str, content: bytes = b"sound", place: Path | None = None) -> Path:
+        path = (place or self.shared) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         now = self.clock.utc_now().timestamp()
@@ -72,15 +77,17 @@ class House:
     def finish(self, name: str = TALK) -> None:
         """A recording with its result and a text."""
         self.put(name)
-        text = f"{name.rpartition('.')[0]}.txt"
-        self.put(text)
+        text, folder = f"{name.rpartition('.')[0]}.txt", self.core.store.folder
+        self.put(text, place=folder.texts)
         result = {
             "filename": name,
             "source": self.core.store.folder.identity(name).model_dump(),
             "outputs": [text],
             "processing_end": iso(self.clock.utc_now()),
         }
-        self.put(f"{name}.result", json.dumps(result).encode())
+        if folder.texts != folder.path:
+            result["outputs_directory"] = str(folder.texts)
+        self.put(f"{name}.result", json.dumps(result).encode(), folder.sidecars)
 
     def pass_days(self, days: int, looks_a_day: int = 3) -> None:
         for _ in range(days * looks_a_day):
@@ -135,13 +142,30 @@ def test_with_its_text_goes_the_recording_or_it_would_be_transcribed_again(tmp_p
     house = House(tmp_path, results_days=3)
     house.finish()
     house.put(f"{TALK}.settings.yaml", b"language: en")
-    house.put(f"{TALK}.edit.json", b"{}")
+    beside = {f"{TALK}.{ending}" for ending in ("edit.json", "summary.json", "summary.md")}
+    for name in beside:
+        house.put(name, b"{}")
     house.put("talk.docx", b"somebody else's")
     house.retention.look()
     house.pass_days(3)
     assert house.names() == {"talk.docx"}
-    beside = {f"{TALK}.settings.yaml", f"{TALK}.edit.json"}
+    beside.add(f"{TALK}.settings.yaml")
     assert house.trash() == {f"2024-01-04/{name}" for name in WHOLE | beside}
+
+
+def test_results_and_texts_in_folders_of_their_own_go_too(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    house = House(tmp_path, {"result": "hidden", "directory": str(texts)}, results_days=3)
+    name = "calls/talk.mp3"
+    house.finish(name)
+    house.retention.look()
+    house.pass_days(2)
+    assert house.names() == {name}
+    assert (texts / "calls" / "talk.txt").exists()
+    house.pass_days(1)
+    assert house.names() == set()
+    assert house.trash() == {f"2024-01-04/calls/{each}" for each in WHOLE}
+    assert not (texts / "calls").exists()
 
 
 def test_what_is_moved_back_has_all_its_days_again(tmp_path: Path) -> None:
