@@ -168,9 +168,10 @@ def test_it_hears_sound_that_goes_on(
     chunk = chunks[0]
     text = engine.listen(chunk, options)
     words = [word for segment in text.segments for word in segment.words]
-    assert words
+    assert text.segments
     assert text.segments[-1].end <= chunk.position_s + 0.1
     if engine.capabilities.word_times:
+        assert words
         starts = [word.start for word in words if word.start is not None]
         assert len(starts) == len(words)
         assert starts == sorted(starts)
