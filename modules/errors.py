@@ -102,6 +102,8 @@ _REASONS = {
 
 def reason_of(error: OSError) -> str:
     """Why a call of the system failed; in the system's own words where they are rare."""
+    if type(error).__module__ == "ssl":  # its numbers are others
+        return error.strerror or str(error)
     return _REASONS.get(error.errno or 0) or error.strerror or str(error)
 
 

@@ -199,6 +199,25 @@ def see_upload_left(page: Any, daemon: ScriptedDaemon) -> None:
     page.locator(".uploads .item button").wait_for()
 
 
+def see_speak(page: Any, daemon: ScriptedDaemon) -> None:
+    page.locator("a.speak").click()
+    page.locator(".state select").wait_for()
+
+
+def see_speaking(page: Any, daemon: ScriptedDaemon) -> None:
+    """Silence stands in for the microphone: the scripted child hears words in it all the same."""
+    see_speak(page, daemon)
+    page.evaluate(
+        """() => {
+            const { stream } = new AudioContext().createMediaStreamDestination();
+            navigator.mediaDevices.getUserMedia = async () => stream;
+        }"""
+    )
+    page.locator(".state .btn.primary").click()
+    page.locator(".text.live p", has_text="w6").wait_for()
+    page.evaluate("() => sessionStorage.clear()")  # or the next page would go on with it
+
+
 STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
     "list": see_list,
     "text": see_text,
@@ -223,6 +242,8 @@ STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
     "found": see_found,
     "found-many": see_found_many,
     "nothing-found": see_nothing_found,
+    "speak": see_speak,
+    "speaking": see_speaking,
     "away": see_away,
 }
 

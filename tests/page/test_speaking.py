@@ -60,8 +60,8 @@ def start(watched: Watched) -> None:
 def test_what_is_said_appears_and_is_stored(daemon: ScriptedDaemon, speaking: Watched) -> None:
     page = speaking.page
     start(speaking)
-    page.locator("article.live p").first.wait_for()
-    page.locator("article.live p", has_text="w2").first.wait_for()
+    page.locator(".text.live p").first.wait_for()
+    page.locator(".text.live p", has_text="w2").first.wait_for()
     page.get_by_role("button", name="Stop").click()
     page.locator("article.text:not(.live)").wait_for()
     [stored] = daemon.shared.glob("*.wav")
@@ -71,11 +71,11 @@ def test_what_is_said_appears_and_is_stored(daemon: ScriptedDaemon, speaking: Wa
 def test_a_session_goes_on_after_a_reload(daemon: ScriptedDaemon, speaking: Watched) -> None:
     page = speaking.page
     start(speaking)
-    page.locator("article.live p", has_text="w2").first.wait_for()
+    page.locator(".text.live p", has_text="w2").first.wait_for()
     page.reload()
     page.get_by_role("heading", name="You are heard").wait_for()
-    page.locator("article.live p", has_text="w0").first.wait_for()
-    page.locator("article.live p", has_text="w4").first.wait_for()
+    page.locator(".text.live p", has_text="w0").first.wait_for()
+    page.locator(".text.live p", has_text="w4").first.wait_for()
     page.get_by_role("button", name="Stop").click()
     page.locator("article.text:not(.live)").wait_for()
     assert len(list(daemon.shared.glob("*.wav"))) == 1

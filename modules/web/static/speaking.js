@@ -54,10 +54,10 @@ export class Speaking extends Component {
     return html`<header class="head"><a class="back btn" href="#">‹ ${say("back")}</a><h1>${say(status)}</h1><span class="meta time">${clock(live.seconds)}</span>
         <span class="acts">${live.isOver ? html`<button class="btn primary" onClick=${actions.speakAgain}>${say("liveAgain")}</button>` : html`<${Level} peak=${live.peak} /><button class="btn primary" disabled=${state === "ending"} onClick=${() => live.stop()}>${say("liveStop")}</button>`}</span></header>
       ${this.renderStrip(live)}
-      <article class="text live" tabindex="0" role="log" aria-label=${say("liveOn")} ref=${(text) => (this.text = text ?? this.text)} onScroll=${() => this.scrolled()}>
+      <div class="text live" tabindex="0" role="log" aria-label=${say("liveOn")} ref=${(text) => (this.text = text ?? this.text)} onScroll=${() => this.scrolled()}>
         ${paragraphs.map(({ start, text, speaker }, n) => html`<div class="turn" key=${n}><div class="who">${speaker && html`<b>${speaker}</b> `}${clock(start)}</div><p>${text}</p></div>`)}
         ${(firm || pale) && html`<div class="turn" key="now"><div class="who"></div><p>${firm} <span class="pale">${pale}</span></p></div>`}
         ${!paragraphs.length && !firm && !pale && html`<p class="note">${say("liveNothing")}</p>`}
-      </article>`;
+      </div>`;
   }
 }
