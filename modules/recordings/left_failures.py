@@ -51,7 +51,7 @@ class LeftFailures:
         if not state:
             return None
         size = self._folder.state_of(name)[0]
-        return Failure(name, size, shown(state), self._explanation(name))
+        return Failure(name, size, shown(state), self._explanation(name), is_left=True)
 
     def forget(self, name: str) -> None:
         """A recording is gone: nothing is kept of its failure."""

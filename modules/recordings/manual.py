@@ -115,12 +115,16 @@ def _target(shared: Path, manual: Path, name: str, job_id: str) -> str:
 
 @dataclass(frozen=True)
 class Failure:
-    """A recording in ``manual/``. ``state``: its ``.in_progress``; empty if there is none."""
+    """A recording in ``manual/``. ``state``: its ``.in_progress``; empty if there is none.
+
+    ``is_left``: it failed where it was, and was not moved.
+    """
 
     name: str
     size: int
     state: dict[str, Any]
     explanation: str | None
+    is_left: bool = False
 
     def explained(self, language: str) -> str | None:
         """The explanation in ``en`` or ``ru``; as it lies there if it cannot be said anew."""
@@ -129,7 +133,9 @@ class Failure:
         except TranscriberError:
             return self.explanation
         known = self.explanation is not None and job.error is not None
-        return explain(job, job.error, language) if known and job.error else self.explanation
+        if not known or job.error is None:
+            return self.explanation
+        return explain(job, job.error, language, left=self.is_left)
 
 
 def listing(manual: Path) -> list[Failure]:
