@@ -25,7 +25,7 @@ from modules.api.page.blueprint import page
 from modules.api.resumable.routes import resumable
 from modules.api.schemas import answers
 from modules.api.services import Services
-from modules.errors import TranscriberError, noted
+from modules.errors import Message, TranscriberError, noted
 from modules.logger import get_logger
 from modules.web.files import add_page
 
@@ -149,9 +149,10 @@ def _answer_errors(app: Flask, services: Services) -> None:
     def on_http(problem: HTTPException) -> Response:
         status = problem.code or 500
         code = {404: "not_found", 405: "method_not_allowed", 429: "too_many_requests"}
+        own = problem.description if isinstance(problem.description, Message) else None
         error = TranscriberError(
             code.get(status, "bad_request"),
-            _REFUSED.get(status) or problem.description or problem.name,
+            own or _REFUSED.get(status) or problem.description or problem.name,
             remedy=noted("See /docs for what is understood."),
         )
         response = answer(error, status)

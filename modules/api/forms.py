@@ -183,7 +183,8 @@ def _check_content(file: FileStorage, field: str) -> None:
     head = file.stream.read(file_kind.HEAD_BYTES)
     file.stream.seek(0)
     kind = file_kind.kind_of_text(head)
-    why = f"it is {kind}" if kind else f"it has only {len(head)} bytes"
+    few = noted("it has only {count} bytes", count=len(head))
+    why = noted("it is {kind}", kind=noted(kind)) if kind else few
     if kind or len(head) < _SOUND_BYTES_MIN:
         raise TranscriberError(
             "no_recording",

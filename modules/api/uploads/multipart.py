@@ -20,6 +20,7 @@ from werkzeug.sansio.multipart import (
 )
 
 from modules.api.uploads.code_pages import decoded
+from modules.errors import noted
 
 #: What is read at once.
 _PIECE_BYTES = 64 * 1024
@@ -54,7 +55,9 @@ class UploadParser(FormDataParser):
             )
             form, files = self._parts(_events(decoder, stream), content_length)
         except ValueError as error:
-            raise BadRequest(f"The form cannot be read: {error}.") from error
+            raise BadRequest(
+                noted("The form cannot be read: {error}.", error=str(error))
+            ) from error
         return stream, form, files
 
     def _parts(
@@ -142,5 +145,7 @@ class _Text:
     def read(self, name: str) -> str:
         text = decoded(bytes(self._content))
         if text is None:
-            raise BadRequest(f"{name}: must be text in UTF-8, which its bytes are not.")
+            raise BadRequest(
+                noted("{name}: must be text in UTF-8, which its bytes are not.", name=name)
+            )
         return text
