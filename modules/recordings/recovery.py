@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -31,7 +32,7 @@ from modules.storage.atomic import (
     storage_errors,
 )
 from modules.storage.safe_open import read_json
-from modules.storage.transfer import is_regular
+from modules.storage.transfer import facts_of, is_regular
 from modules.storage.tree import files_below
 
 log = get_logger("FileManager")
@@ -110,11 +111,13 @@ class Recovery:
         return self._recover_one(RecordingPaths(name).state)
 
     def mtime_order(self, job: Job) -> int:
-        """The recording's file time, for the order at start; else as it was known before."""
-        try:
-            return beneath.lstat(self._folder.at(job.name)).st_mtime_ns
-        except OSError:
-            return job.source.mtime_ns if job.source else 0
+        """By which scanned recordings wait: when the file was changed, in nanoseconds; as it was
+        known before if the file is not there, or may not be looked at. Raises StorageError."""
+        path, facts = self._folder.at(job.name), None
+        with storage_errors(path), contextlib.suppress(PermissionError):
+            facts = facts_of(path)
+        known_ns = job.source.mtime_ns if job.source else 0
+        return facts.st_mtime_ns if facts else known_ns
 
     def _skip(self, error: OSError) -> None:
         """What may not be read is skipped; a disk that does not answer is no empty folder."""

@@ -76,6 +76,7 @@ def test_two_disks_below_one_folder(tmp_path: Path) -> None:
             mounts.enter_context(mounted(daemon.shared / "Films", "--bind", films))
             all_of_them = late | {"Films/Ran (1985)/Ran (1985).ru.srt"}
             daemon.wait_for(lambda: written() == all_of_them, "the disk is back", DONE_S)
+            daemon.wait_for(lambda: daemon.log.count("of audio in") > done, "its line", DONE_S)
             assert daemon.log.count("of audio in") == done + 1, "what was done stays done"
     assert library.snapshot(series) == before
     assert {p.suffix for p in films.rglob("*") if p.is_file()} == {".mkv"}

@@ -15,21 +15,18 @@ from tests.scripted_daemon import ScriptedDaemon
 
 
 @pytest.fixture(scope="module")
-def listening_browser() -> Iterator[Any]:
+def listening_browser(playwright: Any) -> Iterator[Any]:
     """Chromium that hears the sample again and again, as if a person spoke it."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=program(),
-            args=[
-                "--no-sandbox", "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-audio-capture={made.SPEECH}",
-            ],
-        )  # fmt: skip
-        yield chromium
-        chromium.close()
+    chromium = playwright.chromium.launch(
+        executable_path=program(),
+        args=[
+            "--no-sandbox", "--use-fake-ui-for-media-stream",
+            "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-audio-capture={made.SPEECH}",
+        ],
+    )  # fmt: skip
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture
