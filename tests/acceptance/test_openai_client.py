@@ -136,8 +136,8 @@ def test_a_translation_is_english(client: OpenAI) -> None:
 @pytest.mark.parametrize(
     ("options", "status", "code"),
     [
-        ({"file": ("talk.docx", b"words")}, 415, "unsupported_media_type"),
-        ({"file": ("talk", b"words")}, 415, "unsupported_media_type"),
+        ({"file": ("talk.docx", bytes(range(128, 160)))}, 415, "unsupported_media_type"),
+        ({"file": ("talk", bytes(range(128, 160)))}, 415, "unsupported_media_type"),
         ({"extra_body": {"response_format": "docx"}}, 422, "invalid_request"),
         ({"language": "klingon"}, 422, "invalid_request"),
         ({"temperature": 7}, 422, "invalid_request"),

@@ -99,8 +99,8 @@ def test_two_speakers_are_told_apart_in_text_and_subtitles(
     }
     assert speakers == {"ru": "SPEAKER_00", "en": "SPEAKER_01"}
     text = (russian.shared / "two.txt").read_text(encoding="utf-8")
-    assert text.startswith("Голос 1: ")
-    assert text.count("Голос 2: ") == 2
+    assert text.startswith("Speaker 1: ")
+    assert text.count("Speaker 2: ") == 2
     check(russian, "two", result)
 
 
