@@ -168,6 +168,7 @@ def test_what_cannot_be_heard_is_refused_before_the_upgrade(daemon: ScriptedDaem
         ("?encoding=linear16&sample_rate=fast", "sample_rate"),
         ("?encoding=linear16&channels=2", "channels"),
         ("?encoding=linear16&language=klingon", "language"),
+        ("?encoding=linear16" + "&a=1" * 300, "too many fields"),
     ):
         with pytest.raises(InvalidStatus) as refused:
             opened(daemon, f"/v1/listen{query}", additional_headers=headers)
