@@ -13,6 +13,7 @@ from playwright.sync_api import sync_playwright
 from docs.make_picture import LECTURE, drop_recordings, write_long
 from tests.daemon_process import PROJECT, DaemonProcess
 from tests.page.browsing import address_of, program
+from tests.page.test_page import until
 
 PICTURE = PROJECT / "docs" / "pictures" / "page.png"
 OPENED = "Announcements.wav"
@@ -36,7 +37,8 @@ def main() -> None:
             page = browser.new_page(viewport=SIZE, locale="en-GB", color_scheme="light")
             page.goto(f"{address_of(daemon)}/#name={OPENED}&t={AT_S}")
             page.locator("article.text span").first.wait_for()
-            page.wait_for_timeout(1500)
+            until(page, "document.querySelector('.map')?.heights")  # the waveform is drawn
+            page.wait_for_timeout(500)
             page.screenshot(path=PICTURE)
             browser.close()
 
