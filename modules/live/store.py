@@ -9,14 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from pydantic import ValidationError
-
-from modules.errors import StorageError, TranscriberError
+from modules.errors import StorageError
 from modules.live.note import ID, SessionNote
 from modules.live.sound_file import SoundFile
 from modules.storage import beneath
 from modules.storage.atomic import own_folder, remove, storage_errors, to_json, write_whole
-from modules.storage.safe_open import NOT_OURS, append_regular, open_regular, read_json
+from modules.storage.safe_open import NOT_OURS, append_regular, open_regular, read_model
 
 _NOTE_BYTES = 128 * 1024
 #: Of one line of what was said; longer ones are not ours.
@@ -50,18 +48,7 @@ class SessionStore:
         """None if there is no such session, or what lies there is no note of ours."""
         if not ID.fullmatch(session_id):
             return None
-        path = self._note_path(session_id)
-        with storage_errors(path):
-            try:
-                return SessionNote.model_validate(read_json(path, _NOTE_BYTES))
-            except FileNotFoundError:
-                return None
-            except (TranscriberError, ValidationError):
-                return None
-            except OSError as error:
-                if error.errno in NOT_OURS:
-                    return None
-                raise
+        return read_model(SessionNote, self._note_path(session_id), _NOTE_BYTES)
 
     def open_sound(self, session_id: str) -> IO[bytes] | None:
         """For reading; None if there is none."""

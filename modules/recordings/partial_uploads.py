@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from modules.clock import Clock
 from modules.errors import StorageError, TranscriberError, noted
@@ -25,7 +25,7 @@ from modules.recordings.names import is_recording
 from modules.recordings.part_writer import PartWriter
 from modules.storage import beneath
 from modules.storage.atomic import own_folder, remove, storage_errors, to_json, write_whole
-from modules.storage.safe_open import NOT_OURS, open_regular, read_json
+from modules.storage.safe_open import open_regular, read_model
 
 ID = re.compile(r"[0-9a-f]{32}")
 #: So long an upload is kept after its last byte, or after it has landed.
@@ -101,18 +101,7 @@ class PartialUploads:
         """None if there is no such upload, or what lies there is no note of ours."""
         if not ID.fullmatch(upload_id):
             return None
-        path = self._note(upload_id)
-        with storage_errors(path):
-            try:
-                return UploadNote.model_validate(read_json(path, _NOTE_BYTES))
-            except FileNotFoundError:
-                return None
-            except (TranscriberError, ValidationError):
-                return None
-            except OSError as error:
-                if error.errno in NOT_OURS:
-                    return None
-                raise
+        return read_model(UploadNote, self._note(upload_id), _NOTE_BYTES)
 
     def offset(self, upload_id: str) -> int | None:
         """How many bytes are there; None without a file of ours."""

@@ -6,11 +6,15 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from modules.errors import TranscriberError, noted, reason_of
 from modules.storage import beneath
-from modules.storage.atomic import parse_json
+from modules.storage.atomic import parse_json, storage_errors
+
+Model = TypeVar("Model", bound=BaseModel)
 
 #: What is no file of ours: a link, a socket, a folder, a device or a FIFO, or far too large.
 NOT_OURS = frozenset({errno.ELOOP, errno.ENXIO, errno.EINVAL, errno.EISDIR, errno.EFBIG})
@@ -56,6 +60,22 @@ def append_regular(path: Path) -> IO[bytes]:
     """A regular file for appending, made if it is missing. Raises OSError as ``descriptor_of``."""
     descriptor = beneath.descriptor(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     return os.fdopen(_regular(descriptor, path), "ab", buffering=0)
+
+
+def read_model(model: type[Model], path: Path, limit_bytes: int) -> Model | None:
+    """What a JSON file of ours says; None if it is not there, or what lies there is none of ours.
+
+    Raises StorageError.
+    """
+    with storage_errors(path):
+        try:
+            return model.model_validate(read_json(path, limit_bytes))
+        except (FileNotFoundError, TranscriberError, ValidationError):
+            return None
+        except OSError as error:
+            if error.errno in NOT_OURS:
+                return None
+            raise
 
 
 def read_json(path: Path, limit_bytes: int) -> dict[str, Any]:
