@@ -7,6 +7,8 @@ const KEPT = "transcriber.live";
 const RATE = 16_000;
 // How long until it is tried again, and for how long sound is kept while nobody takes it.
 const FIRST_MS = 500, MOST_MS = 5000, KEPT_S = 1800;
+// How often the loudness is shown anew.
+const METER_MS = 250;
 // What may be over in a moment.
 const PASSING = new Set(["too_many_sessions", "too_busy"]);
 // Text so far behind is worth a word, in seconds.
@@ -70,7 +72,7 @@ export class Live {
   constructor(language, on) {
     const left = unfinished();
     Object.assign(this, { on, language: left?.language ?? language, session: left?.session ?? null, rate: left?.rate ?? RATE });
-    Object.assign(this, { state: "asking", paragraphs: [], committed: [], partial: [], seq: 0, peak: 0, behind: 0, problem: null, pause: FIRST_MS });
+    Object.assign(this, { state: "asking", paragraphs: [], committed: [], partial: [], seq: 0, peak: 0, behind: 0, problem: null, pause: FIRST_MS, shownAt: 0 });
   }
 
   get seconds() { return this.kept ? this.kept.end / this.rate : 0; }
@@ -111,6 +113,8 @@ export class Live {
     this.peak = Math.max(peak, 0.8 * this.peak);
     this.kept.add(samples);
     if (this.isReady) this.socket.send(samples);
+    if (Date.now() - this.shownAt < METER_MS) return; // or the whole page would be drawn for each piece
+    this.shownAt = Date.now();
     this.on.changed();
   }
 
