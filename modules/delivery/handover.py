@@ -15,6 +15,7 @@ from modules.config.schema import HandoverConfig
 from modules.delivery.job_notes import JobNotes, job_in, name_in
 from modules.delivery.outbox import Item, Kind, Outbox
 from modules.delivery.rq_queue import ANSWER_S, CONNECT_S, RqQueue, shown_url
+from modules.delivery.trouble import Trouble
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.backoff import Backoff
 from modules.jobs.thread_loop import ThreadLoop
@@ -25,8 +26,6 @@ log = get_logger("Handover")
 _PAUSES = Backoff(first_s=1.0, longest_s=60.0)
 #: While nothing waits, after an unexpected error, and while the folder cannot be used.
 _IDLE_S, _FAILED_S, _FOLDER_S = 3600.0, 30.0, 10.0
-#: The same trouble is logged again so much later.
-_COMPLAINT_S = 600.0
 
 #: The message about a recording's text; None if that text is not there any more. It may raise
 #: StorageError.
@@ -60,14 +59,16 @@ class HandOver:
         self._outbox = Outbox(folder, clock, Kind.HANDOVER)
         self._queue = queue or RqQueue(config)
         self._notes = JobNotes(self._outbox, config.queue, "transcript-")
-        self._failures = 0
-        self._complained_at = -math.inf
-        #: Why nothing is handed over at the moment.
-        self.problem: str | None = None
+        self._trouble = Trouble(_PAUSES, clock.monotonic)
         self._loop = ThreadLoop(
             "handover", self.tick, failure_pause_s=_FAILED_S, monotonic=clock.monotonic,
             on_error=lambda: log.exception("The hand-over met an unexpected error and goes on"),
         )  # fmt: skip
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is handed over at the moment."""
+        return self._trouble.problem
 
     @property
     def waiting(self) -> int:
@@ -130,8 +131,7 @@ class HandOver:
             self._outbox.put_off(item, _FOLDER_S)
             return _FOLDER_S
         except TranscriberError as error:
-            self._failures += 1
-            pause_s = _PAUSES.pause_s(self._failures)
+            pause_s = self._trouble.note(str(error))
             self._outbox.put_off(item, pause_s)
             self._complain(str(error), pause_s)
             return pause_s
@@ -159,16 +159,11 @@ class HandOver:
         self._over()
 
     def _over(self) -> None:
-        if self.problem is not None:
+        if self._trouble.end():
             log.info("Redis works again")
-        self.problem, self._failures, self._complained_at = None, 0, -math.inf
 
     def _complain(self, why: str, pause_s: float) -> None:
-        """Each trouble once, and then every ten minutes."""
-        is_new, self.problem = why != self.problem, why
-        now = self._clock.monotonic()
-        if is_new or now - self._complained_at >= _COMPLAINT_S:
-            self._complained_at = now
+        if self._trouble.is_worth_a_line():
             log.warning(
                 "Transcripts wait for %s: %d, next try in %.0f s: %s",
                 shown_url(self._config.url or ""), self.waiting, pause_s, why,

@@ -7,7 +7,6 @@ none fails with it.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from modules.clock import Clock, iso
 from modules.config.schema import SummaryConfig
 from modules.delivery.job_notes import JobNotes, job_in, name_in
 from modules.delivery.outbox import Item, Kind, Outbox
+from modules.delivery.trouble import Trouble
 from modules.errors import StorageError, TranscriberError
 from modules.jobs.backoff import Backoff
 from modules.jobs.thread_loop import ThreadLoop
@@ -36,8 +36,6 @@ log = get_logger("Summaries")
 _PAUSES = Backoff(first_s=5.0, longest_s=600.0)
 #: While nothing waits, after an unexpected error, and while the folder cannot be used.
 _IDLE_S, _FAILED_S, _FOLDER_S = 3600.0, 30.0, 10.0
-#: The same trouble is logged again so much later.
-_COMPLAINT_S = 600.0
 _STOP_S = 5.0
 
 State = Literal["none", "waiting", "making", "done", "failed"]
@@ -73,15 +71,17 @@ class Summaries:
         self._outbox = Outbox(folder, clock, Kind.SUMMARY)
         self._notes = JobNotes(self._outbox, config.model or "", "summary-")
         self._chat = Chat(config, clock)
-        self._failures = 0
-        self._complained_at = -math.inf
+        self._trouble = Trouble(_PAUSES, clock.monotonic)
         self._making: str | None = None
-        #: Why no summaries are made at the moment.
-        self.problem: str | None = None
         self._loop = ThreadLoop(
             "summaries", self.tick, failure_pause_s=_FAILED_S, monotonic=clock.monotonic,
             on_error=lambda: log.exception("Summaries met an unexpected error and go on"),
         )  # fmt: skip
+
+    @property
+    def problem(self) -> str | None:
+        """Why no summaries are made at the moment."""
+        return self._trouble.problem
 
     @property
     def waiting(self) -> int:
@@ -161,13 +161,9 @@ class Summaries:
         """The server cannot be used: everything waits, and the one at fault goes behind."""
         if self._loop.stopping:
             return _IDLE_S
-        self._failures += 1
-        pause_s = _PAUSES.pause_s(self._failures)
+        pause_s = self._trouble.note(why)
         self._outbox.put_off(item, pause_s + 1)
-        is_new, self.problem = why != self.problem, why
-        now = self._clock.monotonic()
-        if is_new or now - self._complained_at >= _COMPLAINT_S:
-            self._complained_at = now
+        if self._trouble.is_worth_a_line():
             log.warning(
                 "Summaries wait for %s: %d, next try in %.0f s: %s",
                 self._chat.shown, self.waiting, pause_s, why,
@@ -241,9 +237,8 @@ class Summaries:
         self._on_end(outcome)
 
     def _over(self) -> None:
-        if self.problem is not None:
+        if self._trouble.end():
             log.info("The server for summaries works again")
-        self.problem, self._failures, self._complained_at = None, 0, -math.inf
 
 
 def view_of(store: RecordingStore, name: str, result: dict[str, Any]) -> View | None:
