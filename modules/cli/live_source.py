@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.errors import MediaError, TranscriberError, noted
+from modules.errors import MediaError, TranscriberError, noted, reason_of
 
 #: Of the microphone and of standard input, in samples a second.
 RATE = 16_000
@@ -90,9 +90,11 @@ def _wav(path: Path) -> Source:
     try:
         sound = wave.open(str(path))  # noqa: SIM115 - closed with the source
     except (OSError, EOFError, wave.Error) as error:
+        other = noted("its content is something else")
+        why = reason_of(error) if isinstance(error, OSError) else other
         raise MediaError(
             "not_a_wav_file",
-            noted("{file} cannot be read as a WAV file: {why}.", file=path, why=str(error)),
+            noted("{file} cannot be read as a WAV file: {why}.", file=path, why=why),
             remedy=noted("Other kinds: copy them into the shared folder, or use `transcribe`."),
         ) from error
     if (sound.getnchannels(), sound.getsampwidth()) != (1, _SAMPLE_BYTES):
