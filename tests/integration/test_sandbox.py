@@ -278,6 +278,23 @@ def test_what_a_machine_does_not_know_is_said_and_the_rest_is_done(tmp_path: Pat
     assert int(niceness) == min(19, os.nice(0) + 10)
 
 
+def test_a_copy_for_a_listener_keeps_a_tenth_of_a_busy_machine() -> None:
+    """The least niceness would be a hundredth where sessions share the processor."""
+    if not Path("/proc/self/autogroup").exists():
+        pytest.skip("this kernel knows no sessions")
+    code = (
+        "from modules.worker.sandbox import privileges\n"
+        "privileges.yield_to_all()\n"
+        "print(open('/proc/self/autogroup').read())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert done.stdout.split("nice")[1].split() == ["10"]
+
+
 def test_who_may_not_change_its_user_keeps_its_scratch_folder(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("the daemon is not root")

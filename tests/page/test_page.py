@@ -40,7 +40,8 @@ window.Audio = function () {
     window.played = 0;
     made.addEventListener("seeked", () => window.sought.push(made.currentTime));
     made.addEventListener("play", () => window.played++);
-    made.addEventListener("playing", () => window.begun.push(made.currentTime));
+    for (const kind of ["loadedmetadata", "canplay", "playing"])
+        made.addEventListener(kind, () => window.begun.push(made.currentTime));
     return made;
 };
 """
@@ -288,6 +289,23 @@ def test_an_answer_that_comes_late_is_ignored(daemon: ScriptedDaemon, open_page:
         held[0].continue_()
     page.wait_for_timeout(200)
     assert page.locator("mark").all_inner_texts() == ["линии"]
+
+
+def test_the_list_does_not_move_under_the_pointer(daemon: ScriptedDaemon, open_page: Any) -> None:
+    """What stands above it is there first, however late the service says whether there is any."""
+    made.talk(daemon.shared)
+    page = open_page(daemon).page
+    held: list[Any] = []
+    page.route("**/sessions", lambda route: held.append(route))
+    with page.expect_response("**/api/tasks?**"):
+        page.reload()
+    page.wait_for_timeout(300)
+    assert held
+    assert not page.get_by_role("link", name="Совещание").count()
+    held[0].continue_()
+    row = page.get_by_role("link", name="Совещание")
+    row.wait_for()
+    assert page.get_by_role("link", name="Speak").is_visible()
 
 
 def test_the_daemon_goes_and_comes_back(daemon: ScriptedDaemon, open_page: Any) -> None:

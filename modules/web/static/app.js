@@ -61,9 +61,8 @@ class App extends Component {
     document.addEventListener("visibilitychange", () => document.hidden || this.refresh());
     document.addEventListener("keydown", (event) => this.key(event));
     this.acceptDrops();
-    this.recall();
+    this.above = Promise.allSettled([this.recall(), this.offerLive()]);
     this.refresh();
-    this.offerLive();
   }
 
   /** Whether there is live text; a session that a reload cut off goes on. */
@@ -115,7 +114,8 @@ class App extends Component {
   async refreshList() {
     const { contains, limit } = this.state;
     await this.answered(async () => {
-      const found = await api.tasks(contains, limit);
+      // What stands above the list comes first, or it would move under the pointer.
+      const [found] = await Promise.all([api.tasks(contains, limit), this.above]);
       if (this.state.contains === contains) this.setState({ tasks: found.tasks, total: found.total, paused: found.paused, loaded: true });
     });
   }
@@ -256,7 +256,7 @@ class App extends Component {
     try {
       await api.login(given.get("user"), given.get("key"));
       localStorage.setItem(LOGGED_IN, "yes");
-      this.setState({ locked: false, wrong: null, loggedIn: true }, () => { this.refresh(); this.offerLive(); });
+      this.setState({ locked: false, wrong: null, loggedIn: true }, () => { this.above = this.offerLive(); this.refresh(); });
       this.sending?.wake();
     } catch (error) {
       this.setState({ wrong: say({ 401: "loginWrong", 429: "loginMany" }[error.status] ?? "away") });
