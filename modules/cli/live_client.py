@@ -23,6 +23,8 @@ _RESUME_S, _AGAIN_S = 60.0, 0.5
 _OPEN_S = 10.0
 #: No message is longer, in bytes.
 _MESSAGE_BYTES = 2**20
+#: The daemon takes messages of 256 KiB at most.
+_PIECE_BYTES = 64 * 1024
 _SAMPLE_BYTES = 2
 
 Message = Mapping[str, Any]
@@ -150,7 +152,7 @@ class LiveClient:
         """Whether nothing is left to be said. Else the service was away for long, and stored the
         session without being asked; what it did not write begins another one."""
         with self._lock:
-            if self._ended or self._socket is socket:
+            if self._socket is socket or (self._ended and not self._kept):
                 return True
             self._session, self._seq, self._base = None, 0, 0
             return False
@@ -159,8 +161,8 @@ class LiveClient:
         with self._lock, contextlib.suppress(ConnectionClosed):
             self._session = message["session"]
             self._drop(message["received_samples"])
-            if self._kept:
-                socket.send(bytes(self._kept))
+            for start in range(0, len(self._kept), _PIECE_BYTES):
+                socket.send(bytes(self._kept[start : start + _PIECE_BYTES]))
             if self._ended:
                 socket.send(json.dumps({"type": "stop"}))
             self._socket = socket

@@ -102,6 +102,29 @@ def test_a_daemon_that_is_started_again_misses_nothing(
     assert len(parts[0]) + len(parts[1]) >= len(samples)
 
 
+def test_much_that_waited_for_the_daemon_is_sent(daemon: ScriptedDaemon, tmp_path: Path) -> None:
+    """More than one message may hold: all of it is read from the pipe while nobody takes it."""
+    samples = bytes(range(256)) * 10_000
+    with subprocess.Popen(
+        command(daemon, "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None
+        running.stdin.write(samples[:64_000])
+        running.stdin.flush()
+        daemon.wait_for_log("live", SOON_S)
+        daemon.kill()
+        running.stdin.write(samples[64_000:])
+        running.stdin.close()
+        running.stdin = None
+        daemon.start()
+        _out, err = running.communicate(timeout=SOON_S)
+    assert running.returncode == 0, err
+    parts = [read(path)[1] for path in sorted(daemon.shared.glob("*.wav"), key=modified)]
+    assert samples.startswith(parts[0])
+    assert samples.endswith(parts[-1])
+    assert sum(map(len, parts)) >= len(samples)
+
+
 def modified(path: Path) -> int:
     return path.stat().st_mtime_ns
 
