@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 import pytest
@@ -21,12 +22,14 @@ from modules.errors import StorageError
 from modules.live.wav import header
 from tests.builders import SETTINGS
 
+T = TypeVar("T")
+
 SAMPLE = Path(__file__).resolve().parents[3] / "samples" / "please-hold-ru.wav"
 #: A chunk with what is looked at behind it, and the half minute that its loudness depends on.
 UNCERTAIN_S = 31.0 + 31.0
 
 
-class Over(Exception):
+class OverError(Exception):
     """The sound does not grow any more."""
 
 
@@ -40,26 +43,28 @@ def growth(steps: list[int], total: int) -> Callable[[int], int]:
         while there <= count:
             step = next(left, None)
             if there == total:
-                raise Over
+                raise OverError
             there = min(total, there + (step or total))
         return there
 
     return wait
 
 
-def until_over(source: Iterator[Samples]) -> list[Samples]:
-    found = []
-    with pytest.raises(Over):
-        for each in source:
-            found.append(each)
+def until_over(source: Iterator[T]) -> list[T]:
+    """All that comes before the sound is over."""
+    found: list[T] = []
+    with contextlib.suppress(OverError):
+        found.extend(source)
+        pytest.fail("it ended by itself")
     return found
 
 
-def filled(sound: bytes) -> IO[bytes]:
-    file = tempfile.TemporaryFile()
-    file.write(sound)
-    file.flush()
-    return file
+@contextlib.contextmanager
+def filled(sound: bytes) -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() as file:
+        file.write(sound)
+        file.flush()
+        yield file
 
 
 def noise(seconds: float, rate: int, level: float = 0.3) -> bytes:
@@ -148,12 +153,8 @@ def test_cuts_of_growing_sound_are_those_of_the_whole(
 def _cut(
     file: IO[bytes], wait: Callable[[int], int], start_s: float, cutting: Cutting
 ) -> list[AudioChunk]:
-    found: list[AudioChunk] = []
     blocks = growing_blocks(file.fileno(), SAMPLE_RATE, wait, start_s)
-    with pytest.raises(Over):
-        for chunk in chunks(blocks, regions, start_s, cutting):
-            found.append(chunk)
-    return found
+    return until_over(chunks(blocks, regions, start_s, cutting))
 
 
 def test_with_the_real_detector_the_cuts_are_the_same(tmp_path: Path) -> None:
@@ -167,9 +168,6 @@ def test_with_the_real_detector_the_cuts_are_the_same(tmp_path: Path) -> None:
         whole = list(chunks(recording.blocks(), find))
     with filled(sound) as file:
         blocks = growing_blocks(file.fileno(), rate, growth([5000] * 1000, len(sound) // 2))
-        planned: list[AudioChunk] = []
-        with pytest.raises(Over):
-            for chunk in chunks(blocks, find):
-                planned.append(chunk)
+        planned = until_over(chunks(blocks, find))
     assert facts(planned) == facts(whole[: len(planned)])
     assert 0 < len(whole) - len(planned) <= 4
