@@ -19,8 +19,8 @@ def batches(
 ) -> Iterator[list[AudioChunk]]:
     """The chunks in order, in lists of ``size``, which is asked for the first chunk of each.
 
-    The very first stands alone: it tells the language, and its text is wanted soon. So does each
-    that does not join others.
+    The first with speech stands alone: it tells the language, and its text is wanted soon. So does
+    each that does not join others.
     """
     batch: list[AudioChunk] = []
     room, first = 1, True
@@ -35,7 +35,7 @@ def batches(
         if len(batch) >= room:
             yield batch
             batch = []
-        first = False
+        first = first and not len(chunk.samples)
     if batch:
         yield batch
 

@@ -18,8 +18,8 @@ import numpy as np
 from modules.audio.decoder import Facts, Limits, lines_of
 from modules.audio.errors import empty_file, not_readable
 from modules.audio.legs import apart, why_not_apart
-from modules.audio.level import levelled
 from modules.audio.mixing import MINUTE, Detector, Stereo, Tracks, minutes
+from modules.audio.pieces import loud, regroup
 from modules.audio.probe import probe
 from modules.audio.resampler import SAMPLE_RATE, Samples
 from modules.audio.source import Source
@@ -118,7 +118,7 @@ class Recording:
         Raises MediaError and StorageError, and nothing that comes from a library.
         """
         with library_errors(self._source):
-            yield from _loud(self._mono(), start_s, block_s)
+            yield from loud(self._mono(), start_s, block_s)
 
     def why_one_leg(self, progress: Callable[[], None] = lambda: None) -> str | None:
         """Why ``legs`` is not for this recording; None if its two channels are two speakers.
@@ -143,7 +143,7 @@ class Recording:
 
     def _leg(self, line: Iterator[Samples], start_s: float) -> Iterator[Samples]:
         with library_errors(self._source):
-            yield from _loud(line, start_s, 1.0)
+            yield from loud(line, start_s, 1.0)
 
     def _lines(self) -> Iterator[Samples]:
         """Both channels of the only track that is heard, shape ``(2, n)``."""
@@ -169,7 +169,7 @@ class Recording:
                 for source, track in zip((self._source, *twins), heard, strict=True)
             ]
             tracks = [
-                _regroup(self._track(reader, track.channels), MINUTE)
+                regroup(self._track(reader, track.channels), MINUTE)
                 for reader, track in zip(self._readers, heard, strict=True)
             ]
             self._mixer = Tracks(self._detect) if self._detect else None
@@ -237,38 +237,7 @@ def _together(tracks: list[Iterator[Samples]], mixer: Tracks | None) -> Iterator
 _NOTHING: Samples = np.zeros(0, dtype=np.float32)
 
 
-def _loud(line: Iterable[Samples], start_s: float, block_s: float) -> Iterator[Samples]:
-    """One line from ``start_s`` on, made as loud as others, in blocks."""
-    wanted = _skip(levelled(_regroup(line, SAMPLE_RATE)), round(start_s * SAMPLE_RATE))
-    return _regroup(wanted, max(1, round(block_s * SAMPLE_RATE)))
-
-
 def _noted(pieces: Iterable[Samples], progress: Callable[[], None]) -> Iterator[Samples]:
     for piece in pieces:
         progress()
         yield piece
-
-
-def _skip(pieces: Iterable[Samples], count: int) -> Iterator[Samples]:
-    for piece in pieces:
-        if count < len(piece):
-            yield piece[count:]
-        count = max(0, count - len(piece))
-
-
-def _regroup(pieces: Iterable[Samples], size: int) -> Iterator[Samples]:
-    """The same samples in blocks of ``size``; the last one may be shorter."""
-    held: list[Samples] = []
-    count = 0
-    for piece in pieces:
-        held.append(piece)
-        count += len(piece)
-        if count < size:
-            continue
-        joined = np.concatenate(held)
-        whole = count - count % size
-        for start in range(0, whole, size):
-            yield joined[start : start + size].copy()
-        held, count = [joined[whole:]], count - whole
-    if count:
-        yield np.concatenate(held)

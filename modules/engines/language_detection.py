@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,21 +79,22 @@ class LanguageDetector:
         yield from self._decided(held)
 
     def _is_enough(self, held: list[Group]) -> bool:
-        speech_s = sum(chunk.speech_s for group in held for chunk in group)
-        waited_s = held[-1][-1].position_s - held[0][0].start_s
-        return speech_s >= _ENOUGH_S or waited_s >= _PATIENCE_S
+        return _telling(held) is not None
 
     def _decided(self, held: list[Group]) -> list[tuple[Group, Any]]:
-        """The held groups, now that the language is known."""
-        spoken = [group for group in held if _spoken(group)]
+        """The held groups, now that the language is known.
+
+        By the chunks alone, not by how they are grouped: a run that goes on from a checkpoint, or
+        while the recording grows, groups them in another way.
+        """
+        spoken = _telling(held) or [chunk for group in held for chunk in _spoken(group)]
         if not spoken:
             return [(group, None) for group in held]
-        alone = _spoken(spoken[0]) if len(spoken) == 1 else None
-        encoded = self._engine.encode(alone or [_joined(spoken)], self._fast)
-        most = max(range(len(alone)), key=lambda i: alone[i].speech_s) if alone else 0
-        self.detected = self._engine.detect_language(encoded, most)
+        alone = next((g for g in held if len(spoken) == 1 and _spoken(g) == spoken), None)
+        encoded = self._engine.encode(spoken if alone else [_joined(spoken)], self._fast)
+        self.detected = self._engine.detect_language(encoded)
         self.language = self.language or self.detected[0]
-        return [(group, encoded if alone and group is spoken[0] else None) for group in held]
+        return [(group, encoded if group is alone else None) for group in held]
 
     def parts(self, chunk: AudioChunk, alive: Callable[[], None]) -> list[Part]:
         """A chunk of a mixed recording in parts of one language, in order.
@@ -128,7 +130,19 @@ def _spoken(group: Group) -> Group:
     return [chunk for chunk in group if len(chunk.samples)]
 
 
-def _joined(groups: list[Group]) -> AudioChunk:
+def _telling(held: list[Group]) -> list[AudioChunk] | None:
+    """The chunks with the first speech, as soon as there is enough of it; None before that."""
+    spoken: list[AudioChunk] = []
+    began_s = held[0][0].start_s if held else 0.0
+    for chunk in itertools.chain.from_iterable(held):
+        spoken += _spoken([chunk])
+        speech_s = sum(each.speech_s for each in spoken)
+        if speech_s >= _ENOUGH_S or chunk.position_s - began_s >= _PATIENCE_S:
+            return spoken
+    return None
+
+
+def _joined(chunks: list[AudioChunk]) -> AudioChunk:
     """The beginning of what is spoken, as one chunk."""
-    samples = np.concatenate([chunk.samples for group in groups for chunk in group])
+    samples = np.concatenate([chunk.samples for chunk in chunks])
     return AudioChunk(0.0, 0.0, samples[: int(MAX_CHUNK_S * SAMPLE_RATE)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,12 @@ def test_the_first_stands_alone_and_the_others_together() -> None:
     assert made(8, 3) == [[0], [1, 2, 3], [4, 5, 6], [7]]
     assert made(3, 1) == [[0], [1], [2]]
     assert made(0, 3) == []
+
+
+def test_silence_before_it_does_not_join_the_first_speech_to_others() -> None:
+    silent = [replace(chunk(number), samples=np.zeros(0, np.float32)) for number in range(2)]
+    found = batches(iter([*silent, *map(chunk, range(2, 7))]), lambda first: 3, lambda it: True)
+    assert [[int(it.start_s) for it in batch] for batch in found] == [[0], [1], [2], [3, 4, 5], [6]]
 
 
 def test_what_does_not_join_stands_alone() -> None:

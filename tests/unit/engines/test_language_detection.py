@@ -69,6 +69,22 @@ def test_a_word_or_two_are_too_little_where_more_is_said() -> None:
     assert it.language == "ru"
 
 
+def test_how_chunks_are_grouped_does_not_change_what_is_detected() -> None:
+    """Beside a live session, or while a recording grows, they are not grouped as in a file."""
+    said = [speech(0, 4, "en"), speech(5, 7, "ru"), speech(13, 19, "en"), speech(33, 29, "en")]
+    ways: list[list[Group]] = [
+        [[each] for each in said],
+        [said[:1], said[1:]],
+        [said],
+    ]
+    found = []
+    for groups in ways:
+        it = listener()
+        list(it.grouped(groups))
+        found.append(it.detected)
+    assert found == [("ru", pytest.approx(7 / 11))] * 3
+
+
 def test_what_little_is_said_must_do() -> None:
     it = listener()
     assert len(list(it.grouped([[speech(0, 1, "en")], [silence(1, 5)]]))) == 2
