@@ -56,14 +56,14 @@ class Leftovers:
             raise not_found()
         outbox.put(SessionStored(note.landing, note.job_id))
 
-    def finish_one(self) -> bool:
-        """Land one of them; whether there may be more to do at once."""
-        session_id = next(iter(self._left), None)
+    def finish_one(self, may: Callable[[str], bool] = lambda session_id: True) -> bool:
+        """Land one of those that ``may``; whether there may be more to do at once."""
+        session_id = next(filter(may, self._left), None)
         if session_id is None:
             return False
         stored = self._land(session_id)
         if stored is None:
-            return False
+            return True
         with self._lock:
             outbox = self._left.pop(session_id)
         if outbox:

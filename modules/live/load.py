@@ -49,10 +49,13 @@ class Load:
 
     def has_room(self, sessions: int) -> bool:
         """Whether one more session beside so many is expected to fit, at the slowest pace that
-        still shows words while they are spoken."""
+        still shows words while they are spoken. A single one always is: what kept the model busy
+        is over."""
+        if not sessions:
+            return True
         slowest = next(step for step in reversed(PACES) if step is not None)
         step = self.step_s or slowest
-        share = (sessions + 1) / sessions if sessions else 1.0
+        share = (sessions + 1) / sessions
         return self.busy * share * step / slowest <= BUSY_MAX
 
     def adapt(self, lag_s: float) -> bool:

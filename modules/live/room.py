@@ -13,6 +13,8 @@ from modules.live.wav import SAMPLE_BYTES
 
 #: What must be left on the disk for states, texts, and the copy that lands.
 _SPARE_BYTES = 256 * 2**20
+#: Another rate makes a sound longer by less than this, in seconds.
+_ROUNDING_S = 0.1
 
 
 class Room:
@@ -24,13 +26,7 @@ class Room:
 
     def check(self, sessions: Sequence[Session]) -> None:
         """Raises TranscriberError if no session may begin now."""
-        count = sum(session.state == "open" for session in sessions)
-        if count >= self._config.live.max_sessions:
-            raise TranscriberError(
-                "too_many_sessions",
-                noted("There are {count} live sessions already.", count=count),
-                remedy=noted("Try again later, or raise live.max_sessions."),
-            )
+        count = self.check_count(sessions)
         if not self._load.has_room(count):
             raise TranscriberError(
                 "too_busy",
@@ -44,6 +40,17 @@ class Room:
                 remedy=noted("Make room."),
             )
 
+    def check_count(self, sessions: Sequence[Session]) -> int:
+        """How many are open. Raises TranscriberError if there may be no more."""
+        count = sum(session.state == "open" for session in sessions)
+        if count >= self._config.live.max_sessions:
+            raise TranscriberError(
+                "too_many_sessions",
+                noted("There are {count} live sessions already.", count=count),
+                remedy=noted("Try again later, or raise live.max_sessions."),
+            )
+        return count
+
     def has_disk(self, sessions: Sequence[Session]) -> bool:
         """Also for the copies that land."""
         try:
@@ -52,6 +59,11 @@ class Room:
             return True  # the disk says more when it is written to
         return free > _SPARE_BYTES + sum(session.samples * SAMPLE_BYTES for session in sessions)
 
+    def samples_max(self, rate: int) -> int:
+        """Of one session: a recording that is longer than one may be would get no text at all."""
+        seconds = self._config.processing.max_duration_hours * 3600 - _ROUNDING_S
+        return max(1, int(seconds * rate))
+
     def is_full(self, session: Session) -> bool:
         """Whether a session is as long as a recording may be."""
-        return session.received_s >= self._config.processing.max_duration_hours * 3600
+        return session.samples >= self.samples_max(session.note.rate)

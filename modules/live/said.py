@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import contextlib
+import errno
+import threading
+from typing import IO, Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from modules.config.settings import Frozen
 from modules.live.events import Committed, SessionEvent, Utterance
 from modules.transcript.model import Word
+
+#: No more is kept in memory for a disk that takes nothing.
+_WAITING_BYTES = 2**20
 
 
 class _CommitLine(Frozen):
@@ -29,6 +35,49 @@ class _FinalLine(Frozen):
 _LINES: TypeAdapter[_CommitLine | _FinalLine] = TypeAdapter(
     Annotated[_CommitLine | _FinalLine, Field(discriminator="kind")]
 )
+
+
+class SaidFile:
+    """The lines of one session: in a file, and in memory what the disk has no room for.
+
+    Thread-safe. A line that was not written whole is taken away again, or the next one would be
+    lost with it.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._bytes = 0
+        self._waiting = bytearray()
+        self._lock = threading.Lock()
+
+    def add(self, line: bytes) -> None:
+        with self._lock:
+            self._waiting += line
+            if self._file.closed:
+                return
+            try:
+                self._write(bytes(self._waiting))
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._file.truncate(self._bytes)
+                if len(self._waiting) > _WAITING_BYTES:
+                    self._waiting.clear()
+            else:
+                self._waiting.clear()
+
+    def _write(self, lines: bytes) -> None:
+        if self._file.write(lines) != len(lines):
+            raise OSError(errno.ENOSPC, "not all of it was written")
+        self._bytes += len(lines)
+
+    def waiting(self) -> list[bytes]:
+        """The lines that are not in the file."""
+        with self._lock:
+            return bytes(self._waiting).splitlines(keepends=True)
+
+    def close(self) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            self._file.close()
 
 
 def line_of(event: SessionEvent) -> bytes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable
-from typing import IO, Literal
+from typing import Literal
 
 from modules.clock import Clock
 from modules.config.settings import TranscriptionSettings
@@ -35,7 +34,7 @@ from modules.live.events import (
 from modules.live.hearing import Hearing
 from modules.live.link import LiveLink
 from modules.live.note import SessionNote
-from modules.live.said import line_of
+from modules.live.said import SaidFile, line_of
 from modules.live.sound_file import SoundFile
 from modules.live.transcript_check import check_words
 from modules.live.utterances import Utterances
@@ -62,7 +61,7 @@ class Session:
         note: SessionNote,
         settings: TranscriptionSettings,
         sound: SoundFile,
-        said: IO[bytes],
+        said: SaidFile,
         clock: Clock,
         on_worked: Callable[[float], None],
     ) -> None:
@@ -70,7 +69,7 @@ class Session:
         self.note = note
         self.state: State = "open"
         self._sound = sound
-        self._said = said
+        self.said = said
         self._clock = clock
         self._on_worked = on_worked
         self._lock = threading.Lock()
@@ -136,14 +135,18 @@ class Session:
 
     # --- the client ---
 
-    def subscribe(self, outbox: Outbox) -> tuple[int, int]:
-        """Tell this client from now on; (samples, seq): what came, and what was told before."""
-        with self._lock:
+    def subscribe(self, outbox: Outbox) -> tuple[int, int] | None:
+        """Tell this client from now on; (samples, seq): what came, and what was told before.
+
+        None if it is over. Of what another client is sending, nothing more is kept.
+        """
+        with self._sound.between_appends() as samples, self._lock:
+            if self.state == "over":
+                return None
             earlier, self._outbox, self.left_at = self._outbox, outbox, None
-            facts = self._sound.samples, self._seq
-        if earlier is not None:
-            earlier.replace()
-        return facts
+            if earlier is not None:
+                earlier.replace()
+            return samples, self._seq
 
     def leave(self, outbox: Outbox) -> None:
         """The client's connection is gone."""
@@ -153,9 +156,7 @@ class Session:
 
     def sound(self, data: bytes, outbox: Outbox) -> None:
         """Keep whole samples, and have them heard. Raises StorageError: none of them are kept."""
-        if self._outbox is not outbox or self.state != "open":
-            return
-        self._sound.append(data)
+        self._sound.append(data, lambda: self._outbox is outbox and self.state == "open")
         with self._lock:
             self._child.announce()
 
@@ -192,7 +193,9 @@ class Session:
             return
         descriptor = self._sound.reader()
         with self._lock:
-            if self._child.link is link or self.state not in ("open", "closing"):
+            # Whoever saw a link open before its end was told is told of the end, by ``lose``.
+            is_late = self._child.link is link or not link.is_open
+            if is_late or self.state not in ("open", "closing"):
                 os.close(descriptor)
                 return
             said = self._utterances
@@ -210,15 +213,19 @@ class Session:
 
     def take(self, link: LiveLink, event: LiveEvent) -> None:
         """An event of the child."""
-        if self._child.link is not link or self._is_deaf:
-            return
-        try:
-            for told in self._understood(event):
-                self._keep(told)
-                self.tell(told)
-        except WorkerError as error:
-            log.warning("A live session got what cannot be true: %s", error)
-            self._fail(error.code, error.message)
+        with self._lock:
+            if self._child.link is not link or self._is_deaf or self.state == "over":
+                return
+            try:
+                events = self._understood(event)
+            except WorkerError as error:
+                log.warning("A live session got what cannot be true: %s", error)
+                events = [self._fail(error.code, error.message)]
+        for told in events:
+            self.said.add(line_of(told))
+            self.tell(told)
+
+    # --- with the lock held, and quickly ---
 
     def _understood(self, event: LiveEvent) -> list[SessionEvent]:
         """What the client is told of it. Raises WorkerError."""
@@ -231,12 +238,11 @@ class Session:
         if isinstance(event, Final):
             return list(self._utterances.final(event, received_s))
         if isinstance(event, Flushed):
-            with self._lock:
-                self._child.note_flushed()
+            self._child.note_flushed()
             return [FlushDone()]
         if isinstance(event, LiveFailed):
-            self._fail(event.code, event.message)
-        elif isinstance(event, Closed):
+            return [self._fail(event.code, event.message)]
+        if isinstance(event, Closed):
             self._finish_closing()
         else:
             self._hearing.note(event, received_s)
@@ -250,20 +256,15 @@ class Session:
         if self.state == "closing":
             self.state = "finishing"
 
-    def _fail(self, code: str, message: str) -> None:
+    def _fail(self, code: str, message: str) -> Problem:
         """No more is heard of it live; its sound is still taken, and transcribed at the end."""
-        with self._lock:
-            self._is_deaf = True
-            self._child.close(discard=True)
-            self._finish_closing()
+        self._is_deaf = True
+        self._child.close(discard=True)
+        self._finish_closing()
         kept = noted("The sound is still kept, and transcribed at the end.")
-        self.tell(Problem(code, joined(" ", message, kept)))
+        return Problem(code, joined(" ", message, kept))
 
-    def _keep(self, event: SessionEvent) -> None:
-        line = line_of(event)
-        if line:
-            with contextlib.suppress(OSError):  # only clients that come back miss it
-                self._said.write(line)
+    # --- any thread ---
 
     def tell(self, event: SessionEvent) -> None:
         with self._lock:
@@ -278,11 +279,12 @@ class Session:
         with self._lock:
             self._child.set_pace(None if self.is_ahead else step_s)
             self._child.announce()
-        lag = self._hearing.tick(self.received_s, self._has_child or self._is_deaf, self.step_s)
+            hears = self._has_child or self._is_deaf
+            lag = self._hearing.tick(self.received_s, hears, self.step_s)
+            if self._clock.monotonic() > self._closing_until:
+                self._finish_closing()
         if lag:
             self.tell(lag)
-        if self._clock.monotonic() > self._closing_until:
-            self._finish_closing()
 
     def seal(self) -> None:
         """What comes from now on is not kept: it is about to be stored."""
@@ -290,9 +292,9 @@ class Session:
 
     def end(self, stored: SessionStored | None) -> None:
         """Close its files, and tell its client where the recording is. May be called twice."""
-        self.state = "over"
+        with self._lock:
+            self.state = "over"
         self.seal()
-        with contextlib.suppress(OSError):
-            self._said.close()
+        self.said.close()
         if stored:
             self.tell(stored)

@@ -7,6 +7,7 @@ session ends when its client says so or stays away, or with the daemon, whose ne
 from __future__ import annotations
 
 import itertools
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from modules.live.link import LiveLink
 from modules.live.load import Load
 from modules.live.note import SessionNote
 from modules.live.room import Room
-from modules.live.said import event_of
+from modules.live.said import SaidFile, event_of
 from modules.live.session import Session
 from modules.live.store import SessionStore
 from modules.logger import get_logger
@@ -66,7 +67,9 @@ class LiveSessions:
         self._sessions: dict[str, Session] = {}
         self._numbers = itertools.count(1)
         self._link: LiveLink | None = None
-        self._retry_at = self._tidy_at = self._disk_at = clock.monotonic()
+        self._tidy_at = self._disk_at = clock.monotonic()
+        #: Of sessions that could not be stored: when that is tried again.
+        self._retry_at: dict[str, float] = {}
         self._has_disk = True
         self._finished = 0
         self._loop = ThreadLoop(
@@ -107,25 +110,31 @@ class LiveSessions:
     def begin(self, note: SessionNote, settings: TranscriptionSettings, outbox: Outbox) -> Session:
         """Raises TranscriberError, StorageError."""
         self.check_room()
-        session_id, sound = self._store.create(note)
-        try:
-            said = self._store.open_said(session_id)
-        except StorageError:
-            sound.close()
-            raise
+        session_id, sound, said = self._store.create(note)
+        sound.samples_max = self._room.samples_max(note.rate)
         session = Session(
-            session_id, next(self._numbers), note, settings, sound, said, self._clock,
+            session_id, next(self._numbers), note, settings, sound, SaidFile(said), self._clock,
             on_worked=self.load.note,
         )  # fmt: skip
         session.subscribe(outbox)
-        with self._lock:
-            self._sessions[session_id] = session
-            link = self._link
+        try:
+            link = self._add(session)
+        except TranscriberError:
+            session.end(None)
+            self._store.remove(session_id)
+            raise
         if link:
             self._open_in(session, link)
         log.info("A live session began (%s)", session_id[:8])
         self._loop.wake()
         return session
+
+    def _add(self, session: Session) -> LiveLink | None:
+        """The link to open it in. Raises TranscriberError if others were quicker."""
+        with self._lock:
+            self._room.check_count(list(self._sessions.values()))
+            self._sessions[session.session_id] = session
+            return self._link
 
     def resume(self, session_id: str, seq: int, outbox: Outbox) -> Resumed:
         """Go on with a session, of which the client was told up to ``seq``.
@@ -133,16 +142,18 @@ class LiveSessions:
         Raises TranscriberError ``session_not_found``, StorageError.
         """
         session = self.find(session_id)
-        if session and session.state != "over":
-            samples, told = session.subscribe(outbox)
-            return Resumed(session, samples, told, self._missed(session_id, seq, told))
+        facts = session.subscribe(outbox) if session else None
+        if session and facts:
+            return Resumed(session, *facts, self._missed(session, seq, facts[1]))
         self._leftovers.ask(session_id, outbox)
         return Resumed(None)
 
-    def _missed(self, session_id: str, seq: int, told: int) -> Iterator[Committed | Utterance]:
-        for line in self._store.said(session_id):
+    def _missed(self, session: Session, seq: int, told: int) -> Iterator[Committed | Utterance]:
+        unwritten = session.said.waiting()  # before the file: what is in both comes once
+        for line in itertools.chain(self._store.said(session.session_id), unwritten):
             event = event_of(line)
             if event and seq < event.seq <= told:
+                seq = event.seq
                 yield event
 
     def end(self, session_id: str, discard: bool = False) -> None:
@@ -178,14 +189,12 @@ class LiveSessions:
     @property
     def has_channel(self) -> bool:
         """Whether there is a child that hears."""
-        link = self._link
-        return link is not None and link.is_open
+        return bool((link := self._link) and link.is_open)
 
     @property
     def complaint(self) -> str | None:
         """What the present child did wrong, so that it must be replaced."""
-        link = self._link
-        return link.complaint if link else None
+        return link.complaint if (link := self._link) else None
 
     def attach(self, channel: socket.socket) -> None:
         """A child is ready to hear live sessions, at the other end of this socket."""
@@ -235,7 +244,7 @@ class LiveSessions:
 
     def _tick(self) -> float:
         now = self._clock.monotonic()
-        more = now >= self._retry_at and self._leftovers.finish_one()
+        more = self._leftovers.finish_one(self._may_land)
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDY_S
             self._leftovers.tidy(lambda session_id: self.find(session_id) is not None)
@@ -253,7 +262,7 @@ class LiveSessions:
         if session.state == "open":
             self._end_if_over(session, now)
         session.tick(self.load.step_s)
-        if session.state == "finishing" and now >= self._retry_at:
+        if session.state == "finishing" and self._may_land(session.session_id):
             session.seal()
             stored = self._land(session.session_id)
             if stored:
@@ -275,13 +284,17 @@ class LiveSessions:
             return
         session.stop()
 
+    def _may_land(self, session_id: str) -> bool:
+        return self._clock.monotonic() >= self._retry_at.get(session_id, -math.inf)
+
     def _land(self, session_id: str) -> SessionStored | None:
-        """None if the folder is at fault: it is tried again."""
+        """None if the folder is at fault: it is tried again, and keeps no other from its turn."""
         try:
             stored = self._landing.finish(session_id)
         except TranscriberError as error:
-            self._retry_at = self._clock.monotonic() + _RETRY_S
+            self._retry_at[session_id] = self._clock.monotonic() + _RETRY_S
             log.warning("A live session could not be stored, it is tried again: %s", error)
             return None
+        self._retry_at.pop(session_id, None)
         self._finished += 1
         return SessionStored(stored.recording, stored.job_id)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from modules.errors import StorageError, noted
@@ -25,6 +29,9 @@ class SoundFile:
         self.path = path
         self._lock = threading.Lock()
         self._samples = 0
+        #: It takes no more samples than these.
+        self.samples_max = sys.maxsize
+        self._is_torn = False
         flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT | os.O_EXCL if new else 0)
         with storage_errors(path):
             self._descriptor: int | None = beneath.descriptor(path, flags, 0o600)
@@ -38,23 +45,40 @@ class SoundFile:
     def samples(self) -> int:
         return self._samples
 
-    def append(self, data: bytes) -> int:
-        """Add whole samples, unless it is closed; returns how many there are then.
+    def append(self, data: bytes, wanted: Callable[[], bool] = lambda: True) -> int:
+        """Add whole samples, unless it is closed or they are not ``wanted`` when it is their
+        turn; returns how many there are then.
 
         Raises StorageError: then none of them are there.
         """
         with self._lock, storage_errors(self.path):
-            if self._descriptor is None:
+            if self._descriptor is None or not wanted():
                 return self._samples
-            left = memoryview(data)
+            left = memoryview(data)[: (self.samples_max - self._samples) * SAMPLE_BYTES]
+            count = len(left) // SAMPLE_BYTES
+            self._mend(self._descriptor)
             try:
                 while left:
                     left = left[os.write(self._descriptor, left) :]
             except OSError:
-                os.ftruncate(self._descriptor, self._samples * SAMPLE_BYTES)
+                self._is_torn = True
+                with contextlib.suppress(OSError):  # the next one tries it again
+                    self._mend(self._descriptor)
                 raise
-            self._samples += len(data) // SAMPLE_BYTES
+            self._samples += count
             return self._samples
+
+    def _mend(self, descriptor: int) -> None:
+        """Take away what was written of samples that are not all there. Raises OSError."""
+        if self._is_torn:
+            os.ftruncate(descriptor, self._samples * SAMPLE_BYTES)
+            self._is_torn = False
+
+    @contextmanager
+    def between_appends(self) -> Iterator[int]:
+        """No samples are added meanwhile; how many there are."""
+        with self._lock:
+            yield self._samples
 
     def reader(self) -> int:
         """A descriptor of this very file for reading, for the caller to close.

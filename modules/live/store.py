@@ -27,19 +27,20 @@ class SessionStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def create(self, note: SessionNote) -> tuple[str, SoundFile]:
-        """A new session with no sound yet; returns its id."""
+    def create(self, note: SessionNote) -> tuple[str, SoundFile, IO[bytes]]:
+        """A new session with no sound yet: its id, its sound, and the file for lines of what is
+        said. If it cannot be made whole, nothing is left of it."""
         session_id = secrets.token_hex(16)
         with storage_errors(self.folder):
             own_folder(self.folder)
         sound = SoundFile(self.sound_path(session_id), new=True)
         try:
             self.write_note(session_id, note)
+            return session_id, sound, self._open_said(session_id)
         except StorageError:
             sound.close()
-            remove(self.sound_path(session_id))
+            self.remove(session_id)
             raise
-        return session_id, sound
 
     def write_note(self, session_id: str, note: SessionNote) -> None:
         write_whole(self._note_path(session_id), to_json(note.model_dump()))
@@ -63,8 +64,7 @@ class SessionStore:
                     return None
                 raise
 
-    def open_said(self, session_id: str) -> IO[bytes]:
-        """For appending lines of what was said."""
+    def _open_said(self, session_id: str) -> IO[bytes]:
         path = self._said_path(session_id)
         with storage_errors(path):
             return append_regular(path)

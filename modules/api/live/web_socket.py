@@ -23,6 +23,9 @@ from modules.api.server.refusals import Upgraded
 MESSAGE_BYTES = 256 * 1024
 #: While more waits to be sent, nothing is taken from the session.
 _UNSENT_BYTES = 16 * 1024
+#: A client that lets so much wait does not read; beside what a session says, this may be answers to
+#: its own messages and pings.
+_UNREAD_BYTES = 1024 * 1024
 #: What the system keeps for a client that does not read.
 _SEND_BUFFER_BYTES = 64 * 1024
 _PIECE_BYTES = 64 * 1024
@@ -153,6 +156,8 @@ class WebSocket:
             try:
                 sent = self._socket.send(self._unsent)
             except BlockingIOError:
+                if len(self._unsent) > _UNREAD_BYTES:
+                    raise ConnectionAbortedError from None  # it does not read what it asks for
                 return
             del self._unsent[:sent]
         if self._shut:
@@ -187,7 +192,8 @@ class WebSocket:
             return
         if frame.opcode is not Opcode.CONT:
             self._is_text = frame.opcode is Opcode.TEXT
-        self._message.append(bytes(frame.data))
+        if frame.data:  # or pieces without end would take memory without end
+            self._message.append(bytes(frame.data))
         if not frame.fin:
             return
         message, self._message = b"".join(self._message), []

@@ -204,3 +204,4 @@ def test_one_more_is_admitted_while_it_fits_at_the_slowest_step() -> None:
     run(load, time, busy=2.4, seconds=60)
     assert load.step_s == 3.0
     assert not load.has_room(6)
+    assert load.has_room(0)  # all of them have ended

@@ -37,7 +37,8 @@ class World:
         self.calls = 0
         self.die_at: int | None = None
         self.submitted: list[str] = []
-        self.session, sound = self.store.create(NOTE)
+        self.session, sound, said = self.store.create(NOTE)
+        said.close()
         sound.append(SOUND[:-1])
         sound.close()
         with self.store.sound_path(self.session).open("ab") as file:

@@ -1,0 +1,308 @@
+"""What must not be lost between two threads, two sessions, or a full disk and the next moment."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.clock import SystemClock
+from modules.config.schema import Config
+from modules.errors import StorageError, TranscriberError
+from modules.executors.live_protocol import Commit
+from modules.live import session as live_session
+from modules.live import sessions as live_sessions
+from modules.live import sound_file
+from modules.live.events import Committed, Outbox, SessionStored
+from modules.live.landing import Landing, Stored
+from modules.live.link import LiveLink
+from modules.live.note import SessionNote
+from modules.live.room import Room
+from modules.live.said import SaidFile, event_of, line_of
+from modules.live.session import Session
+from modules.live.sessions import LiveSessions
+from modules.live.sound_file import SoundFile
+from modules.live.store import SessionStore
+from modules.recordings.uploads import Uploads
+from modules.transcript.model import Word
+from tests.builders import a_config, until
+
+NOTE = SessionNote(rate=8000, name="talk", created="2026-11-28 14-03")
+WORD = Word(word=" w", start=0.0, end=0.5)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_hears(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So nothing is waited for at the end."""
+    monkeypatch.setattr(live_session, "CLOSE_S", 0.0)
+
+
+class World:
+    """Live sessions without a child, in a share of their own; ``broken`` ones cannot be stored."""
+
+    def __init__(self, root: Path, **live: Any) -> None:
+        self.config: Config = a_config(root, live=live)
+        shared = self.config.shared_directory
+        shared.mkdir(exist_ok=True)
+        self.store = SessionStore(shared / ".transcriber" / "live")
+        uploads = Uploads(shared / ".transcriber" / "uploads", shared)
+        uploads.prepare()
+        self.broken: set[str] = set()
+        landing = Landing(shared, self.store, uploads, lambda *_: "job", "")
+        self._finish = landing.finish
+        landing.finish = self._land  # type: ignore[method-assign]
+        self.sessions = LiveSessions(self.config, self.store, landing, SystemClock())
+
+    def _land(self, session_id: str) -> Stored:
+        if session_id in self.broken:
+            raise StorageError("permission_denied", "It may not be read.")
+        return self._finish(session_id)
+
+    @contextmanager
+    def running(self) -> Iterator[LiveSessions]:
+        self.sessions.start()
+        try:
+            yield self.sessions
+        finally:
+            self.sessions.stop()
+
+    def begin(self, outbox: Outbox | None = None) -> Session:
+        settings = self.config.default_settings()
+        return self.sessions.begin(NOTE, settings, outbox or Outbox())
+
+
+def stored_in(outbox: Outbox) -> SessionStored | None:
+    return next((each for each in outbox.take() if isinstance(each, SessionStored)), None)
+
+
+# --- two clients -------------------------------------------------------------------------------
+
+
+def test_who_takes_a_session_over_is_told_of_the_sound_that_is_just_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier, later = Outbox(), Outbox()
+    session = World(tmp_path).begin(earlier)
+    writing, may_write = threading.Event(), threading.Event()
+
+    def write(descriptor: int, data: Any, real: Any = os.write) -> int:
+        writing.set()
+        assert may_write.wait(10)
+        return int(real(descriptor, data))
+
+    monkeypatch.setattr(sound_file.os, "write", write)
+    told: list[tuple[int, int] | None] = []
+    sending = threading.Thread(target=session.sound, args=(bytes(200), earlier))
+    sending.start()
+    assert writing.wait(10)
+    taking = threading.Thread(target=lambda: told.append(session.subscribe(later)))
+    taking.start()
+    taking.join(0.2)
+    may_write.set()
+    for thread in (sending, taking):
+        thread.join(10)
+    session.sound(bytes(200), earlier)
+    assert told == [(100, 0)]
+    assert session.samples == 100
+    session.end(None)
+
+
+def test_who_comes_back_to_a_session_that_has_just_ended_is_told_where_it_is(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    with world.running() as sessions:
+        first, second = Outbox(), Outbox()
+        session = world.begin(first)
+        session.sound(bytes(200), first)
+        sessions.end(session.session_id)
+        stored = until(lambda: stored_in(first), "it was stored")
+        assert session.subscribe(second) is None
+        assert sessions.resume(session.session_id, 0, second).session is None
+        assert stored_in(second) == stored
+
+
+# --- several sessions --------------------------------------------------------------------------
+
+
+def test_one_that_cannot_be_stored_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_sessions, "_RETRY_S", 600.0)
+    world, outbox = World(tmp_path), Outbox()
+    bad, good = world.begin(), world.begin(outbox)
+    world.broken.add(bad.session_id)
+    for session in (bad, good):
+        world.sessions.end(session.session_id)
+    with world.running():
+        until(lambda: stored_in(outbox), "the other one is stored")
+
+
+def test_a_leftover_that_cannot_be_stored_keeps_no_other_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_sessions, "_RETRY_S", 600.0)
+    world, outbox = World(tmp_path), Outbox()
+    ids = []
+    for _ in range(2):
+        session_id, sound, said = world.store.create(NOTE)
+        said.close()
+        sound.append(bytes(200))
+        sound.close()
+        ids.append(session_id)
+    bad, good = sorted(ids)
+    world.broken.add(bad)
+    with world.running() as sessions:
+        until(lambda: (world.store.note(good) or NOTE).finished, "the other one is stored")
+        sessions.resume(good, 0, outbox)
+        until(lambda: stored_in(outbox), "it is told so")
+
+
+def test_of_those_that_begin_at_once_no_more_are_admitted_than_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, max_sessions=1)
+    session = world.begin()
+    monkeypatch.setattr(Room, "check", lambda *_: None)  # it was before the other one began
+    with pytest.raises(TranscriberError, match="1 live sessions"):
+        world.begin()
+    assert world.store.ids() == {session.session_id}
+    session.end(None)
+
+
+def test_a_session_that_cannot_begin_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+
+    def refuse(session_id: str) -> None:
+        raise StorageError("disk_full", "The disk is full.")
+
+    monkeypatch.setattr(world.store, "_open_said", refuse)
+    with pytest.raises(StorageError):
+        world.begin()
+    assert world.store.ids() == set()
+
+
+# --- the child ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def link() -> Iterator[LiveLink]:
+    ours, its = socket.socketpair()
+    made = LiveLink(ours, lambda *_: None, lambda _: None)
+    yield made
+    made.end()
+    made.join(10)
+    its.close()
+
+
+def test_a_session_is_not_given_to_a_child_that_is_gone(tmp_path: Path, link: LiveLink) -> None:
+    session = World(tmp_path).begin()
+    link.end()
+    link.join(10)
+    session.open_in(link, 1.0)
+    session.sound(bytes(16_000), Outbox())
+    assert session._child.link is None
+    session.end(None)
+
+
+def test_what_the_child_says_of_a_session_that_is_over_does_no_harm(
+    tmp_path: Path, link: LiveLink
+) -> None:
+    outbox = Outbox()
+    session = World(tmp_path).begin(outbox)
+    session.open_in(link, 1.0)
+    session.sound(bytes(16_000), outbox)
+    session.end(None)
+    session.take(link, Commit(session=1, words=(WORD,)))
+    assert outbox.take() == []
+
+
+# --- a disk that takes no more -----------------------------------------------------------------
+
+
+class SmallFile(io.FileIO):
+    """Has room for so many bytes."""
+
+    room = 0
+
+    def write(self, data: Any) -> int:
+        if not self.room:
+            raise OSError(errno.ENOSPC, "no room")
+        written = super().write(bytes(data)[: self.room]) or 0
+        self.room -= written
+        return written
+
+
+def test_words_that_the_disk_had_no_room_for_are_kept_and_spoil_no_others(tmp_path: Path) -> None:
+    lines = [line_of(Committed(seq, (WORD,))) for seq in range(1, 5)]
+    with SmallFile(tmp_path / "said", "ab") as file:
+        said = SaidFile(file)
+        file.room = len(lines[0]) + 10
+        for line in lines[:3]:
+            said.add(line)
+        assert (tmp_path / "said").read_bytes() == lines[0]
+        assert said.waiting() == lines[1:3]
+        file.room = 10_000
+        said.add(lines[3])
+        assert said.waiting() == []
+        kept = (tmp_path / "said").read_bytes().splitlines(keepends=True)
+        assert kept == lines
+        assert all(map(event_of, kept))
+        said.close()
+        said.add(lines[0])
+
+
+def test_samples_that_were_only_written_in_part_are_taken_away_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = SoundFile(tmp_path / "sound.pcm", new=True)
+    sound.append(b"aabb")
+    real_write, real_truncate = os.write, os.ftruncate
+
+    def torn(descriptor: int, data: Any) -> int:
+        monkeypatch.setattr(sound_file.os, "write", fail)
+        return real_write(descriptor, bytes(data)[:3])
+
+    def fail(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr(sound_file.os, "write", torn)
+    monkeypatch.setattr(sound_file.os, "ftruncate", fail)
+    with pytest.raises(StorageError):
+        sound.append(b"ccdd")
+    monkeypatch.setattr(sound_file.os, "write", real_write)
+    with pytest.raises(StorageError):
+        sound.append(b"ccdd")
+    monkeypatch.setattr(sound_file.os, "ftruncate", real_truncate)
+    assert sound.append(b"eeff") == 4
+    sound.close()
+    assert sound.path.read_bytes() == b"aabbeeff"
+
+
+# --- the longest one ---------------------------------------------------------------------------
+
+
+def test_a_session_is_never_longer_than_a_recording_may_be(tmp_path: Path) -> None:
+    config = a_config(tmp_path, processing={"max_duration_hours": 0.01})
+    world = World(tmp_path)
+    world.config = config
+    room = Room(config, world.sessions.load)
+    most = room.samples_max(8000)
+    assert most / 8000 < 36
+    sound = SoundFile(tmp_path / "sound.pcm", new=True)
+    sound.samples_max = most
+    assert sound.append(bytes(2 * (most - 1))) == most - 1
+    assert sound.append(bytes(20)) == most
+    assert sound.append(bytes(20)) == most
+    sound.close()
+    assert sound.path.stat().st_size == 2 * most
