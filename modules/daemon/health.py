@@ -141,4 +141,5 @@ def observe(
         live_sessions=len(live.all()),
         live_lag_s=live.lag_s,
         live_busy=live.load.busy,
+        live=live.statistics.figures(),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable
 from typing import IO, Literal
 
 from modules.clock import Clock
@@ -37,6 +36,7 @@ from modules.live.link import LiveLink
 from modules.live.note import SessionNote
 from modules.live.said import line_of
 from modules.live.sound_file import SoundFile
+from modules.live.tally import Tally
 from modules.live.transcript_check import check_words
 from modules.live.utterances import Utterances
 from modules.logger import get_logger
@@ -64,7 +64,7 @@ class Session:
         sound: SoundFile,
         said: IO[bytes],
         clock: Clock,
-        on_worked: Callable[[float], None],
+        tally: Tally,
     ) -> None:
         self.session_id = session_id
         self.note = note
@@ -72,7 +72,7 @@ class Session:
         self._sound = sound
         self._said = said
         self._clock = clock
-        self._on_worked = on_worked
+        self._tally = tally
         self._lock = threading.Lock()
         self._utterances = Utterances()
         self._began = clock.monotonic()
@@ -155,7 +155,7 @@ class Session:
         """Keep whole samples, and have them heard. Raises StorageError: none of them are kept."""
         if self._outbox is not outbox or self.state != "open":
             return
-        self._sound.append(data)
+        self._tally.received(self._sound.append(data) / self.note.rate)
         with self._lock:
             self._child.announce()
 
@@ -216,6 +216,7 @@ class Session:
             for told in self._understood(event):
                 self._keep(told)
                 self.tell(told)
+                self._tally.told(told)
         except WorkerError as error:
             log.warning("A live session got what cannot be true: %s", error)
             self._fail(error.code, error.message)
@@ -241,7 +242,7 @@ class Session:
         else:
             self._hearing.note(event, received_s)
             if isinstance(event, Worked):
-                self._on_worked(event.busy_s)
+                self._tally.worked(event.busy_s)
             if isinstance(event, Speech):
                 return [SpeechChanged(event.speaking, min(event.at_s, received_s))]
         return []

@@ -104,7 +104,7 @@ def spaced(segments: Sequence[Segment]) -> list[Word]:
             before, sign, rest = rest.partition(word.word)
             space = " " if before[-1:].isspace() or (not index and _has_spaces(segment)) else ""
             text = space + (sign or word.word)
-            if found and not _plain(text):
+            if found and not plain(text):
                 text = found[-1].word + text
                 end = max(_end(found[-1]), _end(word))
                 found[-1] = found[-1].model_copy(update={"word": text, "end": end})
@@ -126,10 +126,10 @@ def _agreed(before: Sequence[Word], now: Sequence[Word]) -> int:
 
 def _is_same(one: Word, other: Word) -> bool:
     near = abs(_start(one) - _start(other)) <= _SAME_S and abs(_end(one) - _end(other)) <= _SAME_S
-    return near and _plain(one.word) == _plain(other.word)
+    return near and plain(one.word) == plain(other.word)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Without case and punctuation."""
     return re.sub(r"[\W_]+", "", text).lower().replace("ё", "е")
 
