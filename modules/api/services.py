@@ -14,12 +14,14 @@ from modules.service.editing import Editing
 from modules.service.listening import Listening
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
+from modules.service.part_states import PartStates
 from modules.service.resumable_uploads import ResumableUploads
 from modules.service.service import TranscriptionService
 from modules.service.summary_view import SummaryView
 from modules.service.task_list import TaskList
 from modules.service.text_search import TextSearch
 from modules.service.waiting import Waiting
+from modules.service.worker_view import Workers
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,5 @@ class Services:
     live: LiveSessions
     summaries: SummaryView
     report_health: Callable[[], dict[str, Any]]
+    parts: PartStates
+    workers: Workers

@@ -21,7 +21,7 @@ from modules.watching.watcher import Watcher
 KINDS = ("storage", "share", "model", "worker", "events", "handover", "summary")
 
 #: Less free disk than this is worth a word, in MiB.
-_LOW_DISK_MB = 500
+LOW_DISK_MB = 500
 #: A thread gives a sign of life several times a second, but for one move of a huge recording to
 #: another volume, and one look at 100,000 files of a slow share.
 HANG_S = 900.0
@@ -111,7 +111,7 @@ class Health:
             free_mb = shutil.disk_usage(self.shared).free // 2**20
         except OSError:
             return found
-        if free_mb < _LOW_DISK_MB:
+        if free_mb < LOW_DISK_MB:
             found.append(f"only {free_mb} MB of disk are free")
         return found
 
@@ -141,4 +141,5 @@ def observe(
         live_sessions=len(live.all()),
         live_lag_s=live.lag_s,
         live_busy=live.load.busy,
+        live=live.statistics.figures(),
     )

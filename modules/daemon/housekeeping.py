@@ -21,6 +21,8 @@ _COMPLAINT_S = 60.0
 _EXPIRY_S = 60.0
 #: How often it is looked for what is old, and whether a new day has begun.
 _RETENTION_S = 3600.0
+#: How often the parts are looked at, so that it is known since when one is as it is.
+_PARTS_S = 5.0
 
 
 class Housekeeping:
@@ -28,8 +30,8 @@ class Housekeeping:
 
     ``submit`` takes requests that were left in the folder; ``respond`` answers those that ask for
     an answer; ``expire`` removes uploads that nobody went on with; ``retain`` has what is old
-    moved to the trash. ``share_replaced``: another
-    folder lies at the share's path than at start.
+    moved to the trash; ``look`` has the parts looked at. ``share_replaced``: another folder lies at
+    the share's path than at start.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Housekeeping:
         expire: Callable[[], None] = lambda: None,
         retain: Callable[[], None] = lambda: None,
         first_run: FirstRun | None = None,
+        look: Callable[[], object] = lambda: None,
     ) -> None:
         self._shared = shared
         self._stale_s = stale_hours * 3600
@@ -53,6 +56,7 @@ class Housekeeping:
         self._expire = expire
         self._retain = retain
         self._first_run = first_run
+        self._look = look
         self._due: dict[str, float] = {}
         self._started = clock.monotonic()
         self.share_replaced = False
@@ -65,6 +69,8 @@ class Housekeeping:
         Raises LockHeldError if another owner took the folder over.
         """
         self._beaten_at = self._clock.monotonic()
+        if self._is_due("parts", _PARTS_S):
+            self._look()
         duties: tuple[Callable[[], None], ...] = (lambda: self._in_the_share(owner), self._respond)
         for duty in duties:
             if not self._core.watcher.available or self.share_replaced:

@@ -23,6 +23,7 @@ from modules.service.job_events import JobEvents
 from modules.service.listening import Listening
 from modules.service.metrics import Metrics
 from modules.service.one_time_uploads import OneTimeUploads
+from modules.service.part_states import PartStates
 from modules.service.resumable_uploads import ResumableUploads
 from modules.service.retention import Retention
 from modules.service.service import TranscriptionService
@@ -30,6 +31,7 @@ from modules.service.task_list import TaskList
 from modules.service.text_search import TextSearch
 from modules.service.text_writer import TextWriter
 from modules.service.waiting import Waiting
+from modules.service.worker_view import Workers
 from modules.watching.watcher import Watcher
 
 
@@ -70,6 +72,8 @@ class Clients:
     retention: Retention
     live: LiveSessions
     gate: LiveGate
+    parts: PartStates
+    workers: Workers
 
     def start(self) -> None:
         """Start the threads of what works by itself. Raises StorageError."""

@@ -16,6 +16,7 @@ from modules.config.schema import Config
 from modules.daemon.deliveries import Deliveries, build_deliveries
 from modules.daemon.health import Health, observe
 from modules.daemon.live_wiring import build_live
+from modules.daemon.part_probes import build_part_states
 from modules.daemon.parts import Clients, Core
 from modules.executors.base import Executor
 from modules.executors.local.executor import LocalExecutor
@@ -51,6 +52,7 @@ from modules.service.text_search import TextSearch, reader
 from modules.service.text_stream import TextStreams
 from modules.service.text_writer import TextWriter
 from modules.service.waiting import Waiting
+from modules.service.worker_view import Workers
 from modules.watching.watcher import Watcher
 
 #: Threads and connections for requests that are answered at once.
@@ -146,9 +148,12 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     retention = Retention(config, core.store, requests, clock, metrics.retention)
     live, gate = build_live(config, clock, core.store, uploads, service)
     core.health.silent_s["live"] = lambda: live.silent_s
+    parts = build_part_states(config, clock, core, search, live)
+    workers = Workers(core.executor, config.shared_directory, lambda: len(live.all()), clock)
     return Clients(
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
         service, tasks, search, editing, text_writer, responder, listening, retention, live, gate,
+        parts, workers,
     )  # fmt: skip
 
 
@@ -238,6 +243,8 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.live,
         SummaryView(core.store, clients.deliveries.summaries),
         core.health.report,
+        clients.parts,
+        clients.workers,
     )
     app = create_app(services)
     holding = api.max_waiting + api.max_listeners

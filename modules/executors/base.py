@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from modules.executors.protocol import Done, Loaded, Started, Transcribe
 from modules.transcript.model import Chunk, RunFacts
@@ -87,13 +87,37 @@ class Capabilities:
     compute_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+WorkerState = Literal["off", "starting", "loading", "waiting", "transcribing"]
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """One worker: where it runs, what it has loaded, what it does.
+
+    ``since``: when the state began, by the monotonic clock. ``recording``: the path of what it
+    transcribes. ``off``: there is no process, because none is needed or it could not be started.
+    """
+
+    node: str
+    state: WorkerState
+    since: float
+    pid: int | None = None
+    model: str | None = None
+    device: str | None = None
+    compute_type: str | None = None
+    encoder: str | None = None
+    memory_mb: int = 0
+    recording: bytes | None = None
+    serves_live: bool = False
+
+
 @dataclass(frozen=True)
 class ExecutorStatus:
     """The state of an executor.
 
     ``is_running``: it has a worker. ``is_idle``: it has none because none is needed.
     ``model_loaded``: the name of the model in memory. ``memory_mb``: of the work on this machine.
-    ``restarts``: how often a worker was replaced, by reason.
+    ``restarts``: how often a worker was replaced, by reason. ``workers``: each of them.
     """
 
     is_running: bool = True
@@ -101,6 +125,7 @@ class ExecutorStatus:
     model_loaded: str | None = None
     memory_mb: int = 0
     restarts: Mapping[str, int] = field(default_factory=dict)
+    workers: tuple[WorkerStatus, ...] = ()
 
 
 class LiveSessionsPort(Protocol):

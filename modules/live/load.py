@@ -32,6 +32,11 @@ class Load:
         return PACES[self._pace]
 
     @property
+    def is_slowed(self) -> bool:
+        """Whether the pace is not the best one."""
+        return self._pace > 0
+
+    @property
     def busy(self) -> float:
         """The part of the last seconds in which the model worked for sessions."""
         with self._lock:

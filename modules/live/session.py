@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from typing import Literal
 
 from modules.clock import Clock
@@ -36,6 +35,7 @@ from modules.live.link import LiveLink
 from modules.live.note import SessionNote
 from modules.live.said import SaidFile, line_of
 from modules.live.sound_file import SoundFile
+from modules.live.tally import Tally
 from modules.live.transcript_check import check_words
 from modules.live.utterances import Utterances
 from modules.logger import get_logger
@@ -63,7 +63,7 @@ class Session:
         sound: SoundFile,
         said: SaidFile,
         clock: Clock,
-        on_worked: Callable[[float], None],
+        tally: Tally,
     ) -> None:
         self.session_id = session_id
         self.note = note
@@ -71,7 +71,7 @@ class Session:
         self._sound = sound
         self.said = said
         self._clock = clock
-        self._on_worked = on_worked
+        self._tally = tally
         self._lock = threading.Lock()
         self._utterances = Utterances()
         self._began = clock.monotonic()
@@ -156,7 +156,8 @@ class Session:
 
     def sound(self, data: bytes, outbox: Outbox) -> None:
         """Keep whole samples, and have them heard. Raises StorageError: none of them are kept."""
-        self._sound.append(data, lambda: self._outbox is outbox and self.state == "open")
+        is_wanted = lambda: self._outbox is outbox and self.state == "open"  # noqa: E731
+        self._tally.received(self._sound.append(data, is_wanted) / self.note.rate)
         with self._lock:
             self._child.announce()
 
@@ -224,6 +225,7 @@ class Session:
         for told in events:
             self.said.add(line_of(told))
             self.tell(told)
+            self._tally.told(told)
 
     # --- with the lock held, and quickly ---
 
@@ -247,7 +249,7 @@ class Session:
         else:
             self._hearing.note(event, received_s)
             if isinstance(event, Worked):
-                self._on_worked(event.busy_s)
+                self._tally.worked(event.busy_s)
             if isinstance(event, Speech):
                 return [SpeechChanged(event.speaking, min(event.at_s, received_s))]
         return []

@@ -28,7 +28,9 @@ from modules.live.note import SessionNote
 from modules.live.room import Room
 from modules.live.said import SaidFile, event_of
 from modules.live.session import Session
+from modules.live.statistics import LiveStatistics
 from modules.live.store import SessionStore
+from modules.live.tally import Tally
 from modules.logger import get_logger
 
 log = get_logger("Live")
@@ -61,6 +63,7 @@ class LiveSessions:
         self._landing = landing
         self._clock = clock
         self.load = Load(clock.monotonic)
+        self.statistics = LiveStatistics()
         self._room = Room(config, self.load)
         self._leftovers = Leftovers(store, self._land, clock)
         self._lock = threading.Lock()
@@ -109,12 +112,16 @@ class LiveSessions:
 
     def begin(self, note: SessionNote, settings: TranscriptionSettings, outbox: Outbox) -> Session:
         """Raises TranscriberError, StorageError."""
-        self.check_room()
+        try:
+            self.check_room()
+        except TranscriberError as error:
+            self.statistics.note_admission(error.code)
+            raise
         session_id, sound, said = self._store.create(note)
         sound.samples_max = self._room.samples_max(note.rate)
         session = Session(
             session_id, next(self._numbers), note, settings, sound, SaidFile(said), self._clock,
-            on_worked=self.load.note,
+            Tally(self.statistics, self.load, self._clock.monotonic),
         )  # fmt: skip
         session.subscribe(outbox)
         try:
@@ -125,6 +132,7 @@ class LiveSessions:
             raise
         if link:
             self._open_in(session, link)
+        self.statistics.note_admission("admitted")
         log.info("A live session began (%s)", session_id[:8])
         self._loop.wake()
         return session

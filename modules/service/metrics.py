@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 from prometheus_client import (
@@ -21,6 +21,8 @@ from prometheus_client.registry import Collector
 
 from modules import __version__
 from modules.jobs.job import Stage
+from modules.live.statistics import LiveFigures
+from modules.service.live_metrics import live_families
 
 #: Every way a job is counted to end; a deleted or superseded one is a cancelled one.
 ENDS = ("completed", "failed", "cancelled")
@@ -44,7 +46,7 @@ class Observation:
     ``memory_mb``: MiB by process, "daemon" and "worker"; ``restarts`` of the worker by reason;
     ``troubles``: by kind, whether it is there; ``outbox``: by kind, how much waits in it. Of live
     sessions: how many, how much sound the slowest has not heard, and the part of the time in which
-    they keep the model busy.
+    they keep the model busy; and what they did since the start.
     """
 
     queue_length: int
@@ -59,6 +61,7 @@ class Observation:
     live_sessions: int = 0
     live_lag_s: float = 0.0
     live_busy: float = 0.0
+    live: LiveFigures = field(default_factory=LiveFigures)
 
 
 class Metrics:
@@ -192,6 +195,7 @@ class _Present(Collector):
         yield _gauge("live_sessions", "Live sessions that are open.", now.live_sessions)
         yield _gauge("live_lag_seconds", "Sound not heard yet, of the slowest.", now.live_lag_s)
         yield _gauge("live_busy_ratio", "Part of the time spent on live sessions.", now.live_busy)
+        yield from live_families(now.live)
         troubles = {kind: int(there) for kind, there in now.troubles.items()}
         yield _labelled("trouble", "1 while this is in the way, by kind.", "kind", troubles)
         yield _labelled("outbox", "What is still to be sent, by kind.", "kind", now.outbox)

@@ -97,6 +97,11 @@ class TextSearch:
             monotonic=monotonic,
         )  # fmt: skip
 
+    @property
+    def silent_s(self) -> float:
+        """How long the thread has given no sign of life."""
+        return self._loop.silent_s
+
     def find(self, typed: str, limit: int) -> SearchPage:
         """Up to ``limit`` segments with the words of any text that somebody typed."""
         found = self._index.find(typed, limit)

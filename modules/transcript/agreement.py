@@ -7,6 +7,7 @@ changes. Words carry their own leading spaces, and have times.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -17,9 +18,15 @@ from modules.transcript.word_times import clean_words
 
 #: A word that ends nearer to the end of the sound may be cut off: so it is not committed, and much
 #: nearer not shown, in seconds.
-HELD_BACK_S, _NOT_SHOWN_S = 0.4, 0.2
+HELD_BACK_S, _NOT_SHOWN_S = 0.4, 0.1
+#: A word that is less probable is shown once two passes mean it.
+_PROBABLE = 0.65
+#: Behind what is shown a word may begin so much before its end, in seconds.
+_OVERLAP_S = 0.3
 #: Two passes mean the same word if its times differ by no more, in seconds.
 _SAME_S = 0.3
+#: Times are rounded by less, in seconds.
+_ROUNDED_S = 0.05
 #: By so many committed words at most their end is found in what was heard again.
 _AGAIN = 5
 #: A forced commit leaves the words of this last stretch, in seconds.
@@ -61,9 +68,23 @@ class Agreement:
         count = max(pauses)[1] if pauses else 0
         return self._with(self.pending, count, self.earlier)
 
-    def shown(self, until_s: float) -> Words:
-        """The pending words that are likely to stay."""
-        return tuple(word for word in self.pending if _end(word) <= until_s - _NOT_SHOWN_S)
+    def shown(self, until_s: float, before: Words = ()) -> Words:
+        """The pending words that are likely to stay, up to the first one that is not.
+
+        ``before``: what was shown, which stays until it is committed or replaced by a commit: a
+        word that two passes hear differently would otherwise change back and forth.
+        """
+        kept = tuple(word for word in before if _start(word) >= self.committed_s - _ROUNDED_S)
+        end_s = _end(kept[-1]) if kept else -math.inf
+        likely = itertools.takewhile(lambda word: self._is_likely(word, until_s), self.pending)
+        behind = (w for w in likely if _middle(w) > end_s and _start(w) > end_s - _OVERLAP_S)
+        return (*kept, *behind)
+
+    def _is_likely(self, word: Word, until_s: float) -> bool:
+        is_probable = word.confidence is None or word.confidence >= _PROBABLE
+        return _end(word) <= until_s - _NOT_SHOWN_S and (
+            is_probable or any(_is_same(word, other) for other in self.earlier)
+        )
 
     def finished(self, words: Sequence[Word]) -> Words:
         """All words of the utterance: the committed ones, and ``words`` behind them."""
@@ -104,7 +125,7 @@ def spaced(segments: Sequence[Segment]) -> list[Word]:
             before, sign, rest = rest.partition(word.word)
             space = " " if before[-1:].isspace() or (not index and _has_spaces(segment)) else ""
             text = space + (sign or word.word)
-            if found and not _plain(text):
+            if found and not plain(text):
                 text = found[-1].word + text
                 end = max(_end(found[-1]), _end(word))
                 found[-1] = found[-1].model_copy(update={"word": text, "end": end})
@@ -126,10 +147,10 @@ def _agreed(before: Sequence[Word], now: Sequence[Word]) -> int:
 
 def _is_same(one: Word, other: Word) -> bool:
     near = abs(_start(one) - _start(other)) <= _SAME_S and abs(_end(one) - _end(other)) <= _SAME_S
-    return near and _plain(one.word) == _plain(other.word)
+    return near and plain(one.word) == plain(other.word)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Without case and punctuation."""
     return re.sub(r"[\W_]+", "", text).lower().replace("ё", "е")
 

@@ -147,7 +147,7 @@ class Utterance:
         ``has_committed``: a commit took the place of what was shown.
         """
         before = () if has_committed else self.shown
-        self.shown = self.agreement.shown(until_s)
+        self.shown = self.agreement.shown(until_s, self.shown)
         return None if self.shown == before else self.shown
 
     def is_drafted(self, speech_end: int) -> bool:

@@ -8,6 +8,7 @@ from modules.api.control.health import add_health
 from modules.api.control.live import add_live
 from modules.api.control.manual import add_manual
 from modules.api.control.queue import add_events, add_queue
+from modules.api.control.stats import add_stats
 from modules.api.control.transcribe import add_jobs
 from modules.api.schemas import answers
 from modules.api.services import Services
@@ -21,5 +22,6 @@ def control(services: Services) -> APIBlueprint:
     add_events(blueprint, services)
     add_manual(blueprint, services)
     add_live(blueprint, services)
+    add_stats(blueprint, services)
     add_health(blueprint, services)
     return blueprint

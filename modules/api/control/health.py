@@ -9,6 +9,7 @@ from flask_openapi3.models.tag import Tag
 from modules.api import responses
 from modules.api.schemas import answers
 from modules.api.services import Services
+from modules.clock import iso
 
 _SERVICE = Tag(name="service", description="How the service is")
 
@@ -25,6 +26,21 @@ def add_health(blueprint: APIBlueprint, services: Services) -> None:
     def health() -> Response:
         report = services.report_health()
         return responses.as_json(report, 503 if report["status"] == "unhealthy" else 200)
+
+    @blueprint.get(
+        "/health/detailed",
+        summary="Each part of the service: its state, since when, and why",
+        tags=[_SERVICE],
+        responses={200: answers.PartsAnswer, 503: answers.PartsAnswer},
+    )
+    def detailed() -> Response:
+        status = services.report_health()["status"]
+        parts = [
+            {"name": each.name, "state": each.state, "since": iso(each.since), "why": each.why}
+            for each in services.parts.look()
+        ]
+        answer = {"status": status, "parts": parts}
+        return responses.as_json(answer, 503 if status == "unhealthy" else 200)
 
     @blueprint.get(
         "/metrics",

@@ -1,8 +1,7 @@
-"""Live sessions over HTTP: which there are, ending them, and a few figures."""
+"""Live sessions over HTTP: which there are, and ending them."""
 
 from __future__ import annotations
 
-import time
 from typing import Any, Literal
 
 from flask import Response
@@ -61,21 +60,8 @@ class EndedAnswer(answers.Answer):
     session: str
 
 
-class StatsAnswer(answers.Answer):
-    """Figures of this moment, and since the start."""
-
-    uptime_seconds: float
-    queue_length: int
-    processing: str | None
-    sessions_open: int
-    sessions_stored: int
-    live_busy_ratio: float = Field(description="part of the last 10 s spent on live sessions")
-    live_lag_seconds: float
-    live_step_seconds: float | None
-
-
 def add_live(blueprint: APIBlueprint, services: Services) -> None:
-    live, began = services.live, time.monotonic()
+    live = services.live
 
     @blueprint.get(
         "/sessions",
@@ -88,26 +74,6 @@ def add_live(blueprint: APIBlueprint, services: Services) -> None:
             "enabled": services.config.live.enabled,
             "free": services.config.live.enabled and _is_free(services),
             "sessions": [_view(session) for session in live.all()],
-        }
-        return responses.as_json(content)
-
-    @blueprint.get(
-        "/stats",
-        summary="Figures of this moment, and since the start",
-        tags=[_TAG],
-        responses={200: StatsAnswer},
-    )
-    def stats() -> Response:
-        report = services.report_health()
-        content = {
-            "uptime_seconds": round(time.monotonic() - began, 1),
-            "queue_length": report["queue_length"],
-            "processing": report["processing"],
-            "sessions_open": len(live.all()),
-            "sessions_stored": live.finished,
-            "live_busy_ratio": round(live.load.busy, 3),
-            "live_lag_seconds": round(live.lag_s, 1),
-            "live_step_seconds": live.load.step_s,
         }
         return responses.as_json(content)
 

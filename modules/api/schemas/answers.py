@@ -116,13 +116,29 @@ class HealthAnswer(Answer):
 
     status: Literal["healthy", "degraded", "unhealthy"]
     reasons: list[str]
-    troubles: list[Literal["storage", "share", "model", "worker", "events"]]
+    troubles: list[Literal["storage", "share", "model", "worker", "events", "handover", "summary"]]
     whisperx_available: bool
     models_loaded: list[str]
     memory_usage_mb: int
     paused: bool
     queue_length: int
     processing: str | None
+
+
+class PartAnswer(Answer):
+    """A part of the service; ``since``: when it was first seen in this state."""
+
+    name: str
+    state: Literal["ok", "idle", "degraded", "failed", "off"]
+    since: str
+    why: str | None
+
+
+class PartsAnswer(Answer):
+    """``status`` as of ``/health``."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    parts: list[PartAnswer]
 
 
 class LanguageAnswer(Answer):

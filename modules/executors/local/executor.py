@@ -25,6 +25,7 @@ from modules.executors.local.process import (
     worker_command,
 )
 from modules.executors.local.run_monitor import RunMonitor, outcome_of, slowness
+from modules.executors.local.worker_status import status_of
 from modules.executors.protocol import (
     Event,
     Failed,
@@ -40,10 +41,8 @@ from modules.weights.files import ModelSpec
 
 log = get_logger("AudioProcessor")
 
-#: A child that dies between jobs is replaced at most this often.
-_RESTART_GAP_S = 30.0
-#: Or this often, while somebody speaks.
-_LIVE_RESTART_GAP_S = 3.0
+#: A child that dies between jobs is replaced at most this often; the second while somebody speaks.
+_RESTART_GAP_S, _LIVE_RESTART_GAP_S = 30.0, 3.0
 #: Restarts are counted under shorter names than the errors have.
 _REASONS = {"worker_hung": "hung"}
 
@@ -66,6 +65,7 @@ class LocalExecutor:
         self._wanted: ModelSpec | None = None
         self._latest: ModelSpec | None = None
         self._started_at = float("-inf")
+        self._ended_at = clock.monotonic()
         self._restarts: dict[str, int] = {}
         #: The child failed with the next file in hand, too: either of the two may be to blame.
         self.failed_ahead = False
@@ -101,6 +101,7 @@ class LocalExecutor:
             model_loaded=living.loaded.name if living and living.loaded else None,
             memory_mb=living.memory_mb if living else 0,
             restarts=dict(self._restarts),
+            workers=(status_of(child, self._ended_at),),
         )
 
     # --- life of the child ---
@@ -175,6 +176,7 @@ class LocalExecutor:
         child, self._child = self._child, None
         if child:
             child.end(grace_s)
+            self._ended_at = self._clock.monotonic()
 
     def _replace(self, reason: str) -> None:
         """End the child; the next one is started when it is needed."""
@@ -187,9 +189,6 @@ class LocalExecutor:
         log.warning("Replacing the WhisperX process (%s)", reason)
         # A process that hangs ignores TERM too: waiting for an answer would only delay the end.
         self.close(0.0 if reason == "hung" else TERM_GRACE_S)
-
-    def _replace_after(self, error: WorkerError) -> None:
-        self._replace(_REASONS.get(error.code, error.code))
 
     # --- work ---
 
@@ -220,7 +219,7 @@ class LocalExecutor:
             allowance_mb=child.allowance_mb(self._config), on_event=lambda e: self._note(child, e),
         )  # fmt: skip
         child.connection.send_recording(command)
-        child.busy = True
+        child.begin(command.path, self._clock.monotonic())
         self.failed_ahead = False
         try:
             done = monitor.until_ended()
@@ -229,7 +228,7 @@ class LocalExecutor:
                 self._replace("slow to stop")
         except WorkerError as error:
             self.failed_ahead = self._may_be_ahead(monitor, command, error)
-            self._replace_after(error)
+            self._replace(_REASONS.get(error.code, error.code))
             # Once a stop was sent, the result of the child is no longer wanted.
             done = None if monitor.was_asked_to_stop else monitor.text_without_speakers(error)
         except BaseException:
@@ -239,7 +238,7 @@ class LocalExecutor:
             raise
         finally:
             self._prepared = None
-            child.busy = False
+            child.task = None
             child.idle_since = self._clock.monotonic()
         return outcome_of(child, done, monitor.ran_s)
 
@@ -272,7 +271,7 @@ class LocalExecutor:
                 if isinstance(event, Chunk):
                     raise implausible("a chunk before it was given a recording")
         except WorkerError as error:
-            self._replace_after(error)
+            self._replace(_REASONS.get(error.code, error.code))
             raise
         return child
 

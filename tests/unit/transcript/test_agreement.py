@@ -28,6 +28,10 @@ def said(texts: Sequence[str], shift_s: float = 0.0) -> list[Word]:
     ]
 
 
+def heard(text: str, confidence: float | None = 0.9) -> list[Word]:
+    return [w.model_copy(update={"confidence": confidence}) for w in said(text.split())]
+
+
 def texts(words: Sequence[Word]) -> list[str]:
     return [word.word.strip() for word in words]
 
@@ -60,7 +64,7 @@ def test_words_that_were_heard_at_other_times_are_not_the_same() -> None:
 
 
 def test_the_last_words_are_held_back() -> None:
-    words = said(["один", "два"])
+    words = heard("один два")
     until_s = (words[-1].end or 0) + HELD_BACK_S - 0.01
     state, _ = Agreement().heard(words, until_s)
     assert texts(state.shown(until_s)) == ["один", "два"]
@@ -166,3 +170,38 @@ def test_what_is_heard_alike_each_time_is_committed_once(
         words = said(spoken[:count], shift_s)[begin:]
         state, _ = state.heard([*words, a_word(" э", until_s - 0.1, until_s)], until_s)
     assert texts(state.finished(said(spoken)[max(0, len(state.committed) - 1) :])) == spoken
+
+
+def test_an_improbable_word_is_shown_once_two_passes_mean_it() -> None:
+    words = heard("раз")[:1] + heard("раз два", 0.5)[1:] + heard("раз два три")[2:]
+    state, _ = Agreement().heard(words, 5)
+    assert texts(state.shown(5)) == ["раз"]  # what follows it would jump when it appears
+    other = heard("пол")[:1] + words[1:]
+    state, new = state.heard(other, 5)
+    assert new == ()
+    assert texts(state.shown(5)) == ["пол", "два", "три"]
+
+
+def test_a_word_without_a_probability_counts_as_probable() -> None:
+    state, _ = Agreement().heard(heard("раз два", None), 5)
+    assert texts(state.shown(5)) == ["раз", "два"]
+
+
+def test_what_is_shown_changes_with_a_commit_only() -> None:
+    state, _ = Agreement().heard(heard("мама мыла раму"), 5)
+    shown = state.shown(5)
+    state, new = state.heard(heard("мама рыла раму вчера"), 5)
+    assert texts(new) == ["мама"]
+    shown = state.shown(5, shown)
+    assert texts(shown) == ["мыла", "раму", "вчера"]
+    state, new = state.heard(heard("мама рыла раму вчера"), 5)
+    assert texts(new) == ["рыла", "раму", "вчера"]
+    assert state.shown(5, shown) == ()
+
+
+def test_a_shown_word_gives_way_to_a_commit_that_covers_its_beginning() -> None:
+    state, _ = Agreement().heard(heard("мы-ла"), 5)
+    shown = (heard("х х")[0].model_copy(update={"start": 0.1, "end": 0.9}),)
+    state, new = state.heard(heard("мы-ла раму"), 5)
+    assert texts(new) == ["мы-ла"]
+    assert texts(state.shown(5, shown)) == ["раму"]

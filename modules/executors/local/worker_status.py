@@ -1,0 +1,33 @@
+"""What the WhisperX process of this machine does, for whoever looks."""
+
+from __future__ import annotations
+
+import socket
+
+from modules.executors.base import WorkerState, WorkerStatus
+from modules.executors.local.process import Child
+
+
+def status_of(child: Child | None, ended_at: float) -> WorkerStatus:
+    """``ended_at``: when the last child ended, by the monotonic clock. Safe from any thread."""
+    node = socket.gethostname()
+    if child is None or child.is_dead:
+        return WorkerStatus(node, "off", ended_at)
+    pid, memory_mb, task = child.process.pid, child.memory_mb, child.task
+    loaded = child.loaded
+    if loaded is None:
+        state: WorkerState = "loading" if child.ready else "starting"
+        return WorkerStatus(node, state, child.started_at, pid, memory_mb=memory_mb)
+    return WorkerStatus(
+        node,
+        "transcribing" if task else "waiting",
+        task.since if task else child.idle_since,
+        pid,
+        loaded.name,
+        loaded.device,
+        loaded.compute_type,
+        loaded.encoder,
+        memory_mb,
+        task.path if task else None,
+        child.has_live,
+    )
