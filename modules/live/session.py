@@ -153,11 +153,16 @@ class Session:
 
     def sound(self, data: bytes, outbox: Outbox) -> None:
         """Keep whole samples, and have them heard. Raises StorageError: none of them are kept."""
-        if self._outbox is not outbox or self.state != "open":
-            return
-        self._sound.append(data)
-        with self._lock:
-            self._child.announce()
+        if self._outbox is outbox:
+            self.decoded(data)
+
+    def decoded(self, data: bytes) -> None:
+        """The same for what was decoded of a container; its client may have left. Raises
+        StorageError."""
+        if self.state == "open":
+            self._sound.append(data)
+            with self._lock:
+                self._child.announce()
 
     def flush(self) -> None:
         """End the utterance; ``FlushDone`` follows."""

@@ -1,4 +1,4 @@
-"""The sound of one session: raw 16-bit samples, appended as they come."""
+"""The sound of one session: raw 16-bit samples, or a container, appended as it comes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from modules.storage.atomic import storage_errors
 
 
 class SoundFile:
-    """Open for appending until it is closed. Thread-safe; one append at a time.
+    """Open for appending until it is closed. Thread-safe; one append at a time. What it counts are
+    samples, or bytes of a container (``unit_bytes`` 1).
 
     What ``append`` has returned for is in the hands of the system: it outlives the daemon, and a
     power cut once the file has landed, as with uploads.
     """
 
-    def __init__(self, path: Path, *, new: bool) -> None:
+    def __init__(self, path: Path, *, new: bool, unit_bytes: int = SAMPLE_BYTES) -> None:
         self.path = path
+        self._unit_bytes = unit_bytes
         self._lock = threading.Lock()
         self._samples = 0
         flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT | os.O_EXCL if new else 0)
@@ -32,7 +34,7 @@ class SoundFile:
             if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
                 self.close()
                 raise OSError(errno.ESTALE, "is no file of ours", os.fspath(path))
-        self._samples = facts.st_size // SAMPLE_BYTES
+        self._samples = facts.st_size // unit_bytes
 
     @property
     def samples(self) -> int:
@@ -51,9 +53,9 @@ class SoundFile:
                 while left:
                     left = left[os.write(self._descriptor, left) :]
             except OSError:
-                os.ftruncate(self._descriptor, self._samples * SAMPLE_BYTES)
+                os.ftruncate(self._descriptor, self._samples * self._unit_bytes)
                 raise
-            self._samples += len(data) // SAMPLE_BYTES
+            self._samples += len(data) // self._unit_bytes
             return self._samples
 
     def reader(self) -> int:
