@@ -100,7 +100,7 @@ def opened(source: Source, base: int = 0, end: int | None = None) -> InputContai
     options = {
         "format_whitelist": _CONTAINERS,
         "protocol_whitelist": "none",  # the name of no protocol: whatever a file asks for, no
-        "codec_whitelist": _AUDIO_DECODERS,
+        "codec_whitelist": AUDIO_DECODERS,
     }
     try:
         return av.open(
@@ -240,4 +240,4 @@ def _audio_decoders() -> str:
     return ",".join(sorted(names))
 
 
-_AUDIO_DECODERS = _audio_decoders()
+AUDIO_DECODERS = _audio_decoders()

@@ -1,4 +1,5 @@
-"""The only door through which media is opened, used in the child process alone.
+"""The only door through which recordings are opened, used in the child process alone; sound that
+is still arriving has `streamed.py`.
 
 ``open_recording`` looks a file over and refuses what is none; ``Recording.blocks`` decodes it as
 a stream, so memory stays flat at any length. PyAV does the work, with no path, no protocol, a

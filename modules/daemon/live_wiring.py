@@ -11,6 +11,7 @@ from modules.api.schemas.requests import SettingsFields
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.intake.request import TranscriptionRequest
+from modules.live.containers import Containers
 from modules.live.landing import Landing
 from modules.live.sessions import LiveSessions
 from modules.live.store import SessionStore
@@ -39,4 +40,5 @@ def build_live(
     files = SessionStore(store.folder.state / "live")
     landing = Landing(config.shared_directory, files, uploads, submit, config.live_folder)
     sessions = LiveSessions(config, files, landing, clock)
-    return sessions, LiveGate(config, sessions, service.check)
+    containers = Containers(config, files, sessions)
+    return sessions, LiveGate(config, sessions, containers, service.check)

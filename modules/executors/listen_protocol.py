@@ -1,4 +1,5 @@
-"""What the process that makes listening copies sends: pieces, each with its kind and its length.
+"""What the processes that make listening copies, and decode live sound, send: pieces, each with its
+kind and its length.
 
 It is never trusted: ``Pieces`` refuses what is unknown or too large.
 """
@@ -27,7 +28,8 @@ HEAD_BYTES = 144
 class Kind(IntEnum):
     """SOUND: frames of the MP3, in order; HEAD: its first frame, which comes last. PEAKS: one byte
     each, in order. PROGRESS: a percentage, one byte. FAILED: a ``Failure`` in JSON. DONE: all is
-    sent."""
+    sent. Of live sound: SAMPLES, as they are written to its file, and READ: how many bytes of the
+    container were decoded, of which all samples were sent; eight bytes."""
 
     SOUND = 1
     HEAD = 2
@@ -35,6 +37,8 @@ class Kind(IntEnum):
     PROGRESS = 4
     FAILED = 5
     DONE = 6
+    SAMPLES = 7
+    READ = 8
 
 
 Piece = tuple[Kind, bytes]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from modules.errors import StorageError, TranscriberError, noted
-from modules.live.note import SessionNote, recording_name
+from modules.live.note import ENDING, SessionNote, recording_name
 from modules.live.store import SessionStore
-from modules.live.wav import HEADER_BYTES, SAMPLE_BYTES, header
+from modules.live.wav import SAMPLE_BYTES, header
 from modules.logger import get_logger
 from modules.recordings.uploads import Uploads
 from modules.storage import beneath
@@ -29,6 +29,16 @@ _PIECE_BYTES = 2**20
 
 #: Puts a recording of this name, with these wishes, of this client, into the queue; the job's id.
 Submit = Callable[[str, Mapping[str, Any], str], str | None]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What lands: these bytes, then so many of a file."""
+
+    head: bytes
+    file: IO[bytes]
+    size: int
+    ending: str = ENDING
 
 
 @dataclass(frozen=True)
@@ -59,28 +69,44 @@ class Landing:
         if note.finished:
             self._store.remove_sound(session_id)
             return Stored(note.landing, note.job_id)
-        sound = self._store.open_sound(session_id)
-        if sound is None:
+        content = self._container(session_id, note) or self._sound(session_id, note)
+        if content is None:
             self._store.remove(session_id)
             return Stored()
-        with sound:
-            size = os.fstat(sound.fileno()).st_size
-            data_bytes = size - size % SAMPLE_BYTES
-            if not data_bytes:
-                self._store.remove(session_id)
-                return Stored()
-            if not (note.landing and self._has_landed(note.landing, sound, data_bytes)):
-                note = self._land(session_id, note, sound, data_bytes)
+        with content.file:
+            if not (note.landing and self._has_landed(note.landing, content)):
+                note = self._land(session_id, note, content)
         return self._queue(session_id, note)
+
+    def _container(self, session_id: str, note: SessionNote) -> Content | None:
+        """The container as it came, if it is still there: it was not decoded to its end."""
+        if note.container is None:
+            return None
+        file = self._store.open_container(session_id)
+        if file is not None and (size := os.fstat(file.fileno()).st_size):
+            return Content(b"", file, size, f".{note.container}")
+        if file is not None:
+            file.close()
+        return None
+
+    def _sound(self, session_id: str, note: SessionNote) -> Content | None:
+        """Whole samples; None without any."""
+        file = self._store.open_sound(session_id)
+        if file is None:
+            return None
+        size = os.fstat(file.fileno()).st_size
+        size -= size % SAMPLE_BYTES
+        if not size:
+            file.close()
+            return None
+        return Content(header(note.rate, size), file, size)
 
     def _without_note(self, session_id: str) -> Stored:
         """A session that died as it began: no sound was acknowledged."""
         self._store.remove(session_id)
         return Stored()
 
-    def _land(
-        self, session_id: str, note: SessionNote, sound: IO[bytes], data_bytes: int
-    ) -> SessionNote:
+    def _land(self, session_id: str, note: SessionNote, content: Content) -> SessionNote:
         folder = self._shared / self._directory
         with storage_errors(folder):
             beneath.make_folders(folder)
@@ -91,16 +117,20 @@ class Landing:
 
         try:
             with storage_errors(folder):
-                file.write(header(note.rate, data_bytes))
-                for piece in _pieces(sound, data_bytes):
+                file.write(content.head)
+                for piece in _pieces(content):
                     file.write(piece)
-            wanted = recording_name(note, self._directory)
+            wanted = recording_name(note, self._directory, content.ending)
             name = self._uploads.land(file, wanted, rename=True, before=before)
         except BaseException:
             self._uploads.discard(file)
             raise
         sync_folder(folder)
-        log.info("%s: a live session of %.1f s", name, data_bytes / SAMPLE_BYTES / note.rate)
+        if content.head:
+            seconds = content.size / SAMPLE_BYTES / note.rate
+            log.info("%s: a live session of %.1f s", name, seconds)
+        else:
+            log.info("%s: a live session, as it came", name)
         return note.model_copy(update={"landing": name})
 
     def _queue(self, session_id: str, note: SessionNote) -> Stored:
@@ -117,20 +147,20 @@ class Landing:
         self._store.remove_sound(session_id)
         return Stored(name, job_id)
 
-    def _has_landed(self, name: str, sound: IO[bytes], data_bytes: int) -> bool:
+    def _has_landed(self, name: str, content: Content) -> bool:
         """Whether an earlier attempt gave the sound this name."""
         with contextlib.suppress(OSError), open_regular(self._shared / name) as there:
-            if os.fstat(there.fileno()).st_size != HEADER_BYTES + data_bytes:
+            if os.fstat(there.fileno()).st_size != len(content.head) + content.size:
                 return False
-            there.seek(HEADER_BYTES)
-            return all(piece == there.read(len(piece)) for piece in _pieces(sound, data_bytes))
+            there.seek(len(content.head))
+            return all(piece == there.read(len(piece)) for piece in _pieces(content))
         return False
 
 
-def _pieces(sound: IO[bytes], data_bytes: int) -> Iterator[bytes]:
-    sound.seek(0)
-    left = data_bytes
-    while left and (piece := sound.read(min(left, _PIECE_BYTES))):
+def _pieces(content: Content) -> Iterator[bytes]:
+    content.file.seek(0)
+    left = content.size
+    while left and (piece := content.file.read(min(left, _PIECE_BYTES))):
         left -= len(piece)
         yield piece
     if left:

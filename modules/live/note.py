@@ -14,6 +14,8 @@ ID = re.compile(r"[0-9a-f]{32}")
 NAME_CHARS = 100
 RATE_MIN, RATE_MAX = 8_000, 48_000
 ENDING = ".wav"
+#: Kinds of containers that can be decoded as they arrive, by the endings of their recordings.
+Container = Literal["webm", "mkv", "ogg", "mp4", "m4a", "wav", "flac", "mp3"]
 #: Of silence that ends an utterance: unless a client says something else, and the bounds of that.
 SILENCE_S, SILENCE_MIN_S, SILENCE_MAX_S = 0.5, 0.2, 5.0
 
@@ -31,7 +33,7 @@ class SessionNote(BaseModel):
     """What a session is. It lies where others may write, and is only believed if it is plausible.
 
     ``wishes``: the settings that the client stated. ``silence_s``: so much of silence ends an
-    utterance. ``created``: local time, as people read it.
+    utterance. ``created``: local time, as people read it. ``container``: what its sound came in.
     ``landing``: the name in the share that its sound has, or is about to get; ``finished``:
     nothing is left to be done.
     """
@@ -45,6 +47,7 @@ class SessionNote(BaseModel):
     silence_s: float = Field(default=SILENCE_S, ge=SILENCE_MIN_S, le=SILENCE_MAX_S)
     client: str = Field(default="", max_length=64)
     created: str = Field(pattern=r"^\d{4}-\d\d-\d\d \d\d-\d\d$")
+    container: Container | None = None
     landing: Annotated[str, AfterValidator(_is_recording)] | None = None
     job_id: str | None = Field(default=None, max_length=64)
     finished: bool = False
@@ -55,15 +58,15 @@ def created_at(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H-%M")
 
 
-def recording_name(note: SessionNote, folder: str) -> str:
+def recording_name(note: SessionNote, folder: str, ending: str = ENDING) -> str:
     """``live/2026-11-28 14-03 standup.wav``; without the name if no recording can have it."""
     prefix = f"{folder}/" if folder else ""
-    plain = f"{prefix}{note.created}{ENDING}"
+    plain = f"{prefix}{note.created}{ending}"
     printable = "".join(
         c if c.isprintable() and c not in '/\\:*?"<>|' else " " for c in note.name or ""
     )
     title = " ".join(printable.split()).strip(". ")
-    wanted = f"{prefix}{note.created} {title}{ENDING}"
+    wanted = f"{prefix}{note.created} {title}{ending}"
     fits = len(wanted.rpartition("/")[2].encode(errors="replace")) <= 255
     return wanted if title and fits and is_recording(wanted) else plain
 

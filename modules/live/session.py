@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Literal
 
 from modules.clock import Clock
@@ -156,7 +157,14 @@ class Session:
 
     def sound(self, data: bytes, outbox: Outbox) -> None:
         """Keep whole samples, and have them heard. Raises StorageError: none of them are kept."""
-        is_wanted = lambda: self._outbox is outbox and self.state == "open"  # noqa: E731
+        self._add(data, lambda: self._outbox is outbox and self.state == "open")
+
+    def decoded(self, data: bytes) -> None:
+        """The same for what was decoded of a container; its client may have left. Raises
+        StorageError."""
+        self._add(data, lambda: self.state == "open")
+
+    def _add(self, data: bytes, is_wanted: Callable[[], bool]) -> None:
         self._tally.received(self._sound.append(data, is_wanted) / self.note.rate)
         with self._lock:
             self._child.announce()

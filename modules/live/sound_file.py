@@ -1,4 +1,4 @@
-"""The sound of one session: raw 16-bit samples, appended as they come."""
+"""The sound of one session: raw 16-bit samples, or a container, appended as it comes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from modules.storage.atomic import storage_errors
 
 
 class SoundFile:
-    """Open for appending until it is closed. Thread-safe; one append at a time.
+    """Open for appending until it is closed. Thread-safe; one append at a time. What it counts are
+    samples, or bytes of a container (``unit_bytes`` 1).
 
     What ``append`` has returned for is in the hands of the system: it outlives the daemon, and a
     power cut once the file has landed, as with uploads.
     """
 
-    def __init__(self, path: Path, *, new: bool) -> None:
+    def __init__(self, path: Path, *, new: bool, unit_bytes: int = SAMPLE_BYTES) -> None:
         self.path = path
+        self._unit_bytes = unit_bytes
         self._lock = threading.Lock()
         self._samples = 0
         #: It takes no more samples than these.
@@ -39,7 +41,7 @@ class SoundFile:
             if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
                 self.close()
                 raise OSError(errno.ESTALE, "is no file of ours", os.fspath(path))
-        self._samples = facts.st_size // SAMPLE_BYTES
+        self._samples = facts.st_size // unit_bytes
 
     @property
     def samples(self) -> int:
@@ -54,8 +56,8 @@ class SoundFile:
         with self._lock, storage_errors(self.path):
             if self._descriptor is None or not wanted():
                 return self._samples
-            left = memoryview(data)[: (self.samples_max - self._samples) * SAMPLE_BYTES]
-            count = len(left) // SAMPLE_BYTES
+            left = memoryview(data)[: (self.samples_max - self._samples) * self._unit_bytes]
+            count = len(left) // self._unit_bytes
             self._mend(self._descriptor)
             try:
                 while left:
@@ -71,7 +73,7 @@ class SoundFile:
     def _mend(self, descriptor: int) -> None:
         """Take away what was written of samples that are not all there. Raises OSError."""
         if self._is_torn:
-            os.ftruncate(descriptor, self._samples * SAMPLE_BYTES)
+            os.ftruncate(descriptor, self._samples * self._unit_bytes)
             self._is_torn = False
 
     @contextmanager

@@ -53,7 +53,13 @@ class SessionStore:
 
     def open_sound(self, session_id: str) -> IO[bytes] | None:
         """For reading; None if there is none."""
-        path = self.sound_path(session_id)
+        return self._open(self.sound_path(session_id))
+
+    def open_container(self, session_id: str) -> IO[bytes] | None:
+        """For reading; None if there is none."""
+        return self._open(self.container_path(session_id))
+
+    def _open(self, path: Path) -> IO[bytes] | None:
         with storage_errors(path):
             try:
                 return open_regular(path)
@@ -81,7 +87,12 @@ class SessionStore:
                 if line.endswith(b"\n"):
                     yield line
 
+    def remove_container(self, session_id: str) -> None:
+        """All of it is in the sound."""
+        remove(self.container_path(session_id))
+
     def remove_sound(self, session_id: str) -> None:
+        self.remove_container(session_id)
         remove(self.sound_path(session_id))
         remove(self._said_path(session_id))
 
@@ -111,6 +122,9 @@ class SessionStore:
 
     def sound_path(self, session_id: str) -> Path:
         return self.folder / f"{session_id}.pcm"
+
+    def container_path(self, session_id: str) -> Path:
+        return self.folder / f"{session_id}.container"
 
     def _note_path(self, session_id: str) -> Path:
         return self.folder / f"{session_id}.json"

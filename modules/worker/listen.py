@@ -40,7 +40,7 @@ _BLOCK_S = 10.0
 _RECORDING = 0
 
 
-class Pipe:
+class PiecePipe:
     """Pieces to the parent."""
 
     def __init__(self, descriptor: int) -> None:
@@ -53,7 +53,7 @@ class Pipe:
             left = left[self._file.write(left) :]
 
 
-def listen(recording: int, wish: Wish, max_duration_s: float, pipe: Pipe) -> None:
+def listen(recording: int, wish: Wish, max_duration_s: float, pipe: PiecePipe) -> None:
     """Decode a recording once and send what is wished of it. Raises TranscriberError."""
     from modules.audio.mp3 import Mp3Encoder
     from modules.audio.peaks import Peaks
@@ -106,7 +106,7 @@ _FAULTS: dict[type[TranscriberError], Literal["media", "storage"]] = {
 }
 
 
-def _failure(error: Exception) -> Failure:
+def failure_of(error: Exception) -> Failure:
     faults = (name for kind, name in _FAULTS.items() if isinstance(error, kind))
     code = error.code if isinstance(error, TranscriberError) else type(error).__name__
     message = (
@@ -133,14 +133,14 @@ def main() -> None:
     confine.apply(confine.Places((), None, tuple(options.private)), background=True)
     if os.getppid() != options.parent:
         os._exit(0)  # while the user was changed, nobody would have told
-    pipe = Pipe(os.dup(1))
+    pipe = PiecePipe(os.dup(1))
     os.dup2(2, 1)  # libraries print to standard output
     try:
         listen(_RECORDING, options.wish, options.max_duration_s, pipe)
     except BrokenPipeError:
         pass
     except Exception as error:  # noqa: BLE001 - the process boundary: reported, then the end
-        pipe.send(Kind.FAILED, _failure(error).model_dump_json().encode())
+        pipe.send(Kind.FAILED, failure_of(error).model_dump_json().encode())
 
 
 if __name__ == "__main__":

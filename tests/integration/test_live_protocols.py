@@ -163,7 +163,6 @@ def test_deepgrams_client(daemon: ScriptedDaemon, tmp_path: Path) -> None:
 def test_what_cannot_be_heard_is_refused_before_the_upgrade(daemon: ScriptedDaemon) -> None:
     headers = {"Authorization": f"Token {KEY}"}
     for query, part in (
-        ("", "encoding"),
         ("?encoding=opus", "encoding"),
         ("?encoding=linear16&sample_rate=fast", "sample_rate"),
         ("?encoding=linear16&channels=2", "channels"),

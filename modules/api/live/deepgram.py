@@ -13,10 +13,12 @@ from websockets.frames import CloseCode
 from modules import __version__
 from modules.api import forms
 from modules.api.live import g711
+from modules.api.live.container_sound import ContainerSound
 from modules.api.live.session_client import SessionClient, Surroundings
 from modules.api.live.web_socket import WebSocket
 from modules.api.schemas.requests import GivenLanguage, Request
-from modules.errors import StorageError, TranscriberError, noted
+from modules.errors import TranscriberError, noted
+from modules.live import containers
 from modules.live.events import (
     Committed,
     FlushDone,
@@ -27,10 +29,20 @@ from modules.live.events import (
     SpeechChanged,
     Utterance,
 )
-from modules.live.note import RATE_MAX, RATE_MIN, SILENCE_MAX_S, SILENCE_MIN_S, SILENCE_S
+from modules.live.note import (
+    RATE_MAX,
+    RATE_MIN,
+    SILENCE_MAX_S,
+    SILENCE_MIN_S,
+    SILENCE_S,
+    Container,
+)
+from modules.live.session import Session
 from modules.transcript.model import Word
 
 _DECODERS = {"linear16": bytes, "mulaw": g711.mu_law, "alaw": g711.a_law}
+#: These say what is in a container, and so say nothing.
+_IN_CONTAINERS = frozenset({"ogg-opus", "flac"})
 _TEXT_CHARS = 16_000
 #: Of Deepgram: so many hotwords, and letters of one.
 _KEYTERMS_MAX, _KEYTERM_CHARS = 100, 100
@@ -54,7 +66,7 @@ class ListenQuery(Request):
 
     model_config = ConfigDict(extra="ignore")
 
-    encoding: Literal["linear16", "mulaw", "alaw"]
+    encoding: Literal["linear16", "mulaw", "alaw"] | None = None
     sample_rate: Annotated[Whole, Field(ge=RATE_MIN, le=RATE_MAX)] = 8000
     channels: Annotated[Whole, Field(ge=1, le=1)] = 1
     language: GivenLanguage = None
@@ -82,14 +94,9 @@ class ListenQuery(Request):
 
 def query_of(given: Mapping[str, Sequence[str]]) -> ListenQuery:
     """Raises TranscriberError for what cannot be served."""
-    if "encoding" not in given:
-        raise forms.invalid(
-            noted(
-                "encoding: is missing; it must be linear16, mulaw or alaw, as sound in containers "
-                "is not understood live"
-            )
-        )
     single = {key: values[-1] for key, values in given.items() if key != "keyterm"}
+    if single.get("encoding") in _IN_CONTAINERS:
+        del single["encoding"]
     if single.get("language") == "multi":
         single["language"] = "auto"
     terms = [each for key in ("keyterm", "keywords") for each in given.get(key, ())]
@@ -102,7 +109,10 @@ class DeepgramClient(SessionClient):
     def __init__(self, web_socket: WebSocket, around: Surroundings, query: ListenQuery) -> None:
         super().__init__(web_socket, around)
         self._query = query
-        self._decode = _DECODERS[query.encoding]
+        self._decode = _DECODERS[query.encoding or "linear16"]
+        self._container: ContainerSound | None = None
+        if query.encoding is None:
+            self._container = ContainerSound(around.containers, self._begin_container)
         self._request_id = str(uuid.uuid4())
         #: Committed words that were not in a final result yet.
         self._held: list[Word] = []
@@ -113,19 +123,41 @@ class DeepgramClient(SessionClient):
 
     def on_sound(self, data: bytes) -> None:
         if not data:
-            self._stop()
-        elif self._has_session():
-            self._keep(self._decode(data))
-
-    def _has_session(self) -> bool:
+            self._close_stream()
+            return
         try:
+            if self._container:
+                self._container.add(data)
+                return
             if self._session is None:
                 asked = self._query
                 self._begin(asked.sample_rate, asked.wishes(), silence_s=asked.silence_s)
-        except (TranscriberError, StorageError) as error:
+            self._keep(self._decode(data))
+        except TranscriberError as error:
             self._refuse(error)
-            return False
-        return True
+
+    def _begin_container(self, kind: Container) -> Session:
+        asked = self._query
+        return self._begin(
+            containers.RATE, asked.wishes(), silence_s=asked.silence_s, container=kind
+        )
+
+    def _flush(self) -> None:
+        if self._container:
+            self._container.flush()
+        elif self._session:
+            self._session.flush()
+
+    def _stop(self) -> None:
+        if not (self._container and self._container.finish()):
+            super()._stop()
+
+    def _close_stream(self) -> None:
+        if self._session:
+            self._stop()
+        else:
+            self._send(self._metadata())
+            self._web_socket.close(CloseCode.NORMAL_CLOSURE, "closed")
 
     def on_text(self, text: str) -> None:
         try:
@@ -135,17 +167,20 @@ class DeepgramClient(SessionClient):
         kind = message.get("type") if isinstance(message, dict) else None
         if kind == "KeepAlive":
             self._start_by = float("inf")
-        elif kind == "Finalize" and self._session:
-            self._session.flush()
-        elif kind == "CloseStream" and self._session:
-            self._stop()
+        elif kind == "Finalize":
+            self._flush()
         elif kind == "CloseStream":
-            self._send(self._metadata())
-            self._web_socket.close(CloseCode.NORMAL_CLOSURE, "closed")
-        elif kind != "Finalize":
+            self._close_stream()
+        else:
             self._refuse(forms.invalid(noted("type: must be KeepAlive, Finalize or CloseStream")))
 
     # --- what it is told ---
+
+    def on_room(self) -> None:
+        if self._container and self._container.failure:
+            self._refuse(self._container.failure)
+        else:
+            super().on_room()
 
     def say(self, event: SessionEvent) -> None:
         if isinstance(event, SpeechChanged):

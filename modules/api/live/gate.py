@@ -20,6 +20,7 @@ from modules.api.server.access import begins_web_socket
 from modules.api.server.refusals import Refusal, Upgraded, refusal, refusal_of
 from modules.config.schema import Config
 from modules.errors import TranscriberError, noted
+from modules.live.containers import Containers
 from modules.live.sessions import LiveSessions
 from modules.logger import get_logger
 
@@ -38,10 +39,12 @@ _PATHS = frozenset({protocols.LIVE, protocols.REALTIME, protocols.DEEPGRAM, prot
 class LiveGate:
     """``admit`` is for the network thread, after keys and origins were checked there."""
 
-    def __init__(self, config: Config, sessions: LiveSessions, check: Check) -> None:
+    def __init__(
+        self, config: Config, sessions: LiveSessions, containers: Containers, check: Check
+    ) -> None:
         self._config = config
         self._sessions = sessions
-        self._around = Surroundings(sessions, check, config.live_folder)
+        self._around = Surroundings(sessions, containers, check, config.live_folder)
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, WebSocket] = {}
         self._closing = False
@@ -138,6 +141,7 @@ class LiveGate:
             web_socket.ask_to_close(CloseCode.GOING_AWAY, "the program is being stopped")
         for thread in open_:
             thread.join(_STOP_S)
+        self._around.containers.stop()
 
 
 def _handshake(headers: Mapping[str, str]) -> Response:

@@ -16,8 +16,9 @@ from modules.api.live.web_socket import WebSocket
 from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
+from modules.live.containers import Containers
 from modules.live.events import Outbox, Problem, SessionEvent, SessionStored
-from modules.live.note import SILENCE_S, SessionNote, created_at, recording_name
+from modules.live.note import SILENCE_S, Container, SessionNote, created_at, recording_name
 from modules.live.session import Session
 from modules.live.sessions import LiveSessions
 from modules.live.wav import SAMPLE_BYTES
@@ -36,6 +37,7 @@ class Surroundings:
     """What every client gets. ``folder``: where the recordings of sessions land."""
 
     sessions: LiveSessions
+    containers: Containers
     check: Check
     folder: str
     monotonic: Callable[[], float] = time.monotonic
@@ -79,6 +81,7 @@ class SessionClient(ABC):
         wishes: Mapping[str, Any],
         name: str | None = None,
         silence_s: float = SILENCE_S,
+        container: Container | None = None,
     ) -> Session:
         """Raises TranscriberError, StorageError."""
         note = SessionNote(
@@ -86,6 +89,7 @@ class SessionClient(ABC):
             name=name,
             wishes=dict(wishes),
             silence_s=silence_s,
+            container=container,
             client=responses.new_client(),
             created=created_at(datetime.now()),
         )

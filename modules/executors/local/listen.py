@@ -128,6 +128,8 @@ class ListeningProcess:
         """Raises MalformedError for more than the longest recording can be the reason for."""
         if kind is Kind.FAILED:
             raise _error(Failure.model_validate_json(content))
+        if kind in (Kind.SAMPLES, Kind.READ):
+            raise MalformedError(f"{kind.name} of a recording")
         if kind in self._left:
             self._left[kind] -= len(content)
             if self._left[kind] < 0:
