@@ -86,6 +86,9 @@ _REASONS = {
     errno.EACCES: noted("Permission denied"),
     errno.EADDRINUSE: noted("Address already in use"),
     errno.EADDRNOTAVAIL: noted("Cannot assign requested address"),
+    errno.ECONNREFUSED: noted("Connection refused"),
+    errno.ECONNRESET: noted("Connection reset by peer"),
+    errno.EHOSTUNREACH: noted("No route to host"),
     errno.EIO: noted("Input/output error"),
     errno.EISDIR: noted("Is a directory"),
     errno.ELOOP: noted("Too many levels of symbolic links"),
@@ -97,6 +100,7 @@ _REASONS = {
     errno.EPERM: noted("Operation not permitted"),
     errno.EROFS: noted("Read-only file system"),
     errno.ESTALE: noted("Stale file handle"),
+    errno.ETIMEDOUT: noted("Connection timed out"),
 }
 
 

@@ -31,6 +31,7 @@ class Faults:
     cut: int = 0
     cut_above_chars: int = 10**9
     status: int = 200
+    said: str = "no such model"
     refuses_format: bool = False
     redirect: str = ""
     path: str = "/v1/chat/completions"
@@ -128,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != faults.path:
             status, answer = 404, {"error": {"message": "no such page"}}
         elif faults.status != 200:
-            status, answer = faults.status, {"error": {"message": "no such model"}}
+            status, answer = faults.status, {"error": {"message": faults.said}}
         elif faults.refuses_format and "response_format" in question:
             status, answer = 400, {"error": "response_format is not known"}
         else:

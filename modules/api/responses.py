@@ -42,6 +42,7 @@ STATUSES = {
     "in_manual": 409,
     "job_id_taken": 409,
     "name_taken": 409,
+    "summaries_off": 409,
     "superseded": 409,
     "upload_finished": 409,
     "wrong_offset": 409,

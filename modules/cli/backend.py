@@ -1,4 +1,5 @@
-"""``retry``, ``redo`` and ``delete``, carried out by the running daemon or by this very process.
+"""``retry``, ``redo``, ``summarize`` and ``delete``, carried out by the running daemon or by this
+very process.
 
 Without a daemon the command takes the daemon's place for a moment: it holds the same lock, takes in
 what an earlier run left, and uses the same ``TranscriptionService``. So the rules are in one place,
@@ -20,6 +21,7 @@ from modules.service import folder_orders, folder_requests
 
 if TYPE_CHECKING:
     from modules.service.service import TranscriptionService
+    from modules.service.summary_view import SummaryView
 
 
 class Backend(Protocol):
@@ -32,6 +34,9 @@ class Backend(Protocol):
 
     def redo(self, name: str, wishes: Mapping[str, str]) -> str:
         """Transcribe a recording anew; what became of the order, as in ``Submitted``."""
+
+    def summarize(self, name: str) -> str:
+        """Have its text summarised; how it then stands with the summary."""
 
     def delete(self, name: str) -> dict[str, Any]:
         """Delete it with all that was made from it; what was deleted, in the words of the API."""
@@ -85,6 +90,9 @@ class _RequestingBackend:
     def redo(self, name: str, wishes: Mapping[str, str]) -> str:
         return str(self._ask("redo", name, wishes).get("outcome"))
 
+    def summarize(self, name: str) -> str:
+        return str(self._ask("summarize", name).get("state"))
+
     def delete(self, name: str) -> dict[str, Any]:
         return self._ask("delete", name)
 
@@ -107,8 +115,11 @@ class _DirectBackend:
 
     has_daemon = False
 
-    def __init__(self, service: TranscriptionService, owner: Ownership) -> None:
+    def __init__(
+        self, service: TranscriptionService, summaries: SummaryView, owner: Ownership
+    ) -> None:
         self._service = service
+        self._summaries = summaries
         self._owner = owner
 
     def retry(self, name: str) -> None:
@@ -118,6 +129,10 @@ class _DirectBackend:
     def redo(self, name: str, wishes: Mapping[str, str]) -> str:
         self._owner.beat()
         return self._service.redo(name, wishes).outcome
+
+    def summarize(self, name: str) -> str:
+        self._owner.beat()
+        return self._summaries.make(name).view.state
 
     def delete(self, name: str) -> dict[str, Any]:
         self._owner.beat()
@@ -134,7 +149,7 @@ def _acting(config: Config, clock: Clock, role: str) -> Iterator[Backend]:
             core.store.prepare()
             core.intake.recovery.recover()
             _read_orders(clients.service, config)
-            yield _DirectBackend(clients.service, owner)
+            yield _DirectBackend(clients.service, clients.summaries, owner)
         finally:
             clients.index.close()
 

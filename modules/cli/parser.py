@@ -71,6 +71,7 @@ def build_parser() -> ArgumentParser:
     _add_queue(commands)
     _add_retry(commands)
     _add_redo(commands)
+    _add_summarize(commands)
     _add_delete(commands)
     _add_export(commands)
     _add_corrections(commands)
@@ -195,6 +196,14 @@ def _add_redo(commands: Any) -> None:
     completes(command.add_argument("files", nargs="+", metavar=_("NAME")), "shared")
     command.add_argument("--language", metavar=_("CODE"), help=_("such as ru or en; auto; mixed"))
     command.add_argument("--model", metavar=_("SIZE"), help=_("such as base or small"))
+
+
+def _add_summarize(commands: Any) -> None:
+    purpose = _("have finished texts summarised, or try a summary again")
+    command = add_command(
+        commands, "summarize", purpose, help_texts.SUMMARIZE, command_of("summarize")
+    )
+    completes(command.add_argument("files", nargs="+", metavar=_("NAME")), "shared")
 
 
 def _add_delete(commands: Any) -> None:

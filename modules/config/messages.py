@@ -15,6 +15,9 @@ from modules.messages import Message, joined, noted
 #: Keys whose values no message may show.
 SECRETS = frozenset({"key", "password", "secret"})
 
+#: Sections with an address in which somebody may have written one.
+_RECEIVERS = (("handover",), ("summary",), ("callbacks",))
+
 Key = tuple[str | int, ...]
 
 #: The key, and the message about it.
@@ -101,7 +104,7 @@ def _is_secret(key: Key, value: object) -> bool:
     """Whether a value may hold a password; that of an address stands before an @, or after ?."""
     if key and key[-1] in SECRETS:
         return True
-    return key[:1] == ("handover",) and any(sign in str(value) for sign in "@?")
+    return key[:1] in _RECEIVERS and any(sign in str(value) for sign in "@?")
 
 
 def sentence(

@@ -15,13 +15,8 @@ from modules.errors import noted
 def _redis_url(value: str) -> str:
     if not re.fullmatch(r"(rediss?|unix)://[^\s]+", value):
         raise ValueError(noted("must be an address such as redis://localhost:6379/0"))
-    if not value.startswith("unix:"):
-        try:
-            is_right = bool(urlsplit(value).hostname) and urlsplit(value).port != 0
-        except ValueError:
-            is_right = False
-        if not is_right:
-            raise ValueError(noted("must be an address such as redis://localhost:6379/0"))
+    if not (value.startswith("unix:") or _has_host(value)):
+        raise ValueError(noted("must be an address such as redis://localhost:6379/0"))
     return value
 
 
@@ -40,11 +35,20 @@ def _function_name(value: str) -> str:
 
 
 def _base_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", value):
+    if not (re.fullmatch(r"https?://[^\s/?#@]+[^\s?#@]*", value) and _has_host(value)):
         raise ValueError(
             noted("must be an address such as http://localhost:11434, without a password")
         )
     return value
+
+
+def _has_host(url: str) -> bool:
+    """Whether an address names a host, and a port that there can be."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _summary_language(value: str) -> str:

@@ -39,7 +39,7 @@ def summary_conflicts(config: Config) -> list[Conflict]:
     """An address without a model."""
     if config.summary.base_url is None or config.summary.model is not None:
         return []
-    line = "is needed too: summary.base_url and summary.model are set together"
+    line = noted("is needed too: summary.base_url and summary.model are set together")
     return [(("summary.model", "summary.base_url"), line)]
 
 

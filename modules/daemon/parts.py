@@ -27,6 +27,7 @@ from modules.service.part_states import PartStates
 from modules.service.resumable_uploads import ResumableUploads
 from modules.service.retention import Retention
 from modules.service.service import TranscriptionService
+from modules.service.summary_view import SummaryView
 from modules.service.task_list import TaskList
 from modules.service.text_search import TextSearch
 from modules.service.text_writer import TextWriter
@@ -68,6 +69,7 @@ class Clients:
     editing: Editing
     text_writer: TextWriter
     responder: FolderResponder
+    summaries: SummaryView
     listening: Listening
     retention: Retention
     live: LiveSessions

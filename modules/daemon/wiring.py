@@ -140,7 +140,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     service, submission = _service(config, clock, core, index, deliveries, status, waiting)
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     editing, text_writer = _editing(config, clock, core, search)
-    responder = FolderResponder(config.shared_directory, service, core.scheduler, clock)
+    summaries = SummaryView(core.store, deliveries.summaries)
+    responder = FolderResponder(config.shared_directory, service, core.scheduler, summaries, clock)
     streams = _streams(config, clock, core, submission, waiting)
     one_time = _one_time(config, core, service, streams)
     resumable = _resumable(config, clock, uploads, service)
@@ -152,8 +153,8 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     workers = Workers(core.executor, config.shared_directory, lambda: len(live.all()), clock)
     return Clients(
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
-        service, tasks, search, editing, text_writer, responder, listening, retention, live, gate,
-        parts, workers,
+        service, tasks, search, editing, text_writer, responder, summaries, listening, retention,
+        live, gate, parts, workers,
     )  # fmt: skip
 
 
@@ -241,7 +242,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.resumable,
         clients.listening,
         clients.live,
-        SummaryView(core.store, clients.deliveries.summaries),
+        clients.summaries,
         core.health.report,
         clients.parts,
         clients.workers,

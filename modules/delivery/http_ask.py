@@ -12,7 +12,7 @@ import urllib3.exceptions
 
 from modules.clock import Clock
 from modules.delivery.addresses import Receiver, resolve
-from modules.delivery.http_post import connected, cut_after
+from modules.delivery.http_post import connected, cut_after, why_no_answer
 from modules.errors import TranscriberError, noted
 
 #: Holds for as long as a question is in flight; it gets what breaks it off.
@@ -52,7 +52,11 @@ def ask(
             content = answer.read(limit_bytes + 1)
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         is_late = clock.monotonic() >= deadline
-        why = noted("not within {seconds} s", seconds=f"{timeout_s:g}") if is_late else str(error)
+        why = (
+            noted("not within {seconds} s", seconds=f"{timeout_s:g}")
+            if is_late
+            else why_no_answer(error)
+        )
         raise _no_reply(noted("The server does not answer: {why}", why=why)) from error
     if len(content) > limit_bytes:
         raise _no_reply(noted("The answer has more than {most} bytes", most=limit_bytes))

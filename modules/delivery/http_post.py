@@ -44,13 +44,19 @@ def post(
         with contextlib.closing(connection), cut_after(connection, rest_s):
             return _exchange(connection, receiver, body, headers)
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
-        message = noted("The receiver does not answer: {reason}", reason=_reason(error))
+        message = noted("The receiver does not answer: {reason}", reason=why_no_answer(error))
         raise TranscriberError("callback_failed", message) from error
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        return reason_of(error)
+def why_no_answer(error: Exception) -> str:
+    """In words for people: urllib3 wraps what the system said."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, socket.gaierror):
+            return noted("its host is not known")
+        if isinstance(found, OSError) and found.errno is not None:
+            return reason_of(found)
+        found = found.__cause__ or found.__context__
     return str(error) or noted("the connection broke off")
 
 

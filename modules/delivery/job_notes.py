@@ -6,21 +6,23 @@ import contextlib
 import threading
 from pathlib import Path
 
-from modules.delivery.outbox import Item, Outbox
+from modules.delivery.outbox import Item, Kind, Outbox
 from modules.errors import StorageError
 from modules.logger import get_logger
 from modules.storage import beneath
 
 log = get_logger("Outbox")
 
+#: What the key of a note begins with; the id of the job follows.
+_PREFIXES = {Kind.HANDOVER: "transcript", Kind.SUMMARY: "summary"}
+
 
 class JobNotes:
-    """Thread-safe. ``prefix``: what the ids of items begin with; the id of the job follows."""
+    """Thread-safe. ``target``: where the texts go, by its name."""
 
-    def __init__(self, outbox: Outbox, target: str, prefix: str) -> None:
+    def __init__(self, outbox: Outbox, target: str) -> None:
         self._outbox = outbox
         self._target = target
-        self._prefix = prefix
         self._lock = threading.Lock()
         #: The names of those that could not be written, by job id.
         self._unwritten: dict[str, str] = {}
@@ -45,7 +47,7 @@ class JobNotes:
     def holds(self, job_id: str) -> bool:
         """Whether there is a note about a job."""
         with self._lock:
-            return job_id in self._unwritten or self._outbox.holds(f"{self._prefix}{job_id}")
+            return job_id in self._unwritten or self._outbox.holds(self._key(job_id))
 
     def write_rest(self) -> None:
         """Write what could not be written before."""
@@ -60,11 +62,14 @@ class JobNotes:
     def _put(self, name: str, job_id: str) -> bool:
         facts = {"filename": name, "job_id": job_id}
         try:
-            self._outbox.put(self._target, facts, f"{self._prefix}{job_id}")
+            self._outbox.put(self._target, facts, self._key(job_id))
         except StorageError as error:
             log.warning("%s: a note could not be written yet and is kept: %s", name, error)
             return False
         return True
+
+    def _key(self, job_id: str) -> str:
+        return f"{_PREFIXES[self._outbox.kind]}-{job_id}"
 
 
 def name_in(item: Item) -> str:

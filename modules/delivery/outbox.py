@@ -109,7 +109,7 @@ class Outbox:
 
     def __init__(self, folder: Path, clock: Clock, kind: Kind = Kind.WEBHOOK) -> None:
         self.folder = folder
-        self._kind = kind
+        self.kind = kind
         self._clock = clock
         self._items: dict[str, Item] = {}
         self._lock = threading.Lock()
@@ -133,7 +133,7 @@ class Outbox:
         """
         created = iso(self._clock.utc_now())
         item_id = f"msg_{key or secrets.token_hex(16)}"
-        item = Item(item_id, target, payload, created, self._kind)
+        item = Item(item_id, target, payload, created, self.kind)
         content = item.content()
         # Known before its file exists, so that loading old files does not find it as well.
         with self._lock:
@@ -171,7 +171,13 @@ class Outbox:
         item.due_s = self._clock.monotonic() + seconds
 
     def remove(self, item: Item) -> None:
-        """It arrived, or is not wanted. Raises StorageError; then it stays an item."""
+        """It arrived, or is not wanted. Raises StorageError; then it stays an item.
+
+        One that was put anew meanwhile, under the same key, stays.
+        """
+        with self._lock:
+            if self._items.get(item.id, item) is not item:
+                return
         remove(self._path(item))
         self._forget(item)
 
@@ -211,7 +217,7 @@ class Outbox:
         self._is_loaded = True
         self._left_some = len(left) > 0 and len(names) == _ITEMS_MAX
         if left:
-            log.info("%d items of an earlier run are sent now (%s)", len(left), self._kind)
+            log.info("%d items of an earlier run are sent now (%s)", len(left), self.kind)
 
     def _listed(self) -> list[str]:
         """The files of items; of more than ``_ITEMS_MAX`` some wait until those are done."""
@@ -226,7 +232,7 @@ class Outbox:
                 return None
         try:
             item = _item_in(path)
-            if item.kind is self._kind:
+            if item.kind is self.kind:
                 return item
             log.warning("The item %s is left: it is for another kind, %s", path.name, item.kind)
         except StorageError as error:
@@ -242,7 +248,8 @@ class Outbox:
 
     def _forget(self, item: Item) -> None:
         with self._lock:
-            self._items.pop(item.id, None)
+            if self._items.get(item.id) is item:
+                del self._items[item.id]
 
 
 def _item_in(path: Path) -> Item:

@@ -36,7 +36,7 @@ def missing_packages() -> list[str]:
 def shown_url(url: str) -> str:
     """An address as it may be logged: without user, password and options, wherever those are."""
     scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0].partition('#')[0]}"
+    return f"{scheme}://{rest.partition('?')[0].partition('#')[0].rpartition('@')[2]}"
 
 
 class RqQueue:

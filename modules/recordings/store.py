@@ -14,19 +14,20 @@ from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError
 from modules.recordings import settings_files, spellings
-from modules.recordings.edits import Edits
+from modules.recordings.edits import Edits, fingerprint_of
 from modules.recordings.ignored import IgnoredFiles
 from modules.recordings.left_failures import LeftFailures
 from modules.recordings.listening_copies import ListeningCopies
 from modules.recordings.manual_folder import ManualFolder, delete_under, service_files
 from modules.recordings.present_subtitles import PresentSubtitles
 from modules.recordings.recovery import Recovery
-from modules.recordings.results import Results
+from modules.recordings.results import Results, result_in
 from modules.recordings.settings_files import RecordingSettings
 from modules.recordings.shared_folder import SharedFolder, identity_of
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state_store import StateStore
 from modules.recordings.summary_files import SummaryFiles
+from modules.recordings.trash import Trash
 from modules.storage.atomic import remove, storage_errors
 
 
@@ -55,6 +56,7 @@ class RecordingStore:
         self.ignored = IgnoredFiles(self.folder)
         self.recovery = Recovery(self.folder, manual_directory)
         self.listening = ListeningCopies(self.folder)
+        self.trash = Trash(self.folder)
         #: While this file exists no job is started; so a pause survives a restart.
         self.pause_flag = self.folder.state / "paused"
 
@@ -86,17 +88,20 @@ class RecordingStore:
         return spellings.meant(name, tuple(folders), paths=paths)
 
     def delete(self, name: str, planned: Sequence[str]) -> list[str]:
-        """Delete a recording, here and in ``manual/``, with every file that was made from it.
+        """Delete a recording, here, in ``manual/`` and in the trash, with all made from it.
 
         ``planned``: texts that a run was about to write. Returns what was there, names in the
-        share as they are, those in manual with its folder in front. The recording goes first, so
+        share as they are, those elsewhere with the folder in front. The recording goes first, so
         that an interrupted deletion does not leave it to be transcribed again.
         """
         self.folder.require()
         fingerprints = self._fingerprints(name)
+        roots = (self.folder.path, self.folder.sidecars, self.manual.path)
+        meant = {each for root in roots for each in _recordings_in(root, name)}
         deleted = self._delete_here(name, planned)
         prefix = self.manual.path.name
         deleted += [f"{prefix}/{n}" for n in delete_under(self.manual.path, name, ())]
+        deleted += self._delete_in_trash(name, meant)
         with contextlib.suppress(StorageError):
             for fingerprint in fingerprints:
                 self.listening.forget(fingerprint)
@@ -110,6 +115,17 @@ class RecordingStore:
         files += map(folder.sidecar_at, service_files(name))
         deleted = [folder.shown(path) for path in dict.fromkeys(files) if remove(path)]
         folder.prune(name)
+        return deleted
+
+    def _delete_in_trash(self, name: str, meant: set[str]) -> list[str]:
+        """What retention took of the recordings that are meant, by their fingerprints, or of any
+        of this name; not of another one that had it once."""
+        deleted = []
+        for day in self.trash.folders():
+            found = _recordings_in(day, name)
+            if not meant or not found or meant & found:
+                prefix = day.relative_to(self.folder.path).as_posix()
+                deleted += [f"{prefix}/{each}" for each in delete_under(day, name, ())]
         return deleted
 
     def _fingerprints(self, name: str) -> list[str]:
@@ -131,3 +147,13 @@ class RecordingStore:
                 if self.folder.is_taken(left):
                     remove(self.folder.at(left))
         self.manual.end_return(name)
+
+
+def _recordings_in(root: Path, name: str) -> set[str]:
+    """The fingerprints of the recordings that what lies under a folder is of: of the one that is
+    there, and of the one that the text was made from."""
+    found = set()
+    with contextlib.suppress(StorageError):
+        found.add(identity_of(root / name).fingerprint)
+    of_text = fingerprint_of(result_in(root, name) or {})
+    return found | {of_text} if of_text else found

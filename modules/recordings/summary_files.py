@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from modules.errors import StorageError, TranscriberError
 from modules.recordings.edits import sha256_of
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import SUMMARY_BYTES_MAX, RecordingPaths
 from modules.storage.atomic import put_aside_unless, remove, storage_errors, to_json, write_own
-from modules.storage.safe_open import NOT_OURS, read_json
+from modules.storage.safe_open import read_model
 
 Text = Annotated[str, Field(max_length=20_000)]
 
@@ -70,19 +69,7 @@ class SummaryFiles:
     def read(self, name: str) -> Summary | None:
         """What is beside a recording; None if there is nothing that can be read."""
         path = self._folder.sidecar_at(RecordingPaths(name).summary)
-        with storage_errors(path):
-            try:
-                return Summary.model_validate(read_json(path, SUMMARY_BYTES_MAX))
-            except (FileNotFoundError, NotADirectoryError, ValidationError):
-                return None
-            except OSError as error:
-                if error.errno in NOT_OURS:
-                    return None
-                raise
-            except StorageError:
-                raise
-            except TranscriberError:
-                return None
+        return read_model(Summary, path, SUMMARY_BYTES_MAX)
 
     def write(self, name: str, summary: Summary, markdown: bytes | None) -> None:
         """Write both, the one for programs first: it says that the other is ours.

@@ -12,7 +12,7 @@ from pathlib import Path
 from modules.recordings.shared_folder import SharedFolder
 from modules.storage import beneath
 from modules.storage.atomic import own_folder, storage_errors
-from modules.storage.transfer import free_name, is_regular, transfer
+from modules.storage.transfer import are_equal, free_name, is_folder, is_regular, transfer
 from modules.storage.tree import remove_tree
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -35,7 +35,10 @@ class Trash:
                 return False
         folder = self._folder_of(day, name)
         with storage_errors(folder):
-            target = folder / free_name(folder, name.rpartition("/")[2])
+            target = folder / name.rpartition("/")[2]
+            # A crash may have come between a copy to another volume and the end of that move.
+            if not are_equal(source, target):
+                target = folder / free_name(folder, target.name)
         transfer(source, target)
         return True
 
@@ -58,6 +61,12 @@ class Trash:
             except (FileNotFoundError, NotADirectoryError):
                 return []
         return sorted(filter(None, map(_day_of, names)))
+
+    def folders(self) -> list[Path]:
+        """Those of the days; each has the names of the share. A link in their place is none."""
+        found = [self.path / day.isoformat() for day in self.days()]
+        with storage_errors(self.path):
+            return [folder for folder in found if is_folder(folder)]
 
     def delete(self, day: date) -> int:
         """Delete what came on a day, for good; how many files that were."""

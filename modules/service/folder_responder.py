@@ -17,6 +17,7 @@ from modules.messages import template_of
 from modules.service.folder_requests import ANSWER, EXPIRY_S, REQUEST, folder, removal
 from modules.service.mailbox import Mailbox
 from modules.service.service import TranscriptionService
+from modules.service.summary_view import SummaryView
 
 log = get_logger("FolderRequests")
 
@@ -33,11 +34,17 @@ class FolderResponder:
     """
 
     def __init__(
-        self, shared: Path, service: TranscriptionService, scheduler: Scheduler, clock: Clock
+        self,
+        shared: Path,
+        service: TranscriptionService,
+        scheduler: Scheduler,
+        summaries: SummaryView,
+        clock: Clock,
     ) -> None:
         self._mailbox = Mailbox(folder(shared))
         self._service = service
         self._scheduler = scheduler
+        self._summaries = summaries
         self._clock = clock
 
     def tick(self) -> None:
@@ -98,6 +105,8 @@ class FolderResponder:
         if action == "redo":
             log.info("%s: to be transcribed anew, as the command line asks", name)
             return {"outcome": self._service.redo(name, request.get("settings") or {}).outcome}
+        if action == "summarize":
+            return {"state": self._summaries.make(name).view.state}
         raise TranscriberError(
             "unknown_errand", noted("This version knows no {action!r}.", action=action)
         )

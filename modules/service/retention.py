@@ -21,7 +21,6 @@ from modules.recordings.seen_days import SeenDays
 from modules.recordings.settings_files import own_files
 from modules.recordings.sidecars import RESULT, RecordingPaths, recording_of
 from modules.recordings.store import RecordingStore
-from modules.recordings.trash import Trash
 from modules.storage.transfer import facts_of
 from modules.storage.tree import files_below
 
@@ -62,7 +61,7 @@ class Retention:
         self._requests = requests
         self._clock = clock
         self._on_done = on_done
-        self._trash = Trash(store.folder)
+        self._trash = store.trash
         self._seen = SeenDays(store.folder.state / "retention.json", clock)
         self._asked = threading.Event()
         self._loop = ThreadLoop(

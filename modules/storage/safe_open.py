@@ -70,7 +70,7 @@ def read_model(model: type[Model], path: Path, limit_bytes: int) -> Model | None
     with storage_errors(path):
         try:
             return model.model_validate(read_json(path, limit_bytes))
-        except (FileNotFoundError, TranscriberError, ValidationError):
+        except (FileNotFoundError, NotADirectoryError, TranscriberError, ValidationError):
             return None
         except OSError as error:
             if error.errno in NOT_OURS:

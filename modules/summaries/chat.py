@@ -18,7 +18,7 @@ from modules.clock import Clock
 from modules.config.schema import SummaryConfig
 from modules.delivery.addresses import shown, taken_apart
 from modules.delivery.http_ask import ask
-from modules.errors import TranscriberError, joined, noted
+from modules.errors import TranscriberError, joined, noted, reason_of
 from modules.storage.safe_open import read_regular
 
 _KEY_BYTES = 16 * 1024
@@ -103,36 +103,40 @@ class Chat:
         return first or (404, b"")
 
     def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
-        receiver = taken_apart(url)
+        receiver, key = taken_apart(url), self._key()
         headers = {
             "Host": receiver.authority,
             "Content-Type": "application/json",
             "Accept": "application/json",
             "User-Agent": f"audio-transcriber/{__version__}",
             "Connection": "close",
-        } | self._key()
+        } | ({"Authorization": f"Bearer {key}"} if key else {})
         try:
-            return ask(
+            status, said = ask(
                 receiver, body, headers, self._config.timeout_seconds, _ANSWER_BYTES, self._clock,
                 self._in_flight,
             )  # fmt: skip
         except TranscriberError as error:
             raise _unavailable(error.message) from error
+        if key and not 200 <= status < 300:
+            said = said.replace(key.encode(), b"***")  # a refusal may repeat it, and is logged
+        return status, said
 
-    def _key(self) -> dict[str, str]:
+    def _key(self) -> str:
+        """Empty where none is configured."""
         path = self._config.api_key_file
         if path is None:
-            return {}
+            return ""
         try:
             key = read_regular(path, _KEY_BYTES).decode("ascii").strip()
         except (OSError, UnicodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+            why = reason_of(error) if isinstance(error, OSError) else noted("it is not ASCII")
             raise _unavailable(
                 noted("The key in {path} cannot be read ({why})", path=path, why=why)
             ) from error
         if not key.isprintable():
             raise _unavailable(noted("The key in {path} has more than one line", path=path))
-        return {"Authorization": f"Bearer {key}"}
+        return key
 
     @contextlib.contextmanager
     def _in_flight(self, cut: Callable[[], None]) -> Iterator[None]:

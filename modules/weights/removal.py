@@ -70,8 +70,10 @@ def _elsewhere(size: str, models_directory: Path) -> ModelError:
     )
     remedy = None
     if source and source.origin is Origin.HUB_CACHE:
-        place = "the cache of the Hugging Face hub, which other programs use"
-        remedy = noted("It is in {place}: {folder}.", place=place, folder=source.folder)
+        remedy = noted(
+            "It is in the cache of the Hugging Face hub, which other programs use: {folder}.",
+            folder=source.folder,
+        )
     elif source:
         names = " ".join(r.partition("==")[0] for r in PACKAGED[size].requirement.split())
         remedy = noted("It comes with installed packages: {names}.", names=names)

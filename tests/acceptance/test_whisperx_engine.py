@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,23 @@ from modules.audio.chunking import SAMPLE_RATE, AudioChunk, Samples
 from modules.config.settings import TranscriptionSettings
 from modules.engines import registry
 from modules.engines.base import DecodingOptions, Engine
+from modules.transcript.chunk_text import ChunkText
 from modules.weights.files import ModelSpec
 from tests.acceptance.recordings import SAMPLES
 from tests.acceptance.test_alignment import align_directory  # noqa: F401 - a fixture
 from tests.builders import SETTINGS
 from tests.daemon_process import MODELS, DaemonProcess
+from tests.recordings.hearing import heard
+from tests.recordings.row import Row
 from tests.recordings.sound import said, spoken
+from tests.soak import soak
 from tests.speech import (
+    Clip,
+    Language,
     asterisk_prompts,
     festvox_russian,
     joined,
+    normalised,
     require_speech,
     word_error_rate,
 )
@@ -86,13 +93,33 @@ def texts_of(found: dict[str, Any]) -> list[str]:
     return [segment["text"].strip() for segment in found["segments"]]
 
 
-def by_library(library: Any, samples: Samples, settings: TranscriptionSettings) -> dict[str, Any]:
+def more() -> list[tuple[Language, Clip]]:
+    """Sixteen recordings of half a minute to a minute, each of several chunks: prose and prompts,
+    three speakers, two languages, also by telephone."""
+    require_speech()
+    prose = festvox_russian()
+    found: list[tuple[Language, Clip]] = [
+        ("ru", joined(prose[first : first + 8], 45, 0.6)) for first in range(40, 600, 80)
+    ]
+    for language, kinds in (
+        ("ru", (True, True, False, False)),
+        ("en", (True, True, True, False, False)),
+    ):
+        for number, is_wideband in enumerate(kinds):
+            prompts = asterisk_prompts(language, 40, wideband=is_wideband)
+            found.append((language, joined(prompts[8 * number : 8 * number + 8], 40, 0.8)))
+    return found
+
+
+def by_library(
+    library: Any, samples: Samples, settings: TranscriptionSettings, language: str = "ru"
+) -> dict[str, Any]:
     library.options = replace(
         library.options, beam_size=settings.beam_size, initial_prompt=settings.initial_prompt
     )
     library.suppress_numerals = settings.suppress_numerals
     found: dict[str, Any] = library.transcribe(
-        samples, batch_size=8, language="ru", task="transcribe"
+        samples, batch_size=8, language=language, task="transcribe"
     )
     return found
 
@@ -107,6 +134,35 @@ def test_its_text_and_times_are_the_library_s(
     [found] = engine.transcribe([chunk(samples)], DecodingOptions("ru", settings))
     assert [segment.text for segment in found.segments] == texts_of(expected)
     assert texts_of(expected)
+
+
+@pytest.mark.parametrize("number", range(soak(0, 16)))
+@pytest.mark.timeout(1800)
+def test_of_a_file_in_chunks_its_text_is_the_library_s(
+    engine: Engine, library: Any, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file goes the way that it goes in the child: decoded, cut, chunk by chunk."""
+    language, clip = more()[number]
+    seen: list[tuple[AudioChunk, list[str]]] = []
+    transcribe = engine.transcribe
+
+    def noting(chunks: Sequence[AudioChunk], *options: Any, **more: Any) -> list[ChunkText]:
+        texts = transcribe(chunks, *options, **more)
+        seen.extend(
+            (chunk, [segment.text for segment in text.segments])
+            for chunk, text in zip(chunks, texts, strict=True)
+        )
+        return texts
+
+    monkeypatch.setattr(engine, "transcribe", noting)
+    row = Row(clip.path.name, "", "", clip.path.read_bytes, settings={"language": language})
+    found = heard(clip.path, row, engine)
+    assert len(seen) >= 2
+    for chunk, texts in seen:
+        assert texts == texts_of(by_library(library, chunk.samples, SETTINGS, language))
+    said_in_chunks = [text for _, texts in seen for text in texts]
+    assert normalised(found.text) == normalised(" ".join(said_in_chunks))
+    assert word_error_rate(clip.text, found.text) < 0.6
 
 
 def test_its_words_are_those_of_the_library_s_alignment(

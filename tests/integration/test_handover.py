@@ -32,11 +32,11 @@ ARRIVED_S = 180.0
 #: Goes on quickly after an outage; dies at a step of the way, where DIES names one.
 MORE = """
 import os, signal
-from modules.delivery import handover, outbox, rq_queue
+from modules.delivery import handover, job_loop, outbox, rq_queue
 from modules.jobs.backoff import Backoff
 from modules.recordings import state_writer
 handover._PAUSES = Backoff(0.2, 0.5)
-handover._FAILED_S = handover._FOLDER_S = 0.5
+job_loop._FAILED_S = job_loop._FOLDER_S = 0.5
 rq_queue.ANSWER_S = 1.0
 step, _, moment = os.environ.get("DIES", "").partition(" ")
 owners = dict(put=outbox.Outbox, clear=state_writer.StateWriter, add=rq_queue.RqQueue,
@@ -189,7 +189,7 @@ def test_while_redis_is_away_transcripts_are_made_and_wait(place: Place) -> None
     place.wait_for({"a.mp3", "b.mp3"})
     assert set(place.names().values()) == {1}
     until(lambda: place.daemon.health()["troubles"] == [], "the trouble is over", SOON_S)
-    assert "Redis works again" in place.daemon.log
+    assert "works again (handover)" in place.daemon.log
 
 
 def test_a_full_redis_is_waited_for(place: Place) -> None:
@@ -288,7 +288,7 @@ def test_no_password_reaches_the_log(place: Place) -> None:
     place.daemon.wait_for_result("talk.mp3", SOON_S)
     until(lambda: "handover" in place.daemon.health()["troubles"], "health says so", SOON_S)
     told = place.daemon.whole_log + json.dumps(place.daemon.health(), ensure_ascii=False)
-    assert "Transcripts wait for redis://127.0.0.1" in told
+    assert "wait for redis://127.0.0.1" in told
     assert "s3cret-wrong" not in told
     assert "s3cret-wrong" not in json.dumps([p.read_text("utf-8") for p in place.daemon.kept()])
 

@@ -59,6 +59,22 @@ def test_old_recordings_go_to_the_trash_and_come_back(tmp_path: Path) -> None:
         assert api.status("old.mp3")["status"] == "completed"
 
 
+def test_what_is_only_in_the_trash_is_deleted_by_a_request(tmp_path: Path) -> None:
+    daemon = ScriptedDaemon(tmp_path, {"retention": {"results_days": 30}})
+    with daemon:
+        daemon.drop("old.mp3")
+        daemon.wait_for_result("old.mp3", SOON_S)
+    grow_old(daemon, "old.mp3")
+    with daemon:
+        daemon.wait_for(lambda: "old.mp3.result" in in_trash(daemon), "it is there", SOON_S)
+        api = Client(daemon)
+        answer = api.delete("old.mp3")
+        assert answer.status == 200, answer.text
+        assert in_trash(daemon) == set()
+        assert len(answer.json["deleted_files"]) == 4
+        assert api.delete("old.mp3").status == 404
+
+
 def test_a_killed_daemon_goes_on_where_it_stopped(tmp_path: Path) -> None:
     daemon = ScriptedDaemon(tmp_path)
     names = [f"old {number}.mp3" for number in range(30)]

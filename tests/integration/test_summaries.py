@@ -260,7 +260,7 @@ def test_a_server_that_is_gone_is_waited_for(
     assert desk.state("0.mp3") == "waiting"
     assert desk.summaries.problem is not None
     assert desk.summaries.waiting == 3
-    assert caplog.text.count("Summaries wait for") == 1
+    assert caplog.text.count("texts wait for") == 1
     assert desk.there() == set()
     desk.restart(base_url=desk.server.url).tick()
     assert len(desk.there()) == 6
@@ -517,7 +517,7 @@ def test_a_stop_does_not_wait_for_an_answer(server: ModelServer, tmp_path: Path)
         until(lambda: server.questions, "the model was asked", SOON_S)
         assert daemon.stop() == 0
         assert "hangs" not in daemon.log
-        assert "Summaries wait" not in daemon.log
+        assert "texts wait" not in daemon.log
 
 
 def test_doctor_asks_the_model(server: ModelServer, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.model_server import ModelServer, serving
 from tests.page import made
 from tests.page.browsing import PATIENCE_MS, WIDE
+from tests.page.test_correcting import correct
 from tests.page.test_page import HOLD_AUDIO, audio, choose, until
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
 
@@ -91,10 +92,80 @@ def test_the_page_says_that_there_is_no_summary_and_why(
     daemon.wait_for_log(r"talk.wav could not be summarised", SOON_S)
     page = open_page(daemon, locale="ru-RU").page
     choose(page, "talk")
-    page.get_by_text("Резюме этого текста нет. Ответ модели оказался слишком длинным").wait_for()
+    page.get_by_text(
+        "Составить резюме этого текста не удалось. Ответ модели оказался слишком длинным"
+    ).wait_for()
     series = daemon.metrics()
     assert series['transcriber_summaries_total{outcome="failed"}'] == 1
     assert daemon.health()["troubles"] == []
+
+
+def test_one_that_failed_is_tried_again_by_a_button(
+    daemon: SummarisingDaemon, server: ModelServer, open_page: Any, request: Any
+) -> None:
+    server.faults.cut = 10**6
+    request.getfixturevalue("started")
+    daemon.wait_for_log(r"talk.wav could not be summarised", SOON_S)
+    page = open_page(daemon, locale="ru-RU").page
+    choose(page, "talk")
+    page.get_by_text("Составить резюме этого текста не удалось.").wait_for()
+    server.faults.cut = 0
+    page.get_by_role("button", name="Попробовать ещё раз").click()
+    page.locator("details.summary").get_by_text("What was said, in short.").wait_for()
+    assert page.get_by_role("button", name="Попробовать ещё раз").count() == 0
+
+
+def test_after_a_correction_the_page_says_that_it_is_old_and_makes_it_anew(
+    started: SummarisingDaemon, server: ModelServer, open_page: Any
+) -> None:
+    started.wait_for_log(r"talk.wav: summarised", SOON_S)
+    page = open_page(started).page
+    choose(page, "talk")
+    page.locator("details.summary").wait_for()
+    old = page.get_by_text("The text was corrected after this summary was made.")
+    assert old.count() == 0
+    correct(page, "операторы", "Операторы")
+    old.wait_for()
+    server.faults.cut = 10**6
+    page.get_by_role("button", name="Make it anew").click()
+    page.get_by_text("It could not be made anew. The model's answer was too long").wait_for()
+    page.locator("details.summary").get_by_text("What was said, in short.").wait_for()
+    server.faults.cut = 0
+    page.get_by_role("button", name="Make it anew").click()
+    old.wait_for(state="detached")
+    page.locator("details.summary").wait_for()
+
+
+def test_a_text_from_before_gets_one_if_asked_for(
+    started: SummarisingDaemon, open_page: Any
+) -> None:
+    made.talk(started.shared, "old.wav")
+    page = open_page(started).page
+    choose(page, "old")
+    page.get_by_role("button", name="Make a summary").click()
+    page.locator("details.summary").get_by_text("What was said, in short.").wait_for()
+
+
+def test_the_empty_page_says_where_texts_go(tmp_path: Path, open_page: Any) -> None:
+    config = {
+        "summary": {"base_url": "https://models.example/v1", "model": "m"},
+        "handover": {"url": "redis://queue.example/0"},
+    }
+    with ScriptedDaemon(tmp_path / "away", config) as daemon:
+        page = open_page(daemon).page
+        page.get_by_text("Finished texts are sent to models.example, queue.example.").wait_for()
+        assert page.get_by_text("Nothing leaves").count() == 0
+        page.get_by_role("button", name="Русский").click()
+        page.get_by_text("Готовые тексты отправляются на models.example").wait_for()
+        page.close()
+
+
+def test_the_empty_page_says_that_nothing_leaves(tmp_path: Path, open_page: Any) -> None:
+    config = {"summary": {"base_url": "http://127.0.0.1:1", "model": "m"}}
+    with ScriptedDaemon(tmp_path / "here", config) as daemon:
+        page = open_page(daemon).page
+        page.get_by_text("Nothing leaves this machine.").wait_for()
+        page.close()
 
 
 def test_a_server_that_is_away_is_said_on_the_page_and_in_health(

@@ -9,9 +9,10 @@ from flask_openapi3.blueprint import APIBlueprint
 from pydantic import BaseModel, Field
 
 from modules.api.page.tasks import TAG, unless_known
+from modules.api.responses import as_json
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
-from modules.summaries.summaries import View
+from modules.service.summary_view import SummaryState
 
 
 class EntryAnswer(BaseModel):
@@ -26,7 +27,11 @@ class SummaryAnswer(BaseModel):
     """``none``: none was asked for. ``failed``: ``error`` says why, and the rest is empty."""
 
     state: Literal["none", "waiting", "making", "done", "failed"]
-    error: str | None = Field(description="a code, such as summary_truncated")
+    outdated: bool = Field(description="the text was corrected after this was made")
+    can_be_made: bool = Field(description="POST makes one, or a new one")
+    error: str | None = Field(
+        description="a code, such as summary_truncated; with done, of the last try to renew it"
+    )
     message: str | None = Field(description="why it failed, or waits, in English")
     model: str | None
     language: str | None
@@ -47,9 +52,18 @@ def add_summary(blueprint: APIBlueprint, services: Services) -> None:
     def summary(path: requests.NamePath) -> Response:
         return unless_known(_answer(services.summaries.view(path.filename)))
 
+    @blueprint.post(
+        "/api/summary/<path:filename>",
+        summary="Have a summary made where there is none, it failed, or the text was corrected",
+        tags=[TAG],
+        responses={200: SummaryAnswer, 404: answers.ErrorAnswer, 409: answers.ErrorAnswer},
+    )
+    def make(path: requests.NamePath) -> Response:
+        return as_json(_answer(services.summaries.make(path.filename)))
 
-def _answer(view: View) -> dict[str, object]:
-    found = view.summary
+
+def _answer(state: SummaryState) -> dict[str, object]:
+    view, found = state.view, state.view.summary
     failure = found.error if found else None
     lists = {
         kind: [each.model_dump() for each in getattr(found, kind)] if found else []
@@ -57,6 +71,8 @@ def _answer(view: View) -> dict[str, object]:
     }
     return {
         "state": view.state,
+        "outdated": state.outdated,
+        "can_be_made": state.can_be_made,
         "error": failure.code if failure else None,
         "message": failure.message if failure else view.problem,
         "model": found.made_from.model if found else None,

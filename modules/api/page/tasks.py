@@ -13,6 +13,7 @@ from modules.api import responses
 from modules.api.languages import asked
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
+from modules.config.elsewhere import stays_here, texts_go_to
 from modules.machine import collection
 from modules.service.editing import Editing
 from modules.service.folder_view.rows import State
@@ -65,6 +66,8 @@ class TasksAnswer(BaseModel):
     total: int = Field(description="how many there are that the query asks for")
     counts: dict[str, int] = Field(description="how many there are of each state")
     paused: bool
+    sent_to: list[str] = Field(description="other machines that finished texts are sent to")
+    stays_here: bool = Field(description="nothing at all is sent to another machine")
 
 
 class TextAnswer(BaseModel):
@@ -100,6 +103,7 @@ class TaskWithText(RootModel[TextAnswer | NoTextAnswer]):
 
 def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
     tasks, editing = services.tasks, services.editing
+    leaving = {"sent_to": texts_go_to(services.config), "stays_here": stays_here(services.config)}
 
     @blueprint.get(
         "/api/tasks",
@@ -116,6 +120,7 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
                 "counts": dict(page.counts),
                 "paused": services.service.paused,
             }
+            | leaving
         )
 
     @blueprint.get(

@@ -109,6 +109,15 @@ longer fit. If no service runs, it begins at the next start. A file in the manua
 `retry`.
 """)
 
+SUMMARIZE = noted("""\
+examples:
+  transcriber.py summarize talk.mp3    its summary failed, or was made before corrections
+  transcriber.py summarize *.mp3       texts from before summaries were switched on
+
+A summary that is there and fits the text is not made again. It is made by the service; if none
+runs, at its next start. `transcriber.py doctor` tries the model.
+""")
+
 MODELS = noted("""\
 examples:
   transcriber.py models                what is here, how large, and which one is used

@@ -50,6 +50,7 @@ export const tasks = (contains, limit) =>
 export const search = (q) => ask("GET", `/search?${new URLSearchParams({ q })}`);
 export const task = (name) => ask("GET", `/api/tasks/${path(name)}`);
 export const summary = (name) => ask("GET", `/api/summary/${path(name)}`);
+export const makeSummary = (name) => ask("POST", `/api/summary/${path(name)}`);
 export const edits = (name) => ask("GET", `/edits/${path(name)}`);
 export const edit = (name, version, ops) => ask("PATCH", `/edits/${path(name)}`, { body: { version, ops } });
 export const sessions = () => ask("GET", "/sessions");

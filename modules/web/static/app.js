@@ -28,7 +28,7 @@ class App extends Component {
     const theme = localStorage.getItem(THEME);
     const dark = theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     this.state = {
-      tasks: [], total: 0, paused: false, loaded: false, contains: "", found: null, searching: false, limit: PAGE, uploads: [], over: false, dark,
+      tasks: [], total: 0, paused: false, sent_to: [], stays_here: false, loaded: false, contains: "", found: null, searching: false, limit: PAGE, uploads: [], over: false, dark,
       ...placeOf(location.hash), content: null, missing: false, away: false, locked: false, wrong: null, loggedIn: Boolean(localStorage.getItem(LOGGED_IN)), said: null, asking: null, keys: false,
       offersLive: false, live: null, liveLanguage: localStorage.getItem(LIVE_LANGUAGE) ?? "auto",
     };
@@ -116,7 +116,7 @@ class App extends Component {
     await this.answered(async () => {
       // What stands above the list comes first, or it would move under the pointer.
       const [found] = await Promise.all([api.tasks(contains, limit), this.above]);
-      if (this.state.contains === contains) this.setState({ tasks: found.tasks, total: found.total, paused: found.paused, loaded: true });
+      if (this.state.contains === contains) this.setState({ tasks: found.tasks, total: found.total, paused: found.paused, sent_to: found.sent_to, stays_here: found.stays_here, loaded: true });
     });
   }
 
@@ -275,7 +275,7 @@ class App extends Component {
   }
 
   renderMain() {
-    const { current, start, content, missing, tasks, loaded, locked, wrong, contains, speaking, live, liveLanguage } = this.state;
+    const { current, start, content, missing, tasks, sent_to, stays_here, loaded, locked, wrong, contains, speaking, live, liveLanguage } = this.state;
     if (locked)
       return html`<div class="state"><h1>${say("loginTitle")}</h1><p>${say("loginText")}</p><form onSubmit=${(event) => this.login(event)}>
         <label>${say("loginKey")}<input id="key" name="key" type="password" autocomplete="current-password" required autofocus /></label>
@@ -291,7 +291,7 @@ class App extends Component {
     }
     if (!loaded || current) return null;
     if (tasks.length || contains) return html`<div class="state"><h1>${say("pickTitle")}</h1><p>${say("pickText")}</p></div>`;
-    return html`<div class="state"><h1>${say("emptyTitle")}</h1><p>${say("emptyText")}</p><button class="btn primary" onClick=${this.actions.choose}>${say("choose")}</button></div>`;
+    return html`<div class="state"><h1>${say("emptyTitle")}</h1><p>${say("emptyText")} ${sent_to.length > 0 ? say("goesTo", { hosts: sent_to.join(", ") }) : stays_here && say("staysHere")}</p><button class="btn primary" onClick=${this.actions.choose}>${say("choose")}</button></div>`;
   }
 
   render() {

@@ -293,7 +293,7 @@ export class Finished extends Component {
       ${content.not_applied.length > 0 && html`<${NotApplied} ops=${content.not_applied} />`}
       ${this.renderChecks(passages, rest)}
       ${content.segments.length === 0 && html`<div class="state"><p>${say("noText")}</p></div>`}
-      ${content.segments.length > 0 && html`<${Summary} name=${name} onTime=${(time) => this.goTo(time)} />`}
+      ${content.segments.length > 0 && html`<${Summary} name=${name} version=${this.correcting?.edits.version} onTime=${(time) => this.goTo(time)} />`}
       <article class="text" tabindex="0" lang=${task.language} aria-label=${titleOf(name)} ref=${(text) => (this.text = text ?? this.text)}></article>
       ${asked && html`<${SpeakerDialog} asked=${asked} names=${speakers.map(nameOf)} onName=${(given, here) => this.nameSpeaker(given, here)} onClose=${() => this.setState({ asked: null })} />`}
       ${replacing && html`<${ReplaceDialog} count=${(find, matchCase) => this.correcting.count(find, matchCase)} onReplace=${(...given) => this.correcting.replaceAll(...given)} onClose=${() => this.setState({ replacing: false })} />`}`;

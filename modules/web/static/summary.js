@@ -18,6 +18,11 @@ export class Summary extends Component {
 
   componentDidMount() { this.look(); }
 
+  /** A correction may make the summary old. */
+  componentDidUpdate(before) {
+    if (before.version !== this.props.version && this.state.found?.state === "done") this.lookLater();
+  }
+
   componentWillUnmount() {
     this.left = true;
     clearTimeout(this.timer);
@@ -33,18 +38,42 @@ export class Summary extends Component {
     }
     if (this.left) return;
     this.setState({ found });
-    if (failed || WAITS.includes(found?.state)) this.timer = setTimeout(() => this.look(), AGAIN_MS);
+    if (failed || WAITS.includes(found?.state)) this.lookLater();
+  }
+
+  lookLater() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.look(), AGAIN_MS);
+  }
+
+  async make() {
+    try {
+      this.setState({ found: await api.makeSummary(this.props.name), problem: null });
+    } catch (error) {
+      if (!(error instanceof api.ApiError)) throw error;
+      this.setState({ problem: say("problem", { why: error.message || say("away") }) });
+    }
+    this.lookLater();
   }
 
   renderEntry({ text, time, who }) {
     return html`<li>${time !== null && html`<button class="at" aria-label=${say("playFrom", { time: clock(time) })} onClick=${() => this.props.onTime(time)}>${clock(time)}</button> `}${who && html`<b>${who}: </b>`}${text}</li>`;
   }
 
+  /** What is wrong with it, or that there is none, with the button that makes one. */
+  renderStrip(kind, text, button) {
+    const { found, problem } = this.state;
+    return html`<div class="strip ${kind}"><span role="status">${text}</span>${found.can_be_made && html`<button class="btn" onClick=${() => this.make()}>${say(button)}</button>`}</div>
+      ${problem && html`<div class="strip" role="alert">${problem}</div>`}`;
+  }
+
   render({ }, { found }) {
-    if (!found || found.state === "none") return null;
+    if (!found || (found.state === "none" && !found.can_be_made)) return null;
+    if (found.state === "none") return this.renderStrip("", say("summaryNone"), "summaryMake");
     if (WAITS.includes(found.state)) return html`<div class="strip" role="status">${say(found.state === "making" ? "summaryMaking" : found.message ? "summaryHeld" : "summaryWaiting")}</div>`;
-    if (found.state === "failed") return html`<div class="strip doubt" role="status">${say("summaryFailed")} ${FAILURES.includes(found.error) && say(found.error)}</div>`;
-    return html`<details class="summary" open=${this.open} lang=${found.language}><summary lang="">${say("summary")}</summary>
+    const why = FAILURES.includes(found.error) ? ` ${say(found.error)}` : "";
+    if (found.state === "failed") return this.renderStrip("doubt", say("summaryFailed") + why, "retry");
+    return html`${found.outdated && this.renderStrip("doubt", say("summaryOld") + (found.error ? ` ${say("summaryNotRenewed")}${why}` : ""), "summaryRenew")}<details class="summary" open=${this.open} lang=${found.language}><summary lang="">${say("summary")}</summary>
       <p>${found.summary}</p>
       ${KINDS.map((kind) => found[kind].length > 0 && html`<h2 lang="">${say(kind)}</h2><ul>${found[kind].map((entry) => this.renderEntry(entry))}</ul>`)}
       <p class="by" lang="">${say("summaryBy", { model: found.model })}</p></details>`;

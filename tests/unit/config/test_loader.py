@@ -609,6 +609,21 @@ def test_no_message_shows_the_password_in_an_address(tmp_path: Path, section: ob
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:s3cret@model.example", "https://model.example/v1?key=s3cret", "http://x:99999/",
+     "http://x:0", "http://[::1/"],
+)  # fmt: skip
+def test_an_address_that_cannot_be_is_refused_without_its_password(
+    tmp_path: Path, url: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump({"summary": {"base_url": url, "model": "m"}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"summary\.base_url: must be an address") as caught:
+        load_config(file, {})
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_summary_needs_a_model(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("summary: {base_url: http://localhost:11434}\n", encoding="utf-8")

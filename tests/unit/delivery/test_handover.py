@@ -140,7 +140,7 @@ def test_the_trouble_is_said_again_after_ten_minutes(
 ) -> None:
     office.queue.problem = AWAY
     office.handover.note("talk.mp3", "job-1")
-    for _ in range(20):
+    for _ in range(40):
         office.clock.advance(office.handover.tick())
     assert caplog.text.count("it is away") == 2
 
@@ -202,6 +202,7 @@ def test_without_its_packages_it_says_what_to_install(monkeypatch: pytest.Monkey
         (URL, "redis://hand.example:6379/0"),
         ("redis://:p/w@hand.example/0", "redis://hand.example/0"),
         ("rediss://hand.example?password=s3cret", "rediss://hand.example"),
+        ("rediss://hand.example/0?password=s3@cret", "rediss://hand.example/0"),
         ("unix://me@/run/redis.sock?password=s3cret", "unix:///run/redis.sock"),
     ],
 )

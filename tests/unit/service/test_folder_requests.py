@@ -50,7 +50,13 @@ class Office:
         self.shared, self.place = shared, folder_requests.folder(shared)
         self.clock = FakeClock()
         self.service = FakeService()
-        self.responder = FolderResponder(shared, self.service, self.service, self.clock)  # type: ignore[arg-type]
+        self.responder = FolderResponder(
+            shared,
+            self.service,
+            self.service,
+            self.service,
+            self.clock,  # type: ignore[arg-type]
+        )
         self.on_sleep: Callable[[], None] = self.responder.tick
         (shared / ".transcriber").mkdir(parents=True)
         monkeypatch.setattr(folder_requests.time, "sleep", self._sleep)

@@ -295,6 +295,61 @@ def test_a_corrupt_ledger_keeps_everything_for_longer(tmp_path: Path, content: b
     assert TALK not in house.names()
 
 
+def test_what_is_deleted_is_deleted_in_the_trash_too(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3, trash_days=30)
+    house.finish()
+    house.retention.look()
+    house.pass_days(3)
+    assert house.trash() == {f"2024-01-04/{TALK}"}
+    removed = house.core.intake.requests.remove(TALK)
+    assert set(removed.deleted) == {f".transcriber/trash/2024-01-04/{TALK}", *TEXT}
+    assert (house.names(), house.trash()) == (set(), set())
+
+
+def test_a_recording_that_is_only_in_the_trash_can_be_deleted(tmp_path: Path) -> None:
+    house = House(tmp_path, results_days=3, trash_days=30)
+    house.finish("calls/talk.mp3")
+    house.finish("calls/other.mp3")
+    house.retention.look()
+    house.pass_days(3)
+    kept = {name for name in house.trash() if "other" in name}
+    assert len(house.trash()) == 6
+    house.core.intake.requests.remove("calls/talk.mp3")
+    assert house.trash() == kept
+
+
+def test_another_recording_that_had_the_name_once_stays_in_the_trash(tmp_path: Path) -> None:
+    house = House(tmp_path, results_days=3, trash_days=30)
+    house.finish()
+    house.retention.look()
+    house.pass_days(3)
+    house.put(TALK, b"another one")
+    assert house.core.intake.requests.remove(TALK).deleted == (TALK,)
+    assert house.trash() == {f"2024-01-04/{name}" for name in WHOLE}
+
+
+def test_a_deletion_looks_into_no_link_in_the_trash(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3, trash_days=30)
+    house.put(TALK)
+    elsewhere = house.put("kept/talk.mp3").parent
+    (house.shared / ".transcriber" / "trash").mkdir(parents=True)
+    (house.shared / ".transcriber" / "trash" / "2024-01-03").symlink_to(elsewhere)
+    assert house.core.intake.requests.remove(TALK).deleted == (TALK,)
+    assert (elsewhere / "talk.mp3").exists()
+
+
+def test_a_crash_behind_a_copy_to_another_disk_makes_no_second_one(tmp_path: Path) -> None:
+    house = House(tmp_path, recordings_days=3)
+    source = house.put(TALK)
+    day = house.clock.utc_now().date()
+    copy = house.shared / ".transcriber" / "trash" / day.isoformat() / TALK
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(source.read_bytes())
+    assert house.core.store.trash.put(source, TALK, day)
+    assert not source.exists()
+    assert house.trash() == {f"{day.isoformat()}/{TALK}"}
+
+
 def test_a_link_in_the_trash_leads_nowhere(tmp_path: Path) -> None:
     house = House(tmp_path, recordings_days=3, trash_days=0)
     outside = tmp_path / "outside"
