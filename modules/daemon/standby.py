@@ -7,7 +7,6 @@ machines need not agree.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import time
 from collections.abc import Callable

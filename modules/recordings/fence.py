@@ -94,7 +94,7 @@ class Fence:
             raise TakenOverError(
                 "taken_over",
                 noted(
-                    "PID {pid} on host {host} took this folder over while this program stood still.",
+                    "PID {pid} on {host} took this folder over while this program stood still.",
                     pid=found.pid,
                     host=found.host,
                 ),

@@ -45,9 +45,7 @@ class Ownership:
     Entering raises LockHeldError, with words about who holds it, and StorageError.
     """
 
-    def __init__(
-        self, config: Config, clock: Clock, role: str, fence: Fence | None = None
-    ) -> None:
+    def __init__(self, config: Config, clock: Clock, role: str, fence: Fence | None = None) -> None:
         """``fence``: that of what writes into the folder; it lets the owner through alone."""
         self._config = config
         self._fence = fence or Fence(note_path(config).parent)

@@ -49,15 +49,26 @@ class StandbyNote:
         ours = our_identity()
         name = re.sub(r"[^A-Za-z0-9.-]", "_", ours["host"])[:100]
         self._path = folder(shared) / f"{name}-{ours['pid']}.json"
+        self._has_tidied = False
 
     def write(self) -> None:
         with storage_errors(self._path):
             own_folder(self._path.parent)
+            if not self._has_tidied:
+                self._tidy()
         note = our_identity() | {"heartbeat": iso(self._clock.utc_now())}
         write_own(self._path, to_json(note))
 
     def remove(self) -> None:
         remove(self._path)
+
+    def _tidy(self) -> None:
+        """Remove what those left that were killed."""
+        for name in beneath.names_in(self._path.parent):
+            path = self._path.parent / name
+            if name.endswith(".json") and not _is_fresh(_read(path), self._clock):
+                remove(path)
+        self._has_tidied = True
 
 
 def waiting(shared: Path, clock: Clock) -> list[Waiting]:
@@ -71,10 +82,18 @@ def waiting(shared: Path, clock: Clock) -> list[Waiting]:
 
 def _fresh(shared: Path, names: list[str], clock: Clock) -> Iterator[Waiting]:
     for name in names:
-        try:
-            note = read_model(_Note, folder(shared) / name, _NOTE_BYTES_MAX)
-        except StorageError:
-            continue
-        beat = parse_time(note.heartbeat) if note else None
-        if note and beat and abs(clock.utc_now() - beat) < _BELIEVED:
+        note = _read(folder(shared) / name)
+        if note and _is_fresh(note, clock):
             yield Waiting(note.host, note.pid)
+
+
+def _read(path: Path) -> _Note | None:
+    try:
+        return read_model(_Note, path, _NOTE_BYTES_MAX)
+    except StorageError:
+        return None
+
+
+def _is_fresh(note: _Note | None, clock: Clock) -> bool:
+    beat = parse_time(note.heartbeat) if note else None
+    return beat is not None and abs(clock.utc_now() - beat) < _BELIEVED

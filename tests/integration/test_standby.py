@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.builders import until
-from tests.daemon_process import START_S
+from tests.daemon_process import PROJECT, START_S
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text
 
@@ -64,6 +65,19 @@ def pair(tmp_path: Path) -> Iterator[tuple[StandbyDaemon, StandbyDaemon]]:
             yield first, second
 
 
+def told(daemon: ScriptedDaemon, *command: str) -> str:
+    """What a command says, whatever it ends with."""
+    return subprocess.run(
+        daemon.command(*command),
+        cwd=PROJECT,
+        env=daemon.environment() | {"LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    ).stdout
+
+
 def completed(name: str, *daemons: ScriptedDaemon) -> int:
     """How often a file was finished, by what the daemons say."""
     return sum(each.whole_log.count(f"{name}: completed (") for each in daemons)
@@ -104,7 +118,7 @@ def test_an_owner_that_stood_still_publishes_nothing_once_it_wakes(
     finally:
         owner.signal(signal.SIGCONT)
     assert owner.exit_code() == 75
-    assert f"PID {waits.pid} on host " in owner.log
+    assert f"PID {waits.pid} on " in owner.log
     assert "took this folder over while this program stood still" in owner.log
     assert text == full_text(content)
     assert (published.stat().st_ino, published.stat().st_mtime_ns) == (
@@ -155,6 +169,13 @@ def test_it_leaves_an_owner_that_lives_alone_and_ends_when_told(
     time.sleep(4)  # longer than an owner may be silent
     assert owner.is_alive
     assert "Watching" not in waits.log
+    said = told(owner, "status")
+    assert f"The daemon runs (PID {owner.pid}, on " in said
+    assert f"A standby waits to take over (PID {waits.pid}, on " in said
+    found = json.loads(told(owner, "status", "--json"))
+    assert found["daemon"]["pid"] == owner.pid
+    assert [each["pid"] for each in found["standbys"]] == [waits.pid]
+    assert f"A standby waits to take over (PID {waits.pid}" in told(owner, "doctor")
     assert waits.stop() == 0
     assert list(notes.iterdir()) == []
 
