@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 from gettext import gettext as _
@@ -11,6 +12,7 @@ from modules.clock import Clock, parse_time
 from modules.config.schema import Config
 from modules.errors import noted
 from modules.recordings.lock import holder, is_elsewhere_and_alive, read_note
+from modules.recordings.standbys import Waiting
 
 #: By the role in the owner's note.
 _RUNS = {
@@ -29,6 +31,11 @@ class Owner:
     pid: int | None
     host: str | None
     since: datetime | None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine."""
+        return self.host in (None, socket.gethostname())
 
     @property
     def is_daemon(self) -> bool:
@@ -59,6 +66,12 @@ def find_owner(config: Config, clock: Clock) -> Owner | None:
         host=str(host) if host else None,
         since=parse_time(note.get("since")),
     )
+
+
+def standby_line(standby: Waiting) -> str:
+    """A process that waits to be the next owner, in words."""
+    message = _("A standby waits to take over (PID {pid}, on {host}).")
+    return message.format(pid=standby.pid, host=standby.host)
 
 
 def daemon_runs(config: Config, clock: Clock) -> bool:

@@ -61,7 +61,7 @@ def build_parser() -> ArgumentParser:
         help=_("show the version and exit"),
     )
     add_config(parser, None)
-    parser.set_defaults(command=command_of("run"), first_run_sample=None)
+    parser.set_defaults(command=command_of("run"), first_run_sample=None, standby=False)
     commands = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"))
     _add_run(commands)
     _add_transcribe(commands)
@@ -97,6 +97,11 @@ def _add_run(commands: Any) -> None:
         help=_("put this recording into a shared folder that was never used, and print its text"),
     )
     completes(sample, "file")
+    run.add_argument(
+        "--standby",
+        action="store_true",
+        help=_("wait while another process does this, and take over when it ends or falls silent"),
+    )
 
 
 def _add_transcribe(commands: Any) -> None:

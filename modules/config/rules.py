@@ -43,6 +43,19 @@ def summary_conflicts(config: Config) -> list[Conflict]:
     return [(("summary.model", "summary.base_url"), line)]
 
 
+def standby_conflicts(config: Config) -> list[Conflict]:
+    """A single late heartbeat is no sign that the owner has ended."""
+    beat_s, silent_s = config.standby.heartbeat_seconds, config.standby.takeover_seconds
+    if silent_s >= 3 * beat_s:
+        return []
+    line = noted(
+        "must be at least three times standby.heartbeat_seconds ({beat:g}), got {silent:g}",
+        beat=beat_s,
+        silent=silent_s,
+    )
+    return [(("standby.takeover_seconds", "standby.heartbeat_seconds"), line)]
+
+
 def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[Conflict]:
     """Settings that are valid one by one but cannot be combined."""
     found = _engine_conflicts(settings)

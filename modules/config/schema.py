@@ -246,6 +246,13 @@ class LiveConfig(_Section):
     directory: Annotated[str, AfterValidator(_folder_name)] = "live"
 
 
+class StandbyConfig(_Section):
+    """When a process that waits (``run --standby``) takes the folder over."""
+
+    heartbeat_seconds: Annotated[float, between(0.5, 10)] = 10.0
+    takeover_seconds: Annotated[float, between(2, 3600)] = 60.0
+
+
 class MessagesConfig(_Section):
     """What the program says to people; the log and JSON for programs are English."""
 
@@ -273,6 +280,7 @@ class Config(_Section):
     callbacks: CallbacksConfig = CallbacksConfig()
     handover: HandoverConfig = HandoverConfig()
     live: LiveConfig = LiveConfig()
+    standby: StandbyConfig = StandbyConfig()
     summary: SummaryConfig = SummaryConfig()
     messages: MessagesConfig = MessagesConfig()
     logging: LoggingConfig = LoggingConfig()

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import time
-from collections.abc import Iterator
-from types import FrameType
 
 from modules.api.server.access import Access
 from modules.api.server.http_server import Server
@@ -14,6 +10,7 @@ from modules.clock import Clock
 from modules.config.schema import Config
 from modules.daemon.first_run import FirstRun
 from modules.daemon.housekeeping import Housekeeping
+from modules.daemon.signals import stop_signals
 from modules.daemon.wiring import build, build_server
 from modules.logger import get_logger
 from modules.machine.processor import memory_limit, processor
@@ -42,7 +39,7 @@ class Daemon:
             config.shared_directory, config.processing.stale_hours, clock, self._core,
             self._clients.service.promote, self._clients.responder.tick,
             self._clients.resumable.expire, self._clients.retention.look_soon, first_run,
-            look=self._clients.parts.look,
+            look=self._clients.parts.look, heartbeat_s=config.standby.heartbeat_seconds,
         )  # fmt: skip
 
     def run(self) -> bool:
@@ -50,7 +47,7 @@ class Daemon:
 
         Raises LockHeldError, StorageError, ModelError, TranscriberError.
         """
-        with self._signals():
+        with stop_signals(self.stop):
             self._run()
         log.info("Stopped")
         return self._housekeeping.share_replaced
@@ -67,7 +64,7 @@ class Daemon:
             locate_for(whisperx, self._config.models_directory, whisperx.allow_download)
         )
         ignore_lease_signals()
-        with Ownership(self._config, self._clock, "daemon") as owner:
+        with Ownership(self._config, self._clock, "daemon", core.store.folder.fence) as owner:
             core.store.folder.remember()
             self._clients.uploads.prepare()
             server = build_server(self._config, core, self._clients)
@@ -102,21 +99,6 @@ class Daemon:
         self._core.runner.stop()
         server.stop()
         self._clients.stop()
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM ask for the end; the handlers only set a flag."""
-
-        def on_signal(number: int, frame: FrameType | None) -> None:
-            self._stopping = True
-
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        previous = {number: signal.signal(number, on_signal) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
     def _report_machine(self, source: ModelSource) -> None:
         """Log what it computes with; and, before memory is taken, that there is too little."""

@@ -46,7 +46,10 @@ class Housekeeping:
         retain: Callable[[], None] = lambda: None,
         first_run: FirstRun | None = None,
         look: Callable[[], object] = lambda: None,
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
+        self._heartbeat_s = heartbeat_s
         self._shared = shared
         self._stale_s = stale_hours * 3600
         self._clock = clock
@@ -94,7 +97,8 @@ class Housekeeping:
             log.warning("Another folder lies at %s now", self._shared)
             self.share_replaced = True
             return
-        if self._is_due("heartbeat", HEARTBEAT_S):
+        owner.check()
+        if self._is_due("heartbeat", min(HEARTBEAT_S, self._heartbeat_s)):
             if not core.store.folder.state.is_dir():
                 core.watcher.poke()  # it finds out whether it was deleted
                 return

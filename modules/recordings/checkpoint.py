@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import StorageError
 from modules.jobs.source import FileIdentity
+from modules.recordings.fence import Fence
 from modules.recordings.sidecars import RESULT_BYTES_MAX
 from modules.storage import beneath
 from modules.storage.atomic import storage_errors
@@ -120,15 +122,21 @@ def _belongs(line: bytes, header: Header) -> bool:
 
 
 class Writer:
-    """Appends chunks; opened on a checkpoint that was read, whose unsound rest it cuts off."""
+    """Appends chunks; opened on a checkpoint that was read, whose unsound rest it cuts off.
 
-    def __init__(self, path: Path, header: Header, sound: Checkpoint) -> None:
+    ``fence``: what keeps it from writing into the file of another owner.
+    """
+
+    def __init__(
+        self, path: Path, header: Header, sound: Checkpoint, fence: Fence | None = None
+    ) -> None:
         self._path = path
+        self._held = fence.held if fence else contextlib.nullcontext
         with storage_errors(path):
             descriptor = beneath.descriptor(path, os.O_WRONLY | os.O_CREAT)
             self._file = os.fdopen(descriptor, "wb", buffering=0)
         try:
-            with storage_errors(path):
+            with self._held(), storage_errors(path):
                 self._file.truncate(sound.size)
                 self._file.seek(0, os.SEEK_END)
             if not sound.size:
@@ -146,7 +154,7 @@ class Writer:
 
     def _write(self, line: str) -> None:
         data = line.encode() + b"\n"
-        with storage_errors(self._path):
+        with self._held(), storage_errors(self._path):
             if self._file.write(data) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fdatasync(self._file.fileno())

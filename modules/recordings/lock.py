@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import LockHeldError, StorageError, TranscriberError, noted, reason_of
+from modules.recordings.fence import Fence, TakenOverError
 from modules.recordings.names import STATE_FOLDER
 from modules.storage.atomic import put_aside_unless, remove, to_json, write_own
 from modules.storage.safe_open import read_json
@@ -44,8 +45,10 @@ class Ownership:
     Entering raises LockHeldError, with words about who holds it, and StorageError.
     """
 
-    def __init__(self, config: Config, clock: Clock, role: str) -> None:
+    def __init__(self, config: Config, clock: Clock, role: str, fence: Fence | None = None) -> None:
+        """``fence``: that of what writes into the folder; it lets the owner through alone."""
         self._config = config
+        self._fence = fence or Fence(note_path(config).parent)
         self._clock = clock
         self._role = role
         # Not at once: who only looks whether it is held, holds it for an instant.
@@ -57,7 +60,7 @@ class Ownership:
         note = read_note(self._config)
         if note and is_elsewhere_and_alive(note, self._clock.utc_now()):
             raise LockHeldError(
-                "lock_held", noted("{who} works on this folder already.", who=_describe(note))
+                "lock_held", noted("{who} works on this folder already.", who=describe(note))
             )
         try:
             lock_path(self._config).parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,7 @@ class Ownership:
             self._lock.acquire()
         except Timeout:
             note = read_note(self._config)
-            who = _describe(note) if note else noted("Another transcriber")
+            who = describe(note) if note else noted("Another transcriber")
             raise LockHeldError(
                 "lock_held",
                 noted("{who} works on this folder already.", who=who),
@@ -78,6 +81,11 @@ class Ownership:
                 reason=reason_of(error),
             )
             raise StorageError("lock_unusable", message) from error
+        try:
+            self._fence.arm(our_identity(), epoch_lock(self._config))
+        except StorageError:
+            self._lock.release()
+            raise
         # Waiting for the lock was no silence.
         self._beaten = self._clock.utc_now()
         with contextlib.suppress(StorageError):
@@ -97,19 +105,31 @@ class Ownership:
             os.chmod(path, _MODE, follow_symlinks=False)
 
     def __exit__(self, *_: object) -> None:
-        note = read_note(self._config)
-        # Another's may lie there, if the share was mounted meanwhile.
-        if note and (note.get("host"), note.get("pid")) == (socket.gethostname(), os.getpid()):
-            with contextlib.suppress(StorageError):
+        # Another's note may lie there, if it took over, or the share was mounted meanwhile.
+        with contextlib.suppress(StorageError), self._fence.held():
+            note = read_note(self._config)
+            if note and {key: note.get(key) for key in our_identity()} == our_identity():
                 remove(note_path(self._config))
         self._lock.release()
+
+    def check(self) -> None:
+        """Raises LockHeldError if another owner came, StorageError if that is not known."""
+        with _as_lock_held():
+            self._fence.check()
 
     def beat(self) -> None:
         """Say that the owner lives. Raises StorageError.
 
-        Raises LockHeldError if another owner came while this one was silent for so long that its
-        note was no longer believed: it stood still, or the share was away.
+        Raises LockHeldError if another owner came while this one was silent: it stood still, or the
+        share was away.
         """
+        with _as_lock_held():
+            self._fence.restore()
+            with self._fence.held():
+                self._write_note()
+
+    def _write_note(self) -> None:
+        """One of a version without epochs tells by a fresh note alone that it came."""
         now = self._clock.utc_now()
         other = read_note(self._config) if now - self._beaten > _BELIEVED else None
         if other and is_elsewhere_and_alive(other, now):
@@ -117,19 +137,38 @@ class Ownership:
                 "lock_held",
                 noted(
                     "{who} took this folder over while this program stood still.",
-                    who=_describe(other),
+                    who=describe(other),
                 ),
                 remedy=noted("Stop one of the two; this one ends."),
             )
         note = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
+            **our_identity(),
             "role": self._role,
             "since": iso(self._since),
             "heartbeat": iso(now),
         }
         write_own(note_path(self._config), to_json(note))
         self._beaten = now
+
+
+@contextlib.contextmanager
+def _as_lock_held() -> Iterator[None]:
+    """For the main thread it is the end, and no trouble of the folder."""
+    try:
+        yield
+    except TakenOverError as error:
+        raise LockHeldError(error.code, error.message, remedy=error.remedy) from error
+
+
+def our_identity() -> dict[str, Any]:
+    """Which process we are."""
+    return {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+def epoch_lock(config: Config) -> Path | None:
+    """Beside the lock, where the share itself is said to know none; None for beside the epoch."""
+    moved = config.processing.lock_file
+    return moved and moved.with_name(f"{moved.name}.epoch")
 
 
 def read_note(config: Config) -> dict[str, Any] | None:
@@ -150,7 +189,7 @@ def holder(config: Config) -> str | None:
             return None
     except (Timeout, OSError):
         note = read_note(config)
-        return _describe(note) if note else "another process"
+        return describe(note) if note else "another process"
 
 
 def foreign_whisperx() -> list[int]:
@@ -214,7 +253,8 @@ _ROLES = {
 }
 
 
-def _describe(note: dict[str, Any]) -> str:
+def describe(note: dict[str, Any]) -> str:
+    """Whose note it is, in words."""
     role = str(note.get("role", "daemon"))
     who = _ROLES.get(role) or noted("The {role}", role=role)
     pid, host = str(note.get("pid")), str(note.get("host"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from modules.errors import StorageError, noted, reason_of
 from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
+from modules.recordings.fence import Fence
 from modules.recordings.names import STATE_FOLDER
 from modules.storage import beneath, transfer
 from modules.storage.atomic import TEMPORARY_PREFIX, remove, storage_errors, write_own
@@ -33,6 +34,8 @@ class SharedFolder:
         beneath.guard(path)
         #: Our own folder inside. It tells the share from an empty mount point.
         self.state = path / STATE_FOLDER
+        #: Keeps an owner whose place another took from writing.
+        self.fence = Fence(self.state)
         #: Two trees with the subfolders of the share, or the share itself.
         self.texts = texts or path
         self.sidecars = self._hidden if hidden else self.texts
@@ -84,7 +87,8 @@ class SharedFolder:
                     beneath.remove_folder(root / folder)
 
     def require(self) -> None:
-        """Raises StorageError unless the share is there; an empty mount point is left untouched."""
+        """Raises StorageError unless the share is there, and still ours; an empty mount point is
+        left untouched."""
         with storage_errors(self.state):
             is_there = self.state.is_dir()
         if not is_there:
@@ -92,6 +96,7 @@ class SharedFolder:
                 "share_unavailable",
                 noted("The shared folder is unavailable. ({path})", path=self.path),
             )
+        self.fence.check()
 
     def check_writable(self) -> None:
         """Raises StorageError if the share cannot be written to at the moment."""

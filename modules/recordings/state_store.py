@@ -19,6 +19,7 @@ class StateStore:
 
     def __init__(self, folder: SharedFolder) -> None:
         self._folder = folder
+        self.fence = folder.fence
 
     def save(self, job: Job) -> None:
         """Write the job's ``.in_progress``; without its last segments where they are too large."""
@@ -67,7 +68,7 @@ class StateStore:
         header = checkpoint.Header(settings=job.settings, source=job.source)
         self._make_room(job.name)
         path = self._folder.ready(self.checkpoint_path(job.name))
-        return checkpoint.Writer(path, header, sound)
+        return checkpoint.Writer(path, header, sound, self.fence)
 
     def _make_room(self, name: str) -> None:
         """What is no file under the name of a checkpoint is not ours, and must not hold the job."""

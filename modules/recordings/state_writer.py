@@ -19,6 +19,7 @@ class StateWriter:
 
     def __init__(self, states: StateStore, current: Callable[[str], Job | None]) -> None:
         self._states = states
+        self._fence = states.fence
         self._current = current
         self._lock = threading.RLock()
         #: Jobs whose last change could not be saved.
@@ -38,10 +39,11 @@ class StateWriter:
                 self._behind.discard(job.name)
                 return
             self._ended.pop(job.name, None)
-            if _is_worth_a_file(now):
-                self._states.save(now)
-            else:
-                self._states.drop_in_progress(now.name)
+            with self._fence.held():
+                if _is_worth_a_file(now):
+                    self._states.save(now)
+                else:
+                    self._states.drop_in_progress(now.name)
             self._behind.discard(job.name)
 
     def record_if_possible(self, job: Job) -> None:
@@ -75,7 +77,8 @@ class StateWriter:
     def _clear(self, name: str) -> None:
         drop = self._states.drop if self._ended[name] else self._states.drop_in_progress
         try:
-            drop(name)
+            with self._fence.held():
+                drop(name)
         except StorageError as error:
             log.warning("%s: its state could not be removed: %s", name, error)
             return
@@ -83,8 +86,11 @@ class StateWriter:
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """No other thread saves a job while the caller finishes one and removes its files."""
-        with self._lock:
+        """No other thread saves a job while the caller finishes one and removes its files.
+
+        Nor does another process take the folder over. Raises StorageError if one did before.
+        """
+        with self._lock, self._fence.held():
             yield
 
 

@@ -33,6 +33,9 @@ class Owner:
     def beat(self) -> None:
         """Nothing to write."""
 
+    def check(self) -> None:
+        """Nobody took the folder over."""
+
 
 class Program:
     """One life of the daemon: the objects and wires are the real ones."""

@@ -122,6 +122,15 @@ def _with_files_for(connections: int) -> int:
     return max(1, min(connections, possible))
 
 
+def can_listen(host: str, port: int) -> str | None:
+    """Why nothing can listen there at the moment, or None."""
+    try:
+        _listener(host, port).close()
+    except TranscriberError as error:
+        return error.text
+    return None
+
+
 def _listener(host: str, port: int) -> socket.socket:
     """A socket that listens there. Raises TranscriberError."""
     try:

@@ -12,7 +12,10 @@ from modules.config.loader import config_path, load_config
 from modules.config.schema import Config
 from modules.daemon.daemon import Daemon
 from modules.daemon.first_run import FirstRun
+from modules.daemon.standby import Standby
+from modules.errors import LockHeldError
 from modules.logger import get_logger, setup_logging
+from modules.recordings.store import RecordingStore
 
 log = get_logger("Start")
 
@@ -25,8 +28,24 @@ def run(options: Namespace) -> int:
     _say_where(options, config)
     sample = options.first_run_sample
     first_run = FirstRun(sample, config.shared_directory) if sample else None
+    if options.standby:
+        return _run_in_turn(config)
     while Daemon(config, SystemClock(), first_run).run():
         first_run = None
+    return 0
+
+
+def _run_in_turn(config: Config) -> int:
+    """The same, once no other process owns the folder."""
+    clock = SystemClock()
+    RecordingStore.of(config).prepare()
+    while Standby(config, clock).wait():
+        try:
+            if not Daemon(config, clock).run():
+                return 0
+        except LockHeldError as error:
+            if error.code != "lock_held":  # but for another that was quicker
+                raise
     return 0
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from gettext import gettext as _
 from gettext import ngettext
 from typing import Any
 
-from modules.cli.daemon_status import Owner, find_owner
+from modules.cli.daemon_status import Owner, find_owner, standby_line
 from modules.cli.printable import printable_json
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
 from modules.clock import SystemClock, iso
 from modules.delivery.job_notes import waiting_in
 from modules.messages import in_locale
+from modules.recordings import standbys
 from modules.recordings.store import RecordingStore
 from modules.service.folder_view.report import Report, report
 from modules.service.folder_view.rows import Row, State
@@ -38,20 +40,24 @@ def run(options: Namespace) -> int:
         found = report(config, files)
     owner, paused = find_owner(config, clock), files.pause_flag.exists()
     waiting = _waiting(files)
+    seconds = standbys.waiting(config.shared_directory, clock)
     if options.json:
-        print(printable_json(as_json(found, owner, paused) | {"waiting": waiting}))
+        more = {"waiting": waiting, "standbys": [dataclasses.asdict(each) for each in seconds]}
+        print(printable_json(as_json(found, owner, paused) | more))
         return 0
-    shown, more = _without_most_ignored(found.rows)
+    shown, left_out = _without_most_ignored(found.rows)
     _show(shown)
-    if more:
+    if left_out:
         message = ngettext(
-            "{n} more file is no recording.", "{n} more files are no recordings.", more
+            "{n} more file is no recording.", "{n} more files are no recordings.", left_out
         )
-        say(message.format(n=more))
+        say(message.format(n=left_out))
     _say_notes(found)
     _say_waiting(waiting)
     if kept := wording.retention(config.retention):
         say(kept)
+    for each in seconds:
+        say(standby_line(each))
     say(wording.summary(found, owner, paused))
     return 0
 

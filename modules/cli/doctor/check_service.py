@@ -7,13 +7,14 @@ import socket
 from collections.abc import Iterator
 from gettext import gettext as _
 
-from modules.cli.daemon_status import find_owner
+from modules.cli.daemon_status import find_owner, standby_line
 from modules.cli.doctor.findings import Finding, ok, problem, warning
 from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.config.settings import RUSSIAN_ENGINES
 from modules.errors import ModelError, reason_of
 from modules.messages import in_locale
+from modules.recordings import standbys
 from modules.recordings.lock import foreign_whisperx
 from modules.recordings.store import RecordingStore
 from modules.weights.engines import locate_for
@@ -60,6 +61,8 @@ def check_lock(config: Config) -> Iterator[Finding]:
         yield ok(_("lock"), str(owner))
     else:
         yield warning(_("lock"), str(owner), _("The daemon can be started once it has ended."))
+    for standby in standbys.waiting(config.shared_directory, SystemClock()):
+        yield ok(_("lock"), standby_line(standby))
 
 
 def check_foreign_whisperx() -> Iterator[Finding]:
@@ -82,7 +85,7 @@ def check_port(config: Config) -> Iterator[Finding]:
     host, port = config.api.host, config.api.port
     address = f"{host}:{port}"
     owner = find_owner(config, SystemClock())
-    if owner and owner.is_daemon:
+    if owner and owner.is_daemon and owner.is_here:
         yield ok(_("API"), _("{address} belongs to the daemon that runs").format(address=address))
     elif why := _why_not_free(host, port):
         yield problem(_("API"), f"{address}: {why}", _("Choose another api.host or api.port."))
