@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -137,6 +138,22 @@ class ExecutorStatus:
     model_loaded: str | None = None
     memory_mb: int = 0
     restarts: Mapping[str, int] = field(default_factory=dict)
+
+
+def combined(statuses: Sequence[ExecutorStatus]) -> ExecutorStatus:
+    """Several executors as one: it runs if one does, and is idle if all are that do not."""
+    if len(statuses) == 1:
+        return statuses[0]
+    restarts: Counter[str] = Counter()
+    for status in statuses:
+        restarts.update(status.restarts)
+    return ExecutorStatus(
+        is_running=any(status.is_running for status in statuses),
+        is_idle=bool(statuses) and all(s.is_idle for s in statuses if not s.is_running),
+        model_loaded=next((s.model_loaded for s in statuses if s.model_loaded), None),
+        memory_mb=sum(status.memory_mb for status in statuses),
+        restarts=restarts,
+    )
 
 
 class LiveSessionsPort(Protocol):
