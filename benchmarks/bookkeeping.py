@@ -22,6 +22,7 @@ from modules.jobs.job import Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
+from modules.runner.common import Common
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.transcript.model import Chunk, Segment, Word
@@ -174,9 +175,11 @@ def runner_over(
     scheduler = Scheduler(clock, lambda job: journal.record_if_possible(job))
     journal = StateWriter(files.states, scheduler.get)
     publisher = Publisher(files)
-    runner = Runner(
-        config, scheduler, worker, files, publisher, journal, clock, look_again=lambda name: None  # type: ignore[arg-type]
+    common = Common(
+        config, scheduler, files, publisher, journal, clock,
+        look_again=lambda name: None, compute_types=lambda: worker.capabilities.compute_types,
     )  # fmt: skip
+    runner = Runner(common, worker)
     settings = config.default_settings()
 
     def submit(name: str) -> None:

@@ -73,6 +73,14 @@ class WorkerError(TranscriberError):
     """The WhisperX process failed, died, hung or ran out of its time: the attempt counts."""
 
 
+class NodeLostError(TranscriberError):
+    """The machine of a worker is gone: the attempt is interrupted, and counts from the third on."""
+
+
+class ClusterAwayError(TranscriberError):
+    """The machines that do the work cannot be reached. Never counts as an attempt; waits."""
+
+
 class StorageError(TranscriberError):
     """The folder cannot be read or written at the moment. Never counts as an attempt; waits."""
 

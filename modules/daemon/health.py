@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
 
-from modules.executors.base import Executor
+from modules.executors.base import ExecutorStatus, WorkerPool, combined
 from modules.jobs.scheduler import Scheduler
 from modules.live.sessions import LiveSessions
-from modules.runner.runner import Runner
+from modules.runner.runners import Runners
 from modules.service.metrics import Observation
 from modules.watching.watcher import Watcher
 
@@ -43,8 +43,8 @@ class Health:
 
     shared: Path
     scheduler: Scheduler
-    executor: Executor
-    runner: Runner
+    pool: WorkerPool
+    runner: Runners
     watcher: Watcher
     #: How long each thread has given no sign of life, in seconds, by its name.
     silent_s: dict[str, Callable[[], float]] = field(default_factory=dict)
@@ -55,19 +55,22 @@ class Health:
         """The answer of ``/health``; ``status`` unhealthy means that no file can be done now."""
         broken, worse = self._broken(), self._worse()
         status = "unhealthy" if broken else "degraded" if worse else "healthy"
-        worker = self.executor.status
-        loaded = worker.model_loaded
-        running = self.scheduler.running
+        statuses = statuses_of(self.pool)
+        worker = combined(statuses)
+        loaded = dict.fromkeys(status.model_loaded for status in statuses if status.model_loaded)
+        running = [job.name for job in self.scheduler.all_running()]
         return {
             "status": status,
             "reasons": [*broken, *worse],
             "troubles": self.troubles(),
             "whisperx_available": worker.is_running,
-            "models_loaded": [loaded.removeprefix("faster-whisper-")] if loaded else [],
+            "models_loaded": [name.removeprefix("faster-whisper-") for name in loaded],
             "memory_usage_mb": self._own_memory_mb() + worker.memory_mb,
             "paused": self.scheduler.paused,
             "queue_length": len(self.scheduler.jobs()),
-            "processing": running.name if running else None,
+            "processing": running[0] if running else None,
+            "processing_all": running,
+            "workers": [asdict(worker) for worker in self.runner.workers()],
         }
 
     def troubles(self) -> list[str]:
@@ -83,7 +86,7 @@ class Health:
         return [kind for kind in KINDS if there.get(kind, held == kind)]
 
     def _lacks_worker(self) -> bool:
-        worker = self.executor.status
+        worker = combined(statuses_of(self.pool))
         return not (worker.is_running or worker.is_idle)
 
     def _broken(self) -> list[str]:
@@ -104,6 +107,7 @@ class Health:
             found.append("the queue is paused")
         if self._lacks_worker():
             found.append("the WhisperX process is not running")
+        found += self.runner.troubled
         for kind, sender in self.senders.items():
             if problem := sender.problem:
                 found.append(f"{sender.waiting} recordings wait ({kind}): {problem}")
@@ -120,11 +124,16 @@ class Health:
         return int(psutil.Process().memory_info().rss / 2**20)
 
 
+def statuses_of(pool: WorkerPool) -> list[ExecutorStatus]:
+    """Of all its workers."""
+    return [worker.executor.status for worker in pool.workers()]
+
+
 def observe(
-    health: Health, executor: Executor, waiting: int, listeners: int, live: LiveSessions
+    health: Health, pool: WorkerPool, waiting: int, listeners: int, live: LiveSessions
 ) -> Observation:
     """What ``/metrics`` shows of this moment, besides what it has counted."""
-    report, worker = health.report(), executor.status
+    report, worker = health.report(), combined(statuses_of(pool))
     return Observation(
         queue_length=report["queue_length"],
         paused=report["paused"],

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.daemon.health import HANG_S, LOW_DISK_MB, Health, Sender
+from modules.daemon.health import HANG_S, LOW_DISK_MB, Health, Sender, statuses_of
 from modules.daemon.parts import Core
+from modules.executors.base import combined
 from modules.live.sessions import LiveSessions
 from modules.service.part_states import PartState, PartStates
 from modules.service.text_search import TextSearch
@@ -79,7 +80,7 @@ def _queue(core: Core) -> PartState:
 
 
 def _worker(core: Core) -> PartState:
-    worker = core.executor.status
+    worker = combined(statuses_of(core.pool))
     if worker.is_running:
         return _OK
     if worker.is_idle:
@@ -88,7 +89,7 @@ def _worker(core: Core) -> PartState:
 
 
 def _model(core: Core) -> PartState:
-    loaded = core.executor.status.model_loaded
+    loaded = combined(statuses_of(core.pool)).model_loaded
     if core.runner.outage.kind == "model":
         return PartState("failed", core.runner.outage.reason)
     return PartState("ok", loaded) if loaded else PartState("idle", "no model is in memory")

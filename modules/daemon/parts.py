@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modules.api.live.gate import LiveGate
 from modules.daemon.deliveries import Deliveries
 from modules.daemon.health import Health
-from modules.executors.base import Executor
+from modules.executors.base import WorkerPool
 from modules.intake.intake import Intake
 from modules.jobs.events import Events
 from modules.jobs.index import JobIndex
@@ -16,7 +16,7 @@ from modules.live.sessions import LiveSessions
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
-from modules.runner.runner import Runner
+from modules.runner.runners import Runners
 from modules.service.editing import Editing
 from modules.service.folder_responder import FolderResponder
 from modules.service.job_events import JobEvents
@@ -45,9 +45,9 @@ class Core:
     scheduler: Scheduler
     writer: StateWriter
     intake: Intake
-    executor: Executor
+    pool: WorkerPool
     watcher: Watcher
-    runner: Runner
+    runner: Runners
     health: Health
 
 

@@ -18,8 +18,9 @@ from modules.daemon.health import Health, observe
 from modules.daemon.live_wiring import build_live
 from modules.daemon.part_probes import build_part_states
 from modules.daemon.parts import Clients, Core
-from modules.executors.base import Executor
+from modules.executors.base import WorkerPool
 from modules.executors.local.executor import LocalExecutor
+from modules.executors.local.pool import LocalPool
 from modules.intake.intake import Intake
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Events
@@ -31,8 +32,9 @@ from modules.recordings.partial_uploads import PartialUploads
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
+from modules.runner.common import Common
 from modules.runner.publishing import Publisher
-from modules.runner.runner import Runner
+from modules.runner.runners import Runners
 from modules.search.index import SearchIndex
 from modules.service.editing import Editing
 from modules.service.folder_responder import FolderResponder
@@ -67,7 +69,7 @@ def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
     core = build_core(
         config,
         clock,
-        executor,
+        LocalPool(executor, config.whisperx.device),
         # A job of an earlier run, whose end a crash kept from being noted.
         on_ended=lambda job: clients.job_events.note_end(job),
     )
@@ -78,7 +80,7 @@ def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
 
 
 def build_core(
-    config: Config, clock: Clock, executor: Executor, on_ended: Callable[[Job], None]
+    config: Config, clock: Clock, pool: WorkerPool, on_ended: Callable[[Job], None]
 ) -> Core:
     """``on_ended`` gets the jobs of an earlier run that had ended, found at start."""
     store = RecordingStore.of(config)
@@ -99,7 +101,7 @@ def build_core(
         on_placed=lambda name, state: watcher.note_placed(name, state),
         on_ended=on_ended,
     )  # fmt: skip
-    runner: Runner
+    runner: Runners
     watch = config.watch
     watcher = Watcher(
         config.shared_directory, intake, clock, recursive=watch.recursive, events=watch.events,
@@ -107,13 +109,14 @@ def build_core(
         stable_s=watch.stable_seconds, excluded=(config.manual_directory,),
         on_settling=lambda name: runner.expect(name),
     )  # fmt: skip
-    runner = Runner(
-        config, scheduler, executor, store, Publisher(store, config.messages.language), writer,
-        clock, look_again=watcher.forget,
+    common = Common(
+        config, scheduler, store, Publisher(store, config.messages.language), writer, clock,
+        look_again=watcher.forget, compute_types=lambda: pool.capabilities.compute_types,
     )  # fmt: skip
-    health = Health(config.shared_directory, scheduler, executor, runner, watcher)
+    runner = Runners(common, pool)
+    health = Health(config.shared_directory, scheduler, pool, runner, watcher)
     health.silent_s.update(runner=lambda: runner.silent_s, watcher=lambda: watcher.silent_s)
-    return Core(store, events, scheduler, writer, intake, executor, watcher, runner, health)
+    return Core(store, events, scheduler, writer, intake, pool, watcher, runner, health)
 
 
 def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
@@ -123,7 +126,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     waiting = Waiting(clock, config.api.max_waiting)
     live: LiveSessions
     metrics = Metrics(
-        lambda: observe(core.health, core.executor, waiting.taken, core.events.listeners, live)
+        lambda: observe(core.health, core.pool, waiting.taken, core.events.listeners, live)
     )
     deliveries = build_deliveries(config, clock, core.store, core.health, metrics)
     uploads = Uploads(
@@ -150,7 +153,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     live, gate = build_live(config, clock, core.store, uploads, service)
     core.health.silent_s["live"] = lambda: live.silent_s
     parts = build_part_states(config, clock, core, search, live)
-    workers = Workers(core.executor, config.shared_directory, lambda: len(live.all()), clock)
+    workers = Workers(core.pool, config.shared_directory, lambda: len(live.all()), clock)
     return Clients(
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
         service, tasks, search, editing, text_writer, responder, summaries, listening, retention,
@@ -170,7 +173,7 @@ def _service(
     scheduler, store, requests = core.scheduler, core.store, core.intake.requests
     checks = RequestChecks(
         config, requests, store.settings, index, deliveries.webhooks.check,
-        lambda: core.executor.capabilities.compute_types,
+        lambda: core.pool.capabilities.compute_types,
     )  # fmt: skip
     submission = Submission(config, scheduler, store, requests, checks, status, index, waiting)
     service = TranscriptionService(

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal, Protocol
 
+from modules.errors import TranscriberError
 from modules.executors.protocol import Done, Loaded, Started, Transcribe
 from modules.transcript.model import Chunk, RunFacts
 from modules.weights.files import ModelSpec
 
 
+@dataclass(frozen=True)
+class HandOut:
+    """One hand-out of a job to a worker: what a worker sends back counts under this name alone.
+
+    ``epoch``: the life of the daemon that it was made in. ``order`` rises with each in that life.
+    """
+
+    job_id: str
+    epoch: str
+    order: int
+
+
 @dataclass
 class Outcome:
-    """How a run ended without an error. ``done`` is None if it was stopped after a chunk."""
+    """How a run ended without an error. ``done`` is None if it was stopped after a chunk.
+
+    ``handout``: which one this is the end of, as the worker says; None from a worker that lives in
+    this process and cannot be late.
+    """
 
     done: Done | None
     ran_s: float
     loaded: Loaded | None
     whisperx_version: str
     memory_peak_mb: int
+    handout: HandOut | None = None
 
     @property
     def facts(self) -> RunFacts:
@@ -48,10 +68,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Task:
-    """One file to transcribe. ``spent_s``: seconds that this attempt already ran."""
+    """One file to transcribe. ``spent_s``: seconds that this attempt already ran.
+
+    A worker elsewhere sends ``handout`` back with each chunk and with the end.
+    """
 
     command: Transcribe
     spent_s: float = 0.0
+    handout: HandOut | None = None
 
 
 def _nothing(*_: object) -> None:
@@ -78,6 +102,19 @@ class RunCallbacks:
     must_hurry: Callable[[], bool] = lambda: True
     #: Asked once a second: what comes next, for the child to prefetch.
     next_up: Callable[[], Transcribe | None] = lambda: None
+    #: A chunk with the hand-out that its worker has it from; whether it counted. None: all count.
+    on_delivery: Callable[[HandOut, Chunk], bool] | None = None
+
+    def deliver(self, handout: HandOut, chunk: Chunk) -> bool:
+        """For workers elsewhere, instead of ``on_chunk``; False if it was late, or came twice.
+
+        Safe in any order and at any time; only a chunk that continues the checkpoint counts.
+        Raises NodeLostError if one before it is missing.
+        """
+        if self.on_delivery is not None:
+            return self.on_delivery(handout, chunk)
+        self.on_chunk(chunk)
+        return True
 
 
 @dataclass(frozen=True)
@@ -87,7 +124,7 @@ class Capabilities:
     compute_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-WorkerState = Literal["off", "starting", "loading", "waiting", "transcribing"]
+Activity = Literal["off", "starting", "loading", "waiting", "transcribing"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +136,7 @@ class WorkerStatus:
     """
 
     node: str
-    state: WorkerState
+    state: Activity
     since: float
     pid: int | None = None
     model: str | None = None
@@ -128,6 +165,23 @@ class ExecutorStatus:
     workers: tuple[WorkerStatus, ...] = ()
 
 
+def combined(statuses: Sequence[ExecutorStatus]) -> ExecutorStatus:
+    """Several executors as one: it runs if one does, and is idle if all are that do not."""
+    if len(statuses) == 1:
+        return statuses[0]
+    restarts: Counter[str] = Counter()
+    for status in statuses:
+        restarts.update(status.restarts)
+    return ExecutorStatus(
+        is_running=any(status.is_running for status in statuses),
+        is_idle=bool(statuses) and all(s.is_idle for s in statuses if not s.is_running),
+        model_loaded=next((s.model_loaded for s in statuses if s.model_loaded), None),
+        memory_mb=sum(status.memory_mb for status in statuses),
+        restarts=restarts,
+        workers=tuple(worker for status in statuses for worker in status.workers),
+    )
+
+
 class LiveSessionsPort(Protocol):
     """What an executor needs to know of live sessions. Thread-safe."""
 
@@ -148,7 +202,7 @@ class LiveSessionsPort(Protocol):
 
 
 class Executor(Protocol):
-    """Runs one task at a time, for one thread, which lives as long as the daemon."""
+    """Runs one task at a time, for one thread, which lives as long as the worker does."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -169,6 +223,8 @@ class Executor(Protocol):
         """Transcribe one file; every chunk is passed to ``on_chunk`` once, in order.
 
         Raises MediaError, StorageError, ModelError or WorkerError, and what a callback raises.
+        From a worker elsewhere also NodeLostError, once its machine or its actor is gone (a dead
+        child on a living one is a WorkerError), and ClusterAwayError.
         """
 
     def prefetch(self, command: Transcribe) -> None:
@@ -179,3 +235,62 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End all that was started; it has ended on return. May be called twice."""
+
+
+class WorkerState(StrEnum):
+    """Whether a worker can be given a file."""
+
+    STARTING = "starting"  #: not yet; it has never been ready
+    READY = "ready"  #: yes, or it has one
+    AWAY = "away"  #: not reached at the moment, and may come back
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One that does one file at a time. ``name`` is shown and is unique among those there are.
+
+    ``executor`` is what tells two workers apart: one that was lost and comes back has a new one.
+    ``node``: the machine. ``device``: ``cpu``, ``cuda``.
+    """
+
+    name: str
+    node: str
+    device: str
+    executor: Executor
+    state: WorkerState = WorkerState.READY
+
+
+class WorkerPool(Protocol):
+    """The workers there are. All but ``maintain`` and ``close`` answers at once, to any thread.
+
+    Each executor has a thread of its own, which calls ``close`` on it at the end, also after the
+    worker is gone from ``workers``.
+    """
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether ``workers`` is the same from the start to the end, so that nobody need look."""
+
+    @property
+    def limit(self) -> int:
+        """How many there may be at most."""
+
+    @property
+    def problem(self) -> TranscriberError | None:
+        """Why there are none, or fewer than there should be; shown as it is. None if all is well.
+
+        A ClusterAwayError while the machines cannot be reached.
+        """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What every one of them can do, as far as is known; requests are checked against it."""
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Those that are there now, in an order that stays."""
+
+    def maintain(self) -> None:
+        """Called about once a second by one thread: connect, look, replace. Raises nothing."""
+
+    def close(self) -> None:
+        """End what is shared by the workers; their executors were closed before."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
-from modules.executors.base import Task
+from modules.executors.base import HandOut, Task
 from modules.executors.protocol import Transcribe
 from modules.weights.engines import locate_for
 from modules.weights.files import ModelSpec
@@ -36,6 +36,7 @@ def task_for(
     legs: tuple[float, float] | None = None,
     known_language: str | None = None,
     spent_s: float = 0.0,
+    handout: HandOut | None = None,
 ) -> Task:
     """The task for one recording, from ``start_s`` on; of its legs, each from its own place."""
     command = Transcribe(
@@ -49,4 +50,4 @@ def task_for(
         legs=legs,
         max_duration_s=config.processing.max_duration_hours * 3600,
     )
-    return Task(command, spent_s)
+    return Task(command, spent_s, handout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import operator
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from modules.jobs.job import Job, Priority, Status
 
@@ -39,14 +39,20 @@ class ReadyQueue:
     def remove(self, name: str) -> None:
         del self._jobs[name]
 
-    def pop(self, now: float) -> Job | None:
-        """The job whose turn it is, QUEUED; it stays one of the jobs. None if none may run yet."""
+    def pop(self, now: float, besides: Container[str] = ()) -> Job | None:
+        """The job whose turn it is, QUEUED; it stays one of the jobs. None if none may run yet.
+
+        ``besides``: names that are passed over, and keep their place.
+        """
         waiting: list[tuple[int, int, str]] = []
         found = None
         while self._heap and found is None:
             entry = heapq.heappop(self._heap)
             job = self._jobs.get(entry[2])
             if job is None or (job.priority, job.sequence) != entry[:2]:
+                continue
+            if job.name in besides:
+                waiting.append(entry)
                 continue
             if job.status is Status.WAITING:
                 if job.not_before > now:
@@ -64,10 +70,11 @@ class ReadyQueue:
         ready = (j for j in self if j.status in (Status.QUEUED, Status.WAITING))
         return (job for job in ready if job.not_before <= now)
 
-    def has_due(self, priority: Priority, now: float) -> bool:
-        return any(job.priority is priority for job in self.due(now))
+    def count_due(self, priority: Priority, now: float, besides: Container[str] = ()) -> int:
+        due = (job for job in self.due(now) if job.priority is priority)
+        return sum(job.name not in besides for job in due)
 
-    def next_retry(self) -> float:
+    def next_retry(self, besides: Container[str] = ()) -> float:
         """When the next waiting job may run, by the monotonic clock; infinite if none waits."""
-        times = (job.not_before for job in self if job.status is Status.WAITING)
-        return min(times, default=float("inf"))
+        waiting = (j for j in self if j.status is Status.WAITING and j.name not in besides)
+        return min((job.not_before for job in waiting), default=float("inf"))

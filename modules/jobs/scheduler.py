@@ -10,12 +10,14 @@ import itertools
 import math
 import threading
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
 from modules.clock import Clock
-from modules.jobs.job import CLIENTS_MAX, Cause, Job, Priority, Status
+from modules.jobs.job import Cause, Job, Status
+from modules.jobs.joining import joined
 from modules.jobs.ready_queue import ReadyQueue, turn
+from modules.jobs.runs import Runs
+from modules.jobs.runs import StopReason as StopReason
 from modules.logger import get_logger
 
 log = get_logger("Scheduler")
@@ -23,20 +25,12 @@ log = get_logger("Scheduler")
 OnChange = Callable[[Job], None]
 
 
-class StopReason(StrEnum):
-    """Why the running job must stop."""
-
-    CANCELLED = "cancelled"
-    PREEMPTED = "an urgent job waits"
-    PAUSED = "paused"
-    SHUTDOWN = "shutting down"
-
-
 class Scheduler:
     """One job per name; API jobs before scanned ones, first in first out within each. Thread-safe.
 
-    ``on_change`` is called after every transition, ``on_progress`` when the running job came
-    further; both in the thread that made the change, without the lock.
+    As many run as there are workers; the thread that took a job alone changes and releases it.
+    ``on_change`` is called after every transition, ``on_progress`` when a running job
+    came further; both in the thread that made the change, without the lock.
     """
 
     def __init__(
@@ -51,9 +45,9 @@ class Scheduler:
         self._changed = threading.Condition()
         self._jobs = ReadyQueue()
         self._sequence = itertools.count(1)
-        self._running: str | None = None
-        self._cancelled = self._paused = self._stopping = False
-        self._nudged = False
+        self._runs = Runs()
+        self._paused = self._stopping = self._nudged = False
+        self._workers = 1
 
     # --- state ---
 
@@ -63,14 +57,19 @@ class Scheduler:
 
     @property
     def running(self) -> Job | None:
-        """The job that runs; None also while a cancelled one is being stopped."""
-        with self._changed:
-            return self._current()
+        """The job that has run the longest; None also while a cancelled one is being stopped."""
+        return next(iter(self.all_running()), None)
 
-    @property
-    def running_name(self) -> str | None:
-        """The name whose run has not been released yet, cancelled or not."""
-        return self._running
+    def all_running(self) -> list[Job]:
+        """The jobs that run, the one that was taken first in front."""
+        with self._changed:
+            return self._runs.current(self._jobs)
+
+    def order_of(self, name: str) -> int | None:
+        """The number of the calling thread's hand-out of this job; None if it has none."""
+        with self._changed:
+            run = self._runs.own(name)
+            return run.order if run else None
 
     def get(self, name: str) -> Job | None:
         """The job of a file, or None if it has none that is still to be done."""
@@ -83,45 +82,48 @@ class Scheduler:
             return next((job for job in self._jobs if job.job_id == job_id), None)
 
     def ahead_of(self, name: str) -> int | None:
-        """How many jobs come before this one, the running one included; None if there is none."""
+        """How many jobs come before this one, running ones included; None if there is none."""
         with self._changed:
             job = self._jobs.get(name)
             if job is None:
                 return None
             if job.status is Status.RUNNING:
                 return 0
-            own, current = turn(job), self._current()
-            overtaken = current is not None and turn(current) > own
+            own = turn(job)
+            overtaken = sum(turn(other) > own for other in self._runs.current(self._jobs))
             return overtaken + sum(turn(other) < own for other in self._jobs)
 
     def jobs(self) -> list[Job]:
-        """All jobs that are still to be done: the running one, then in the order of the queue."""
+        """All jobs that are still to be done: those that run, then in the order of the queue."""
         with self._changed:
-            current = self._current()
-            waiting = sorted((j for j in self._jobs if j is not current), key=turn)
-        return [current, *waiting] if current else waiting
+            current = self._runs.current(self._jobs)
+            running = {job.name for job in current}
+            waiting = sorted((j for j in self._jobs if j.name not in running), key=turn)
+        return current + waiting
 
     def next_up(self) -> Job | None:
-        """What would be taken if the running job ended now."""
+        """What would be taken if a running job ended now."""
         with self._changed:
             if self._paused or self._stopping:
                 return None
             return min(self._jobs.due(self._clock.monotonic()), key=turn, default=None)
 
-    def stop_reason(self) -> StopReason | None:
-        """Why the running job must stop at its next chunk; None if it may go on."""
+    def stop_reason(self, name: str | None = None) -> StopReason | None:
+        """Why a running job must stop at its next chunk; None if it may go on.
+
+        Without a name: that of the oldest run.
+        """
         with self._changed:
-            if self._cancelled:
+            run = self._runs.get(name) if name else next(iter(self._runs), None)
+            if run and run.is_cancelled:
                 return StopReason.CANCELLED
             if self._stopping:
                 return StopReason.SHUTDOWN
             if self._paused:
                 return StopReason.PAUSED
-            job = self._current()
             now = self._clock.monotonic()
-            if job and job.priority is Priority.SCAN and self._jobs.has_due(Priority.API, now):
-                return StopReason.PREEMPTED
-            return None
+            yields = run and self._runs.yields(run, self._jobs, self._workers, now)
+            return StopReason.PREEMPTED if yields else None
 
     # --- changes ---
 
@@ -134,7 +136,7 @@ class Scheduler:
         with self._changed:
             known = self._jobs.get(job.name)
             fresh = job.evolve(sequence=next(self._sequence))
-            kept = self._joined(known, job) if known else fresh
+            kept = joined(known, fresh) if known else fresh
             self._keep(kept)
         if kept is not known:
             self._tell(kept, "promoted" if known else "accepted")
@@ -156,7 +158,7 @@ class Scheduler:
                 return False
             was_running = job.status is Status.RUNNING
             if was_running:
-                self._cancelled = True
+                self._runs.cancel(name)
             cancelled = job.to(Status.CANCELLED, cause=cause)
             self._jobs.remove(name)
             self._changed.notify_all()
@@ -176,7 +178,13 @@ class Scheduler:
             self._stopping = True
             self._changed.notify_all()
 
-    # --- for the runner ---
+    # --- for the runners ---
+
+    def set_workers(self, count: int) -> None:
+        """How many jobs may run at once from now on; one unless said otherwise."""
+        with self._changed:
+            self._workers = count
+            self._changed.notify_all()
 
     def take(self, timeout_s: float) -> Job | None:
         """The next job, now RUNNING; None if none became ready in time, or at shutdown."""
@@ -187,10 +195,9 @@ class Scheduler:
                 if self._stopping or self._nudged or now >= deadline:
                     self._nudged = False
                     return None
-                # While paused, a retry that is due changes nothing.
-                until = deadline if self._paused else min(deadline, self._jobs.next_retry())
-                self._changed.wait(max(until - now, 0.001))
-            self._running, self._cancelled, self._nudged = job.name, False, False
+                self._changed.wait(max(min(deadline, self._next_retry()) - now, 0.001))
+            self._runs.begin(job.name, self._clock.monotonic())
+            self._nudged = False
             taken = job.to(Status.RUNNING, progress=job.progress_at("loading_model"))
             self._jobs.keep(taken)
         self._tell(taken, "its turn")
@@ -203,76 +210,68 @@ class Scheduler:
             self._changed.notify_all()
 
     def update(self, name: str, change: Callable[[Job], Job]) -> Job | None:
-        """Change the running job's details, not its status; None if it was cancelled meanwhile."""
+        """Change a running job's details, not its status; None if it was cancelled meanwhile."""
         with self._changed:
-            job = self._jobs.get(name)
-            if job is None or self._cancelled or self._running != name:
+            run, job = self._runs.own(name), self._jobs.get(name)
+            if job is None or run is None or run.is_cancelled:
                 return None
             changed = change(job)
             if changed.status is not job.status:
                 raise ValueError("only transitions change the status")
             self._jobs.keep(changed)
+            if changed.position_s != job.position_s:
+                run.came_further(self._clock.monotonic())
         if (changed.progress, changed.position_s) != (job.progress, job.position_s):
             self._on_progress(changed)
         return changed
 
     def still_runs(self, name: str) -> bool:
-        """Whether this job is running and was not cancelled."""
+        """Whether the calling thread runs this job, and it was not cancelled."""
         with self._changed:
-            return name in self._jobs and self._running == name and not self._cancelled
+            run = self._runs.own(name)
+            return name in self._jobs and run is not None and not run.is_cancelled
 
     def release(self, name: str, status: Status, why: str, **changes: Any) -> Job | None:
-        """End the run of the running job. None if it was cancelled meanwhile.
+        """End the calling thread's run of a job. None if it was cancelled meanwhile.
 
         QUEUED and WAITING keep their place; COMPLETED and FAILED leave the queue.
         Raises ValueError, with nothing changed, if the step is not legal.
         """
         with self._changed:
-            if self._running != name:
-                raise ValueError(f"{name} is not the running job")
-            job = None if self._cancelled else self._jobs.get(name)
+            run = self._runs.own(name)
+            if run is None:
+                raise ValueError(f"{name} is not the running job of this thread")
+            job = None if run.is_cancelled else self._jobs.get(name)
             released = job.to(status, **changes) if job else None
-            self._running, self._cancelled = None, False
-            if released is None:
-                self._changed.notify_all()
-                return None
-            if released.finished:
+            self._runs.end(name)
+            if released and released.finished:
                 self._jobs.remove(name)
-            else:
-                self._keep(released.evolve(progress=released.progress_at("queued")))
+            elif released:
+                self._jobs.keep(released.evolve(progress=released.progress_at("queued")))
             self._changed.notify_all()
-        self._tell(released, why)
+        if released:
+            self._tell(released, why)
         return released
 
     # --- inside, under the lock ---
-
-    def _current(self) -> Job | None:
-        # A cancelled job may have a successor of the same name, which only waits.
-        return self._jobs.get(self._running) if self._running and not self._cancelled else None
-
-    def _joined(self, known: Job, asked: Job) -> Job:
-        changes: dict[str, Any] = {
-            "clients": tuple(dict.fromkeys(known.clients + asked.clients))[-CLIENTS_MAX:],
-            "callback_urls": tuple(dict.fromkeys(known.callback_urls + asked.callback_urls)),
-            "uploaded": known.uploaded or asked.uploaded,
-        }
-        if asked.priority >= known.priority:
-            joined = known.evolve(**changes)
-            return known if joined == known else joined
-        if known.not_before == math.inf:  # it waited for a person, who has acted now
-            changes |= {"not_before": 0.0, "error": None}
-        return known.evolve(
-            priority=asked.priority, job_id=asked.job_id, sequence=next(self._sequence), **changes
-        )
 
     def _keep(self, job: Job) -> None:
         self._jobs.keep(job)
         self._changed.notify_all()
 
+    @property
+    def _is_full(self) -> bool:
+        return self._paused or len(self._runs) >= self._workers
+
+    def _next_retry(self) -> float:
+        # While nothing can be taken, a retry that is due changes nothing.
+        return math.inf if self._is_full else self._jobs.next_retry(self._runs)
+
     def _pop(self) -> Job | None:
-        if self._paused or self._stopping or self._running:
+        if self._is_full or self._stopping:
             return None
-        return self._jobs.pop(self._clock.monotonic())
+        # A file whose cancelled run has not ended is with a worker still.
+        return self._jobs.pop(self._clock.monotonic(), besides=self._runs)
 
     def _set(self, *, paused: bool) -> None:
         with self._changed:

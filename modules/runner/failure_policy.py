@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from modules.clock import Clock, iso
-from modules.config.schema import Config
+from modules.clock import iso
 from modules.errors import (
+    ClusterAwayError,
     MediaError,
     ModelError,
+    NodeLostError,
     StorageError,
     TranscriberError,
     WorkerError,
@@ -18,82 +19,62 @@ from modules.errors import (
 )
 from modules.jobs.backoff import between_attempts
 from modules.jobs.job import Cause, Job, Status
-from modules.jobs.scheduler import Scheduler
 from modules.logger import get_logger
 from modules.messages import language_of_texts
 from modules.recordings.error_texts import explain
-from modules.recordings.state_writer import StateWriter
-from modules.recordings.store import RecordingStore
-from modules.runner.growth import Growth, growing
+from modules.runner.common import Common
+from modules.runner.growth import growing
 from modules.runner.job_run import JobRun
 from modules.runner.outage import HOLD_S, Outage, error_info
-from modules.runner.source_check import SourceCheck
-from modules.runner.unreadable import UnreadableFiles
 
 log = get_logger("Runner")
 
 #: A recording under which the program went down so often is run without another beside it.
 ALONE_AFTER = 2
+#: From so many machines on that were lost while they had a file, each counts as its own failure.
+LOST_NODES = 3
 
 
 class FailurePolicy:
     """Decides who is to blame, the file or what it depends on, and releases the job accordingly.
 
+    Of one runner; what must be known of a file whichever worker it is with is in ``common``.
     ``failed_ahead()``: whether the child failed while it also had the next file in hand.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        scheduler: Scheduler,
-        store: RecordingStore,
-        writer: StateWriter,
-        sources: SourceCheck,
-        outage: Outage,
-        clock: Clock,
-        failed_ahead: Callable[[], bool],
-        look_again: Callable[[str], None],
-    ) -> None:
-        self._config = config
-        self._scheduler = scheduler
-        self._store = store
-        self._writer = writer
-        self._sources = sources
+    def __init__(self, common: Common, outage: Outage, failed_ahead: Callable[[], bool]) -> None:
+        self._common = common
+        self._config = common.config
+        self._scheduler = common.scheduler
+        self._store = common.store
+        self._writer = common.writer
+        self._sources = common.sources
         self._outage = outage
-        self._clock = clock
+        self._clock = common.clock
         self._failed_ahead = failed_ahead
-        self._look_again = look_again
-        self._unreadable = UnreadableFiles(scheduler, store.folder, clock)
-        self._growth = Growth(store.folder, config.processing.growth_wait_seconds, clock)
-        #: Files whose child died while it had prefetched the next one: retried without prefetch.
-        self._without_prefetch: set[str] = set()
         #: Files that failed for good since the start.
         self.given_up = 0
 
     def may_prefetch_beside(self, name: str) -> bool:
         """Not where it must be found out which of two the child, or the program, dies of."""
         job = self._scheduler.get(name)
-        return name not in self._without_prefetch and (job is None or job.deaths < ALONE_AFTER)
-
-    def poll(self) -> None:
-        """Wake the files that somebody has made readable."""
-        self._unreadable.poll()
-
-    def forget(self, name: str) -> None:
-        """The job is over."""
-        self._without_prefetch.discard(name)
-        self._growth.forget(name)
+        alone = name in self._common.without_prefetch
+        return not alone and (job is None or job.deaths < ALONE_AFTER)
 
     def handle(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
         """Find out who is to blame: the file, or what it depends on."""
         current = self._scheduler.get(job.name) or job
+        if isinstance(error, NodeLostError):
+            self._after_lost_node(current, error, run)
+            return
         if run and run.began and self._may_be_the_next_ones(job.name, error):
             self.put_back(job, f"once more, alone: {error}", run)
             return
         # A child that dies while it loads its model was not given the file yet.
         of_model = isinstance(error, ModelError) or not (error.permanent or (run and run.began))
         every_file = current.settings.matches(self._config.default_settings())
-        if isinstance(error, StorageError) or (of_model and every_file):
+        nobodys = isinstance(error, StorageError | ClusterAwayError)
+        if nobodys or (of_model and every_file):
             self._hold(current, error, run)
             return
         self._blame(current, error, run)
@@ -104,7 +85,7 @@ class FailurePolicy:
         What was transcribed stays in the checkpoint. Raises StorageError.
         """
         error = MediaError("incomplete", noted("The recording is incomplete."), details=incomplete)
-        left_s = self._growth.left_s(job, error)
+        left_s = self._common.growth.left_s(job, error)
         if left_s:
             self._leave_alone(job, error, run, left_s)
         return left_s > 0
@@ -139,7 +120,7 @@ class FailurePolicy:
                 where = self._store.manual.take(failed, text)
                 self._scheduler.release(job.name, Status.FAILED, f"moved to {where}")
         # Dragged back at once it is the same file as before, and must be reported all the same.
-        self._look_again(job.name)
+        self._common.look_again(job.name)
         self.given_up += 1
 
     def _language_of(self, job: Job) -> str:
@@ -157,13 +138,22 @@ class FailurePolicy:
         changes = {"attempts": current.attempts} if current else {}
         self._scheduler.release(job.name, Status.QUEUED, why, **changes)
 
+    def _after_lost_node(self, job: Job, error: NodeLostError, run: JobRun | None) -> None:
+        """Machines fail by themselves, but not three in a row under the same file."""
+        if run and run.began:
+            self._common.nodes_lost[job.name] += 1
+        if self._common.nodes_lost[job.name] < LOST_NODES:
+            self.put_back(job, str(error), run)
+        else:
+            self._blame(job, error, run)
+
     def _may_be_the_next_ones(self, name: str, error: TranscriberError) -> bool:
         """Whether the child had the next file in hand when it failed; once for each file."""
         if not isinstance(error, WorkerError) or not self._failed_ahead():
             return False
-        if name in self._without_prefetch:
+        if name in self._common.without_prefetch:
             return False
-        self._without_prefetch.add(name)
+        self._common.without_prefetch.add(name)
         return True
 
     def _blame(self, job: Job, error: TranscriberError, run: JobRun | None) -> None:
@@ -189,7 +179,7 @@ class FailurePolicy:
         if kind:
             self._leave_there(current, kind)
             return
-        left_s = self._growth.left_s(current, error)
+        left_s = self._common.growth.left_s(current, error)
         if left_s:
             self._leave_alone(current, error, run, left_s)
             return
@@ -247,9 +237,9 @@ class FailurePolicy:
                 return
         except StorageError:
             pass  # the share itself is away, so nothing follows from absence
-        barred = self._unreadable.why(job.name) if isinstance(error, StorageError) else None
+        barred = self._common.unreadable.why(job.name) if isinstance(error, StorageError) else None
         if barred:
-            self._unreadable.hold(job.name, barred)
+            self._common.unreadable.hold(job.name, barred)
             error = barred
         else:
             self._outage.note(error)

@@ -21,7 +21,8 @@ _FINAL_CODES = frozenset(
 
 
 class Growth:
-    """Remembers which failed files were seen in which state. For the runner's thread.
+    """Remembers which failed files were seen in which state. For runners, each of
+    its own files.
 
     ``wait_s``: how long a file must not have changed before its failure is final; 0 for at once.
     """

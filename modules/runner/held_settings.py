@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from modules.clock import Clock
@@ -21,7 +22,8 @@ log = get_logger("Runner")
 class HeldSettings:
     """Reads the settings beside recordings, and remembers which wait because they are wrong.
 
-    Beside a wrong file lies a text as long as a recording waits for it. For the runner's thread.
+    Beside a wrong file lies a text as long as a recording waits for it. Thread-safe; only runners
+    ever wait for each other, and each needs the same folder.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class HeldSettings:
         self._compute_types = compute_types
         self._held: dict[str, SettingsError] = {}
         self._look_at = 0.0
+        self._lock = threading.RLock()
         #: During a look at all of them, the files whose texts are updated after it.
         self._touched: set[str] | None = None
 
@@ -45,31 +48,33 @@ class HeldSettings:
 
         Raises SettingsError, which is remembered until it is corrected; StorageError.
         """
-        try:
-            chosen = self._read(name)
-        except SettingsError as error:
-            self._keep(name, error)
-            raise
-        self._release(name)
-        return chosen
+        with self._lock:
+            try:
+                chosen = self._read(name)
+            except SettingsError as error:
+                self._keep(name, error)
+                raise
+            self._release(name)
+            return chosen
 
-    def changes(self, waits: Callable[[str], bool]) -> Iterator[tuple[str, SettingsError | None]]:
+    def changes(self, waits: Callable[[str], bool]) -> list[tuple[str, SettingsError | None]]:
         """The recordings that wait and whose settings are right now, or wrong in another way.
 
-        Looks every ``HOLD_S`` seconds, and yields nothing in between. ``waits`` answers whether a
+        Looks every ``HOLD_S`` seconds, and finds nothing in between. ``waits`` answers whether a
         recording still does; those that do not are forgotten.
         """
         now = self._clock.monotonic()
         if not self._held or now < self._look_at:
-            return
+            return []
         self._look_at = now + HOLD_S
-        # Thousands may wait for one file, about which one text is written.
-        self._touched = set()
-        try:
-            yield from self._changed(waits)
-        finally:
-            touched, self._touched = self._touched, None
-            self._report(touched)
+        with self._lock:
+            # Thousands may wait for one file, about which one text is written.
+            self._touched = set()
+            try:
+                return list(self._changed(waits))
+            finally:
+                touched, self._touched = self._touched, None
+                self._report(touched)
 
     def _changed(self, waits: Callable[[str], bool]) -> Iterator[tuple[str, SettingsError | None]]:
         for name, before in list(self._held.items()):

@@ -6,17 +6,24 @@ from collections.abc import Callable
 
 from modules.clock import Clock
 from modules.config.schema import Config
-from modules.executors.base import Task
+from modules.errors import NodeLostError, noted
+from modules.executors.base import HandOut, Outcome, Task
 from modules.executors.protocol import Started
 from modules.executors.tasks import task_for
 from modules.jobs.job import Job, Progress
 from modules.jobs.scheduler import Scheduler
+from modules.logger import get_logger
 from modules.outputs.segments_json import segment_json
 from modules.recordings.checkpoint import Checkpoint, Writer
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
+
+log = get_logger("Runner")
+
+#: How much earlier than the checkpoint ends a chunk may begin.
+_ROUNDING_S = 0.5
 
 
 class JobRun:
@@ -30,6 +37,7 @@ class JobRun:
         files: RecordingStore,
         journal: StateWriter,
         clock: Clock,
+        handout: HandOut,
     ) -> None:
         self._job = job
         self._config = config
@@ -37,6 +45,9 @@ class JobRun:
         self._files = files
         self._journal = journal
         self._clock = clock
+        self._handout = handout
+        #: How many chunks of this hand-out counted.
+        self._taken = 0
         self._sound: Checkpoint = files.states.read_checkpoint(job)
         self._resumed_at_s = self._sound.chunks.position_s
         self._writer: Writer | None = None
@@ -77,6 +88,7 @@ class JobRun:
             legs=self.chunks.legs,
             known_language=self.chunks.language if settings.language == "auto" else None,
             spent_s=spent,
+            handout=self._handout,
         )
 
     def on_accepted(self) -> None:
@@ -116,6 +128,38 @@ class JobRun:
             ).advance(Progress(stage="processing_audio", percentage=self._percentage(chunk)))
         )
 
+    def on_delivery(self, handout: HandOut, chunk: Chunk) -> bool:
+        """A chunk from a worker elsewhere counts if it goes on where the checkpoint ends.
+
+        Raises NodeLostError if one before it is missing, StorageError.
+        """
+        mine = self._scheduler.order_of(self._job.name) == handout.order
+        if not mine or handout != self._handout or chunk.number <= self._taken:
+            log.info("%s: a late chunk was not counted (%s)", self._job.name, handout.order)
+            return False
+        if chunk.number > self._taken + 1 or not self._continues(chunk):
+            raise _interrupted_delivery(f"chunk {chunk.number} after {self._taken}")
+        self.on_chunk(chunk)
+        self._taken = chunk.number
+        return True
+
+    def check_end(self, outcome: Outcome) -> None:
+        """That the end is the one of this hand-out, and nothing before it is missing.
+
+        Raises NodeLostError.
+        """
+        if outcome.handout is None or outcome.done is None:
+            return
+        if outcome.handout != self._handout or outcome.done.chunks != self._taken:
+            raise _interrupted_delivery(f"{outcome.done.chunks} chunks at the end of {self._taken}")
+
+    def _continues(self, chunk: Chunk) -> bool:
+        """Whether it begins where the checkpoint ends, or after a pause; of its own leg."""
+        covered_s = self.chunks.position_s
+        if chunk.leg is not None:
+            covered_s = self.chunks.legs[chunk.leg] if self.chunks.legs else 0.0
+        return covered_s - _ROUNDING_S <= chunk.start_s and covered_s < chunk.position_s
+
     def close(self) -> None:
         if self._writer:
             self._writer.close()
@@ -134,3 +178,11 @@ class JobRun:
         else:
             done = chunk.read_fraction
         return max(0, min(99, int(done * 100)))
+
+
+def _interrupted_delivery(what: str) -> NodeLostError:
+    return NodeLostError(
+        "chunks_missing",
+        noted("A worker on another machine did not deliver all of the text."),
+        details=what,
+    )

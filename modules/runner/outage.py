@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from modules.clock import Clock
@@ -27,6 +28,22 @@ HOLD_S = 10.0
 _SHARE_CODES = ("share_unavailable", "file_vanished")
 
 
+Kind = Literal["share", "storage", "model", "worker"]
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """What keeps all workers from working, in plain words, and what it is about; or nothing."""
+
+    reason: str | None = None
+    kind: Kind | None = None
+
+    @classmethod
+    def of_pool(cls, problem: TranscriberError | None) -> Standstill:
+        """There is no worker."""
+        return cls(str(problem), "worker") if problem else cls()
+
+
 class Outage:
     """Holds the queue while every file would fail for the same reason.
 
@@ -45,7 +62,7 @@ class Outage:
         return str(self._error) if self._error else None
 
     @property
-    def kind(self) -> Literal["share", "storage", "model", "worker"] | None:
+    def kind(self) -> Kind | None:
         """What it is about; None without one."""
         error = self._error
         if isinstance(error, StorageError):
@@ -53,6 +70,11 @@ class Outage:
         if isinstance(error, ModelError):
             return "model"
         return "worker" if error else None
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is to be tried before the next look."""
+        return self._error is not None and self._clock.monotonic() < self._again_at
 
     def note(self, error: TranscriberError) -> None:
         """Begin an outage with a failure that is not the file's own."""

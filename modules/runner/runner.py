@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from modules.clock import Clock
 from modules.config.languages import subtitle_code
-from modules.config.schema import Config
-from modules.errors import TranscriberError
+from modules.errors import NodeLostError, TranscriberError
 from modules.executors.base import Executor, Outcome, RunCallbacks
 from modules.executors.protocol import Transcribe
 from modules.executors.tasks import model_of, task_for
 from modules.jobs.job import Job, Priority, Progress, Status
-from modules.jobs.scheduler import Scheduler, StopReason
+from modules.jobs.scheduler import StopReason
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
 from modules.outputs.result import language_of_text, result_json
-from modules.recordings.state_writer import StateWriter
-from modules.recordings.store import RecordingStore
+from modules.runner.common import Common
 from modules.runner.failure_policy import FailurePolicy
-from modules.runner.held_settings import HeldSettings
 from modules.runner.job_run import JobRun
 from modules.runner.outage import HOLD_S, Outage
-from modules.runner.publishing import Publisher
-from modules.runner.settings_choice import SettingsChoice
-from modules.runner.source_check import SourceCheck
 from modules.transcript.transcript import Transcript
 
 log = get_logger("Runner")
@@ -35,49 +30,40 @@ _IDLE_TICK_S = 1.0
 _NO_PATIENCE = (StopReason.CANCELLED, StopReason.SHUTDOWN)
 
 
+@dataclass(frozen=True)
+class InHand:
+    """The name of a job that a runner has, and since when."""
+
+    name: str
+    since: datetime
+
+
 class Runner:
     """Takes the jobs of a scheduler through the executor, in a thread of its own.
 
-    ``look_again(name)`` is called for a file that is no longer what its job was about: the watcher
-    reports it again once it is complete.
+    One for each worker. ``name``: of the thread. ``is_ready``: whether its worker may be given a
+    job; what is set from outside.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        scheduler: Scheduler,
-        executor: Executor,
-        store: RecordingStore,
-        publisher: Publisher,
-        writer: StateWriter,
-        clock: Clock,
-        look_again: Callable[[str], None],
-    ) -> None:
-        self._config = config
-        self._scheduler = scheduler
+    def __init__(self, common: Common, executor: Executor, name: str = "runner") -> None:
+        self._common = common
+        self._config = common.config
+        self._scheduler = common.scheduler
         self._executor = executor
-        self._store = store
-        self._publisher = publisher
-        self._writer = writer
-        self._clock = clock
-        #: What keeps every file from being transcribed at the moment.
-        self.outage = Outage(clock, store.folder.check_writable)
-        self._held = HeldSettings(
-            config, store.settings, clock, lambda: executor.capabilities.compute_types
-        )
-        self._settings = SettingsChoice(scheduler, store.states, self._held, clock)
-        self._sources = SourceCheck(scheduler, store.folder, store.states, writer, look_again)
-        self._failures = FailurePolicy(
-            config, scheduler, store, writer, self._sources, self.outage, clock,
-            failed_ahead=lambda: executor.failed_ahead, look_again=look_again,
-        )  # fmt: skip
+        self._store = common.store
+        self._writer = common.writer
+        self._clock = common.clock
+        self._sources = common.sources
+        self.is_ready = True
+        #: What keeps every file from being transcribed by this worker at the moment.
+        self.outage = Outage(common.clock, common.store.folder.check_writable)
+        self._failures = FailurePolicy(common, self.outage, lambda: executor.failed_ahead)
         self._completed = 0
-        #: A file that must hold still for a moment before it has a job.
-        self._expected: str | None = None
+        self._in_hand: InHand | None = None
         self._duty: Callable[[], None] = self._warm
         self._loop = ThreadLoop(
-            "runner", self._next_duty, failure_pause_s=HOLD_S, on_end=executor.close, daemon=False,
-            monotonic=clock.monotonic,
+            name, self._next_duty, failure_pause_s=HOLD_S, on_end=executor.close, daemon=False,
+            monotonic=common.clock.monotonic,
             on_error=lambda: log.exception("The runner met an unexpected error and goes on"),
         )  # fmt: skip
 
@@ -91,14 +77,26 @@ class Runner:
         """Files by how they ended, since the start."""
         return {Status.COMPLETED: self._completed, Status.FAILED: self._failures.given_up}
 
+    @property
+    def in_hand(self) -> InHand | None:
+        """The job that it has, cancelled or not."""
+        return self._in_hand
+
+    @property
+    def is_able(self) -> bool:
+        """Whether its worker has a job, or could be given one."""
+        return self._in_hand is not None or (self.is_ready and not self.outage.holds)
+
     def start(self) -> None:
         self._loop.start()
 
-    def stop(self) -> None:
-        """Let the running file stop at its next chunk, end the child, and join the thread."""
+    def ask_to_stop(self) -> None:
+        """Take no further job. At shutdown the scheduler lets the running one stop as well."""
         self._loop.ask_to_stop()
-        self._scheduler.shut_down()
-        self._loop.stop()
+
+    def stop(self, timeout_s: float | None = None) -> bool:
+        """Join the thread, which ends the child; False if it is still busy after so long."""
+        return self._loop.stop(timeout_s)
 
     def run(self) -> None:
         """Work until stopped, in the caller's thread."""
@@ -119,31 +117,23 @@ class Runner:
     def tick(self) -> None:
         """Do the next job, if one is there within a second and there is no outage."""
         self._executor.maintain()
-        if self.outage.blocks():
+        if not self.is_ready or self.outage.blocks():
             self._loop.wait(_IDLE_TICK_S)
             return
         self._poll()
         job = self._scheduler.take(_IDLE_TICK_S)
         if job:
-            self._expected = None
+            self._common.expected = None
             self._process(job)
         else:
             self._prefetch_expected()
 
-    def expect(self, name: str) -> None:
-        """A file will probably be complete soon: it can be prepared if nothing else is done.
-
-        Safe from any thread.
-        """
-        self._expected = self._expected or name
-        self._scheduler.nudge()
-
     def _prefetch_expected(self) -> None:
-        name, self._expected = self._expected, None
+        name, self._common.expected = self._common.expected, None
         if name is None or self._scheduler.get(name) or self._scheduler.paused:
             return
         try:
-            settings = self._held.settings_for(name)
+            settings = self._common.held.settings_for(name)
             whisperx = self._config.whisperx
             if (settings.engine, settings.model_size) != (whisperx.engine, whisperx.model_size):
                 return  # the child has another model, which may have to be fetched first
@@ -154,25 +144,28 @@ class Runner:
         self._executor.prefetch(task_for(at, settings, spec, self._config).command)
 
     def _poll(self) -> None:
-        """Look whether what a person had to do for a waiting file was done."""
+        """A sign of life; and a look whether what a person had to do for a file was done."""
         self._loop.beat()
-        self._settings.poll()
-        self._failures.poll()
+        self._common.poll()
 
     # --- one job ---
 
     def _process(self, job: Job) -> None:
         """Take a job as far as it goes. Every way that it can end begins here."""
         run: JobRun | None = None
+        self._in_hand = InHand(job.name, self._clock.utc_now())
         try:
             current = self._ready(job)
             if current is None:
                 return
             run = JobRun(
-                current, self._config, self._scheduler, self._store, self._writer, self._clock
-            )
+                current, self._config, self._scheduler, self._store, self._writer, self._clock,
+                self._common.handout_of(current),
+            )  # fmt: skip
             self._transcribe(current, run)
         except TranscriberError as error:
+            # Whether the worker can be given another job is for who looks after the workers.
+            self.is_ready = self.is_ready and not isinstance(error, NodeLostError)
             self._failures.handle(job, error, run)
         except Exception as error:
             log.exception("%s: an unexpected error", job.name)
@@ -180,10 +173,11 @@ class Runner:
         finally:
             if run:
                 run.close()
-            if self._scheduler.running_name == job.name:
+            if self._scheduler.order_of(job.name) is not None:
                 self._failures.put_back(job, "interrupted", run)
             if self._scheduler.get(job.name) is None:
-                self._failures.forget(job.name)
+                self._common.forget(job.name)
+            self._in_hand = None
 
     def _ready(self, job: Job) -> Job | None:
         """The job with its file checked and its settings chosen; None if it goes no further."""
@@ -195,7 +189,7 @@ class Runner:
             return None
         if self._sources.is_skipped(current, self._store.subtitles):
             return None
-        return self._settings.apply(current)
+        return self._common.settings.apply(current)
 
     def _transcribe(self, job: Job, run: JobRun) -> None:
         if run.resumed_at_s:
@@ -204,20 +198,22 @@ class Runner:
             run.task(model_of(job.settings, self._config)),
             RunCallbacks(
                 on_chunk=run.on_chunk,
+                on_delivery=run.on_delivery,
                 # Others must not wait for a long file until their settings are looked at.
                 on_tick=self._poll,
-                should_stop=lambda: self._scheduler.stop_reason() is not None,
+                should_stop=lambda: self._scheduler.stop_reason(job.name) is not None,
                 on_accepted=lambda: self._accepted(run),
                 on_started=run.on_started,
                 on_standstill=run.on_standstill,
-                must_hurry=lambda: self._scheduler.stop_reason() in _NO_PATIENCE,
+                must_hurry=lambda: self._scheduler.stop_reason(job.name) in _NO_PATIENCE,
                 next_up=lambda: self._next_up(job.name),
             ),
         )
         if outcome.done is None:
-            why = str(self._scheduler.stop_reason() or "interrupted")
+            why = str(self._scheduler.stop_reason(job.name) or "interrupted")
             self._failures.put_back(job, why, run)
             return
+        run.check_end(outcome)
         self._publish(job, run, outcome)
 
     def _accepted(self, run: JobRun) -> None:
@@ -233,7 +229,7 @@ class Runner:
             if self._store.states.has_begun(job):
                 return None
             requested = job.priority is Priority.API
-            settings = job.settings if requested else self._held.settings_for(job.name)
+            settings = job.settings if requested else self._common.held.settings_for(job.name)
             spec = model_of(settings, self._config)
         except TranscriberError:
             return None  # reported when it is its turn
@@ -258,18 +254,17 @@ class Runner:
             return  # cancelled meanwhile
         transcript = Transcript(run.chunks, outcome.facts.turns)
         content = result_json(ended, transcript, outcome.facts, (), self._clock.utc_now())
-        outputs = current.outputs or self._planned(job.name, content)
-        content["outputs"] = list(outputs)
-        finished = self._scheduler.update(job.name, lambda j: j.evolve(outputs=outputs))
-        if finished is None:
-            return
         timestamps = self._config.output.txt_timestamps
         took = f"{outcome.done.duration_s:.1f} s of audio in {run.ran_s:.1f} s"
+        # One at a time, from the plan on: two recordings may want the same name for their texts.
         with self._writer.quiet():
-            if not self._scheduler.still_runs(job.name):
+            outputs = current.outputs or self._planned(job.name, content)
+            content["outputs"] = list(outputs)
+            finished = self._scheduler.update(job.name, lambda j: j.evolve(outputs=outputs))
+            if finished is None:
                 return  # cancelled, and its files removed, a moment ago
             self._writer.record(finished)
-            self._publisher.publish(finished, transcript, content, timestamps)
+            self._common.publisher.publish(finished, transcript, content, timestamps)
             self._scheduler.release(job.name, Status.COMPLETED, took)
             self._writer.clear(job.name, self._config.processing.cleanup_temp_files)
         self._completed += 1

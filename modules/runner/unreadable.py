@@ -23,7 +23,7 @@ SAY_AGAIN_S = 3600.0
 
 
 class UnreadableFiles:
-    """Remembers which files wait for somebody to allow reading them. For the runner's thread."""
+    """Remembers which files wait for somebody to allow reading them. For runners; one polls."""
 
     def __init__(self, scheduler: Scheduler, folder: SharedFolder, clock: Clock) -> None:
         self._scheduler = scheduler

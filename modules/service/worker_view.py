@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from modules.clock import Clock
-from modules.executors.base import Executor, WorkerStatus
+from modules.executors.base import ExecutorStatus, WorkerPool, WorkerStatus, combined
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Workers:
     """``live_sessions()``: how many the worker with the live channel serves."""
 
     def __init__(
-        self, executor: Executor, shared: Path, live_sessions: Callable[[], int], clock: Clock
+        self, pool: WorkerPool, shared: Path, live_sessions: Callable[[], int], clock: Clock
     ) -> None:
-        self._executor = executor
+        self._pool = pool
         self._shared = shared
         self._live_sessions = live_sessions
         self._clock = clock
@@ -42,7 +42,7 @@ class Workers:
     @property
     def restarts(self) -> Mapping[str, int]:
         """How often a worker was replaced, by reason."""
-        return self._executor.status.restarts
+        return self._status.restarts
 
     def views(self) -> Sequence[WorkerView]:
         now, monotonic = self._clock.utc_now(), self._clock.monotonic()
@@ -53,8 +53,12 @@ class Workers:
                 self._live_sessions() if worker.serves_live else 0,
                 now - timedelta(seconds=max(0.0, monotonic - worker.since)),
             )
-            for worker in self._executor.status.workers
+            for worker in self._status.workers
         ]
+
+    @property
+    def _status(self) -> ExecutorStatus:
+        return combined([worker.executor.status for worker in self._pool.workers()])
 
     def _name_of(self, path: bytes | None) -> str | None:
         """Of a recording outside of the share only the last part."""

@@ -26,6 +26,7 @@ from modules.recordings.partial_uploads import PartialUploads
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.recordings.uploads import Uploads
+from modules.runner.common import Common
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.service import folder_orders
@@ -193,10 +194,11 @@ class Life:
             rescan_s=STEP_S, settle_s=STEP_S, stable_s=STEP_S, ask_writer=lambda path: None,
         )  # fmt: skip
         publisher = Publisher(self.files)
-        self.runner = Runner(
-            config, self.scheduler, world.processor, self.files, publisher, self.journal, clock,  # type: ignore[arg-type]
-            look_again=self.watcher.forget,
+        common = Common(
+            config, self.scheduler, self.files, publisher, self.journal, clock,
+            look_again=self.watcher.forget, compute_types=lambda: world.processor.compute_types,
         )  # fmt: skip
+        self.runner = Runner(common, world.processor)
         self.uploads = Uploads(self.files.folder.state / "uploads", world.shared)
         partial = PartialUploads(self.uploads.folder, world.shared, clock)
         service: Any = SimpleNamespace(check=self.submitter.check, transcribe=self._transcribe)

@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -20,6 +19,7 @@ from modules.config.schema import Config
 from modules.daemon.housekeeping import Housekeeping
 from modules.daemon.wiring import build_clients, build_core
 from modules.errors import LockHeldError
+from modules.executors.local.pool import LocalPool
 from modules.jobs.job import Job
 from modules.recordings import lock
 from modules.recordings.lock import Ownership
@@ -46,8 +46,8 @@ class Life:
     def __init__(self, config: Config, clock: FakeClock, plans: list[Plan]) -> None:
         self._config = config
         self._clock = clock
-        executor: Any = FakeExecutor(clock, plans)
-        self.core = build_core(config, clock, executor, on_ended=self._ended)
+        pool = LocalPool(FakeExecutor(clock, plans))
+        self.core = build_core(config, clock, pool, on_ended=self._ended)
         self.clients = build_clients(config, clock, self.core)
         self._keeping = Housekeeping(
             config.shared_directory, config.processing.stale_hours, clock, self.core,
@@ -80,7 +80,8 @@ class Life:
         self.clients.deliveries.webhooks._outbox.due()
         for receiver in self.clients.deliveries.receivers:
             receiver._loop.tick_safely()
-        self.core.runner._loop.tick_safely()
+        ((_, runner),) = self.core.runner._runners
+        runner._loop.tick_safely()
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from modules.config.schema import Config
 from modules.daemon.wiring import Core, build_core
 from modules.errors import MediaError
 from modules.executors.base import Outcome, RunCallbacks, Task
+from modules.executors.local.pool import LocalPool
 from modules.recordings.skipped import is_skipped
 from modules.runner import runner as runner_module
 from tests.builders import a_config, a_model
@@ -53,7 +54,7 @@ class Folder:
     def start(self) -> Core:
         """One life of a daemon, until it has nothing left to do."""
         executor = NothingIsMedia(self.clock)
-        core = build_core(self.config, self.clock, executor, on_ended=lambda job: None)  # type: ignore[arg-type]
+        core = build_core(self.config, self.clock, LocalPool(executor), on_ended=lambda job: None)
         core.store.prepare()
         core.intake.recovery.recover()
         for _ in range(10):

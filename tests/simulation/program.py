@@ -16,6 +16,7 @@ from unittest.mock import patch
 from modules.config.schema import Config
 from modules.daemon.housekeeping import Housekeeping
 from modules.daemon.wiring import build_core
+from modules.executors.local.pool import LocalPool
 from modules.jobs.events import Event
 from modules.runner import runner
 from modules.watching import watcher
@@ -47,7 +48,7 @@ class Program:
         self.worker = worker
         # No index and no webhooks: they, and what clients see, follow from events alone.
         executor: Any = worker
-        core = build_core(config, clock, executor, on_ended=lambda job: None)
+        core = build_core(config, clock, LocalPool(executor), on_ended=lambda job: None)
         self.files, self.scheduler, self.intake = core.store, core.scheduler, core.intake
         self.runner, self.watcher = core.runner, core.watcher
         core.events.hooks.append(hear)

@@ -240,7 +240,7 @@ class Simulation:
             (6, self._look), (4, self._beat), (1 if self._with_deaths else 0, self._death),
             (1 if self._with_away else 0, self._share_goes),
         )  # fmt: skip
-        self._hand.in_hand = self._alive.scheduler.running_name
+        self._hand.in_hand = self._worker.in_hand
         if not self._weather.is_fine:
             weights, doings = zip(*choices, strict=True)
             doing = self._dice.choices(doings, weights)[0]

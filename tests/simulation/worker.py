@@ -64,9 +64,12 @@ class Worker(FakeExecutor):
         self._ledger = ledger
         self._meanwhile = meanwhile
         self._text: list[str] = []
+        #: The name of the recording that it has.
+        self.in_hand: str | None = None
 
     def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         name, content = self._read(request)
+        self.in_hand = name
         settings, print_ = request.command.settings, fingerprint(content)
         self._text = text_of(content, settings)
         first = round(request.command.start_s / 10)

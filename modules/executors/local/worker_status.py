@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from modules.executors.base import WorkerState, WorkerStatus
+from modules.executors.base import Activity, WorkerStatus
 from modules.executors.local.process import Child
 
 
@@ -16,7 +16,7 @@ def status_of(child: Child | None, ended_at: float) -> WorkerStatus:
     pid, memory_mb, task = child.process.pid, child.memory_mb, child.task
     loaded = child.loaded
     if loaded is None:
-        state: WorkerState = "loading" if child.ready else "starting"
+        state: Activity = "loading" if child.ready else "starting"
         return WorkerStatus(node, state, child.started_at, pid, memory_mb=memory_mb)
     return WorkerStatus(
         node,

@@ -13,8 +13,10 @@ from modules.daemon.health import HANG_S, Health
 from modules.daemon.housekeeping import Housekeeping
 from modules.daemon.wiring import build_core
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
+from modules.executors.local.pool import LocalPool
 from modules.jobs.scheduler import Scheduler
 from modules.runner.outage import Outage
+from modules.runner.runners import WorkerView
 from modules.watching.watcher import WatchHealth
 from tests.builders import a_config, a_job
 from tests.fakes import FakeClock, FakeExecutor
@@ -44,9 +46,13 @@ class Watching:
 
 @dataclass
 class Running:
-    """Stands for the runner."""
+    """Stands for the runners, of which there is one."""
 
     outage: Outage
+    troubled: tuple[str, ...] = ()
+
+    def workers(self) -> list[WorkerView]:
+        return [WorkerView("local", "here", "cpu", "ready")]
 
 
 class Bench:
@@ -61,7 +67,7 @@ class Bench:
         self.health = Health(
             shared,
             self.scheduler,
-            self.executor,
+            LocalPool(self.executor),
             Running(self.outage),
             self.watching,  # type: ignore[arg-type]
         )
@@ -98,8 +104,8 @@ def test_a_thread_that_hangs_is_unhealthy(bench: Bench) -> None:
 
 
 def test_each_thread_of_the_core_is_watched(tmp_path: Path) -> None:
-    executor: Any = FakeExecutor(FakeClock())
-    core = build_core(a_config(tmp_path), FakeClock(), executor, on_ended=lambda job: None)
+    pool = LocalPool(FakeExecutor(FakeClock()))
+    core = build_core(a_config(tmp_path), FakeClock(), pool, on_ended=lambda job: None)
     Housekeeping(tmp_path, 1.0, FakeClock(), core, lambda request: None)
     assert {name: silent() for name, silent in core.health.silent_s.items()} == {
         "runner": 0.0, "watcher": 0.0, "main": 0.0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -12,6 +11,7 @@ from modules.config.schema import Config
 from modules.daemon.housekeeping import Housekeeping
 from modules.daemon.wiring import build_core
 from modules.errors import LockHeldError, StorageError
+from modules.executors.local.pool import LocalPool
 from modules.recordings.names import STATE_FOLDER
 from modules.recordings.sidecars import IN_PROGRESS, sidecar_name
 from tests.builders import a_job
@@ -28,8 +28,8 @@ class House:
             manual_directory=folder / "manual",
             watch={"events": False},  # type: ignore[arg-type]
         )
-        executor: Any = FakeExecutor(self.clock)
-        self.core = build_core(config, self.clock, executor, on_ended=lambda job: None)
+        pool = LocalPool(FakeExecutor(self.clock))
+        self.core = build_core(config, self.clock, pool, on_ended=lambda job: None)
         self.core.store.prepare()
         self.core.watcher.tick()
         self.owner = Mock()

@@ -18,15 +18,17 @@ from modules.errors import (
     WorkerError,
 )
 from modules.executors import tasks
+from modules.executors.local.pool import LocalPool
 from modules.jobs.job import WENT_DOWN, Attempt, Cause, ErrorInfo, Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
 from modules.runner import publishing
 from modules.runner import runner as runner_module
+from modules.runner.common import Common
 from modules.runner.outage import HOLD_S
 from modules.runner.publishing import Publisher
-from modules.runner.runner import Runner
+from modules.runner.runners import Runners
 from modules.weights.locate import ModelSource
 from tests.builders import a_config, a_job, a_model, until
 from tests.fakes import FakeClock, FakeExecutor, Plan
@@ -50,10 +52,12 @@ class Bench:
         self.processor = FakeExecutor(self.clock)
         self.looked_again: list[str] = []
         self.publisher = Publisher(self.files)
-        self.runner = Runner(
-            self.config, self.scheduler, self.processor, self.files,  # type: ignore[arg-type]
-            self.publisher, self.journal, self.clock, look_again=self.looked_again.append,
+        common = Common(
+            self.config, self.scheduler, self.files, self.publisher, self.journal, self.clock,
+            look_again=self.looked_again.append, compute_types=lambda: self.processor.compute_types,
         )  # fmt: skip
+        self.runners = Runners(common, LocalPool(self.processor))
+        ((_, self.runner),) = self.runners._runners
 
     def _on_change(self, job: Job) -> None:
         self.told.append((job.name, job.status))
@@ -250,7 +254,7 @@ def test_what_comes_next_is_told_while_a_file_runs(bench: Bench) -> None:
 
 def test_what_holds_still_is_prefetched_while_nothing_is_done(bench: Bench) -> None:
     path = bench.put()
-    bench.runner.expect("talk.mp3")
+    bench.runners.expect("talk.mp3")
     bench.tick()
     bench.tick()
     (command,) = bench.processor.expected
@@ -264,10 +268,10 @@ def test_what_holds_still_is_prefetched_while_nothing_is_done(bench: Bench) -> N
 def test_a_file_with_a_job_or_beside_a_pause_is_not_prefetched(bench: Bench) -> None:
     bench.submit()
     bench.scheduler.pause()
-    bench.runner.expect("talk.mp3")
+    bench.runners.expect("talk.mp3")
     bench.tick()
     bench.put("other.mp3")
-    bench.runner.expect("other.mp3")
+    bench.runners.expect("other.mp3")
     bench.tick()
     assert bench.processor.expected == []
 
@@ -605,7 +609,7 @@ def test_a_cancelled_run_leaves_nothing(bench: Bench) -> None:
     bench.submit()
     bench.tick()
     assert bench.names() == ["talk.mp3"]
-    assert bench.scheduler.running_name is None
+    assert bench.scheduler.order_of("talk.mp3") is None
 
 
 @pytest.mark.parametrize("moment", ["plan_outputs", "result_json"])
@@ -967,9 +971,9 @@ def test_an_order_that_came_as_the_files_were_read_has_its_own_settings(
 
 def test_it_warms_works_and_comes_home(bench: Bench) -> None:
     bench.submit()
-    bench.runner.start()
+    bench.runners.start()
     until(lambda: bench.files.results.is_done("talk.mp3"), "the file was not done")
-    bench.runner.stop()
+    bench.runners.stop()
     assert [spec.name for spec in bench.processor.warmed] == ["faster-whisper-base"]
     assert bench.processor.closed
 
@@ -981,14 +985,14 @@ def test_a_worker_that_cannot_be_started_ends_no_thread(
     monkeypatch.setattr(runner_module, "HOLD_S", 0.01)
     bench = Bench(tmp_path)
     bench.processor.warm_error = error
-    bench.runner.start()
+    bench.runners.start()
     until(lambda: bench.processor.maintained, "the runner died of a bad start")
-    bench.runner.stop()
+    bench.runners.stop()
     assert bench.processor.closed
 
 
 def test_stopping_what_never_ran_is_no_trouble(bench: Bench) -> None:
-    bench.runner.stop()
+    bench.runners.stop()
 
 
 def test_what_could_not_be_saved_is_saved_once_it_can_be(

@@ -8,7 +8,6 @@ import os
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from modules.clock import iso
 from modules.config.schema import RetentionConfig
 from modules.daemon.wiring import build_core
 from modules.errors import StorageError
+from modules.executors.local.pool import LocalPool
 from modules.jobs.job import Status
 from modules.service import retention
 from modules.service.retention import Retention
@@ -49,8 +49,8 @@ class House:
         )
         self.shared = self.config.shared_directory
         self.done: Counter[str] = Counter()
-        executor: Any = FakeExecutor(self.clock)
-        self.core = build_core(self.config, self.clock, executor, on_ended=lambda job: None)
+        pool = LocalPool(FakeExecutor(self.clock))
+        self.core = build_core(self.config, self.clock, pool, on_ended=lambda job: None)
         self.core.store.prepare()
         self.start()
 
