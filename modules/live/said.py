@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import contextlib
+from typing import IO, Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -44,6 +45,14 @@ def line_of(event: SessionEvent) -> bytes:
     else:
         return b""
     return kept.model_dump_json(exclude_none=True).encode() + b"\n"
+
+
+def keep(file: IO[bytes], event: SessionEvent) -> None:
+    """Add its line, if it is kept. What cannot be written, only clients that come back miss."""
+    line = line_of(event)
+    if line:
+        with contextlib.suppress(OSError):
+            file.write(line)
 
 
 def event_of(line: bytes) -> Committed | Utterance | None:

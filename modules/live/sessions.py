@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from modules.clock import Clock
@@ -28,7 +28,9 @@ from modules.live.room import Room
 from modules.live.said import event_of
 from modules.live.session import Session
 from modules.live.store import SessionStore
+from modules.live.text import SessionText
 from modules.logger import get_logger
+from modules.weights.files import ModelSpec
 
 log = get_logger("Live")
 
@@ -52,13 +54,22 @@ class Resumed:
 
 
 class LiveSessions:
-    """Thread-safe. ``attach``, ``is_wanted`` and ``complaint`` are for the executor."""
+    """Thread-safe. ``attach``, ``is_wanted`` and ``complaint`` are for the executor. ``model_for``:
+    the weights for these settings; None if their text waits until the session has ended."""
 
-    def __init__(self, config: Config, store: SessionStore, landing: Landing, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: SessionStore,
+        landing: Landing,
+        clock: Clock,
+        model_for: Callable[[TranscriptionSettings], ModelSpec | None] = lambda settings: None,
+    ) -> None:
         self._config = config
         self._store = store
         self._landing = landing
         self._clock = clock
+        self._model_for = model_for
         self.load = Load(clock.monotonic)
         self._room = Room(config, self.load)
         self._leftovers = Leftovers(store, self._land, clock)
@@ -113,8 +124,10 @@ class LiveSessions:
         except StorageError:
             sound.close()
             raise
+        begun = self._store.begun(session_id)
+        text = SessionText(settings, self._model_for(settings), sound, begun)
         session = Session(
-            session_id, next(self._numbers), note, settings, sound, said, self._clock,
+            session_id, next(self._numbers), note, settings, sound, said, text, self._clock,
             on_worked=self.load.note,
         )  # fmt: skip
         session.subscribe(outbox)

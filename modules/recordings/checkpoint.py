@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -32,6 +33,15 @@ class Header(Frozen):
     """What the chunks belong to; a checkpoint of other bytes or other settings is void."""
 
     settings: TranscriptionSettings
+    source: FileIdentity
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Chunks that were finished before the recording was there: the checkpoint at ``path``, which
+    has ``source`` in place of its identity."""
+
+    path: Path
     source: FileIdentity
 
 
@@ -92,6 +102,23 @@ def read(path: Path, header: Header) -> Checkpoint:
                 return _read(iter(lambda: file.readline(_LINE_BYTES_MAX), b""), header)
         except FileNotFoundError:
             return Checkpoint()
+
+
+def carried(begun: Begun, header: Header) -> Iterator[bytes]:
+    """The lines of a checkpoint for ``header`` that goes on from another with the same settings;
+    none if there is no such one. Raises StorageError.
+    """
+    before = Header(settings=header.settings, source=begun.source)
+    with (
+        storage_errors(begun.path),
+        contextlib.suppress(FileNotFoundError),
+        open_regular(begun.path) as file,
+    ):
+        if not _belongs(file.readline(_LINE_BYTES_MAX), before):
+            return
+        yield header.model_dump_json().encode() + b"\n"
+        while (line := file.readline(_LINE_BYTES_MAX)).endswith(b"\n"):
+            yield line
 
 
 def _read(lines: Iterable[bytes], header: Header) -> Checkpoint:
