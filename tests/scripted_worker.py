@@ -1,7 +1,8 @@
 """A stand-in for the WhisperX process: a real process that speaks the protocol and obeys a script.
 
 Run as ``python -m tests.scripted_worker --parent PID``. A "recording" holds one chunk of 10 s for
-every ``CHUNK_BYTES`` bytes; what is said in it follows from those bytes. A file that begins with
+every ``CHUNK_BYTES`` bytes; what is said in it follows from those bytes. In a WAV file, which live
+sessions become, chunks are seconds of its sound. A file that begins with
 ``NOT_MEDIA`` is refused. A translation puts "EN " before each text, and an initial prompt, or
 hotwords, stand in brackets before the first chunk's. Unless it ends with ``INDEX``, a file that is
 ``indexed`` by its name is refused as cut off, and one that is ``announced`` is noted to be
@@ -24,7 +25,8 @@ anything that is no letter or digit, say how it goes wrong:
 Live sessions are heard by ``scripted_live.py``.
 
 ``SCRIPTED_LOAD`` in the environment makes loading go wrong: ``hang``, ``chatter``, ``fail``,
-``broken`` or ``crash``. ``SCRIPTED_PIDS`` names a file for the pids of grandchildren.
+``broken`` or ``crash``. ``SCRIPTED_PIDS`` names a file for the pids of grandchildren,
+``SCRIPTED_CHUNKS`` one for a line about each chunk that is transcribed: ``file 3``, ``live 3``.
 """
 
 from __future__ import annotations
@@ -37,7 +39,6 @@ import signal
 import subprocess
 import sys
 import time
-import zlib
 from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
@@ -60,19 +61,20 @@ from modules.executors.protocol import (  # noqa: E402
     Transcribed,
 )
 from modules.messages import joined, noted  # noqa: E402
-from modules.transcript.model import PARTIAL, Chunk, Segment, Turn, Word  # noqa: E402
+from modules.transcript.model import PARTIAL, Turn  # noqa: E402
 from modules.weights.files import ModelSpec  # noqa: E402
 from modules.worker.pipes import Assignment, Inbox  # noqa: E402
-from tests import scripted_live  # noqa: E402
+from tests import scripted_live, scripted_text  # noqa: E402
+from tests.scripted_text import chunk_of, noted_chunk, said_in  # noqa: E402
 
 CHUNK_S = 10.0
 CHUNK_BYTES = 100
+WAV_HEADER = 44
 NOT_MEDIA = b"\0this is no recording"
 INDEX = b"[index]"
 SLOW_S = 0.2
 #: After so long without a command, the file that was to come next is closed.
 IDLE_S = 2.0
-_SYLLABLES = "ба ве ги до жу зе ка ло мы ню па ры со ту фэ ха".split()
 
 
 def recording(chunks: int, seed: str = "speech") -> bytes:
@@ -85,14 +87,21 @@ def recording(chunks: int, seed: str = "speech") -> bytes:
 
 def text_of(content: bytes, index: int) -> str:
     """What is said in a chunk: follows from its bytes and its number."""
-    piece = content[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
-    number = zlib.crc32(piece + str(index).encode())
-    return "".join(_SYLLABLES[number >> shift & 15] for shift in range(0, 16, 4)).capitalize() + "."
+    return scripted_text.text_of(pieces_of(content)[0][index], index)
+
+
+def pieces_of(content: bytes) -> tuple[list[bytes], float]:
+    """The bytes of each chunk of a recording, and how many seconds each has."""
+    if content.startswith(b"RIFF"):
+        rate = int.from_bytes(content[24:28], "little")
+        return scripted_text.pieces(content[WAV_HEADER:], rate), scripted_text.SECOND
+    whole = len(content) // CHUNK_BYTES * CHUNK_BYTES
+    return [content[at : at + CHUNK_BYTES] for at in range(0, whole, CHUNK_BYTES)], CHUNK_S
 
 
 def full_text(content: bytes) -> str:
     """What an undisturbed run makes of a recording."""
-    return " ".join(text_of(content, i) for i in range(len(content) // CHUNK_BYTES))
+    return " ".join(text_of(content, i) for i in range(len(pieces_of(content)[0])))
 
 
 class Line:
@@ -116,9 +125,10 @@ class Act:
         self._line = line
         recording = assignment.recording.descriptor
         self._content = os.pread(recording, os.fstat(recording).st_size, 0)
+        self._pieces, self._chunk_s = pieces_of(self._content)
         name = os.path.basename(os.fsdecode(self._command.path))
         self._words = set(re.split(r"[^a-z0-9]+", name.lower()))
-        self._count = len(self._content) // CHUNK_BYTES
+        self._count = len(self._pieces)
         self._sent = 0
 
     def play(self) -> None:
@@ -129,12 +139,12 @@ class Act:
         self._line.send(
             Started(
                 task_id=self._command.task_id,
-                duration_s=self._count * CHUNK_S,
+                duration_s=self._count * self._chunk_s,
                 format="scripted",
                 codec="none",
             )
         )
-        for index in range(round(self._command.start_s / CHUNK_S), self._count):
+        for index in range(round(self._command.start_s / self._chunk_s), self._count):
             self._misbehave()
             if self._wait_for_stop():
                 self._line.send(Stopped(task_id=self._command.task_id))
@@ -143,7 +153,7 @@ class Act:
         self._misbehave()
         told = self._turns() if self._command.settings.diarize else ()
         if told:
-            duration_s = self._count * CHUNK_S
+            duration_s = self._count * self._chunk_s
             self._line.send(
                 Transcribed(task_id=self._command.task_id, chunks=self._sent, duration_s=duration_s)
             )
@@ -152,7 +162,7 @@ class Act:
             Done(
                 task_id=self._command.task_id,
                 chunks=self._sent,
-                duration_s=self._count * CHUNK_S,
+                duration_s=self._count * self._chunk_s,
                 notes=self._notes(),
                 turns=told,
                 diarization="scripted" if told else None,
@@ -167,7 +177,11 @@ class Act:
     def _turns(self) -> tuple[Turn, ...]:
         """Two speakers who take turns, a chunk each."""
         return tuple(
-            Turn(start=i * CHUNK_S, end=(i + 1) * CHUNK_S, speaker=f"SPEAKER_{i % 2:02d}")
+            Turn(
+                start=i * self._chunk_s,
+                end=(i + 1) * self._chunk_s,
+                speaker=f"SPEAKER_{i % 2:02d}",
+            )
             for i in range(self._count)
         )
 
@@ -196,27 +210,16 @@ class Act:
         return None
 
     def _hand_over(self, index: int) -> None:
-        start_s, text = index * CHUNK_S, self._text(index)
-        segment = Segment(
-            start=start_s,
-            end=start_s + 5,
-            text=text,
-            confidence=0.9,
-            words=(Word(word=text, start=start_s, end=start_s + 5, confidence=0.9),),
-            avg_logprob=-0.25,
-            no_speech_prob=0.01,
-        )
-        event = Chunk(
-            task_id=self._command.task_id,
-            number=self._sent + 1,
-            start_s=start_s,
-            position_s=start_s + CHUNK_S,
-            speech_s=5,
-            segments=(segment,),
-            language="ru",
-            detected_language="ru",
-            language_probability=0.99,
-            read_fraction=(index + 1) / self._count,
+        noted_chunk("file", index)
+        start_s = index * self._chunk_s
+        text = said_in(self._pieces[index], index, self._command.settings)
+        read_fraction = (index + 1) / self._count
+        event = chunk_of(text, start_s, self._chunk_s).model_copy(
+            update={
+                "task_id": self._command.task_id,
+                "number": self._sent + 1,
+                "read_fraction": read_fraction,
+            }
         )
         self._line.send(event)
         self._sent += 1
@@ -224,15 +227,6 @@ class Act:
             self._line.write(b'\xff\xfe{"kind": "chunk", "task_id": 1, "posi\n{"kind": "riddle"}\n')
         if "backwards" in self._words and index:
             self._line.send(event.model_copy(update={"position_s": start_s}))
-
-    def _text(self, index: int) -> str:
-        text = text_of(self._content, index)
-        if self._command.settings.task == "translate":
-            text = f"EN {text}"
-        prompt = self._command.settings.initial_prompt or self._command.settings.hotwords
-        if prompt and index == 0:
-            text = f"[{prompt}] {text}"
-        return text
 
     def _wait_for_stop(self) -> bool:
         """Whether the parent asked to stop; takes as long as a chunk does."""

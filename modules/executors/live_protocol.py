@@ -14,9 +14,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import CODE_CHARS, MESSAGE_CHARS
-from modules.transcript.model import Word
+from modules.transcript.model import Chunk, Word
+from modules.weights.files import ModelSpec
 
-#: No event is longer, in bytes: a window of 14 s of fast speech has 20 kB.
+#: No event is longer, in bytes: a chunk of 30 s of fast speech has 40 kB.
 LIVE_LINE_BYTES_MAX = 2**18
 #: No window has so many words.
 _WORDS_MAX = 500
@@ -25,13 +26,26 @@ Session = Annotated[int, Field(gt=0)]
 Words = Annotated[tuple[Word, ...], Field(max_length=_WORDS_MAX)]
 
 
+class TextOrder(Frozen):
+    """Transcribe a session as the file that it becomes, chunk by chunk while it grows.
+
+    With this ``model`` and no other, from ``start_s`` on; ``known_language``: what ``auto`` found
+    before that.
+    """
+
+    model: ModelSpec
+    start_s: float = 0.0
+    known_language: str | None = None
+
+
 class OpenSession(Frozen):
     """Begin with a session, or go on after the child was replaced.
 
     With it comes the descriptor of its sound, open for reading: raw signed 16 bit little-endian
     mono, ``rate`` samples a second, of which ``samples`` are there. What lies before ``from_s``
     was committed before. ``step_s``: seconds between two passes, None for finals only;
-    ``silence_s``: so much silence ends an utterance.
+    ``silence_s``: so much silence ends an utterance. ``text``: None if no text is wanted but that
+    which is spoken.
     """
 
     op: Literal["open"] = "open"
@@ -43,6 +57,7 @@ class OpenSession(Frozen):
     known_language: str | None = None
     step_s: float | None = 1.0
     silence_s: float = 0.5
+    text: TextOrder | None = None
 
 
 class Sound(Frozen):
@@ -157,7 +172,26 @@ class LiveFailed(Frozen):
     message: Annotated[str, Field(max_length=MESSAGE_CHARS)]
 
 
-LiveEvent = Speech | Partial | Commit | Final | Worked | Flushed | Closed | LiveFailed
+class Text(Frozen):
+    """A chunk of a session is finished, as ``TextOrder`` asked for; they come in order, counted
+    from 1 on since the session was opened."""
+
+    kind: Literal["text"] = "text"
+    session: Session
+    chunk: Chunk
+
+
+class TextFailed(Frozen):
+    """No more ``text`` comes of this session; live it is heard on."""
+
+    kind: Literal["text_failed"] = "text_failed"
+    session: Session
+    message: Annotated[str, Field(max_length=MESSAGE_CHARS)]
+
+
+LiveEvent = (
+    Speech | Partial | Commit | Final | Worked | Flushed | Closed | LiveFailed | Text | TextFailed
+)
 _EVENTS: TypeAdapter[LiveEvent] = TypeAdapter(Annotated[LiveEvent, Field(discriminator="kind")])
 
 

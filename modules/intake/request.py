@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modules.config.settings import TranscriptionSettings
+from modules.recordings.checkpoint import Begun
 
 
 @dataclass(frozen=True)
 class TranscriptionRequest:
     """What a client asks for, unchecked. ``wishes``: the settings that the request states.
 
-    ``uploaded``: the file came with the request, so nobody else writes to it.
+    ``uploaded``: the file came with the request, so nobody else writes to it. ``begun``: what was
+    transcribed of it before, while it was recorded.
     """
 
     name: str
@@ -23,6 +25,7 @@ class TranscriptionRequest:
     callback_urls: tuple[str, ...] = ()
     force: bool = False
     uploaded: bool = False
+    begun: Begun | None = None
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,8 @@ class Requests:
                 self._require_same_share()
                 self._require_recording(request)
                 self._files.drop_leftovers(name)
+                if request.begun:
+                    self._files.states.adopt(name, checked.settings, request.begun)
                 self._recovery.orphans.pop(name, None)
                 return Submitted(self._put_in(self._job(checked)), "queued")
             if known.settings.agrees_with(request.wishes):

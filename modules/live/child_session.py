@@ -10,6 +10,7 @@ from modules.executors.live_protocol import (
     OpenSession,
     Pace,
     Sound,
+    TextOrder,
 )
 from modules.live.link import LiveLink
 from modules.live.note import SessionNote
@@ -33,9 +34,13 @@ class ChildSession:
         #: Flushes that were asked for and not answered: one at a time, and whether one more.
         self._flushing = self._flush_again = False
 
+    @property
+    def is_there(self) -> bool:
+        return self.link is not None
+
     def open(
         self, link: LiveLink, descriptor: int, step_s: float | None, from_s: float,
-        language: str | None,
+        language: str | None, text: TextOrder | None,
     ) -> None:  # fmt: skip
         """``descriptor``: of the sound, for reading; taken over."""
         self.link, self.step_s, self._announced = link, step_s, self._sound.samples
@@ -49,6 +54,7 @@ class ChildSession:
             known_language=language,
             step_s=step_s,
             silence_s=self._note.silence_s,
+            text=text,
         )
         link.send(command, descriptor)
         if unanswered:

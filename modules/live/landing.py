@@ -18,6 +18,7 @@ from modules.live.note import ENDING, SessionNote, recording_name
 from modules.live.store import SessionStore
 from modules.live.wav import SAMPLE_BYTES, header
 from modules.logger import get_logger
+from modules.recordings.checkpoint import Begun
 from modules.recordings.uploads import Uploads
 from modules.storage import beneath
 from modules.storage.atomic import storage_errors, sync_folder
@@ -27,8 +28,9 @@ log = get_logger("Live")
 
 _PIECE_BYTES = 2**20
 
-#: Puts a recording of this name, with these wishes, of this client, into the queue; the job's id.
-Submit = Callable[[str, Mapping[str, Any], str], str | None]
+#: Puts a recording of this name, with these wishes, of this client, of which so much is done, into
+#: the queue; the job's id.
+Submit = Callable[[str, Mapping[str, Any], str, Begun], str | None]
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Landing:
     def _queue(self, session_id: str, note: SessionNote) -> Stored:
         name, job_id = note.landing or "", None
         try:
-            job_id = self._submit(name, note.wishes, note.client)
+            job_id = self._submit(name, note.wishes, note.client, self._store.begun(session_id))
         except StorageError:
             raise
         except TranscriberError as error:

@@ -19,6 +19,8 @@ from modules.executors.live_protocol import (
     LiveFailed,
     Partial,
     Speech,
+    Text,
+    TextFailed,
     Worked,
 )
 from modules.live.child_session import ChildSession
@@ -37,6 +39,7 @@ from modules.live.note import SessionNote
 from modules.live.said import SaidFile, line_of
 from modules.live.sound_file import SoundFile
 from modules.live.tally import Tally
+from modules.live.text import SessionText
 from modules.live.transcript_check import check_words
 from modules.live.utterances import Utterances
 from modules.logger import get_logger
@@ -63,6 +66,7 @@ class Session:
         settings: TranscriptionSettings,
         sound: SoundFile,
         said: SaidFile,
+        text: SessionText,
         clock: Clock,
         tally: Tally,
     ) -> None:
@@ -71,6 +75,7 @@ class Session:
         self.state: State = "open"
         self._sound = sound
         self.said = said
+        self._text = text
         self._clock = clock
         self._tally = tally
         self._lock = threading.Lock()
@@ -123,11 +128,7 @@ class Session:
     @property
     def lag_s(self) -> float:
         """How much sound was not heard yet; 0 while nobody speaks."""
-        return 0.0 if self._is_deaf else self._hearing.lag_s(self.received_s, self._has_child)
-
-    @property
-    def _has_child(self) -> bool:
-        return self._child.link is not None
+        return 0.0 if self._is_deaf else self._hearing.lag_s(self.received_s, self._child.is_there)
 
     @property
     def is_ahead(self) -> bool:
@@ -210,7 +211,8 @@ class Session:
             said = self._utterances
             said.reopen()
             self._hearing.begin()
-            self._child.open(link, descriptor, step_s, said.settled_s, said.language)
+            text = self._text.order() if self.state == "open" else None
+            self._child.open(link, descriptor, step_s, said.settled_s, said.language, text)
             if self.state == "closing":
                 self._child.close(discard=False)
 
@@ -254,6 +256,8 @@ class Session:
             return [self._fail(event.code, event.message)]
         if isinstance(event, Closed):
             self._finish_closing()
+        elif isinstance(event, Text | TextFailed):
+            self._text.note(event, received_s)
         else:
             self._hearing.note(event, received_s)
             if isinstance(event, Worked):
@@ -285,11 +289,12 @@ class Session:
     # --- the clock ---
 
     def tick(self, step_s: float | None) -> None:
-        """What time brings: the pace, what could not be announced, a word about lag."""
+        """What time brings: finished text, the pace, what was not announced, a word about lag."""
+        self._text.save()
         with self._lock:
             self._child.set_pace(None if self.is_ahead else step_s)
             self._child.announce()
-            hears = self._has_child or self._is_deaf
+            hears = self._child.is_there or self._is_deaf
             lag = self._hearing.tick(self.received_s, hears, self.step_s)
             if self._clock.monotonic() > self._closing_until:
                 self._finish_closing()
@@ -298,6 +303,7 @@ class Session:
 
     def seal(self) -> None:
         """What comes from now on is not kept: it is about to be stored."""
+        self._text.close()
         self._sound.close()
 
     def end(self, stored: SessionStored | None) -> None:

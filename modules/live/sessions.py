@@ -10,7 +10,7 @@ import itertools
 import math
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from modules.clock import Clock
@@ -31,7 +31,9 @@ from modules.live.session import Session
 from modules.live.statistics import LiveStatistics
 from modules.live.store import SessionStore
 from modules.live.tally import Tally
+from modules.live.text import SessionText
 from modules.logger import get_logger
+from modules.weights.files import ModelSpec
 
 log = get_logger("Live")
 
@@ -55,13 +57,22 @@ class Resumed:
 
 
 class LiveSessions:
-    """Thread-safe. ``attach``, ``is_wanted`` and ``complaint`` are for the executor."""
+    """Thread-safe. ``attach``, ``is_wanted`` and ``complaint`` are for the executor. ``model_for``:
+    the weights for these settings; None if their text waits until the session has ended."""
 
-    def __init__(self, config: Config, store: SessionStore, landing: Landing, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: SessionStore,
+        landing: Landing,
+        clock: Clock,
+        model_for: Callable[[TranscriptionSettings], ModelSpec | None] = lambda settings: None,
+    ) -> None:
         self._config = config
         self._store = store
         self._landing = landing
         self._clock = clock
+        self._model_for = model_for
         self.load = Load(clock.monotonic)
         self.statistics = LiveStatistics()
         self._room = Room(config, self.load)
@@ -119,9 +130,12 @@ class LiveSessions:
             raise
         session_id, sound, said = self._store.create(note)
         sound.samples_max = self._room.samples_max(note.rate)
+        text = SessionText(
+            settings, self._model_for(settings), sound, self._store.begun(session_id)
+        )
         session = Session(
-            session_id, next(self._numbers), note, settings, sound, SaidFile(said), self._clock,
-            Tally(self.statistics, self.load, self._clock.monotonic),
+            session_id, next(self._numbers), note, settings, sound, SaidFile(said), text,
+            self._clock, Tally(self.statistics, self.load, self._clock.monotonic),
         )  # fmt: skip
         session.subscribe(outbox)
         try:

@@ -82,6 +82,13 @@ class SoundFile:
         with self._lock:
             yield self._samples
 
+    def sync(self) -> None:
+        """Have what is there survive a power cut. Raises StorageError."""
+        with storage_errors(self.path):
+            descriptor = self._descriptor
+            if descriptor is not None:
+                os.fdatasync(descriptor)
+
     def reader(self) -> int:
         """A descriptor of this very file for reading, for the caller to close.
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from modules.errors import StorageError
+from modules.jobs.source import FileIdentity
 from modules.live.note import ID, SessionNote
 from modules.live.sound_file import SoundFile
+from modules.recordings.checkpoint import Begun
 from modules.storage import beneath
 from modules.storage.atomic import own_folder, remove, storage_errors, to_json, write_whole
 from modules.storage.safe_open import NOT_OURS, append_regular, open_regular, read_model
@@ -91,10 +93,18 @@ class SessionStore:
         """All of it is in the sound."""
         remove(self.container_path(session_id))
 
+    def begun(self, session_id: str) -> Begun:
+        """Where the finished chunks of its text are, if there are any."""
+        # There is no recording yet whose identity it could be.
+        source = FileIdentity(size=0, mtime_ns=0, fingerprint=session_id)
+        return Begun(self.folder / f"{session_id}.checkpoint", source)
+
     def remove_sound(self, session_id: str) -> None:
+        """With what was made of it."""
         self.remove_container(session_id)
         remove(self.sound_path(session_id))
         remove(self._said_path(session_id))
+        remove(self.begun(session_id).path)
 
     def remove(self, session_id: str) -> None:
         """Of a session that is not wanted; the sound first, so that nothing lands it."""

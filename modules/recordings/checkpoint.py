@@ -37,6 +37,15 @@ class Header(Frozen):
     source: FileIdentity
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Chunks that were finished before the recording was there: the checkpoint at ``path``, which
+    has ``source`` in place of its identity."""
+
+    path: Path
+    source: FileIdentity
+
+
 class Chunks:
     """Finished chunks, in order, packed: every look at them makes them anew, one by one.
 
@@ -94,6 +103,23 @@ def read(path: Path, header: Header) -> Checkpoint:
                 return _read(iter(lambda: file.readline(_LINE_BYTES_MAX), b""), header)
         except FileNotFoundError:
             return Checkpoint()
+
+
+def carried(begun: Begun, header: Header) -> Iterator[bytes]:
+    """The lines of a checkpoint for ``header`` that goes on from another with the same settings;
+    none if there is no such one. Raises StorageError.
+    """
+    before = Header(settings=header.settings, source=begun.source)
+    with (
+        storage_errors(begun.path),
+        contextlib.suppress(FileNotFoundError),
+        open_regular(begun.path) as file,
+    ):
+        if not _belongs(file.readline(_LINE_BYTES_MAX), before):
+            return
+        yield header.model_dump_json().encode() + b"\n"
+        while (line := file.readline(_LINE_BYTES_MAX)).endswith(b"\n"):
+            yield line
 
 
 def _read(lines: Iterable[bytes], header: Header) -> Checkpoint:

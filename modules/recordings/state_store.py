@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import stat
 from pathlib import Path
 
+from modules.config.settings import TranscriptionSettings
 from modules.jobs.job import Job
 from modules.recordings import checkpoint
 from modules.recordings.shared_folder import SharedFolder
@@ -69,6 +71,16 @@ class StateStore:
         self._make_room(job.name)
         path = self._folder.ready(self.checkpoint_path(job.name))
         return checkpoint.Writer(path, header, sound, self.fence)
+
+    def adopt(self, name: str, settings: TranscriptionSettings, begun: checkpoint.Begun) -> None:
+        """Make a checkpoint of chunks that were finished before the recording was there, unless
+        they were made with other settings. It has no job yet."""
+        header = checkpoint.Header(settings=settings, source=self._folder.identity(name))
+        lines = checkpoint.carried(begun, header)
+        first = next(lines, None)
+        if first is not None:
+            path = self._folder.ready(self.checkpoint_path(name))
+            write_own(path, itertools.chain((first,), lines))
 
     def _make_room(self, name: str) -> None:
         """What is no file under the name of a checkpoint is not ours, and must not hold the job."""

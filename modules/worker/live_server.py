@@ -1,8 +1,8 @@
 """Serves live sessions in the child, on the socket that came with the command ``Live``.
 
 Three threads for a socket: one reads commands and hears what they bring, one makes the passes of
-all sessions, the one that is due longest first, and one writes events. See
-``executors/live_protocol.py``.
+all sessions, the one that is due longest first, and one writes events. Each session has one more
+for its text, see ``live_text.py``. See ``executors/live_protocol.py``.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from modules.executors.live_protocol import (
 )
 from modules.worker.live_passes import SpokenLanguage, heard_by
 from modules.worker.live_session import Session
+from modules.worker.live_text import GrowingText
 from modules.worker.pipes import OpenFile, lines
 from modules.worker.sharing import Sharing
 
@@ -52,6 +53,11 @@ class _Open:
     session: Session
     sound: OpenFile
     language: SpokenLanguage
+    text: GrowingText | None
+
+    def stop_text(self) -> None:
+        if self.text:
+            self.text.stop()
 
 
 class LiveServer:
@@ -86,6 +92,8 @@ class Connection:
         self._sharing = sharing
         self._monotonic = monotonic
         self._sessions: dict[int, _Open] = {}
+        #: Also those of sessions that are over, until their threads have ended.
+        self._texts: list[GrowingText] = []
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._events: queue.SimpleQueue[LiveEvent | None] = queue.SimpleQueue()
@@ -111,6 +119,8 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._events.put(None)
         with self._changed:
+            for opened in self._sessions.values():
+                opened.stop_text()
             self._sessions.clear()
             self._sharing.live(0, 0)
             self._changed.notify_all()
@@ -127,6 +137,8 @@ class Connection:
         self._end()
         for thread in self._threads[1:]:
             thread.join()
+        for text in self._texts:
+            text.join()
         self._socket.close()
 
     def _obey(self, command: LiveCommand, files: deque[OpenFile]) -> None:
@@ -138,10 +150,14 @@ class Connection:
             return  # it failed, of which the daemon was told
         session = opened.session
         if isinstance(command, Sound):
+            if opened.text:
+                opened.text.hear(command.samples)
             session.hear(command.samples)
         elif isinstance(command, Pace):
             session.pace(command.step_s)
         elif isinstance(command, Flush | CloseSession):
+            if isinstance(command, CloseSession):
+                opened.stop_text()
             session.end(command)
 
     def _open(self, command: OpenSession, sound: OpenFile) -> None:
@@ -152,9 +168,16 @@ class Connection:
             raise TranscriberError("live_rate_unsupported", message)
         session = Session(command, sound.descriptor, self._events.put, self._monotonic)
         language = SpokenLanguage(command.settings, command.known_language)
+        text = self._text(command, sound) if command.text else None
         with self._changed:
-            self._sessions[command.session] = _Open(session, sound, language)
+            self._sessions[command.session] = _Open(session, sound, language, text)
         session.hear()
+
+    def _text(self, command: OpenSession, sound: OpenFile) -> GrowingText:
+        assert command.text is not None
+        made = GrowingText(command, command.text, sound, self._sharing, self._events.put)
+        self._texts = [text for text in self._texts if text.is_alive] + [made]
+        return made
 
     def _guarded(self, number: int, work: Callable[[], None]) -> None:
         """Whatever goes wrong with one session is reported, and harms no other."""
@@ -164,13 +187,15 @@ class Connection:
             code = error.code if isinstance(error, TranscriberError) else "live_failed"
             message = str(error)[:500] or repr(error)[:500]
             with self._changed:
-                self._sessions.pop(number, None)
+                failed = self._sessions.pop(number, None)
+                if failed:
+                    failed.stop_text()
             self._events.put(LiveFailed(session=number, code=code, message=message))
 
     def _tell_sharing(self) -> None:
         with self._changed:
             for number in [n for n, it in self._sessions.items() if it.session.is_over]:
-                del self._sessions[number]
+                self._sessions.pop(number).stop_text()
             speaking = sum(it.session.is_speaking for it in self._sessions.values())
             # With the lock held, or an older count could be the last.
             self._sharing.live(len(self._sessions), speaking)

@@ -1,21 +1,27 @@
 """How files and live sessions share the model of this process.
 
 Live passes run one at a time, on one of the model's streams. While somebody speaks, files leave
-that stream free and go one chunk at a time, so that no pass waits for more than a chunk.
+that stream free and go one chunk at a time, so that no pass waits for more than a chunk. The texts
+of sessions that grow are made as those of files are, and the two take turns.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # it takes long to import
     from modules.engines.base import Engine, Progress
+    from modules.weights.files import ModelSpec
 
-#: However many speak, files get a chunk in this time, in seconds.
+#: Chunks of a file, or of a session that grows.
+Kind = Literal["file", "growing"]
+
+#: However many speak, each kind gets a chunk in this time, in seconds.
 _LEAST_EVERY_S = 30.0
 #: A waiting file reports progress, and hears of a stop, this often, in seconds.
 _TICK_S = 0.5
@@ -30,8 +36,13 @@ class Sharing:
         self._engine: Engine | None = None
         self._in_pass = False
         self._sessions = self._speaking = 0
-        self._files_running = 0
-        self._file_began = float("-inf")
+        #: Chunks in progress and those that wait, by kind; and when the latest of each began.
+        self._running: dict[Kind, int] = {"file": 0, "growing": 0}
+        self._waiting: dict[Kind, int] = {"file": 0, "growing": 0}
+        self._began: dict[Kind, float] = {"file": -math.inf, "growing": -math.inf}
+        self._latest: Kind = "growing"
+        #: How many hold the engine for longer than a pass.
+        self._leases = 0
 
     # --- the engine ---
 
@@ -42,14 +53,38 @@ class Sharing:
             self._changed.notify_all()
 
     def withdraw(self) -> None:
-        """Wait for the pass in progress; from then on none is made until an engine is offered."""
+        """Wait for the pass in progress, and until all leases have ended; from then on there are
+        none until an engine is offered."""
         with self._changed:
             self._engine = None
-            self._changed.wait_for(lambda: not self._in_pass)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._in_pass and not self._leases)
 
     @property
     def has_engine(self) -> bool:
         return self._engine is not None
+
+    @contextmanager
+    def lease(self, spec: ModelSpec, is_over: Callable[[], bool]) -> Iterator[Engine | None]:
+        """The engine, once it is one with these weights; None if it ``is_over`` before.
+
+        Whoever has it asks ``is_offered`` at least twice a second, and lets go when it is not.
+        """
+        with self._changed:
+            while not is_over() and not (self._engine and self._engine.spec == spec):
+                self._changed.wait(_TICK_S)
+            engine = None if is_over() else self._engine
+            self._leases += engine is not None
+        try:
+            yield engine
+        finally:
+            with self._changed:
+                self._leases -= engine is not None
+                self._changed.notify_all()
+
+    def is_offered(self, engine: Engine) -> bool:
+        """Whether it was not withdrawn."""
+        return self._engine is engine
 
     @contextmanager
     def one_pass(self) -> Iterator[Engine | None]:
@@ -80,40 +115,51 @@ class Sharing:
         return self._sessions > 0
 
     @contextmanager
-    def file_turn(
-        self, streams: int, progress: Progress, should_stop: Callable[[], bool]
+    def turn(
+        self, kind: Kind, streams: int, progress: Progress, should_stop: Callable[[], bool]
     ) -> Iterator[bool]:
-        """While a thread transcribes chunks of a file; waits until there is a stream for it.
+        """While a thread transcribes chunks; waits until there is a stream for it.
 
-        False if the file was stopped meanwhile.
+        False if it was stopped meanwhile.
         """
-        if not self._begin_turn(streams, progress, should_stop):
+        if not self._begin_turn(kind, streams, progress, should_stop):
             yield False
             return
         try:
             yield True
         finally:
             with self._changed:
-                self._files_running -= 1
+                self._running[kind] -= 1
                 self._changed.notify_all()
 
     def _begin_turn(
-        self, streams: int, progress: Progress, should_stop: Callable[[], bool]
+        self, kind: Kind, streams: int, progress: Progress, should_stop: Callable[[], bool]
     ) -> bool:
         while True:
             with self._changed:
-                if self._changed.wait_for(lambda: self._has_room(streams), _TICK_S):
-                    self._files_running += 1
-                    self._file_began = self._monotonic()
+                self._waiting[kind] += 1
+                has_room = self._changed.wait_for(lambda: self._has_room(kind, streams), _TICK_S)
+                self._waiting[kind] -= 1
+                if has_room:
+                    self._running[kind] += 1
+                    self._latest, self._began[kind] = kind, self._monotonic()
+                    self._changed.notify_all()  # the other kind may be next
                     return True
             if should_stop():
                 return False
             progress()
 
-    def _has_room(self, streams: int) -> bool:
+    def _has_room(self, kind: Kind, streams: int) -> bool:
+        other: Kind = "growing" if kind == "file" else "file"
+        if self._running[kind] + self._running[other] < self._room(streams):
+            # Where both wait, they take turns.
+            return not self._waiting[other] or self._latest != kind
+        overdue = self._monotonic() - self._began[kind] >= _LEAST_EVERY_S
+        return overdue and not self._running[kind]
+
+    def _room(self, streams: int) -> float:
+        """How many chunks may be in progress."""
         if not self._speaking:
-            return True
+            return streams if self._sessions else math.inf
         # A single stream cannot be kept free: passes and chunks take turns at it.
-        room = int(not self._in_pass) if streams == 1 else max(0, streams - self._speaking)
-        overdue = self._monotonic() - self._file_began >= _LEAST_EVERY_S
-        return self._files_running < room or (overdue and not self._files_running)
+        return int(not self._in_pass) if streams == 1 else max(0, streams - self._speaking)

@@ -8,13 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from modules.audio.chunking import AudioChunk
+from modules.audio.chunking import AudioChunk, Cutting
 from modules.config.settings import TranscriptionSettings
 from modules.engines.base import DecodingOptions, Engine, Progress
-from modules.engines.language_detection import LanguageDetector
+from modules.engines.language_detection import CUTTING, LanguageDetector
 from modules.transcript.chunk_text import ChunkText
+from modules.transcript.coverage import seconds_of, wordless
+from modules.transcript.model import Chunk
+from modules.worker import legs
 from modules.worker.rehearing import Rehearing
-from modules.worker.sharing import Sharing
+from modules.worker.sharing import Kind, Sharing
 
 #: Chunks that wait behind the running ones, so that a stream is never idle.
 _WAITING = 1
@@ -32,6 +35,36 @@ class Finished:
     probability: float | None = None
 
 
+def cutting_of(settings: TranscriptionSettings, engine: Engine) -> Cutting:
+    """How recordings with these settings are cut into chunks."""
+    longest_s = engine.capabilities.longest_chunk_s
+    return CUTTING if settings.language == "mixed" else Cutting(max_chunk_s=longest_s)
+
+
+def event_of(
+    chunk: AudioChunk, result: Finished, task_id: int, number: int, read_fraction: float = 0.0
+) -> Chunk:
+    """What is reported of a finished chunk."""
+    missing = wordless(chunk.speech, result.text.segments)
+    return Chunk(
+        task_id=task_id,
+        number=number,
+        start_s=chunk.start_s,
+        position_s=chunk.position_s,
+        leg=chunk.leg,
+        speech_s=round(chunk.speech_s, 3),
+        wordless=missing,
+        wordless_s=round(seconds_of(chunk.speech, missing), 3),
+        segments=legs.said_by(chunk.leg, result.text.segments),
+        dropped=result.text.dropped,
+        language=result.language or None,
+        detected_language=result.detected,
+        language_probability=result.probability,
+        alignment=result.text.alignment,
+        read_fraction=read_fraction,
+    )
+
+
 _Future = Future[list[Finished] | None]
 
 
@@ -46,8 +79,10 @@ class ChunkTranscriber:
         should_stop: Callable[[], bool],
         progress: Progress,
         sharing: Sharing,
+        kind: Kind = "file",
     ) -> None:
         self._engine = engine
+        self._kind: Kind = kind
         self._sharing = sharing
         self._languages = languages
         self._settings = settings
@@ -72,8 +107,9 @@ class ChunkTranscriber:
     def _in_turn(self, group: Group, encoded: Any) -> list[Finished] | None:
         if self._should_stop():
             return None
-        streams = self._engine.streams
-        with self._sharing.file_turn(streams, self._progress, self._should_stop) as goes_on:
+        with self._sharing.turn(
+            self._kind, self._engine.streams, self._progress, self._should_stop
+        ) as goes_on:
             return self._finished(group, encoded) if goes_on else None
 
     def _finished(self, group: Group, encoded: Any) -> list[Finished]:

@@ -15,16 +15,22 @@ from modules.audio.recording import Hearing, Limits, Recording, open_recording
 from modules.audio.vad import detector
 from modules.diarization.diarizer import Diarized
 from modules.engines.base import Engine
-from modules.engines.language_detection import CUTTING, LanguageDetector
+from modules.engines.language_detection import LanguageDetector
 from modules.executors.protocol import Done, Started, Stopped, Transcribed
 from modules.machine import allocator
-from modules.transcript.coverage import seconds_of, wordless
-from modules.transcript.model import PARTIAL, Chunk, LeftOut
+from modules.transcript.model import PARTIAL, LeftOut
 from modules.worker import legs
 from modules.worker.heartbeat import Heartbeat, beating
 from modules.worker.pipes import Assignment, Inbox, Outbox
 from modules.worker.sharing import Sharing
-from modules.worker.streams import ChunkTranscriber, Finished, Group, in_order
+from modules.worker.streams import (
+    ChunkTranscriber,
+    Finished,
+    Group,
+    cutting_of,
+    event_of,
+    in_order,
+)
 
 #: Whisper hears so much at once.
 _SHORT_S = 30.0
@@ -171,9 +177,7 @@ class Transcription:
     def _grouped(self, recording: Recording) -> Iterator[tuple[Group, Any]]:
         """Groups of chunks, in order, each with the encoder's output if that is known already."""
         mixed = self._settings.language == "mixed"
-        longest_s = self._engine.capabilities.longest_chunk_s
-        cutting = CUTTING if mixed else Cutting(max_chunk_s=longest_s)
-        stream = self._stream(recording, cutting)
+        stream = self._stream(recording, cutting_of(self._settings, self._engine))
         groups = batches(
             stream,
             lambda chunk: self._batch_size(recording, chunk),
@@ -210,26 +214,7 @@ class Transcription:
             self._notes[result.text.note] = None
         self._position_s = max(self._position_s, chunk.position_s)
         self._sent += 1
-        missing = wordless(chunk.speech, result.text.segments)
-        self._outbox.send(
-            Chunk(
-                task_id=self._command.task_id,
-                number=self._sent,
-                start_s=chunk.start_s,
-                position_s=chunk.position_s,
-                leg=chunk.leg,
-                speech_s=round(chunk.speech_s, 3),
-                wordless=missing,
-                wordless_s=round(seconds_of(chunk.speech, missing), 3),
-                segments=legs.said_by(chunk.leg, result.text.segments),
-                dropped=result.text.dropped,
-                language=result.language or None,
-                detected_language=result.detected,
-                language_probability=result.probability,
-                alignment=result.text.alignment,
-                read_fraction=read_fraction,
-            )
-        )
+        self._outbox.send(event_of(chunk, result, self._command.task_id, self._sent, read_fraction))
 
     # --- speakers ---
 

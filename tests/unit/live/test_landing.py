@@ -14,6 +14,7 @@ from modules.errors import TranscriberError
 from modules.live.landing import Landing, Stored
 from modules.live.note import SessionNote, recording_name
 from modules.live.store import SessionStore
+from modules.recordings.checkpoint import Begun
 from modules.recordings.uploads import Uploads
 from modules.storage import beneath
 
@@ -67,7 +68,7 @@ class World:
             self.session
         )
 
-    def _submit(self, name: str, wishes: Mapping[str, Any], client: str) -> str:
+    def _submit(self, name: str, wishes: Mapping[str, Any], client: str, begun: Begun) -> str:
         self._count()
         assert wishes == NOTE.wishes
         self.submitted.append(name)
@@ -125,7 +126,7 @@ def test_a_job_that_cannot_be_made_leaves_the_recording(
 ) -> None:
     world = World(tmp_path, monkeypatch)
 
-    def refuse(name: str, wishes: Mapping[str, Any], client: str) -> str:
+    def refuse(name: str, wishes: Mapping[str, Any], client: str, begun: Begun) -> str:
         raise TranscriberError("invalid_settings", "No such model any more.")
 
     landing = Landing(world.shared, world.store, world.uploads, refuse, "")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modules.weights.files import ModelSpec
-from modules.worker.sharing import Sharing
+from modules.worker.sharing import Kind, Sharing
 from tests.builders import until
 from tests.fakes import FakeClock, FakeEngine
 
@@ -23,8 +23,9 @@ def engine() -> FakeEngine:
 class Files:
     """Threads that each want to transcribe a chunk, and hold their turn until they are let go."""
 
-    def __init__(self, sharing: Sharing, streams: int = STREAMS) -> None:
+    def __init__(self, sharing: Sharing, streams: int = STREAMS, kind: Kind = "file") -> None:
         self._sharing = sharing
+        self._kind: Kind = kind
         self._streams = streams
         self._go = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
@@ -34,12 +35,12 @@ class Files:
 
     def want(self, count: int = 1) -> None:
         for _ in range(count):
-            thread = threading.Thread(target=self._turn)
+            thread = threading.Thread(target=self._turn, daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def _turn(self) -> None:
-        with self._sharing.file_turn(self._streams, self._waits, self._stops) as goes_on:
+        with self._sharing.turn(self._kind, self._streams, self._waits, self._stops) as goes_on:
             with self._lock:
                 if not goes_on:
                     self.refused += 1
@@ -74,6 +75,11 @@ def settled(files: Files, running: int) -> bool:
     before = files.waited
     until(lambda: files.waited > before, "none waits")
     return files.running == running
+
+
+def settled_at(files: Files, running: int) -> bool:
+    until(lambda: files.running == running, f"{files.running} run, not {running}")
+    return True
 
 
 def test_without_speech_files_have_all_streams() -> None:
@@ -116,6 +122,89 @@ def test_however_many_speak_files_get_a_chunk_in_half_a_minute() -> None:
     clock.advance(1)
     until(lambda: files.begun == 2, "no chunk in half a minute")
     files.join()
+
+
+def test_files_and_sessions_that_grow_take_turns() -> None:
+    clock = FakeClock()
+    sharing = Sharing(clock.monotonic)
+    sharing.live(1, 1)  # which leaves one stream
+    for kind in ("growing", "file"):  # from here on neither is overdue
+        with sharing.turn(kind, STREAMS, lambda: None, lambda: False) as goes_on:
+            assert goes_on
+        clock.advance(1)
+    files, texts = Files(sharing), Files(sharing, kind="growing")
+    with sharing.turn("file", STREAMS, lambda: None, lambda: False):
+        files.want(2)
+        texts.want(2)
+        until(lambda: texts.waited and files.waited, "they do not wait")
+    until(lambda: texts.running == 1, "after a file a text is next")
+    assert files.begun == 0
+    clock.advance(1)
+    texts.end_one()
+    until(lambda: files.running == 1, "after a text a file is next")
+    assert texts.begun == 1
+    files.join()
+    texts.join()
+
+
+def test_however_many_speak_each_kind_gets_a_chunk_in_half_a_minute() -> None:
+    clock = FakeClock()
+    sharing = Sharing(clock.monotonic)
+    sharing.live(9, 9)
+    files, texts = Files(sharing), Files(sharing, kind="growing")
+    files.want(3)
+    texts.want(3)
+    for number in (1, 2, 3):
+        until(lambda n=number: files.begun == texts.begun == n, "each began a chunk")
+        files.end_one()
+        texts.end_one()
+        until(lambda: not files.running + texts.running, "they ended")
+        clock.advance(29)
+        assert (files.begun, texts.begun) == (number, number)
+        clock.advance(1)
+    files.join()
+    texts.join()
+
+
+def test_in_the_pauses_there_are_no_more_chunks_than_streams() -> None:
+    clock = FakeClock()
+    sharing = Sharing(clock.monotonic)
+    sharing.live(1, 0)
+    files, texts = Files(sharing), Files(sharing, kind="growing")
+    texts.want()
+    until(lambda: texts.running == 1, "it gets no turn")
+    texts.end_one()
+    files.want(STREAMS)
+    assert settled_at(files, STREAMS)
+    texts.want()
+    until(lambda: texts.waited, "the text does not wait")
+    assert texts.running == 0
+    files.end_one()
+    until(lambda: texts.running == 1, "it gets no turn")
+    files.join()
+    texts.join()
+
+
+def test_who_has_a_lease_is_waited_for() -> None:
+    sharing = Sharing()
+    sharing.offer(loaded := engine())
+    withdrawn = threading.Event()
+
+    def withdraw() -> None:
+        sharing.withdraw()
+        withdrawn.set()
+
+    thread = threading.Thread(target=withdraw)
+    with sharing.lease(loaded.spec, lambda: False) as leased:
+        assert leased is loaded
+        assert sharing.is_offered(loaded)
+        thread.start()
+        until(lambda: not sharing.is_offered(loaded), "it is not asked to end")
+        assert not withdrawn.wait(0.2), "the engine was freed in the middle of a lease"
+    assert withdrawn.wait(10)
+    thread.join()
+    with sharing.lease(loaded.spec, lambda: True) as none:
+        assert none is None
 
 
 def test_a_file_that_waits_can_be_stopped() -> None:

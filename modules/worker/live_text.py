@@ -1,0 +1,145 @@
+"""The text of a live session while it grows: made as that of a file, as far as cuts are certain.
+
+What is left when the session ends, the last minute or so, is done by the job of its recording,
+which goes on from these chunks. See decision 48.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+from modules.audio.chunking import chunks
+from modules.audio.growing import growing_blocks
+from modules.audio.vad import detector
+from modules.engines.base import Engine, no_progress
+from modules.engines.language_detection import LanguageDetector
+from modules.executors.live_protocol import (
+    LiveEvent,
+    OpenSession,
+    Text,
+    TextFailed,
+    TextOrder,
+)
+from modules.worker.pipes import OpenFile
+from modules.worker.sharing import Sharing
+from modules.worker.streams import ChunkTranscriber, cutting_of, event_of
+
+#: How often it is looked whether the engine is to be given back, in seconds.
+_TICK_S = 0.5
+_MESSAGE_CHARS = 500
+
+
+class _InterruptedError(Exception):
+    """The engine is withdrawn, or the session is over."""
+
+
+class GrowingText:
+    """Transcribes one session in a thread of its own, until ``stop``. ``emit`` must not block.
+
+    ``order`` is that of ``command``.
+    """
+
+    def __init__(
+        self,
+        command: OpenSession,
+        order: TextOrder,
+        sound: OpenFile,
+        sharing: Sharing,
+        emit: Callable[[LiveEvent], None],
+    ) -> None:
+        self._number = command.session
+        self._rate = command.rate
+        self._settings = command.settings
+        self._sound = sound
+        self._sharing = sharing
+        self._emit = emit
+        self._model = order.model
+        self._position_s = order.start_s
+        self._language = order.known_language
+        self._sent = 0
+        self._samples = command.samples
+        self._is_over = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="live-text", daemon=True)
+        self._thread.start()
+
+    def hear(self, samples: int) -> None:
+        """So many samples are there."""
+        with self._changed:
+            self._samples = max(self._samples, samples)
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Send nothing more. Returns at once; the thread ends with the chunk in hand."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self) -> None:
+        """After ``stop``."""
+        self._thread.join()
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over:
+                self._with_engine()
+        except Exception as error:  # noqa: BLE001 - the boundary of a session's text
+            message = (str(error) or repr(error))[:_MESSAGE_CHARS]
+            self._emit(TextFailed(session=self._number, message=message))
+
+    def _with_engine(self) -> None:
+        """For as long as the engine is there. Nothing may keep it alive behind that."""
+        with self._sharing.lease(self._model, lambda: self._is_over) as engine:
+            if engine is not None:
+                with contextlib.suppress(_InterruptedError):
+                    self._transcribe(engine)
+
+    def _transcribe(self, engine: Engine) -> None:
+        """From where it is, until the engine is withdrawn. Raises _InterruptedError."""
+        settings = self._settings
+        engine.check(settings)
+        languages = LanguageDetector(engine, settings.language, self._language, settings.fast_mode)
+
+        def should_stop() -> bool:
+            return self._is_over or not self._sharing.is_offered(engine)
+
+        transcriber = ChunkTranscriber(
+            engine, languages, settings, should_stop, no_progress, self._sharing, "growing"
+        )
+        blocks = growing_blocks(
+            self._sound.descriptor,
+            self._rate,
+            lambda count: self._more_than(count, should_stop),
+            self._position_s,
+        )
+        find_speech = detector(settings, engine.device)
+        planned = chunks(blocks, find_speech, self._position_s, cutting_of(settings, engine))
+        for group, encoded in languages.grouped([chunk] for chunk in planned):
+            finished = transcriber.transcribe(group, encoded)
+            if finished is None:
+                return
+            for chunk, result in zip(group, finished, strict=True):
+                self._sent += 1
+                event = event_of(chunk, result, self._number, self._sent)
+                self._position_s = event.position_s
+                self._language = self._language or event.language
+                if not self._is_over:
+                    self._emit(Text(session=self._number, chunk=event))
+
+    def _more_than(self, count: int, should_stop: Callable[[], bool]) -> int:
+        """How many samples there are, once they are more. Raises _InterruptedError."""
+        with self._changed:
+            while True:
+                if should_stop():
+                    raise _InterruptedError
+                if self._samples > count:
+                    return self._samples
+                self._changed.wait(_TICK_S)
