@@ -210,10 +210,10 @@ class Run:
 
     def _come_back(self) -> None:
         """After the other side has closed: it says no more than was there."""
-        if self._deaf:
-            self.happened["closed for not reading"] += 1
-            self._deaf = False
+        self._deaf = False
         self._read()
+        assert self._wire
+        self.happened[f"closed with {self._wire.close_code}"] += 1
         if self.stored is None:
             time.sleep(0.05)
             self._connect()
