@@ -57,8 +57,9 @@ soak: $(VENV)/.installed-dev $(BASE) ## the tests that need numbers: a million s
 		tests/integration/test_handover.py tests/integration/test_swapped_folders.py tests/integration/test_large_upload.py \
 		tests/page/test_looks.py \
 		tests/deployment/test_nginx.py \
-		tests/integration/test_live.py tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \
-		tests/acceptance/test_hostile_media.py
+		tests/integration/test_live.py tests/integration/test_live_chaos.py \
+		tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \
+		tests/acceptance/test_live_chaos.py tests/acceptance/test_hostile_media.py
 
 profile: $(VENV)/.installed-dev $(BASE) ## where a second of a job goes (2 min; ARGS="--lengths 60 --fast")
 	$(PY) -m benchmarks.profile $(ARGS)

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import psutil
 
 from tests.builders import until
+from tests.daemon_process import DaemonProcess
 from tests.live_client import SOON_S, port_of
 from tests.live_wire import Wire
 from tests.scripted_daemon import ScriptedDaemon
@@ -61,7 +62,7 @@ class Disk(Protocol):
     def drop(self) -> None: ...
 
 
-def ask(daemon: ScriptedDaemon, path: str, method: str = "GET") -> dict[str, Any]:
+def ask(daemon: DaemonProcess, path: str, method: str = "GET") -> dict[str, Any]:
     """The answer, also where it is an error."""
     request = urllib.request.Request(f"http://127.0.0.1:{port_of(daemon)}{path}", method=method)
     try:
@@ -209,10 +210,10 @@ class Run:
 
     def _come_back(self) -> None:
         """After the other side has closed: it says no more than was there."""
-        if self._deaf:
-            self.happened["closed for not reading"] += 1
-            self._deaf = False
+        self._deaf = False
         self._read()
+        assert self._wire
+        self.happened[f"closed with {self._wire.close_code}"] += 1
         if self.stored is None:
             time.sleep(0.05)
             self._connect()

@@ -74,14 +74,18 @@ class Wire:
     # --- what it sends; raises OSError where the other side is gone ---
 
     def say(self, kind: str, **content: Any) -> None:
+        self._check_open()
         self._protocol.send_text(json.dumps({"type": kind, **content}).encode())
         self._push()
 
     def send(self, data: bytes) -> None:
-        if self._protocol.state is not State.OPEN:
-            raise ConnectionError("it is closed")
+        self._check_open()
         self._protocol.send_binary(data)
         self._push()
+
+    def _check_open(self) -> None:
+        if self._protocol.state is not State.OPEN:
+            raise ConnectionError("it is closed")
 
     def send_torn(self, data: bytes, share: float) -> None:
         """Only the beginning of a frame."""

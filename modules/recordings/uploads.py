@@ -83,7 +83,8 @@ class Uploads:
 
     def discard(self, file: IO[bytes]) -> None:
         """Close an upload, and delete it unless it has landed."""
-        file.close()
+        with contextlib.suppress(OSError):  # what it still holds has no room on a full disk
+            file.close()
         with contextlib.suppress(OSError):
             beneath.unlink(Path(file.name))
 

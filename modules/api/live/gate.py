@@ -102,7 +102,12 @@ class LiveGate:
     def _take(
         self, upgraded: Upgraded, response: Response, new_client: protocols.NewClient
     ) -> None:
-        web_socket = WebSocket(upgraded)
+        try:
+            web_socket = WebSocket(upgraded)
+        except OSError:  # there are no more descriptors
+            upgraded.socket.close()
+            upgraded.release()
+            return
         client = new_client(web_socket, self._around)
         thread = threading.Thread(
             target=self._serve, args=(upgraded, web_socket, response, client), name="live-client",
@@ -113,7 +118,7 @@ class LiveGate:
         try:
             thread.start()
         except RuntimeError:  # the system has no more threads
-            upgraded.socket.close()
+            web_socket.abandon()
             self._forget(thread, upgraded)
 
     def _serve(

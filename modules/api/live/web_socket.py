@@ -109,8 +109,12 @@ class WebSocket:
         except OSError:
             pass  # the other side is gone
         finally:
-            for each in (self._socket, self._waking, self._woken):
-                each.close()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close it without a word."""
+        for each in (self._socket, self._waking, self._woken):
+            each.close()
 
     def _step(self, client: Client) -> None:
         if self._asked_to_close:

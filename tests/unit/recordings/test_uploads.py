@@ -36,6 +36,17 @@ def test_an_upload_gets_its_name_and_leaves_nothing_behind(
     assert list(uploads.folder.iterdir()) == []
 
 
+def test_an_upload_that_a_full_disk_broke_off_leaves_nothing_behind(uploads: Uploads) -> None:
+    file = uploads.open()
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, file.fileno())
+    os.close(full)
+    file.write(b"it is still in memory")
+    uploads.discard(file)
+    assert file.closed
+    assert list(uploads.folder.iterdir()) == []
+
+
 def test_an_upload_never_lands_on_another_file(uploads: Uploads, tmp_path: Path) -> None:
     landed(uploads, b"one", "talk.mp3")
     with pytest.raises(TranscriberError, match="has a file") as caught:
