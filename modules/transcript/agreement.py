@@ -20,7 +20,7 @@ from modules.transcript.word_times import clean_words
 #: nearer not shown, in seconds.
 HELD_BACK_S, _NOT_SHOWN_S = 0.4, 0.1
 #: A word that is less probable is shown once two passes mean it.
-_PROBABLE = 0.65
+_PROBABLE = 0.7
 #: Behind what is shown a word may begin so much before its end, in seconds.
 _OVERLAP_S = 0.3
 #: Two passes mean the same word if its times differ by no more, in seconds.
@@ -68,6 +68,11 @@ class Agreement:
         count = max(pauses)[1] if pauses else 0
         return self._with(self.pending, count, self.earlier)
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a pending word is not probable, so that another pass should follow soon."""
+        return not all(map(_is_probable, self.pending))
+
     def shown(self, until_s: float, before: Words = ()) -> Words:
         """The pending words that are likely to stay, up to the first one that is not.
 
@@ -81,9 +86,8 @@ class Agreement:
         return (*kept, *behind)
 
     def _is_likely(self, word: Word, until_s: float) -> bool:
-        is_probable = word.confidence is None or word.confidence >= _PROBABLE
         return _end(word) <= until_s - _NOT_SHOWN_S and (
-            is_probable or any(_is_same(word, other) for other in self.earlier)
+            _is_probable(word) or any(_is_same(word, other) for other in self.earlier)
         )
 
     def finished(self, words: Sequence[Word]) -> Words:
@@ -143,6 +147,10 @@ def _agreed(before: Sequence[Word], now: Sequence[Word]) -> int:
     """How many words from the first on are the same."""
     different = (i for i, pair in enumerate(zip(before, now, strict=False)) if not _is_same(*pair))
     return next(different, min(len(before), len(now)))
+
+
+def _is_probable(word: Word) -> bool:
+    return word.confidence is None or word.confidence >= _PROBABLE
 
 
 def _is_same(one: Word, other: Word) -> bool:

@@ -197,6 +197,8 @@ class Connection:
             for number in [n for n, it in self._sessions.items() if it.session.is_over]:
                 self._sessions.pop(number).stop_text()
             speaking = sum(it.session.is_speaking for it in self._sessions.values())
+            for it in self._sessions.values():
+                it.session.is_alone = speaking <= 1
             # With the lock held, or an older count could be the last.
             self._sharing.live(len(self._sessions), speaking)
             self._changed.notify_all()

@@ -67,6 +67,8 @@ class Session:
         self._flushes, self._is_closing = 0, False
         self._asked_for, self._asked_at = 0, math.inf
         self.is_over = False
+        #: Whether nobody speaks in another session, so that there is time for more passes.
+        self.is_alone = True
 
     # --- commands ---
 
@@ -158,7 +160,8 @@ class Session:
             return math.inf, None
         if utterance.draft_at < math.inf:
             return utterance.draft_at, "draft"
-        return max(utterance.ready_at, self._passed_at + self._step_s), "partial"
+        pause_s = utterance.pause_s(self._step_s, self.is_alone)
+        return max(utterance.ready_at, self._passed_at + pause_s), "partial"
 
     def _pass(self, utterance: Utterance, kind: Kind, due_at: float) -> Pass:
         until = self._sound.position if utterance.end is None else utterance.end

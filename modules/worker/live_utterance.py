@@ -19,8 +19,10 @@ _UNSETTLED_S = 12.0
 _AGAIN_S, _AGAIN_FINALLY_S = 2.0, 6.0
 #: By its attention a word may begin so much before its speech, in seconds.
 _AHEAD_S = 0.3
-#: A pass needs so much new speech.
-_NEW_SPEECH = int(0.6 * SAMPLE_RATE)
+#: A pass needs so much new speech; and where the last one left doubts.
+_NEW_SPEECH, _NEW_SPEECH_IN_DOUBT = int(0.6 * SAMPLE_RATE), int(0.3 * SAMPLE_RATE)
+#: It may follow so soon then, in seconds, if the pace allows the one after ``_USUAL_S``.
+_SOON_S, _USUAL_S = 0.5, 1.0
 
 #: ``partial``: of an utterance that goes on; ``draft``: of one that is likely to be over.
 Kind = Literal["partial", "draft", "final"]
@@ -111,8 +113,14 @@ class Utterance:
         elif speech and self.draft_end < speech[-1][1]:
             self.draft_at = min(self.draft_at, now)
         new = sum(b - max(a, self.heard) for a, b in speech if b > self.heard)
-        if new >= _NEW_SPEECH:
+        if new >= (_NEW_SPEECH_IN_DOUBT if self.agreement.is_doubtful else _NEW_SPEECH):
             self.ready_at = min(self.ready_at, now)
+
+    def pause_s(self, step_s: float, is_alone: bool) -> float:
+        """From one pass to the next, where the pace is ``step_s``: less where words are held back,
+        if nobody else speaks who needs the time."""
+        is_soon = is_alone and step_s <= _USUAL_S and self.agreement.is_doubtful
+        return min(step_s, _SOON_S) if is_soon else step_s
 
     def window_s(self, kind: Kind, onsets: Sequence[float]) -> float:
         """Where a pass begins, in seconds of the session: in a pause, if there is one among the

@@ -8,11 +8,14 @@ import tempfile
 import tracemalloc
 import wave
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from modules.audio.chunking import AudioChunk
+from modules.engines.base import DecodingOptions
 from modules.executors.live_protocol import (
     Closed,
     CloseSession,
@@ -20,8 +23,10 @@ from modules.executors.live_protocol import (
     Final,
     LiveEvent,
     OpenSession,
+    Partial,
     Speech,
 )
+from modules.transcript.chunk_text import ChunkText
 from modules.weights.files import ModelSpec
 from modules.worker.live_passes import SpokenLanguage, heard_by
 from modules.worker.live_session import Session
@@ -118,6 +123,56 @@ def test_passes_keep_their_step(file: Any) -> None:
     run.session.pace(None)
     run.close()
     assert run.passes[-1][1].kind == "final"
+
+
+class Unsure(FakeEngine):
+    """Not sure of any word, and hears another one each time."""
+
+    def listen(self, chunk: AudioChunk, options: DecodingOptions, encoded: Any = None) -> ChunkText:
+        text = super().listen(chunk, options, encoded)
+        changes = {"confidence": 0.3}
+        return replace(
+            text,
+            segments=[
+                segment.model_copy(
+                    update={
+                        "words": tuple(
+                            word.model_copy(
+                                update=changes | {"word": f"{word.word}x{len(self.heard)}"}
+                            )
+                            for word in segment.words
+                        )
+                    }
+                )
+                for segment in text.segments
+            ],
+        )
+
+
+def pauses(run: Run) -> list[float]:
+    partials = [at for at, what in run.passes if what.kind == "partial"]
+    return [b - a for a, b in itertools.pairwise(partials)]
+
+
+@pytest.mark.parametrize(
+    ("step_s", "is_alone", "least_s"), [(1.0, True, 0.5), (1.0, False, 1.0), (2.0, True, 2.0)]
+)
+def test_doubts_bring_the_next_pass_sooner_where_there_is_time(
+    file: Any, step_s: float, is_alone: bool, least_s: float
+) -> None:
+    run = Run(file, speech() * 2, step_s=step_s)
+    run.engine = Unsure(run.engine.spec, 1, Path("/nowhere"))
+    run.session.is_alone = is_alone
+    run.go_on()
+    # The clock of this test goes on in tenths of a second.
+    assert least_s - 0.01 <= min(pauses(run)) <= least_s + 0.11
+    assert not [word for one in run.of(Partial) for word in one.words], "doubts were shown"
+
+
+def test_without_doubts_there_is_no_pass_more(file: Any) -> None:
+    run = Run(file, speech() * 2, step_s=1.0)
+    run.go_on()
+    assert min(pauses(run)) >= 0.99
 
 
 def test_a_final_comes_of_the_draft_that_was_made_in_its_silence(file: Any) -> None:
