@@ -190,7 +190,7 @@ def test_a_port_that_is_taken_is_an_error_of_the_configuration(tmp_path: Path) -
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = {"live": {"wyoming_port": taken.getsockname()[1]}}
         with (
-            pytest.raises(DaemonError, match="live.wyoming_port"),
+            pytest.raises(DaemonError, match=r"live\.wyoming_port"),
             ScriptedDaemon(tmp_path, config),
         ):
             pass
