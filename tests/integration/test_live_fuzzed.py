@@ -125,8 +125,8 @@ def test_nothing_that_is_sent_is_an_error_of_ours(daemon: ScriptedDaemon, path: 
     for number in range(EXAMPLES):
         answer = send(daemon, path, chance)
         assert answer.startswith(b"HTTP/1.1 101 "), f"{number} of {path}: {answer[:200]!r}"
-    wrong = re.findall(r".*(?:unexpected error|Traceback).*", daemon.log())
-    assert not wrong, daemon.log()[-4000:]
+    wrong = re.findall(r".*(?:unexpected error|Traceback).*", daemon.log)
+    assert not wrong, daemon.log[-4000:]
 
 
 def test_all_places_are_free_again_and_the_next_one_is_heard(daemon: ScriptedDaemon) -> None:
