@@ -15,7 +15,7 @@ from tests import sandbox_probe
 from tests.sandbox_probe import VARIABLE, Targets
 
 
-def report(recording: int, wish: Wish, max_duration_s: float, pipe: listen.Pipe) -> None:
+def report(recording: int, wish: Wish, max_duration_s: float, pipe: listen.PiecePipe) -> None:
     """Try everything, in place of decoding."""
     targets = Targets(**json.loads(os.environ[VARIABLE]))
     sandbox_probe._scratch_file = lambda: os.devnull

@@ -244,6 +244,9 @@ class LiveConfig(_Section):
     max_sessions: Annotated[int, between(1, 100)] = 6
     resume_seconds: Annotated[float, between(0, 86400)] = 60.0
     directory: Annotated[str, AfterValidator(_folder_name)] = "live"
+    wyoming_port: Annotated[int, between(0, 65535)] | None = None
+    wyoming_host: Text = "127.0.0.1"
+    wyoming_keep: bool = True
 
 
 class StandbyConfig(_Section):

@@ -85,6 +85,7 @@ class Clients:
         self.search.start()
         self.retention.start()
         self.live.start()
+        self.gate.start()
 
     def stop(self) -> None:
         """Join them, and close what is open."""

@@ -24,7 +24,7 @@ class Room:
         self._config = config
         self._load = load
 
-    def check(self, sessions: Sequence[Session]) -> None:
+    def check(self, sessions: Sequence[Session], has_disk: bool) -> None:
         """Raises TranscriberError if no session may begin now."""
         count = self.check_count(sessions)
         if not self._load.has_room(count):
@@ -33,7 +33,7 @@ class Room:
                 noted("The live sessions that run keep this machine busy."),
                 remedy=noted("Try again when one of them has ended."),
             )
-        if not self.has_disk(sessions):
+        if not has_disk:
             raise TranscriberError(
                 "no_room",
                 noted("The disk has no room for the sound of a session."),

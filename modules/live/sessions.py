@@ -116,15 +116,17 @@ class LiveSessions:
             return self._sessions.get(session_id)
 
     def check_room(self) -> None:
-        """Raises TranscriberError if no session may begin now."""
-        self._room.check(self.all())
+        """Raises TranscriberError if no session may begin now. Looks at no disk, which may be slow:
+        what the thread saw last counts."""
+        self._room.check(self.all(), self._has_disk)
 
     # --- clients ---
 
     def begin(self, note: SessionNote, settings: TranscriptionSettings, outbox: Outbox) -> Session:
         """Raises TranscriberError, StorageError."""
+        sessions = self.all()
         try:
-            self.check_room()
+            self._room.check(sessions, self._room.has_disk(sessions))
         except TranscriberError as error:
             self.statistics.note_admission(error.code)
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import ssl
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from websockets.sync.client import connect
 
 from modules.config.schema import ApiConfig
 from tests.builders import until
@@ -266,6 +268,30 @@ def test_plain_http_leads_to_tls(front: Front) -> None:
     plain.close()
     assert found.status == 308
     assert found.getheader("Location") == f"https://localhost:{front.port}/pause?a=b"
+
+
+@pytest.mark.parametrize("path", ["/", "/live", "/v1/listen", "/v1/realtime"])
+def test_live_sessions_pass(front: Front, path: str) -> None:
+    address = f"wss://localhost:{front.port}{path}"
+    context = ssl.create_default_context(cafile=str(front.root / "tls" / "fullchain.pem"))
+    with connect(address, ssl=context, proxy=None, open_timeout=SOON_S) as client:
+        if path == "/v1/realtime":
+            assert json.loads(client.recv(SOON_S))["type"] == "session.created"
+        client.send("no JSON")
+        assert "error" in str(client.recv(SOON_S)).lower()
+
+
+def test_a_client_of_vosk_is_heard_where_the_page_is(front: Front) -> None:
+    context = ssl.create_default_context(cafile=str(front.root / "tls" / "fullchain.pem"))
+    address = f"wss://localhost:{front.port}/"
+    with connect(address, ssl=context, proxy=None, open_timeout=SOON_S) as client:
+        client.send(json.dumps({"config": {"sample_rate": 16_000}}))
+        client.send(bytes(32_000))
+        assert json.loads(client.recv(SOON_S)).keys() <= {"partial", "text", "result"}
+        client.send(json.dumps({"eof": 1}))
+        assert "w0" in json.loads(client.recv(SOON_S))["text"]
+    page = front.ask("GET", "/", headers={"Upgrade": "h2c", "Connection": "Upgrade"})
+    assert (page.status, page.headers["content-type"].split(";")[0]) == (200, "text/html")
 
 
 # --- without the service -------------------------------------------------------------------------

@@ -91,6 +91,31 @@ def test_openai_for_python_hears_deltas_and_texts(daemon: ScriptedDaemon) -> Non
     assert stored(daemon) == (24_000, data)
 
 
+def test_livekits_realtime_client(daemon: ScriptedDaemon, tmp_path: Path) -> None:
+    """The scripted child ends an utterance with each third word, so the sixth is the last."""
+    (tmp_path / "sound.raw").write_bytes(sound(SECONDS, rate=24_000))
+    script = environment.HERE / "livekit_live.py"
+    base_url = f"http://127.0.0.1:{port_of(daemon)}/v1"
+    command = [environment.python(), script, base_url, KEY, tmp_path / "sound.raw", "6"]
+    told = json.loads(environment.said(command))
+    assert told["texts"] == ["w0 w1 w2", "w3 w4 w5"]
+    assert set(told["told"]) >= {"start_of_speech", "interim_transcript", "final_transcript"}
+
+
+def test_several_languages_and_keywords_are_understood(daemon: ScriptedDaemon) -> None:
+    """As newer models of OpenAI have them."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with opened(daemon, "/v1/realtime", additional_headers=headers) as socket:
+        assert received(socket)["type"] == "session.created"
+        for languages, shown in ((["ru"], "ru"), (["ru", "en"], "auto"), ([], None)):
+            heard = {"model": "gpt-transcribe", "languages": languages, "keywords": ["Вектор-М"]}
+            session = {"type": "transcription", "audio": {"input": {"transcription": heard}}}
+            send(socket, type="session.update", session=session)
+            answer = received(socket)["session"]["audio"]["input"]["transcription"]
+            assert answer["language"] == shown
+            assert answer["keywords"] == ["Вектор-М"]
+
+
 @pytest.mark.parametrize(
     ("name", "silence", "value"), [("g711_ulaw", 0xFF, 0), ("g711_alaw", 0xD5, 8)]
 )
@@ -230,6 +255,20 @@ def test_rubbish_for_vosk_is_answered_and_ends_it(daemon: ScriptedDaemon) -> Non
     with opened(daemon, "/", additional_headers={"X-API-Key": KEY}) as socket:
         send(socket, eof=1)
         assert received(socket) == {"text": ""}
+
+
+@pytest.mark.parametrize("path", ["/live", "/v1/realtime", "/v1/listen", "/"])
+def test_a_page_of_another_site_is_refused_whatever_it_speaks(
+    daemon: ScriptedDaemon, path: str
+) -> None:
+    """Also with a key that it guessed, which a page can only send among the protocols."""
+    for options in ({}, {"subprotocols": ["token", KEY]}):
+        with pytest.raises(InvalidStatus) as refused:
+            opened(daemon, path, additional_headers={"Origin": "https://evil.example"}, **options)
+        assert refused.value.response.status_code == 403
+    with pytest.raises(InvalidStatus) as refused:
+        opened(daemon, path)
+    assert refused.value.response.status_code == 401
 
 
 def send(socket: ClientConnection, **content: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from modules.api import forms
 from modules.api.live import messages
-from modules.api.live.session_client import SessionClient, Surroundings
-from modules.api.live.web_socket import WebSocket
+from modules.api.live.connection import Connection
+from modules.api.live.session_client import MessageClient, Surroundings
 from modules.errors import TranscriberError, noted
 from modules.live.events import SessionEvent
 
@@ -16,11 +16,11 @@ from modules.live.events import SessionEvent
 _RECEIVED_S = 2.0
 
 
-class LiveClient(SessionClient):
+class LiveClient(MessageClient):
     """It may come back to its session, and is then told what it missed."""
 
-    def __init__(self, web_socket: WebSocket, around: Surroundings) -> None:
-        super().__init__(web_socket, around)
+    def __init__(self, connection: Connection, around: Surroundings) -> None:
+        super().__init__(connection, around)
         self._missed: Iterator[SessionEvent] = iter(())
         self._told_samples = 0
         self._told_at = around.monotonic()
@@ -54,12 +54,13 @@ class LiveClient(SessionClient):
             resumed = self._around.sessions.resume(asked.session, asked.seq, self._outbox)
             self._session, self._missed = resumed.session, resumed.missed
             self._begun, samples, seq = True, resumed.samples, resumed.seq
+            self._note_sound()
         else:
             self._begin(asked.rate, asked.wishes(), asked.name)
             samples, seq = 0, 0
         self._told_samples = samples
         if self._session:
-            self._web_socket.send(messages.ready(self._session.session_id, samples, seq))
+            self._connection.send(messages.ready(self._session.session_id, samples, seq))
 
     def on_sound(self, data: bytes) -> None:
         if self._begun:
@@ -70,7 +71,7 @@ class LiveClient(SessionClient):
     # --- what it is told ---
 
     def _tell(self) -> None:
-        while self._web_socket.has_room:
+        while self._connection.has_room:
             missed = next(self._missed, None)
             if missed is None:
                 super()._tell()
@@ -81,10 +82,10 @@ class LiveClient(SessionClient):
     def say(self, event: SessionEvent) -> None:
         text = messages.of_event(event)
         if text:
-            self._web_socket.send(text)
+            self._connection.send(text)
 
     def say_error(self, error: TranscriberError) -> None:
-        self._web_socket.send(messages.error(error))
+        self._connection.send(messages.error(error))
 
     def _tell_received(self) -> None:
         now = self._around.monotonic()
@@ -93,7 +94,7 @@ class LiveClient(SessionClient):
         samples, self._told_at = self._session.samples, now
         if samples != self._told_samples:
             self._told_samples = samples
-            self._web_socket.send(messages.received(samples))
+            self._connection.send(messages.received(samples))
 
     def leave(self) -> None:
         """The connection is gone; it may come back."""

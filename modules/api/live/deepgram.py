@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -13,9 +12,10 @@ from websockets.frames import CloseCode
 from modules import __version__
 from modules.api import forms
 from modules.api.live import g711
+from modules.api.live.connection import Connection
 from modules.api.live.container_sound import ContainerSound
-from modules.api.live.session_client import SessionClient, Surroundings
-from modules.api.live.web_socket import WebSocket
+from modules.api.live.json_text import parsed, wire
+from modules.api.live.session_client import MessageClient, Surroundings
 from modules.api.schemas.requests import GivenLanguage, Request
 from modules.errors import TranscriberError, noted
 from modules.live import containers
@@ -43,7 +43,6 @@ from modules.transcript.model import Word
 _DECODERS = {"linear16": bytes, "mulaw": g711.mu_law, "alaw": g711.a_law}
 #: These say what is in a container, and so say nothing.
 _IN_CONTAINERS = frozenset({"ogg-opus", "flac"})
-_TEXT_CHARS = 16_000
 #: Of Deepgram: so many hotwords, and letters of one.
 _KEYTERMS_MAX, _KEYTERM_CHARS = 100, 100
 _PUNCTUATION = '.,!?;:…«»"“”()'
@@ -103,11 +102,11 @@ def query_of(given: Mapping[str, Sequence[str]]) -> ListenQuery:
     return forms.checked(ListenQuery, single | {"keyterm": terms})
 
 
-class DeepgramClient(SessionClient):
+class DeepgramClient(MessageClient):
     """One utterance comes as several results, of which those that are final do not overlap."""
 
-    def __init__(self, web_socket: WebSocket, around: Surroundings, query: ListenQuery) -> None:
-        super().__init__(web_socket, around)
+    def __init__(self, connection: Connection, around: Surroundings, query: ListenQuery) -> None:
+        super().__init__(connection, around)
         self._query = query
         self._decode = _DECODERS[query.encoding or "linear16"]
         self._container: ContainerSound | None = None
@@ -127,6 +126,7 @@ class DeepgramClient(SessionClient):
             return
         try:
             if self._container:
+                self._note_sound()
                 self._container.add(data)
                 return
             if self._session is None:
@@ -157,16 +157,12 @@ class DeepgramClient(SessionClient):
             self._stop()
         else:
             self._send(self._metadata())
-            self._web_socket.close(CloseCode.NORMAL_CLOSURE, "closed")
+            self._connection.close(CloseCode.NORMAL_CLOSURE, "closed")
 
     def on_text(self, text: str) -> None:
-        try:
-            message = json.loads(text) if len(text) <= _TEXT_CHARS else None
-        except (ValueError, RecursionError):
-            message = None
-        kind = message.get("type") if isinstance(message, dict) else None
+        kind = (parsed(text) or {}).get("type")
         if kind == "KeepAlive":
-            self._start_by = float("inf")
+            self._wait_longer()
         elif kind == "Finalize":
             self._flush()
         elif kind == "CloseStream":
@@ -273,7 +269,7 @@ class DeepgramClient(SessionClient):
         }
 
     def _send(self, content: dict[str, Any]) -> None:
-        self._web_socket.send(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+        self._connection.send(wire(content))
 
 
 def _word(word: Word) -> dict[str, Any]:

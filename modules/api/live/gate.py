@@ -14,8 +14,9 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from modules.api.live import protocols
-from modules.api.live.session_client import Check, SessionClient, Surroundings
+from modules.api.live.session_client import Check, MessageClient, Surroundings
 from modules.api.live.web_socket import WebSocket, quiet
+from modules.api.live.wyoming_port import WyomingPort
 from modules.api.server.access import begins_web_socket
 from modules.api.server.refusals import Refusal, Upgraded, refusal, refusal_of
 from modules.config.schema import Config
@@ -48,6 +49,11 @@ class LiveGate:
         self._lock = threading.Lock()
         self._open: dict[threading.Thread, WebSocket] = {}
         self._closing = False
+        self._wyoming = WyomingPort(config, self._around)
+
+    def start(self) -> None:
+        """Open the ports besides the one of the API. Raises TranscriberError."""
+        self._wyoming.start()
 
     @property
     def connections(self) -> int:
@@ -104,7 +110,7 @@ class LiveGate:
     ) -> None:
         try:
             web_socket = WebSocket(upgraded)
-        except OSError:  # there are no more descriptors
+        except OSError:  # the system has no more descriptors
             upgraded.socket.close()
             upgraded.release()
             return
@@ -115,22 +121,26 @@ class LiveGate:
         )  # fmt: skip
         with self._lock:
             self._open[thread] = web_socket
+            if self._closing:
+                web_socket.ask_to_close(CloseCode.GOING_AWAY, "the program is being stopped")
         try:
             thread.start()
         except RuntimeError:  # the system has no more threads
-            web_socket.abandon()
+            web_socket.discard()
             self._forget(thread, upgraded)
 
     def _serve(
-        self, upgraded: Upgraded, web_socket: WebSocket, response: Response, client: SessionClient
+        self, upgraded: Upgraded, web_socket: WebSocket, response: Response, client: MessageClient
     ) -> None:
         try:
             web_socket.run(client, response.serialize(), upgraded.early)
         except Exception:
             log.exception("A live connection met an unexpected error")
         finally:
-            client.leave()
-            self._forget(threading.current_thread(), upgraded)
+            try:
+                client.leave()
+            finally:
+                self._forget(threading.current_thread(), upgraded)
 
     def _forget(self, thread: threading.Thread, upgraded: Upgraded) -> None:
         upgraded.release()
@@ -139,13 +149,14 @@ class LiveGate:
 
     def close(self) -> None:
         """Accept none any more, and close all. Their sessions are stored at the next start."""
-        self._closing = True
         with self._lock:
+            self._closing = True
             open_ = dict(self._open)
         for web_socket in open_.values():
             web_socket.ask_to_close(CloseCode.GOING_AWAY, "the program is being stopped")
         for thread in open_:
             thread.join(_STOP_S)
+        self._wyoming.close()
         self._around.containers.stop()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from modules.api import forms
+from modules.api.live.json_text import TEXT_CHARS, parsed
 from modules.api.schemas.requests import GivenLanguage, SettingsFields
 from modules.errors import TranscriberError, noted
 from modules.live.events import (
@@ -23,11 +24,7 @@ from modules.live.events import (
     Utterance,
 )
 from modules.live.note import NAME_CHARS, Rate
-from modules.storage.atomic import JSON_DEPTH_MAX, is_deeper
 from modules.transcript.model import Word
-
-#: A start with a long prompt is the largest.
-_TEXT_CHARS = 16_000
 
 
 class Start(SettingsFields):
@@ -43,15 +40,12 @@ class Start(SettingsFields):
 
 def parse(text: str) -> dict[str, Any]:
     """A message with its ``type``. Raises TranscriberError ``invalid_request``."""
-    if len(text) > _TEXT_CHARS:
+    if len(text) > TEXT_CHARS:
         raise forms.invalid(
-            noted("a message may have {text_chars} characters", text_chars=_TEXT_CHARS)
+            noted("a message may have {text_chars} characters", text_chars=TEXT_CHARS)
         )
-    try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
-        message = None
-    if is_deeper(message, JSON_DEPTH_MAX) or not isinstance(message, dict):
+    message = parsed(text)
+    if message is None:
         raise forms.invalid(noted("a text message must be a JSON object"))
     if not isinstance(message.get("type"), str):
         raise forms.invalid(noted("type: must be start, flush or stop"))

@@ -10,7 +10,7 @@ from modules.api import forms
 from modules.api.live import deepgram
 from modules.api.live.client import LiveClient
 from modules.api.live.realtime import RealtimeClient
-from modules.api.live.session_client import SessionClient, Surroundings
+from modules.api.live.session_client import MessageClient, Surroundings
 from modules.api.live.vosk import VoskClient
 from modules.api.live.web_socket import WebSocket
 from modules.errors import noted
@@ -19,7 +19,7 @@ from modules.errors import noted
 _FIELDS_MAX = 200
 
 #: What serves one connection.
-NewClient = Callable[[WebSocket, Surroundings], SessionClient]
+NewClient = Callable[[WebSocket, Surroundings], MessageClient]
 
 #: Here is the page, too: only a request that begins a WebSocket is for Vosk's protocol.
 VOSK = "/"

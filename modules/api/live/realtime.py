@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from modules.api import forms
 from modules.api.live import g711
-from modules.api.live.session_client import SessionClient, Surroundings
+from modules.api.live.connection import Connection
+from modules.api.live.json_text import parsed, wire
+from modules.api.live.session_client import MessageClient, Surroundings
 from modules.api.live.session_object import Session as Asked
-from modules.api.live.web_socket import WebSocket
+from modules.api.live.web_socket import MESSAGE_BYTES
 from modules.errors import StorageError, TranscriberError, noted
 from modules.live.events import (
     Committed,
@@ -25,6 +26,7 @@ from modules.live.events import (
 )
 
 _TRANSCRIBED = "conversation.item.input_audio_transcription"
+_ID_CHARS = 512
 _DECODERS: Mapping[str, Callable[[bytes], bytes]] = {
     "audio/pcm": bytes,
     "audio/pcmu": g711.mu_law,
@@ -32,11 +34,11 @@ _DECODERS: Mapping[str, Callable[[bytes], bytes]] = {
 }
 
 
-class RealtimeClient(SessionClient):
+class RealtimeClient(MessageClient):
     """Each utterance is an item; its deltas are committed words, which never change."""
 
-    def __init__(self, web_socket: WebSocket, around: Surroundings) -> None:
-        super().__init__(web_socket, around)
+    def __init__(self, connection: Connection, around: Surroundings) -> None:
+        super().__init__(connection, around)
         self._id = f"sess_{uuid.uuid4().hex}"
         self._asked = Asked()
         self._item: str | None = None
@@ -52,16 +54,12 @@ class RealtimeClient(SessionClient):
         self._complain("invalid_request", "Sound comes as input_audio_buffer.append.", None)
 
     def on_text(self, text: str) -> None:
-        event_id = None
-        try:
-            message = json.loads(text)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
+        message = parsed(text, MESSAGE_BYTES)
+        if message is None:
             self._complain("invalid_request", "An event must be a JSON object.", None)
             return
+        event_id = message.get("event_id")
         try:
-            event_id = message.get("event_id")
             self._obey(message)
         except StorageError as error:
             self._refuse(error)
@@ -95,7 +93,8 @@ class RealtimeClient(SessionClient):
             raise forms.invalid(
                 noted("session: the format and the language must be set before sound")
             )
-        self._asked, self._start_by = asked, float("inf")
+        self._asked = asked
+        self._wait_longer()
         self._send(f"{kind}d", session=asked.shown(self._id))
 
     def _append(self, audio: object) -> None:
@@ -139,6 +138,8 @@ class RealtimeClient(SessionClient):
                 self._complete(self._text.strip(), 0.0)
         elif isinstance(event, Problem):
             self._complain(event.code, event.message, None)
+            if self._item and self._is_committed:
+                self._fail(self._item, event)
 
     def _speech(self, event: SpeechChanged) -> None:
         if not self._asked.detects_turns:
@@ -180,13 +181,24 @@ class RealtimeClient(SessionClient):
         )
         self._previous, self._item = self._item, None
 
+    def _fail(self, item: str, problem: Problem) -> None:
+        """Nothing more comes of an item that was committed."""
+        error = _error(problem.code, problem.message)
+        self._send(f"{_TRANSCRIBED}.failed", item_id=item, content_index=0, error=error)
+        self._previous, self._item = item, None
+
     def say_error(self, error: TranscriberError) -> None:
         self._complain(error.code, str(error), None)
 
     def _complain(self, code: str, message: str, event_id: object) -> None:
-        error = {"type": "invalid_request_error", "code": code, "message": message, "param": None}
-        self._send("error", error=error | {"event_id": event_id})
+        named = event_id if isinstance(event_id, str) and len(event_id) <= _ID_CHARS else None
+        self._send("error", error=_error(code, message) | {"event_id": named})
 
     def _send(self, kind: str, **content: Any) -> None:
         event = {"type": kind, "event_id": f"event_{uuid.uuid4().hex}", **content}
-        self._web_socket.send(json.dumps(event, ensure_ascii=False).encode(errors="replace"))
+        self._connection.send(wire(event))
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    kind = "invalid_request_error" if code == "invalid_request" else "server_error"
+    return {"type": kind, "code": code, "message": message, "param": None}

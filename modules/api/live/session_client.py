@@ -12,7 +12,7 @@ from typing import Any
 from websockets.frames import CloseCode
 
 from modules.api import forms, responses
-from modules.api.live.web_socket import WebSocket
+from modules.api.live.connection import Connection
 from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
@@ -25,6 +25,9 @@ from modules.live.wav import SAMPLE_BYTES
 
 #: A connection without a session is closed after so long.
 START_S = 10.0
+#: One that brings no sound for so long is over: it would hold a place that others can use. The same
+#: for one that says that it is there, but never begins.
+QUIET_S = 300.0
 #: These are worth another try later.
 _LATER = frozenset({"too_many_sessions", "too_busy", "no_room"})
 
@@ -44,26 +47,20 @@ class Surroundings:
 
 
 class SessionClient(ABC):
-    """For the thread of its connection; ``web_socket.py`` says who calls what."""
+    """For the thread of its connection; ``connection.py`` says who calls what."""
 
-    def __init__(self, web_socket: WebSocket, around: Surroundings) -> None:
-        self._web_socket = web_socket
+    def __init__(self, connection: Connection, around: Surroundings) -> None:
+        self._connection = connection
         self._around = around
-        self._outbox = Outbox(web_socket.wake)
+        self._outbox = Outbox(connection.wake)
         self._session: Session | None = None
         self._half_sample = b""
         self._begun = False
-        self._start_by = around.monotonic() + START_S
+        self._opened_at = self._sound_at = around.monotonic()
+        self._start_by = self._opened_at + START_S
+        self._is_told_quiet = False
 
     # --- what a protocol adds ---
-
-    @abstractmethod
-    def on_text(self, text: str) -> None:
-        """A text message came."""
-
-    @abstractmethod
-    def on_sound(self, data: bytes) -> None:
-        """A binary message came."""
 
     @abstractmethod
     def say(self, event: SessionEvent) -> None:
@@ -71,7 +68,7 @@ class SessionClient(ABC):
 
     @abstractmethod
     def say_error(self, error: TranscriberError) -> None:
-        """Send it; the connection is closed next."""
+        """Send it; the connection is closed next, or the session ends."""
 
     # --- the session ---
 
@@ -98,12 +95,14 @@ class SessionClient(ABC):
         settings = self._around.check(request)
         self._session = self._around.sessions.begin(note, settings, self._outbox)
         self._begun = True
+        self._note_sound()
         return self._session
 
     def _keep(self, data: bytes) -> None:
         """Add sound to the session; half a sample waits for its other half."""
         if self._session is None:
             return
+        self._note_sound()
         data = self._half_sample + data
         whole = len(data) - len(data) % SAMPLE_BYTES
         self._half_sample = data[whole:]
@@ -111,6 +110,13 @@ class SessionClient(ABC):
             self._session.sound(data[:whole], self._outbox)
         except StorageError as error:
             self._refuse(error)
+
+    def _note_sound(self) -> None:
+        self._sound_at = self._around.monotonic()
+
+    def _wait_longer(self) -> None:
+        """The client has said that it means to begin, if not yet."""
+        self._start_by = self._opened_at + QUIET_S
 
     def _stop(self) -> None:
         if self._session:
@@ -120,7 +126,7 @@ class SessionClient(ABC):
     def _refuse(self, error: TranscriberError) -> None:
         self.say_error(error)
         later = isinstance(error, StorageError) or error.code in _LATER
-        self._web_socket.close(
+        self._connection.close(
             CloseCode.TRY_AGAIN_LATER if later else CloseCode.POLICY_VIOLATION, error.code
         )
 
@@ -129,25 +135,49 @@ class SessionClient(ABC):
     def on_room(self) -> None:
         if self._outbox.overflowed:
             why = "what it was told was not read"
-            self._web_socket.close(CloseCode.TRY_AGAIN_LATER, why)
+            self._connection.close(CloseCode.TRY_AGAIN_LATER, why)
         elif self._outbox.replaced:
             why = "another connection goes on with this session"
-            self._web_socket.close(CloseCode.POLICY_VIOLATION, why)
+            self._connection.close(CloseCode.POLICY_VIOLATION, why)
         elif not self._begun and self._around.monotonic() > self._start_by:
             self._refuse(forms.invalid(noted("nothing came that begins a session")))
-        elif self._web_socket.has_room:
+        elif self._connection.has_room:
+            self._end_if_quiet()
             self._tell()
+
+    def _end_if_quiet(self) -> None:
+        if self._is_told_quiet or not self._session or self._session.state != "open":
+            return
+        if self._around.monotonic() - self._sound_at > QUIET_S:
+            self._is_told_quiet = True
+            quiet = noted(
+                "No sound came for {seconds:.0f} s, so the session ends.", seconds=QUIET_S
+            )
+            self.say_error(TranscriberError("no_sound_came", quiet))
+            self._stop()
 
     def _tell(self) -> None:
         for event in self._outbox.take():
             self.say(event)
             if isinstance(event, SessionStored):
-                self._web_socket.close(CloseCode.NORMAL_CLOSURE, "stored")
+                self._connection.close(CloseCode.NORMAL_CLOSURE, "stored")
             elif isinstance(event, Problem) and event.is_final:
-                self._web_socket.close(CloseCode.INTERNAL_ERROR, event.code)
+                self._connection.close(CloseCode.INTERNAL_ERROR, event.code)
 
     def leave(self) -> None:
         """The connection is gone. Who cannot come back has ended the session with it."""
         self._stop()
         if self._session:
             self._session.leave(self._outbox)
+
+
+class MessageClient(SessionClient):
+    """Of a WebSocket, whose messages are text or sound."""
+
+    @abstractmethod
+    def on_text(self, text: str) -> None:
+        """A text message came."""
+
+    @abstractmethod
+    def on_sound(self, data: bytes) -> None:
+        """A binary message came."""

@@ -5,12 +5,13 @@ What only OpenAI knows is let pass.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from modules.api import forms
 from modules.api.schemas.requests import GivenLanguage, PromptText, Request
+from modules.config.types import PROMPT_CHARS
 from modules.errors import noted
 from modules.live.note import SILENCE_MAX_S, SILENCE_MIN_S, SILENCE_S
 
@@ -33,9 +34,27 @@ def _as_format(value: object) -> object:
 
 
 class _Transcription(_Lenient):
-    model: str | None = None
+    """``languages`` and ``keywords`` are what newer models have in place of the other two."""
+
+    model: Annotated[str, Field(max_length=200)] | None = None
     language: GivenLanguage = None
+    languages: Annotated[list[GivenLanguage], Field(max_length=100)] | None = None
     prompt: PromptText | None = None
+    keywords: (
+        Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=100)] | None
+    ) = None
+
+    @model_validator(mode="after")
+    def one_language(self) -> Self:
+        """A session has one language, or finds it out."""
+        if self.language is None and self.languages:
+            several = len(self.languages) > 1
+            self.__dict__["language"] = "auto" if several else self.languages[0]
+        return self
+
+    @property
+    def hotwords(self) -> str | None:
+        return ", ".join([*filter(None, [self.prompt]), *(self.keywords or ())])[:PROMPT_CHARS]
 
 
 class _Turns(_Lenient):
@@ -90,8 +109,8 @@ class Session:
         return min(SILENCE_MAX_S, max(SILENCE_MIN_S, turns.silence_duration_ms / 1000))
 
     def wishes(self) -> dict[str, Any]:
-        found = {"language": self._transcription.language, "hotwords": self._transcription.prompt}
-        return {key: value for key, value in found.items() if value is not None}
+        found = {"language": self._transcription.language, "hotwords": self._transcription.hotwords}
+        return {key: value for key, value in found.items() if value}
 
     def is_other_sound(self, other: Session) -> bool:
         """Whether a session that has begun with ``other`` cannot become this one."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from modules.api import forms
-from modules.api.live.session_client import SessionClient
+from modules.api.live.json_text import parsed, wire
+from modules.api.live.session_client import MessageClient
 from modules.errors import StorageError, TranscriberError, noted
 from modules.live.events import (
     Committed,
@@ -21,10 +21,9 @@ from modules.transcript.model import Word
 
 #: Of Vosk's server, unless the client says something else.
 _RATE = 8000
-_TEXT_CHARS = 16_000
 
 
-class VoskClient(SessionClient):
+class VoskClient(MessageClient):
     """Configured by the first text message, if it is none of sound."""
 
     _rate = _RATE
@@ -38,11 +37,8 @@ class VoskClient(SessionClient):
         self._results: list[dict[str, Any]] = []
 
     def on_text(self, text: str) -> None:
-        try:
-            message = json.loads(text) if len(text) <= _TEXT_CHARS else None
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
+        message = parsed(text)
+        if message is None:
             self._refuse(forms.invalid(noted("a text message must be a JSON object")))
         elif isinstance(config := message.get("config"), dict):
             self._configure(config)
@@ -67,9 +63,10 @@ class VoskClient(SessionClient):
             )
         else:
             self._rate = int(rate)
-            self._start_by = float("inf")
+            self._wait_longer()
             if isinstance(phrases, list) and phrases:
-                self._hotwords = " ".join(str(each) for each in phrases)[:1000]
+                words = (each for each in phrases if isinstance(each, str))
+                self._hotwords = " ".join(words)[:1000] or None
 
     def on_sound(self, data: bytes) -> None:
         try:
@@ -106,12 +103,15 @@ class VoskClient(SessionClient):
         """What is left, in one last answer."""
         words = [word for result in self._results for word in result.get("result", ())]
         text = " ".join(result["text"] for result in self._results)
+        if self._committed:  # their utterance did not end
+            last = _result(self._committed, _joined(self._committed))
+            words, text = [*words, *last["result"]], f"{text} {last['text']}".strip()
         self._answer(({"result": words} if words else {}) | {"text": text})
         if not self._session:
-            self._web_socket.close(1000, "eof")
+            self._connection.close(1000, "eof")
 
     def _answer(self, content: dict[str, Any]) -> None:
-        self._web_socket.send(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+        self._connection.send(wire(content))
 
 
 def _result(words: list[Word], text: str) -> dict[str, Any]:
