@@ -54,13 +54,13 @@ class Cue:
 
 
 def cues(
-    segments: Iterable[Segment], duration_s: float = math.inf, names: bool = False
+    segments: Iterable[Segment], duration_s: float = math.inf, names: str | None = None
 ) -> Iterator[Cue]:
     """Yield every word once, in order, in cues that do not overlap.
 
     A cue has at most two lines of ``LINE_CHARS`` and lasts ``SHORTEST_S`` to ``LONGEST_S``. A cue
     that is too fast to read extends into the silence after it, but not beyond ``duration_s``.
-    With ``names`` the text names the speaker at each change.
+    ``names``: the language in which the text names the speaker at each change, if it does.
     """
     free_ms = 0
     for spoken, following_s in _stretches(units(segments, names)):

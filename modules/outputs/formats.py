@@ -26,10 +26,12 @@ _ROWS = (
     OutputFormat(
         "srt",
         "application/x-subrip; charset=utf-8",
-        lambda s, o: utf8(subtitles(s, "srt", o.duration_s)),
+        lambda s, o: utf8(subtitles(s, "srt", o.duration_s, o.language)),
     ),
     OutputFormat(
-        "vtt", "text/vtt; charset=utf-8", lambda s, o: utf8(subtitles(s, "vtt", o.duration_s))
+        "vtt",
+        "text/vtt; charset=utf-8",
+        lambda s, o: utf8(subtitles(s, "vtt", o.duration_s, o.language)),
     ),
     OutputFormat("tsv", "text/tab-separated-values; charset=utf-8", lambda s, _: utf8(tsv(s))),
     OutputFormat("json", "application/json", lambda s, _: transcript_json(s)),
@@ -61,7 +63,7 @@ def render(
 
     ``segments`` are read several times. ``timestamps`` puts times into the txt, ``title`` is the
     heading of docx and md, ``note`` the last line of txt and md, ``language`` that of the names of
-    speakers in the three. The label of a person who speaks alone is only in the json. Raises
+    speakers in these and in subtitles. The label of a person who speaks alone is only in the json. Raises
     KeyError for a name that is not in the table.
     """
     options = RenderOptions(timestamps, duration_s, title, note, language)

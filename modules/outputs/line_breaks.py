@@ -80,10 +80,11 @@ def width(text: str) -> int:
     return len(text) + sum(unicodedata.east_asian_width(sign) in "WF" for sign in text)
 
 
-def units(segments: Iterable[Segment], names: bool = False) -> Iterator[Unit]:
+def units(segments: Iterable[Segment], names: str | None = None) -> Iterator[Unit]:
     """Yield all words in order; starts never decrease.
 
-    With ``names``, a unit with the speaker's name comes before each change of speaker.
+    ``names``: the language in which a unit with the speaker's name comes before each change of
+    speaker; None if there are none.
     """
     last: Unit | None = None
     earliest = 0.0
@@ -131,14 +132,14 @@ def _grammar(before: Unit, after: Unit) -> float:
     return 6.0 if after.text.lower().strip(_PUNCTUATION) in _LEADS else 9.0
 
 
-def _after(before: Unit | None, unit: Unit, names: bool) -> list[Unit]:
+def _after(before: Unit | None, unit: Unit, names: str | None) -> list[Unit]:
     """The two, merged if they are one word, else with the speaker's name between them if needed."""
     same = before is not None and before.speaker == unit.speaker
     if before and same and _one_word(before, unit):
         return [replace(before, text=before.text + unit.text, end=max(before.end, unit.end))]
     found = [before] if before else []
     if names and unit.speaker and not same:
-        name = f"{speaker_name(unit.speaker)}:"
+        name = f"{speaker_name(unit.speaker, names)}:"
         found.append(Unit(name, unit.start, unit.start, True, unit.speaker, is_name=True))
         unit = replace(unit, space=True)
     return [*found, unit]

@@ -17,14 +17,16 @@ from modules.outputs.line_breaks import speaker_name
 from modules.transcript.model import Segment
 
 
-def subtitles(segments: Iterable[Segment], form: str, duration_s: float = math.inf) -> str:
-    """An ``srt`` or ``vtt`` file. The speaker is a voice tag in vtt, and part of the text at each
-    change of speaker in srt."""
+def subtitles(
+    segments: Iterable[Segment], form: str, duration_s: float = math.inf, language: str = "en"
+) -> str:
+    """An ``srt`` or ``vtt`` file. The speaker, named in ``language``, is a voice tag in vtt, and
+    part of the text at each change of speaker in srt."""
     file = pysubs2.SSAFile()
-    written = _vtt_text if form == "vtt" else _srt_text
-    for cue in cues(segments, duration_s, names=form == "srt"):
+    for cue in cues(segments, duration_s, names=language if form == "srt" else None):
         start, end = round(cue.start * 1000), round(cue.end * 1000)
-        file.append(pysubs2.SSAEvent(start=start, end=end, text=written(cue)))
+        text = _vtt_text(cue, language) if form == "vtt" else _srt_text(cue)
+        file.append(pysubs2.SSAEvent(start=start, end=end, text=text))
     out = io.StringIO()
     (LongVtt if form == "vtt" else LongSrt).to_file(file, out, form)
     return out.getvalue()
@@ -34,12 +36,12 @@ def _srt_text(cue: Cue) -> str:
     return "\\N".join(line.text for line in cue.lines)
 
 
-def _vtt_text(cue: Cue) -> str:
+def _vtt_text(cue: Cue, language: str) -> str:
     """The text with voice tags; HTML is escaped, so that speech cannot become markup."""
     voices = []
     for speaker, lines in itertools.groupby(cue.lines, lambda line: line.speaker):
         text = "\\N".join(html.escape(line.text, quote=False) for line in lines)
-        name = html.escape(speaker_name(speaker), quote=False) if speaker else ""
+        name = html.escape(speaker_name(speaker, language), quote=False) if speaker else ""
         voices.append(f"<v {name}>{text}</v>" if name else text)
     return "\\N".join(voices)
 

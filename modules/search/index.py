@@ -16,8 +16,9 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+from modules.search import vocabulary
 from modules.search.database import Database
-from modules.search.near import BEGINS, ENDS, is_near, trigrams
+from modules.search.near import is_near
 from modules.search.query import Query, parse
 from modules.search.stems import RULES, clean, tokens
 from modules.transcript.model import Segment
@@ -48,21 +49,17 @@ _SCHEMA = (
     "CREATE VIRTUAL TABLE segments USING fts5 (stems, start UNINDEXED, text UNINDEXED, "
     "speaker UNINDEXED, columnsize=0, "
     "tokenize=\"unicode61 remove_diacritics 0 categories 'L* N* Co Cn'\")",
-    "CREATE TABLE vocabulary (id INTEGER PRIMARY KEY, stem TEXT NOT NULL UNIQUE)",
-    "CREATE VIRTUAL TABLE grams USING fts5 (stem, content='', tokenize='trigram')",
+    *vocabulary.SCHEMA,
 )
 _KNOWN = "SELECT name, signature FROM recordings WHERE state = ? AND name > ? ORDER BY name LIMIT ?"
 _TAKEN = "SELECT 1 FROM recordings WHERE slot = ?"
 _BEGIN = "INSERT INTO recordings (slot, name, state, signature) VALUES (?, ?, ?, ?)"
 _IS_WRITTEN = "SELECT 1 FROM recordings WHERE slot = ? AND state = ?"
 _ADD = "INSERT INTO segments (rowid, stems, start, text, speaker) VALUES (?, ?, ?, ?, ?)"
-_LEARN = "INSERT OR IGNORE INTO vocabulary (stem) VALUES (?)"
-_LEARNT = "SELECT coalesce(max(id), 0) FROM vocabulary"
-_SPELL = "INSERT INTO grams (rowid, stem) SELECT id, ? || stem || ? FROM vocabulary WHERE id > ?"
 _LET_GO = "UPDATE recordings SET state = ? WHERE name = ? AND slot <> ?"
 _SHOW = "UPDATE recordings SET state = ? WHERE slot = ?"
 _OLD = "SELECT slot FROM recordings WHERE state <> ? LIMIT 1"
-_ROWS = "SELECT rowid FROM segments WHERE rowid >= ? AND rowid < ? LIMIT ?"
+_ROWS = "SELECT rowid, stems FROM segments WHERE rowid >= ? AND rowid < ? LIMIT ?"
 _REMOVE = "DELETE FROM segments WHERE rowid = ?"
 _FORGET = "DELETE FROM recordings WHERE slot = ?"
 _COUNT = "SELECT count(*) FROM recordings WHERE state = ?"
@@ -70,10 +67,6 @@ _FIND = (
     "SELECT r.name, s.start, s.text, s.speaker FROM segments AS s "
     "JOIN recordings AS r ON r.slot = s.rowid >> ? AND r.state = ? "
     "WHERE s.segments MATCH ? ORDER BY s.rowid DESC LIMIT ?"
-)
-_NEAR = (
-    "SELECT v.stem FROM grams AS g JOIN vocabulary AS v ON v.id = g.rowid "
-    "WHERE g.grams MATCH ? ORDER BY g.rank LIMIT ?"
 )
 
 
@@ -199,13 +192,10 @@ class SearchIndex:
         return [row for row in rows if _is_ours(*row)]
 
     def _near(self, stem: str) -> list[str]:
-        grams = " OR ".join(f'"{gram}"' for gram in trigrams(stem))
-        if not grams:
-            return []
-        values, nothing = (grams, _NEAR_LOOKED_AT), list[tuple[str]]()
-        looked_at = self._database.do(lambda db: db.execute(_NEAR, values).fetchall(), nothing)
-        near = [other for (other,) in looked_at if other != stem and is_near(stem, other)]
-        return near[:_NEAR_MAX]
+        alike = partial(vocabulary.alike, stem=stem, most=_NEAR_LOOKED_AT)
+        nothing: list[str] = []
+        looked_at = self._database.do(alike, nothing)
+        return [other for other in looked_at if other != stem and is_near(stem, other)][:_NEAR_MAX]
 
 
 def _known_after(database: sqlite3.Connection, *, name: bytes) -> list[tuple[bytes, str]]:
@@ -240,10 +230,7 @@ def _add(
     if not database.execute(_IS_WRITTEN, (slot, _WRITING)).fetchone():
         return False  # the index was begun anew meanwhile
     database.executemany(_ADD, rows)
-    (known,) = database.execute(_LEARNT).fetchone()
-    stems = {stem for row in rows for stem in row[1].split()}
-    database.executemany(_LEARN, ((stem,) for stem in sorted(stems)))
-    database.execute(_SPELL, (BEGINS, ENDS, known))
+    vocabulary.learn(database, {stem for row in rows for stem in row[1].split()})
     return True
 
 
@@ -262,8 +249,9 @@ def _tidy(database: sqlite3.Connection) -> bool:
         return False
     (slot,) = old
     bounds = (slot << _SEGMENT_BITS, (slot + 1) << _SEGMENT_BITS)
-    rows = database.execute(_ROWS, (*bounds, _BATCH)).fetchall()
-    database.executemany(_REMOVE, rows)
+    rows: list[tuple[int, str]] = database.execute(_ROWS, (*bounds, _BATCH)).fetchall()
+    database.executemany(_REMOVE, ((number,) for number, _ in rows))
+    vocabulary.forget(database, {stem for _, stems in rows for stem in str(stems).split()})
     if len(rows) < _BATCH:
         database.execute(_FORGET, (slot,))
     return True

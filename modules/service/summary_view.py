@@ -75,17 +75,20 @@ class SummaryView:
         )
 
     def _is_outdated(self, name: str, result: dict[str, Any], view: View) -> bool:
-        made_from = view.summary.made_from.text_sha256 if view.summary else None
-        return made_from != self._digest(name, result)
+        if view.summary is None:
+            return False
+        source = view.summary.made_from
+        return source.text_sha256 != self._digest(name, result, source.language)
 
-    def _digest(self, name: str, result: dict[str, Any]) -> str:
-        signature = self._store.edits.signature(name)
+    def _digest(self, name: str, result: dict[str, Any], language: str) -> str:
+        signature = language, self._store.edits.signature(name)
         with self._lock:
             known = self._digests.get(name)
         if known and known[0] == signature:
             return known[1]
         with collection.paused():
-            found = text_sha256(lines_of(self._store.edits.corrected(name, result).text.segments))
+            segments = self._store.edits.corrected(name, result).text.segments
+            found = text_sha256(lines_of(segments, language))
         with self._lock:
             if len(self._digests) >= _DIGESTS_KEPT:
                 self._digests.clear()

@@ -86,10 +86,12 @@ class Budget:
         self.most_chars = max(seen, self.most_chars or seen)
 
 
-def lines_of(segments: Sequence[Segment]) -> list[Line]:
-    """A text as lines; segments are sentences, or parts of long ones."""
+def lines_of(segments: Sequence[Segment], language: str) -> list[Line]:
+    """A text as lines; segments are sentences, or parts of long ones. ``language``: of the summary,
+    and so of the names of speakers."""
+    names = "ru" if language == "ru" else "en"
     return [
-        Line(segment.start, speaker_name(segment.speaker) if segment.speaker else "", text)
+        Line(segment.start, speaker_name(segment.speaker, names) if segment.speaker else "", text)
         for segment in segments
         if (text := " ".join(segment.text.split()))
     ]

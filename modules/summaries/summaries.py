@@ -109,13 +109,15 @@ class Summaries(JobLoop):
             log.info("%s: not summarised, its text was deleted or replaced", name)
             self._on_end("dropped")
             return
+        language = self._language(result)
         with collection.paused():
-            lines = lines_of(self._store.edits.corrected(name, result).text.segments)
+            segments = self._store.edits.corrected(name, result).text.segments
+            lines = lines_of(segments, language)
         if not lines:
             log.info("%s: not summarised, nothing is said in it", name)
             self._on_end("dropped")
             return
-        source = self._source(lines, result)
+        source = self._source(lines, language)
         before = self._store.summaries.read(name)
         is_done = before is not None and before.status == "done"
         if before and is_done and before.made_from == source:
@@ -129,10 +131,12 @@ class Summaries(JobLoop):
             made = before.model_copy(update={"error": made.error})
         self._write(name, made, outcome)
 
-    def _source(self, lines: list[Line], result: dict[str, Any]) -> MadeFrom:
+    def _language(self, result: dict[str, Any]) -> str:
         metadata = result.get("metadata") or {}
         spoken = metadata.get("language") or metadata.get("language_detected") or "en"
-        language = str(spoken) if self._config.language == "auto" else self._config.language
+        return str(spoken) if self._config.language == "auto" else self._config.language
+
+    def _source(self, lines: list[Line], language: str) -> MadeFrom:
         return MadeFrom(
             text_sha256=text_sha256(lines),
             template=f"{self._config.template} {prompts.VERSION}",

@@ -163,7 +163,7 @@ def test_parts_end_with_sentences_and_overlap(desk: Desk) -> None:
         assert before[-1].endswith("нет.")
         assert after[0] in before, "the next part begins with what the one before ended with"
     assert {line for part in parts for line in part} == {
-        f"[{clock(n * 5)}] Speaker {n // 4 % 2 + 1}: {text}" for n, text in enumerate(talk(200))
+        f"[{clock(n * 5)}] Голос {n // 4 % 2 + 1}: {text}" for n, text in enumerate(talk(200))
     }
 
 

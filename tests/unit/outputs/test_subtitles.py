@@ -117,6 +117,8 @@ def test_speakers_never_share_a_line() -> None:
         "1\n00:00:00,000 --> 00:00:02,000\n- Speaker 1: Ты пришёл?\n- Speaker 2: Да.\n\n"
     )
     assert "<v Speaker 1>- Ты пришёл?</v>\n<v Speaker 2>- Да.</v>\n" in subtitles(talk, "vtt")
+    assert "- Голос 1: Ты пришёл?\n- Голос 2: Да.\n" in subtitles(talk, "srt", language="ru")
+    assert "<v Голос 1>- Ты пришёл?</v>" in subtitles(talk, "vtt", language="ru")
     assert len(checked(talk)) == 1
 
 

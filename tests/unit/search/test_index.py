@@ -128,6 +128,26 @@ def test_many_recordings_of_one_second_have_room(index: SearchIndex) -> None:
 # --- any text -------------------------------------------------------------------------------------
 
 
+def test_the_words_of_a_removed_text_are_forgotten(index: SearchIndex, path: Path) -> None:
+    index.put(text("a.mp3", "Бегемот пьёт воду", *[f"строка {n}" for n in range(400)]))
+    index.put(text("b.mp3", 'Вода и o\'neil "здесь"'))
+    assert names(index.find("бегемод", 9)) == ["a.mp3"], "found although mistyped"
+    index.remove("a.mp3")
+    index.tidy()
+    with closing(sqlite3.connect(f"{path.as_uri()}?nolock=1", uri=True)) as looked:
+        stems = {stem for (stem,) in looked.execute("SELECT stem FROM vocabulary")}
+        (grams,) = looked.execute(
+            "SELECT count(*) FROM grams WHERE grams MATCH '\"бег\"'"
+        ).fetchone()
+    assert grams == 0
+    assert stems == {token.stem for token in tokens("вода и o'neil здесь")}
+    index.put(text("c.mp3", "Бегемот"))
+    assert names(index.find("бегемод", 9)) == ["c.mp3"]
+    index.put(text("c.mp3", "Жираф", signature="2"))
+    assert names(index.find("бегемод", 9)) == []
+    assert names(index.find("вода", 9)) == ["b.mp3"]
+
+
 @pytest.mark.parametrize("typed", ["", " ", '"', '""', "*", "-", "((", "(", "^", "\0", ":", "'"])
 def test_what_has_no_word_finds_nothing(index: SearchIndex, typed: str) -> None:
     index.put(text("a.wav", "AND OR NOT NEAR text stems"))

@@ -66,7 +66,8 @@ def test_halves_are_all_of_it() -> None:
 def test_empty_segments_make_no_lines_and_speakers_get_names() -> None:
     segments = [a_segment(0.0, 1.0, " \n "), a_segment(1.0, 2.0, "Да.\nНет.")]
     segments[1] = segments[1].model_copy(update={"speaker": "SPEAKER_00"})
-    assert list(map(str, lines_of(segments))) == ["[00:00:01] Speaker 1: Да. Нет."]
+    assert list(map(str, lines_of(segments, "en"))) == ["[00:00:01] Speaker 1: Да. Нет."]
+    assert list(map(str, lines_of(segments, "ru"))) == ["[00:00:01] Голос 1: Да. Нет."]
 
 
 _LINES = st.lists(
