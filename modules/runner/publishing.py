@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modules.errors import TranscriberError, noted
+from modules.errors import StorageError, TranscriberError, noted
 from modules.jobs.job import Job
 from modules.logger import get_logger
 from modules.outputs.formats import render
@@ -19,7 +19,7 @@ from modules.recordings.results import OUTPUTS_DIRECTORY
 from modules.recordings.sidecars import RESULT_BYTES_MAX, RecordingPaths, stem_of
 from modules.recordings.store import RecordingStore
 from modules.storage import beneath
-from modules.storage.atomic import storage_errors, to_json, write_own, write_whole
+from modules.storage.atomic import storage_errors, to_json, write_new, write_own, write_whole
 from modules.storage.safe_open import read_regular
 from modules.storage.transfer import is_taken
 from modules.transcript.model import Segment
@@ -28,6 +28,8 @@ log = get_logger("FileManager")
 
 #: More than a word, a segment and a character of them take in a result.
 _WORD_BYTES, _SEGMENT_BYTES, _CHAR_BYTES = 400, 800, 12
+#: So often another name is looked for, as somebody takes them while a text is written.
+_TRIES = 20
 
 
 class Publisher:
@@ -72,9 +74,8 @@ class Publisher:
                 log.exception("%s could not be made", output)
                 _leave_out(result, output, error)
             else:
-                name = self._name_for(job.name, output, content, ours)
+                name = self._write_text(job.name, output, content, ours)
                 result["outputs"][result["outputs"].index(output)] = name
-                write_whole(self._folder.ready(self._folder.text_at(name)), content)
                 hashes[name] = hashlib.sha256(content).hexdigest()
         _keep_earlier(result, before)
         sidecar = self._folder.sidecar_at(RecordingPaths(job.name).result)
@@ -100,16 +101,26 @@ class Publisher:
             return segments
         return self._edits.segments(name, list(segments), result)
 
-    def _name_for(self, name: str, planned: str, content: bytes, ours: Sequence[str]) -> str:
-        """The planned name, or another if it was taken since it was planned.
+    def _write_text(self, name: str, planned: str, content: bytes, ours: Sequence[str]) -> str:
+        """Write a text under the planned name, or another if it was taken since it was planned.
 
-        What a crashed run of this job wrote under it has the same content.
+        Only a text of ours is replaced. What a crashed run of this job wrote has the same content.
         """
-        path = self._folder.text_at(planned)
-        with storage_errors(path):
-            if planned in ours or not is_taken(path) or _holds(path, content):
-                return planned
-        return self._results.another_output(name, planned, ours)
+        chosen = planned
+        for _ in range(_TRIES):
+            path = self._folder.ready(self._folder.text_at(chosen))
+            if chosen in ours:
+                write_whole(path, content)
+                return chosen
+            with storage_errors(path):
+                if is_taken(path) and _holds(path, content):
+                    return chosen
+            if write_new(path, content):
+                return chosen
+            chosen = self._results.another_output(name, planned, ours)
+        raise StorageError(
+            "storage_error", noted("Somebody else writes {path} again and again.", path=planned)
+        )
 
     def _earlier(self, name: str) -> dict[str, str | None]:
         """The texts that the last result lists and that are there, with their hashes."""

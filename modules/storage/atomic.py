@@ -17,7 +17,7 @@ import pydantic_core
 
 from modules.errors import Message, StorageError, TranscriberError, joined, noted, reason_of
 from modules.logger import get_logger
-from modules.storage import beneath
+from modules.storage import beneath, no_replace
 
 log = get_logger("FileManager")
 
@@ -72,6 +72,23 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
 
     Raises StorageError, and whatever making a piece raises.
     """
+    _write(path, content, lambda temporary, name: os.replace(temporary, name))
+
+
+def write_new(path: Path, content: bytes) -> bool:
+    """``write_whole`` that replaces nothing: False if the name is taken. Raises StorageError."""
+    try:
+        _write(path, content, lambda temporary, name: no_replace.rename_new(temporary, name))
+    except StorageError as error:
+        if isinstance(error.__cause__, FileExistsError):
+            return False
+        raise
+    return True
+
+
+def _write(
+    path: Path, content: bytes | Iterable[bytes], give_name: Callable[[str, str], None]
+) -> None:
     pieces = (content,) if isinstance(content, bytes) else content
     with storage_errors(path), beneath.pinned(path) as real:
         folder, name = os.path.split(real)
@@ -81,7 +98,7 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> None:
                 file.writelines(pieces)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, f"{folder}/{name}")
+            give_name(temporary, f"{folder}/{name}")
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)

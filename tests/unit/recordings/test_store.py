@@ -21,7 +21,7 @@ from modules.recordings.state import job_from_json, job_to_json
 from modules.recordings.store import RecordingStore
 from modules.runner import publishing
 from modules.runner.publishing import Publisher
-from modules.storage import atomic
+from modules.storage import atomic, no_replace
 from modules.storage.atomic import TEMPORARY_PREFIX, to_json
 from tests.builders import SOURCE, a_chunk, a_job, a_segment
 
@@ -285,6 +285,31 @@ def test_what_somebody_put_under_a_planned_name_meanwhile_stays(files: Recording
     assert (files.folder.path / "talk.txt").read_bytes() == b"theirs"
 
 
+def test_what_somebody_put_there_at_the_last_instant_stays(
+    files: RecordingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = no_replace.rename_unless_taken
+
+    def late(source: str, target: str) -> None:
+        if not (files.folder.path / "talk.txt").exists():
+            put(files, "talk.txt", b"theirs")
+        real(source, target)
+
+    monkeypatch.setattr(no_replace, "rename_unless_taken", late)
+    result = publish(files, a_job(outputs=("talk.txt", "talk.srt")))
+    assert result["outputs"] == ["talk.mp3.txt", "talk.srt"]
+    assert (files.folder.path / "talk.txt").read_bytes() == b"theirs"
+    assert (files.folder.path / "talk.mp3.txt").is_file()
+    assert not [name for name in os.listdir(files.folder.path) if name.startswith(".~")]
+
+
+def test_a_text_of_ours_is_replaced(files: RecordingStore) -> None:
+    publish(files, a_job(outputs=("talk.txt",)))
+    put(files, "talk.txt", b"")
+    (files.folder.path / "talk.txt").unlink()
+    assert publish(files, a_job(outputs=("talk.txt",)))["outputs"] == ["talk.txt"]
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_what_a_crashed_run_wrote_is_known_again(files: RecordingStore, form: str) -> None:
     publish(files, a_job(outputs=(f"talk.{form}",)))
@@ -294,13 +319,18 @@ def test_what_a_crashed_run_wrote_is_known_again(files: RecordingStore, form: st
 
 def test_the_result_comes_last(files: RecordingStore, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    real = os.replace
 
-    def replace(source: Path, target: Path) -> None:
-        order.append(Path(target).name)
-        real(source, target)
+    def watch(module: Any, name: str) -> None:
+        real = getattr(module, name)
 
-    monkeypatch.setattr(os, "replace", replace)
+        def rename(source: str, target: str) -> None:
+            order.append(Path(target).name)
+            real(source, target)
+
+        monkeypatch.setattr(module, name, rename)
+
+    watch(os, "replace")
+    watch(no_replace, "rename_unless_taken")
     publish(files, a_job(outputs=("talk.txt", "talk.srt")))
     assert order == ["talk.txt", "talk.srt", "talk.mp3.result"]
 
