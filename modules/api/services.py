@@ -24,7 +24,8 @@ from modules.service.waiting import Waiting
 
 @dataclass(frozen=True)
 class Services:
-    """What the blueprints call; ``report_health`` is the answer of ``/health``."""
+    """What the blueprints call; ``report_health`` is the answer of ``/health``, and
+    ``report_detailed`` that of ``/health/detailed``."""
 
     config: Config
     service: TranscriptionService
@@ -41,3 +42,4 @@ class Services:
     live: LiveSessions
     summaries: SummaryView
     report_health: Callable[[], dict[str, Any]]
+    report_detailed: Callable[[], dict[str, Any]]

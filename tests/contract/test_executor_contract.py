@@ -22,6 +22,7 @@ from modules.executors.tasks import task_for
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
 from tests.builders import SETTINGS, a_config
+from tests.fake_pool import FarExecutor
 from tests.fakes import FakeExecutor, Plan
 from tests.scripted_worker import CHUNK_S, NOT_MEDIA, recording
 
@@ -93,7 +94,12 @@ def fake(root: Path) -> Kind:
     return Kind(root, executor, executor.plans.append)
 
 
-KINDS: dict[str, Callable[[Path], Kind]] = {"local": local, "fake": fake}
+def far(root: Path) -> Kind:
+    executor = FarExecutor(SystemClock())
+    return Kind(root, executor, executor.plans.append)
+
+
+KINDS: dict[str, Callable[[Path], Kind]] = {"local": local, "fake": fake, "far": far}
 
 
 @pytest.fixture(params=KINDS)

@@ -27,6 +27,16 @@ def add_health(blueprint: APIBlueprint, services: Services) -> None:
         return responses.as_json(report, 503 if report["status"] == "unhealthy" else 200)
 
     @blueprint.get(
+        "/health/detailed",
+        summary="The same, and what each worker does",
+        tags=[_SERVICE],
+        responses={200: answers.DetailedHealthAnswer, 503: answers.DetailedHealthAnswer},
+    )
+    def detailed() -> Response:
+        report = services.report_detailed()
+        return responses.as_json(report, 503 if report["status"] == "unhealthy" else 200)
+
+    @blueprint.get(
         "/metrics",
         summary="Figures for Prometheus",
         tags=[_SERVICE],

@@ -123,6 +123,26 @@ class HealthAnswer(Answer):
     paused: bool
     queue_length: int
     processing: str | None
+    processing_all: list[str]
+
+
+class WorkerView(Answer):
+    """A worker: on which machine, and since when it transcribes ``filename``; or why not."""
+
+    name: str
+    node: str
+    device: str
+    state: Literal["starting", "ready", "away", "busy", "held"]
+    model: str | None
+    filename: str | None
+    since: str | None
+    problem: str | None
+
+
+class DetailedHealthAnswer(HealthAnswer):
+    """How the service is, and every worker of it."""
+
+    workers: list[WorkerView]
 
 
 class LanguageAnswer(Answer):
