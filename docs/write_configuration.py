@@ -101,6 +101,8 @@ def _value(facts: Mapping[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in facts["enum"])
     if facts.get("type") == "array":
         return f"list of {_value(facts['items'])}"
+    if facts.get("type") == "object":
+        return "paths by path"
     if "anyOf" in facts and "type" not in facts:
         return " or ".join(_value(one) for one in facts["anyOf"])
     if "anyOf" in facts:
@@ -156,7 +158,7 @@ def meanings(file: Path = PROJECT / "config.yaml") -> dict[Key, str]:
 def _comments(node: yaml.MappingNode, lines: list[str], above: Key) -> Iterator[tuple[Key, str]]:
     for name, value in node.value:
         key = (*above, name.value)
-        if isinstance(value, yaml.MappingNode):
+        if isinstance(value, yaml.MappingNode) and value.value:
             yield from _comments(value, lines, key)
         else:
             rest = lines[value.end_mark.line][value.end_mark.column :]

@@ -26,7 +26,8 @@ from modules.service.worker_view import Workers
 
 @dataclass(frozen=True)
 class Services:
-    """What the blueprints call; ``report_health`` is the answer of ``/health``."""
+    """What the blueprints call; ``report_health`` is the answer of ``/health``, and
+    ``report_detailed`` that of ``/health/detailed``."""
 
     config: Config
     service: TranscriptionService
@@ -43,5 +44,6 @@ class Services:
     live: LiveSessions
     summaries: SummaryView
     report_health: Callable[[], dict[str, Any]]
+    report_detailed: Callable[[], dict[str, Any]]
     parts: PartStates
     workers: Workers

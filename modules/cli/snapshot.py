@@ -50,7 +50,8 @@ class SnapshotReader:
             return Snapshot(problem=reason_of(error))
         estimates = Estimates(self._files.folder.state / "speed.json")
         now = self._clock.utc_now()
-        waiting = forecast(report.rows, estimates, self._settings, now, paused)
+        workers = self._config.tasks_at_once
+        waiting = forecast(report.rows, estimates, self._settings, now, paused, workers=workers)
         return Snapshot(report, waiting, owner, paused)
 
     def _owner_now(self) -> Owner | None:

@@ -23,6 +23,7 @@ from modules.config.rules import (
     settings_conflicts,
     standby_conflicts,
     summary_conflicts,
+    worker_conflicts,
 )
 from modules.config.schema import Config
 from modules.config.user_folders import config_file, data_folder
@@ -119,7 +120,7 @@ def _conflicts(config: Config, bad: set[str], variables: Mapping[Key, str]) -> l
     """Conflicts between keys, without those of keys that already have a problem."""
     prefixed: list[tuple[str, Conflict]] = [("", c) for c in directory_conflicts(config)]
     prefixed += [("", c) for c in (*access_conflicts(config), *summary_conflicts(config))]
-    prefixed += [("", c) for c in standby_conflicts(config)]
+    prefixed += [("", c) for c in (*standby_conflicts(config), *worker_conflicts(config))]
     prefixed += [("whisperx.", c) for c in settings_conflicts(config.whisperx)]
     lines: list[str] = []
     for prefix, (names, line) in prefixed:

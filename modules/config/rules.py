@@ -10,6 +10,7 @@ from pathlib import Path
 from modules.config.schema import Config, WhisperxConfig
 from modules.config.settings import RUSSIAN_ENGINES, TranscriptionSettings
 from modules.config.types import EVERY_ORIGIN, MODEL_SIZES
+from modules.config.workers import WorkersConfig
 from modules.messages import noted
 
 #: Trained without translation: their text is in the language of the speech.
@@ -54,6 +55,58 @@ def standby_conflicts(config: Config) -> list[Conflict]:
         silent=silent_s,
     )
     return [(("standby.takeover_seconds", "standby.heartbeat_seconds"), line)]
+
+
+def worker_conflicts(config: Config) -> list[Conflict]:
+    """What a kind of workers needs, and what means nothing to it; no key is silently ignored."""
+    return _of_one_machine(config) if config.workers.kind == "local" else _of_a_cluster(config)
+
+
+def _of_one_machine(config: Config) -> list[Conflict]:
+    asked = {"workers.max": config.workers.max}
+    asked |= {"api.max_concurrent_tasks": config.api.max_concurrent_tasks}
+    found: list[Conflict] = [
+        (
+            (key, "workers.kind"),
+            noted(
+                "must be 1, because one machine runs one task at a time, got {count}; "
+                "workers.kind: ray has several machines",
+                count=count,
+            ),
+        )
+        for key, count in asked.items()
+        if count != 1
+    ]
+    defaults = WorkersConfig()
+    for key in ("address", "cpus_per_worker", "gpus_per_worker", "media", "path_map", "token_file"):
+        if getattr(config.workers, key) != getattr(defaults, key):
+            line = noted("means nothing without workers.kind: ray; leave it out, or set that")
+            found.append(((f"workers.{key}", "workers.kind"), line))
+    return found
+
+
+def _of_a_cluster(config: Config) -> list[Conflict]:
+    workers, wanted = config.workers, config.api.max_concurrent_tasks
+    found: list[Conflict] = []
+    if workers.address is None:
+        line = noted("is needed with workers.kind: ray, such as 10.0.0.1:6379")
+        found.append((("workers.address", "workers.kind"), line))
+    elif workers.token_file is None and not workers.is_loopback:
+        line = noted("is needed, as workers.address is on another machine")
+        found.append((("workers.token_file", "workers.address"), line))
+    if wanted not in (1, workers.max):
+        line = noted(
+            "must be what workers.max is ({most}), or be left out, got {count}",
+            most=workers.max,
+            count=wanted,
+        )
+        found.append((("api.max_concurrent_tasks", "workers.max"), line))
+    if config.live.enabled:
+        line = noted(
+            "must be false with workers.kind: ray, as live sessions need a worker on this machine"
+        )
+        found.append((("live.enabled", "workers.kind"), line))
+    return found
 
 
 def settings_conflicts(settings: TranscriptionSettings | WhisperxConfig) -> list[Conflict]:

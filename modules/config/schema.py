@@ -12,9 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     model_validator,
 )
@@ -26,6 +24,7 @@ from modules.config.receivers import (
     RedisUrl,
     SummaryLanguage,
 )
+from modules.config.section import Section
 from modules.config.settings import EngineName, TranscriptionSettings
 from modules.config.types import (
     DURATION_HOURS_MAX,
@@ -58,32 +57,20 @@ from modules.config.types import (
     names,
     origins,
 )
+from modules.config.workers import WORKERS_MAX, WorkersConfig
 from modules.errors import noted
 
 #: None, where it may be, means for ever.
 Days = Annotated[int, between(1, 36500)]
 
 
-class _Section(BaseModel):
-    """Frozen, no unknown keys, no conversions (``"8000"`` is not a port), finite numbers only."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        allow_inf_nan=False,
-        validate_default=True,
-        protected_namespaces=(),
-    )
-
-
-class ApiConfig(_Section):
+class ApiConfig(Section):
     """Where the control API listens; port 0 means any free one."""
 
     host: Text = "127.0.0.1"
     port: Annotated[int, between(0, 65535)] = 8000
     workers: OneTask = 1
-    max_concurrent_tasks: OneTask = 1
+    max_concurrent_tasks: Annotated[int, between(1, WORKERS_MAX)] = 1
     key: Secret | None = None
     user: Text | None = None
     password: Secret | None = None
@@ -101,7 +88,7 @@ class ApiConfig(_Section):
     cors_origins: Annotated[tuple[Origin, ...], Field(strict=False), BeforeValidator(origins)] = ()
 
 
-class WhisperxConfig(_Section):
+class WhisperxConfig(Section):
     """Settings of transcriptions, unless a request has its own."""
 
     engine: EngineName = "whisper"
@@ -139,7 +126,7 @@ class WhisperxConfig(_Section):
         return tree
 
 
-class ProcessingConfig(_Section):
+class ProcessingConfig(Section):
     """Attempts, limits, and the WhisperX process."""
 
     max_retry_attempts: Annotated[int, between(1, 100)] = 3
@@ -159,7 +146,7 @@ class ProcessingConfig(_Section):
     stop_grace_seconds: Annotated[float, between(0, 3600)] = 8.0
 
 
-class CallbacksConfig(_Section):
+class CallbacksConfig(Section):
     """Webhooks about ended jobs."""
 
     url: Url | None = None
@@ -169,7 +156,7 @@ class CallbacksConfig(_Section):
     timeout_seconds: Annotated[float, between(0.1, 300)] = 10.0
 
 
-class HandoverConfig(_Section):
+class HandoverConfig(Section):
     """The RQ queue in Redis that finished transcripts go into."""
 
     url: RedisUrl | None = None
@@ -178,7 +165,7 @@ class HandoverConfig(_Section):
     serializer: Literal["default", "json"] = "default"
 
 
-class SummaryConfig(_Section):
+class SummaryConfig(Section):
     """The language model that summarises finished texts."""
 
     base_url: BaseUrl | None = None
@@ -191,7 +178,7 @@ class SummaryConfig(_Section):
     page_url: BaseUrl | None = None
 
 
-class WatchConfig(_Section):
+class WatchConfig(Section):
     """How recordings are found, and when one counts as complete."""
 
     recursive: bool = False
@@ -207,7 +194,7 @@ def distinct(formats: tuple[Format, ...]) -> tuple[Format, ...]:
     return formats
 
 
-class OutputConfig(_Section):
+class OutputConfig(Section):
     """The files that are written beside the ``.result``."""
 
     formats: Annotated[tuple[Format, ...], Field(strict=False), AfterValidator(distinct)] = (
@@ -220,7 +207,7 @@ class OutputConfig(_Section):
     result: Literal["beside", "hidden"] = "beside"
 
 
-class RetentionConfig(_Section):
+class RetentionConfig(Section):
     """How many days after its text a recording, and after that the text, goes to the trash."""
 
     recordings_days: Days | None = None
@@ -237,7 +224,7 @@ def _folder_name(value: str) -> str:
     return value
 
 
-class LiveConfig(_Section):
+class LiveConfig(Section):
     """Text while people still speak."""
 
     enabled: bool = True
@@ -249,26 +236,26 @@ class LiveConfig(_Section):
     wyoming_keep: bool = True
 
 
-class StandbyConfig(_Section):
+class StandbyConfig(Section):
     """When a process that waits (``run --standby``) takes the folder over."""
 
     heartbeat_seconds: Annotated[float, between(0.5, 10)] = 10.0
     takeover_seconds: Annotated[float, between(2, 3600)] = 60.0
 
 
-class MessagesConfig(_Section):
+class MessagesConfig(Section):
     """What the program says to people; the log and JSON for programs are English."""
 
     language: Literal["auto", "en", "ru"] = "auto"
 
 
-class LoggingConfig(_Section):
+class LoggingConfig(Section):
     """How much is logged."""
 
     level: Level = "INFO"
 
 
-class Config(_Section):
+class Config(Section):
     """The whole configuration; every path in it is absolute."""
 
     api: ApiConfig = ApiConfig()
@@ -277,6 +264,7 @@ class Config(_Section):
     models_directory: FilePath = Path("models")
     whisperx: WhisperxConfig = WhisperxConfig()
     processing: ProcessingConfig = ProcessingConfig()
+    workers: WorkersConfig = WorkersConfig()
     watch: WatchConfig = WatchConfig()
     output: OutputConfig = OutputConfig()
     retention: RetentionConfig = RetentionConfig()
@@ -293,6 +281,11 @@ class Config(_Section):
         """Where the recordings of live sessions land; empty for the share itself, as subfolders
         may not be looked into."""
         return self.live.directory if self.watch.recursive else ""
+
+    @property
+    def tasks_at_once(self) -> int:
+        """How many recordings may be transcribed at the same time."""
+        return max(self.workers.max, self.api.max_concurrent_tasks)
 
     def default_settings(self) -> TranscriptionSettings:
         """The settings of a job without its own."""

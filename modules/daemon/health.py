@@ -70,8 +70,11 @@ class Health:
             "queue_length": len(self.scheduler.jobs()),
             "processing": running[0] if running else None,
             "processing_all": running,
-            "workers": [asdict(worker) for worker in self.runner.workers()],
         }
+
+    def detailed(self) -> dict[str, Any]:
+        """The same, and every worker: where it is and what it does."""
+        return self.report() | {"workers": [asdict(worker) for worker in self.runner.workers()]}
 
     def troubles(self) -> list[str]:
         """Which of ``KINDS`` there are; all of them end by themselves if they can."""
@@ -151,4 +154,5 @@ def observe(
         live_lag_s=live.lag_s,
         live_busy=live.load.busy,
         live=live.statistics.figures(),
+        workers={view.name: view.state == "busy" for view in health.runner.workers()},
     )

@@ -18,9 +18,8 @@ from modules.daemon.health import Health, observe
 from modules.daemon.live_wiring import build_live
 from modules.daemon.part_probes import build_part_states
 from modules.daemon.parts import Clients, Core
+from modules.daemon.pool import build_pool
 from modules.executors.base import WorkerPool
-from modules.executors.local.executor import LocalExecutor
-from modules.executors.local.pool import LocalPool
 from modules.intake.intake import Intake
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Events
@@ -65,16 +64,16 @@ CONNECTIONS = 500
 def build(config: Config, clock: Clock) -> tuple[Core, Clients]:
     """Everything but the HTTP server. Nothing is started, and no file is touched but the index."""
     clients: Clients
-    executor = LocalExecutor(config, clock)
+    pool, executor = build_pool(config, clock)
     core = build_core(
         config,
         clock,
-        LocalPool(executor, config.whisperx.device),
+        pool,
         # A job of an earlier run, whose end a crash kept from being noted.
         on_ended=lambda job: clients.job_events.note_end(job),
     )
     clients = build_clients(config, clock, core)
-    if config.live.enabled:
+    if executor and config.live.enabled:
         executor.serve_live(clients.live)
     return core, clients
 
@@ -247,6 +246,7 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.live,
         clients.summaries,
         core.health.report,
+        core.health.detailed,
         clients.parts,
         clients.workers,
     )

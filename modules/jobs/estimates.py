@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+import threading
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -43,14 +45,28 @@ class _Learned(Frozen):
     byte_rates: dict[str, _Mean] = Field(default_factory=dict)
 
 
+class Line:
+    """Jobs one after the other, each with the worker that is free first."""
+
+    def __init__(self, workers: int) -> None:
+        self._free_s = [0.0] * max(1, workers)
+
+    def add(self, work_s: float) -> float:
+        """When the next job of so much work will be ready, in seconds from now."""
+        ready_s = self._free_s[0] + work_s
+        heapq.heapreplace(self._free_s, ready_s)
+        return ready_s
+
+
 class Estimates:
     """Learns from each run; kept in ``path``, or in memory alone if None. Never raises.
 
-    One thread learns; any may ask.
+    Thread-safe.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._learning = threading.Lock()
         learned = _load(path) if path else _Learned()
         self._speeds = dict(learned.speeds)
         self._byte_rates = dict(learned.byte_rates)
@@ -59,9 +75,11 @@ class Estimates:
         self, settings: TranscriptionSettings, audio_s: float, work_s: float, name: str, size: int
     ) -> None:
         """Take in a finished recording: its length, all the work on it, its size in bytes."""
-        _add(self._speeds, _key(settings), audio_s, work_s, _MEMORY_WORK_S)
-        _add(self._byte_rates, _extension(name), size, audio_s, _MEMORY_AUDIO_S)
-        self._save()
+        # Those that learn are the runners, and only they ever wait for each other.
+        with self._learning:
+            _add(self._speeds, _key(settings), audio_s, work_s, _MEMORY_WORK_S)
+            _add(self._byte_rates, _extension(name), size, audio_s, _MEMORY_AUDIO_S)
+            self._save()
 
     def speed(self, settings: TranscriptionSettings) -> float | None:
         """Seconds of audio per second of work; None until one such job has ended."""
@@ -101,13 +119,14 @@ class Estimates:
         name: str,
         ran_s: float | None = None,
         gained_s: float | None = None,
+        workers: int = 1,
     ) -> float | None:
         """Seconds until a file's result is there: its own work, and that of the jobs before it.
 
         ``jobs`` as ``Scheduler.jobs()`` has them; ``ran_s`` and ``gained_s`` are of the running
         one. None if the file is not among them, or if that is not known of one of them.
         """
-        total = 0.0
+        line = Line(workers)
         for job in jobs:
             # Files behind one that is still being copied overtake it.
             if job.status is Status.ARRIVING and job.name != name:
@@ -116,9 +135,9 @@ class Estimates:
             left = self.remaining_s(job, *((ran_s, gained_s) if running else ()))
             if left is None:
                 return None
-            total += left
+            ready_s = line.add(left)
             if job.name == name:
-                return _finite(total)
+                return _finite(ready_s)
         return None
 
     def _left_s(self, job: Job) -> float | None:

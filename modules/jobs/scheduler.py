@@ -47,7 +47,8 @@ class Scheduler:
         self._sequence = itertools.count(1)
         self._runs = Runs()
         self._paused = self._stopping = self._nudged = False
-        self._workers = 1
+        #: How many jobs may run at once; ``set_workers`` changes it.
+        self.workers = 1
 
     # --- state ---
 
@@ -122,7 +123,7 @@ class Scheduler:
             if self._paused:
                 return StopReason.PAUSED
             now = self._clock.monotonic()
-            yields = run and self._runs.yields(run, self._jobs, self._workers, now)
+            yields = run and self._runs.yields(run, self._jobs, self.workers, now)
             return StopReason.PREEMPTED if yields else None
 
     # --- changes ---
@@ -183,7 +184,7 @@ class Scheduler:
     def set_workers(self, count: int) -> None:
         """How many jobs may run at once from now on; one unless said otherwise."""
         with self._changed:
-            self._workers = count
+            self.workers = count
             self._changed.notify_all()
 
     def take(self, timeout_s: float) -> Job | None:
@@ -261,7 +262,7 @@ class Scheduler:
 
     @property
     def _is_full(self) -> bool:
-        return self._paused or len(self._runs) >= self._workers
+        return self._paused or len(self._runs) >= self.workers
 
     def _next_retry(self) -> float:
         # While nothing can be taken, a retry that is due changes nothing.

@@ -140,9 +140,8 @@ class FailurePolicy:
 
     def _after_lost_node(self, job: Job, error: NodeLostError, run: JobRun | None) -> None:
         """Machines fail by themselves, but not three in a row under the same file."""
-        if run and run.began:
-            self._common.nodes_lost[job.name] += 1
-        if self._common.nodes_lost[job.name] < LOST_NODES:
+        lost = self._common.count_lost_node(job) if run and run.began else 0
+        if lost < LOST_NODES:
             self.put_back(job, str(error), run)
         else:
             self._blame(job, error, run)

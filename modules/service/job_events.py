@@ -47,15 +47,15 @@ class JobEvents:
         self._receivers = receivers
         self._metrics = metrics
         self._clock = clock
-        #: The stage of the running job, and since when.
-        self._stage: tuple[str, float] | None = None
+        #: The stage of each running job by its name, and since when.
+        self._stages: dict[str, tuple[str, float]] = {}
 
     def on_event(self, event: Event) -> None:
         job = event.job
         if job.status is Status.RUNNING:
-            self._measure_stage(job.progress.stage)
-        elif event.kind == "transition" and self._stage:
-            self._measure_stage(None)
+            self._measure_stage(job.name, job.progress.stage)
+        elif event.kind == "transition":
+            self._measure_stage(job.name, None)
         if job.finished and job.cause is not Cause.REPLACED:
             self.note_end(job)
             self._measure_job(job)
@@ -104,10 +104,10 @@ class JobEvents:
         if audio_s and job.source and work_s:
             self._estimates.learn(job.settings, audio_s, work_s, job.name, job.source.size)
 
-    def _measure_stage(self, stage: str | None) -> None:
-        now = self._clock.monotonic()
-        if self._stage and self._stage[0] != stage:
-            self._metrics.stage(self._stage[0], now - self._stage[1])
-            self._stage = None
-        if stage and self._stage is None:
-            self._stage = (stage, now)
+    def _measure_stage(self, name: str, stage: str | None) -> None:
+        now, before = self._clock.monotonic(), self._stages.get(name)
+        if before and before[0] != stage:
+            self._metrics.stage(before[0], now - before[1])
+            self._stages.pop(name, None)
+        if stage:
+            self._stages.setdefault(name, (stage, now))

@@ -46,7 +46,8 @@ class Observation:
     ``memory_mb``: MiB by process, "daemon" and "worker"; ``restarts`` of the worker by reason;
     ``troubles``: by kind, whether it is there; ``outbox``: by kind, how much waits in it. Of live
     sessions: how many, how much sound the slowest has not heard, and the part of the time in which
-    they keep the model busy; and what they did since the start.
+    they keep the model busy; and what they did since the start. ``workers``: by name, whether it
+    has a recording in hand.
     """
 
     queue_length: int
@@ -62,6 +63,7 @@ class Observation:
     live_lag_s: float = 0.0
     live_busy: float = 0.0
     live: LiveFigures = field(default_factory=LiveFigures)
+    workers: dict[str, bool] = field(default_factory=dict)
 
 
 class Metrics:
@@ -188,6 +190,9 @@ class _Present(Collector):
         now = self._observe()
         yield _labelled("build_info", "1, with the version.", "version", {__version__: 1})
         yield _gauge("queue_length", "Jobs still to be done.", now.queue_length)
+        yield _gauge("jobs_running", "Jobs in hand.", sum(now.workers.values()))
+        busy = {name: int(has_one) for name, has_one in now.workers.items()}
+        yield _labelled("worker_busy", "1 while a worker has a recording.", "worker", busy)
         yield _gauge("paused", "1 while the queue is paused.", now.paused)
         yield _gauge("healthy", "1 while recordings can be done.", now.healthy)
         yield _gauge("waiting_clients", "Requests waiting for a result.", now.waiting_clients)

@@ -148,7 +148,7 @@ class StatusReader:
     def _eta_s(self, job: Job, ahead: int | None, jobs: Sequence[Job]) -> float | None:
         if ahead is None or self._scheduler.paused:
             return None
-        left_s = self._estimates.eta_s(jobs, job.name)
+        left_s = self._estimates.eta_s(jobs, job.name, workers=self._scheduler.workers)
         return None if left_s is None else round(left_s, 1)
 
     def _view_of_ended(self, job_id: str) -> View:

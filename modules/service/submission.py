@@ -91,7 +91,7 @@ class Submission:
     def accepted(self, job: Job, client: str | None) -> Accepted:
         """The answer for a job that is not finished."""
         position = self._scheduler.ahead_of(job.name) or 0
-        idle = position == 0 and not self._scheduler.paused
+        idle = position < self._scheduler.workers and not self._scheduler.paused
         return Accepted(job, "started" if idle else "queued", position, client)
 
     def text_of(self, job: Job, ended: Job | None) -> Text:

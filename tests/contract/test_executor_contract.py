@@ -26,6 +26,7 @@ from modules.weights.files import ModelSpec
 from tests.builders import SETTINGS, a_config
 from tests.cluster.local_cluster import a_cluster
 from tests.cluster.workers import a_pool, closing, config_in, ready
+from tests.fake_pool import FarExecutor
 from tests.fakes import FakeExecutor, Plan
 from tests.scripted_worker import CHUNK_S, NOT_MEDIA, recording
 
@@ -97,7 +98,12 @@ def fake(root: Path) -> Kind:
     return Kind(root, executor, executor.plans.append)
 
 
-KINDS: dict[str, Callable[[Path], Kind]] = {"local": local, "fake": fake}
+def far(root: Path) -> Kind:
+    executor = FarExecutor(SystemClock())
+    return Kind(root, executor, executor.plans.append)
+
+
+KINDS: dict[str, Callable[[Path], Kind]] = {"local": local, "fake": fake, "far": far}
 
 
 @pytest.fixture(scope="module", autouse=True)

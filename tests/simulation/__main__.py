@@ -1,4 +1,4 @@
-"""``python -m tests.simulation SEED [STEPS]``: the trace of a seed, and what it breaks."""
+"""What a seed does, and what it breaks: ``python -m tests.simulation SEED [STEPS [WORKERS]]``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from tests.simulation.simulation import simulate
 from tests.simulation.violation import SeedError
 
 
-def main(seed: int, steps: int = 500) -> int:
+def main(seed: int, steps: int = 500, workers: int = 1) -> int:
     try:
-        report = simulate(seed, steps)
+        report = simulate(seed, steps, workers)
     except SeedError as failure:
         print(failure)
         return 1
@@ -21,4 +21,4 @@ def main(seed: int, steps: int = 500) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:3])))
+    sys.exit(main(*map(int, sys.argv[1:4])))

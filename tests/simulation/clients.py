@@ -39,6 +39,8 @@ class Clients:
         self._disk = disk
         self._folder = folder
         self._ledger = ledger
+        #: The names of the recordings that workers on other machines have.
+        self.in_hand: list[str] = []
 
     def act(self, program: Program) -> str:
         doings: tuple[tuple[int, Callable[[Program], str]], ...] = (
@@ -53,7 +55,7 @@ class Clients:
             return f"{doing.__name__}: {error.code}"
 
     def order(self, program: Program) -> str:
-        name, wishes = self._dice.choice(self._names), self._dice.choice(_WISHES)
+        name, wishes = self._chosen(), self._dice.choice(_WISHES)
         force = self._dice.random() < 0.2
         if force or wishes:
             self._ledger.void(name)
@@ -81,7 +83,7 @@ class Clients:
         return f"leave an order for {name!a}"
 
     def remove(self, program: Program) -> str:
-        name = self._dice.choice(self._names)
+        name = self._chosen()
         doomed = self._doomed(name)
         before = [recording.where for recording in doomed]
         self._ledger.void(name)
@@ -98,6 +100,11 @@ class Clients:
         if left:
             raise Violation("removal", f"{name!r} was deleted and is still there")
         return f"remove {name!a}"
+
+    def _chosen(self) -> str:
+        """Rather one that a worker on another machine has."""
+        there = self.in_hand and self._dice.random() < 0.6
+        return self._dice.choice(self.in_hand if there else self._names)
 
     def _doomed(self, name: str) -> list[Recording]:
         """Those that a removal may take, here and in ``manual/``."""

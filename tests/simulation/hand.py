@@ -59,8 +59,8 @@ class Hand:
         self._ledger = ledger
         self._serial = 0
         self.copies: list[Copy] = []
-        #: The name of the recording that the worker has.
-        self.in_hand: str | None = None
+        #: The names of the recordings that workers have.
+        self.in_hand: list[str] = []
         #: What the system would tell the watcher, and has not told yet.
         self.hints: list[Hint] = []
 
@@ -268,7 +268,7 @@ class Hand:
     def _chosen(self) -> Recording | None:
         """One in the share; rather the one that the worker has just now."""
         there = self._folder.in_share()
-        in_hand = [r for r in there if r.name == self.in_hand]
+        in_hand = [r for r in there if r.name in self.in_hand]
         if in_hand and self._dice.random() < 0.7:
             return in_hand[0]
         return self._dice.choice(there) if there else None

@@ -10,6 +10,7 @@ from modules.config.settings import TranscriptionSettings
 from modules.intake.recovery import WORTH_A_DEATH_S
 from modules.jobs.events import Event
 from modules.jobs.job import Job, Priority, Status
+from modules.runner.failure_policy import LOST_NODES
 from tests.simulation.violation import Violation
 
 #: What the worker hands over at a time, in seconds of sound.
@@ -32,8 +33,13 @@ class Ledger:
         self._delivered: dict[tuple[str, str, str], int] = {}
         #: How often a recording killed the machine before its first chunk.
         self._kills: Counter[str] = Counter()
-        self._run: tuple[str, str] | None = None
-        self._gained_s = 0.0
+        #: By name: the bytes that an attempt has which is not over, and the sound that it gained.
+        self._open: dict[str, tuple[str, float]] = {}
+        #: What each worker has in hand, as the workers say.
+        self._hands: dict[int, str] = {}
+        #: Machines lost by the bytes that they had.
+        self._nodes_lost: Counter[str] = Counter()
+        self.begun = 0
         self.surprised = False
 
     def jobs(self) -> list[Job]:
@@ -48,9 +54,11 @@ class Ledger:
         for job in self._jobs.values():
             if job.source and looks_open(job):
                 self._caused[job.source.fingerprint] += 1
-        if self._run and self._gained_s < WORTH_A_DEATH_S:
-            self._caused[self._run[1]] += 1
-        self._run = None
+        for print_, gained_s in self._open.values():
+            if gained_s < WORTH_A_DEATH_S:
+                self._caused[print_] += 1
+        self._open.clear()
+        self._hands.clear()
         self._jobs.clear()
         self._places.clear()
 
@@ -80,8 +88,8 @@ class Ledger:
         # One that runs may be promoted.
         if job.status is Status.RUNNING and not (before and before.status is Status.RUNNING):
             self._check_order(job)
-        if job.status is not Status.RUNNING and self._run and self._run[0] == job.name:
-            self._run = None
+        if job.status is not Status.RUNNING:
+            self._open.pop(job.name, None)
         if job.finished:
             self._jobs.pop(job.name, None)
             self._places.pop(job.name, None)
@@ -102,6 +110,8 @@ class Ledger:
             is_due = other.status is Status.QUEUED or (
                 other.status is Status.WAITING and other.not_before <= now
             )
+            # One whose cancelled run has not ended yet cannot be taken.
+            is_due = is_due and other.name not in self._hands.values()
             if other.name != job.name and is_due and self._places[other.name] < own:
                 raise Violation("order", f"{job.name!r} runs before {other.name!r}")
 
@@ -118,19 +128,30 @@ class Ledger:
 
     # --- the worker ---
 
-    def begins(self, name: str, print_: str, settings: TranscriptionSettings, first: int) -> None:
-        """The worker is asked to begin at a chunk."""
-        self._run, self._gained_s = (name, print_), 0.0
+    def begins(
+        self, worker: int, name: str, print_: str, settings: TranscriptionSettings, first: int
+    ) -> None:
+        """A worker is asked to begin at a chunk."""
+        if name in self._hands.values():
+            raise Violation("twice", f"{name!r} is given to a second worker")
+        self._hands[worker] = name
+        self._open[name] = (print_, 0.0)
+        self.begun += 1
         safe = self._delivered.get(_key(name, print_, settings), 0)
         if first < safe:
             raise Violation("work", f"{name!r} begins at chunk {first}, though {safe} were safe")
+
+    def ends(self, worker: int) -> None:
+        """It has the recording no more."""
+        self._hands.pop(worker, None)
 
     def took(self, name: str, print_: str, settings: TranscriptionSettings, index: int) -> None:
         """The program took a chunk, and answered that it is safe.
 
         Not if the file was replaced in the instant when it was looked at: that is found out later.
         """
-        self._gained_s += CHUNK_S
+        if name in self._open:
+            self._open[name] = (print_, self._open[name][1] + CHUNK_S)
         job = self._jobs.get(name)
         if job and job.source and job.source.fingerprint == print_:
             self._delivered[_key(name, print_, settings)] = index + 1
@@ -138,6 +159,12 @@ class Ledger:
     def counts(self, print_: str) -> None:
         """The worker fails in a way that is the file's own fault."""
         self._caused[print_] += 1
+
+    def loses_node(self, print_: str) -> None:
+        """A machine is lost that had these bytes; from the third on it is their own fault."""
+        self._nodes_lost[print_] += 1
+        if self._nodes_lost[print_] >= LOST_NODES:
+            self._caused[print_] += 1
 
     def kills(self, name: str) -> None:
         """A recording takes the machine down before anything of it was done."""

@@ -16,15 +16,15 @@ from unittest.mock import patch
 from modules.config.schema import Config
 from modules.daemon.housekeeping import Housekeeping
 from modules.daemon.wiring import build_core
-from modules.executors.local.pool import LocalPool
+from modules.executors.base import WorkerPool
 from modules.jobs.events import Event
 from modules.runner import runner
+from modules.runner.runner import Runner
 from modules.watching import watcher
 from modules.watching.folder_events import Hint
 from modules.watching.stability import FileSample
 from tests.disk import Died
 from tests.fakes import FakeClock
-from tests.simulation.worker import Worker
 from tests.submitter import Submitter
 
 
@@ -42,13 +42,11 @@ class Program:
     """One life of the daemon: the objects and wires are the real ones."""
 
     def __init__(
-        self, config: Config, clock: FakeClock, worker: Worker,
+        self, config: Config, clock: FakeClock, pool: WorkerPool,
         hear: Callable[[Event], None], writes: Callable[[Path], bool],
     ) -> None:  # fmt: skip
-        self.worker = worker
         # No index and no webhooks: they, and what clients see, follow from events alone.
-        executor: Any = worker
-        core = build_core(config, clock, LocalPool(executor), on_ended=lambda job: None)
+        core = build_core(config, clock, pool, on_ended=lambda job: None)
         self.files, self.scheduler, self.intake = core.store, core.scheduler, core.intake
         self.runner, self.watcher = core.runner, core.watcher
         core.events.hooks.append(hear)
@@ -67,6 +65,12 @@ class Program:
 
     def run_once(self) -> None:
         self.runner.tick()
+
+    @property
+    def runners(self) -> list[Runner]:
+        """Of the workers that are there, and of those that are gone and have a job still."""
+        there = [one for _, one in self.runner._runners]
+        return [*there, *(one for one in self.runner._leaving if one.in_hand)]
 
     def look(self) -> None:
         self.watcher.tick()

@@ -10,29 +10,37 @@ from typing import Any
 
 import pytest
 
+from modules.executors.base import HandOut
 from modules.intake.recovery import JobRecovery
 from modules.jobs.job import Job
+from modules.jobs.ready_queue import ReadyQueue
 from modules.jobs.scheduler import Scheduler
 from modules.recordings import recovery, state_store
 from modules.recordings.recovery import Found
 from modules.recordings.shared_folder import SharedFolder
 from modules.recordings.sidecars import RecordingPaths
 from modules.recordings.state_store import StateStore
-from modules.runner import publishing
+from modules.runner import failure_policy, publishing
+from modules.runner.common import Common
 from modules.runner.failure_policy import FailurePolicy
 from modules.runner.job_run import JobRun
 from modules.runner.publishing import Publisher
 from modules.runner.runner import Runner
 from modules.runner.source_check import SourceCheck
 from modules.storage.atomic import storage_errors, to_json, write_whole
+from modules.transcript.model import Chunk
 
 
 @dataclass(frozen=True)
 class Bug:
-    """``put_in`` makes the program wrong; the simulation must break one of ``invariants``."""
+    """``put_in`` makes the program wrong; the simulation must break one of ``invariants``.
+
+    ``workers``: with how many of them it shows.
+    """
 
     put_in: Callable[[pytest.MonkeyPatch], None]
     invariants: frozenset[str]
+    workers: int = 1
 
     @property
     def name(self) -> str:
@@ -126,6 +134,29 @@ def leaves_temporary_files(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(recovery, "TEMPORARY_PREFIX", "never")
 
 
+def counts_late_chunks(patch: pytest.MonkeyPatch) -> None:
+    def on_delivery(self: JobRun, handout: HandOut, chunk: Chunk) -> bool:
+        self.on_chunk(chunk)
+        self._taken += 1
+        return True
+
+    patch.setattr(JobRun, "on_delivery", on_delivery)
+
+
+def ignores_the_life_of_a_handout(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Common, "handout_of", lambda self, job: HandOut("any", "any", 1))
+    patch.setattr(Scheduler, "order_of", lambda self, name: 1 if self._runs.own(name) else None)
+
+
+def gives_a_file_to_two_workers(patch: pytest.MonkeyPatch) -> None:
+    real = ReadyQueue.pop
+    patch.setattr(ReadyQueue, "pop", lambda self, now, besides=(): real(self, now))
+
+
+def blames_the_file_for_its_machine(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(failure_policy, "LOST_NODES", 1)
+
+
 BUGS = (
     Bug(publishes_without_another_look, frozenset({"stale", "result"})),
     Bug(takes_the_last_first, frozenset({"order"})),
@@ -137,4 +168,8 @@ BUGS = (
     Bug(begins_before_the_attempt_is_written, frozenset({"attempts"})),
     Bug(believes_an_empty_mount_point, frozenset({"absence", "forgotten", "litter"})),
     Bug(leaves_temporary_files, frozenset({"litter"})),
+    Bug(counts_late_chunks, frozenset({"late"}), workers=3),
+    Bug(ignores_the_life_of_a_handout, frozenset({"late"}), workers=3),
+    Bug(gives_a_file_to_two_workers, frozenset({"twice"}), workers=3),
+    Bug(blames_the_file_for_its_machine, frozenset({"attempts"}), workers=3),
 )

@@ -23,20 +23,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.errors import TranscriberError
+from modules.executors.base import WorkerPool
+from modules.executors.local.pool import LocalPool
 from modules.jobs.events import Event
 from modules.recordings.lock import HEARTBEAT_S
+from modules.runner.runner import Runner
 from tests.builders import a_config, a_model
 from tests.disk import Call, Died, Disk, Fault
 from tests.fakes import FakeClock
 from tests.simulation.clients import Clients
+from tests.simulation.cluster import Cluster
 from tests.simulation.folder import Folder
 from tests.simulation.hand import NAMES, Hand
 from tests.simulation.inspector import Inspector
+from tests.simulation.lanes import Lane
 from tests.simulation.ledger import Ledger
 from tests.simulation.program import Program, seeded
 from tests.simulation.violation import SeedError, Violation
 from tests.simulation.weather import Weather
-from tests.simulation.worker import Worker
+from tests.simulation.worker import Answer, Worker
 
 #: A close look is taken so often, in steps; the last lines of the trace tell of a failure.
 CLOSELY_EVERY = 20
@@ -47,6 +52,8 @@ ROUNDS = 600
 ROUND_S = 5.0
 #: Longer than any hold, back-off or rescan, in rounds.
 QUIET_ROUNDS = 8
+#: So many answers are kept that may come too late.
+STALE_MAX = 30
 
 
 @dataclass
@@ -62,13 +69,20 @@ class Report:
         return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
 
 
-def simulate(seed: int, steps: int) -> Report:
-    """Run a seed to its end. Raises SeedError, which says how to see it again."""
+def simulate(seed: int, steps: int, workers: int = 1) -> Report:
+    """Run a seed to its end. Raises SeedError, which says how to see it again.
+
+    One worker is that of this machine. Several are on others, which vanish and come back.
+    """
     place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     root = Path(tempfile.mkdtemp(prefix="simulation-", dir=place))
     try:
         with seeded(seed):
-            return Simulation(seed, root).run(steps)
+            simulation = Simulation(seed, root, workers)
+            try:
+                return simulation.run(steps)
+            finally:
+                simulation.close()
     finally:
         shutil.rmtree(root)
 
@@ -76,8 +90,8 @@ def simulate(seed: int, steps: int) -> Report:
 class Simulation:
     """One world with one program in it."""
 
-    def __init__(self, seed: int, root: Path) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, root: Path, workers: int) -> None:
+        self._seed, self._workers = seed, workers
         self._dice = dice = random.Random(f"{seed} steps")
         # Not everything in every run: what always happens hides what follows from its absence.
         self._with_away, self._with_bursts, self._with_deaths = (
@@ -110,13 +124,30 @@ class Simulation:
             between=self._between,
         )  # fmt: skip
         disk.plan = self._plan
-        self._worker = Worker(
-            clock, random.Random(f"{seed} worker"), dice.choice((0, 0.1, 0.4)),
-            self._config.default_settings(), disk, folder, ledger, self._meanwhile,
-        )  # fmt: skip
+        self._mishaps = dice.choice((0, 0.1, 0.4))
+        self._stale: list[Answer] = []
+        self._made = 0
+        self._cluster = Cluster(workers, clock, self._make) if workers > 1 else None
+        self._worker = self._make("worker")
+        self._pool: WorkerPool = self._cluster or LocalPool(self._worker)
+        self._lanes: dict[Runner, Lane] = {}
+        self._free_lanes: list[Lane] = []
         self._program: Program | None = None
         self._starting = False
         self._step = 0
+
+    def _make(self, name: str) -> Worker:
+        """A worker; of those that follow each other on a machine each has dice of its own."""
+        self._made += self._workers > 1
+        dice = random.Random(f"{self._seed} {name}" + (f" {self._made}" if self._made else ""))
+        return Worker(
+            self._clock, dice, self._mishaps, self._config.default_settings(), self._disk,
+            self._folder, self._ledger, self._meanwhile, self._stale if self._made else None,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        for lane in (*self._lanes.values(), *self._free_lanes):
+            lane.close()
 
     def run(self, steps: int) -> Report:
         try:
@@ -127,7 +158,9 @@ class Simulation:
                 self._heal()
         except Violation as violation:
             tail = "\n".join(self.report.trace[-TAIL:])
-            raise SeedError(violation, self._seed, self._step, steps, tail) from violation
+            raise SeedError(
+                violation, self._seed, self._step, steps, tail, self._workers
+            ) from violation
         return self.report
 
     # --- a step ---
@@ -137,10 +170,12 @@ class Simulation:
         self._inspector.mark()
         choices: tuple[tuple[int, Callable[[], str]], ...] = (
             (26, self._hand_acts), (12, self._client_asks), (22, self._time_passes),
-            (18, self._look), (20, self._work), (10, self._beat),
+            (18, self._look), (3 if self._cluster else 20, self._work), (10, self._beat),
             (1 if self._with_deaths else 0, self._death),
             (1 if self._with_bursts else 0, self._weather.worsen),
             (1 if self._with_away else 0, self._share_goes), (3, self._share_comes),
+            *(((40, self._lane_goes_on), (3, self._node_goes), (4, self._late_answer))
+              if self._cluster else ()),
         )  # fmt: skip
         weights, doings = zip(*choices, strict=True)
         self._do(self._dice.choices(doings, weights)[0])
@@ -183,10 +218,14 @@ class Simulation:
     # --- what can happen ---
 
     def _hand_acts(self) -> str:
+        if self._cluster:
+            self._hand.in_hand = self._cluster.in_hand()
         with self._disk.aside():
             return self._hand.act()
 
     def _client_asks(self) -> str:
+        if self._cluster:
+            self._clients.in_hand = self._cluster.in_hand()
         return self._clients.act(self._alive)
 
     def _time_passes(self) -> str:
@@ -200,8 +239,56 @@ class Simulation:
         return "look"
 
     def _work(self) -> str:
-        self._alive.run_once()
-        return "work"
+        """The worker does a job; or all of them, to the end of what they have."""
+        if self._cluster is None:
+            self._alive.run_once()
+            return "work"
+        self._alive.runner.look()
+        for runner in self._alive.runners:
+            self._go_on(runner)
+            while self._lane_of(runner).is_paused:
+                self._go_on(runner)
+        return "all work"
+
+    def _lane_goes_on(self) -> str:
+        """One of the workers comes to the next border between chunks."""
+        if self._dice.random() < 0.3:
+            self._alive.runner.look()
+        runners = self._alive.runners
+        if not runners:
+            return "there are no workers"
+        # Some machines are slow, so that much happens around what they have.
+        (number,) = self._dice.choices(range(len(runners)), [4**i for i in range(len(runners))])
+        self._go_on(runners[number])
+        return f"worker {number} of {len(runners)} goes on"
+
+    def _lane_of(self, runner: Runner) -> Lane:
+        if runner not in self._lanes:
+            self._lanes[runner] = self._free_lanes.pop() if self._free_lanes else Lane()
+        return self._lanes[runner]
+
+    def _go_on(self, runner: Runner) -> None:
+        self._lane_of(runner).go_on(runner.tick)
+        for gone in self._lanes.keys() - set(self._alive.runners):
+            if not self._lanes[gone].is_paused:
+                self._free_lanes.append(self._lanes.pop(gone))
+
+    def _node_goes(self) -> str:
+        assert self._cluster is not None
+        name = self._dice.choice(self._cluster.names())
+        self._cluster.lose(name, self._dice.random())
+        self.report.counts["lost"] += 1
+        return f"{name} vanishes"
+
+    def _late_answer(self) -> str:
+        """Comes while no worker is at work, in a thread that has no job."""
+        if not self._stale:
+            return "no answer is late"
+        del self._stale[:-STALE_MAX]
+        if self._dice.choice(self._stale).deliver():
+            raise Violation("late", "a late chunk counted")
+        self.report.counts["late"] += 1
+        return "a late answer"
 
     def _beat(self) -> str:
         self._alive.beat()
@@ -240,7 +327,10 @@ class Simulation:
             (6, self._look), (4, self._beat), (1 if self._with_deaths else 0, self._death),
             (1 if self._with_away else 0, self._share_goes),
         )  # fmt: skip
-        self._hand.in_hand = self._worker.in_hand
+        if self._cluster:
+            self._pause()
+            return
+        self._hand.in_hand = [self._worker.in_hand] if self._worker.in_hand else []
         if not self._weather.is_fine:
             weights, doings = zip(*choices, strict=True)
             doing = self._dice.choices(doings, weights)[0]
@@ -248,10 +338,16 @@ class Simulation:
                 self._tell(f"  meanwhile {doing()}")
             except (OSError, TranscriberError) as error:
                 self._tell(f"  meanwhile {type(error).__name__}")
-        self._hand.in_hand = None
+        self._hand.in_hand = []
         self._folder.moment += 1
         if last:
             self._inspector.mark()
+
+    def _pause(self) -> None:
+        """At a border between chunks one worker stands still, and everything else goes on."""
+        lane = next(lane for lane in self._lanes.values() if lane.is_here)
+        self.report.counts["together"] += any(one.is_paused for one in self._lanes.values())
+        lane.pause()
 
     def _plan(self, call: Call) -> Fault | None:
         if call.number % WHOLE_EVERY == 0:
@@ -269,6 +365,10 @@ class Simulation:
     # --- life and death ---
 
     def _bury(self) -> None:
+        for lane in self._lanes.values():
+            lane.kill()
+        self._free_lanes += self._lanes.values()
+        self._lanes.clear()
         self._disk.revive()
         with self._disk.aside():
             self._ledger.new_life(self._inspector.looks_open)
@@ -288,7 +388,7 @@ class Simulation:
             self._starting = True
             try:
                 self._program = Program(
-                    self._config, self._clock, self._worker, self._hear, self._hand.writes
+                    self._config, self._clock, self._pool, self._hear, self._hand.writes
                 )
                 self._program.begin()
             except Died:
@@ -329,10 +429,10 @@ class Simulation:
         self._until_idle()
         with self._disk.aside():
             self._inspector.everything_is_settled(self._alive)
-        before = len(self._worker.orders)
+        before = self._ledger.begun
         self._restart()
         self._until_idle()
-        if len(self._worker.orders) != before:
+        if self._ledger.begun != before:
             raise Violation("again", "a restart made the worker do what was done")
         with self._disk.aside():
             self._inspector.everything_is_settled(self._alive)

@@ -49,18 +49,29 @@ def test_whatever_happens_nothing_is_lost_doubled_torn_or_out_of_turn(part: int)
     assert not missing, f"in all of these runs there was no {missing}"
 
 
+@pytest.mark.parametrize("part", range(1, PARTS + 1))
+@pytest.mark.timeout(3600)
+def test_nor_with_three_workers_on_machines_that_come_and_go(part: int) -> None:
+    seen: Counter[str] = Counter()
+    for _ in range(SEEDS_OF_A_PART):
+        seen += simulate(next(SEEDS), STEPS, 3).counts
+    missing = {"completed", "failed", "lost", "late", "together", "starts"} - set(seen)
+    assert not missing, f"in all of these runs there was no {missing}"
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_bug_put_in_on_purpose_is_found(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
     bug.put_in(monkeypatch)
-    found = next(filter(None, map(failure_of, range(USUAL_STEPS // STEPS))), None)
+    failures = (failure_of(seed, bug.workers) for seed in range(USUAL_STEPS // STEPS))
+    found = next(filter(None, failures), None)
     assert found is not None, "the simulation did not notice it"
     assert found.invariant in bug.invariants, str(found)
 
 
-def failure_of(seed: int) -> SeedError | None:
+def failure_of(seed: int, workers: int) -> SeedError | None:
     try:
-        simulate(seed, STEPS)
+        simulate(seed, STEPS, workers)
     except SeedError as failure:
         return failure
     return None
@@ -77,15 +88,16 @@ def test_a_seed_replays_to_the_same_failure(monkeypatch: pytest.MonkeyPatch) -> 
     assert f"python -m tests.simulation 0 {STEPS}" in str(first.value)
 
 
-def test_a_seed_is_the_same_run_in_every_process() -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_seed_is_the_same_run_in_every_process(workers: int) -> None:
     """Also where sets are in another order."""
-    digests = {replayed(seed=3, steps=200, hash_seed=hash_seed) for hash_seed in ("1", "2")}
-    assert digests == {simulate(3, 200).digest}
+    digests = {replayed(3, 200, workers, hash_seed=each) for each in ("1", "2")}
+    assert digests == {simulate(3, 200, workers).digest}
 
 
-def replayed(seed: int, steps: int, hash_seed: str) -> str:
+def replayed(seed: int, steps: int, workers: int, hash_seed: str) -> str:
     """The digest of the trace, made in a process of its own."""
-    command = [sys.executable, "-m", "tests.simulation", str(seed), str(steps)]
+    command = [sys.executable, "-m", "tests.simulation", str(seed), str(steps), str(workers)]
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
     done = subprocess.run(
         command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=600

@@ -14,10 +14,13 @@ class Violation(BaseException):
 class SeedError(AssertionError):
     """A seed that broke an invariant: which, what came before it, and how to see it again."""
 
-    def __init__(self, violation: Violation, seed: int, step: int, steps: int, tail: str) -> None:
+    def __init__(
+        self, violation: Violation, seed: int, step: int, steps: int, tail: str, workers: int = 1
+    ) -> None:
+        several = f" {workers}" if workers > 1 else ""
         super().__init__(
             f"seed {seed} at step {step}: {violation}\n"
-            f"replay: python -m tests.simulation {seed} {steps}\n{tail}"
+            f"replay: python -m tests.simulation {seed} {steps}{several}\n{tail}"
         )
         self.invariant = violation.invariant
         self.step = step

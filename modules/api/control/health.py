@@ -29,18 +29,17 @@ def add_health(blueprint: APIBlueprint, services: Services) -> None:
 
     @blueprint.get(
         "/health/detailed",
-        summary="Each part of the service: its state, since when, and why",
+        summary="The same, and how each part and each worker is",
         tags=[_SERVICE],
-        responses={200: answers.PartsAnswer, 503: answers.PartsAnswer},
+        responses={200: answers.DetailedHealthAnswer, 503: answers.DetailedHealthAnswer},
     )
     def detailed() -> Response:
-        status = services.report_health()["status"]
-        parts = [
+        report = services.report_detailed()
+        report["parts"] = [
             {"name": each.name, "state": each.state, "since": iso(each.since), "why": each.why}
             for each in services.parts.look()
         ]
-        answer = {"status": status, "parts": parts}
-        return responses.as_json(answer, 503 if status == "unhealthy" else 200)
+        return responses.as_json(report, 503 if report["status"] == "unhealthy" else 200)
 
     @blueprint.get(
         "/metrics",

@@ -123,6 +123,20 @@ class HealthAnswer(Answer):
     paused: bool
     queue_length: int
     processing: str | None
+    processing_all: list[str]
+
+
+class WorkerView(Answer):
+    """A worker: on which machine, and since when it transcribes ``filename``; or why not."""
+
+    name: str
+    node: str
+    device: str
+    state: Literal["starting", "ready", "away", "busy", "held"]
+    model: str | None
+    filename: str | None
+    since: str | None
+    problem: str | None
 
 
 class PartAnswer(Answer):
@@ -134,11 +148,11 @@ class PartAnswer(Answer):
     why: str | None
 
 
-class PartsAnswer(Answer):
-    """``status`` as of ``/health``."""
+class DetailedHealthAnswer(HealthAnswer):
+    """How the service is, each part and each worker of it."""
 
-    status: Literal["healthy", "degraded", "unhealthy"]
     parts: list[PartAnswer]
+    workers: list[WorkerView]
 
 
 class LanguageAnswer(Answer):

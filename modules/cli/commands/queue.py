@@ -38,7 +38,9 @@ def run(options: Namespace) -> int:
     paused = files.pause_flag.exists()
     estimates = Estimates(files.folder.state / "speed.json")
     settings = config.default_settings()
-    waiting = forecast(rows, estimates, settings, clock.utc_now(), paused, order)
+    waiting = forecast(
+        rows, estimates, settings, clock.utc_now(), paused, order, config.tasks_at_once
+    )
     if options.json:
         content = {"paused": paused, "queue": [_as_json(each) for each in waiting]}
         print(printable_json(content))

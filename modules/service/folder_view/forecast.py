@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from modules.config.settings import TranscriptionSettings
-from modules.jobs.estimates import Estimates
+from modules.jobs.estimates import Estimates, Line
 from modules.jobs.job import Job
 from modules.service.folder_view.rows import Row, State
 
@@ -36,8 +36,11 @@ def forecast(
     now: datetime,
     paused: bool,
     order: Sequence[str] = (),
+    workers: int = 1,
 ) -> list[Waiting]:
     """Those that are still to be done, by their turn. ``order``: as the daemon tells it.
+
+    ``workers``: how many are done at the same time.
 
     Nothing is estimated while the queue is paused.
     """
@@ -45,11 +48,13 @@ def forecast(
     waiting = [row for row in rows if row.state in _OPEN]
     waiting.sort(key=lambda row: (places.get(row.name, len(places)), row.turn, row.name))
     speed = estimates.speed(settings)
-    found, total = [], None if paused else 0.0
+    found, line = [], None if paused else Line(workers)
     for place, row in enumerate(waiting):
-        own = _left_s(row, estimates, speed, now) if total is not None else None
-        total = None if own is None or total is None else total + own
-        found.append(Waiting(row, place, total))
+        own = _left_s(row, estimates, speed, now) if line else None
+        # After one of which nothing is known, nothing is known.
+        line = line if own is not None else None
+        left_s = line.add(own) if line and own is not None else None
+        found.append(Waiting(row, place, left_s))
     return found
 
 

@@ -56,7 +56,8 @@ def keys_of(model: type[BaseModel], prefix: str = "") -> set[str]:
 def keys_in(tree: dict[str, typing.Any], prefix: str = "") -> set[str]:
     found: set[str] = set()
     for name, value in tree.items():
-        found |= keys_in(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name}
+        inner = keys_in(value, f"{prefix}{name}.") if isinstance(value, dict) else set()
+        found |= inner or {prefix + name}
     return found
 
 
@@ -222,6 +223,12 @@ def test_there_are_a_hundred_languages() -> None:
     assert {"ru", "en", "haw", "yue"} <= LANGUAGE_CODES
 
 
+def test_a_cluster_may_have_several_workers(folder: Folder) -> None:
+    text = 'workers: {kind: ray, address: "127.0.0.1:6379", max: 4}\nlive: {enabled: false}'
+    assert folder.load(text).tasks_at_once == 4
+    assert folder.load("").tasks_at_once == 1
+
+
 # --- complaints ---------------------------------------------------------------------------------
 
 COMPLAINTS = [
@@ -240,7 +247,46 @@ COMPLAINTS = [
     ("api: {port: 65536}", "api.port: must be between 0 and 65535, got 65536"),
     (
         "api: {max_concurrent_tasks: 3}",
-        "api.max_concurrent_tasks: must be 1, because one machine runs one task at a time, got 3",
+        "api.max_concurrent_tasks: must be 1, because one machine runs one task at a time, got 3; "
+        "workers.kind: ray has several machines",
+    ),
+    (
+        "workers: {max: 2}",
+        "workers.max: must be 1, because one machine runs one task at a time, got 2; "
+        "workers.kind: ray has several machines",
+    ),
+    (
+        "workers: {media: stream}",
+        "workers.media: means nothing without workers.kind: ray; leave it out, or set that",
+    ),
+    ("workers: {kind: dask}", "workers.kind: must be one of local, ray, got 'dask'"),
+    (
+        "workers: {kind: ray, max: 2}\nlive: {enabled: false}",
+        "workers.address: is needed with workers.kind: ray, such as 10.0.0.1:6379",
+    ),
+    (
+        'workers: {kind: ray, address: "head"}\nlive: {enabled: false}',
+        "workers.address: must be a host and a port, such as 10.0.0.1:6379, got 'head'",
+    ),
+    (
+        'workers: {kind: ray, address: "10.0.0.1:6379"}\nlive: {enabled: false}',
+        "workers.token_file: is needed, as workers.address is on another machine",
+    ),
+    (
+        'workers: {kind: ray, address: "127.0.0.1:6379"}',
+        "live.enabled: must be false with workers.kind: ray, as live sessions need a worker on "
+        "this machine",
+    ),
+    (
+        'workers: {kind: ray, address: "127.0.0.1:6379", max: 3}\nlive: {enabled: false}\n'
+        "api: {max_concurrent_tasks: 2}",
+        "api.max_concurrent_tasks: must be what workers.max is (3), or be left out, got 2",
+    ),
+    (
+        'workers: {kind: ray, address: "[::1]:6379", path_map: {"shared": "/mnt"}}\n'
+        "live: {enabled: false}",
+        "workers.path_map: must map absolute paths to absolute paths, such as "
+        "{/srv/shared: /mnt/shared}, got {shared: '/mnt'}",
     ),
     ("api: {workers: 0}", "api.workers: must be 1, because one machine runs one task at a time, "
      "got 0"),
