@@ -5,6 +5,10 @@ half second is a partial ("?"). Words in a session's hotwords say how it goes wr
 the process before word 3, ``liar`` says a word from the far future, ``flood`` sends without end,
 ``fail`` fails the session, ``busy`` claims the whole machine for what it hears, ``mute`` says
 nothing at all, ``fat`` has words of almost 200 letters.
+
+A chunk of a session's text is a second of its sound, and is certain once two more are there.
+``textcrash3`` ends the process before chunk 3 of the text, if that began with the session;
+``textfail`` fails after two; ``textliar`` leaves one out.
 """
 
 from __future__ import annotations
@@ -29,12 +33,17 @@ from modules.executors.live_protocol import (
     Partial,
     Sound,
     Speech,
+    Text,
+    TextFailed,
+    TextOrder,
     Worked,
 )
 from modules.transcript.model import Word
 from modules.worker.pipes import OpenFile, lines
+from tests.scripted_text import SECOND, chunk_of, noted_chunk, said_in
 
 SAMPLE_BYTES = 2
+UNCERTAIN_S = 2
 UTTERANCE_WORDS = 3
 
 
@@ -77,6 +86,9 @@ class _Session:
         self._next = round(opened.from_s)
         self._words: list[Word] = []
         self._samples = opened.samples
+        self._order = opened.text
+        self._text_at = round(opened.text.start_s) if opened.text else 0
+        self._texts = 0
         self._tricks = set(re.split(r"\W+", opened.settings.hotwords or ""))
 
     def send(self, event: LiveEvent) -> None:
@@ -97,6 +109,27 @@ class _Session:
         if heard_s - self._next >= 0.5 and "mute" not in self._tricks:
             half = Word(word=" ?", start=self._next, end=self._next + 0.5, confidence=0.5)
             self.send(Partial(session=self._opened.session, words=(half,)))
+        while self._order and self._text_at + 1 + UNCERTAIN_S <= heard_s:
+            self._transcribe(self._text_at, self._order)
+            self._text_at += 1
+
+    def _transcribe(self, index: int, order: TextOrder) -> None:
+        session, rate = self._opened.session, self._opened.rate
+        if "textcrash3" in self._tricks and index == 3 and not order.start_s:
+            os._exit(3)
+        if "textfail" in self._tricks and index >= 2:
+            if index == 2:
+                self.send(TextFailed(session=session, message="It did."))
+            return
+        self._texts += 1
+        if "textliar" in self._tricks and index == 2:
+            return
+        noted_chunk("live", index)
+        piece = os.pread(self._file.descriptor, SAMPLE_BYTES * rate, SAMPLE_BYTES * rate * index)
+        text = said_in(piece, index, self._opened.settings)
+        chunk = chunk_of(text, index * SECOND, SECOND)
+        numbered = chunk.model_copy(update={"task_id": session, "number": self._texts})
+        self.send(Text(session=session, chunk=numbered))
 
     def _say(self, number: int) -> None:
         session = self._opened.session

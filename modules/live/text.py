@@ -45,7 +45,9 @@ class SessionText:
         self._received = 0
         self._bounds: OutputBounds | None = None
         self._unsaved: list[Chunk] = []
+        #: No more chunks are taken; those that were taken are saved, unless the disk is at fault.
         self._is_over = model is None
+        self._is_lost = False
         #: Held while the checkpoint is written.
         self._disk = threading.Lock()
         self._writer: Writer | None = None
@@ -96,8 +98,8 @@ class SessionText:
         with self._disk:
             with self._lock:
                 chunks, self._unsaved = self._unsaved, []
-                if self._is_over or not chunks:
-                    return
+            if self._is_lost or not chunks:
+                return
             try:
                 self._sound.sync()
                 if self._writer is None:
@@ -105,14 +107,16 @@ class SessionText:
                 for chunk in chunks:
                     self._writer.append(chunk)
             except StorageError as error:
+                self._is_lost = True
                 self._end(str(error))
 
     def close(self) -> None:
         """Save the rest, and keep no more. May be called twice."""
-        self.save()
         with self._lock:
             self._is_over = True
+        self.save()
         with self._disk:
+            self._is_lost = True
             if self._writer:
                 self._writer.close()
                 self._writer = None
