@@ -104,8 +104,13 @@ class Landing:
         return Content(header(note.rate, size), file, size)
 
     def _without_note(self, session_id: str) -> Stored:
-        """A session that died as it began: no sound was acknowledged."""
-        self._store.remove(session_id)
+        """A session that died as it began, of which nothing was acknowledged, or one with a note
+        that is damaged or from a later version: its sound may be all that there is."""
+        if self._store.has_note(session_id):
+            path = self._store.sound_path(session_id)
+            log.warning("The note of a live session cannot be read; its sound stays in %s", path)
+        else:
+            self._store.remove(session_id)
         return Stored()
 
     def _land(self, session_id: str, note: SessionNote, content: Content) -> SessionNote:

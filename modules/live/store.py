@@ -53,6 +53,14 @@ class SessionStore:
             return None
         return read_model(SessionNote, self._note_path(session_id), _NOTE_BYTES)
 
+    def has_note(self, session_id: str) -> bool:
+        """Whether there is one, if only one that cannot be understood."""
+        path = self._note_path(session_id)
+        with storage_errors(path), contextlib.suppress(FileNotFoundError):
+            beneath.lstat(path)
+            return True
+        return False
+
     def open_sound(self, session_id: str) -> IO[bytes] | None:
         """For reading; None if there is none."""
         return self._open(self.sound_path(session_id))

@@ -150,3 +150,16 @@ def test_names(name: str | None, expected: str) -> None:
     note = NOTE.model_copy(update={"name": name})
     assert recording_name(note, "") == expected
     assert recording_name(note, "live") == f"live/{expected}"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"format": 2}', b"\xff" * 200_000])
+def test_sound_with_a_note_that_cannot_be_read_is_left_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    world = World(tmp_path, monkeypatch)
+    (world.store.folder / f"{world.session}.json").write_bytes(content)
+    assert world.finish() == Stored()
+    assert world.store.sound_path(world.session).read_bytes() == SOUND
+    (world.store.folder / f"{world.session}.json").unlink()
+    assert world.finish() == Stored()
+    assert world.store.ids() == set()
