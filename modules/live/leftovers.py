@@ -56,14 +56,17 @@ class Leftovers:
             raise not_found()
         outbox.put(SessionStored(note.landing, note.job_id))
 
-    def finish_one(self) -> bool:
-        """Land one of them; whether there may be more to do at once."""
-        session_id = next(iter(self._left), None)
+    def finish_one(self, is_due: Callable[[str], bool] = lambda session_id: True) -> bool:
+        """Land one of those that are due; whether there may be more to do at once.
+
+        What cannot be landed must not be due again at once.
+        """
+        session_id = next(filter(is_due, list(self._left)), None)
         if session_id is None:
             return False
         stored = self._land(session_id)
         if stored is None:
-            return False
+            return True
         with self._lock:
             outbox = self._left.pop(session_id)
         if outbox:

@@ -69,7 +69,9 @@ class LiveSessions:
         self._sessions: dict[str, Session] = {}
         self._numbers = itertools.count(1)
         self._link: LiveLink | None = None
-        self._retry_at = self._tidy_at = self._disk_at = clock.monotonic()
+        self._tidy_at = self._disk_at = clock.monotonic()
+        #: Of sessions that could not be landed: one that never can holds up no other.
+        self._retry_at: dict[str, float] = {}
         self._has_disk = True
         self._finished = 0
         self._loop = ThreadLoop(
@@ -109,11 +111,8 @@ class LiveSessions:
 
     def begin(self, note: SessionNote, settings: TranscriptionSettings, outbox: Outbox) -> Session:
         """Raises TranscriberError, StorageError."""
-        try:
+        with self.statistics.refusals():
             self.check_room()
-        except TranscriberError as error:
-            self.statistics.note_admission(error.code)
-            raise
         session_id, sound = self._store.create(note)
         try:
             said = self._store.open_said(session_id)
@@ -243,7 +242,7 @@ class LiveSessions:
 
     def _tick(self) -> float:
         now = self._clock.monotonic()
-        more = now >= self._retry_at and self._leftovers.finish_one()
+        more = self._leftovers.finish_one(self._is_due)
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDY_S
             self._leftovers.tidy(lambda session_id: self.find(session_id) is not None)
@@ -261,7 +260,7 @@ class LiveSessions:
         if session.state == "open":
             self._end_if_over(session, now)
         session.tick(self.load.step_s)
-        if session.state == "finishing" and now >= self._retry_at:
+        if session.state == "finishing" and self._is_due(session.session_id):
             session.seal()
             stored = self._land(session.session_id)
             if stored:
@@ -283,13 +282,17 @@ class LiveSessions:
             return
         session.stop()
 
+    def _is_due(self, session_id: str) -> bool:
+        return self._clock.monotonic() >= self._retry_at.get(session_id, 0.0)
+
     def _land(self, session_id: str) -> SessionStored | None:
         """None if the folder is at fault: it is tried again."""
         try:
             stored = self._landing.finish(session_id)
         except TranscriberError as error:
-            self._retry_at = self._clock.monotonic() + _RETRY_S
+            self._retry_at[session_id] = self._clock.monotonic() + _RETRY_S
             log.warning("A live session could not be stored, it is tried again: %s", error)
             return None
         self._finished += 1
+        self._retry_at.pop(session_id, None)
         return SessionStored(stored.recording, stored.job_id)
