@@ -56,9 +56,12 @@ class Leftovers:
             raise not_found()
         outbox.put(SessionStored(note.landing, note.job_id))
 
-    def finish_one(self, may: Callable[[str], bool] = lambda session_id: True) -> bool:
-        """Land one of those that ``may``; whether there may be more to do at once."""
-        session_id = next(filter(may, self._left), None)
+    def finish_one(self, is_due: Callable[[str], bool] = lambda session_id: True) -> bool:
+        """Land one of those that are due; whether there may be more to do at once.
+
+        What cannot be landed must not be due again at once.
+        """
+        session_id = next(filter(is_due, list(self._left)), None)
         if session_id is None:
             return False
         stored = self._land(session_id)

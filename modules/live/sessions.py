@@ -82,7 +82,7 @@ class LiveSessions:
         self._numbers = itertools.count(1)
         self._link: LiveLink | None = None
         self._tidy_at = self._disk_at = clock.monotonic()
-        #: Of sessions that could not be stored: when that is tried again.
+        #: Of sessions that could not be landed: one that never can holds up no other.
         self._retry_at: dict[str, float] = {}
         self._has_disk = True
         self._finished = 0
@@ -125,11 +125,8 @@ class LiveSessions:
     def begin(self, note: SessionNote, settings: TranscriptionSettings, outbox: Outbox) -> Session:
         """Raises TranscriberError, StorageError."""
         sessions = self.all()
-        try:
+        with self.statistics.refusals():
             self._room.check(sessions, self._room.has_disk(sessions))
-        except TranscriberError as error:
-            self.statistics.note_admission(error.code)
-            raise
         session_id, sound, said = self._store.create(note)
         sound.samples_max = self._room.samples_max(note.rate)
         text = SessionText(
@@ -268,7 +265,7 @@ class LiveSessions:
 
     def _tick(self) -> float:
         now = self._clock.monotonic()
-        more = self._leftovers.finish_one(self._may_land)
+        more = self._leftovers.finish_one(self._is_due)
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDY_S
             self._leftovers.tidy(lambda session_id: self.find(session_id) is not None)
@@ -286,7 +283,7 @@ class LiveSessions:
         if session.state == "open":
             self._end_if_over(session, now)
         session.tick(self.load.step_s)
-        if session.state == "finishing" and self._may_land(session.session_id):
+        if session.state == "finishing" and self._is_due(session.session_id):
             session.seal()
             stored = self._land(session.session_id)
             if stored:
@@ -308,7 +305,7 @@ class LiveSessions:
             return
         session.stop()
 
-    def _may_land(self, session_id: str) -> bool:
+    def _is_due(self, session_id: str) -> bool:
         return self._clock.monotonic() >= self._retry_at.get(session_id, -math.inf)
 
     def _land(self, session_id: str) -> SessionStored | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import itertools
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from modules.errors import TranscriberError
 
 #: How a client that wanted to begin was answered; other refusals are the client's own fault.
 Admission = Literal["admitted", "too_many_sessions", "too_busy", "no_room"]
@@ -98,6 +101,15 @@ class LiveStatistics:
         with self._lock:
             for known in ADMISSIONS:
                 self._admissions[known] += known == outcome
+
+    @contextlib.contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Count what this raises."""
+        try:
+            yield
+        except TranscriberError as error:
+            self.note_admission(error.code)
+            raise
 
     def note_sound(self, seconds: float) -> None:
         with self._lock:

@@ -77,9 +77,9 @@ class LiveGate:
             return _no_handshake(response)
         try:
             new_client = protocols.protocol_of(path, query)
-            self._check_room("session" in parse_qs(query))
+            with self._sessions.statistics.refusals():
+                self._check_room("session" in parse_qs(query))
         except TranscriberError as error:
-            self._sessions.statistics.note_admission(error.code)
             return refusal_of(error, (("Retry-After", str(_RETRY_AFTER_S)),))
         assert new_client is not None
         return lambda upgraded: self._take(upgraded, response, new_client)

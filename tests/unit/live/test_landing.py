@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
-from modules.errors import TranscriberError
+from modules.errors import StorageError, TranscriberError
+from modules.live.events import Outbox
 from modules.live.landing import Landing, Stored
 from modules.live.note import SessionNote, recording_name
+from modules.live.sessions import LiveSessions
 from modules.live.store import SessionStore
 from modules.recordings.checkpoint import Begun
 from modules.recordings.uploads import Uploads
 from modules.storage import beneath
+from tests.builders import SETTINGS, a_config
+from tests.fakes import FakeClock
 
 SOUND = os.urandom(100_001)
 NOTE = SessionNote(rate=8000, name="talk", created="2026-11-28 14-03", wishes={"language": "en"})
@@ -163,3 +167,45 @@ def test_sound_with_a_note_that_cannot_be_read_is_left_where_it_is(
     (world.store.folder / f"{world.session}.json").unlink()
     assert world.finish() == Stored()
     assert world.store.ids() == set()
+
+
+class Stubborn(Landing):
+    """Cannot land one of the sessions, whatever happens."""
+
+    refused = ""
+
+    def finish(self, session_id: str) -> Stored:
+        if session_id == self.refused:
+            raise StorageError("file_name_too_long", "Its name is too long.")
+        return super().finish(session_id)
+
+
+def test_a_session_that_cannot_land_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, clock = World(tmp_path, monkeypatch), FakeClock()
+    ids = [world.session]
+    for _ in range(2):
+        session_id, sound, said = world.store.create(NOTE)
+        said.close()
+        sound.append(SOUND[:-1])
+        sound.close()
+        ids.append(session_id)
+    landing = Stubborn(world.shared, world.store, world.uploads, world._submit, "live")
+    landing.refused = min(ids)  # the first that is tried
+    sessions = LiveSessions(a_config(tmp_path), world.store, landing, clock)
+    sessions._leftovers.find()
+    outbox = Outbox()
+    current = sessions.begin(NOTE, SETTINGS, outbox)
+    current.sound(SOUND[:-1], outbox)
+    sessions.end(current.session_id)
+    for _ in range(80):
+        clock.advance(0.5)
+        sessions._tick()
+    assert len(world.landed()) == 3
+    assert sessions.all() == []
+    landing.refused = ""
+    clock.advance(10)
+    sessions._tick()
+    assert len(world.landed()) == 4
+    sessions.stop()
