@@ -50,7 +50,9 @@ class Room:
             free = shutil.disk_usage(self._config.shared_directory).free
         except OSError:
             return True  # the disk says more when it is written to
-        return free > _SPARE_BYTES + sum(session.samples * SAMPLE_BYTES for session in sessions)
+        return free > _SPARE_BYTES + sum(
+            max(session.samples * SAMPLE_BYTES, session.container_bytes) for session in sessions
+        )
 
     def is_full(self, session: Session) -> bool:
         """Whether a session is as long as a recording may be."""

@@ -81,6 +81,7 @@ class Session:
         #: Of what the client was told; what is being told has the next number.
         self._seq = 0
         self.left_at: float | None = self._began
+        self.container_bytes = 0  # of what its sound comes in
         self._closing_until = 0.0
         self._is_deaf = False
         self._hearing = Hearing()
@@ -151,18 +152,14 @@ class Session:
             if self._outbox is outbox:
                 self._outbox, self.left_at = None, self._clock.monotonic()
 
-    def sound(self, data: bytes, outbox: Outbox) -> None:
-        """Keep whole samples, and have them heard. Raises StorageError: none of them are kept."""
-        if self._outbox is outbox:
-            self.decoded(data)
-
-    def decoded(self, data: bytes) -> None:
-        """The same for what was decoded of a container; its client may have left. Raises
-        StorageError."""
-        if self.state == "open":
-            self._sound.append(data)
-            with self._lock:
-                self._child.announce()
+    def sound(self, data: bytes, outbox: Outbox | None) -> None:
+        """Keep whole samples, and have them heard. Raises StorageError: none of them are kept.
+        Without an ``outbox``: they were decoded, and the client may have left."""
+        if self.state != "open" or (outbox and self._outbox is not outbox):
+            return
+        self._sound.append(data)
+        with self._lock:
+            self._child.announce()
 
     def flush(self) -> None:
         """End the utterance; ``FlushDone`` follows."""
