@@ -114,7 +114,7 @@ class ContainerFeed:
                 remedy=noted("Send sound alone, without pictures."),
             )
         if self._session.state == "open" and not self._is_finished:
-            self._file.append(data)
+            self._session.container_bytes = self._file.append(data)
             self._wake()
 
     def flush(self) -> None:
@@ -195,7 +195,7 @@ class ContainerFeed:
 
     def _take(self, kind: Kind, content: bytes) -> None:
         if kind is Kind.SAMPLES:
-            self._session.decoded(content)
+            self._session.sound(content, None)
         else:
             self._read = int.from_bytes(content, "big")
 

@@ -57,7 +57,9 @@ class Room:
             free = shutil.disk_usage(self._config.shared_directory).free
         except OSError:
             return True  # the disk says more when it is written to
-        return free > _SPARE_BYTES + sum(session.samples * SAMPLE_BYTES for session in sessions)
+        return free > _SPARE_BYTES + sum(
+            max(session.samples * SAMPLE_BYTES, session.container_bytes) for session in sessions
+        )
 
     def samples_max(self, rate: int) -> int:
         """Of one session: a recording that is longer than one may be would get no text at all."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 from typing import Literal
 
 from modules.clock import Clock
@@ -86,6 +85,7 @@ class Session:
         #: Of what the client was told; what is being told has the next number.
         self._seq = 0
         self.left_at: float | None = self._began
+        self.container_bytes = 0  # of what its sound comes in
         self._closing_until = 0.0
         self._is_deaf = False
         self._hearing = Hearing()
@@ -156,16 +156,13 @@ class Session:
             if self._outbox is outbox:
                 self._outbox, self.left_at = None, self._clock.monotonic()
 
-    def sound(self, data: bytes, outbox: Outbox) -> None:
-        """Keep whole samples, and have them heard. Raises StorageError: none of them are kept."""
-        self._add(data, lambda: self._outbox is outbox and self.state == "open")
+    def sound(self, data: bytes, outbox: Outbox | None) -> None:
+        """Keep whole samples, and have them heard. Raises StorageError: none of them are kept.
+        Without an ``outbox``: they were decoded, and the client may have left."""
 
-    def decoded(self, data: bytes) -> None:
-        """The same for what was decoded of a container; its client may have left. Raises
-        StorageError."""
-        self._add(data, lambda: self.state == "open")
+        def is_wanted() -> bool:
+            return self.state == "open" and outbox in (None, self._outbox)
 
-    def _add(self, data: bytes, is_wanted: Callable[[], bool]) -> None:
         self._tally.received(self._sound.append(data, is_wanted) / self.note.rate)
         with self._lock:
             self._child.announce()

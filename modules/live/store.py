@@ -115,9 +115,9 @@ class SessionStore:
         remove(self.begun(session_id).path)
 
     def remove(self, session_id: str) -> None:
-        """Of a session that is not wanted; the sound first, so that nothing lands it."""
-        self.remove_sound(session_id)
+        """Of a session that is not wanted; the note first, as nothing lands without it."""
         remove(self._note_path(session_id))
+        self.remove_sound(session_id)
 
     def ids(self) -> set[str]:
         """Of all that lies there, finished or not; none where there is no folder."""

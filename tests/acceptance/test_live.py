@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
 import wave
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.acceptance.recordings import SAMPLES
 from tests.daemon_process import DaemonProcess, text_of
-from tests.live_client import Live
+from tests.integration.test_live_containers import encoded, told
+from tests.integration.test_live_containers import text_of as text_of_finals
+from tests.live_client import SOON_S, Live, port_of
 from tests.speech import word_error_rate
 
 pytestmark = pytest.mark.acceptance
@@ -29,6 +33,28 @@ def _feed(live: Live, samples: bytes, rate: int) -> None:
         time.sleep(max(0.0, began + number / _PIECES_PER_S - time.monotonic()))
         live.socket.send(samples[start : start + size])
     live.say("stop")
+
+
+def test_what_a_browser_records_is_read_while_it_is_spoken(russian: DaemonProcess) -> None:
+    with wave.open(str(RUSSIAN)) as file:
+        seconds = file.getnframes() / file.getframerate()
+    data = encoded("webm", RUSSIAN)
+    address = f"ws://127.0.0.1:{port_of(russian)}/v1/listen?language=ru&interim_results=true"
+    size = int(len(data) / seconds / _PIECES_PER_S)
+    with connect(address, proxy=None, open_timeout=SOON_S) as socket:
+        began = time.monotonic()
+        for number, start in enumerate(range(0, len(data), size), 1):
+            time.sleep(max(0.0, began + number / _PIECES_PER_S - time.monotonic()))
+            socket.send(data[start : start + size])
+        shown = [json.loads(socket.recv(timeout=SOON_S))]
+        assert "transcript" in shown[0]["channel"]["alternatives"][0], "nothing was shown meanwhile"
+        socket.send(json.dumps({"type": "CloseStream"}))
+        shown += told(socket)
+    said = RUSSIAN.with_suffix(".txt").read_text(encoding="utf-8")
+    assert word_error_rate(said, " ".join(text_of_finals(shown))) <= NEARLY_RIGHT
+    [stored] = russian.shared.rglob("*.wav")
+    result = russian.wait_for_result(str(stored.relative_to(russian.shared)))
+    assert word_error_rate(said, text_of(result)) <= NEARLY_RIGHT
 
 
 def test_speech_is_read_while_it_is_spoken_and_stored_as_the_file_would_be(

@@ -37,14 +37,14 @@ def daemon(tmp_path: Path) -> Iterator[ScriptedDaemon]:
         yield running
 
 
-def encoded(kind: str, *, in_pieces: bool = True) -> bytes:
-    """The sample, as a recorder sends it."""
+def encoded(kind: str, source: Path = made.SPEECH, *, in_pieces: bool = True) -> bytes:
+    """A recording as a browser's recorder sends it."""
     name, codec, options = KINDS[kind]
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=name, options=options if in_pieces else {}) as out:
         stream = out.add_stream(codec, rate=48_000, layout="mono")
         resampler = av.AudioResampler("s16" if codec == "libopus" else "fltp", "mono", 48_000)
-        with av.open(str(made.SPEECH)) as speech:
+        with av.open(str(source)) as speech:
             for frame in (*speech.decode(audio=0), None):
                 for converted in resampler.resample(frame):
                     out.mux(stream.encode(converted))

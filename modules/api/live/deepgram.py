@@ -17,6 +17,7 @@ from modules.api.live.container_sound import ContainerSound
 from modules.api.live.json_text import parsed, wire
 from modules.api.live.session_client import MessageClient, Surroundings
 from modules.api.schemas.requests import GivenLanguage, Request
+from modules.config.types import PROMPT_CHARS
 from modules.errors import TranscriberError, noted
 from modules.live import containers
 from modules.live.events import (
@@ -85,7 +86,8 @@ class ListenQuery(Request):
         return min(SILENCE_MAX_S, max(SILENCE_MIN_S, self.endpointing / 1000))
 
     def wishes(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"hotwords": ", ".join(self.keyterm)} if self.keyterm else {}
+        terms = ", ".join(term for term in self.keyterm if term.strip())[:PROMPT_CHARS]
+        found: dict[str, Any] = {"hotwords": terms} if terms else {}
         # Their word for "several" is our "auto": one session is in one language.
         language = "auto" if self.language == "multi" else self.language
         return found | ({"language": language} if language else {})

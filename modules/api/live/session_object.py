@@ -54,7 +54,8 @@ class _Transcription(_Lenient):
 
     @property
     def hotwords(self) -> str | None:
-        return ", ".join([*filter(None, [self.prompt]), *(self.keywords or ())])[:PROMPT_CHARS]
+        terms = [*filter(None, [self.prompt]), *(self.keywords or ())]
+        return ", ".join(term for term in terms if term.strip())[:PROMPT_CHARS] or None
 
 
 class _Turns(_Lenient):

@@ -66,7 +66,7 @@ class VoskClient(MessageClient):
             self._wait_longer()
             if isinstance(phrases, list) and phrases:
                 words = (each for each in phrases if isinstance(each, str))
-                self._hotwords = " ".join(words)[:1000] or None
+                self._hotwords = " ".join(words)[:1000].strip() or None
 
     def on_sound(self, data: bytes) -> None:
         try:

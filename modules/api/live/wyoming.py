@@ -47,7 +47,9 @@ class Transcribe(_Lenient):
 
     def wishes(self) -> dict[str, Any]:
         terms = [*(self.transcript_names or ()), *(self.transcript_terms or ())]
-        words = ", ".join(" ".join(term.split()) for term in terms)[:_HOTWORDS_CHARS]
+        words = ", ".join(" ".join(term.split()) for term in terms if term.strip())[
+            :_HOTWORDS_CHARS
+        ]
         found = {"language": self.language, "hotwords": words or None}
         return {key: value for key, value in found.items() if value is not None}
 

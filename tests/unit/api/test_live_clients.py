@@ -17,8 +17,11 @@ from websockets.frames import Frame, Opcode
 from modules.api.live.deepgram import DeepgramClient, query_of
 from modules.api.live.realtime import RealtimeClient
 from modules.api.live.session_client import QUIET_S, START_S, Surroundings
+from modules.api.live.session_object import Session as Asked
 from modules.api.live.vosk import VoskClient
 from modules.api.live.web_socket import MESSAGE_BYTES, WebSocket
+from modules.api.live.wyoming import Transcribe
+from modules.api.schemas.requests import SettingsFields
 from modules.api.server.refusals import Upgraded
 from modules.live.events import Committed, Problem, SessionStored
 from modules.transcript.model import Word
@@ -129,6 +132,20 @@ def test_words_without_an_end_of_their_utterance_are_in_the_last_answer(around: 
     [answer] = around.connection.said
     assert answer["text"] == "добрый день"
     assert [each["word"] for each in answer["result"]] == ["добрый", "день"]
+
+
+def test_however_many_hotwords_they_are_a_setting_that_can_be() -> None:
+    """Or the recording would be transcribed without any of them."""
+    many, blank = ["слово " * 16] * 100, ["", " "]
+    listen = query_of({"encoding": ["linear16"], "keyterm": many}).wishes()
+    spoken = {"model": "m", "keywords": many, "prompt": "x" * 2000}
+    realtime = Asked.of({"audio": {"input": {"transcription": spoken}}}).wishes()
+    wyoming = Transcribe(transcript_names=many, transcript_terms=many).wishes()
+    for wishes in (listen, realtime, wyoming):
+        assert SettingsFields(**wishes).hotwords
+    assert query_of({"encoding": ["linear16"], "keyterm": blank}).wishes() == {}
+    assert Asked.of({"audio": {"input": {"transcription": {"keywords": blank}}}}).wishes() == {}
+    assert Transcribe(transcript_names=blank).wishes() == {}
 
 
 # --- a place is not held for ever ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import wave
 from collections.abc import Callable, Mapping
@@ -33,7 +34,9 @@ class Death(BaseException):
 class World:
     """A share with one session in it, and a death at one of the calls that change something."""
 
-    def __init__(self, root: Path, patched: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, root: Path, patched: pytest.MonkeyPatch, container: bytes | None = None
+    ) -> None:
         self.shared = root / "shared"
         self.store = SessionStore(self.shared / ".transcriber" / "live")
         self.shared.mkdir()
@@ -42,8 +45,11 @@ class World:
         self.calls = 0
         self.die_at: int | None = None
         self.submitted: list[str] = []
-        self.session, sound, said = self.store.create(NOTE)
+        note = NOTE if container is None else NOTE.model_copy(update={"container": "webm"})
+        self.session, sound, said = self.store.create(note)
         said.close()
+        if container is not None:
+            self.store.container_path(self.session).write_bytes(container)
         sound.append(SOUND[:-1])
         sound.close()
         with self.store.sound_path(self.session).open("ab") as file:
@@ -114,6 +120,52 @@ def test_a_death_at_each_call_changes_nothing(tmp_path: Path) -> None:
                 world.finish()
             world.die_at = None
             check(world, world.finish())
+
+
+def test_what_was_not_decoded_lands_as_it_came_whatever_instant_a_death_comes_at(
+    tmp_path: Path,
+) -> None:
+    for die_at in range(20):
+        root = tmp_path / str(die_at)
+        root.mkdir()
+        with pytest.MonkeyPatch.context() as patched:
+            world = World(root, patched, container=SOUND)
+            world.calls, world.die_at = 0, die_at or None
+            with contextlib.suppress(Death):
+                world.finish()
+            world.die_at = None
+            stored = world.finish()
+            (path,) = world.landed()
+            assert stored == Stored("live/2026-11-28 14-03 talk.webm", "job")
+            assert path.read_bytes() == SOUND
+            assert world.store.open_container(world.session) is None
+            assert world.store.open_sound(world.session) is None
+
+
+@pytest.mark.parametrize("container", [None, b""])
+def test_what_was_decoded_lands_as_any_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: bytes | None
+) -> None:
+    world = World(tmp_path, monkeypatch, container=container or b"")
+    if container is None:
+        world.store.remove_container(world.session)
+    check(world, world.finish())
+
+
+def test_what_is_not_wanted_never_lands(tmp_path: Path) -> None:
+    for die_at in range(1, 5):
+        root = tmp_path / str(die_at)
+        root.mkdir()
+        with pytest.MonkeyPatch.context() as patched:
+            world = World(root, patched, container=SOUND)
+            world.calls, world.die_at = 0, die_at
+            with pytest.raises(Death):
+                world.store.remove(world.session)
+            world.die_at = None
+            if world.store.note(world.session) is None:
+                assert world.finish() == Stored()
+                assert world.landed() == []
+                assert world.store.ids() == set()
 
 
 def test_what_has_the_name_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
