@@ -66,8 +66,3 @@ def recording_name(note: SessionNote, folder: str) -> str:
     wanted = f"{prefix}{note.created} {title}{ENDING}"
     fits = len(wanted.rpartition("/")[2].encode(errors="replace")) <= 255
     return wanted if title and fits and is_recording(wanted) else plain
-
-
-def _allowed(letter: str) -> str:
-    """What Windows refuses in names becomes a space, too: the share may be read from there."""
-    return letter if letter.isprintable() and letter not in '/\\:*?"<>|' else " "
