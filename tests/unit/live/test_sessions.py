@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from modules.audio.recording import Limits, open_recording
 from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
@@ -24,6 +25,7 @@ from modules.live import sound_file
 from modules.live.events import Committed, Outbox, SessionStored
 from modules.live.landing import Landing, Stored
 from modules.live.link import LiveLink
+from modules.live.load import Load
 from modules.live.note import SessionNote
 from modules.live.room import Room
 from modules.live.said import SaidFile, event_of, line_of
@@ -31,6 +33,7 @@ from modules.live.session import Session
 from modules.live.sessions import LiveSessions
 from modules.live.sound_file import SoundFile
 from modules.live.store import SessionStore
+from modules.live.wav import header
 from modules.recordings.uploads import Uploads
 from modules.transcript.model import Word
 from tests.builders import a_config, until
@@ -306,3 +309,18 @@ def test_a_session_is_never_longer_than_a_recording_may_be(tmp_path: Path) -> No
     assert sound.append(bytes(20)) == most
     sound.close()
     assert sound.path.stat().st_size == 2 * most
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 16_000, 44_100, 48_000])
+def test_the_longest_session_is_no_recording_that_is_too_long(tmp_path: Path, rate: int) -> None:
+    config = a_config(tmp_path, processing={"max_duration_hours": 0.01})
+    samples = Room(config, Load(SystemClock().monotonic)).samples_max(rate)
+    path = tmp_path / "longest.wav"
+    path.write_bytes(header(rate, 2 * samples) + bytes(2 * samples))
+    heard = 0
+    with path.open("rb") as file:
+        limits = Limits(max_duration_s=36.0)
+        with open_recording(file.fileno(), limits) as recording:
+            for block in recording.blocks(block_s=1.0):
+                heard += len(block)
+    assert heard / 16_000 == pytest.approx(35.9, abs=0.02)
