@@ -105,14 +105,7 @@ class ContainerFeed:
         self._thread.join(timeout_s)
 
     def add(self, data: bytes) -> None:
-        """Keep it. Raises StorageError; MediaError for more than can be sound."""
-        heard_s = self._session.received_s
-        if self._file.samples + len(data) > _HEAD_BYTES + _BYTES_PER_S_MAX * heard_s:
-            raise MediaError(
-                "oversized",
-                noted("The container holds far more than the sound that is in it."),
-                remedy=noted("Send sound alone, without pictures."),
-            )
+        """Keep it. Raises StorageError."""
         if self._session.state == "open" and not self._is_finished:
             self._session.container_bytes = self._file.append(data)
             self._wake()
@@ -178,6 +171,7 @@ class ContainerFeed:
             if waiting:
                 taken = process.give(waiting)
                 waiting, self._sent = waiting[taken:], self._sent + taken
+                self._check_size()
             for kind, content in process.pieces():
                 heard_at = time.monotonic()
                 if kind is Kind.DONE:
@@ -192,6 +186,13 @@ class ContainerFeed:
             if time.monotonic() - heard_at > _HUNG_S:
                 raise WorkerError("live_failed", noted("Decoding live sound came to a standstill."))
         return False
+
+    def _check_size(self) -> None:
+        """Raises MediaError for more bytes than sound can need."""
+        if self._sent > _HEAD_BYTES + _BYTES_PER_S_MAX * self._session.received_s:
+            raise MediaError(
+                "oversized", noted("The container holds far more than the sound that is in it.")
+            )
 
     def _take(self, kind: Kind, content: bytes) -> None:
         if kind is Kind.SAMPLES:

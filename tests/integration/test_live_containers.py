@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import time
@@ -164,6 +165,21 @@ def test_an_mp4_with_its_index_at_the_end_is_told_what_to_do(daemon: ScriptedDae
         errors = [each for each in told(socket) if each["type"] == "Error"]
         assert errors[0]["variant"] == "not_media"
         assert "fragments" in errors[0]["message"]
+
+
+def test_a_container_full_of_nothing_is_refused(daemon: ScriptedDaemon) -> None:
+    head, _, _ = encoded("webm").partition(b"\x1f\x43\xb6\x75")  # the first cluster
+    nothing = b"\xec\x10\x03\x0d\x40" + bytes(200_000)  # Matroska's Void
+    with opened(daemon) as socket:
+        socket.send(head)
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(200):
+                socket.send(nothing)
+        errors = [each for each in told(socket) if each["type"] == "Error"]
+        assert [each["variant"] for each in errors] == ["oversized"]
+        assert socket.close_code == 1008
+    until(lambda: daemon.metrics()["transcriber_live_sessions"] == 0, "its place is free", SOON_S)
+    assert list(daemon.shared.glob("2*")) == []
 
 
 def test_a_service_that_is_killed_keeps_the_container_as_it_came(daemon: ScriptedDaemon) -> None:

@@ -49,7 +49,7 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedDaemon]:
-    config = {"live": {"resume_seconds": 1.0, "max_sessions": 20}}
+    config = {"live": {"resume_seconds": 1.0, "max_sessions": 20, "wyoming_port": 0}}
     with ScriptedDaemon(tmp_path_factory.mktemp("fuzzed"), config) as running:
         running.wait_for_log("has loaded", SOON_S)
         yield running
@@ -125,6 +125,35 @@ def test_nothing_that_is_sent_is_an_error_of_ours(daemon: ScriptedDaemon, path: 
     for number in range(EXAMPLES):
         answer = send(daemon, path, chance)
         assert answer.startswith(b"HTTP/1.1 101 "), f"{number} of {path}: {answer[:200]!r}"
+    wrong = re.findall(r".*(?:unexpected error|Traceback).*", daemon.log)
+    assert not wrong, daemon.log[-4000:]
+
+
+WYOMING: list[dict[str, Any]] = [
+    {"type": "describe"}, {"type": "ping", "data": {"text": "x"}}, {"type": "audio-stop"},
+    {"type": "transcribe", "data": {"language": "ru", "transcript_names": ["x"]}},
+    {"type": "audio-start", "data": {"rate": 16000, "width": 2, "channels": 1}},
+    {"type": "audio-chunk", "data": {"rate": 16000, "width": 2, "channels": 1},
+     "data_length": 0, "payload_length": 32},
+]  # fmt: skip
+
+
+def test_nothing_that_is_sent_to_wyoming_is_an_error_of_ours(daemon: ScriptedDaemon) -> None:
+    port = int(daemon.wait_for_log(r"Wyoming is spoken on [\d.]+:(\d+)", SOON_S).group(1))
+    chance = random.Random(f"{SEED} wyoming")
+    for _ in range(EXAMPLES):
+        with (
+            contextlib.suppress(ConnectionError, TimeoutError),
+            socket.create_connection(("127.0.0.1", port), SOON_S) as client,
+        ):
+            for _ in range(chance.randrange(1, 8)):
+                message = chance.choice(WYOMING)
+                whole = json.dumps(message).encode()
+                line = whole if chance.random() < 0.6 else mutated(chance, message)
+                client.sendall(line + b"\n" + chance.randbytes(message.get("payload_length", 0)))
+            client.settimeout(0.2)
+            while client.recv(65536):
+                pass
     wrong = re.findall(r".*(?:unexpected error|Traceback).*", daemon.log)
     assert not wrong, daemon.log[-4000:]
 
