@@ -68,6 +68,8 @@ STATUSES = {
     "too_many_listeners": 429,
     "too_many_uploads": 429,
     "timeout": 503,
+    "not_on_replica": 503,
+    "owner_away": 503,
     "too_busy": 503,
     "too_many_sessions": 503,
     "no_room": 507,

@@ -64,6 +64,7 @@ def build_parser() -> ArgumentParser:
     parser.set_defaults(command=command_of("run"), first_run_sample=None, standby=False)
     commands = parser.add_subparsers(title=_("commands"), metavar=_("COMMAND"))
     _add_run(commands)
+    _add_serve(commands)
     _add_transcribe(commands)
     _add_live(commands)
     _add_submit(commands)
@@ -101,6 +102,17 @@ def _add_run(commands: Any) -> None:
         "--standby",
         action="store_true",
         help=_("wait while another process does this, and take over when it ends or falls silent"),
+    )
+
+
+def _add_serve(commands: Any) -> None:
+    purpose = _("answer requests beside the service, from the shared folder")
+    serve = add_command(commands, "serve", purpose, help_texts.SERVE, command_of("serve"))
+    serve.add_argument(
+        "--replica",
+        action="store_true",
+        required=True,
+        help=_("read the folder, and pass orders on to the process that owns it"),
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
+from modules.api.forwarded import answer
 from modules.api.server.access import Access
 from modules.api.server.http_server import Server
 from modules.clock import Clock
@@ -15,6 +17,7 @@ from modules.daemon.wiring import build, build_server
 from modules.logger import get_logger
 from modules.machine.processor import memory_limit, processor
 from modules.recordings.lock import Ownership
+from modules.service.replica_mail import ReplicaRequests
 from modules.watching.open_writers import ignore_lease_signals
 from modules.weights.engines import locate_for
 from modules.weights.locate import ModelSource, needed_mb
@@ -68,6 +71,10 @@ class Daemon:
             core.store.folder.remember()
             self._clients.uploads.prepare()
             server = build_server(self._config, core, self._clients)
+            replicas = ReplicaRequests(
+                self._config.shared_directory, partial(answer, server.app), self._clock
+            )
+            core.health.silent_s["replicas"] = lambda: replicas.silent_s
             self._warn_if_open()
             core.intake.recovery.recover()
             self._clients.one_time.sweep()
@@ -78,6 +85,7 @@ class Daemon:
             try:
                 self._clients.start()
                 server.start()
+                replicas.start()
                 core.runner.start()
                 core.watcher.start()
                 log.info("Watching %s", self._config.shared_directory)
@@ -86,6 +94,7 @@ class Daemon:
                     if not self._stopping:
                         self._housekeeping.tick(owner)
             finally:
+                replicas.stop()
                 self._stop_parts(server)
 
     def _stop_parts(self, server: Server) -> None:

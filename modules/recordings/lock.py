@@ -192,6 +192,14 @@ def holder(config: Config) -> str | None:
         return describe(note) if note else "another process"
 
 
+def has_owner(config: Config, clock: Clock) -> bool:
+    """Whether a daemon works on the folder, as far as lock and note tell."""
+    note = read_note(config)
+    if note is None or note.get("role") != "daemon":
+        return False
+    return is_elsewhere_and_alive(note, clock.utc_now()) or holder(config) is not None
+
+
 def foreign_whisperx() -> list[int]:
     """Process ids of ``whisperx`` commands that are not ours."""
     found = []

@@ -13,7 +13,7 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.builders import until
@@ -58,18 +58,26 @@ def exchanged(text: str, changes: Mapping[str, str]) -> str:
     return text
 
 
-def site(name: str, service_port: int, ports: tuple[int, int], resolver: str) -> str:
-    """``deploy/nginx/NAME`` on these ports for http and https, before this port of the service."""
+def site(
+    name: str, service_port: int, ports: tuple[int, int], resolver: str, others: Sequence[int]
+) -> str:
+    """``deploy/nginx/NAME`` on these ports for http and https, before this port of the service.
+
+    ``others``: of a replica and of the process that waits.
+    """
     http, https = ports
     changes = {
         "listen 80;": f"listen 127.0.0.1:{http};",
         "listen 443 ssl;": f"listen 127.0.0.1:{https} ssl;",
         "https://$host$": f"https://$host:{https}$",
     }
-    if name == "host.conf":
+    if name != "container.conf":
         changes |= {"listen [::]:80;": "", "listen [::]:443 ssl;": ""}
         changes |= {"127.0.0.1:8000": f"127.0.0.1:{service_port}"}
-    else:
+    if name == "balanced.conf":
+        for written, port in zip((8001, 8002), others, strict=True):
+            changes |= {f"127.0.0.1:{written}": f"127.0.0.1:{port}"}
+    if name == "container.conf":
         changes |= {"transcriber:8000": f"transcriber:{service_port}"}
         changes |= {"resolver 127.0.0.11 ": f"resolver {resolver} "}
     return exchanged((DEPLOY / "nginx" / name).read_text(), changes)
@@ -86,6 +94,7 @@ class Front:
         *,
         resolver: str = "127.0.0.1:9",
         locations: Mapping[str, str] | None = None,
+        others: Sequence[int] = (1, 2),
     ) -> None:
         self.root = root
         self.http, self.port = free_port(), free_port()
@@ -93,7 +102,7 @@ class Front:
         self._process: subprocess.Popen[bytes] | None = None
         for folder in ("snippets", "tls", "temporary"):
             (root / folder).mkdir(parents=True)
-        content = site(name, service_port, (self.http, self.port), resolver)
+        content = site(name, service_port, (self.http, self.port), resolver, others)
         (root / "site.conf").write_text(content)
         (root / "nginx.conf").write_text(_AROUND.format(root=root))
         snippet = (DEPLOY / "nginx" / "locations.conf").read_text()

@@ -55,7 +55,7 @@ def address(name: str, endpoint: str = "status") -> str:
 # --- the files themselves ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["host.conf", "container.conf"])
+@pytest.mark.parametrize("name", ["host.conf", "container.conf", "balanced.conf"])
 def test_nginx_finds_the_configuration_good(name: str, tmp_path: Path) -> None:
     done = Front(tmp_path, 8000, name).check()
     assert done.returncode == 0, done.stdout

@@ -67,6 +67,7 @@ class Server:
         admit_upgrade: AdmitUpgrade = lambda path, query, headers: None,
     ) -> None:
         listener = _listener(host, port)
+        self.app = app
         self.host = host
         self.port = int(listener.getsockname()[1])
         self._threads = threads

@@ -78,6 +78,15 @@ It reads the folder alone, so it works with and without the service. The states:
   skipped     has subtitles already (processing.skip_if_subtitles)
 """)
 
+SERVE = noted("""\
+examples:
+  API_PORT=8001 transcriber.py serve --replica   a second address for the same folder
+
+The page, states and texts are read from the shared folder, so they are there while the service is
+not. Orders, uploads and corrections are passed on to it through the folder. What needs the service
+itself, such as live sessions, is refused with 503: a balancer asks the service then.
+""")
+
 QUEUE = noted("""\
 examples:
   transcriber.py queue          what is done now, and what after it
