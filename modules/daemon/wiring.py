@@ -106,7 +106,7 @@ def build_core(
         config.shared_directory, intake, clock, recursive=watch.recursive, events=watch.events,
         rescan_s=watch.rescan_seconds, settle_s=watch.settle_seconds,
         stable_s=watch.stable_seconds, excluded=(config.manual_directory,),
-        on_settling=lambda name: runner.expect(name),
+        on_settling=lambda name: runner.expect(name), require=store.folder.require_texts,
     )  # fmt: skip
     common = Common(
         config, scheduler, store, Publisher(store, config.messages.language), writer, clock,

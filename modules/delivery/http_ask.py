@@ -52,15 +52,17 @@ def ask(
             content = answer.read(limit_bytes + 1)
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         is_late = clock.monotonic() >= deadline
-        why = (
-            noted("not within {seconds} s", seconds=f"{timeout_s:g}")
-            if is_late
-            else why_no_answer(error)
-        )
-        raise _no_reply(noted("The server does not answer: {why}", why=why)) from error
+        raise _no_answer(error, timeout_s if is_late else None) from error
     if len(content) > limit_bytes:
         raise _no_reply(noted("The answer has more than {most} bytes", most=limit_bytes))
     return answer.status, content
+
+
+def _no_answer(error: Exception, after_s: float | None) -> TranscriberError:
+    """``after_s``: the seconds that it had, if they were not enough."""
+    late = None if after_s is None else noted("not within {seconds} s", seconds=f"{after_s:g}")
+    why = late or why_no_answer(error)
+    return _no_reply(noted("The server does not answer: {why}", why=why))
 
 
 def _no_reply(why: str) -> TranscriberError:

@@ -53,8 +53,7 @@ _SUFFIX = ".json"
 #: A message has the facts of one job, and no text.
 _ITEM_BYTES_MAX = 2**20
 _ITEMS_MAX = 10_000
-_ATTEMPTS_MAX = 1000
-_ADDRESS_CHARS = 2000
+_ATTEMPTS_MAX, _ADDRESS_CHARS = 1000, 2000
 
 
 @dataclass(slots=True)
@@ -98,9 +97,8 @@ class Item:
 
 
 class Outbox:
-    """The items of one kind, in a folder of their own; given-up ones are kept in ``failed/``.
-
-    A file of another kind that lies there is left alone: its receiver is another one.
+    """The items of one kind, in a folder of their own; given-up ones are kept in ``failed/``. A
+    file of another kind that lies there is left alone: its receiver is another one.
 
     ``put`` may be called from any thread; ``due`` belongs to one thread, and each item to one at a
     time. What changes files of items, by ``remove``, ``save`` and ``give_up``, is called by one
@@ -171,13 +169,12 @@ class Outbox:
         item.due_s = self._clock.monotonic() + seconds
 
     def remove(self, item: Item) -> None:
-        """It arrived, or is not wanted. Raises StorageError; then it stays an item.
+        """It arrived, or is not wanted; one that was put anew under its key meanwhile stays.
 
-        One that was put anew meanwhile, under the same key, stays.
+        Raises StorageError; then it stays an item.
         """
-        with self._lock:
-            if self._items.get(item.id, item) is not item:
-                return
+        if self._items.get(item.id, item) is not item:
+            return
         remove(self._path(item))
         self._forget(item)
 

@@ -63,8 +63,8 @@ def render(
 
     ``segments`` are read several times. ``timestamps`` puts times into the txt, ``title`` is the
     heading of docx and md, ``note`` the last line of txt and md, ``language`` that of the names of
-    speakers in these and in subtitles. The label of a person who speaks alone is only in the json.
-    Raises KeyError for a name that is not in the table.
+    speakers in these and in subtitles. The label of a person who speaks alone is only in the
+    json. Raises KeyError for a name that is not in the table.
     """
     options = RenderOptions(timestamps, duration_s, title, note, language)
     shown = segments if form == "json" else without_lone_label(segments)

@@ -70,7 +70,10 @@ class Results:
 
     def read(self, name: str) -> dict[str, Any] | None:
         """The ``.result`` of a recording, or None if there is none that can be read."""
-        return result_in(self._folder.sidecars, name)
+        found = result_in(self._folder.sidecars, name)
+        if found is None and self._folder.sidecars == self._folder.texts:
+            self._folder.require_texts()  # nothing follows from absence while that is away
+        return found
 
     def require(self, name: str) -> dict[str, Any]:
         """As ``read``. Raises TranscriberError ``no_text_yet`` where that gives None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from modules.logger import get_logger
@@ -18,8 +18,10 @@ class SharePresence:
     ``problem``: why it is unavailable, None while it is available.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, require: Callable[[], None] = lambda: None) -> None:
+        """``require`` raises StorageError while another folder that belongs to it is away."""
         self._root = root
+        self._require = require
         # It may be unmounted by the first rescan; an empty mount point must not be taken for it.
         self._had_marker = os.path.isdir(root / STATE_FOLDER)
         self.problem: str | None = None
@@ -35,9 +37,12 @@ class SharePresence:
     def check_marker(self, still_known: Iterable[str]) -> None:
         """Raises OSError for an empty mount point: it looks like a share with all files deleted.
 
+        StorageError for another folder that is away.
+
         ``still_known``: files that are as they were; with one of them there, only the
         state folder was deleted, and it is made anew.
         """
+        self._require()
         marker = self._root / STATE_FOLDER
         if os.path.isdir(marker):
             self._had_marker = True

@@ -13,6 +13,7 @@ from modules.errors import StorageError, noted, reason_of
 from modules.jobs.source import FINGERPRINT_BYTES, FileIdentity
 from modules.recordings.fence import Fence
 from modules.recordings.names import STATE_FOLDER
+from modules.recordings.texts_folder import TextsFolder
 from modules.storage import beneath, transfer
 from modules.storage.atomic import TEMPORARY_PREFIX, remove, storage_errors, write_own
 from modules.storage.safe_open import open_regular
@@ -40,6 +41,7 @@ class SharedFolder:
         self.texts = texts or path
         self.sidecars = self._hidden if hidden else self.texts
         beneath.guard(self.texts)
+        self._elsewhere = TextsFolder(texts, self.state) if texts and texts != path else None
         #: Device and inode.
         self._noted: tuple[int, int] | None = None
 
@@ -69,6 +71,8 @@ class SharedFolder:
 
         Raises StorageError.
         """
+        if not path.is_relative_to(self.path):
+            self.require_texts()
         if path.is_relative_to(self._hidden) or not path.is_relative_to(self.path):
             with storage_errors(path):
                 beneath.make_folders(path.parent)
@@ -98,6 +102,16 @@ class SharedFolder:
             )
         self.fence.check()
 
+    def prepare_texts(self) -> None:
+        """Take the folder of the texts for ours, if it is another one. Raises StorageError."""
+        if self._elsewhere:
+            self._elsewhere.prepare()
+
+    def require_texts(self) -> None:
+        """Raises StorageError unless the folder of the texts is the one that it was."""
+        if self._elsewhere:
+            self._elsewhere.require()
+
     def check_writable(self) -> None:
         """Raises StorageError if the share cannot be written to at the moment."""
         self.require()
@@ -106,6 +120,7 @@ class SharedFolder:
         write_own(probe, bytes(_PROBE_BYTES))
         remove(probe)
         if self.texts != self.path:
+            self.require_texts()
             probe = self.texts / f"{TEMPORARY_PREFIX}writable"
             write_own(probe, bytes(_PROBE_BYTES))
             remove(probe)

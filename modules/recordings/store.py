@@ -78,6 +78,7 @@ class RecordingStore:
         for folder in dict.fromkeys(needed):
             with storage_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
+        self.folder.prepare_texts()
 
     def meant(self, name: str, *, paths: bool = False) -> str:
         """The recording that a client means by a name, here or in ``manual/``.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from modules.clock import Clock
+from modules.errors import StorageError
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
 from modules.recordings.names import is_recording, is_visible_folder
@@ -77,6 +78,7 @@ class Watcher:
         excluded: tuple[Path, ...] = (),
         ask_writer: Callable[[Path], bool | None] = has_writer,
         on_settling: Callable[[str], None] = lambda name: None,
+        require: Callable[[], None] = lambda: None,
     ) -> None:
         self._root = root
         self._clock = clock
@@ -84,7 +86,7 @@ class Watcher:
         self._excluded = _names_inside(root, excluded)
         rule = StabilityRule(settle_s, stable_s)
         self._arrivals = Arrivals(root, sink, clock, rule, ask_writer, on_settling)
-        self._presence = SharePresence(root)
+        self._presence = SharePresence(root, require)
         self._events = (
             FolderEvents(root, recursive=recursive, on_hint=self._hint) if events else None
         )
@@ -218,6 +220,8 @@ class Watcher:
             self._scan()
         except OSError as error:
             problem = error.strerror or str(error)
+        except StorageError as error:
+            problem = str(error)
         finally:
             works = self._events is not None and self._events.works
             missing = self._events is not None and not works

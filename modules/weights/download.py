@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from modules.errors import ModelError, noted, reason_of
+from modules.errors import ModelError, joined, noted, reason_of
 from modules.weights.assemble import publish
 from modules.weights.files import (
     MODEL_FILES,
@@ -116,7 +116,8 @@ def _record_sums(size: str, folder: Path) -> None:
         sums[path.name] = sha256_of(path)
         announced = _announced(folder, path.name)
         if announced and announced not in (sums[path.name], _git_hash(path)):
-            problems.append(f"{path}: differs from what the hub announced ({announced})")
+            wrong = noted("differs from what the hub announced ({announced})", announced=announced)
+            problems.append(joined(": ", str(path), wrong))
     if not problems:
         (folder / RECORDED_SUMS).write_text(json.dumps(sums, indent=1), encoding="utf-8")
         problems += verify(folder, size)

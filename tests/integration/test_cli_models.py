@@ -122,6 +122,10 @@ def test_what_differs_from_what_was_announced_is_refused(place: Place, hub: Fake
         assert f"{name}: differs from what the hub announced" in told.stderr
         assert "are damaged. Fetch it again." in told.stderr
         assert not place.folder.exists()
+    with place.config.open("a", encoding="utf-8") as config:
+        config.write("messages: {language: ru}\n")
+    told = place.run("get", "small", hub=hub.address)
+    assert "vocabulary.txt: отличается от того, что объявил хаб" in told.stderr
     hub.tampered = {}
     place.get(hub)
 

@@ -58,7 +58,7 @@ def check_all(daemon: ScriptedDaemon, *options: str, key: str = "") -> int:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
-    assert "Tested: 40" in done.stdout, done.stdout[-3_000:]
+    assert "Tested: 41" in done.stdout, done.stdout[-3_000:]
     assert "A request failed" not in daemon.log
     request = urllib.request.Request(f"{base}/metrics", headers={"X-API-Key": key})
     with urllib.request.urlopen(request, timeout=SOON_S) as answer:

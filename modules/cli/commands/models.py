@@ -15,6 +15,7 @@ from modules.cli.terminal import tables
 from modules.config.schema import Config
 from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError, TranscriberError, noted
+from modules.messages import in_locale
 from modules.weights.files import home, missing_files, verify, without_sum
 from modules.weights.locate import ModelSource, Origin, present
 from modules.weights.removal import folders_of, remove
@@ -67,7 +68,7 @@ def _provided(size: str, models_directory: Path) -> str:
     try:
         return provide(size, models_directory, allow_download=True)
     except ModelError as error:
-        for detail in (error.details or "").splitlines():
+        for detail in in_locale(error.details or "").splitlines():
             complain(detail)
         raise
 

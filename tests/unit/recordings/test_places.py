@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,8 @@ class World:
         Publisher(files).publish(job, [a_segment(0, 1, "Привет.")], result, timestamps=False)
 
     def everything(self) -> list[str]:
-        found = (p for p in self.root.rglob("*") if p.is_file())
+        ours = (".transcriber-texts", "texts.json")
+        found = (p for p in self.root.rglob("*") if p.is_file() and p.name not in ours)
         return sorted(str(path.relative_to(self.root)) for path in found)
 
 
@@ -92,7 +94,7 @@ def test_everything_is_deleted_and_no_empty_folder_stays(world: World) -> None:
     assert len(deleted) == 4, deleted
     assert world.everything() == []
     for root in {world.texts, world.sidecars} - {world.root / "shared"}:
-        assert os.listdir(root) == []
+        assert set(os.listdir(root)) <= {".transcriber-texts"}
 
 
 def test_somebody_elses_subtitles_are_left_alone(world: World) -> None:
@@ -205,7 +207,7 @@ def test_texts_of_a_folder_that_is_no_longer_configured_are_not_touched(tmp_path
 def test_a_folder_for_texts_that_is_away_is_not_made(tmp_path: Path) -> None:
     """It may be a disk that is not mounted; the recording waits for it."""
     world = World(tmp_path, "elsewhere")
-    (tmp_path / "texts").rmdir()
+    shutil.rmtree(tmp_path / "texts")
     with pytest.raises(StorageError):
         world.publish()
     with pytest.raises(StorageError):
@@ -228,3 +230,55 @@ def test_the_result_names_the_folder_of_its_texts(world: World) -> None:
     away = world.texts != world.root / "shared"
     assert result.get("outputs_directory") == (str(world.texts) if away else None)
     assert result["outputs"] == [f"{STEM}.ru.srt"]
+
+
+# --- a folder of texts that is another disk -------------------------------------------------------
+
+
+def unmount(world: World) -> Path:
+    """An empty folder is in the place of the texts; where they are."""
+    away = world.texts.rename(world.root / "disk")
+    world.texts.mkdir()
+    return away
+
+
+def test_an_empty_mount_point_says_nothing_of_what_is_done(tmp_path: Path) -> None:
+    world = World(tmp_path, "elsewhere")
+    world.publish()
+    files = world.store(world.texts)
+    assert files.results.is_done(NAME)
+    away = unmount(world)
+    for act in (
+        lambda: files.results.read(NAME),
+        files.folder.check_writable,
+        lambda: files.folder.ready(files.folder.text_at("a.txt")),
+        lambda: world.store(world.texts),
+    ):
+        with pytest.raises(StorageError, match=r"output\.directory") as caught:
+            act()
+        assert caught.value.code == "texts_unavailable"
+        assert ".transcriber-texts" in str(caught.value)
+    assert list(world.texts.iterdir()) == []
+    world.texts.rmdir()
+    away.rename(world.texts)
+    assert files.results.is_done(NAME)
+    assert world.store(world.texts).results.is_done(NAME)
+
+
+def test_another_folder_of_texts_is_taken(tmp_path: Path) -> None:
+    world = World(tmp_path, "elsewhere")
+    other = world.store(tmp_path / "other")
+    assert other.results.read(NAME) is None
+    unmount(world)
+    assert other.results.read(NAME) is None
+    world.store(world.texts)
+
+
+def test_a_folder_that_is_meant_to_be_new_is_marked_by_hand(tmp_path: Path) -> None:
+    world = World(tmp_path, "both")
+    unmount(world)
+    assert world.files.results.read(NAME) is None, "results are in the share"
+    with pytest.raises(StorageError):
+        world.files.folder.check_writable()
+    (world.texts / ".transcriber-texts").touch()
+    world.files.folder.check_writable()
