@@ -63,6 +63,8 @@ class Leftovers:
             return False
         stored = self._land(session_id)
         if stored is None:
+            with self._lock:  # the others need not wait for this one
+                self._left[session_id] = self._left.pop(session_id)
             return False
         with self._lock:
             outbox = self._left.pop(session_id)

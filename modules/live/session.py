@@ -251,15 +251,16 @@ class Session:
         return []
 
     def _finish_closing(self) -> None:
-        if self.state == "closing":
-            self.state = "finishing"
+        with self._lock:  # it may be discarded at this moment
+            if self.state == "closing":
+                self.state = "finishing"
 
     def _fail(self, code: str, message: str) -> None:
         """No more is heard of it live; its sound is still taken, and transcribed at the end."""
         with self._lock:
             self._is_deaf = True
             self._child.close(discard=True)
-            self._finish_closing()
+        self._finish_closing()
         kept = noted("The sound is still kept, and transcribed at the end.")
         self.tell(Problem(code, joined(" ", message, kept)))
 
@@ -277,9 +278,8 @@ class Session:
         with self._lock:
             self._child.set_pace(None if self.is_ahead else step_s)
             self._child.announce()
-        lag = self._hearing.tick(
-            self.received_s, self._child.is_there or self._is_deaf, self.step_s
-        )
+        has_ears = self._child.is_there or self._is_deaf
+        lag = self._hearing.tick(self.received_s, has_ears, self.step_s)
         if lag:
             self.tell(lag)
         if self._clock.monotonic() > self._closing_until:
