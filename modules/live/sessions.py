@@ -11,7 +11,6 @@ import math
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from modules.clock import Clock
 from modules.config.schema import Config
@@ -25,6 +24,7 @@ from modules.live.leftovers import Leftovers, not_found
 from modules.live.link import LiveLink
 from modules.live.load import Load
 from modules.live.note import SessionNote
+from modules.live.resumed import Resumed
 from modules.live.room import Room
 from modules.live.said import SaidFile, event_of
 from modules.live.session import Session
@@ -41,19 +41,6 @@ _TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _STOP_S = 0.25, 5.0, 1.0, 10.0
 #: Where a landing failed for the folder's sake, it is tried again after so long.
 _RETRY_S = 10.0
 _TIDY_S, _DISK_S = 3600.0, 5.0
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """``missed``: what the client was not told, to be told before what the outbox gets.
-
-    ``session`` is None where it is over: the outbox gets where it is stored.
-    """
-
-    session: Session | None
-    samples: int = 0
-    seq: int = 0
-    missed: Iterator[Committed | Utterance] = field(default_factory=lambda: iter(()))
 
 
 class LiveSessions:
@@ -289,6 +276,9 @@ class LiveSessions:
             if stored:
                 session.end(stored)
                 self._forget(session)
+                return
+            with self._lock:  # behind the others, which need not wait for this one
+                self._sessions[session.session_id] = self._sessions.pop(session.session_id)
 
     def _end_if_over(self, session: Session, now: float) -> None:
         """If its client stays away, or there is no room for more."""

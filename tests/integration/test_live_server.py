@@ -14,6 +14,7 @@ import pytest
 
 from modules.executors.live_protocol import (
     Closed,
+    CloseSession,
     Commit,
     Final,
     Flushed,
@@ -22,6 +23,8 @@ from modules.executors.live_protocol import (
     Partial,
     Sound,
     Speech,
+    Text,
+    TextOrder,
     Worked,
 )
 from modules.transcript.model import Word
@@ -276,3 +279,49 @@ def test_a_command_that_makes_no_sense_ends_the_connection(server: LiveServer) -
                 file.fileno(),
             )
         assert line.is_over.wait(10)
+
+
+# --- the text while it grows ----------------------------------------------------------------------
+
+
+def texts_running() -> int:
+    return sum(thread.name == "live-text" for thread in threading.enumerate())
+
+
+def test_beside_live_words_the_text_of_the_file_comes(line: LiveLine) -> None:
+    fed = FedSession(line, 1, text=TextOrder(model=SPEC))
+    for _ in range(16):
+        fed.give(speech() + PAUSE)
+    text = line.wait(Text, 1)
+    assert (text.chunk.number, text.chunk.start_s < 1) == (1, True)
+    until(lambda: line.of(Final), "live words come as well", 30)
+    assert texts_running() == 1
+    fed.close(timeout_s=60)
+    until(lambda: not texts_running(), "its thread ended", 30)
+
+
+@pytest.mark.parametrize("how", ["discarded", "failed", "replaced"])
+def test_a_session_that_ends_in_any_way_ends_its_text(
+    server: LiveServer, line: LiveLine, engine: FakeEngine, how: str
+) -> None:
+    fed = FedSession(line, 1, text=TextOrder(model=SPEC))
+    fed.give(speech())
+    line.wait(Speech, 1)
+    assert texts_running() == 1
+    if how == "discarded":
+        line.send(CloseSession(session=1, discard=True))
+    elif how == "failed":
+        line.send(Sound(session=1, samples=10**9))
+    else:
+        server.stop()
+    until(lambda: not texts_running(), "its thread ended", 30)
+
+
+def test_a_text_with_another_model_waits(line: LiveLine) -> None:
+    other = SPEC.model_copy(update={"name": "other"})
+    fed = FedSession(line, 1, text=TextOrder(model=other))
+    for _ in range(12):
+        fed.give(speech() + PAUSE)
+    line.wait(Final, 1, count=3)
+    assert line.of(Text) == []
+    fed.close(timeout_s=60)
