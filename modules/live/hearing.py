@@ -26,6 +26,9 @@ class Hearing:
         self._heard_s = max(self._heard_s, min(upto_s, received_s))
         if isinstance(event, Speech):
             self._speaking = event.speaking
+        if isinstance(event, Speech) and event.speaking:
+            # Until now it counted as heard; a child that catches up says so long afterwards.
+            self._heard_s = min(self._heard_s, max(0.0, event.at_s))
 
     def lag_s(self, received_s: float, has_child: bool) -> float:
         """How much sound was not heard yet; 0 while nobody speaks."""

@@ -29,6 +29,8 @@ RUSSIAN = SAMPLES / "please-hold-ru.wav"
 #: Words that are missing or wrong where the sound is heard from the middle on by a new child.
 NEARLY_RIGHT = 0.35
 FRAME_S = 0.1
+#: Of the sample, spoken three times.
+WORDS_MIN = 3 * 17 * 2 // 3
 #: Two words that begin so close to each other are the same one.
 _SAME_S = 0.05
 #: A new child has its model after this time, on a machine three times slower than a quiet one.
@@ -122,9 +124,10 @@ class Talk:
             self.read(FRAME_S)
 
     def end(self) -> None:
-        deadline = time.monotonic() + 4 * SOON_S
-        while self.stored is None and self._lag_s() > 1.0:  # at the end 15 s are granted, no more
-            assert time.monotonic() < deadline, "it does not catch up"
+        deadline = time.monotonic() + 6 * SOON_S
+        # At the end 15 s are granted, no more.
+        while self.stored is None and (self._lag_s() > 1.0 or len(self.words) < WORDS_MIN):
+            assert time.monotonic() < deadline, f"it does not catch up: {self.words}"
             self.read(0.5)
         if self.stored is None:
             self.wire.say("stop")
