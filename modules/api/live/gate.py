@@ -1,4 +1,4 @@
-"""Which WebSockets are accepted at ``/live``, decided before the upgrade; and all that are open."""
+"""Which WebSockets are accepted for live sound, decided before the upgrade; and all that are open."""
 
 from __future__ import annotations
 
