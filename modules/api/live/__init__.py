@@ -1,4 +1,4 @@
-"""Live sessions over WebSockets: ``/live`` and its messages.
+"""Live sessions over WebSockets, and for Wyoming over TCP.
 
 Open ``gate.py`` first.
 """

@@ -1,4 +1,4 @@
-"""Which WebSockets are accepted at ``/live``, decided before the upgrade; and all that are open."""
+"""Which WebSockets for live sound are accepted, decided before the upgrade; and all of them."""
 
 from __future__ import annotations
 
