@@ -59,6 +59,7 @@ def recording_name(note: SessionNote, folder: str) -> str:
     """``live/2026-11-28 14-03 standup.wav``; without the name if no recording can have it."""
     prefix = f"{folder}/" if folder else ""
     plain = f"{prefix}{note.created}{ENDING}"
+    # What Windows refuses in names becomes a space, too: the share may be read from there.
     printable = "".join(
         c if c.isprintable() and c not in '/\\:*?"<>|' else " " for c in note.name or ""
     )
@@ -66,8 +67,3 @@ def recording_name(note: SessionNote, folder: str) -> str:
     wanted = f"{prefix}{note.created} {title}{ENDING}"
     fits = len(wanted.rpartition("/")[2].encode(errors="replace")) <= 255
     return wanted if title and fits and is_recording(wanted) else plain
-
-
-def _allowed(letter: str) -> str:
-    """What Windows refuses in names becomes a space, too: the share may be read from there."""
-    return letter if letter.isprintable() and letter not in '/\\:*?"<>|' else " "

@@ -216,7 +216,7 @@ class Session:
             for told in self._understood(event):
                 self._keep(told)
                 self.tell(told)
-                self._tally.told(told)
+                self._tally.told(told, self.is_ahead)
         except WorkerError as error:
             log.warning("A live session got what cannot be true: %s", error)
             self._fail(error.code, error.message)
