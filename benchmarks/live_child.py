@@ -26,7 +26,7 @@ from modules.executors.local.connection import send_command
 from modules.executors.protocol import Live, Load, Loaded, Ready
 from modules.transcript.model import Word
 from tests.contract.test_worker_contract import Worker, real
-from tests.live_feeding import FedSession, LiveLine
+from tests.live_feeding import Arrived, FedSession, LiveLine
 from tests.speech import Clip, asterisk_prompts, festvox_russian, joined, normalised
 
 #: Two words are the same if they begin within so much of each other, in seconds.
@@ -51,19 +51,18 @@ class Delays:
     otherwise: list[str]
 
 
-def delays(fed: FedSession, words: Sequence[Word]) -> Delays:
-    """What the events of a session say of the words that are in its sound."""
-    words, otherwise = _meant(words, fed.committed)
+def delays(events: Sequence[Arrived], words: Sequence[Word]) -> Delays:
+    """What the events of a session, dated from its beginning, say of the words in its sound."""
+    finals_of = [one.event for one in events if isinstance(one.event, Final)]
+    words, otherwise = _meant(words, [word for final in finals_of for word in final.words])
     since: list[float | None] = [None] * len(words)
     committed: list[float | None] = [None] * len(words)
     finals, ends = [], []
     done: list[Word] = []
     pending: list[Word] = []
     shown, gone = 0, []
-    for arrived in fed.line.arrived:
-        event, at = arrived.event, arrived.at - fed.began_at
-        if event.session != fed.number:
-            continue
+    for arrived in events:
+        event, at = arrived.event, arrived.at
         if isinstance(event, Speech) and not event.speaking:
             ends.append(event.at_s)
         before = pending
@@ -119,6 +118,11 @@ def _after(at: float | None, word: Word) -> float:
 def _has(words: Sequence[Word], wanted: Word) -> bool:
     near = [w for w in words if abs((w.start or 0.0) - (wanted.start or 0.0)) <= _NEAR_S]
     return any(normalised(w.word) == normalised(wanted.word) for w in near)
+
+
+def _events(fed: FedSession) -> list[Arrived]:
+    mine = [one for one in fed.line.arrived if one.event.session == fed.number]
+    return [Arrived(one.at - fed.began_at, one.event) for one in mine]
 
 
 def offline(worker: Worker, clip: Clip) -> list[Word]:
@@ -181,7 +185,7 @@ def run(worker: Worker, clips: Sequence[Clip], step_s: float | None, names: bool
         for thread in threads:
             thread.join()
         cpu, wall = sum(child.cpu_times()[:2]) - cpu, time.monotonic() - began
-        found = [delays(fed, words) for fed, words in zip(sessions, known, strict=True)]
+        found = [delays(_events(fed), words) for fed, words in zip(sessions, known, strict=True)]
         report("word's end to first shown", [s for one in found for s in one.shown])
         report("word's end to committed", [s for one in found for s in one.committed])
         report("end of speech to final", [s for one in found for s in one.final])

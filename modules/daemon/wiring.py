@@ -227,10 +227,8 @@ def _resumable(
     return ResumableUploads(shared, store, uploads, service, metadata)
 
 
-def build_server(config: Config, core: Core, clients: Clients) -> Server:
-    """The HTTP server, bound to its port. Raises TranscriberError."""
-    api = config.api
-    services = Services(
+def _services_of(config: Config, core: Core, clients: Clients) -> Services:
+    return Services(
         config,
         clients.service,
         clients.tasks,
@@ -250,7 +248,12 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.parts,
         clients.workers,
     )
-    app = create_app(services)
+
+
+def build_server(config: Config, core: Core, clients: Clients) -> Server:
+    """The HTTP server, bound to its port. Raises TranscriberError."""
+    api = config.api
+    app = create_app(_services_of(config, core, clients))
     holding = api.max_waiting + api.max_listeners
     return Server(
         app,

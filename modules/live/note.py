@@ -62,6 +62,7 @@ def recording_name(note: SessionNote, folder: str, ending: str = ENDING) -> str:
     """``live/2026-11-28 14-03 standup.wav``; without the name if no recording can have it."""
     prefix = f"{folder}/" if folder else ""
     plain = f"{prefix}{note.created}{ending}"
+    # What Windows refuses in names becomes a space, too: the share may be read from there.
     printable = "".join(
         c if c.isprintable() and c not in '/\\:*?"<>|' else " " for c in note.name or ""
     )

@@ -232,7 +232,7 @@ class Session:
         for told in events:
             self.said.add(line_of(told))
             self.tell(told)
-            self._tally.told(told)
+            self._tally.told(told, self.is_ahead)
 
     # --- with the lock held, and quickly ---
 

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -119,13 +119,13 @@ class LiveStatistics:
         with self._lock:
             self._passes = self._passes.with_value(busy_s)
 
-    def note_told(self, kind: Told, delays_s: list[float], changed: int = 0) -> None:
-        """An event was told; a delay for each word of it that counts."""
+    def note_told(self, kind: Told, words: int, delays_s: Sequence[float], changed: int) -> None:
+        """An event with so many new words was told; ``delays_s``: of each, if they count."""
         with self._lock:
             self._events[kind] += 1
             self._changed += changed
-            self._shown += len(delays_s) if kind == "partial" else 0
-            self._committed += len(delays_s) if kind == "commit" else 0
+            self._shown += words if kind == "partial" else 0
+            self._committed += words if kind == "commit" else 0
             for delay_s in delays_s:
                 self._delays[kind] = self._delays[kind].with_value(delay_s)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from modules.live.events import Committed, PartialWords, SessionEvent, Utterance
 from modules.live.load import Load
-from modules.live.statistics import LiveStatistics
+from modules.live.statistics import LiveStatistics, Told
 from modules.transcript.agreement import plain
 from modules.transcript.model import Word
 
@@ -51,25 +51,29 @@ class Tally:
         self._load.note(busy_s)
         self._statistics.note_pass(busy_s)
 
-    def told(self, event: SessionEvent) -> None:
-        """The client is told this."""
+    def told(self, event: SessionEvent, is_ahead: bool = False) -> None:
+        """The client is told this. ``is_ahead``: it sends a file, which is late by its length."""
         if isinstance(event, PartialWords):
             new = [word for word in event.words if not _has(self._shown, word)]
             gone = [word for word in self._shown if not _has(event.words, word)]
             self._shown = event.words
-            self._statistics.note_told("partial", self._delays(new), len(gone))
+            self._note("partial", new, gone, is_ahead)
         elif isinstance(event, Committed):
             end_s = event.words[-1].end or 0.0
             replaced = [word for word in self._shown if (word.start or 0.0) < end_s]
             gone = [word for word in replaced if not _has(event.words, word)]
             self._shown = [word for word in self._shown if word not in replaced]
-            self._statistics.note_told("commit", self._delays(event.words), len(gone))
+            self._note("commit", event.words, gone, is_ahead)
         elif isinstance(event, Utterance):
             gone, self._shown = list(self._shown), ()
-            self._statistics.note_told("final", [self._delay_s(event.end_s)], len(gone))
+            delays_s = [] if is_ahead else [self._delay_s(event.end_s)]
+            self._statistics.note_told("final", 0, delays_s, len(gone))
 
-    def _delays(self, words: Sequence[Word]) -> list[float]:
-        return [self._delay_s(word.end or 0.0) for word in words]
+    def _note(
+        self, kind: Told, words: Sequence[Word], gone: Sequence[Word], is_ahead: bool
+    ) -> None:
+        delays_s = [] if is_ahead else [self._delay_s(word.end or 0.0) for word in words]
+        self._statistics.note_told(kind, len(words), delays_s, len(gone))
 
     def _delay_s(self, second: float) -> float:
         """How long ago the sound up to there came; at least, if that is no longer known."""

@@ -281,6 +281,19 @@ def test_a_command_that_makes_no_sense_ends_the_connection(server: LiveServer) -
         assert line.is_over.wait(10)
 
 
+def test_only_who_speaks_alone_is_heard_more_often(server: LiveServer, line: LiveLine) -> None:
+    one, two = FedSession(line, 1), FedSession(line, 2)
+    for fed in (one, two):
+        fed.give(speech()[: 2 * 16_000])
+        line.wait(Speech, fed.number)
+    assert server._serving is not None
+    sessions = server._serving._sessions
+    until(lambda: not any(it.session.is_alone for it in sessions.values()), "both speak", 30)
+    two.close()
+    until(lambda: sessions[1].session.is_alone, "the other one has ended", 30)
+    one.close()
+
+
 # --- the text while it grows ----------------------------------------------------------------------
 
 

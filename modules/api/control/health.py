@@ -27,6 +27,11 @@ def add_health(blueprint: APIBlueprint, services: Services) -> None:
         report = services.report_health()
         return responses.as_json(report, 503 if report["status"] == "unhealthy" else 200)
 
+    _add_parts(blueprint, services)
+    _add_metrics(blueprint, services)
+
+
+def _add_parts(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.get(
         "/health/detailed",
         summary="The same, and how each part and each worker is",
@@ -41,6 +46,8 @@ def add_health(blueprint: APIBlueprint, services: Services) -> None:
         ]
         return responses.as_json(report, 503 if report["status"] == "unhealthy" else 200)
 
+
+def _add_metrics(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.get(
         "/metrics",
         summary="Figures for Prometheus",

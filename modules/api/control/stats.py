@@ -112,6 +112,11 @@ def add_stats(blueprint: APIBlueprint, services: Services) -> None:
         }
         return responses.as_json(content)
 
+    _add_workers(blueprint, services)
+    _add_aggregator(blueprint, services)
+
+
+def _add_workers(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.get(
         "/stats/workers",
         summary="Each worker: where it runs, what it has loaded, what it does",
@@ -122,6 +127,8 @@ def add_stats(blueprint: APIBlueprint, services: Services) -> None:
         views = [_worker(view) for view in services.workers.views()]
         return responses.as_json({"workers": views, "restarts": services.workers.restarts})
 
+
+def _add_aggregator(blueprint: APIBlueprint, services: Services) -> None:
     @blueprint.get(
         "/stats/aggregator",
         summary="What live sessions were told, how late, and how often it changed",
@@ -129,7 +136,7 @@ def add_stats(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: AggregatorAnswer},
     )
     def aggregator() -> Response:
-        return responses.as_json(_aggregator(live))
+        return responses.as_json(_aggregator(services.live))
 
 
 def _worker(view: WorkerView) -> Mapping[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from modules.daemon.health import HANG_S, Health
+from modules.api.schemas.answers import HealthAnswer
+from modules.daemon.health import HANG_S, KINDS, Health
 from modules.daemon.housekeeping import Housekeeping
 from modules.daemon.wiring import build_core
 from modules.errors import ModelError, StorageError, TranscriberError, WorkerError
@@ -185,3 +186,8 @@ def test_little_room_is_worth_a_word(bench: Bench, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(shutil, "disk_usage", away)
     assert bench.report()["status"] == "healthy"
+
+
+def test_the_document_of_the_api_knows_every_kind_of_trouble() -> None:
+    schema = HealthAnswer.model_json_schema()
+    assert set(schema["properties"]["troubles"]["items"]["enum"]) == set(KINDS)

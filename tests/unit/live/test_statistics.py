@@ -89,6 +89,17 @@ def test_hours_of_sound_are_remembered_in_part() -> None:
     assert len(session.tally._seconds) <= 1200
 
 
+def test_a_file_that_is_sent_at_once_is_not_late() -> None:
+    session = Session()
+    session.speak(3)
+    session.clock.advance(100)
+    session.tally.told(Committed(1, (word("мама", 0.5, 1.0),)), is_ahead=True)
+    session.tally.told(Utterance(2, 0.5, 1.0, "мама"), is_ahead=True)
+    figures = session.figures
+    assert (figures.words_committed, dict(figures.events)["final"]) == (1, 1)
+    assert figures.delays["commit"].count == figures.delays["final"].count == 0
+
+
 def test_only_known_answers_to_clients_are_counted() -> None:
     statistics = LiveStatistics()
     for outcome in ("admitted", "too_busy", "too_busy", "session_not_found"):
