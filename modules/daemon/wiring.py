@@ -239,9 +239,8 @@ def build_server(config: Config, core: Core, clients: Clients) -> Server:
         clients.listening,
         clients.live,
         SummaryView(core.store, clients.deliveries.summaries),
-        core.health.report,
-        core.health.detailed,
-    )
+        core.health.report, core.health.detailed,
+    )  # fmt: skip
     app = create_app(services)
     holding = api.max_waiting + api.max_listeners
     return Server(
