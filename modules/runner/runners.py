@@ -72,7 +72,7 @@ class Runners:
     def silent_s(self) -> float:
         """How long the thread that is silent the longest has given no sign of life."""
         runners = [*self._leaving, *(runner for _, runner in self._runners)]
-        return max((runner.silent_s for runner in runners), default=self._loop.silent_s)
+        return max([self._loop.silent_s, *(runner.silent_s for runner in runners)])
 
     @property
     def finished(self) -> Mapping[Status, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.config.settings import TranscriptionSettings
-from modules.jobs.job import Job, Priority, Status
+from modules.jobs.job import Job, Priority
 from modules.jobs.source import FileIdentity
 from modules.recordings.sidecars import (
     CHECKPOINT,
@@ -144,8 +144,8 @@ class Inspector:
             raise Violation("order", f"after the start the queue is {places}")
 
     def looks_open(self, job: Job) -> bool:
-        """Whether the folder says that an attempt is open, and the queue does not."""
-        return self._attempts_of(job)[-1:] == ["processing"] and job.status is not Status.RUNNING
+        """Whether the folder says that an attempt is open."""
+        return self._attempts_of(job)[-1:] == ["processing"]
 
     def folder_agrees(self, program: Program) -> None:
         """What the folder says of a job is what the queue says."""

@@ -52,7 +52,7 @@ class Ledger:
         ``looks_open``: whether an attempt that had ended could not be written down any more.
         """
         for job in self._jobs.values():
-            if job.source and looks_open(job):
+            if job.source and job.name not in self._open and looks_open(job):
                 self._caused[job.source.fingerprint] += 1
         for print_, gained_s in self._open.values():
             if gained_s < WORTH_A_DEATH_S:
