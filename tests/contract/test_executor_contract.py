@@ -5,6 +5,7 @@ Another executor is a row here.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,10 +19,13 @@ from modules.errors import MediaError, StorageError
 from modules.executors.base import Executor, RunCallbacks, Task
 from modules.executors.local.executor import LocalExecutor
 from modules.executors.protocol import Started, Transcribe
+from modules.executors.ray.pool import RayPool
 from modules.executors.tasks import task_for
 from modules.transcript.model import Chunk
 from modules.weights.files import ModelSpec
 from tests.builders import SETTINGS, a_config
+from tests.cluster.local_cluster import a_cluster
+from tests.cluster.workers import a_pool, closing, config_in, ready
 from tests.fake_pool import FarExecutor
 from tests.fakes import FakeExecutor, Plan
 from tests.scripted_worker import CHUNK_S, NOT_MEDIA, recording
@@ -102,9 +106,32 @@ def far(root: Path) -> Kind:
 KINDS: dict[str, Callable[[Path], Kind]] = {"local": local, "fake": fake, "far": far}
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
-    made = KINDS[request.param](tmp_path)
+@pytest.fixture(scope="module", autouse=True)
+def ray_pool(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RayPool | None]:
+    """Before the first test, whatever it is about, or that would seem to leave a cluster behind."""
+    wanted = any("[ray" in item.name for item in request.session.items)
+    if not wanted or importlib.util.find_spec("ray") is None:
+        yield None
+        return
+    with a_cluster() as cluster:
+        config = config_in(tmp_path_factory.mktemp("ray"), cluster)
+        with closing(a_pool(cluster, config)) as pool:
+            ready(pool)
+            yield pool
+
+
+@pytest.fixture(params=[*KINDS, "ray"])
+def kind(
+    request: pytest.FixtureRequest, tmp_path: Path, ray_pool: RayPool | None
+) -> Iterator[Kind]:
+    if request.param == "ray":
+        if ray_pool is None:
+            pytest.skip("the optional packages for a cluster are not installed")
+        made = Kind(tmp_path, ready(ray_pool)[0], lambda plan: None)
+    else:
+        made = KINDS[request.param](tmp_path)
     yield made
     made.executor.close()
 

@@ -1,0 +1,120 @@
+"""The process in which Ray runs, seen from the daemon: start, connect, end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from modules import PACKAGE, PROJECT_ROOT
+from modules.executors.ray.channel import Channel, LinkClosedError
+from modules.logger import get_logger
+
+log = get_logger("Cluster")
+
+_END_S = 3.0
+_COMPLAINT_CHARS = 500
+#: What it writes before it is connected is a line, which is short.
+_REPORT_BYTES = 2**16
+
+
+class LinkProcess:
+    """One life of that process. For one thread at a time."""
+
+    def __init__(self, address: str, token_file: Path | None) -> None:
+        self._control, its = socket.socketpair()
+        self._report = b""
+        with its:
+            self._process = subprocess.Popen(  # nosec B603 # our own words, no shell
+                [sys.executable, "-m", f"{PACKAGE}.executors.ray.link", "--address", address],
+                stdin=its.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=ray_environment(os.environ, token_file, address),
+                cwd=PROJECT_ROOT,
+            )
+
+    @property
+    def is_dead(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def connected(self) -> bool:
+        """Whether it is; False while it tries. Raises LinkClosedError with the reason if not."""
+        if not select.select([self._control], [], [], 0)[0]:
+            if self.is_dead:
+                raise LinkClosedError(f"it ended with {self._process.returncode}")
+            return False
+        part = self._control.recv(_REPORT_BYTES)
+        self._report += part
+        if not part:
+            raise LinkClosedError("it ended before it was connected")
+        if not self._report.endswith(b"\n"):
+            return False
+        result = json.loads(self._report)
+        if not result["connected"]:
+            raise LinkClosedError(str(result.get("details"))[:_COMPLAINT_CHARS])
+        return True
+
+    def channel(self) -> Channel:
+        """A line to a worker that does not exist yet. Raises LinkClosedError."""
+        ours, its = socket.socketpair()
+        with its:
+            try:
+                socket.send_fds(self._control, [b"+"], [its.fileno()])
+            except OSError as error:
+                ours.close()
+                raise LinkClosedError(str(error)) from error
+        return Channel(ours)
+
+    def end(self) -> None:
+        """End it, and with it all its actors; it is reaped on return."""
+        self._control.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_S)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def is_loopback(address: str) -> bool:
+    """Whether ``HOST:PORT``, or a host, is this machine's own, so that nobody else gets there."""
+    host = address.rsplit(":", 1)[0] if address.count(":") == 1 else address
+    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")
+
+
+def ray_environment(
+    environ: Mapping[str, str], token_file: Path | None, address: str
+) -> dict[str, str]:
+    """The environment of whatever belongs to Ray: a token is asked for, nothing is reported.
+
+    A node is given up after 20 s without a sign of life; with tighter checks busy ones are ended
+    (ray-project/ray#44680). Without ``token_file`` the token is in Ray's usual place.
+    """
+    chosen = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_health_check_period_ms": "2000",
+        "RAY_health_check_timeout_ms": "5000",
+        "RAY_health_check_failure_threshold": "4",
+        # Nodes find the program where they were started, and it uses no other place.
+        "PYTHONPATH": str(PROJECT_ROOT),
+    }
+    if is_loopback(address):
+        # Ray takes a loopback address for that of the network card, but not on a machine that it
+        # knows no clusters on.
+        chosen["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    if token_file:
+        chosen["RAY_AUTH_TOKEN_PATH"] = str(token_file)
+    return {**environ, **chosen}

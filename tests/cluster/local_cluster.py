@@ -1,0 +1,178 @@
+"""A real Ray cluster of several nodes on this machine, in a process of its own.
+
+``LocalCluster`` is what tests use. Run as ``python -m tests.cluster.local_cluster``, it starts a
+head without processors and obeys a line of JSON at a time, until its input ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from modules.executors.ray.link_process import ray_environment
+from modules.executors.ray.node_worker import MODELS_VARIABLE
+from tests.builders import a_model
+from tests.daemon_process import PROJECT
+
+STORE_BYTES = 100 * 2**20
+#: How long a head, or a node, may take to start on a busy machine, in seconds.
+START_S = 120.0
+
+
+class LocalCluster:
+    """``nodes``: so many with ``cpus`` processors each; the head has none and runs no worker."""
+
+    def __init__(self, nodes: int = 1, cpus: int = 1, **environment: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ray-"))
+        self.token = self.folder / "token"
+        self.token.touch(mode=0o600)
+        self.token.write_text(secrets.token_hex(32))
+        #: Where every node has its weights, unless it was added with others.
+        self.models = self.folder / "models"
+        a_model(self.models)
+        environment = {MODELS_VARIABLE: str(self.models)} | environment
+        with (self.folder / "errors").open("w") as errors:
+            self._process = self._started(environment, errors)
+        try:
+            self.address = str(self._read()["address"])
+            self.nodes = [self.add(cpus) for _ in range(nodes)]
+        except BaseException:
+            self.end()
+            raise
+
+    def _started(self, environment: dict[str, str], errors: IO[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.cluster.local_cluster", self.folder],
+            cwd=PROJECT,
+            env=ray_environment(os.environ | environment, self.token, "127.0.0.1"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+    def add(self, cpus: int = 1, **environment: str) -> int:
+        """The number of another node."""
+        return int(self._do(do="add", cpus=cpus, environment=environment)["node"])
+
+    def kill(self, node: int) -> None:
+        """Kill a node's raylet, as a machine that lost its power would lose it."""
+        self._do(do="kill", node=node)
+
+    def kill_head(self) -> None:
+        """End the head: the cluster is away."""
+        self._do(do="kill head")
+
+    def raylet(self, node: int) -> int:
+        """Its process id."""
+        return int(self._do(do="raylet", node=node)["pid"])
+
+    def _do(self, **order: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                answer: dict[str, Any] = json.loads(line)
+                return answer
+        raise AssertionError((self.folder / "errors").read_text()[-3000:])
+
+    def end(self) -> None:
+        """End all of it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def a_cluster(nodes: int = 1, cpus: int = 1, **environment: str) -> Iterator[LocalCluster]:
+    """One that is ended afterwards."""
+    cluster = LocalCluster(nodes, cpus, **environment)
+    try:
+        yield cluster
+    finally:
+        cluster.end()
+
+
+class _Nodes:
+    """Inside the process."""
+
+    def __init__(self, folder: Path) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._common = {
+            "object_store_memory": STORE_BYTES,
+            "include_log_monitor": False,
+            "node_ip_address": "127.0.0.1",
+        }
+        self._cluster = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 0,
+                "include_dashboard": False,
+                "temp_dir": str(folder / "r"),
+                **self._common,
+            },
+        )
+        self._nodes: list[Any] = []
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def do(self, order: dict[str, Any]) -> dict[str, Any]:
+        what = order["do"]
+        if what == "add":
+            os.environ.update(order["environment"])
+            self._nodes.append(self._cluster.add_node(num_cpus=order["cpus"], **self._common))
+            return {"node": len(self._nodes) - 1}
+        if what == "raylet":
+            return {"pid": _raylet(self._nodes[order["node"]])}
+        if what == "kill":
+            self._nodes[order["node"]].kill_raylet(check_alive=False)
+        elif what == "kill head":
+            self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        return {}
+
+    def end(self) -> None:
+        for node in (*self._nodes, self._cluster.head_node):
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+
+def _raylet(node: Any) -> int:
+    from ray._private.ray_constants import PROCESS_TYPE_RAYLET
+
+    return int(node.all_processes[PROCESS_TYPE_RAYLET][0].process.pid)
+
+
+def main() -> None:
+    nodes = _Nodes(Path(sys.argv[1]))
+    print(json.dumps({"address": nodes.address}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(nodes.do(json.loads(line))), flush=True)
+    nodes.end()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The daemon with its workers in a cluster: two files at once, a machine that is lost, the head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.builders import until
+from tests.cluster.cluster_daemon import ClusterDaemon
+from tests.cluster.local_cluster import START_S, LocalCluster
+from tests.scripted_worker import CHUNK_S, full_text
+
+#: A fifth of a second a chunk; long enough to be looked at and disturbed.
+CHUNKS = 40
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, cluster: LocalCluster) -> Iterator[ClusterDaemon]:
+    with ClusterDaemon(tmp_path, cluster) as started:
+        assert isinstance(started, ClusterDaemon)
+        until(lambda: len(started.health()["workers"]) == 2, "two workers are there", START_S)
+        yield started
+
+
+def text_of(daemon: ClusterDaemon, name: str) -> str:
+    return str(daemon.wait_for_result(name, timeout_s=START_S)["full_text"])
+
+
+def busy(daemon: ClusterDaemon) -> dict[str, str]:
+    """Which worker does which file."""
+    workers = daemon.health()["workers"]
+    return {w["filename"]: w["name"] for w in workers if w["filename"]}
+
+
+def test_two_files_at_once_and_one_goes_on_elsewhere_when_its_machine_is_lost(
+    daemon: ClusterDaemon, cluster: LocalCluster
+) -> None:
+    """Letter by letter the text of an undisturbed run, in one attempt that counts."""
+    names = ("slow one.mp3", "slow two.mp3")
+    contents = {name: daemon.drop(name, CHUNKS, seed=name) for name in names}
+    until(lambda: len(busy(daemon)) == 2, "both are transcribed at once", START_S)
+    for name in names:
+        daemon.wait_for_position(name, 3 * CHUNK_S)
+    cluster.kill(cluster.nodes[-1])
+    for name, content in contents.items():
+        assert text_of(daemon, name) == full_text(content)
+        result = daemon.wait_for_result(name, timeout_s=START_S)
+        assert result["processing_stats"]["total_attempts"] == 1, "the file was blamed for it"
+    assert "is lost" in daemon.log()
+    cluster.add()
+    until(lambda: len(daemon.health()["workers"]) == 2, "another worker comes", START_S)
+
+
+def test_without_the_link_all_waits_and_goes_on_by_itself(daemon: ClusterDaemon) -> None:
+    content = daemon.drop("slow talk.mp3", CHUNKS)
+    daemon.wait_for_position("slow talk.mp3", 2 * CHUNK_S)
+    [link] = [
+        p for p in psutil.Process(daemon.pid).children() if "ray.link" in " ".join(p.cmdline())
+    ]
+    link.kill()
+    until(lambda: "worker" in daemon.health()["troubles"], "it is reported", START_S)
+    assert text_of(daemon, "slow talk.mp3") == full_text(content)
+    assert daemon.health()["status"] == "healthy"
+
+
+def test_a_killed_daemon_leaves_no_worker_behind_and_goes_on(
+    daemon: ClusterDaemon, cluster: LocalCluster
+) -> None:
+    content = daemon.drop("slow talk.mp3", CHUNKS)
+    daemon.wait_for_position("slow talk.mp3", 2 * CHUNK_S)
+    assert cluster.actors()
+    daemon.kill()
+    until(lambda: not cluster.actors(), "its workers end with it", START_S)
+    daemon.start()
+    assert text_of(daemon, "slow talk.mp3") == full_text(content)
