@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from modules.executors.ray.link_process import ray_environment
 from modules.executors.ray.node_worker import MODELS_VARIABLE
 from tests.builders import a_model
@@ -32,6 +34,7 @@ class LocalCluster:
     """``nodes``: so many with ``cpus`` processors each; the head has none and runs no worker."""
 
     def __init__(self, nodes: int = 1, cpus: int = 1, **environment: str) -> None:
+        self.nodes: list[int] = []
         self.folder = Path(tempfile.mkdtemp(prefix="ray-"))
         self.token = self.folder / "token"
         self.token.touch(mode=0o600)
@@ -44,7 +47,8 @@ class LocalCluster:
             self._process = self._started(environment, errors)
         try:
             self.address = str(self._read()["address"])
-            self.nodes = [self.add(cpus) for _ in range(nodes)]
+            for _ in range(nodes):
+                self.add(cpus)
         except BaseException:
             self.end()
             raise
@@ -62,11 +66,14 @@ class LocalCluster:
 
     def add(self, cpus: int = 1, **environment: str) -> int:
         """The number of another node."""
-        return int(self._do(do="add", cpus=cpus, environment=environment)["node"])
+        node = int(self._do(do="add", cpus=cpus, environment=environment)["node"])
+        self.nodes.append(node)
+        return node
 
     def kill(self, node: int) -> None:
         """Kill a node's raylet, as a machine that lost its power would lose it."""
         self._do(do="kill", node=node)
+        self.nodes.remove(node)
 
     def kill_head(self) -> None:
         """End the head: the cluster is away."""
@@ -75,6 +82,11 @@ class LocalCluster:
     def raylet(self, node: int) -> int:
         """Its process id."""
         return int(self._do(do="raylet", node=node)["pid"])
+
+    def node_of(self, pid: int) -> int:
+        """The number of the node that a process runs on."""
+        above = {parent.pid for parent in psutil.Process(pid).parents()}
+        return next(node for node in self.nodes if self.raylet(node) in above)
 
     def _do(self, **order: Any) -> dict[str, Any]:
         assert self._process.stdin is not None

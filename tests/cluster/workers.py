@@ -15,6 +15,8 @@ from modules.config.schema import Config
 from modules.executors.ray.executor import RayExecutor
 from modules.executors.ray.pool import RayPool
 from modules.executors.ray.slot import ClusterPlan
+from modules.executors.tasks import model_of
+from modules.weights.files import ModelSpec
 from tests.builders import a_config
 from tests.cluster.local_cluster import START_S, LocalCluster
 
@@ -39,12 +41,20 @@ def config_in(root: Path, cluster: LocalCluster, **sections: Any) -> Config:
     return config
 
 
-def ready(pool: RayPool, count: int = 1) -> list[RayExecutor]:
+def spec_in(config: Config) -> ModelSpec:
+    """The weights that the configuration asks for."""
+    return model_of(config.default_settings(), config)
+
+
+def ready(
+    pool: RayPool, count: int = 1, other_than: RayExecutor | None = None
+) -> list[RayExecutor]:
     """The executors of so many workers, as soon as they are there."""
 
     def look() -> bool:
         pool.maintain()
-        return len(pool.workers()) >= count
+        there = [w.executor for w in pool.workers() if w.executor is not other_than]
+        return len(there) >= count
 
     deadline = time.monotonic() + START_S
     while not look():
