@@ -25,7 +25,7 @@ export UV_CACHE_DIR ?= $(shell d="$${XDG_CACHE_HOME:-$${HOME:+$$HOME/.cache}}"; 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test handover lint audit soak accuracy profile bench bench-daemon bench-live image-check venv weights lock messages clean
+.PHONY: help run test handover cluster cluster-head cluster-join lint audit soak accuracy profile bench bench-daemon bench-live image-check venv weights lock messages clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -80,6 +80,15 @@ image-check: $(VENV)/.installed-dev ## the Dockerfile's steps in a chroot, then 
 
 handover: $(VENV)/.installed-handover ## install what `handover:` needs: RQ and a client of Redis
 
+cluster: $(VENV)/.installed-ray ## install what `workers.kind: ray` needs: work on several machines
+
+cluster-head: $(VENV)/.installed-ray ## begin a cluster on this machine (ARGS="--host 10.0.0.1" for other machines)
+	@exec $(PY) transcriber.py cluster head $(ARGS)
+
+cluster-join: $(VENV)/.installed-ray $(BASE) ## give this machine's processors to a cluster (HEAD=10.0.0.1:6379)
+	@test -n "$(HEAD)" || { echo "Name the head: make cluster-join HEAD=10.0.0.1:6379" >&2; exit 1; }
+	@exec $(PY) transcriber.py cluster join "$(HEAD)" $(ARGS)
+
 venv: $(VENV)/.installed-dev ## install everything, for development
 
 weights: $(VENV)/.installed ## put Whisper base into models/ and verify it (MODEL=small DOWNLOAD=1 fetches another)
@@ -90,6 +99,7 @@ lock: $(UV) ## pin requirements*.in (UPGRADE=--upgrade takes newer versions)
 	$(COMPILE) requirements-onnx.in -c requirements.lock -o requirements-onnx.lock
 	$(COMPILE) requirements-dev.in -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) requirements-handover.in -c requirements.lock -o requirements-handover.lock
+	$(COMPILE) requirements-ray.in -c requirements.lock -o requirements-ray.lock
 	$(COMPILE) requirements-uv.in -o requirements-uv.lock
 	$(COMPILE) tests/clients/python.in -o tests/clients/python.lock
 	$(subst 3.11,3.12,$(COMPILE)) tests/clients/bridge.in -o tests/clients/bridge.lock
@@ -154,7 +164,11 @@ $(VENV)/.installed-handover: requirements-handover.lock $(VENV)/.installed | $(U
 	$(INSTALL) requirements-handover.lock
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed-handover | $(UV)
+$(VENV)/.installed-ray: requirements-ray.lock $(VENV)/.installed | $(UV)
+	$(INSTALL) requirements-ray.lock
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed-handover $(VENV)/.installed-ray | $(UV)
 	$(INSTALL) requirements-dev.lock
 	@touch $@
 

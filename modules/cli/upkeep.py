@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from gettext import gettext as _
+from pathlib import Path
 from typing import Any
 
-from modules.cli.adding import add_command, command_of
+from modules.cli.adding import add_command, command_of, completes
 from modules.cli.shells import SHELLS, called
 from modules.cli.terminal import help_texts
 
@@ -15,6 +17,7 @@ def add_upkeep(commands: Any) -> None:
     _add_small_ones(commands)
     _add_models(commands)
     _add_config_command(commands)
+    _add_cluster(commands)
     _add_completion(commands)
 
 
@@ -51,6 +54,49 @@ def _add_config_command(commands: Any) -> None:
         action="store_true",
         help=_("write a configuration with comments, if there is none"),
     )
+
+
+def _add_cluster(commands: Any) -> None:
+    purpose = _("let several machines do the work")
+    command = add_command(commands, "cluster", purpose, help_texts.CLUSTER, _help_of_cluster)
+    actions = command.add_subparsers(title=_("commands"), metavar=_("COMMAND"), required=True)
+    purpose = _("begin a cluster on this machine, until Ctrl-C")
+    head = add_command(actions, "head", purpose, "", command_of("cluster", "head"))
+    head.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar=_("ADDRESS"),
+        help=_("of this machine, for the others; default: 127.0.0.1, for none"),
+    )
+    head.add_argument("--port", type=int, default=6379, metavar=_("PORT"), help=_("default: 6379"))
+    purpose = _("give this machine to a cluster, until Ctrl-C")
+    join = add_command(actions, "join", purpose, "", command_of("cluster", "join"))
+    join.add_argument("head", metavar=_("HEAD"), help=_("such as 10.0.0.1:6379"))
+    join.add_argument("--host", metavar=_("ADDRESS"), help=_("of this machine, for the others"))
+    for action in (head, join):
+        _add_node_options(action)
+
+
+def _help_of_cluster(options: Namespace) -> int:
+    raise AssertionError("argparse asks for head or join")
+
+
+def _add_node_options(action: Any) -> None:
+    action.add_argument(
+        "--cpus", type=int, metavar=_("N"), help=_("processors to give; default: all")
+    )
+    action.add_argument("--gpus", type=int, metavar=_("N"), help=_("graphics cards to give"))
+    token = action.add_argument(
+        "--token-file",
+        type=Path,
+        metavar=_("FILE"),
+        help=_("the same on every machine; default: ~/.ray/auth_token"),
+    )
+    models = action.add_argument(
+        "--models", type=Path, metavar=_("DIR"), help=_("where the models are on this machine")
+    )
+    completes(token, "file")
+    completes(models, "directory")
 
 
 def _add_completion(commands: Any) -> None:

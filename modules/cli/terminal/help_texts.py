@@ -190,3 +190,12 @@ examples:
 
 Corrections are made on the page of the service, and kept in NAME.edit.json.
 """)
+
+CLUSTER = noted("""\
+examples:
+  transcriber.py cluster head --host 10.0.0.1   on the machine that the service runs on
+  transcriber.py cluster join 10.0.0.1:6379     on each other machine
+
+Both need the packages of `make cluster`, and run until Ctrl-C. Every machine has the same program,
+the same models and the same token; docs/cluster.md tells how.
+""")

@@ -20,6 +20,7 @@ from modules.logger import get_logger
 log = get_logger("Cluster")
 
 _END_S = 3.0
+_CHANGED = ("localhost", "127.0.0.1", "::1")
 _COMPLAINT_CHARS = 500
 #: What it writes before it is connected is a line, which is short.
 _REPORT_BYTES = 2**16
@@ -90,8 +91,12 @@ class LinkProcess:
 
 def is_loopback(address: str) -> bool:
     """Whether ``HOST:PORT``, or a host, is this machine's own, so that nobody else gets there."""
-    host = address.rsplit(":", 1)[0] if address.count(":") == 1 else address
-    return host in ("localhost", "::1", "[::1]") or host.startswith("127.")
+    host = _host(address)
+    return host in _CHANGED or host.startswith("127.")
+
+
+def _host(address: str) -> str:
+    return address.rsplit(":", 1)[0].strip("[]") if not address.endswith("::1") else address
 
 
 def ray_environment(
@@ -105,15 +110,17 @@ def ray_environment(
     chosen = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
+        # What a worker did is in the checkpoint: a node that is to end needs no time for it.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
         "RAY_health_check_period_ms": "2000",
         "RAY_health_check_timeout_ms": "5000",
         "RAY_health_check_failure_threshold": "4",
         # Nodes find the program where they were started, and it uses no other place.
         "PYTHONPATH": str(PROJECT_ROOT),
     }
-    if is_loopback(address):
-        # Ray takes a loopback address for that of the network card, but not on a machine that it
-        # knows no clusters on.
+    if _host(address) in _CHANGED:
+        # Ray takes these for the address of the network card, unless it believes to be on a system
+        # that has no clusters. All others are left as they are.
         chosen["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     if token_file:
         chosen["RAY_AUTH_TOKEN_PATH"] = str(token_file)

@@ -1,0 +1,67 @@
+"""``cluster head`` and ``cluster join``: Ray on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from argparse import Namespace
+from gettext import gettext as _
+from pathlib import Path
+
+from modules.cli.session import say
+from modules.errors import TranscriberError, noted
+from modules.executors.ray import nodes
+from modules.executors.ray.link_process import is_loopback
+from modules.executors.ray.pool import missing_ray
+
+
+def head(options: Namespace) -> int:
+    """Become the head of a cluster; does not return. Raises TranscriberError."""
+    _require_ray()
+    token = _token_file(options)
+    if not nodes.token_at(token):
+        nodes.make_token(token)
+        say(_("A new token is in {path}.").format(path=token))
+    address = f"{options.host}:{options.port}"
+    say(_("The cluster is at {address}. Ctrl-C ends it.").format(address=address))
+    if is_loopback(options.host):
+        say(_("Only this machine reaches it. For others, give --host the address of this one."))
+    else:
+        say(
+            _(
+                "On each other machine, with the same token: `make cluster-join HEAD={address}`"
+            ).format(address=address)
+        )
+    command = nodes.head_command(options.host, options.port, options.cpus, options.gpus)
+    return _become(command, options, token, address)
+
+
+def join(options: Namespace) -> int:
+    """Give this machine to a cluster; does not return. Raises TranscriberError."""
+    _require_ray()
+    token = _token_file(options)
+    if not nodes.token_at(token):
+        raise TranscriberError(
+            "token_missing",
+            noted("The token of the cluster is not here: there is no {path}.", path=token),
+            remedy=noted("Copy it from the head, so that only you can read it."),
+        )
+    say(_("Joining the cluster at {address}. Ctrl-C ends it.").format(address=options.head))
+    command = nodes.join_command(options.head, options.host, options.cpus, options.gpus)
+    return _become(command, options, token, options.head)
+
+
+def _require_ray() -> None:
+    if importlib.util.find_spec("ray") is None:
+        raise missing_ray()
+
+
+def _token_file(options: Namespace) -> Path:
+    named: Path | None = options.token_file
+    return named.absolute() if named else nodes.usual_token_file(os.environ)
+
+
+def _become(command: list[str], options: Namespace, token: Path, address: str) -> int:
+    models: Path | None = options.models.absolute() if options.models else None
+    environment = nodes.node_environment(os.environ, token, address, models)
+    os.execve(command[0], command, environment)  # nosec B606 # our own words, no shell
