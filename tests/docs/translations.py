@@ -16,6 +16,7 @@ from tests.docs import pages
 RUSSIAN = {
     "README.md": "README.ru.md",
     "docs/guide.md": "docs/ru/guide.md",
+    "docs/cluster.md": "docs/ru/cluster.md",
     "docs/handover.md": "docs/ru/handover.md",
     "docs/media-libraries.md": "docs/ru/media-libraries.md",
     "docs/summaries.md": "docs/ru/summaries.md",
