@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from modules import __version__
 from modules.clock import Clock
 from modules.config.schema import Config
+from modules.config.workers import WorkersConfig
 from modules.errors import TranscriberError, WorkerError, noted
 from modules.executors.ray.channel import Channel, LinkClosedError
 from modules.executors.ray.executor import RayExecutor, away, sums_for
@@ -40,6 +41,19 @@ class ClusterPlan:
     path_map: tuple[tuple[str, str], ...] = ()
     token_file: Path | None = None
     command: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, workers: WorkersConfig) -> ClusterPlan:
+        """What the section ``workers`` asks for; its kind is ``ray``."""
+        return cls(
+            address=workers.address or "",
+            workers=workers.max,
+            cpus=workers.cpus_per_worker,
+            gpus=workers.gpus_per_worker,
+            media=workers.media,
+            path_map=tuple(workers.path_map.items()),
+            token_file=workers.token_file,
+        )
 
     def setup(self, config: Config) -> Setup:
         """What a worker is started with; nothing of it is secret."""
