@@ -8,6 +8,8 @@ ARG DEVICE=cpu
 ARG TORCH_INDEX=
 # Weights in the image: base, or empty for none.
 ARG MODEL=base
+# 1: with what a cluster of several machines needs.
+ARG CLUSTER=
 
 ENV UV_LINK_MODE=copy \
     UV_PYTHON=/opt/venv/bin/python
@@ -17,7 +19,7 @@ WORKDIR /app
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/*
-COPY requirements-uv.lock requirements.lock requirements-handover.lock /build/
+COPY requirements-uv.lock requirements.lock requirements-handover.lock requirements-ray.lock /build/
 RUN pip install --no-cache-dir --require-hashes --no-deps -r /build/requirements-uv.lock \
     && python -m venv --without-pip /opt/venv
 
@@ -32,7 +34,10 @@ RUN --mount=type=cache,target=/root/.cache/uv \
     && uv pip install --require-hashes --no-deps --compile-bytecode \
         --excludes /build/left-out.txt -r /build/requirements.lock \
     && uv pip install --require-hashes --no-deps --compile-bytecode \
-        -r /build/requirements-handover.lock
+        -r /build/requirements-handover.lock \
+    && if [ -n "$CLUSTER" ]; then \
+        uv pip install --require-hashes --no-deps --compile-bytecode \
+            -r /build/requirements-ray.lock; fi
 # The versions are those of the lock. The hashes are not: these are other files than there.
 RUN --mount=type=cache,target=/root/.cache/uv \
     if [ "$DEVICE" = cuda ]; then exit 0; fi; \

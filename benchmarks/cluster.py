@@ -6,6 +6,7 @@ on this machine alone.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import sys
 import tempfile
@@ -51,7 +52,7 @@ def delay_ms(executor: Executor, config: Config) -> float:
     times: list[float] = []
     callbacks = RunCallbacks(on_chunk=lambda chunk: times.append(time.perf_counter()))
     executor.run(a_task(config, "slow talk.mp3", 20), callbacks)
-    return statistics.median(b - a for a, b in zip(times, times[1:], strict=False)) * 1000 - 200
+    return statistics.median(b - a for a, b in itertools.pairwise(times)) * 1000 - 200
 
 
 def noticed_s(executor: Executor, config: Config, loss: Callable[[], None]) -> float:

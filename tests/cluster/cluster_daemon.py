@@ -14,7 +14,7 @@ from tests.scripted_daemon import PROGRAM, ScriptedDaemon
 #: The actor's child is told by the daemon; what is patched there changes nothing elsewhere.
 _SCRIPTED = """
 import dataclasses
-from modules.daemon import wiring
+from modules.daemon import pool
 from modules.executors.ray.pool import RayPool
 from modules.executors.ray.slot import ClusterPlan
 def cluster(config, clock):
@@ -22,7 +22,7 @@ def cluster(config, clock):
         ClusterPlan.of(config.workers), command=(sys.executable, "-m", "tests.scripted_worker")
     )
     return RayPool(plan, config, clock)
-wiring.cluster = cluster
+pool.cluster = cluster
 import transcriber
 """
 

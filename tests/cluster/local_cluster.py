@@ -88,6 +88,12 @@ class LocalCluster:
         above = {parent.pid for parent in psutil.Process(pid).parents()}
         return next(node for node in self.nodes if self.raylet(node) in above)
 
+    def actors(self) -> list[int]:
+        """The processes of all workers on all nodes."""
+        raylets = [psutil.Process(self.raylet(node)) for node in self.nodes]
+        below = [child for raylet in raylets for child in raylet.children()]
+        return [child.pid for child in below if "NodeWorker" in " ".join(_words(child))]
+
     def _do(self, **order: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
@@ -124,6 +130,13 @@ def a_cluster(nodes: int = 1, cpus: int = 1, **environment: str) -> Iterator[Loc
         yield cluster
     finally:
         cluster.end()
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []  # gone since it was listed
 
 
 class _Nodes:

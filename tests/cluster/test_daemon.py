@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -11,27 +13,32 @@ import pytest
 from tests.builders import until
 from tests.cluster.cluster_daemon import ClusterDaemon
 from tests.cluster.local_cluster import START_S, LocalCluster
+from tests.daemon_process import text_of as written
 from tests.scripted_worker import CHUNK_S, full_text
 
 #: A fifth of a second a chunk; long enough to be looked at and disturbed.
 CHUNKS = 40
 
 
+def workers_of(daemon: ClusterDaemon) -> list[dict[str, Any]]:
+    return list(json.loads(daemon._get("/health/detailed"))["workers"])
+
+
 @pytest.fixture
 def daemon(tmp_path: Path, cluster: LocalCluster) -> Iterator[ClusterDaemon]:
     with ClusterDaemon(tmp_path, cluster) as started:
         assert isinstance(started, ClusterDaemon)
-        until(lambda: len(started.health()["workers"]) == 2, "two workers are there", START_S)
+        until(lambda: len(workers_of(started)) == 2, "two workers are there", START_S)
         yield started
 
 
 def text_of(daemon: ClusterDaemon, name: str) -> str:
-    return str(daemon.wait_for_result(name, timeout_s=START_S)["full_text"])
+    return written(daemon.wait_for_result(name, timeout_s=START_S))
 
 
 def busy(daemon: ClusterDaemon) -> dict[str, str]:
     """Which worker does which file."""
-    workers = daemon.health()["workers"]
+    workers = workers_of(daemon)
     return {w["filename"]: w["name"] for w in workers if w["filename"]}
 
 
@@ -51,7 +58,7 @@ def test_two_files_at_once_and_one_goes_on_elsewhere_when_its_machine_is_lost(
         assert result["processing_stats"]["total_attempts"] == 1, "the file was blamed for it"
     assert "is lost" in daemon.log()
     cluster.add()
-    until(lambda: len(daemon.health()["workers"]) == 2, "another worker comes", START_S)
+    until(lambda: len(workers_of(daemon)) == 2, "another worker comes", START_S)
 
 
 def test_without_the_link_all_waits_and_goes_on_by_itself(daemon: ClusterDaemon) -> None:

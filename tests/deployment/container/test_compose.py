@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from modules.api.server import http_server
+from modules.cli.parser import build_parser
 from modules.config.loader import ENVIRONMENT, load_config
 from modules.config.messages import SECRETS
 from modules.config.schema import Config
@@ -25,6 +27,7 @@ TEXT = (PROJECT / "compose.yaml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = ("transcriber", "transcriber-gpu")
+CLUSTER = ("cluster-head", "cluster-worker")
 #: The folders are mounted there, and the port is published from there.
 FIXED_IN_THE_IMAGE = {"SHARED_DIRECTORY", "MANUAL_DIRECTORY", "API_HOST", "API_PORT"}
 #: Of the library that fetches models.
@@ -44,7 +47,7 @@ def compose(*arguments: str, folder: Path = PROJECT, **environment: str) -> str:
 # --- Compose's own word -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("profile", ["", "gpu", "tls", "monitoring", "handover", "*"])
+@pytest.mark.parametrize("profile", ["", "gpu", "tls", "monitoring", "handover", "cluster", "*"])
 def test_compose_finds_no_mistake(profile: str) -> None:
     said = compose("--profile", profile, "config", "--quiet")
     assert said == "", "it warns of something"
@@ -61,6 +64,7 @@ def test_without_a_profile_one_service_runs() -> None:
         ("monitoring", {"prometheus", "grafana"}),
         ("gpu", {"transcriber-gpu"}),
         ("handover", {"redis"}),
+        ("cluster", {"cluster-head", "cluster-worker"}),
     ],
 )
 def test_a_profile_adds_its_services(profile: str, services: set[str]) -> None:
@@ -151,7 +155,8 @@ def test_everything_that_is_mounted_is_in_the_repository(name: str) -> None:
 @each_service
 def test_only_recordings_and_own_volumes_can_be_written(name: str) -> None:
     writable = {what for what, _, writable in volumes(name) if writable and what[0] == "."}
-    assert writable == ({"./shared", "./manual"} if name in OURS else set())
+    owners = (*OURS, "cluster-head")
+    assert writable == ({"./shared", "./manual"} if name in owners else set())
 
 
 def test_the_paths_are_those_of_the_image() -> None:
@@ -162,7 +167,7 @@ def test_the_paths_are_those_of_the_image() -> None:
         assert named in made
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [*OURS, *CLUSTER])
 def test_the_build_arguments_are_those_of_the_dockerfile(name: str) -> None:
     known = {step.text.partition("=")[0] for step in read()[0].all("ARG")}
     assert set(SERVICES[name]["build"]["args"]) <= known
@@ -197,8 +202,8 @@ def test_only_nginx_can_be_reached_from_other_machines(name: str) -> None:
 
 @each_service
 def test_every_image_has_a_version(name: str) -> None:
-    image = SERVICES[name]["image"]
-    assert name in OURS or re.search(r":v?\d+\.\d+", image), f"{image} may be anything tomorrow"
+    image, built = SERVICES[name]["image"], (*OURS, *CLUSTER)
+    assert name in built or re.search(r":v?\d+\.\d+", image), f"{image} may be anything tomorrow"
 
 
 def test_the_two_that_share_a_folder_cannot_run_at_once() -> None:
@@ -217,6 +222,24 @@ def test_the_gpu_service_differs_in_nothing_but_its_card_and_memory() -> None:
     assert changed == {
         "profiles", "image", "build", "environment", "mem_limit", "deploy", "networks",
     }  # fmt: skip
+
+
+def test_the_cluster_runs_commands_that_there_are() -> None:
+    """The head's with the service beside it; each has the token and the packages."""
+    head, worker = (SERVICES[name] for name in CLUSTER)
+    [line] = head["command"]
+    found = re.search(r"transcriber\.py (cluster head .*?);", line)
+    assert found
+    [*first, host, address] = shlex.split(found[1].replace("$$(hostname -i)", "10.0.0.1"))[:4]
+    assert (first, host, address) == (["cluster", "head"], "--host", "10.0.0.1")
+    for words in (shlex.split(found[1]), worker["command"]):
+        options = build_parser().parse_args(words)
+        assert str(options.token_file) == "/run/cluster/token"
+    assert worker["command"][2] == "cluster-head:6379"
+    assert worker["deploy"]["replicas"] == 2
+    for service in (head, worker):
+        assert service["build"]["args"]["CLUSTER"] == "1"
+        assert service["shm_size"] == "256m"
 
 
 def test_the_limits_are_those_that_the_program_promises() -> None:
