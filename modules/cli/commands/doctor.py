@@ -84,7 +84,13 @@ def _configuration(options: Namespace) -> Finding:
 
 
 def _checks() -> Iterable[Callable[[Config], Iterator[Finding]]]:
-    from modules.cli.doctor import check_folders, check_machine, check_senders, check_service
+    from modules.cli.doctor import (
+        check_cluster,
+        check_folders,
+        check_machine,
+        check_senders,
+        check_service,
+    )
 
     return (
         check_service.check_model,
@@ -102,6 +108,7 @@ def _checks() -> Iterable[Callable[[Config], Iterator[Finding]]]:
         check_service.check_pause,
         lambda config: check_service.check_foreign_whisperx(),
         check_service.check_port,
+        check_cluster.check_cluster,
         check_senders.check_handover,
         check_senders.check_summary,
     )
