@@ -18,7 +18,9 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 #: The shortest first: if nothing is known of that, nobody is there to be asked about the others.
-LOCKS = tuple(f"requirements{name}.lock" for name in ("-uv", "-handover", "-ray", "", "-onnx", "-dev"))
+LOCKS = tuple(
+    f"requirements{name}.lock" for name in ("-uv", "-handover", "-ray", "", "-onnx", "-dev")
+)
 EXCEPTIONS = PROJECT / "audit-exceptions.txt"
 NOT_ASKED = 75  # EX_TEMPFAIL
 _MINUTES = 10
