@@ -19,7 +19,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parent.parent
 #: The shortest first: if nothing is known of that, nobody is there to be asked about the others.
 LOCKS = (
-    *(f"requirements{name}.lock" for name in ("-uv", "-handover", "", "-onnx", "-dev")),
+    *(f"requirements{name}.lock" for name in ("-uv", "-handover", "-ray", "", "-onnx", "-dev")),
     *(f"tests/clients/{name}.lock" for name in ("python", "bridge")),
 )
 EXCEPTIONS = PROJECT / "audit-exceptions.txt"

@@ -56,7 +56,7 @@ def test_two_files_at_once_and_one_goes_on_elsewhere_when_its_machine_is_lost(
         assert text_of(daemon, name) == full_text(content)
         result = daemon.wait_for_result(name, timeout_s=START_S)
         assert result["processing_stats"]["total_attempts"] == 1, "the file was blamed for it"
-    assert "is lost" in daemon.log()
+    assert "is lost" in daemon.log
     cluster.add()
     until(lambda: len(workers_of(daemon)) == 2, "another worker comes", START_S)
 

@@ -32,8 +32,8 @@ NEVER_SHOWN = {
     "listening_hung", "model_in_use", "model_not_removed", "no_answer", "no_recorder", "no_reply",
     "not_a_wav_file", "service_away",
     "no_voice_model", "not_a_file", "not_in_manual", "not_in_share", "subfolder", "unknown_errand",
-    "ray_missing",
-    "summary_unavailable", "voiceprints_broken",
+    "summary_unavailable", "token_is_open", "token_missing", "token_unreadable",
+    "voiceprints_broken",
 }  # fmt: skip
 
 

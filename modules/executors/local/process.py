@@ -199,8 +199,9 @@ def worker_environment(scratch: Path) -> dict[str, str]:
     Models are fetched by the daemon, so the child needs no network in any case.
     """
     return {
-        # What configures the daemon is not for the child; keys and passwords are among it.
-        **{key: value for key, value in os.environ.items() if key not in ENVIRONMENT},
+        # What configures the daemon is not for the child; keys and passwords are among it. On a
+        # node of a cluster, neither is how Ray is reached.
+        **{key: value for key, value in os.environ.items() if not _is_secret(key)},
         "HOME": str(scratch),
         "XDG_CACHE_HOME": str(scratch),
         "TMPDIR": str(scratch),
@@ -217,6 +218,10 @@ def worker_environment(scratch: Path) -> dict[str, str]:
         "PYTHONIOENCODING": "utf-8:backslashreplace",
         "PYTHONUTF8": "1",
     }
+
+
+def _is_secret(key: str) -> bool:
+    return key in ENVIRONMENT or key.startswith("RAY_")
 
 
 def scratch_folder(config: Config) -> Path:

@@ -35,7 +35,7 @@ POLL_S = 0.25
 SILENT_S = 25.0
 #: How long one that cannot be reached, but may come back, is asked again; and how often. Ray itself
 #: takes longer to decide that its node is gone, and from a checkpoint little is done twice.
-UNAVAILABLE_S = 1.5
+UNAVAILABLE_S = 0.5
 _AGAIN_S = 0.2
 #: How long a stop may take beyond the grace time, as a slow answer is no slow child.
 _STOP_SLACK_S = 5.0

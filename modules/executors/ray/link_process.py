@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import select
@@ -95,7 +96,10 @@ class LinkProcess:
 def is_loopback(address: str) -> bool:
     """Whether ``HOST:PORT``, or a host, is this machine's own, so that nobody else gets there."""
     host = _host(address)
-    return host in _CHANGED or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _host(address: str) -> str:
