@@ -66,8 +66,9 @@ def test_one_that_takes_it_and_dies_is_told_apart(shared: Path) -> None:
     alive = [True, False]
 
     def take() -> None:
-        until(lambda: left(shared), "it lay there")
-        for path in replica_mail.folder(shared).iterdir():
+        found = replica_mail.folder(shared).glob
+        until(lambda: list(found("*.json")), "it lay there")
+        for path in found("*.json"):
             path.unlink()
 
     thread = threading.Thread(target=take)
