@@ -37,9 +37,12 @@ def answer(app: Flask, request: Forwarded) -> Reply:
     if not is_passed_on(request.method, request.path):
         return Reply(404, (), b"")
     body = base64.b64decode(request.body)
-    if (request.method, request.path) == ("POST", "/transcribe"):
-        body = _without_waiting(body)
     headers = [(name, value) for name, value in request.headers.items() if name in HEADERS]
+    if (request.method, request.path) == ("POST", "/transcribe"):
+        # Never a form, which could ask to wait as well.
+        headers = [each for each in headers if each[0] != "Content-Type"]
+        headers.append(("Content-Type", "application/json"))
+        body = _without_waiting(body)
     builder = EnvironBuilder(
         method=request.method, input_stream=io.BytesIO(body), headers=headers,
         content_length=len(body), environ_base={"REMOTE_ADDR": request.client},

@@ -6,6 +6,7 @@ is the daemon's own, over parts that look at the folder in place of a queue.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -49,6 +50,7 @@ from modules.service.submission import Submission
 from modules.service.summary_view import SummaryView
 from modules.service.task_list import TaskList
 from modules.service.waiting import Disconnected, Waiting
+from modules.storage import beneath
 
 log = get_logger("Replica")
 
@@ -142,6 +144,8 @@ class Replica:
                 self._events.wake_all()
                 server.stop()
                 loop.stop(_STOP_S)
+                with contextlib.suppress(OSError):
+                    beneath.remove_folder(self._uploads.folder)
         log.info("Stopped")
 
     def stop(self) -> None:

@@ -37,7 +37,8 @@ _REQUEST_BYTES, _ANSWER_BYTES = 2 * 2**20, 64 * 2**20
 ANSWER_TIMEOUT_S = 20.0
 _EXPIRY_S = 60.0
 _ANSWER_KEPT_S = 600.0
-_POLL_S, _ALIVE_EVERY_S, _TICK_S, _TROUBLE_S = 0.05, 1.0, 0.2, 2.0
+_POLL_S, _ALIVE_EVERY_S, _TROUBLE_S = 0.05, 1.0, 2.0
+_TICK_S, _IDLE_TICK_S, _BUSY_S = 0.1, 1.0, 60.0
 
 
 class Forwarded(Frozen):
@@ -126,6 +127,8 @@ class ReplicaRequests:
         self._box = Mailbox(folder(shared), _REQUEST_BYTES)
         self._answer = answer
         self._clock = clock
+        #: Until then it is looked for more often: somebody uses a replica.
+        self._busy_until = float("-inf")
         self._loop = ThreadLoop(
             "replicas", self.tick, lambda: log.exception("A replica's request failed"),
             failure_pause_s=_TROUBLE_S, monotonic=clock.monotonic,
@@ -143,13 +146,15 @@ class ReplicaRequests:
 
     def tick(self) -> float:
         """Answer every request that lies there; how long to wait for the next look."""
+        now = self._clock.monotonic()
         try:
             for file in self._box.names((_REQUEST, _ANSWER)):
                 self._look_at(file)
+                self._busy_until = now + _BUSY_S
         except StorageError as error:
             log.debug("Requests of replicas cannot be looked for: %s", error)
             return _TROUBLE_S
-        return _TICK_S
+        return _TICK_S if now < self._busy_until else _IDLE_TICK_S
 
     def _look_at(self, file: str) -> None:
         self._loop.beat()

@@ -61,7 +61,8 @@ class Life:
     @contextlib.contextmanager
     def begun(self) -> Iterator[Ownership]:
         self.core.store.prepare()
-        with Ownership(self._config, self._clock, "daemon") as owner:
+        fence = self.core.store.folder.fence
+        with Ownership(self._config, self._clock, "daemon", fence) as owner:
             self.core.store.folder.remember()
             self.clients.uploads.prepare()
             self.core.intake.recovery.recover()
