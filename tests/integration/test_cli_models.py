@@ -125,7 +125,7 @@ def test_what_differs_from_what_was_announced_is_refused(place: Place, hub: Fake
     with place.config.open("a", encoding="utf-8") as config:
         config.write("messages: {language: ru}\n")
     told = place.run("get", "small", hub=hub.address)
-    assert "vocabulary.txt: отличается от того, что объявил хаб" in told.stderr
+    assert "vocabulary.txt: отличается от объявленного на Hugging Face" in told.stderr
     hub.tampered = {}
     place.get(hub)
 
