@@ -16,6 +16,7 @@ from modules.recordings.store import RecordingStore
 from modules.service.folder_view.report import Reporter
 from modules.service.folder_view.rows import State
 from modules.storage.atomic import storage_errors
+from modules.storage.transfer import is_taken
 
 #: A look holds for so long, and for so many times as long as it took.
 _LOOK_S, _LOOK_SHARE = 1.0, 10.0
@@ -39,7 +40,9 @@ class FolderQueue:
 
     @property
     def paused(self) -> bool:
-        return self._files.pause_flag.exists()
+        flag = self._files.pause_flag
+        with storage_errors(flag):
+            return is_taken(flag)
 
     @property
     def running(self) -> Job | None:
