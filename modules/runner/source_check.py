@@ -66,7 +66,8 @@ class SourceCheck:
         """Deleted or renamed by hand: not the file's fault, and nothing is left to do."""
         with self._writer.quiet():
             self._scheduler.cancel(job.name, Cause.GONE)
-            self._states.drop(job.name)
+            # What cannot be removed now is removed later; there is no job any more to wait for it.
+            self._writer.clear(job.name, with_checkpoint=True)
 
     def _replaced(self, job: Job) -> None:
         """Another file has this name: what was done is void, and it waits until it is complete."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modules.clock import SystemClock
-from modules.errors import ClusterAwayError, ModelError, NodeLostError
+from modules.errors import ClusterAwayError, ModelError, NodeLostError, StorageError
 from modules.executors.base import HandOut
 from modules.jobs.job import Job, Priority, Status
 from modules.jobs.scheduler import Scheduler
@@ -369,3 +369,28 @@ def test_the_end_of_another_hand_out_is_not_the_end(
     bench.runners.tick()
     assert [a.status for a in bench.ended["a.mp3"].attempts] == ["completed"]
     assert len(bench.far(1).orders) == 1, "the other worker confirmed the end"
+
+
+def test_what_a_deleted_file_left_is_removed_once_the_disk_allows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = bench.store.folder.path / "a.mp3"
+
+    def refuse(*_: object) -> None:
+        raise StorageError("permission_denied", "It may not be written.")
+
+    with monkeypatch.context() as denied:
+
+        def delete(made: int) -> None:
+            if made == 2:
+                path.unlink()
+                denied.setattr(bench.store.states, "drop", refuse)
+                refuse()
+
+        bench.far(0).between = delete
+        bench.submit("a.mp3")
+        bench.runners.tick()
+    assert bench.scheduler.get("a.mp3") is None
+    assert list(bench.store.folder.path.glob(".a.mp3*"))
+    bench.writer.catch_up()
+    assert list(bench.store.folder.path.glob("*a.mp3*")) == []
