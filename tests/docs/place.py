@@ -55,7 +55,7 @@ class Place(DaemonProcess):
         for lock in pages.PROJECT.glob(_LOCKS):
             shutil.copy2(lock, root)
         (root / "tests").mkdir()
-        for part in ("scripted_worker.py", "scripted_live.py"):
+        for part in ("scripted_worker.py", "scripted_live.py", "scripted_text.py"):
             shutil.copy2(pages.PROJECT / "tests" / part, root / "tests")
         self._install(root)
         super().__init__(root)
