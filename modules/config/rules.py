@@ -80,7 +80,7 @@ def _of_one_machine(config: Config) -> list[Conflict]:
     defaults = WorkersConfig()
     for key in ("address", "cpus_per_worker", "gpus_per_worker", "media", "path_map", "token_file"):
         if getattr(config.workers, key) != getattr(defaults, key):
-            line = noted("means nothing without workers.kind: ray; leave it out, or set that")
+            line = noted("can only be set with workers.kind: ray; leave it out, or set that")
             found.append(((f"workers.{key}", "workers.kind"), line))
     return found
 

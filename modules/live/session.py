@@ -9,19 +9,7 @@ from typing import Literal
 from modules.clock import Clock
 from modules.config.settings import TranscriptionSettings
 from modules.errors import WorkerError, joined, noted
-from modules.executors.live_protocol import (
-    Closed,
-    Commit,
-    Final,
-    Flushed,
-    LiveEvent,
-    LiveFailed,
-    Partial,
-    Speech,
-    Text,
-    TextFailed,
-    Worked,
-)
+from modules.executors import live_protocol as child
 from modules.live.child_session import ChildSession
 from modules.live.events import (
     FlushDone,
@@ -54,8 +42,7 @@ State = Literal["open", "closing", "finishing", "over"]
 
 
 class Session:
-    """Thread-safe. ``sound``, ``flush``, ``stop`` and ``leave`` are for the client's thread,
-    ``take`` for the reader of its link."""
+    """Thread-safe. ``take`` is for the reader of its link, ``tick`` for the thread of them all."""
 
     def __init__(
         self,
@@ -219,7 +206,7 @@ class Session:
             if self._child.link is link:
                 self._child.link = None
 
-    def take(self, link: LiveLink, event: LiveEvent) -> None:
+    def take(self, link: LiveLink, event: child.LiveEvent) -> None:
         """An event of the child."""
         with self._lock:
             if self._child.link is not link or self._is_deaf or self.state == "over":
@@ -236,30 +223,30 @@ class Session:
 
     # --- with the lock held, and quickly ---
 
-    def _understood(self, event: LiveEvent) -> list[SessionEvent]:
+    def _understood(self, event: child.LiveEvent) -> list[SessionEvent]:
         """What the client is told of it. Raises WorkerError."""
         received_s = self.received_s
-        if isinstance(event, Partial):
+        if isinstance(event, child.Partial):
             check_words(event.words, self._utterances.words, received_s)
             return [PartialWords(event.words)]
-        if isinstance(event, Commit):
+        if isinstance(event, child.Commit):
             return list(self._utterances.commit(event, received_s))
-        if isinstance(event, Final):
+        if isinstance(event, child.Final):
             return list(self._utterances.final(event, received_s))
-        if isinstance(event, Flushed):
+        if isinstance(event, child.Flushed):
             self._child.note_flushed()
             return [FlushDone()]
-        if isinstance(event, LiveFailed):
+        if isinstance(event, child.LiveFailed):
             return [self._fail(event.code, event.message)]
-        if isinstance(event, Closed):
+        if isinstance(event, child.Closed):
             self._finish_closing()
-        elif isinstance(event, Text | TextFailed):
+        elif isinstance(event, child.Text | child.TextFailed):
             self._text.note(event, received_s)
         else:
             self._hearing.note(event, received_s)
-            if isinstance(event, Worked):
+            if isinstance(event, child.Worked):
                 self._tally.worked(event.busy_s)
-            if isinstance(event, Speech):
+            if isinstance(event, child.Speech):
                 return [SpeechChanged(event.speaking, min(event.at_s, received_s))]
         return []
 

@@ -7,7 +7,6 @@ session ends when its client says so or stays away, or with the daemon, whose ne
 from __future__ import annotations
 
 import itertools
-import math
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from modules.executors.live_protocol import LiveEvent
 from modules.jobs.thread_loop import ThreadLoop
 from modules.live.events import Committed, Outbox, Problem, SessionStored, Utterance
 from modules.live.landing import Landing
+from modules.live.landings import Landings
 from modules.live.leftovers import Leftovers, not_found
 from modules.live.link import LiveLink
 from modules.live.load import Load
@@ -38,8 +38,6 @@ from modules.weights.files import ModelSpec
 log = get_logger("Live")
 
 _TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _STOP_S = 0.25, 5.0, 1.0, 10.0
-#: Where a landing failed for the folder's sake, it is tried again after so long.
-_RETRY_S = 10.0
 _TIDY_S, _DISK_S = 3600.0, 5.0
 
 
@@ -57,22 +55,19 @@ class LiveSessions:
     ) -> None:
         self._config = config
         self._store = store
-        self._landing = landing
+        self._landings = Landings(landing, clock)
         self._clock = clock
         self._model_for = model_for
         self.load = Load(clock.monotonic)
         self.statistics = LiveStatistics()
         self._room = Room(config, self.load)
-        self._leftovers = Leftovers(store, self._land, clock)
+        self._leftovers = Leftovers(store, self._landings.land, clock)
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._numbers = itertools.count(1)
         self._link: LiveLink | None = None
         self._tidy_at = self._disk_at = clock.monotonic()
-        #: Of sessions that could not be landed: one that never can holds up no other.
-        self._retry_at: dict[str, float] = {}
         self._has_disk = True
-        self._finished = 0
         self._loop = ThreadLoop(
             "live", self._tick, failure_pause_s=_FAILURE_PAUSE_S, monotonic=clock.monotonic,
             on_error=lambda: log.exception("Live sessions met an unexpected error and go on"),
@@ -87,7 +82,7 @@ class LiveSessions:
     @property
     def finished(self) -> int:
         """Sessions that were stored since the start."""
-        return self._finished
+        return self._landings.finished
 
     @property
     def lag_s(self) -> float:
@@ -252,7 +247,7 @@ class LiveSessions:
 
     def _tick(self) -> float:
         now = self._clock.monotonic()
-        more = self._leftovers.finish_one(self._is_due)
+        more = self._leftovers.finish_one(self._landings.is_due)
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDY_S
             self._leftovers.tidy(lambda session_id: self.find(session_id) is not None)
@@ -270,9 +265,9 @@ class LiveSessions:
         if session.state == "open":
             self._end_if_over(session, now)
         session.tick(self.load.step_s)
-        if session.state == "finishing" and self._is_due(session.session_id):
+        if session.state == "finishing" and self._landings.is_due(session.session_id):
             session.seal()
-            stored = self._land(session.session_id)
+            stored = self._landings.land(session.session_id)
             if stored:
                 session.end(stored)
                 self._forget(session)
@@ -294,18 +289,3 @@ class LiveSessions:
         else:
             return
         session.stop()
-
-    def _is_due(self, session_id: str) -> bool:
-        return self._clock.monotonic() >= self._retry_at.get(session_id, -math.inf)
-
-    def _land(self, session_id: str) -> SessionStored | None:
-        """None if the folder is at fault: it is tried again, and keeps no other from its turn."""
-        try:
-            stored = self._landing.finish(session_id)
-        except TranscriberError as error:
-            self._retry_at[session_id] = self._clock.monotonic() + _RETRY_S
-            log.warning("A live session could not be stored, it is tried again: %s", error)
-            return None
-        self._retry_at.pop(session_id, None)
-        self._finished += 1
-        return SessionStored(stored.recording, stored.job_id)

@@ -86,7 +86,7 @@ def catalogue() -> dict[str, str]:
 
 #: What is put together alike in both languages, and names.
 SAME = {
-    "{who} with PID {pid}", "The {role}", "model_size: {why}", "manual", "Python", "API", "en",
+    "{who} with PID {pid}", "The {role}", "model_size: {why}", "manual", "Python", "API", "en", "N",
     "argument %(argument_name)s: %(message)s",
 }  # fmt: skip
 

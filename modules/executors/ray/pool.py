@@ -20,6 +20,7 @@ log = get_logger("Cluster")
 _CONNECT_S, _AGAIN_S = 60.0, 5.0
 #: A worker that has not begun within this time has no room in the cluster.
 _ROOM_S = 30.0
+_INSTALL = "make cluster"
 
 
 class RayPool:
@@ -160,5 +161,5 @@ def missing_ray() -> ClusterAwayError:
     return ClusterAwayError(
         "ray_missing",
         noted("The packages for a cluster are not installed."),
-        remedy=noted("Run `{command}`.", command="make cluster"),
+        remedy=noted("Run `{command}`.", command=_INSTALL),
     )

@@ -257,7 +257,7 @@ COMPLAINTS = [
     ),
     (
         "workers: {media: stream}",
-        "workers.media: means nothing without workers.kind: ray; leave it out, or set that",
+        "workers.media: can only be set with workers.kind: ray; leave it out, or set that",
     ),
     ("workers: {kind: dask}", "workers.kind: must be one of local, ray, got 'dask'"),
     (

@@ -47,17 +47,18 @@ def test_a_thread_that_hangs_fails_its_part_alone(bench: Bench) -> None:
 def test_an_outage_is_of_the_part_that_it_is_about(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.core.runner.outage.note(ModelError("model_missing", "no weights"))
+    [(_, runner)] = bench.core.runner._runners
+    runner.outage.note(ModelError("model_missing", "no weights"))
     assert bench.state("model") == "failed"
     assert bench.state("queue") == "failed"
     assert bench.state("storage") == "ok"
-    bench.core.runner.outage.is_over()
+    runner.outage.is_over()
 
     def full() -> None:
         raise StorageError("disk_full", "The disk is full.")
 
-    monkeypatch.setattr(bench.core.runner.outage, "_check_writable", full)
-    bench.core.runner.outage.note(StorageError("disk_full", "The disk is full."))
+    monkeypatch.setattr(runner.outage, "_check_writable", full)
+    runner.outage.note(StorageError("disk_full", "The disk is full."))
     assert (bench.state("storage"), bench.state("model")) == ("failed", "idle")
 
 
