@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modules.config.schema import Config
+from modules.config.shown import shown
 from modules.config.types import nearest
 from modules.messages import Message, joined, noted
 
@@ -54,29 +55,6 @@ _LEFT_EMPTY = noted("has no value; give it one, or remove the line to use the de
 
 def dotted(key: Key) -> str:
     return ".".join(str(part) for part in key)
-
-
-def shown(value: object) -> str:
-    """A value as it is written in a file or a request, never as Python writes its classes."""
-    try:
-        text = _written(value)
-    except (ValueError, RecursionError):
-        return noted("a number with thousands of digits")
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str | int | float):
-        return repr(value)
-    if isinstance(value, bytes):
-        return repr(value.decode("utf-8", "replace"))
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}: {_written(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list | tuple | set):
-        return "[" + ", ".join(map(_written, value)) + "]"
-    return "null" if value is None else str(value)  # YAML has dates
 
 
 def _fields(section: str | None = None) -> Mapping[str, Any]:

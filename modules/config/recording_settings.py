@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modules.config.messages import Problem, dotted, sentence, shown
+from modules.config.messages import Problem, dotted, sentence
 from modules.config.schema import WhisperxConfig
 from modules.config.settings import TranscriptionSettings
+from modules.config.shown import shown
 from modules.config.types import MODEL_SIZES, is_blank, nearest
 from modules.config.yaml_reader import PlainLoader, no_keys, not_utf8, parse
 from modules.messages import joined, noted

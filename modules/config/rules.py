@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modules.config.schema import Config, WhisperxConfig
 from modules.config.settings import RUSSIAN_ENGINES, TranscriptionSettings
+from modules.config.shown import shown
 from modules.config.types import EVERY_ORIGIN, MODEL_SIZES
 from modules.config.workers import WorkersConfig
 from modules.messages import noted
@@ -80,9 +81,16 @@ def _of_one_machine(config: Config) -> list[Conflict]:
     defaults = WorkersConfig()
     for key in ("address", "cpus_per_worker", "gpus_per_worker", "media", "path_map", "token_file"):
         if getattr(config.workers, key) != getattr(defaults, key):
-            line = noted("can only be set with workers.kind: ray; leave it out, or set that")
+            line = noted(
+                "can only be set with workers.kind: ray, got {value}; leave it out, or set that",
+                value=shown(_plain(getattr(config.workers, key))),
+            )
             found.append(((f"workers.{key}", "workers.kind"), line))
     return found
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
 
 
 def _of_a_cluster(config: Config) -> list[Conflict]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from modules.config.messages import shown
+from modules.config.shown import shown
 from modules.errors import Message, joined, noted, reason_of
 
 #: Settings are one mapping of plain values; a list or a section in it is reported separately.

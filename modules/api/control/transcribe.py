@@ -15,7 +15,7 @@ from modules.api.forms import disconnected_of, form, request_body
 from modules.api.languages import said
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
-from modules.config.messages import shown
+from modules.config.shown import shown
 from modules.errors import TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
 from modules.outputs.base import OutputFormat

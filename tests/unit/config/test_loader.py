@@ -257,7 +257,8 @@ COMPLAINTS = [
     ),
     (
         "workers: {media: stream}",
-        "workers.media: can only be set with workers.kind: ray; leave it out, or set that",
+        "workers.media: can only be set with workers.kind: ray, got 'stream'; leave it out, or "
+        "set that",
     ),
     ("workers: {kind: dask}", "workers.kind: must be one of local, ray, got 'dask'"),
     (

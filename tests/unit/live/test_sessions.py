@@ -19,9 +19,8 @@ from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 from modules.executors.live_protocol import Commit
+from modules.live import landings, sound_file
 from modules.live import session as live_session
-from modules.live import sessions as live_sessions
-from modules.live import sound_file
 from modules.live.events import Committed, Outbox, SessionStored
 from modules.live.landing import Landing, Stored
 from modules.live.link import LiveLink
@@ -139,7 +138,7 @@ def test_who_comes_back_to_a_session_that_has_just_ended_is_told_where_it_is(
 def test_one_that_cannot_be_stored_keeps_no_other_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_sessions, "_RETRY_S", 600.0)
+    monkeypatch.setattr(landings, "_RETRY_S", 600.0)
     world, outbox = World(tmp_path), Outbox()
     bad, good = world.begin(), world.begin(outbox)
     world.broken.add(bad.session_id)
@@ -152,7 +151,7 @@ def test_one_that_cannot_be_stored_keeps_no_other_from_it(
 def test_a_leftover_that_cannot_be_stored_keeps_no_other_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_sessions, "_RETRY_S", 600.0)
+    monkeypatch.setattr(landings, "_RETRY_S", 600.0)
     world, outbox = World(tmp_path), Outbox()
     ids = []
     for _ in range(2):
