@@ -17,7 +17,8 @@ from modules.api.uploads.kinds import HEAD_BYTES
 from modules.api.uploads.multipart import UploadParser
 from modules.api.uploads.names import UploadName, name_of_upload
 from modules.config.languages import language_of
-from modules.config.messages import Key, dotted, sentence, shown
+from modules.config.messages import Key, dotted, sentence
+from modules.config.shown import shown
 from modules.errors import TranscriberError, joined, noted
 from modules.recordings.uploads import Uploads
 from modules.service.waiting import Disconnected

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from modules.config.messages import shown
 from modules.config.rules import impossible_on, settings_conflicts
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
+from modules.config.shown import shown
 from modules.errors import ModelError, TranscriberError, joined, noted
 from modules.intake.request import CheckedRequest, TranscriptionRequest
 from modules.intake.requests import Requests

@@ -263,11 +263,13 @@ def _retimed(segment: Segment, words: Sequence[Word], operation: Words) -> list[
             pairs = zip(old, texts, strict=True)
             new += [_typed(text, word.start, word.end, word.speaker) for word, text in pairs]
         else:
-            shares = shared_out(*_stretch(segment, words, low, high), [*map(len, texts)])
+            from_s, to_s = _stretch(segment, words, low, high)
+            shares = shared_out(from_s, to_s, [*map(len, texts)])
             beside = words[max(0, low - 1) : high] or words[:1]
             speaker = beside[-1].speaker if beside else None
-            spans = zip(texts, shares, strict=True)
-            new += [_typed(t, round(a, 3), round(b, 3), speaker) for t, (a, b) in spans]
+            for text, share in zip(texts, shares, strict=True):
+                a, b = (min(max(round(each, 3), from_s), to_s) for each in share)
+                new.append(_typed(text, a, b, speaker))
     return new
 
 
