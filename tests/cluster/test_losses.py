@@ -95,7 +95,7 @@ def test_a_dead_child_is_the_files_own_failure_and_the_worker_goes_on(
 
 
 def test_a_hung_child_is_ended_on_its_node(cluster: LocalCluster, tmp_path: Path) -> None:
-    config = config_in(tmp_path, cluster, processing={"worker_hang_seconds": 1.0})
+    config = config_in(tmp_path, cluster, processing={"worker_hang_seconds": 8.0})
     with closing(a_pool(cluster, config)) as pool:
         executor = ready(pool)[0]
         with pytest.raises(WorkerError) as caught:
