@@ -115,7 +115,7 @@ def test_a_wrong_configuration_costs_the_names_alone(root: Path) -> None:
     broken.mkdir()
     (broken / "config.yaml").write_text("nonsense: 1\n")
     text = script(broken, "bash")
-    assert offered(root, text, "su") == {"submit"}
+    assert offered(root, text, "sub") == {"submit"}
     assert offered(root, text, "submit", "t") == {"there.mp3"}
 
 
