@@ -152,7 +152,11 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     live, gate = build_live(config, clock, core.store, uploads, service)
     core.health.silent_s["live"] = lambda: live.silent_s
     parts = build_part_states(config, clock, core, search, live)
-    workers = Workers(core.pool, config.shared_directory, lambda: len(live.all()), clock)
+    workers = Workers(
+        core.pool,
+        lambda: {it.name: (it.filename, it.since) for it in core.runner.workers() if it.filename},
+        config.shared_directory, lambda: len(live.all()), clock,
+    )  # fmt: skip
     return Clients(
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
         service, tasks, search, editing, text_writer, responder, summaries, listening, retention,

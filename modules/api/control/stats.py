@@ -14,7 +14,6 @@ from pydantic import Field
 from modules.api import responses
 from modules.api.schemas import answers
 from modules.api.services import Services
-from modules.clock import iso
 from modules.live.sessions import LiveSessions
 from modules.live.statistics import Distribution
 from modules.service.worker_view import WorkerView
@@ -41,7 +40,7 @@ class WorkerAnswer(answers.Answer):
     node: str
     pid: int | None
     state: Literal["off", "starting", "loading", "waiting", "transcribing", "live"]
-    since: str
+    since: str | None
     filename: str | None
     live_sessions: int
     model: str | None
@@ -145,7 +144,7 @@ def _worker(view: WorkerView) -> Mapping[str, Any]:
         "node": worker.node,
         "pid": worker.pid,
         "state": view.state,
-        "since": iso(view.since),
+        "since": view.since,
         "filename": view.filename,
         "live_sessions": view.live_sessions,
         "model": worker.model,
