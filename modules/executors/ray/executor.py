@@ -21,7 +21,7 @@ from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCal
 from modules.executors.protocol import Transcribe
 from modules.executors.ray.channel import Channel, LinkClosedError
 from modules.executors.ray.remote_run import RemoteRun, answer_in, lost
-from modules.executors.ray.wire import Begin, Hello, Poll, State, Sums, Warm
+from modules.executors.ray.wire import Abandon, Begin, Hello, Poll, State, Sums, Warm
 from modules.logger import get_logger
 from modules.recordings.shared_folder import identity_of
 from modules.weights.files import ModelSpec
@@ -138,7 +138,7 @@ class RayExecutor:
         """Whatever a callback raised, the worker is in the middle of a file."""
         if self.lost is None:
             with contextlib.suppress(TranscriberError):
-                self._post("abandon", "{}", b"")
+                self._post("abandon", Abandon(order=self._orders).model_dump_json(), b"")
 
     def _begin(self, task: Task) -> Begin:
         handout = task.handout

@@ -66,8 +66,11 @@ class NodeRun:
     def _is_hungry(self) -> bool:
         return self.media is not None and bool(self.media.wants)
 
-    def abandon(self) -> None:
-        """The daemon wants nothing of it any more."""
+    def abandon(self, order: int) -> None:
+        """The daemon wants nothing more of the run with this number, which may be an earlier one:
+        calls are not made in the order in which they were sent."""
+        if order != self.begin.order:
+            return
         with self._changed:
             self._stop = self._hurry = True
             self._events.clear()

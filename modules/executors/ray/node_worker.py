@@ -30,6 +30,7 @@ from modules.executors.ray.media import Received, check_same, mapped
 from modules.executors.ray.node_run import NodeRun, ended_with
 from modules.executors.ray.node_weights import on_this_node
 from modules.executors.ray.wire import (
+    Abandon,
     Answer,
     Begin,
     Checked,
@@ -109,7 +110,7 @@ class NodeWorker:
 
     def _abandon(self, argument: str, payload: bytes) -> str:
         if self._run:
-            self._run.abandon()
+            self._run.abandon(Abandon.model_validate_json(argument).order)
         return "{}"
 
     def _prefetch(self, argument: str, payload: bytes) -> str:
@@ -121,7 +122,7 @@ class NodeWorker:
     def _begin(self, argument: str, payload: bytes) -> str:
         begin = Begin.model_validate_json(argument)
         if self._run:
-            self._run.abandon()
+            self._run.abandon(self._run.begin.order)
         media = None
         if self._setup.media == "stream":
             folder, name = self._scratch / "recording", os.path.basename(begin.command.path)

@@ -81,6 +81,12 @@ class Begin(Frozen):
         return HandOut(self.job_id, self.epoch, self.handed_out)
 
 
+class Abandon(Frozen):
+    """Nothing is wanted of that run any more; the next may have begun when this arrives."""
+
+    order: int
+
+
 class Poll(Frozen):
     """Ask for the events after number ``after``, and say what is wanted of the run."""
 

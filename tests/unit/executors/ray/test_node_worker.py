@@ -73,8 +73,16 @@ def test_a_stop_comes_with_a_poll_and_an_abandoned_run_says_nothing_more(tmp_pat
     polled(run, 0, stop=True)
     assert callbacks.should_stop()
     callbacks.on_accepted()
-    run.abandon()
+    run.abandon(1)
     assert polled(run, 0) == ()
+
+
+def test_word_of_an_earlier_run_that_comes_late_abandons_no_other(tmp_path: Path) -> None:
+    run = a_run(tmp_path)
+    run.abandon(0)
+    assert run.is_wanted
+    run.abandon(1)
+    assert not run.is_wanted
 
 
 @pytest.mark.parametrize(
