@@ -39,6 +39,11 @@ class FolderQueue:
         self._look_at = float("-inf")
 
     @property
+    def workers(self) -> int:
+        """How many jobs the owner may run at once, if it has the same configuration."""
+        return self._config.tasks_at_once
+
+    @property
     def paused(self) -> bool:
         flag = self._files.pause_flag
         with storage_errors(flag):
