@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from argparse import Namespace
 from gettext import gettext as _
@@ -12,6 +13,7 @@ from modules.cli.session import configured, say
 from modules.config.loader import base_folder, config_path
 from modules.config.user_folders import CONFIG_FILE
 from modules.errors import TranscriberError
+from modules.storage.no_replace import rename_new
 
 #: A configuration with every default, explained. ``setup.py`` puts it into the package.
 SHIPPED = (PACKAGE_FOLDER if IS_INSTALLED else PROJECT_ROOT) / CONFIG_FILE
@@ -48,11 +50,12 @@ def commented(base: Path, file: Path) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    """Never over what is there."""
+    """Never over what is there, and whole or not at all."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as out:
-            out.write(text)
+        part.write_text(text, encoding="utf-8")
+        rename_new(str(part), str(file))
     except FileExistsError:
         message = _("{file} is there already, and is left as it is.").format(file=file)
         remedy = _("Edit it, or name another one: `transcriber.py --config FILE config --write`.")
@@ -62,3 +65,6 @@ def _write(file: Path, text: str) -> None:
         raise TranscriberError(
             "config_not_written", message.format(file=file, why=error.strerror or error)
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
