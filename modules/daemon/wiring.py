@@ -152,16 +152,20 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     live, gate = build_live(config, clock, core.store, uploads, service)
     core.health.silent_s["live"] = lambda: live.silent_s
     parts = build_part_states(config, clock, core, search, live)
-    workers = Workers(
-        core.pool,
-        lambda: {it.name: (it.filename, it.since) for it in core.runner.workers() if it.filename},
-        config.shared_directory, lambda: len(live.all()), clock,
-    )  # fmt: skip
+    workers = _workers(config, clock, core, live)
     return Clients(
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
         service, tasks, search, editing, text_writer, responder, summaries, listening, retention,
         live, gate, parts, workers,
     )  # fmt: skip
+
+
+def _workers(config: Config, clock: Clock, core: Core, live: LiveSessions) -> Workers:
+    def in_hand() -> dict[str, tuple[str, str | None]]:
+        found = core.runner.workers()
+        return {view.name: (view.filename, view.since) for view in found if view.filename}
+
+    return Workers(core.pool, in_hand, config.shared_directory, lambda: len(live.all()), clock)
 
 
 def _service(
