@@ -68,6 +68,8 @@ class SourceCheck:
             self._scheduler.cancel(job.name, Cause.GONE)
             # What cannot be removed now is removed later; there is no job any more to wait for it.
             self._writer.clear(job.name, with_checkpoint=True)
+        # Back already, it would look to the watcher as if it had never been away.
+        self._look_again(job.name)
 
     def _replaced(self, job: Job) -> None:
         """Another file has this name: what was done is void, and it waits until it is complete."""

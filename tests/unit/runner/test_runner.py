@@ -574,6 +574,7 @@ def test_a_file_gone_before_its_turn_is_cancelled(bench: Bench) -> None:
     bench.tick()
     assert bench.scheduler.get("talk.mp3") is None
     assert bench.processor.orders == []
+    assert bench.looked_again == ["talk.mp3"], "it may be back before anybody noticed"
 
 
 def test_nothing_is_concluded_while_the_share_is_away(bench: Bench, tmp_path: Path) -> None:
