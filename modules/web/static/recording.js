@@ -284,9 +284,6 @@ export class Finished extends Component {
         <div class="legend"><span><i class="speech"></i>${say("speech")}</span><span><i class="silence"></i>${say("silence")}</span>${passages.length > 0 && html`<span><i class="doubt"></i>${say("check")}</span>`}${content.dropped.length > 0 && html`<span><i class="dropped"></i>${say("invented")}</span>`}</div>
       </section>
       ${task.warnings.map((warning) => html`<div class="strip doubt">${warning[languageNow()]}</div>`)}
-      ${broken && html`<div class="strip" role="status">${say(broken)}</div>`}
-      ${preparing !== null && html`<div class="strip" role="status">${say("preparing", { percent: preparing })}</div>`}
-      ${later && html`<div class="strip" role="status">${say("soundLater")}</div>`}
       ${conflicts.map((conflict) => html`<${Conflict} key=${conflict.id} conflict=${conflict} onMine=${() => this.correcting.keepMine(conflict)} onTheirs=${() => this.correcting.keepTheirs(conflict)} />`)}
       ${problem && html`<div class="strip" role="alert">${problem}</div>`}
       ${content.unreadable && html`<div class="strip bad" role="alert">${say("editsUnreadable")}</div>`}
@@ -295,6 +292,9 @@ export class Finished extends Component {
       ${content.segments.length === 0 && html`<div class="state"><p>${say("noText")}</p></div>`}
       ${content.segments.length > 0 && html`<${Summary} name=${name} version=${this.correcting?.edits.version} onTime=${(time) => this.goTo(time)} />`}
       <article class="text" tabindex="0" lang=${task.language} aria-label=${titleOf(name)} ref=${(text) => (this.text = text ?? this.text)}></article>
+      ${broken && html`<div class="strip sound" role="status">${say(broken)}</div>`}
+      ${preparing !== null && html`<div class="strip sound" role="status">${say("preparing", { percent: preparing })}</div>`}
+      ${later && html`<div class="strip sound" role="status">${say("soundLater")}</div>`}
       ${asked && html`<${SpeakerDialog} asked=${asked} names=${speakers.map(nameOf)} onName=${(given, here) => this.nameSpeaker(given, here)} onClose=${() => this.setState({ asked: null })} />`}
       ${replacing && html`<${ReplaceDialog} count=${(find, matchCase) => this.correcting.count(find, matchCase)} onReplace=${(...given) => this.correcting.replaceAll(...given)} onClose=${() => this.setState({ replacing: false })} />`}`;
   }
