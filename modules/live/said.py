@@ -95,14 +95,6 @@ def line_of(event: SessionEvent) -> bytes:
     return kept.model_dump_json(exclude_none=True).encode() + b"\n"
 
 
-def keep(file: IO[bytes], event: SessionEvent) -> None:
-    """Add its line, if it is kept. What cannot be written, only clients that come back miss."""
-    line = line_of(event)
-    if line:
-        with contextlib.suppress(OSError):
-            file.write(line)
-
-
 def event_of(line: bytes) -> Committed | Utterance | None:
     """None for a line that is not ours."""
     try:

@@ -7,7 +7,6 @@ answer in time takes its request back; if the file was still there, nothing was 
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from gettext import gettext as _
 from pathlib import Path
@@ -25,9 +24,6 @@ REQUEST, ANSWER = ".json", ".answer"
 ANSWER_TIMEOUT_S = 30.0
 #: How old a request may be: its client may have been killed. Clocks of two machines may differ.
 EXPIRY_S = 60.0
-_POLL_S = 0.05
-#: How often the client checks whether the daemon still runs.
-_ALIVE_EVERY_S = 1.0
 #: The names of a long queue.
 _ANSWER_BYTES = 64 * 2**20
 
@@ -60,7 +56,7 @@ def ask(
     name = secrets.token_hex(16)
     mailbox.put(f"{name}{REQUEST}", {**request, "creation_time": iso(clock.utc_now())})
     try:
-        answer = _wait(mailbox, f"{name}{ANSWER}", clock, is_alive, timeout_s)
+        answer = mailbox.wait_for(f"{name}{ANSWER}", clock, is_alive, timeout_s)
     finally:
         taken_back = mailbox.remove(f"{name}{REQUEST}")
     if answer is None:  # it may have come at the last moment
@@ -68,25 +64,6 @@ def ask(
     if answer is None:
         raise _no_answer(taken_back)
     return _unless_refused(answer)
-
-
-def _wait(
-    mailbox: Mailbox, file: str, clock: Clock, is_alive: Callable[[], bool], timeout_s: float
-) -> dict[str, Any] | None:
-    """The answer; None if it did not come in time, or if the daemon no longer runs."""
-    now = clock.monotonic()
-    deadline, check_due = now + timeout_s, now + _ALIVE_EVERY_S
-    while now < deadline:
-        answer = mailbox.take(file)
-        if answer is not None:
-            return answer
-        if now >= check_due:
-            check_due = now + _ALIVE_EVERY_S
-            if not is_alive():
-                return None
-        time.sleep(_POLL_S)
-        now = clock.monotonic()
-    return None
 
 
 def _no_answer(taken_back: bool) -> TranscriberError:

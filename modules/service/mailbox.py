@@ -10,10 +10,11 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from modules.clock import Clock
 from modules.errors import TranscriberError, noted, reason_of
 from modules.storage import beneath
 from modules.storage.atomic import (
@@ -30,6 +31,8 @@ LIMIT_BYTES = 64 * 1024
 #: How many messages are read in one look, and how many files are looked at to find the oldest.
 BATCH = 200
 _LISTED_MAX = 5000
+#: How often it is looked for an answer, and whether whoever is to write it still runs, in seconds.
+_POLL_S, _ALIVE_EVERY_S = 0.05, 1.0
 #: What cannot be a message: too large, a link, or not a file at all.
 _NOT_A_MESSAGE = frozenset({errno.EFBIG, errno.ELOOP, errno.EINVAL})
 
@@ -64,6 +67,25 @@ class Mailbox:
             except FileNotFoundError:
                 return []
         return [name for _, name in sorted(found)[:most]]
+
+    def wait_for(
+        self, name: str, clock: Clock, is_alive: Callable[[], bool], timeout_s: float
+    ) -> dict[str, Any] | None:
+        """Take a message once it is there; None if it did not come in time, or if whoever is to
+        write it no longer runs."""
+        now = clock.monotonic()
+        deadline, check_due = now + timeout_s, now + _ALIVE_EVERY_S
+        while now < deadline:
+            answer = self.take(name)
+            if answer is not None:
+                return answer
+            if now >= check_due:
+                check_due = now + _ALIVE_EVERY_S
+                if not is_alive():
+                    return None
+            time.sleep(_POLL_S)
+            now = clock.monotonic()
+        return None
 
     def read(self, name: str) -> dict[str, Any] | None:
         """A message; None if it is not there.

@@ -10,7 +10,6 @@ import base64
 import contextlib
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +36,7 @@ _REQUEST_BYTES, _ANSWER_BYTES = 2 * 2**20, 64 * 2**20
 ANSWER_TIMEOUT_S = 20.0
 _EXPIRY_S = 60.0
 _ANSWER_KEPT_S = 600.0
-_POLL_S, _ALIVE_EVERY_S, _TROUBLE_S = 0.05, 1.0, 2.0
+_TROUBLE_S = 2.0
 _TICK_S, _IDLE_TICK_S, _BUSY_S = 0.1, 1.0, 60.0
 
 
@@ -84,7 +83,7 @@ def ask(shared: Path, request: Forwarded, clock: Clock, is_alive: Callable[[], b
     message = request.model_copy(update={"creation_time": iso(clock.utc_now())})
     box.put(f"{name}{_REQUEST}", message.model_dump())
     try:
-        answer = _wait(box, f"{name}{_ANSWER}", clock, is_alive)
+        answer = box.wait_for(f"{name}{_ANSWER}", clock, is_alive, ANSWER_TIMEOUT_S)
     finally:
         taken_back = box.remove(f"{name}{_REQUEST}")
     if answer is None:  # it may have come at the last moment
@@ -92,24 +91,6 @@ def ask(shared: Path, request: Forwarded, clock: Clock, is_alive: Callable[[], b
     if answer is None:
         raise OwnerAwayError(taken=not taken_back)
     return _reply(answer)
-
-
-def _wait(
-    box: Mailbox, file: str, clock: Clock, is_alive: Callable[[], bool]
-) -> dict[str, Any] | None:
-    now = clock.monotonic()
-    deadline, check_due = now + ANSWER_TIMEOUT_S, now + _ALIVE_EVERY_S
-    while now < deadline:
-        answer = box.take(file)
-        if answer is not None:
-            return answer
-        if now >= check_due:
-            check_due = now + _ALIVE_EVERY_S
-            if not is_alive():
-                return None
-        time.sleep(_POLL_S)
-        now = clock.monotonic()
-    return None
 
 
 def _reply(answer: Mapping[str, Any]) -> Reply:

@@ -14,7 +14,7 @@ import pytest
 from modules.clock import iso
 from modules.errors import TranscriberError
 from modules.intake.requests import Removed
-from modules.service import folder_requests
+from modules.service import folder_requests, mailbox
 from modules.service.folder_responder import FolderResponder
 from tests.builders import a_job
 from tests.fakes import FakeClock
@@ -59,7 +59,7 @@ class Office:
         )
         self.on_sleep: Callable[[], None] = self.responder.tick
         (shared / ".transcriber").mkdir(parents=True)
-        monkeypatch.setattr(folder_requests.time, "sleep", self._sleep)
+        monkeypatch.setattr(mailbox.time, "sleep", self._sleep)
 
     def _sleep(self, seconds: float) -> None:
         self.clock.advance(seconds)
