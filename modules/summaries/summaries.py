@@ -125,11 +125,15 @@ class Summaries(JobLoop):
             self._write(name, before.model_copy(update={"job_id": job_id, "error": None}), "kept")
             return
         self._making = job_id
+        started = self._clock.monotonic()
         made, outcome = self._made(name, job_id, lines, source)
         if before and is_done and before.job_id == job_id and made.status == "failed":
             # Of this very text, before it was corrected: better than none.
             made = before.model_copy(update={"error": made.error})
         self._write(name, made, outcome)
+        if outcome == "made":
+            took_s = self._clock.monotonic() - started
+            log.info("%s: summarised in %.0f s, in %d parts", name, took_s, made.parts)
 
     def _language(self, result: dict[str, Any]) -> str:
         metadata = result.get("metadata") or {}
@@ -148,7 +152,6 @@ class Summaries(JobLoop):
         self, name: str, job_id: str, lines: list[Line], source: MadeFrom
     ) -> tuple[Summary, str]:
         """A summary, or what is said in its place; and what it counts as."""
-        started = self._clock.monotonic()
         facts: dict[str, Any] = {
             "job_id": job_id, "made_from": source, "creation_time": iso(self._clock.utc_now()),
         }  # fmt: skip
@@ -161,8 +164,6 @@ class Summaries(JobLoop):
             self.works()
             return Summary(status="failed", error=failure, **facts), "failed"
         self.works()
-        took_s = self._clock.monotonic() - started
-        log.info("%s: summarised in %.0f s, in %d parts", name, took_s, parts)
         return Summary(status="done", parts=parts, **facts, **_entries(notes)), "made"
 
     def _write(self, name: str, summary: Summary, outcome: str) -> None:
