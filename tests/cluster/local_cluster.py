@@ -105,8 +105,7 @@ class LocalCluster:
 
     def actors(self) -> list[int]:
         """The processes of all workers on all nodes."""
-        raylets = [psutil.Process(self.raylet(node)) for node in self.nodes]
-        below = [child for raylet in raylets for child in raylet.children()]
+        below = [child for node in self.nodes for child in _children(self.raylet(node))]
         return [child.pid for child in below if "NodeWorker" in " ".join(_words(child))]
 
     def _do(self, **order: Any) -> dict[str, Any]:
@@ -145,6 +144,13 @@ def a_cluster(nodes: int = 1, cpus: int = 1, **environment: str) -> Iterator[Loc
         yield cluster
     finally:
         cluster.end()
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children())
+    except psutil.Error:
+        return []  # it ended
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:
