@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +33,7 @@ WORKER = "modules.worker.main"
 POLL_S = 0.05
 START_S = 60.0
 STOP_S = 30.0
+SOON_S = 20.0
 #: Where speakers or alignment are asked for, imports alone take 15 to 20 s on two quiet cores.
 RESULT_S = 360.0
 TAIL_LINES = 25
@@ -289,6 +292,18 @@ class DaemonProcess:
         self.wait_for(moved, f"{name} came to manual/", timeout_s)
         content: dict[str, Any] = json.loads(state.read_bytes())
         return content
+
+    # --- the API ---
+
+    def _get(self, path: str) -> str:
+        """The body that the API answers with, whatever its status."""
+        port = self.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return str(answer.read(), "utf-8")
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return str(refusal.read(), "utf-8")
 
     # --- the shared folder ---
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +12,7 @@ import yaml
 from modules.clock import SystemClock
 from modules.service import folder_orders
 from tests.builders import a_model
-from tests.daemon_process import DaemonProcess
+from tests.daemon_process import SOON_S, DaemonProcess
 from tests.scripted_worker import recording
 
 #: ``transcriber.py`` with another child process, less patience, and more of it with wrong keys.
@@ -34,7 +32,6 @@ executor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_
 import transcriber
 sys.exit(transcriber.main(sys.argv[1:]))
 """
-SOON_S = 20.0
 
 
 class ScriptedDaemon(DaemonProcess):
@@ -102,12 +99,3 @@ class ScriptedDaemon(DaemonProcess):
         """The answer of ``/metrics``: values by series, as they are written there."""
         lines = (line for line in self._get("/metrics").splitlines() if line[:1] not in ("", "#"))
         return {series: float(value) for series, _, value in (x.rpartition(" ") for x in lines)}
-
-    def _get(self, path: str) -> str:
-        port = self.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1)
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                return str(answer.read(), "utf-8")
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return str(refusal.read(), "utf-8")
