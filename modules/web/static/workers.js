@@ -1,0 +1,41 @@
+// Who transcribes, below the list; only where there may be more than the worker of the service's machine.
+
+import { html } from "/static/vendor/htm-3.1.1/standalone.module.js";
+import { linkTo, titleOf } from "/static/names.js";
+import { dayOf, say, timeOf } from "/static/words.js";
+
+// What is counted in the line, in this order; whoever does nothing needs no word.
+const COUNTED = { transcribing: "workersBusy", starting: "workersStarting", loading: "workersStarting", held: "workersHeld", away: "workersAway", lost: "workersLost" };
+const WRONG = new Set(["held", "away", "lost"]);
+
+/** "14:03", or with its day. */
+function momentOf(iso) {
+  const day = dayOf(iso, true);
+  return day === dayOf(new Date().toISOString(), true) ? timeOf(iso) : `${day} ${timeOf(iso)}`;
+}
+
+/** "3 workers: 2 busy, 1 lost (node-b, since 14:03)". */
+export function lineOf(workers) {
+  if (!workers.length) return say("workersNone");
+  const counts = new Map();
+  for (const key of Object.values(COUNTED)) counts.set(key, 0);
+  for (const { state } of workers) if (COUNTED[state]) counts.set(COUNTED[state], counts.get(COUNTED[state]) + 1);
+  const wrong = workers.filter(({ state }) => WRONG.has(state));
+  const parts = [...counts].filter(([, n]) => n).map(([key, n]) => say(key, { n }));
+  const which = wrong.length === 1 ? ` (${say("workersWhich", { name: wrong[0].name, time: momentOf(wrong[0].since) })})` : "";
+  return `${say("workers", { n: workers.length })}${parts.length ? `: ${parts.join(", ")}${which}` : ""}`;
+}
+
+function Does({ worker }) {
+  const time = momentOf(worker.since);
+  if (worker.filename) return html`<a href=${linkTo(worker.filename)} title=${worker.filename}>${titleOf(worker.filename)}</a> <span class="time">${say("since", { time })}</span>`;
+  return html`<span class=${WRONG.has(worker.state) ? "bad-text" : null}>${say(`worker_${worker.state}`)} ${say("since", { time })}</span>${worker.problem && html`<div class="why">${worker.problem}</div>`}`;
+}
+
+export function Workers({ workers }) {
+  return html`<details class="workers"><summary class=${!workers.length || workers.some(({ state }) => WRONG.has(state)) ? "doubt-text" : null}>${lineOf(workers)}</summary>
+    <ul>${workers.map((worker) => html`<li key=${worker.name}><b>${worker.name}</b> <span class="soft">${[worker.device, worker.model?.replace(/^faster-whisper-/, "")].filter(Boolean).join(" · ")}</span><div><${Does} worker=${worker} /></div></li>`)}</ul></details>`;
+}
+
+/** By the name of a recording, the worker that has it in hand. */
+export const byRecording = (workers) => new Map(workers.filter(({ filename }) => filename).map((worker) => [worker.filename, worker]));
