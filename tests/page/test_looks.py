@@ -231,7 +231,7 @@ def see_workers(page: Any, daemon: PooledDaemon) -> None:
 def see_workers_open(page: Any, daemon: PooledDaemon) -> None:
     see_workers(page, daemon)
     page.locator(".workers summary").click()
-    page.locator(".workers .why").wait_for()
+    page.locator(".workers li .bad-text").wait_for()
 
 
 def see_no_workers(page: Any, daemon: PooledDaemon) -> None:
@@ -254,12 +254,12 @@ def see_no_live(page: Any, daemon: PooledDaemon) -> None:
 def see_try_again(page: Any, daemon: ScriptedDaemon) -> None:
     """The summary could not be made."""
     _open(page, "failed")
-    page.locator(".strip .btn").first.wait_for()
+    page.get_by_role("button", name=re.compile("Try again|Попробовать")).wait_for()
 
 
 def see_no_summary(page: Any, daemon: ScriptedDaemon) -> None:
     _open(page, "without")
-    page.locator(".strip .btn").first.wait_for()
+    page.get_by_role("button", name=re.compile("Make a summary|Составить")).wait_for()
 
 
 def see_summary(page: Any, daemon: ScriptedDaemon) -> None:
@@ -270,7 +270,7 @@ def see_summary(page: Any, daemon: ScriptedDaemon) -> None:
 def see_old_summary(page: Any, daemon: ScriptedDaemon) -> None:
     """The text was corrected after it was made."""
     _open(page, "old")
-    page.locator(".strip.doubt .btn").first.wait_for()
+    page.locator("details.summary").wait_for()
 
 
 POOL_STATES: dict[str, Callable[[Any, PooledDaemon], None]] = {

@@ -27,14 +27,20 @@ export function lineOf(workers) {
 }
 
 function Does({ worker }) {
-  const time = momentOf(worker.since);
-  if (worker.filename) return html`<a href=${linkTo(worker.filename)} title=${worker.filename}>${titleOf(worker.filename)}</a> <span class="time">${say("since", { time })}</span>`;
-  return html`<span class=${WRONG.has(worker.state) ? "bad-text" : null}>${say(`worker_${worker.state}`)} ${say("since", { time })}</span>${worker.problem && html`<div class="why">${worker.problem}</div>`}`;
+  if (worker.filename) return html`<div><a href=${linkTo(worker.filename)} title=${worker.filename}>${titleOf(worker.filename)}</a></div>`;
+  return worker.problem && html`<div>${worker.problem}</div>`;
+}
+
+/** "cpu · base · lost since 14:03", the last part in red. */
+function About({ worker }) {
+  const facts = [worker.device, worker.model?.replace(/^faster-whisper-/, "")].filter(Boolean);
+  const state = `${say(`worker_${worker.state}`)} ${say("since", { time: momentOf(worker.since) })}`;
+  return html`${facts.map((fact) => `${fact} · `)}<span class=${WRONG.has(worker.state) ? "bad-text" : null}>${state}</span>`;
 }
 
 export function Workers({ workers }) {
   return html`<details class="workers"><summary class=${!workers.length || workers.some(({ state }) => WRONG.has(state)) ? "doubt-text" : null}>${lineOf(workers)}</summary>
-    <ul>${workers.map((worker) => html`<li key=${worker.name}><b>${worker.name}</b> <span class="soft">${[worker.device, worker.model?.replace(/^faster-whisper-/, "")].filter(Boolean).join(" · ")}</span><div><${Does} worker=${worker} /></div></li>`)}</ul></details>`;
+    <ul>${workers.map((worker) => html`<li key=${worker.name}><b>${worker.name}</b> <${About} worker=${worker} /><${Does} worker=${worker} /></li>`)}</ul></details>`;
 }
 
 /** By the name of a recording, the worker that has it in hand. */
