@@ -42,7 +42,8 @@ State = Literal["open", "closing", "finishing", "over"]
 
 
 class Session:
-    """Thread-safe. ``take`` is for the reader of its link, ``tick`` for the thread of them all."""
+    """Thread-safe. ``take`` is for the reader of its link, ``tick`` for the thread of them all, and
+    ``save_text``, ``seal`` and ``end``, which wait for the disk, for the one that lands them."""
 
     def __init__(
         self,
@@ -273,8 +274,7 @@ class Session:
     # --- the clock ---
 
     def tick(self, step_s: float | None) -> None:
-        """What time brings: finished text, the pace, what was not announced, a word about lag."""
-        self._text.save()
+        """What time brings: the pace, what was not announced, a word about lag."""
         with self._lock:
             self._child.set_pace(None if self.is_ahead else step_s)
             self._child.announce()
@@ -284,6 +284,10 @@ class Session:
                 self._finish_closing()
         if lag:
             self.tell(lag)
+
+    def save_text(self) -> None:
+        """Write what is finished of its text."""
+        self._text.save()
 
     def seal(self) -> None:
         """What comes from now on is not kept: it is about to be stored."""

@@ -22,8 +22,9 @@ _TOLERANCE_S = 1.0
 
 
 class SessionText:
-    """``order`` and ``note`` do not touch the disk; ``save`` and ``close`` are for the thread of
-    the sessions. Thread-safe. Without a ``model`` nothing is done before the session has ended.
+    """``order`` and ``note`` do not touch the disk; ``save`` and ``close`` are for a thread
+    that may wait for it. Thread-safe. Without a ``model`` nothing is done before the session has
+    ended.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from modules.live.wav import header
 from tests.builders import until
 from tests.daemon_process import text_of
 from tests.integration.test_live import ask
+from tests.integration.test_live_containers import encoded, opened, told
 from tests.live_client import RATE, SOON_S, Live, sound
 from tests.scripted_daemon import ScriptedDaemon
 from tests.scripted_live import UNCERTAIN_S
@@ -184,3 +186,50 @@ def test_a_session_that_is_discarded_leaves_nothing(daemon: Daemon) -> None:
     assert daemon.left_of_live() == set()
     assert not daemon.files("*.wav")
     assert daemon.transcribed("file") == []
+
+
+# --- sound in containers ------------------------------------------------------------------------
+
+
+def dropped(daemon: Daemon, name: str, content: bytes) -> dict[str, Any]:
+    """The result of this file, copied into the folder."""
+    (daemon.shared / name).write_bytes(content)
+    return daemon.wait_for_result(name, SOON_S)
+
+
+@pytest.mark.parametrize("kind", ["webm", "ogg"])
+def test_a_container_that_lands_has_no_text_of_the_sound_that_was_decoded_live(
+    daemon: Daemon, kind: str
+) -> None:
+    """The decoder of files finds other samples in it."""
+    content = encoded(kind)
+    with opened(daemon) as socket:
+        socket.send(content)
+        daemon.wait_for_saved(4)
+        [kept] = (daemon.shared / ".transcriber" / "live").glob("*.container")
+        until(lambda: kept.stat().st_size == len(content), "all is kept", SOON_S)
+        daemon.kill()
+    daemon.start()
+    name = until(lambda: next(iter(daemon.files(f"*.{kind}")), None), "it landed", SOON_S)
+    result = daemon.wait_for_result(name, SOON_S)
+    assert RESUMED not in daemon.log
+    assert (daemon.shared / name).read_bytes() == content
+    assert without_times(result) == without_times(dropped(daemon, f"again.{kind}", content))
+    until(lambda: daemon.left_of_live() == {".json"}, "nothing else is left", SOON_S)
+
+
+@pytest.mark.parametrize("kind", ["webm", "ogg", "mp4"])
+def test_a_container_that_was_decoded_lands_with_the_text_of_its_samples(
+    daemon: Daemon, kind: str
+) -> None:
+    with opened(daemon) as socket:
+        socket.send(encoded(kind))
+        daemon.wait_for_saved(4)
+        socket.send(json.dumps({"type": "CloseStream"}))
+        told(socket)
+    [name] = daemon.files("*.wav")
+    result = daemon.wait_for_result(name, SOON_S)
+    assert RESUMED in daemon.log
+    content = (daemon.shared / name).read_bytes()
+    assert text_of(result) == full_text(content)
+    assert without_times(result) == without_times(dropped(daemon, "again.wav", content))
