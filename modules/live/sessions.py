@@ -16,6 +16,7 @@ from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError, noted
 from modules.executors.live_protocol import LiveEvent
+from modules.executors.local.run_monitor import slowness
 from modules.jobs.thread_loop import ThreadLoop
 from modules.live.events import Committed, Outbox, Problem, SessionStored, Utterance
 from modules.live.landing import Landing
@@ -37,8 +38,7 @@ from modules.weights.files import ModelSpec
 
 log = get_logger("Live")
 
-_TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _STOP_S = 0.25, 5.0, 1.0, 10.0
-_DISK_S = 5.0
+_TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _STOP_S, _DISK_S = 0.25, 5.0, 1.0, 10.0, 5.0
 
 
 class LiveSessions:
@@ -67,6 +67,8 @@ class LiveSessions:
         self._numbers = itertools.count(1)
         self._link: LiveLink | None = None
         self._disk_at = clock.monotonic()
+        factor = max(1.0, slowness(config.whisperx.model_size))
+        self._hang_s = factor * config.processing.worker_hang_seconds
         self._has_disk = True
         self._loop = ThreadLoop(
             "live", self._tick, failure_pause_s=_FAILURE_PAUSE_S, monotonic=clock.monotonic,
@@ -209,6 +211,11 @@ class LiveSessions:
         """What the present child did wrong, so that it must be replaced."""
         return link.complaint if (link := self._link) else None
 
+    @property
+    def hangs(self) -> bool:
+        """Whether it is that it does not come to an end with its work."""
+        return bool((link := self._link) and link.hangs)
+
     def attach(self, channel: socket.socket) -> None:
         """A child is ready to hear live sessions, at the other end of this socket."""
         link = LiveLink(channel, self._on_event, self._on_end, self._clock.monotonic)
@@ -235,7 +242,7 @@ class LiveSessions:
 
     def _on_end(self, link: LiveLink) -> None:
         for session in self.all():
-            session.lose(link)
+            session.lose(link, link.signs.works_at(session.number))
         self._loop.wake()
 
     # --- the thread ---
@@ -263,6 +270,8 @@ class LiveSessions:
             self.load.adapt(self.lag_s)
         if now >= self._disk_at:
             self._has_disk, self._disk_at = self._room.has_disk(sessions), now + _DISK_S
+        if (link := self._link) and link.signs.hangs(self._hang_s, now):
+            link.end("it shows no progress in a live session", hangs=True)
         for session in sessions:
             self._loop.beat()
             self._look_after(session, now)

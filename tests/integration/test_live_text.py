@@ -139,6 +139,33 @@ def test_a_daemon_that_is_killed_goes_on_from_what_was_saved(tmp_path: Path) -> 
         until(lambda: daemon.left_of_live() == {".json"}, "nothing else is left", SOON_S)
 
 
+@pytest.mark.parametrize("trick", ["texthang", "texthangs"])
+def test_a_child_that_hangs_in_a_chunk_is_replaced_while_nothing_else_needs_it(
+    tmp_path: Path, trick: str
+) -> None:
+    """Live words go on; a chunk in which each child hangs is left to the end."""
+    content = sound(SECONDS)
+    patches = {"processing": {"worker_hang_seconds": 1.0}}
+    with Daemon(tmp_path, patches) as daemon, Live(daemon) as live:
+        daemon.wait_until_warm()
+        speak(live, content[: 10 * 2 * RATE], hotwords=trick)
+        daemon.wait_for_log(r"Replacing the WhisperX process \(hung\)", SOON_S)
+        live.send(content[10 * 2 * RATE :])
+        if trick == "texthang":
+            daemon.wait_for_saved(SECONDS - UNCERTAIN_S)
+        else:
+            daemon.wait_for_log("is made after its end: .*several times at the same", 2 * SOON_S)
+        live.wait_for_seq(SECONDS + SECONDS // 3)
+        live.say("stop")
+        name = live.wait_for("stored")["recording"]
+        result = daemon.wait_for_result(name, SOON_S)
+    assert text_of(result) == f"[{trick}] {expected_text(content)}"
+    first = 3 if trick == "texthangs" else SECONDS - UNCERTAIN_S
+    assert daemon.transcribed("file") == list(range(first, SECONDS))
+    words = [word["word"] for m in live.of("commit") for word in m["words"]]
+    assert "".join(words) == "".join(f" w{number}" for number in range(SECONDS))
+
+
 @pytest.mark.parametrize("trick", ["textfail", "textliar"])
 def test_a_text_that_fails_is_made_at_the_end(daemon: Daemon, trick: str) -> None:
     content = sound(SECONDS)
