@@ -59,7 +59,7 @@ soak: $(VENV)/.installed-dev $(BASE) ## the tests that need numbers: a million s
 		tests/deployment/test_nginx.py \
 		tests/integration/test_live.py tests/integration/test_live_chaos.py \
 		tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \
-		tests/acceptance/test_live_chaos.py tests/acceptance/test_hostile_media.py \
+		tests/acceptance/test_cluster_losses.py tests/acceptance/test_live_chaos.py tests/acceptance/test_hostile_media.py \
 		tests/acceptance/test_whisperx_engine.py
 
 profile: $(VENV)/.installed-dev $(BASE) ## where a second of a job goes (2 min; ARGS="--lengths 60 --fast")

@@ -149,6 +149,16 @@ class Worked(Frozen):
     waited_s: float = 0.0
 
 
+class Working(Frozen):
+    """The model works for a session: said when it begins with something, about once a second where
+    it shows progress, and, with ``busy`` false, when it rests. The end of a pass is ``worked``."""
+
+    kind: Literal["working"] = "working"
+    session: Session
+    lane: Literal["pass", "text"]
+    busy: bool = True
+
+
 class Flushed(Frozen):
     """The utterance was ended as asked; what it said came before."""
 
@@ -190,8 +200,9 @@ class TextFailed(Frozen):
 
 
 LiveEvent = (
-    Speech | Partial | Commit | Final | Worked | Flushed | Closed | LiveFailed | Text | TextFailed
-)
+    Speech | Partial | Commit | Final | Worked | Working | Flushed | Closed | LiveFailed | Text
+    | TextFailed
+)  # fmt: skip
 _EVENTS: TypeAdapter[LiveEvent] = TypeAdapter(Annotated[LiveEvent, Field(discriminator="kind")])
 
 

@@ -30,6 +30,7 @@ from modules.executors.live_protocol import (
     OpenSession,
     Pace,
     Sound,
+    Working,
 )
 from modules.worker.live_passes import SpokenLanguage, heard_by
 from modules.worker.live_session import Session
@@ -239,6 +240,7 @@ class Connection:
                     opened.session.pace(None)
                 what = opened.session.take()
                 if what is not None:
+                    self._events.put(Working(session=number, lane="pass"))
                     heard = heard_by(engine, what, opened.language, opened.session.settings)
                     opened.session.found(what, heard)
                 return

@@ -130,11 +130,11 @@ def _view(session: Session) -> dict[str, Any]:
         "connected": session.is_connected,
         "created": session.note.created,
         "rate": session.note.rate,
-        "language": session.language,
+        "language": session.utterances.language,
         "received_samples": session.samples,
         "received_seconds": round(session.received_s, 2),
         "seq": session.seq,
-        "word_count": session.words,
+        "word_count": session.utterances.words,
         "lag_seconds": round(session.lag_s, 1),
         "step_seconds": session.step_s,
     }

@@ -38,11 +38,15 @@ class Bench:
         self.clock = clock
         self.store = RecordingStore.of(self.config)
         self.store.prepare()
-        self.scheduler = Scheduler(clock, self._on_change)
-        self.writer = StateWriter(self.store.states, self.scheduler.get)
         self.pool = FakePool([FarExecutor(clock) for _ in range(workers)])
         self.ended: dict[str, Job] = {}
         self.looked_again: list[str] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """A life of the daemon, with an empty queue."""
+        self.scheduler = Scheduler(self.clock, self._on_change)
+        self.writer = StateWriter(self.store.states, self.scheduler.get)
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -196,6 +200,50 @@ def test_a_file_under_which_machines_are_lost_is_given_up(
         assert [a.status for a in job.attempts].count("failed") == counted
     assert bench.ended["killer.mp3"].status is Status.FAILED
     assert bench.store.manual.has("killer.mp3")
+
+
+def restart(bench: Bench, name: str) -> None:
+    """Another life of the daemon: of a job it knows what was written down."""
+    [found] = bench.store.recovery.find_jobs(recursive=False)
+    assert found.job.name == name
+    bench.begin()
+    bench.scheduler.submit(found.job.at_start(Status.QUEUED))
+
+
+def test_lost_machines_are_counted_across_restarts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a file that takes machines down would do so for ever where the daemon is restarted."""
+    monkeypatch.setattr(runner, "_IDLE_TICK_S", 0)
+    bench = Bench(tmp_path, FakeClock(), workers=1)
+    bench.submit("killer.mp3")
+    for _ in range(LOST_NODES - 1):
+        lose_node_under(bench, "killer.mp3")
+        restart(bench, "killer.mp3")
+        job = bench.scheduler.get("killer.mp3")
+        assert job is not None
+        assert "failed" not in [a.status for a in job.attempts]
+    lose_node_under(bench, "killer.mp3")
+    job = bench.scheduler.get("killer.mp3")
+    assert job is not None
+    assert [a.status for a in job.attempts] == ["failed"]
+
+
+def test_a_file_that_was_replaced_took_no_machine_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_IDLE_TICK_S", 0)
+    bench = Bench(tmp_path, FakeClock(), workers=1)
+    bench.submit("a.mp3")
+    lose_node_under(bench, "a.mp3")
+    lost = bench.scheduler.get("a.mp3")
+    assert lost is not None
+    assert lost.nodes_lost == 1
+    (bench.store.folder.path / "a.mp3").write_bytes(b"\0another sound")
+    bench.runners.tick()
+    anew = bench.scheduler.get("a.mp3")
+    assert anew is not None
+    assert (anew.status, anew.nodes_lost) == (Status.ARRIVING, 0)
 
 
 def test_a_worker_whose_machine_was_lost_gets_nothing_until_it_is_looked_at(bench: Bench) -> None:
