@@ -372,10 +372,10 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield daemon
 
 
-@pytest.fixture(scope="module")
-def pooled(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Three workers, and two recordings for them."""
-    with PooledDaemon(tmp_path_factory.mktemp("pooled")) as daemon:
+@pytest.fixture
+def pooled(tmp_path: Path) -> Any:
+    """Three workers, and two recordings for them, which fail once three were lost under them."""
+    with PooledDaemon(tmp_path) as daemon:
         daemon.drop("Первая запись о встрече в управлении.mp3")
         daemon.drop("second.mp3")
         yield daemon
@@ -487,6 +487,6 @@ def test_where_texts_are_sent_can_be_read(
     }
     with ScriptedDaemon(tmp_path, config) as daemon:
         watched = open_page(daemon, locale=LOCALES[language], size=size, dark=dark)
-        watched.page.get_by_text("models.example.org, queue.example.org").wait_for(state="attached")
+        watched.page.get_by_text("models.example.org, queue.example.org").wait_for()
         check(watched.page, f"sent-to-{language}-{size[0]}-{'dark' if dark else 'light'}")
         watched.page.close()

@@ -88,8 +88,9 @@ class App extends Component {
   }
 
   componentDidUpdate() {
-    const { current, locked, speaking } = this.state;
-    document.getElementById("app").className = `app${current || locked || speaking ? " one" : ""}${locked ? " locked" : ""}`;
+    const { current, locked, speaking, loaded, tasks, contains } = this.state;
+    const one = current || locked || speaking, empty = !one && loaded && !tasks.length && !contains;
+    document.getElementById("app").className = `app${one ? " one" : ""}${locked ? " locked" : ""}${empty ? " empty" : ""}`;
     document.documentElement.dataset.theme = this.state.dark ? "dark" : "light";
     document.title = this.state.current ? `${titleOf(this.state.current)} – ${say("title")}` : say("title");
   }
