@@ -6,7 +6,7 @@ import math
 import threading
 from collections.abc import Callable
 
-from modules.audio.chunking import SAMPLE_RATE
+from modules.audio.chunking import SAMPLE_RATE, AudioChunk
 from modules.executors.live_protocol import (
     Closed,
     CloseSession,
@@ -174,9 +174,12 @@ class Session:
         utterance.ready_at = utterance.draft_at = math.inf
         if kind == "draft":
             utterance.draft_end = self._speech_end()
-        chunk = self._sound.chunk(begin, until)
+        chunk = self._chunk(begin, until)
         is_quick = kind == "final" and self._sound.is_behind(_QUICK_S)
         return Pass(kind, chunk, utterance.begin, until, self._speech_end(), due_at, is_quick)
+
+    def _chunk(self, begin: int, end: int) -> AudioChunk:
+        return self._sound.chunk(begin, end)
 
     def _go_on(self, utterance: Utterance, what: Pass, heard: Heard) -> None:
         if what.kind == "draft" and heard.settled:
