@@ -77,11 +77,13 @@ class Flush(Frozen):
 
 
 class Pace(Frozen):
-    """Change the step between two passes; None: finals only."""
+    """Change the step between two passes; None: finals only. ``hurries``: where more sound waits
+    than there is time for, finals are quick ones of several utterances, or it is skipped."""
 
     op: Literal["pace"] = "pace"
     session: Session
     step_s: float | None
+    hurries: bool = False
 
 
 class CloseSession(Frozen):
@@ -136,6 +138,15 @@ class Final(Frozen):
     text: str
     words: Words
     language: str | None = None
+
+
+class Skipped(Frozen):
+    """There was no time to hear a part of a session."""
+
+    kind: Literal["skipped"] = "skipped"
+    session: Session
+    from_s: float
+    to_s: float
 
 
 class Worked(Frozen):
@@ -201,7 +212,7 @@ class TextFailed(Frozen):
 
 LiveEvent = (
     Speech | Partial | Commit | Final | Worked | Working | Flushed | Closed | LiveFailed | Text
-    | TextFailed
+    | TextFailed | Skipped
 )  # fmt: skip
 _EVENTS: TypeAdapter[LiveEvent] = TypeAdapter(Annotated[LiveEvent, Field(discriminator="kind")])
 

@@ -31,6 +31,7 @@ class ChildSession:
         #: None while there is no child.
         self.link: LiveLink | None = None
         self.step_s: float | None = 1.0
+        self._hurries = False
         #: Flushes that were asked for and not answered: one at a time, and whether one more.
         self._flushing = self._flush_again = False
 
@@ -44,6 +45,7 @@ class ChildSession:
     ) -> None:  # fmt: skip
         """``descriptor``: of the sound, for reading; taken over."""
         self.link, self.step_s, self._announced = link, step_s, self._sound.samples
+        self._hurries = False
         unanswered, self._flushing, self._flush_again = self._flushing, False, False
         command = OpenSession(
             session=self.number,
@@ -84,10 +86,10 @@ class ChildSession:
         self.announce()
         self._send(CloseSession(session=self.number, discard=discard))
 
-    def set_pace(self, step_s: float | None) -> None:
-        if step_s != self.step_s:
-            self.step_s = step_s
-            self._send(Pace(session=self.number, step_s=step_s))
+    def set_pace(self, step_s: float | None, hurries: bool = False) -> None:
+        if (step_s, hurries) != (self.step_s, self._hurries):
+            self.step_s, self._hurries = step_s, hurries
+            self._send(Pace(session=self.number, step_s=step_s, hurries=hurries))
 
     def _send(self, command: LiveCommand) -> None:
         if self.link:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from modules.executors.live_protocol import Commit, Final
-from modules.live.events import Committed, SessionEvent, Utterance
+from modules.errors import noted
+from modules.executors.live_protocol import Commit, Final, Skipped
+from modules.live.events import Committed, Problem, SessionEvent, Utterance
 from modules.live.transcript_check import check_text, check_time, check_words
 from modules.transcript.model import Word
 
@@ -32,6 +33,14 @@ class Utterances:
         self.language = event.language or self.language
         yield from self._commit(event.words, received_s)
 
+    def take(self, event: Commit | Final | Skipped, received_s: float) -> Iterator[SessionEvent]:
+        """Raises WorkerError for what cannot be true."""
+        if isinstance(event, Commit):
+            return self.commit(event, received_s)
+        if isinstance(event, Final):
+            return self.final(event, received_s)
+        return self.skip(event, received_s)
+
     def final(self, event: Final, received_s: float) -> Iterator[SessionEvent]:
         """Raises WorkerError for what cannot be true."""
         check_text(event.text)
@@ -43,6 +52,20 @@ class Utterances:
         self.settled_s = max(self.settled_s, event.end_s)
         self.seq += 1
         yield Utterance(self.seq, event.start_s, event.end_s, event.text, language=self.language)
+
+    def skip(self, event: Skipped, received_s: float) -> Iterator[SessionEvent]:
+        """Raises WorkerError for what cannot be true."""
+        for time_s in (event.from_s, event.to_s):
+            check_time(time_s, received_s)
+        self._in_utterance = 0
+        self.settled_s = max(self.settled_s, event.to_s)
+        missing = noted(
+            "This machine is too busy: what was said between {from_s:.0f} and {to_s:.0f} s is not "
+            "shown now. The sound is kept, and transcribed at the end.",
+            from_s=event.from_s,
+            to_s=event.to_s,
+        )
+        yield Problem("live_skipped", missing)
 
     def _commit(self, words: Sequence[Word], received_s: float) -> Iterator[SessionEvent]:
         if not words:

@@ -155,7 +155,7 @@ class Connection:
                 opened.text.hear(command.samples)
             session.hear(command.samples)
         elif isinstance(command, Pace):
-            session.pace(command.step_s)
+            session.pace(command.step_s, command.hurries)
         elif isinstance(command, Flush | CloseSession):
             if isinstance(command, CloseSession):
                 opened.stop_text()
