@@ -15,6 +15,7 @@ from modules.executors.live_protocol import (
 from modules.live.link import LiveLink
 from modules.live.note import SessionNote
 from modules.live.sound_file import SoundFile
+from modules.live.utterances import Utterances
 
 
 class ChildSession:
@@ -40,10 +41,10 @@ class ChildSession:
         return self.link is not None
 
     def open(
-        self, link: LiveLink, descriptor: int, step_s: float | None, from_s: float,
-        language: str | None, text: TextOrder | None,
+        self, link: LiveLink, descriptor: int, step_s: float | None, said: Utterances,
+        text: TextOrder | None,
     ) -> None:  # fmt: skip
-        """``descriptor``: of the sound, for reading; taken over."""
+        """``descriptor``: of the sound, for reading; taken over. ``said``: to go on from there."""
         self.link, self.step_s, self._announced = link, step_s, self._sound.samples
         self._hurries = False
         unanswered, self._flushing, self._flush_again = self._flushing, False, False
@@ -51,12 +52,13 @@ class ChildSession:
             session=self.number,
             rate=self._note.rate,
             samples=self._announced,
-            from_s=from_s,
+            from_s=said.settled_s,
             settings=self._settings,
-            known_language=language,
+            known_language=said.language,
             step_s=step_s,
             silence_s=self._note.silence_s,
             text=text,
+            speakers=said.speakers,
         )
         link.send(command, descriptor)
         if unanswered:

@@ -186,7 +186,7 @@ class Session:
             said.reopen()
             self._hearing.begin()
             text = self._text.order() if self.state == "open" else None
-            self._child.open(link, descriptor, step_s, said.settled_s, said.language, text)
+            self._child.open(link, descriptor, step_s, said, text)
             if self.state == "closing":
                 self._child.close(discard=False)
 

@@ -8,7 +8,10 @@ from modules.errors import noted
 from modules.executors.live_protocol import Commit, Final, Skipped
 from modules.live.events import Committed, Problem, SessionEvent, Utterance
 from modules.live.transcript_check import check_text, check_time, check_words
-from modules.transcript.model import Word
+from modules.transcript.model import Turn, Word
+
+#: So many utterances of each voice are remembered.
+_TURNS = 2
 
 
 class Utterances:
@@ -23,6 +26,7 @@ class Utterances:
         self.language: str | None = None
         self.words = 0
         self._in_utterance = 0
+        self._spoken: dict[str, list[Turn]] = {}
 
     def reopen(self) -> None:
         """A new child goes on from ``settled_s``, and knows nothing of the words before."""
@@ -51,7 +55,20 @@ class Utterances:
         self._in_utterance = 0
         self.settled_s = max(self.settled_s, event.end_s)
         self.seq += 1
-        yield Utterance(self.seq, event.start_s, event.end_s, event.text, language=self.language)
+        self._note_speaker(event)
+        yield Utterance(
+            self.seq, event.start_s, event.end_s, event.text, event.speaker, self.language
+        )
+
+    @property
+    def speakers(self) -> tuple[Turn, ...]:
+        """Some of what each voice said, by which another child knows it again."""
+        return tuple(turn for turns in self._spoken.values() for turn in turns)
+
+    def _note_speaker(self, event: Final) -> None:
+        if event.speaker and len(self._spoken.setdefault(event.speaker, [])) < _TURNS:
+            turn = Turn(start=event.start_s, end=event.end_s, speaker=event.speaker)
+            self._spoken[event.speaker].append(turn)
 
     def skip(self, event: Skipped, received_s: float) -> Iterator[SessionEvent]:
         """Raises WorkerError for what cannot be true."""

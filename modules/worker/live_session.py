@@ -11,6 +11,7 @@ from modules.executors.live_protocol import (
     Closed,
     CloseSession,
     Commit,
+    Final,
     Flush,
     Flushed,
     LiveEvent,
@@ -42,7 +43,8 @@ _BATCH_S, _QUICK_S, _SKIP_S, _NEWEST_S = 1.0, 5.0, 60.0, 2.0
 
 class Session:
     """Thread-safe: commands come from one thread, passes from another. Events go to ``emit``,
-    which must not block. ``rate`` was checked. Positions are 16 kHz samples from ``from_s`` on."""
+    which must not block; each final to ``final``, if there is one, with its sound. ``rate`` was
+    checked. Positions are 16 kHz samples from ``from_s`` on."""
 
     def __init__(
         self,
@@ -50,11 +52,13 @@ class Session:
         descriptor: int,
         emit: Callable[[LiveEvent], None],
         monotonic: Callable[[], float],
+        final: Callable[[Final, AudioChunk], None] | None = None,
     ) -> None:
         self.number = command.session
         self.settings = command.settings
         self.known_language = command.known_language
         self._emit = emit
+        self._emit_final = final or (lambda event, heard: emit(event))
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._committed_s = command.from_s
@@ -198,7 +202,8 @@ class Session:
         words = utterance.agreement.finished(heard.words)
         if words:
             self._committed_s = words[-1].end or self._committed_s
-            self._emit(final_of(self.number, words, heard.language))
+            sound = self._chunk(utterance.begin, utterance.end)
+            self._emit_final(final_of(self.number, words, heard.language), sound)
         elif utterance.shown:
             self._emit(Partial(session=self.number, words=()))
         self._floor = utterance.end
