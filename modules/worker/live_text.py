@@ -22,6 +22,7 @@ from modules.executors.live_protocol import (
     TextFailed,
     TextOrder,
 )
+from modules.machine import allocator
 from modules.worker.pipes import OpenFile
 from modules.worker.sharing import Sharing
 from modules.worker.streams import ChunkTranscriber, cutting_of, event_of
@@ -133,6 +134,8 @@ class GrowingText:
                 self._language = self._language or event.language
                 if not self._is_over:
                     self._emit(Text(session=self._number, chunk=event))
+            # What a chunk took beside a live pass would be kept until the session is over.
+            allocator.give_back()
 
     def _more_than(self, count: int, should_stop: Callable[[], bool]) -> int:
         """How many samples there are, once they are more. Raises _InterruptedError."""
