@@ -13,11 +13,12 @@ import math
 import os
 import tempfile
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.live_child import delays, report, report_words, sound_of
+from modules.config.settings import TranscriptionSettings
 from modules.engines.base import Engine
 from modules.engines.whisperx.engine import WhisperXEngine
 from modules.executors.live_protocol import CloseSession, Final, LiveEvent, OpenSession
@@ -44,15 +45,18 @@ def cost_s(kind: Kind, heard: Heard) -> float:
 class Simulation:
     """One session alone, fed at the pace of speech by a clock of its own."""
 
-    def __init__(self, engine: Engine, step_s: float | None) -> None:
+    def __init__(
+        self, engine: Engine, step_s: float | None, settings: TranscriptionSettings = SETTINGS
+    ) -> None:
         self._engine = engine
+        self._settings = settings
         self._now = 0.0
         self.events: list[Arrived] = []
         self.busy_s, self.passes = 0.0, 0
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by run
-        command = OpenSession(session=1, rate=RATE, settings=SETTINGS, step_s=step_s)
+        command = OpenSession(session=1, rate=RATE, settings=settings, step_s=step_s)
         self._session = Session(command, self._file.fileno(), self._emit, lambda: self._now)
-        self._language = SpokenLanguage(SETTINGS, None)
+        self._language = SpokenLanguage(settings, None)
 
     def _emit(self, event: LiveEvent) -> None:
         self.events.append(Arrived(self._now, event))
@@ -85,7 +89,7 @@ class Simulation:
         what = self._session.take()
         if what is None:
             return
-        heard = heard_by(self._engine, what, self._language, SETTINGS)
+        heard = heard_by(self._engine, what, self._language, self._settings)
         busy_s = cost_s(what.kind, heard) if what.chunk.speech else 0.0
         done_at = self._now + busy_s
         while spoken and spoken[0][0] <= done_at:
@@ -94,11 +98,18 @@ class Simulation:
         self._session.found(what, replace(heard, busy_s=busy_s))
 
 
-def measure(engine: Engine, sounds: Sequence[bytes], step_s: float | None, names: bool) -> None:
+def measure(
+    engine: Engine,
+    sounds: Sequence[bytes],
+    step_s: float | None,
+    names: bool,
+    language: str = SETTINGS.language,
+) -> None:
+    settings = SETTINGS.model_copy(update={"language": language})
     found = []
     busy_s, passes, seconds = 0.0, 0, 0.0
     for sound in sounds:
-        one = Simulation(engine, step_s)
+        one = Simulation(engine, step_s, settings)
         one.run(sound + bytes(2 * RATE))
         finals = [each.event for each in one.events if isinstance(each.event, Final)]
         found.append(delays(one.events, [word for final in finals for word in final.words]))
@@ -113,6 +124,22 @@ def measure(engine: Engine, sounds: Sequence[bytes], step_s: float | None, names
     )
 
 
+def wide(half: int) -> Iterator[tuple[str, str, list[bytes]]]:
+    """What is spoken, its language, and every other of its pieces of 40 s: the one half of decision
+    51 or the other."""
+    for title, language, clips, first, hop in (
+        ("prose", "ru", festvox_russian(), 300, 37),
+        ("prompts", "ru", asterisk_prompts("ru", wideband=True), 0, 29),
+        ("prompts", "en", asterisk_prompts("en", wideband=True), 0, 29),
+    ):
+        starts = [(first + hop * piece) % len(clips) for piece in range(half, 8, 2)]
+        yield (
+            title,
+            language,
+            [sound_of(joined(clips[at:] + clips[:at], 40.0, gap_s=0.8)) for at in starts],
+        )
+
+
 def main() -> None:
     """Print the figures of some recordings together."""
     parser = argparse.ArgumentParser()
@@ -122,6 +149,7 @@ def main() -> None:
     parser.add_argument("--step", type=float, default=1.0)
     parser.add_argument("--prompts", action="store_true", help="telephone prompts, not prose")
     parser.add_argument("--words", action="store_true", help="name those that change")
+    parser.add_argument("--wide", type=int, choices=(0, 1), help="that half of the wider set")
     options = parser.parse_args()
     clips = asterisk_prompts("ru", wideband=True) if options.prompts else festvox_russian()
     starts = [options.first + 30 * n for n in range(options.recordings)]
@@ -131,7 +159,12 @@ def main() -> None:
         name=source.name, path=str(prepare(source, MODELS)), device="cpu", compute_type="int8"
     )
     engine = WhisperXEngine(spec, os.cpu_count() or 1, Path(MODELS))
-    measure(engine, sounds, options.step or None, options.words)
+    if options.wide is None:
+        measure(engine, sounds, options.step or None, options.words)
+        return
+    for title, language, pieces in wide(options.wide):
+        print(f"--- {title}, {language}")
+        measure(engine, pieces, options.step or None, options.words, language)
 
 
 if __name__ == "__main__":
