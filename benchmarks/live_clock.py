@@ -13,11 +13,12 @@ import math
 import os
 import tempfile
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.live_child import delays, report, report_words, sound_of
+from modules.config.settings import TranscriptionSettings
 from modules.engines.base import Engine
 from modules.engines.whisperx.engine import WhisperXEngine
 from modules.executors.live_protocol import CloseSession, Final, LiveEvent, OpenSession
@@ -45,9 +46,15 @@ class Simulation:
     """One session alone, fed at the pace of speech by a clock of its own."""
 
     def __init__(
-        self, engine: Engine, step_s: float | None, slower: float = 1.0, may_hurry: bool = True
+        self,
+        engine: Engine,
+        step_s: float | None,
+        settings: TranscriptionSettings = SETTINGS,
+        slower: float = 1.0,
+        may_hurry: bool = True,
     ) -> None:
         self._engine = engine
+        self._settings = settings
         self._slower, self._may_hurry = slower, may_hurry
         #: Seconds of sound that were not heard when passes began.
         self.unheard: list[float] = []
@@ -55,9 +62,9 @@ class Simulation:
         self.events: list[Arrived] = []
         self.busy_s, self.passes = 0.0, 0
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by run
-        command = OpenSession(session=1, rate=RATE, settings=SETTINGS, step_s=step_s)
+        command = OpenSession(session=1, rate=RATE, settings=settings, step_s=step_s)
         self._session = Session(command, self._file.fileno(), self._emit, lambda: self._now)
-        self._language = SpokenLanguage(SETTINGS, None)
+        self._language = SpokenLanguage(settings, None)
 
     def _emit(self, event: LiveEvent) -> None:
         self.events.append(Arrived(self._now, event))
@@ -90,7 +97,7 @@ class Simulation:
         what = self._session.take()
         if what is None:
             return
-        heard = heard_by(self._engine, what, self._language, SETTINGS)
+        heard = heard_by(self._engine, what, self._language, self._settings)
         kind: Kind = "partial" if what.is_quick else what.kind
         busy_s = self._slower * cost_s(kind, heard) if what.chunk.speech else 0.0
         self.unheard.append(self._now - self._session._sound.second(what.until))
@@ -105,19 +112,23 @@ class Simulation:
 
 
 def measure(
-    engine: Engine, sounds: Sequence[bytes], step_s: float | None, names: bool, slower: float,
-    may_hurry: bool,
-) -> None:  # fmt: skip
+    engine: Engine,
+    sounds: Sequence[bytes],
+    options: argparse.Namespace,
+    language: str = SETTINGS.language,
+) -> None:
+    settings = SETTINGS.model_copy(update={"language": language})
+    step_s = None if options.slower > 1 else options.step or None
     found = []
     busy_s, passes, seconds = 0.0, 0, 0.0
     for sound in sounds:
-        one = Simulation(engine, None if slower > 1 else step_s, slower, may_hurry)
+        one = Simulation(engine, step_s, settings, options.slower, not options.without_hurry)
         one.run(sound + bytes(2 * RATE))
         finals = [each.event for each in one.events if isinstance(each.event, Final)]
         found.append(delays(one.events, [word for final in finals for word in final.words]))
         busy_s, passes = busy_s + one.busy_s, passes + one.passes
         seconds += len(sound) / 2 / RATE
-        if slower > 1:
+        if options.slower > 1:
             third = len(one.unheard) // 3
             thirds = [one.unheard[n * third : (n + 1) * third] for n in range(3)]
             found_s = ", ".join(f"{max(each, default=0):.1f}" for each in thirds)
@@ -125,10 +136,26 @@ def measure(
     report("word's end to first shown", [s for one in found for s in one.shown])
     report("word's end to committed", [s for one in found for s in one.committed])
     report("end of speech to final", [s for one in found for s in one.final])
-    report_words(found, names)
+    report_words(found, options.words)
     print(
         f"{60 * passes / seconds:.0f} passes a minute, {busy_s / seconds:.2f} of the model's time"
     )
+
+
+def wide(half: int) -> Iterator[tuple[str, str, list[bytes]]]:
+    """What is spoken, its language, and every other of its pieces of 40 s: the one half of decision
+    51 or the other."""
+    for title, language, clips, first, hop in (
+        ("prose", "ru", festvox_russian(), 300, 37),
+        ("prompts", "ru", asterisk_prompts("ru", wideband=True), 0, 29),
+        ("prompts", "en", asterisk_prompts("en", wideband=True), 0, 29),
+    ):
+        starts = [(first + hop * piece) % len(clips) for piece in range(half, 8, 2)]
+        yield (
+            title,
+            language,
+            [sound_of(joined(clips[at:] + clips[:at], 40.0, gap_s=0.8)) for at in starts],
+        )
 
 
 def main() -> None:
@@ -142,6 +169,7 @@ def main() -> None:
     parser.add_argument("--without-hurry", action="store_true", help="every utterance its final")
     parser.add_argument("--prompts", action="store_true", help="telephone prompts, not prose")
     parser.add_argument("--words", action="store_true", help="name those that change")
+    parser.add_argument("--wide", type=int, choices=(0, 1), help="that half of the wider set")
     options = parser.parse_args()
     clips = asterisk_prompts("ru", wideband=True) if options.prompts else festvox_russian()
     starts = [options.first + 30 * n for n in range(options.recordings)]
@@ -151,10 +179,12 @@ def main() -> None:
         name=source.name, path=str(prepare(source, MODELS)), device="cpu", compute_type="int8"
     )
     engine = WhisperXEngine(spec, os.cpu_count() or 1, Path(MODELS))
-    measure(
-        engine, sounds, options.step or None, options.words, options.slower,
-        not options.without_hurry,
-    )  # fmt: skip
+    if options.wide is None:
+        measure(engine, sounds, options)
+        return
+    for title, language, pieces in wide(options.wide):
+        print(f"--- {title}, {language}")
+        measure(engine, pieces, options, language)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from modules.transcript.word_times import clean_words
 HELD_BACK_S, _NOT_SHOWN_S = 0.4, 0.1
 #: A word that is less probable is shown once two passes mean it.
 _PROBABLE = 0.7
+#: Where the last words and those of the pass are less probable on average, the speech is hard for
+#: the model, and a word has to be as probable as this.
+_SURE, _PROBABLE_WHERE_HARD, _LAST = 0.85, 0.85, 6
 #: Behind what is shown a word may begin so much before its end, in seconds.
 _OVERLAP_S = 0.3
 #: Two passes mean the same word if its times differ by no more, in seconds.
@@ -71,7 +74,7 @@ class Agreement:
     @property
     def is_doubtful(self) -> bool:
         """Whether a pending word is not probable, so that another pass should follow soon."""
-        return not all(map(_is_probable, self.pending))
+        return any(_probability(word) < _PROBABLE for word in self.pending)
 
     def shown(self, until_s: float, before: Words = ()) -> Words:
         """The pending words that are likely to stay, up to the first one that is not.
@@ -81,13 +84,20 @@ class Agreement:
         """
         kept = tuple(word for word in before if _start(word) >= self.committed_s - _ROUNDED_S)
         end_s = _end(kept[-1]) if kept else -math.inf
-        likely = itertools.takewhile(lambda word: self._is_likely(word, until_s), self.pending)
+        least = self._least()
+        likely = itertools.takewhile(lambda w: self._is_likely(w, until_s, least), self.pending)
         behind = (w for w in likely if _middle(w) > end_s and _start(w) > end_s - _OVERLAP_S)
         return (*kept, *behind)
 
-    def _is_likely(self, word: Word, until_s: float) -> bool:
+    def _least(self) -> float:
+        """How probable a word has to be that is shown when it is heard for the first time."""
+        words = (*self.committed[-_LAST:], *self.pending)
+        mean = sum(map(_probability, words)) / max(1, len(words))
+        return _PROBABLE if mean >= _SURE else _PROBABLE_WHERE_HARD
+
+    def _is_likely(self, word: Word, until_s: float, least: float) -> bool:
         return _end(word) <= until_s - _NOT_SHOWN_S and (
-            _is_probable(word) or any(_is_same(word, other) for other in self.earlier)
+            _probability(word) >= least or any(_is_same(word, other) for other in self.earlier)
         )
 
     def finished(self, words: Sequence[Word]) -> Words:
@@ -149,8 +159,8 @@ def _agreed(before: Sequence[Word], now: Sequence[Word]) -> int:
     return next(different, min(len(before), len(now)))
 
 
-def _is_probable(word: Word) -> bool:
-    return word.confidence is None or word.confidence >= _PROBABLE
+def _probability(word: Word) -> float:
+    return 1.0 if word.confidence is None else word.confidence
 
 
 def _is_same(one: Word, other: Word) -> bool:

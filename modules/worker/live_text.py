@@ -23,6 +23,7 @@ from modules.executors.live_protocol import (
     TextOrder,
     Working,
 )
+from modules.machine import allocator
 from modules.worker.pipes import OpenFile
 from modules.worker.sharing import Sharing
 from modules.worker.streams import ChunkTranscriber, cutting_of, event_of
@@ -142,6 +143,8 @@ class GrowingText:
                 self._language = self._language or event.language
                 if not self._is_over:
                     self._emit(Text(session=self._number, chunk=event))
+            # What a chunk took beside a live pass would be kept until the session is over.
+            allocator.give_back()
             self._rest()
 
     def _begun(self, planned: Iterable[AudioChunk]) -> Iterator[list[AudioChunk]]:

@@ -187,6 +187,18 @@ def test_a_word_without_a_probability_counts_as_probable() -> None:
     assert texts(state.shown(5)) == ["раз", "два"]
 
 
+def test_where_speech_is_hard_a_word_has_to_be_more_probable() -> None:
+    easy, _ = Agreement().heard(heard("раз два", 0.95), 5)
+    assert texts(easy.shown(5)) == ["раз", "два"]
+    hard, _ = Agreement().heard(heard("раз два", 0.8), 5)
+    assert hard.shown(5) == ()
+    assert not hard.is_doubtful  # so passes are not made more often
+    hard, _ = hard.heard(heard("раз два", 0.8), 1.0)
+    assert texts(hard.shown(5)) == ["два"], "two passes mean it; the first one is committed"
+    unknown, _ = Agreement().heard(heard("раз два", None), 5)
+    assert texts(unknown.shown(5)) == ["раз", "два"], "an engine without probabilities"
+
+
 def test_what_is_shown_changes_with_a_commit_only() -> None:
     state, _ = Agreement().heard(heard("мама мыла раму"), 5)
     shown = state.shown(5)
