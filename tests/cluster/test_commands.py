@@ -124,6 +124,7 @@ def test_a_head_runs_until_it_is_ended_and_leaves_nothing(
     assert found(config_for(tmp_path, port, token, most=2)).level is Level.WARNING
     below = psutil.Process(process.pid).children(recursive=True)
     assert below
+    assert not [each for each in below if "ray.util.client.server" in each.cmdline()]
     process.send_signal(signal.SIGTERM)
     process.wait(START_S)
     deadline = time.monotonic() + START_S
