@@ -112,6 +112,10 @@ class LocalCluster:
         below = [child for node in self.nodes for child in _children(self.raylet(node))]
         return [child.pid for child in below if "NodeWorker" in " ".join(_words(child))]
 
+    def head_processes(self) -> list[psutil.Process]:
+        """Those of the head, without what runs on the nodes."""
+        return [psutil.Process(pid) for pid in self._do(do="head")["pids"]]
+
     def _do(self, **order: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
@@ -189,6 +193,10 @@ class _Nodes:
 
     def do(self, order: dict[str, Any]) -> dict[str, Any]:
         what = order["do"]
+        if what == "head":
+            own = [process.pid for _, process in self._cluster.head_node.live_processes()]
+            below = [c.pid for pid in own for c in psutil.Process(pid).children(recursive=True)]
+            return {"pids": own + below}
         if what == "add":
             os.environ.update(order["environment"])
             self._nodes.append(self._cluster.add_node(num_cpus=order["cpus"], **self._common))

@@ -126,6 +126,7 @@ def test_a_head_runs_until_it_is_ended_and_leaves_nothing(
     assert (fewer.level, fewer.remedy[:13]) == (Level.WARNING, "Add a machine")
     below = psutil.Process(process.pid).children(recursive=True)
     assert below
+    assert not [each for each in below if "ray.util.client.server" in each.cmdline()]
     process.send_signal(signal.SIGTERM)
     process.wait(START_S)
     deadline = time.monotonic() + START_S

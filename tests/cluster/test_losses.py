@@ -14,6 +14,7 @@ from modules.config.schema import Config
 from modules.errors import ClusterAwayError, NodeLostError, WorkerError
 from modules.executors.base import HandOut, RunCallbacks, Task
 from modules.executors.ray import executor as executor_module
+from modules.executors.ray import slot as slot_module
 from modules.executors.ray.executor import RayExecutor
 from modules.executors.ray.pool import RayPool
 from modules.executors.tasks import task_for
@@ -202,6 +203,21 @@ def test_without_its_link_the_cluster_is_away_and_comes_back_by_itself(
     assert pool.workers() == ()
     undisturbed(ready(pool)[0], config)
     assert pool.problem is None
+
+
+def test_a_link_that_stands_still_is_replaced(
+    pool: RayPool, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (executor_module, slot_module):
+        monkeypatch.setattr(module, "LINK_SILENT_S", 15.0)
+    executor = ready(pool)[0]
+    assert pool.link_pid is not None
+    link = psutil.Process(pool.link_pid)
+    heard = Heard(2, link.suspend)
+    with pytest.raises(ClusterAwayError):
+        executor.run(a_task(config, "slow talk.mp3", 50), heard.callbacks())
+    undisturbed(ready(pool, other_than=executor)[0], config)
+    assert not link.is_running()
 
 
 def test_a_wrong_token_is_refused(cluster: LocalCluster, config: Config, tmp_path: Path) -> None:

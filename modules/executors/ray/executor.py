@@ -37,6 +37,8 @@ SILENT_S = 25.0
 #: takes longer to decide that its node is gone, and from a checkpoint little is done twice.
 UNAVAILABLE_S = 0.5
 _AGAIN_S = 0.2
+#: So long the link may take for anything; it gives up by itself before that, unless it hangs.
+LINK_SILENT_S = 90.0
 #: How long a stop may take beyond the grace time, as a slow answer is no slow child.
 _STOP_SLACK_S = 5.0
 #: How often an idle worker is asked what it is like, in seconds.
@@ -193,9 +195,13 @@ class RayExecutor:
         self, question: dict[str, object], payload: bytes, tick: Callable[[], None]
     ) -> dict[str, object]:
         """Send a question to the link, and wait for its answer. Raises ClusterAwayError."""
+        clock = AwakeClock(self._clock)
+        deadline = clock.monotonic() + LINK_SILENT_S
         try:
             self._channel.ask(question, payload)
             while (answer := self._channel.answer(POLL_S)) is None:
+                if clock.monotonic() > deadline:
+                    raise LinkClosedError(f"no answer within {LINK_SILENT_S:g} s")
                 tick()
             return answer
         except LinkClosedError as error:

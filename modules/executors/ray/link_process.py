@@ -123,8 +123,8 @@ def ray_environment(
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "5000",
         "RAY_health_check_failure_threshold": "4",
-        # Otherwise a node finds out only after a minute that its head began anew and does not know it;
-        # until it has ended and been started again, the new head has no machines.
+        # How often a node looks whether the head knows it. One that began anew does not, and has no
+        # machines until they have ended and been started again; Ray looks once a minute.
         "RAY_raylet_liveness_self_check_interval_ms": "5000",
         # Nodes find the program where they were started, and it uses no other place.
         "PYTHONPATH": str(PROJECT_ROOT),

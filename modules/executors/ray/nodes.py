@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from modules import PACKAGE
 from modules.errors import TranscriberError, noted, reason_of
 from modules.executors.ray.link_process import ray_environment
 from modules.executors.ray.node_worker import MODELS_VARIABLE
@@ -76,7 +77,8 @@ def join_command(head: str, host: str | None, cpus: int | None, gpus: int | None
 
 
 def _start() -> list[str]:
-    command = [sys.executable, "-W", "ignore", "-m", "ray.scripts.scripts", "start", "--block"]
+    program = f"{PACKAGE}.executors.ray.start"
+    command = [sys.executable, "-W", "ignore", "-m", program, "start", "--block"]
     command += ["--object-store-memory", str(STORE_BYTES), "--disable-usage-stats"]
     return [*command, "--include-log-monitor=false", "--log-color=false"]
 

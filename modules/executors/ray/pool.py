@@ -119,6 +119,8 @@ class RayPool:
         assert self._link is not None
         for slot in self._slots:
             slot.look(self._link)
+            if slot.waits_for_link:
+                raise LinkClosedError("the process that was connected with it does not answer")
         self._workers = tuple(worker for slot in self._slots if (worker := self._worker(slot)))
         self._problem = self._why_fewer()
 
