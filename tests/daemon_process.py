@@ -24,6 +24,7 @@ import psutil
 import yaml
 
 from modules.config.loader import ENVIRONMENT
+from tests.warm_start import Forked
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class DaemonProcess:
         self.config_file = root / "config.yaml"
         self.log_file = root / "daemon.log"
         self._prefix = tuple(prefix)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._log_start = 0
         for folder in (self.shared, self.manual):
             folder.mkdir(parents=True, exist_ok=True)
@@ -119,18 +120,24 @@ class DaemonProcess:
         if self.is_alive:
             raise RuntimeError("the daemon runs already")
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
-        command = [*self._prefix, *self.command("run")]
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self._project,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._launch("run")
         self.wait_for_log(r"\[Daemon\] Watching ", START_S)
+
+    def _launch(self, *arguments: str) -> None:
+        """Start a command that goes on; what it says goes into the log."""
+        with self.log_file.open("ab") as log:
+            self._process = self._begun(self.command(*arguments), log.fileno())
+
+    def _begun(self, command: list[str], log: int) -> subprocess.Popen[bytes] | Forked:
+        return subprocess.Popen(
+            [*self._prefix, *command],
+            cwd=self._project,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def stop(self) -> int:
         """Ask it to end, as Ctrl-C or ``docker stop`` do, and wait; returns the exit code."""
@@ -201,7 +208,7 @@ class DaemonProcess:
         """Resident memory of the daemon itself and of the processes under it, in MB of 10^6."""
         return resident_mb([psutil.Process(self.pid)]), resident_mb(self.children())
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> subprocess.Popen[bytes] | Forked:
         if self._process is None:
             raise RuntimeError("the daemon was not started")
         return self._process

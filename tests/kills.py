@@ -32,7 +32,7 @@ READ_EVERY_S = 0.005
 class Kill:
     """One that hit: what was killed was alive a moment before."""
 
-    target: Target
+    target: str
     at: datetime
 
 

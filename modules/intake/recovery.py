@@ -154,7 +154,13 @@ class JobRecovery:
             self._files.states.drop_checkpoint(job.name)
         self._look_again(job.name)
         fresh = job.evolve(
-            source=None, attempts=(), outputs=(), error=None, position_s=0.0, progress=Progress()
+            source=None,
+            attempts=(),
+            nodes_lost=0,
+            outputs=(),
+            error=None,
+            position_s=0.0,
+            progress=Progress(),
         )
         self._scheduler.submit(fresh.at_start(Status.ARRIVING))
 

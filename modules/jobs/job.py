@@ -134,6 +134,7 @@ class Job:
     audio that the checkpoint holds. ``not_before``: monotonic seconds, for back-off.
     ``callback_urls`` get a webhook when it ends; ``cause`` says why it was cancelled.
     ``uploaded``: the file came with a request, so it is whole and not a person's own.
+    ``nodes_lost``: how many machines were lost that had these bytes of it.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Job:
     callback_urls: tuple[str, ...] = ()
     cause: Cause | None = None
     uploaded: bool = False
+    nodes_lost: int = 0
     attempts: tuple[Attempt, ...] = ()
     progress: Progress = Progress()
     position_s: float = 0.0

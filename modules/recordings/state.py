@@ -33,6 +33,7 @@ from modules.recordings.sidecars import IN_PROGRESS, RecordingPaths, own_outputs
 #: More attempts than a configuration can allow, and more texts than there are formats and names.
 _ATTEMPTS_MAX = 200
 _OUTPUTS_MAX = 100
+_NODES_LOST_MAX = 1000
 _CLIENT_CHARS = 200
 _ADDRESS_CHARS = 2000
 _REASON_CHARS = 500
@@ -56,6 +57,7 @@ def job_to_json(job: Job) -> dict[str, Any]:
         "api_clients": list(job.clients),
         "callback_urls": list(job.callback_urls),
         "uploaded": job.uploaded,
+        "nodes_lost": job.nodes_lost,
         "settings": job.settings.model_dump(),
         "attempts": [attempt.model_dump() for attempt in job.attempts],
         "progress_info": job.progress.model_dump(),
@@ -85,6 +87,7 @@ def job_from_json(name: str, content: Mapping[str, Any]) -> Job:
             clients=_texts(content.get("api_clients"), CLIENTS_MAX, _CLIENT_CHARS),
             callback_urls=_texts(content.get("callback_urls"), ADDRESSES_MAX, _ADDRESS_CHARS),
             uploaded=content.get("uploaded") is True,
+            nodes_lost=_count(content.get("nodes_lost") or 0),
             attempts=_attempts(content.get("attempts")),
             progress=Progress.model_validate(content.get("progress_info") or {}),
             position_s=_seconds(intermediate.get("position_seconds") or 0.0),
@@ -175,6 +178,12 @@ def _texts(value: Any, most: int, chars: int) -> tuple[str, ...]:
     if not all(isinstance(each, str) and len(each) <= chars for each in found):
         raise ValueError(noted("a text has more than {chars} characters", chars=chars))
     return tuple(found)
+
+
+def _count(number: Any) -> int:
+    if type(number) is not int or not 0 <= number <= _NODES_LOST_MAX:
+        raise ValueError(noted("a value of another kind"))
+    return number
 
 
 def _seconds(number: Any) -> float:

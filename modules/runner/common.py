@@ -53,8 +53,6 @@ class Common:
         self.growth = Growth(store.folder, config.processing.growth_wait_seconds, clock)
         #: Files whose child died while it had prefetched the next one: retried without prefetch.
         self.without_prefetch: set[str] = set()
-        #: By name: the fingerprint of a file, and how many machines were lost that had it.
-        self._nodes_lost: dict[str, tuple[str, int]] = {}
         #: A file that must hold still for a moment before it has a job.
         self.expected: str | None = None
         self._epoch = uuid.uuid4().hex
@@ -76,16 +74,7 @@ class Common:
         assert order is not None, "only the runner that took a job hands it out"
         return HandOut(job.job_id, self._epoch, order)
 
-    def count_lost_node(self, job: Job) -> int:
-        """One more machine was lost that had this file; how many that makes since the start."""
-        print_ = job.source.fingerprint if job.source else ""
-        known, count = self._nodes_lost.get(job.name, (print_, 0))
-        count = count + 1 if known == print_ else 1
-        self._nodes_lost[job.name] = (print_, count)
-        return count
-
     def forget(self, name: str) -> None:
         """The job is over."""
         self.without_prefetch.discard(name)
-        self._nodes_lost.pop(name, None)
         self.growth.forget(name)

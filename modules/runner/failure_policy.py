@@ -140,8 +140,10 @@ class FailurePolicy:
 
     def _after_lost_node(self, job: Job, error: NodeLostError, run: JobRun | None) -> None:
         """Machines fail by themselves, but not three in a row under the same file."""
-        lost = self._common.count_lost_node(job) if run and run.began else 0
-        if lost < LOST_NODES:
+        if run and run.began:
+            # With the job's state, or a restart of the daemon would begin to count anew.
+            job = self._scheduler.update(job.name, _one_lost_node_more) or job
+        if job.nodes_lost < LOST_NODES or not (run and run.began):
             self.put_back(job, str(error), run)
         else:
             self._blame(job, error, run)
@@ -262,3 +264,7 @@ class FailurePolicy:
     def _wait(self, job: Job, why: str, wait_s: float, **changes: Any) -> None:
         not_before = self._clock.monotonic() + wait_s
         self._scheduler.release(job.name, Status.WAITING, why, not_before=not_before, **changes)
+
+
+def _one_lost_node_more(job: Job) -> Job:
+    return job.evolve(nodes_lost=job.nodes_lost + 1)

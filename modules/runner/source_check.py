@@ -83,6 +83,7 @@ class SourceCheck:
                 source=None,
                 uploaded=False,
                 attempts=(),
+                nodes_lost=0,
                 position_s=0.0,
                 last_segments=(),
                 progress=Progress(),

@@ -28,6 +28,7 @@ from tests.daemon_process import PROJECT
 STORE_BYTES = 100 * 2**20
 #: How long a head, or a node, may take to start on a busy machine, in seconds.
 START_S = 120.0
+_TOKEN = "RAY_AUTH_TOKEN_PATH"
 
 
 class LocalCluster:
@@ -79,6 +80,24 @@ class LocalCluster:
         """End the head: the cluster is away."""
         self._do(do="kill head")
 
+    def kill_gcs(self) -> None:
+        """End the process of the head that knows the cluster, and no other."""
+        self._do(do="kill gcs")
+
+    def start_head(self) -> None:
+        """Start another head where the one was that ended; it knows nothing of the nodes."""
+        self._do(do="start head")
+
+    def take_ended(self) -> list[int]:
+        """The nodes that ended since by themselves; nothing of them is left afterwards."""
+        ended = [int(node) for node in self._do(do="take ended", nodes=self.nodes)["ended"]]
+        self.nodes = [node for node in self.nodes if node not in ended]
+        return ended
+
+    def processes(self) -> list[psutil.Process]:
+        """All that runs on this machine and has the token of this cluster."""
+        return [p for p in psutil.process_iter() if _environment(p).get(_TOKEN) == str(self.token)]
+
     def raylet(self, node: int) -> int:
         """Its process id."""
         return int(self._do(do="raylet", node=node)["pid"])
@@ -90,8 +109,7 @@ class LocalCluster:
 
     def actors(self) -> list[int]:
         """The processes of all workers on all nodes."""
-        raylets = [psutil.Process(self.raylet(node)) for node in self.nodes]
-        below = [child for raylet in raylets for child in raylet.children()]
+        below = [child for node in self.nodes for child in _children(self.raylet(node))]
         return [child.pid for child in below if "NodeWorker" in " ".join(_words(child))]
 
     def _do(self, **order: Any) -> dict[str, Any]:
@@ -132,6 +150,20 @@ def a_cluster(nodes: int = 1, cpus: int = 1, **environment: str) -> Iterator[Loc
         cluster.end()
 
 
+def _children(pid: int) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children())
+    except psutil.Error:
+        return []  # it ended
+
+
+def _environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return dict(process.environ())
+    except psutil.Error:
+        return {}  # gone since it was listed, or somebody else's
+
+
 def _words(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
@@ -150,20 +182,10 @@ class _Nodes:
             "include_log_monitor": False,
             "node_ip_address": "127.0.0.1",
         }
-        self._cluster = Cluster(
-            initialize_head=True,
-            head_node_args={
-                "num_cpus": 0,
-                "include_dashboard": False,
-                "temp_dir": str(folder / "r"),
-                **self._common,
-            },
-        )
+        self._head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": str(folder / "r")}
+        self._cluster = Cluster(initialize_head=True, head_node_args=self._head | self._common)
+        self.address = str(self._cluster.address)
         self._nodes: list[Any] = []
-
-    @property
-    def address(self) -> str:
-        return str(self._cluster.address)
 
     def do(self, order: dict[str, Any]) -> dict[str, Any]:
         what = order["do"]
@@ -173,15 +195,38 @@ class _Nodes:
             return {"node": len(self._nodes) - 1}
         if what == "raylet":
             return {"pid": _raylet(self._nodes[order["node"]])}
-        if what == "kill":
+        if what == "take ended":
+            ended = [n for n in order["nodes"] if _has_ended(self._nodes[n])]
+            for node in ended:
+                self._nodes[node].kill_all_processes(check_alive=False, wait=True)
+            return {"ended": ended}
+        if what == "start head":
+            self._start_head()
+        elif what == "kill":
             self._nodes[order["node"]].kill_raylet(check_alive=False)
+        elif what == "kill gcs":
+            self._cluster.head_node.kill_gcs_server(check_alive=False)
         elif what == "kill head":
             self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
         return {}
 
+    def _start_head(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        port = int(self.address.rpartition(":")[2])
+        again = self._head | self._common | {"gcs_server_port": port}
+        self._cluster = Cluster(initialize_head=True, head_node_args=again)
+
     def end(self) -> None:
         for node in (*self._nodes, self._cluster.head_node):
             node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+
+def _has_ended(node: Any) -> bool:
+    from ray._private.ray_constants import PROCESS_TYPE_RAYLET
+
+    raylets = node.all_processes.get(PROCESS_TYPE_RAYLET, [])
+    return all(raylet.process.poll() is not None for raylet in raylets)
 
 
 def _raylet(node: Any) -> int:

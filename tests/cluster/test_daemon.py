@@ -21,7 +21,9 @@ CHUNKS = 40
 
 
 def workers_of(daemon: ClusterDaemon) -> list[dict[str, Any]]:
-    return list(json.loads(daemon._get("/health/detailed"))["workers"])
+    """Those that are there."""
+    found = json.loads(daemon._get("/health/detailed"))["workers"]
+    return [worker for worker in found if worker["state"] != "lost"]
 
 
 @pytest.fixture
@@ -83,3 +85,29 @@ def test_a_killed_daemon_leaves_no_worker_behind_and_goes_on(
     until(lambda: not cluster.actors(), "its workers end with it", START_S)
     daemon.start()
     assert text_of(daemon, "slow talk.mp3") == full_text(content)
+
+
+def test_a_head_that_is_lost_and_begins_anew_costs_no_recording_anything(
+    daemon: ClusterDaemon, cluster: LocalCluster
+) -> None:
+    """Two are transcribed and two wait; the machines come back as their supervisors see to it."""
+    names = ("slow one.mp3", "slow two.mp3", "three.mp3", "urgent.mp3")
+    contents = {name: daemon.drop(name, CHUNKS, seed=name) for name in names}
+    daemon.order("urgent.mp3")
+    until(lambda: len(busy(daemon)) == 2, "two are transcribed at once", START_S)
+    cluster.kill_head()
+    until(lambda: "worker" in daemon.health()["troubles"], "it is reported", START_S)
+    cluster.start_head()
+
+    def machines_end() -> bool:
+        cluster.take_ended()
+        return not cluster.nodes
+
+    until(machines_end, "the machines notice that the head does not know them", START_S)
+    cluster.add(), cluster.add()
+    for name, content in contents.items():
+        assert text_of(daemon, name) == full_text(content)
+        result = daemon.wait_for_result(name, timeout_s=START_S)
+        assert result["processing_stats"]["total_attempts"] == 1, "the file was blamed for it"
+    until(lambda: daemon.health()["status"] == "healthy", "nothing of it is left", START_S)
+    assert "failed:" not in daemon.log

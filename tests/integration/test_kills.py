@@ -2,103 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import signal
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from modules.service import folder_orders
-from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import until
 from tests.daemon_process import text_of
-from tests.kills import GONE_WITHIN_S, Killer, Reader, Target, group_of, is_alive, within
-from tests.scripted_daemon import SOON_S, ScriptedDaemon
+from tests.kills import GONE_WITHIN_S, Killer, Reader, Target, group_of, is_alive
+from tests.scripted_daemon import SOON_S
 from tests.scripted_worker import full_text
 from tests.soak import soak
+from tests.traffic import KilledDaemon, Traffic, check_files, check_log
 
 WORKER = "tests.scripted_worker"
 KILLS = 50
 #: A daemon takes a second to start, a worker a fraction of one.
 WORKER_KILLS_PER_LIFE = 12
-#: How a file goes wrong stands in its name; "slow" ones are killed in their middle.
-GOOD = ("slow", "slow", "quick", "slow urgent", "urgent")
-BAD = ("notmedia", "crash")
-AT_ONCE = 12
 #: All that was begun is done by then, in seconds.
 SETTLED_WITHIN_S = 180.0
-FAILED = re.compile(r"\] (\d{3} .+\.mp3): attempt \d+ (failed: .*|ended in a crash)$", re.M)
-ENDED = re.compile(r"\] (\d{3} .+\.mp3): completed \(", re.M)
-
-
-class KilledDaemon(ScriptedDaemon):
-    """Tries again at once what is nobody's fault."""
-
-    hold_s = 0.2
-
-    def is_alone_in_manual(self, name: str) -> bool:
-        """Whether a file was given up on, and all of that is written down."""
-        left = (self.shared / name).exists() or self.sidecar(name).exists()
-        return (self.manual / name).exists() and not left
-
-
-class Traffic:
-    """Files that arrive meanwhile: some long, some urgent, some that can never be done."""
-
-    def __init__(self, daemon: ScriptedDaemon, killer: Killer, rng: Random) -> None:
-        self._daemon = daemon
-        self._killer = killer
-        self._rng = rng
-        self.good: dict[str, bytes] = {}
-        self.bad: set[str] = set()
-        self.dragged_back = 0
-
-    def flow(self) -> None:
-        """None to three files more: always one at least to do, and never too many."""
-        waiting = sum(not self._has_ended(name) for name in (*self.good, *self.bad))
-        least = 0 if waiting else 1
-        for _ in range(min(self._rng.randint(least, 3), AT_ONCE - waiting)):
-            kind = self._rng.choice(GOOD * 3 + BAD)
-            name = f"{len(self.good) + len(self.bad):03} {kind}.mp3"
-            content = self._daemon.drop(name, self._rng.randint(2, 6), seed=name[:3])
-            if kind in BAD:
-                self.bad.add(name)
-            else:
-                self.good[name] = content
-            if "urgent" in kind:
-                self._daemon.order(name)
-
-    def all_ended(self) -> bool:
-        """Whether nothing is left to do. What our kills alone made guilty is brought back."""
-        for name in self.good:
-            if self._daemon.is_alone_in_manual(name):
-                self._drag_back(name)
-        return all(self._has_ended(name) for name in (*self.good, *self.bad))
-
-    def _has_ended(self, name: str) -> bool:
-        if name in self.bad:
-            return self._daemon.is_alone_in_manual(name)
-        there = self._daemon.shared / f"{name}.result"
-        return there.exists() and not self._daemon.sidecar(name).exists()
-
-    def _drag_back(self, name: str) -> None:
-        """Three attempts ended by SIGKILL make a file guilty; each must be one of ours."""
-        state = self._daemon.wait_until_in_manual(name, SOON_S)
-        attempts = [a for a in state["attempts"] if a["status"] == "failed"]
-        assert len(attempts) == 3, f"{name} was given up on after {len(attempts)} failures"
-        for attempt in attempts:
-            ours = any(within(kill, attempt, slack_s=0.1) for kill in self._killer.hits)
-            assert ours, f"{name} failed and nobody killed anything then: {attempt}"
-        assert (self._daemon.manual / f"{name}.error.txt").read_text("utf-8").strip()
-        self.dragged_back += 1
-        for path in sorted(self._daemon.manual.glob(f"*{name}*"), key=lambda p: p.name == name):
-            shutil.move(path, self._daemon.shared / path.name)
 
 
 @pytest.fixture
@@ -125,8 +50,8 @@ def test_kills_at_random_lose_double_tear_and_orphan_nothing(
         daemon.wait_for(traffic.all_ended, what, SETTLED_WITHIN_S)
     reader.check()
     killer.check_no_orphans()
-    _check_files(daemon, traffic)
-    _check_log(daemon, traffic, killer)
+    check_files(daemon, traffic)
+    check_log(daemon, traffic, len(killer.hits), ("SIGKILL", "crash"))
     counts = {target: killer.count(target) for target in ("worker", "daemon", "group")}
     assert sum(counts.values()) == KILLS
     print(
@@ -141,36 +66,6 @@ def _end_a_life(daemon: KilledDaemon, killer: Killer, traffic: Traffic, rng: Ran
     killer.strike(target, busy=rng.random() < 0.7)
     traffic.flow()  # also while nobody looks
     daemon.start()
-
-
-def _check_files(daemon: KilledDaemon, traffic: Traffic) -> None:
-    """One right result each, or a place in ``manual/``; and nothing besides."""
-    expected = set()
-    for name, content in traffic.good.items():
-        result = daemon.result(name)
-        assert result is not None
-        assert text_of(result) == full_text(content), name
-        stem = name.removesuffix(".mp3")
-        expected |= {name, f"{name}.result", f"{stem}.txt", f"{stem}.srt"}
-    assert daemon.files() == expected
-    for name in traffic.bad:
-        assert (daemon.manual / f"{name}.error.txt").read_text("utf-8").strip()
-    visible = {path.name for path in daemon.manual.iterdir() if not path.name.startswith(".")}
-    endings = ("", ".error.txt", ".in_progress")
-    assert visible == {f"{name}{ending}" for name in traffic.bad for ending in endings}
-    assert not list(daemon.root.rglob(f"{TEMPORARY_PREFIX}*"))
-    assert os.listdir(folder_orders.folder(daemon.shared)) == []
-
-
-def _check_log(daemon: KilledDaemon, traffic: Traffic, killer: Killer) -> None:
-    """No file is blamed but by a kill, none ends twice, and nothing surprises the program."""
-    log = daemon.whole_log
-    assert "Traceback" not in log, daemon.failure("the program was surprised")
-    blamed = [how for name, how in FAILED.findall(log) if name in traffic.good]
-    strange = [how for how in blamed if "SIGKILL" not in how and "crash" not in how]
-    assert not strange, f"files failed though only kills could make them: {strange}"
-    assert len(blamed) <= len(killer.hits), "more attempts were counted than there were kills"
-    assert {name: n for name, n in Counter(ENDED.findall(log)).items() if n > 1} == {}
 
 
 class WithGrandchildren(KilledDaemon):

@@ -111,17 +111,21 @@ def ray_environment(
 ) -> dict[str, str]:
     """The environment of whatever belongs to Ray: a token is asked for, nothing is reported.
 
-    A node is given up after 20 s without a sign of life; with tighter checks busy ones are ended
-    (ray-project/ray#44680). Without ``token_file`` the token is in Ray's usual place.
+    A node is given up after 20 s without an answer; with tighter checks busy ones are ended
+    (ray-project/ray#44680). One where nothing listens any more refuses each check at once, and is
+    given up after as many periods. Without ``token_file`` the token is in Ray's usual place.
     """
     chosen = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         # What a worker did is in the checkpoint: a node that is to end needs no time for it.
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-        "RAY_health_check_period_ms": "2000",
+        "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "5000",
         "RAY_health_check_failure_threshold": "4",
+        # Otherwise a node finds out only after a minute that its head began anew and does not know it;
+        # until it has ended and been started again, the new head has no machines.
+        "RAY_raylet_liveness_self_check_interval_ms": "5000",
         # Nodes find the program where they were started, and it uses no other place.
         "PYTHONPATH": str(PROJECT_ROOT),
     }

@@ -38,11 +38,15 @@ class Bench:
         self.clock = clock
         self.store = RecordingStore.of(self.config)
         self.store.prepare()
-        self.scheduler = Scheduler(clock, self._on_change)
-        self.writer = StateWriter(self.store.states, self.scheduler.get)
         self.pool = FakePool([FarExecutor(clock) for _ in range(workers)])
         self.ended: dict[str, Job] = {}
         self.looked_again: list[str] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """A life of the daemon, with an empty queue."""
+        self.scheduler = Scheduler(self.clock, self._on_change)
+        self.writer = StateWriter(self.store.states, self.scheduler.get)
         self.start_anew()
 
     def start_anew(self) -> None:
@@ -114,12 +118,13 @@ def test_what_each_worker_does_is_told(alive: Bench) -> None:
     alive.submit("a.mp3")
     until(lambda: alive.scheduler.all_running() != [], "it runs")
     until(
-        lambda: sorted(view.state for view in alive.runners.workers()) == ["busy", "ready"],
+        lambda: sum(seat.hand is not None for seat in alive.runners.seats()) == 1,
         "one of two is busy",
     )
-    (busy,) = [view for view in alive.runners.workers() if view.state == "busy"]
-    assert (busy.filename, busy.problem, busy.device) == ("a.mp3", None, "cpu")
-    assert busy.since is not None
+    (busy,) = [seat for seat in alive.runners.seats() if seat.hand]
+    assert busy.hand is not None
+    assert (busy.hand.name, busy.problem) == ("a.mp3", None)
+    assert busy.hand.job_id == alive.scheduler.all_running()[0].job_id
     go_on.set()
     until(lambda: len(alive.ended) == 1, "it is done")
 
@@ -151,7 +156,7 @@ def test_a_file_goes_on_elsewhere_when_its_machine_is_lost(alive: Bench) -> None
 
     def vanish(made: int) -> None:
         if made == 2 and not lost:
-            names = [view.filename for view in alive.runners.workers()]
+            names = [seat.hand and seat.hand.name for seat in alive.runners.seats()]
             lost.append(names.index("a.mp3"))
             alive.pool.lose(lost[0])
 
@@ -164,7 +169,7 @@ def test_a_file_goes_on_elsewhere_when_its_machine_is_lost(alive: Bench) -> None
     assert alive.text("a.mp3") == "0 of a.mp3. 1 of a.mp3. 2 of a.mp3."
     # What was in the checkpoint was not done again.
     assert alive.far(1 - lost[0]).numbers("a.mp3") == [1, 2]
-    until(lambda: len(alive.runners.workers()) == 1, "the lost one is not shown any more")
+    until(lambda: len(alive.runners.seats()) == 1, "the lost one is not shown any more")
     until(lambda: alive.far(lost[0]).closed, "its executor was closed")
 
 
@@ -197,6 +202,50 @@ def test_a_file_under_which_machines_are_lost_is_given_up(
     assert bench.store.manual.has("killer.mp3")
 
 
+def restart(bench: Bench, name: str) -> None:
+    """Another life of the daemon: of a job it knows what was written down."""
+    [found] = bench.store.recovery.find_jobs(recursive=False)
+    assert found.job.name == name
+    bench.begin()
+    bench.scheduler.submit(found.job.at_start(Status.QUEUED))
+
+
+def test_lost_machines_are_counted_across_restarts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a file that takes machines down would do so for ever where the daemon is restarted."""
+    monkeypatch.setattr(runner, "_IDLE_TICK_S", 0)
+    bench = Bench(tmp_path, FakeClock(), workers=1)
+    bench.submit("killer.mp3")
+    for _ in range(LOST_NODES - 1):
+        lose_node_under(bench, "killer.mp3")
+        restart(bench, "killer.mp3")
+        job = bench.scheduler.get("killer.mp3")
+        assert job is not None
+        assert "failed" not in [a.status for a in job.attempts]
+    lose_node_under(bench, "killer.mp3")
+    job = bench.scheduler.get("killer.mp3")
+    assert job is not None
+    assert [a.status for a in job.attempts] == ["failed"]
+
+
+def test_a_file_that_was_replaced_took_no_machine_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_IDLE_TICK_S", 0)
+    bench = Bench(tmp_path, FakeClock(), workers=1)
+    bench.submit("a.mp3")
+    lose_node_under(bench, "a.mp3")
+    lost = bench.scheduler.get("a.mp3")
+    assert lost is not None
+    assert lost.nodes_lost == 1
+    (bench.store.folder.path / "a.mp3").write_bytes(b"\0another sound")
+    bench.runners.tick()
+    anew = bench.scheduler.get("a.mp3")
+    assert anew is not None
+    assert (anew.status, anew.nodes_lost) == (Status.ARRIVING, 0)
+
+
 def test_a_worker_whose_machine_was_lost_gets_nothing_until_it_is_looked_at(bench: Bench) -> None:
     look(bench)
     (_, first), (_, second) = bench.runners._runners
@@ -218,7 +267,7 @@ def test_one_that_is_away_keeps_its_place_and_gets_nothing(bench: Bench) -> None
     bench.runners.tick()
     assert bench.far(0).orders == []
     assert "a.mp3" in bench.ended
-    assert [view.state for view in bench.runners.workers()] == ["away", "ready"]
+    assert [seat.worker.state for seat in bench.runners.seats()] == ["away", "ready"]
     bench.pool.away.clear()
     bench.submit("b.mp3")
     bench.runners.tick()
@@ -264,7 +313,7 @@ def test_what_one_machine_lacks_does_not_hold_up_the_others(bench: Bench) -> Non
     first.tick()
     assert bench.runners.outage.reason is None
     assert bench.runners.troubled == ["node0: The model is not there."]
-    assert [view.state for view in bench.runners.workers()] == ["held", "ready"]
+    assert [bool(seat.problem) for seat in bench.runners.seats()] == [True, False]
     second.tick()
     assert "b.mp3" in bench.ended
     bench.clock.advance(11)

@@ -161,6 +161,16 @@ def test_only_a_loopback_address_is_one() -> None:
     assert ray_environment({}, None, "10.0.0.1:6379")["RAY_AUTH_MODE"] == "token"
 
 
+def test_a_refused_check_costs_a_second_and_one_without_an_answer_five() -> None:
+    """A machine whose Ray is dead is given up within 5 s, and one that is busy not within 20 s."""
+    chosen = ray_environment({}, None, "10.0.0.1:6379")
+    names = ("period_ms", "timeout_ms", "failure_threshold")
+    period, timeout, count = (int(chosen[f"RAY_health_check_{name}"]) for name in names)
+    assert period * count < 5000
+    assert timeout * count >= 20000
+    assert (period + timeout) * count < 30000
+
+
 def test_an_answer_to_an_earlier_question_is_not_taken_for_the_next() -> None:
     ours, theirs = socket.socketpair()
     channel = Channel(ours)
