@@ -12,9 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from modules.clock import SystemClock
+from modules.clock import Clock, SystemClock
 from modules.config.schema import Config
-from modules.jobs.job import Job, Priority
+from modules.executors.base import WorkerPool
+from modules.jobs.job import Priority
 from modules.jobs.scheduler import Scheduler
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
@@ -35,22 +36,14 @@ def seconds_with(workers: int, files: int, chunk_s: float) -> float:
         config = a_config(Path(folder))
         a_model(config.models_directory)
         clock = SystemClock()
-        store = RecordingStore.of(config)
-        store.prepare()
-        writer: StateWriter
-        scheduler = Scheduler(clock, lambda job: writer.record_if_possible(job))
-        writer = StateWriter(store.states, scheduler.get)
         executors = [FarExecutor(clock, lambda _: time.sleep(chunk_s)) for _ in range(workers)]
         for executor in executors:
             executor.plans = [Plan(chunks=CHUNKS) for _ in range(files)]
-        pool = FakePool(list(executors))
-        common = Common(
-            config, scheduler, store, Publisher(store), writer, clock,
-            look_again=lambda name: None, compute_types=lambda: pool.capabilities.compute_types,
-        )  # fmt: skip
-        runners = Runners(common, pool)
+        scheduler, runners = a_daemon(config, FakePool(list(executors)), clock)
         for number in range(files):
-            scheduler.submit(_job(config.shared_directory / f"talk{number:03}.mp3", config))
+            path = config.shared_directory / f"talk{number:03}.mp3"
+            path.write_bytes(b"\0sound of " + path.name.encode())
+            submit(path, config, scheduler)
         began = time.monotonic()
         runners.start()
         while scheduler.jobs():
@@ -60,10 +53,25 @@ def seconds_with(workers: int, files: int, chunk_s: float) -> float:
         return took_s
 
 
-def _job(path: Path, config: Config) -> Job:
-    path.write_bytes(b"\0sound of " + path.name.encode())
+def a_daemon(config: Config, pool: WorkerPool, clock: Clock) -> tuple[Scheduler, Runners]:
+    """A queue and runners for the workers of a pool; nothing is started."""
+    store = RecordingStore.of(config)
+    store.prepare()
+    writer: StateWriter
+    scheduler = Scheduler(clock, lambda job: writer.record_if_possible(job))
+    writer = StateWriter(store.states, scheduler.get)
+    common = Common(
+        config, scheduler, store, Publisher(store), writer, clock,
+        look_again=lambda name: None, compute_types=lambda: pool.capabilities.compute_types,
+    )  # fmt: skip
+    return scheduler, Runners(common, pool)
+
+
+def submit(path: Path, config: Config, scheduler: Scheduler) -> None:
+    """Put a recording of the folder into the queue."""
     settings = config.default_settings()
-    return a_job(path.name, priority=Priority.SCAN, settings=settings).evolve(source=None)
+    job = a_job(path.name, priority=Priority.SCAN, settings=settings)
+    scheduler.submit(job.evolve(source=None))
 
 
 def main() -> None:

@@ -208,6 +208,25 @@ def test_without_its_link_the_cluster_is_away_and_comes_back_by_itself(
 def test_a_link_that_stands_still_is_replaced(
     pool: RayPool, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also while the worker has nothing to do, or a service that is to end would never do so."""
+    monkeypatch.setattr(executor_module, "LINK_SILENT_S", 10.0)
+    executor = ready(pool)[0]
+    assert pool.link_pid is not None
+    link = psutil.Process(pool.link_pid)
+    link.suspend()
+    executor.prefetch(a_task(config, "next.mp3").command)
+    assert isinstance(executor.lost, ClusterAwayError)
+    with pytest.raises(ClusterAwayError):
+        executor.run(a_task(config, "talk.mp3"), Heard().callbacks())
+    executor.close()
+    pool.maintain()
+    assert not link.is_running()
+    undisturbed(ready(pool)[0], config)
+
+
+def test_a_link_that_stands_still_under_a_recording_is_replaced(
+    pool: RayPool, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for module in (executor_module, slot_module):
         monkeypatch.setattr(module, "LINK_SILENT_S", 15.0)
     executor = ready(pool)[0]

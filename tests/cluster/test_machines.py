@@ -1,4 +1,4 @@
-"""Two machines with addresses and mounts of their own: the share elsewhere, none, a lost network."""
+"""Two machines with addresses and mounts of their own: a share elsewhere, none, a lost network."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -12,12 +13,15 @@ import pytest
 
 from modules.config.schema import Config
 from modules.errors import MediaError, ModelError, StorageError
-from modules.executors.base import HandOut, Task
+from modules.executors.base import HandOut, RunCallbacks, Task
+from modules.executors.ray import remote_run
 from modules.executors.ray.media import Received, mapped
-from modules.executors.ray.wire import PIECE_BYTES
+from modules.executors.ray.remote_run import RemoteRun
+from modules.executors.ray.wire import PIECE_BYTES, Answer, State
 from modules.executors.tasks import task_for
 from modules.recordings.shared_folder import identity_of
-from tests.builders import SETTINGS, until
+from modules.weights.files import ModelSpec
+from tests.builders import SETTINGS, a_config, until
 from tests.cluster.local_cluster import START_S, LocalCluster
 from tests.cluster.test_losses import Heard
 from tests.cluster.workers import a_pool, closing, config_in, ready, spec_in
@@ -135,6 +139,47 @@ def test_what_changed_on_the_way_is_no_recording(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         received.whole(lambda: (received.put(0, other), True)[1])
     received.close()
+
+
+def test_a_full_disk_of_the_machine_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon would wait for ever: it sends each piece once."""
+    source = tmp_path / "source.mp3"
+    source.write_bytes(recording(3))
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    received = Received(tmp_path / "copy", b"talk.mp3", identity_of(source))
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StorageError):
+        received.whole(lambda: (received.put(0, source.read_bytes()), True)[1])
+    received.close()
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_piece_that_was_lost_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = a_config(tmp_path)
+    config.shared_directory.mkdir()
+    path = config.shared_directory / "talk.mp3"
+    path.write_bytes(recording(3))
+    spec = ModelSpec(name="m", path="/nowhere", device="cpu", compute_type="int8")
+    sent: list[bytes] = []
+    run = RemoteRun(
+        1, task_for(path, SETTINGS, spec, config), RunCallbacks(on_chunk=lambda chunk: None),
+        lambda method, argument, payload: sent.append(payload),
+    )  # fmt: skip
+    answer = Answer(wants=(0,), state=State())
+    run.take(answer)
+    run.take(answer)
+    assert sent == [recording(3)], "it is under way"
+    monkeypatch.setattr(remote_run, "RESEND_S", 0.0)
+    run.take(answer)
+    assert sent == [recording(3)] * 2
+    run.close()
 
 
 def test_a_node_with_other_weights_gets_no_work(cluster: LocalCluster, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import time
 
 from modules.executors.ray import frames
@@ -14,21 +15,36 @@ class LinkClosedError(Exception):
     """The process in which Ray runs is gone, or has closed this line."""
 
 
+class LinkSilentError(LinkClosedError):
+    """The process in which Ray runs is there, and does nothing."""
+
+
+#: So long a message that has begun may stand still, in seconds.
+STUCK_S = 30
+
+
 class Channel:
     """For one thread at a time."""
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            line.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", STUCK_S, 0))
         self._poll = select.poll()
         self._poll.register(line, select.POLLIN)
         self._is_closed = False
         self._number = 0
 
     def ask(self, content: frames.Content, payload: bytes = b"") -> None:
-        """Send a question. The answer to one before it is no longer wanted. LinkClosedError."""
+        """Send a question. The answer to one before it is no longer wanted.
+
+        Raises LinkClosedError.
+        """
         self._number += 1
         try:
             frames.send(self._line, content | {"number": self._number}, payload)
+        except BlockingIOError as error:
+            raise LinkSilentError(str(error)) from error
         except OSError as error:
             raise LinkClosedError(str(error)) from error
 
@@ -46,6 +62,8 @@ class Channel:
     def _received(self) -> frames.Content:
         try:
             message = frames.receive(self._line)
+        except BlockingIOError as error:
+            raise LinkSilentError(str(error)) from error
         except (OSError, frames.FrameError) as error:
             raise LinkClosedError(str(error)) from error
         if message is None:

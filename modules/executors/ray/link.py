@@ -49,12 +49,14 @@ class Slot(threading.Thread):
         self._posted: deque[Any] = deque()
 
     def run(self) -> None:
-        with contextlib.suppress(OSError, GoneError, frames.FrameError), self._line:
-            while (request := frames.receive(self._line)) is not None:
-                content, payload = request
-                answer = self._answer(content, payload)
-                frames.send(self._line, answer | {"number": content["number"]})
-        self._end()
+        try:
+            with contextlib.suppress(OSError, GoneError, frames.FrameError), self._line:
+                while (request := frames.receive(self._line)) is not None:
+                    content, payload = request
+                    answer = self._answer(content, payload)
+                    frames.send(self._line, answer | {"number": content["number"]})
+        finally:
+            self._end()  # also after an answer that is no text
 
     def _answer(self, content: Content, payload: bytes) -> Content:
         import ray.exceptions

@@ -76,6 +76,8 @@ class Received:
         self._missing = list(range(self._count))
         self._arrived = threading.Condition()
         self._file: int | None = None
+        #: Why no more can be taken.
+        self._problem: OSError | None = None
 
     @property
     def wants(self) -> tuple[int, ...]:
@@ -91,9 +93,9 @@ class Received:
                 return
             try:
                 os.pwrite(self._file, content, index * PIECE_BYTES)
-            except OSError:
-                return  # asked for again, until there is room or nobody waits any more
-            self._missing.remove(index)
+                self._missing.remove(index)
+            except OSError as error:
+                self._problem = error
             self._arrived.notify_all()
 
     def whole(self, go_on: Callable[[], bool]) -> Path | None:
@@ -103,10 +105,12 @@ class Received:
         """
         self._make_room()
         with self._arrived:
-            while self._missing:
+            while self._missing and self._problem is None:
                 if not go_on():
                     return None
                 self._arrived.wait(_TICK_S)
+        if self._problem:
+            raise_storage_error(self._problem)
         check_same(self._path, self._identity)
         return self._path
 

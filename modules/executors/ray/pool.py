@@ -117,6 +117,8 @@ class RayPool:
 
     def _look_at_slots(self) -> None:
         assert self._link is not None
+        if any(slot.executor and slot.executor.is_link_silent for slot in self._slots):
+            raise LinkClosedError("the process that was connected with it does nothing")
         for slot in self._slots:
             slot.look(self._link)
             if slot.waits_for_link:

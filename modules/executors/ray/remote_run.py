@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from modules.executors.ray.wire import (
 from modules.storage.recording_file import open_recording_file, raise_storage_error
 from modules.transcript.model import Chunk
 
+#: A piece that is still wanted so long after it was sent did not arrive, in seconds.
+RESEND_S = 60.0
+
 
 class RemoteRun:
     """``post(method, argument, payload)`` sends a call on whose answer nobody waits for."""
@@ -45,7 +49,8 @@ class RemoteRun:
         self._post = post
         self._bounds = OutputBounds(task.command)
         self._received = self._chunks = 0
-        self._sent: set[int] = set()
+        #: The pieces of the recording that were sent, and when.
+        self._sent: dict[int, float] = {}
         self._recording: int | None = None
         #: Whether the worker has loaded its model, and so the attempt is open.
         self.is_accepted = False
@@ -105,8 +110,8 @@ class RemoteRun:
             raise _nonsense("a line that is none of its own")
 
     def _send(self, index: int) -> None:
-        """Send a piece of the recording, once. Raises MediaError and StorageError."""
-        if index in self._sent:
+        """Send a piece of the recording, again if it got lost. Raises MediaError, StorageError."""
+        if time.monotonic() < self._sent.get(index, float("-inf")) + RESEND_S:
             return
         try:
             if self._recording is None:
@@ -114,7 +119,7 @@ class RemoteRun:
             content = os.pread(self._recording, PIECE_BYTES, index * PIECE_BYTES)
         except OSError as error:
             raise_storage_error(error)
-        self._sent.add(index)
+        self._sent[index] = time.monotonic()
         self._post("piece", Piece(order=self._order, index=index).model_dump_json(), content)
 
     def outcome(self, ended: Ended, answer: Answer) -> Outcome:
