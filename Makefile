@@ -55,7 +55,7 @@ soak: $(VENV)/.installed-dev $(BASE) ## the tests that need numbers: a million s
 		tests/integration/test_schema.py tests/integration/test_planted_files.py \
 		tests/integration/test_fault_storage.py tests/integration/test_somebody_elses_files.py \
 		tests/integration/test_handover.py tests/integration/test_swapped_folders.py tests/integration/test_large_upload.py \
-		tests/page/test_looks.py \
+		tests/page/test_looks.py tests/page/test_listening.py \
 		tests/deployment/test_nginx.py \
 		tests/integration/test_live.py tests/integration/test_live_chaos.py \
 		tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \

@@ -24,7 +24,7 @@ def write(folder: Path, target: Path) -> None:
     import torch
 
     weights = tensors.read(folder / "model.bin", "")
-    state = {name: torch.from_numpy(np.ascontiguousarray(it)) for name, it in _state(weights)}
+    state = {name: torch.from_numpy(np.array(it)) for name, it in _state(weights)}
     torch.save({"dims": dimensions(weights), "model_state_dict": state}, target)
 
 

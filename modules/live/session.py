@@ -39,6 +39,7 @@ log = get_logger("Live")
 CLOSE_S = 15.0
 #: A client that is further ahead of the clock sends a file, and gets finals only.
 _AHEAD_S = 10.0
+_HURRY_S = 10.0  # with so much unheard, words that come are worth more than better ones
 _DEADLY = noted("The WhisperX process ended several times at the same point.")
 
 State = Literal["open", "closing", "finishing", "over"]
@@ -185,12 +186,12 @@ class Session:
             said.reopen()
             self._hearing.begin()
             text = self._text.order() if self.state == "open" else None
-            self._child.open(link, descriptor, step_s, said.settled_s, said.language, text)
+            self._child.open(link, descriptor, step_s, said, text)
             if self.state == "closing":
                 self._child.close(discard=False)
 
     def lose(self, link: LiveLink, works: Collection[Lane] = ()) -> None:
-        """The child is gone, with this in hand; the next goes on, but not with what ended several."""
+        """The child is gone, with this in hand; the next goes on, if that did not end several."""
         with self._lock:
             if self._child.link is not link:
                 return
@@ -228,10 +229,8 @@ class Session:
         if isinstance(event, child.Partial):
             check_words(event.words, self.utterances.words, received_s)
             return [PartialWords(event.words)]
-        if isinstance(event, child.Commit):
-            return list(self.utterances.commit(event, received_s))
-        if isinstance(event, child.Final):
-            return list(self.utterances.final(event, received_s))
+        if isinstance(event, child.Commit | child.Final | child.Skipped):
+            return list(self.utterances.take(event, received_s))
         if isinstance(event, child.Flushed):
             self._child.note_flushed()
             return [FlushDone()]
@@ -272,7 +271,8 @@ class Session:
     def tick(self, step_s: float | None) -> None:
         """What time brings: the pace, what was not announced, a word about lag."""
         with self._lock:
-            self._child.set_pace(None if self.is_ahead else step_s)
+            hurries = self.lag_s > _HURRY_S and not self.is_ahead
+            self._child.set_pace(None if hurries or self.is_ahead else step_s, hurries)
             self._child.announce()
             hears = self._child.is_there or self._is_deaf
             lag = self._hearing.tick(self.received_s, hears, self.step_s)

@@ -267,7 +267,7 @@ class LiveSessions:
         now = self._clock.monotonic()
         sessions = self.all()
         if sessions:
-            self.load.adapt(self.lag_s)
+            self.load.adapt(max(0.0 if s.is_ahead else s.lag_s for s in sessions))
         if now >= self._disk_at:
             self._has_disk, self._disk_at = self._room.has_disk(sessions), now + _DISK_S
         if (link := self._link) and link.signs.hangs(self._hang_s, now):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.cluster.local_cluster import LocalCluster
+from tests.cluster.machines import Machines
 from tests.daemon_process import DaemonProcess
 from tests.scripted_daemon import PROGRAM, ScriptedDaemon
 
@@ -38,10 +39,17 @@ def sections(address: str, token: Path, **workers: Any) -> dict[str, Mapping[str
 class ClusterDaemon(ScriptedDaemon):
     """With the scripted child. ``workers``: how many there may be; ``more``: what else is set."""
 
-    def __init__(self, root: Path, cluster: LocalCluster, workers: int = 2, **more: Any) -> None:
+    def __init__(
+        self,
+        root: Path,
+        cluster: LocalCluster | Machines,
+        workers: int = 2,
+        prefix: Sequence[str] = (),
+        **more: Any,
+    ) -> None:
         self._sections = sections(cluster.address, cluster.token, max=workers, **more)
         self._models = cluster.models
-        super().__init__(root)
+        super().__init__(root, prefix=prefix)
 
     def configure(self, config: Mapping[str, Mapping[str, object]]) -> None:
         super().configure(self._sections | dict(config))

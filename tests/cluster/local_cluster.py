@@ -80,6 +80,10 @@ class LocalCluster:
         """End the head: the cluster is away."""
         self._do(do="kill head")
 
+    def kill_gcs(self) -> None:
+        """End the process of the head that knows the cluster, and no other."""
+        self._do(do="kill gcs")
+
     def start_head(self) -> None:
         """Start another head where the one was that ended; it knows nothing of the nodes."""
         self._do(do="start head")
@@ -180,11 +184,8 @@ class _Nodes:
         }
         self._head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": str(folder / "r")}
         self._cluster = Cluster(initialize_head=True, head_node_args=self._head | self._common)
+        self.address = str(self._cluster.address)
         self._nodes: list[Any] = []
-
-    @property
-    def address(self) -> str:
-        return str(self._cluster.address)
 
     def do(self, order: dict[str, Any]) -> dict[str, Any]:
         what = order["do"]
@@ -203,6 +204,8 @@ class _Nodes:
             self._start_head()
         elif what == "kill":
             self._nodes[order["node"]].kill_raylet(check_alive=False)
+        elif what == "kill gcs":
+            self._cluster.head_node.kill_gcs_server(check_alive=False)
         elif what == "kill head":
             self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
         return {}

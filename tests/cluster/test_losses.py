@@ -217,3 +217,23 @@ def test_a_wrong_token_is_refused(cluster: LocalCluster, config: Config, tmp_pat
         until(refused, "the cluster refuses the token", START_S)
         assert pool.workers() == ()
         assert isinstance(pool.problem, ClusterAwayError)
+
+
+def test_a_head_that_began_anew_is_found_out_by_the_link(
+    cluster: LocalCluster, pool: RayPool, config: Config
+) -> None:
+    """It answers, and what the link is connected by lives on; but no worker would ever come."""
+    executor = ready(pool)[0]
+    link = pool.link_pid
+    cluster.kill_gcs()
+    cluster.start_head()
+
+    def machines_end() -> bool:
+        cluster.take_ended()
+        return not cluster.nodes
+
+    until(machines_end, "the machines notice that the head does not know them", START_S)
+    cluster.add(), cluster.add()
+    executor.close()
+    undisturbed(ready(pool, other_than=executor)[0], config)
+    assert pool.link_pid != link

@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections import deque
 from typing import Any
 
@@ -24,6 +25,10 @@ from modules.executors.ray.node_worker import NodeWorker
 _LOOK_S = 0.5
 #: So many calls whose answer nobody reads are under way at most.
 _POSTED_MAX = 2
+#: How often it is looked whether this is a client of the cluster still, in seconds.
+_ALIVE_EVERY_S = 2.0
+#: A head that does not answer for so long is away.
+_ALIVE_S = 30.0
 #: How long a call that is sent on without an answer may take, in seconds.
 _POST_S = 60.0
 
@@ -143,6 +148,33 @@ def connect(address: str) -> Content:
         return {"connected": False, "details": f"{type(error).__name__}: {error}"}
 
 
+class Lease(threading.Thread):
+    """Looks whether the head knows the node that this process is connected by.
+
+    Ray may not notice for ever: a head that began anew answers all the same.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="lease", daemon=True)
+        self._looked_at = time.monotonic()
+        self._is_void = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this process is of no more use."""
+        return self._is_void or time.monotonic() > self._looked_at + _ALIVE_S
+
+    def run(self) -> None:
+        import ray
+
+        with contextlib.suppress(Exception):
+            own = ray.get_runtime_context().get_node_id()
+            while any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
+                self._looked_at = time.monotonic()
+                time.sleep(_ALIVE_EVERY_S)
+        self._is_void = True
+
+
 def serve(control: socket.socket) -> None:
     """Start a slot for each socket that comes, until the daemon closes its end; then exit.
 
@@ -159,7 +191,10 @@ def serve(control: socket.socket) -> None:
 
 
 def main() -> None:
-    """Connect, and report whether that went well; the rest is done by threads."""
+    """Connect, and report whether that went well; the rest is done by threads.
+
+    Ends when the daemon does, or the cluster that it was connected with.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--address", required=True)
     chosen = parser.parse_args()
@@ -170,7 +205,10 @@ def main() -> None:
     result = connect(chosen.address)
     control.sendall(json.dumps(result).encode() + b"\n")
     if result["connected"]:
-        server.join()
+        lease = Lease()
+        lease.start()
+        while server.is_alive() and not lease.is_over:
+            server.join(_LOOK_S)
     os._exit(1)
 
 
