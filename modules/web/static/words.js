@@ -72,7 +72,7 @@ const EN = {
   liveRow: "You are speaking", liveFull: "As many people speak as this machine can follow. Try again in a moment.",
   workers: { one: "{n} worker", other: "{n} workers" }, workersNone: "No worker is there at the moment", workersWhich: "{name}, since\u00a0{time}", since: "since\u00a0{time}",
   workersBusy: { one: "{n} busy", other: "{n} busy" }, workersStarting: { one: "{n} starting", other: "{n} starting" }, workersHeld: { one: "{n} held up", other: "{n} held up" }, workersAway: { one: "{n} not reached", other: "{n} not reached" }, workersLost: { one: "{n} lost", other: "{n} lost" },
-  worker_off: "not started", worker_starting: "starting", worker_loading: "loading its model", worker_waiting: "free", worker_transcribing: "busy", worker_live: "with live sessions", worker_held: "held up", worker_away: "not reached", worker_lost: "lost",
+  workerOff: "not started", workerStarting: "starting", workerLoading: "loading its model", workerWaiting: "free", workerTranscribing: "busy", workerLive: "with live sessions", workerHeld: "held up", workerAway: "not reached", workerLost: "lost",
   onWorker: "on {name}", runOn: "On {name}, since {time}.",
   close: "Close", s: "{n} s", min: "{n} min", h: "{n} h", hMin: "{h} h {m} min",
 };
@@ -149,7 +149,7 @@ const RU = {
   liveRow: "Вы говорите", liveFull: "Одновременно говорит столько людей, за сколькими эта машина может успеть. Попробуйте чуть позже.",
   workers: { one: "{n} обработчик", few: "{n} обработчика", many: "{n} обработчиков", other: "{n} обработчика" }, workersNone: "Сейчас нет ни одного обработчика", workersWhich: "{name}, с\u00a0{time}", since: "с\u00a0{time}",
   workersBusy: { one: "занят {n}", few: "заняты {n}", many: "заняты {n}", other: "заняты {n}" }, workersStarting: { one: "запускается {n}", few: "запускаются {n}", many: "запускаются {n}", other: "запускаются {n}" }, workersHeld: { one: "простаивает {n}", few: "простаивают {n}", many: "простаивают {n}", other: "простаивают {n}" }, workersAway: { one: "недоступен {n}", few: "недоступны {n}", many: "недоступны {n}", other: "недоступны {n}" }, workersLost: { one: "потерян {n}", few: "потеряны {n}", many: "потеряны {n}", other: "потеряны {n}" },
-  worker_off: "не запущен", worker_starting: "запускается", worker_loading: "загружает модель", worker_waiting: "свободен", worker_transcribing: "занят", worker_live: "обслуживает живой текст", worker_held: "простаивает", worker_away: "недоступен", worker_lost: "потерян",
+  workerOff: "не запущен", workerStarting: "запускается", workerLoading: "загружает модель", workerWaiting: "свободен", workerTranscribing: "занят", workerLive: "обслуживает живой текст", workerHeld: "простаивает", workerAway: "недоступен", workerLost: "потерян",
   onWorker: "на {name}", runOn: "Расшифровывает {name}, с {time}.",
   close: "Закрыть", s: "{n} с", min: "{n} мин", h: "{n} ч", hMin: "{h} ч {m} мин",
 };

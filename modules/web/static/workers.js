@@ -6,6 +6,7 @@ import { dayOf, say, timeOf } from "/static/words.js";
 
 // What is counted in the line, in this order; whoever does nothing needs no word.
 const COUNTED = { transcribing: "workersBusy", starting: "workersStarting", loading: "workersStarting", held: "workersHeld", away: "workersAway", lost: "workersLost" };
+const STATES = { off: "workerOff", starting: "workerStarting", loading: "workerLoading", waiting: "workerWaiting", transcribing: "workerTranscribing", live: "workerLive", held: "workerHeld", away: "workerAway", lost: "workerLost" };
 const WRONG = new Set(["held", "away", "lost"]);
 
 /** "14:03", or with its day. */
@@ -34,7 +35,7 @@ function Does({ worker }) {
 /** "cpu · base · lost since 14:03", the last part in red. */
 function About({ worker }) {
   const facts = [worker.device, worker.model?.replace(/^faster-whisper-/, "")].filter(Boolean);
-  const state = `${say(`worker_${worker.state}`)} ${say("since", { time: momentOf(worker.since) })}`;
+  const state = `${say(STATES[worker.state])} ${say("since", { time: momentOf(worker.since) })}`;
   return html`${facts.map((fact) => `${fact} · `)}<span class=${WRONG.has(worker.state) ? "bad-text" : null}>${state}</span>`;
 }
 

@@ -279,6 +279,12 @@ COMPLAINTS = [
         "this machine",
     ),
     (
+        'workers: {kind: ray, address: "127.0.0.1:6379"}\n'
+        "live: {enabled: false, wyoming_port: 10300}",
+        "live.wyoming_port: must be left out with workers.kind: ray, as there are no live "
+        "sessions then",
+    ),
+    (
         'workers: {kind: ray, address: "127.0.0.1:6379", max: 3}\nlive: {enabled: false}\n'
         "api: {max_concurrent_tasks: 2}",
         "api.max_concurrent_tasks: must be what workers.max is (3), or be left out, got 2",

@@ -1,0 +1,111 @@
+"""What ``doctor`` says of a cluster from what its machines answered; the real ones are asked in
+``tests/cluster``."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules import __version__
+from modules.cli.doctor import check_cluster
+from modules.cli.doctor.findings import Finding, Level
+from modules.config.schema import Config
+from modules.executors.ray.node_look import Look, LookFor
+from modules.executors.ray.nodes import make_token
+from modules.executors.ray.survey import Node, Survey
+from tests.builders import a_config, a_model
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        yield f"127.0.0.1:{head.getsockname()[1]}"
+
+
+def a_look(**changes: Any) -> Look:
+    facts = {
+        "node": "node-b", "version": __version__, "python": platform.python_version(),
+        "free_mb": 8000, "weights": "same", "share": "same", "folder": "/mnt/shared",
+    }  # fmt: skip
+    return Look.model_validate(facts | changes)
+
+
+def findings(
+    root: Path, address: str, monkeypatch: pytest.MonkeyPatch, seen: Survey
+) -> list[Finding]:
+    make_token(root / "token")
+    workers = {"kind": "ray", "address": address, "token_file": str(root / "token"), "max": 2}
+    config: Config = a_config(root, workers=workers, live={"enabled": False})
+    config.shared_directory.mkdir(exist_ok=True)
+    a_model(config.models_directory)
+    orders: list[LookFor] = []
+
+    def surveyed(address: str, token: Path, order: LookFor) -> Survey:
+        assert order.marker is not None
+        assert Path(order.marker).is_file()
+        orders.append(order)
+        return seen
+
+    monkeypatch.setattr(check_cluster, "survey", surveyed)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    return list(check_cluster.check_cluster(config))
+
+
+def test_without_the_packages_it_is_said_how_they_are_installed(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = a_config(tmp_path, workers={"kind": "ray", "address": address})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    live, missing = check_cluster.check_cluster(config)
+    assert (live.level, live.subject) == (Level.OK, "live text")
+    assert missing.level is Level.PROBLEM
+    assert "make cluster" in missing.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen", "remedy"),
+    [
+        ({"version": "0.0.9"}, "node-b has version 0.0.9", "the same version"),
+        ({"python": "3.11.0"}, "node-b has Python 3.11.0", "the same version"),
+        ({"share": "other"}, "does not have the shared folder as /mnt/shared", "path_map"),
+        (
+            {"weights": {"fault": "model", "code": "node_weights_differ", "message": "Others.",
+                         "details": None, "permanent": False}},
+            "Others.", "",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_on_a_machine_is_a_line(
+    tmp_path: Path,
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    seen: str,
+    remedy: str,
+) -> None:
+    node = Node(name="node-b", cpus=4, gpus=0, look=a_look(**changes))
+    found = findings(tmp_path, address, monkeypatch, Survey(ray="2.60.0", nodes=(node,)))
+    [wrong] = [each for each in found if each.level is Level.PROBLEM]
+    assert seen in wrong.seen
+    assert remedy in wrong.remedy
+
+
+def test_one_that_does_not_answer_and_one_with_too_little_memory(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = (
+        Node(name="node-a", cpus=4, gpus=1, problem="no answer within 60 s"),
+        Node(name="node-b", cpus=4, gpus=1, look=a_look(free_mb=100)),
+    )
+    found = findings(tmp_path, address, monkeypatch, Survey(ray="2.60.0", nodes=nodes))
+    levels = {each.seen: each.level for each in found}
+    assert levels["node-a could not be looked at: no answer within 60 s"] is Level.PROBLEM
+    [scarce] = [seen for seen in levels if "100 MB of memory free, and a worker takes" in seen]
+    assert levels[scarce] is Level.WARNING
+    assert levels["there is room for 4 workers, 2 are wanted; each takes 2 processors"] is Level.OK
