@@ -24,7 +24,7 @@ from tests.scripted_worker import full_text
 from tests.soak import soak
 
 WORKER = "tests.scripted_worker"
-KILLS = 50
+KILLS = soak(30, 50)
 #: A daemon takes a second to start, a worker a fraction of one.
 WORKER_KILLS_PER_LIFE = 12
 #: How a file goes wrong stands in its name; "slow" ones are killed in their middle.
