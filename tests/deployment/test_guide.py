@@ -14,7 +14,7 @@ from tests.deployment.tools import DEPLOY, PROJECT, run, tool
 
 UNIT = DEPLOY / "systemd" / "audio-transcriber.service"
 GUIDE = PROJECT / "docs" / "deployment.md"
-SOON_S = 30.0
+SOON_S = 90.0
 TEXT_S = 180.0
 SHARED = "/srv/audio-transcriber/shared"
 LOG = ("journalctl", "--no-pager", "--output=cat", "--unit=audio-transcriber")

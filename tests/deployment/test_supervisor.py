@@ -21,7 +21,7 @@ from tests.deployment.tools import DEPLOY, environment, run, supervisor, tool
 from tests.scripted_daemon import ScriptedDaemon
 from tests.scripted_worker import full_text
 
-SOON_S = 30.0
+SOON_S = 90.0
 PROGRAM = "audio-transcriber"
 #: What Debian's supervisord.conf has, in a folder of ours.
 _AROUND = """

@@ -246,12 +246,12 @@ def test_a_second_daemon_is_refused_and_told_by_whom(shared_daemon: ScriptedDaem
 
 @pytest.mark.parametrize("name", ["slow.mp3", "sluggish obstinate.mp3", "hang1.mp3"])
 def test_sigterm_ends_it_promptly_and_counts_nothing(daemon: ScriptedDaemon, name: str) -> None:
-    daemon.drop(name, 30)
+    daemon.drop(name, 200)  # far longer than it may take to stop
     daemon.wait_for_position(name, 10)
     children = daemon.children()
     began = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
     assert not any(child.is_running() for child in children)
     state = daemon.in_progress(name)
     assert state is not None
@@ -263,7 +263,7 @@ def test_sigterm_while_idle_ends_it_at_once(daemon: ScriptedDaemon) -> None:
     daemon.wait_until_warm()
     began = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_the_state_folder_is_made_anew_if_somebody_deletes_it(

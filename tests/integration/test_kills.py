@@ -19,7 +19,7 @@ from tests.soak import soak
 from tests.traffic import KilledDaemon, Traffic, check_files, check_log
 
 WORKER = "tests.scripted_worker"
-KILLS = 50
+KILLS = soak(30, 50)
 #: A daemon takes a second to start, a worker a fraction of one.
 WORKER_KILLS_PER_LIFE = 12
 #: All that was begun is done by then, in seconds.

@@ -19,7 +19,7 @@ from tests.mounts import mounted
 from tests.soak import soak
 
 #: Sessions, with a seed for each: of a daemon that lives, and of one that is killed, too.
-RUNS = soak(6, 100)
+RUNS = soak(4, 100)
 DISK = ("-t", "tmpfs", "-o", "size=64m", "tmpfs")
 #: Descriptors and threads that come and go: requests, a file in hand, a process that is replaced.
 _MORE = 5

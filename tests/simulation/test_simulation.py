@@ -21,9 +21,10 @@ from tests.simulation.violation import SeedError
 from tests.soak import soak
 
 STEPS = 500
-#: Together 20,000 steps, and a million in ``make soak``. A part has a test of its own.
-PARTS = 8
+#: Together 12,500 steps, and a million in ``make soak``. A part has a test of its own.
+PARTS = soak(5, 8)
 SEEDS_OF_A_PART = soak(5, 250)
+#: A bug must be found within so many.
 USUAL_STEPS = 20_000
 PROJECT = Path(__file__).parents[2]
 
