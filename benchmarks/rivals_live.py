@@ -294,7 +294,9 @@ def their_server(venv: Path, policy: str, warmup: Path) -> Iterator[tuple[int, i
         log = Path(folder) / "log"
         environment = os.environ | {"HF_HUB_OFFLINE": "1"}
         with log.open("wb") as output:
-            server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+            server = subprocess.Popen(  # nosec B603 # our own words, no shell
+                command, stdout=output, stderr=output, env=environment
+            )
             try:
                 _wait_for(port, server, log)
                 yield port, server.pid
@@ -320,10 +322,10 @@ def _their_weights(policy: str, folder: Path) -> list[str]:
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_S
+    address, deadline = f"http://127.0.0.1:{port}/health", time.monotonic() + _START_S
     while server.poll() is None and time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            with urllib.request.urlopen(address, timeout=5) as answer:  # nosec B310 # always http
                 if json.load(answer)["ready"]:
                     return
         except OSError:

@@ -42,7 +42,8 @@ def judged(
     kept, dropped = [], []
     for segment in segments:
         flags = quality.flags(scores, segment.text, segment.words, speech)
-        if quality.is_invented(segment.text, flags, scores):
+        unheard = "no_speech" in flags and quality.is_hardly_spoken(segment.words, speech)
+        if unheard or quality.is_invented(segment.text, flags, scores):
             dropped.append(
                 Dropped(start=segment.start, end=segment.end, text=segment.text, flags=flags)
             )

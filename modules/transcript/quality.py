@@ -27,6 +27,9 @@ _MIN_REPEATS, _MIN_LOOP_WORDS, _MAX_PERIOD = 4, 8, 12
 #: A word is outside speech if less than this share of it overlaps any speech.
 _MIN_OVERLAP = 0.1
 
+#: Nobody says a word in so little detected speech, in seconds: music and noise have such moments.
+_HARDLY_S = 0.25
+
 #: Nobody says more letters a second; around a text this much speech may be its own, in seconds.
 _MOST_LETTERS_PER_S, _AROUND_S = 30.0, 0.5
 
@@ -140,11 +143,22 @@ def _overlap(start: float, end: float, speech: Sequence[tuple[float, float]]) ->
 
 def _is_crammed(text: str, words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> bool:
     """Whether there is less detected speech than the text takes to say, however fast."""
+    spoken_s = _spoken_around_s(words, speech)
+    return spoken_s is not None and letters_of(text) > _MOST_LETTERS_PER_S * spoken_s
+
+
+def is_hardly_spoken(words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> bool:
+    """Whether there is less detected speech around the words than a single one takes."""
+    spoken_s = _spoken_around_s(words, speech)
+    return spoken_s is not None and spoken_s < _HARDLY_S
+
+
+def _spoken_around_s(words: Sequence[Word], speech: Sequence[tuple[float, float]]) -> float | None:
+    """Seconds of detected speech that may be the words' own; None if no word has times."""
     timed = [(w.start, w.end) for w in words if w.start is not None and w.end is not None]
     if not timed:
-        return False
-    spoken_s = _overlap(timed[0][0] - _AROUND_S, timed[-1][1] + _AROUND_S, speech)
-    return letters_of(text) > _MOST_LETTERS_PER_S * spoken_s
+        return None
+    return _overlap(timed[0][0] - _AROUND_S, timed[-1][1] + _AROUND_S, speech)
 
 
 def flags(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modules.transcript import quality
-from modules.transcript.model import Flag
+from modules.transcript.chunk_text import judged
+from modules.transcript.model import Flag, Segment
 from modules.transcript.quality import DecodingScores
 from tests.builders import a_word
 
@@ -85,6 +86,21 @@ def test_what_is_doubtful_is_flagged_and_kept(figures: DecodingScores, flag: Fla
     found = quality.flags(figures, "Добрый день", WORDS, SPEECH)
     assert flag in found
     assert not quality.is_invented("Добрый день", found, figures)
+
+
+@pytest.mark.parametrize("line", ["you", "끝!"])
+def test_a_word_in_music_is_dropped_if_there_is_hardly_any_speech(line: str) -> None:
+    """What Whisper base said of music on hold when it had to find out the language."""
+    segment = Segment(start=1.0, end=1.2, text=line, words=(a_word(line, 1.0, 1.2),))
+    silent = replace(SURE, no_speech_prob=0.93)
+    kept, dropped = judged([segment], silent, ((1.0, 1.128),))
+    assert (kept, [one.text for one in dropped]) == ((), [line])
+    for scores, speech in (
+        (silent, ((1.0, 1.128), (1.3, 1.5))),  # as long as a short "yes"
+        (SURE, ((1.0, 1.128),)),
+    ):
+        kept, dropped = judged([segment], scores, speech)
+        assert (len(kept), dropped) == (1, ()), "one witness only makes it doubtful"
 
 
 def test_words_where_nobody_speaks_are_flagged() -> None:
