@@ -55,11 +55,11 @@ soak: $(VENV)/.installed-dev $(BASE) ## the tests that need numbers: a million s
 		tests/integration/test_schema.py tests/integration/test_planted_files.py \
 		tests/integration/test_fault_storage.py tests/integration/test_somebody_elses_files.py \
 		tests/integration/test_handover.py tests/integration/test_swapped_folders.py tests/integration/test_large_upload.py \
-		tests/page/test_looks.py \
+		tests/page/test_looks.py tests/page/test_listening.py \
 		tests/deployment/test_nginx.py tests/cluster/test_kills.py \
 		tests/integration/test_live.py tests/integration/test_live_chaos.py \
 		tests/unit/audio/test_fuzz.py tests/acceptance/test_kills_real.py \
-		tests/acceptance/test_live_chaos.py tests/acceptance/test_hostile_media.py \
+		tests/acceptance/test_cluster_losses.py tests/acceptance/test_live_chaos.py tests/acceptance/test_hostile_media.py \
 		tests/acceptance/test_whisperx_engine.py
 
 profile: $(VENV)/.installed-dev $(BASE) ## where a second of a job goes (2 min; ARGS="--lengths 60 --fast")

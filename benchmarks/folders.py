@@ -43,6 +43,8 @@ SETTLED_WITHIN_S = 600.0
 class ShippedDaemon(ScriptedDaemon):
     """As it is shipped, but for WhisperX: the scripted one of the tests is in a hurry."""
 
+    warm = False  # its start and its memory are measured
+
     def configure(self, config: Mapping[str, Mapping[str, object]]) -> None:
         processing = Config().processing.model_dump(mode="json", exclude_none=True)
         watch = {**WatchConfig().model_dump(), **config.get("watch", {})}

@@ -1,8 +1,7 @@
 """Whether a live session stays as quick and as small as it began, for an hour and longer.
 
     python -m benchmarks.live_hour                        # one session of 60 minutes
-    python -m benchmarks.live_hour --sessions 2 --file    # beside it, an hour of sound as a file
-    python -m benchmarks.live_hour --minutes 2 --sessions 7 --most 6   # one more than may be
+    python -m benchmarks.live_hour --sessions 2
 
 The real daemon and engine. Each session is spoken by a process of its own, in frames of 100 ms that
 were made before, by its own clock: it never slows down when the service does. For each minute:
@@ -204,7 +203,8 @@ class Looking:
 # --- what it says --------------------------------------------------------------------------------
 
 
-def _figure(values: Sequence[float], share: float = 0.5) -> float:
+def figure(values: Sequence[float], share: float = 0.5) -> float:
+    """The value below which that share of all lies; not a number of none."""
     if not values:
         return math.nan
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
@@ -224,20 +224,20 @@ def _row(
     for who in ("daemon", "child"):
         there = [x for x in looking.looks if x.who == who and int(x.second // 60) in minutes]
         sizes += [
-            f"{_figure([x.rss_mb for x in there]):.0f}",
-            f"{_figure([x.descriptors for x in there]):.0f}",
-            f"{_figure([x.threads for x in there]):.0f}",
+            f"{figure([x.rss_mb for x in there]):.0f}",
+            f"{figure([x.descriptors for x in there]):.0f}",
+            f"{figure([x.threads for x in there]):.0f}",
         ]
     return (
         name,
         str(len(committed)),
-        f"{_figure(shown):.2f}",
-        f"{_figure(shown, 0.95):.2f}",
-        f"{_figure(committed):.2f}",
-        f"{_figure(committed, 0.95):.2f}",
+        f"{figure(shown):.2f}",
+        f"{figure(shown, 0.95):.2f}",
+        f"{figure(committed):.2f}",
+        f"{figure(committed, 0.95):.2f}",
         f"{max(lags, default=0.0):.1f}",
         *sizes,
-        f"{_figure(_of(looking.load, minutes)):.1f}",
+        f"{figure(_of(looking.load, minutes)):.1f}",
     )
 
 
@@ -287,8 +287,6 @@ def run(daemon: DaemonProcess, options: argparse.Namespace) -> None:
     with Looking(daemon) as looking:
         for speaker in speakers:
             speaker.start()
-        if options.file:
-            daemon.put(wav, "file.wav")
         spoken: list[Spoken] = [results.get(timeout=seconds + _END_S) for _ in speakers]
         for speaker in speakers:
             speaker.join(_END_S)
@@ -314,7 +312,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--most", type=int, default=6, help="live.max_sessions")
-    parser.add_argument("--file", action="store_true", help="an hour of sound as a file besides")
     parser.add_argument("--json", type=Path, help="everything that was seen")
     options = parser.parse_args()
     end_in_order()

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +24,7 @@ import psutil
 import yaml
 
 from modules.config.loader import ENVIRONMENT
+from tests.warm_start import Forked
 
 T = TypeVar("T")
 
@@ -31,6 +34,7 @@ WORKER = "modules.worker.main"
 POLL_S = 0.05
 START_S = 60.0
 STOP_S = 30.0
+SOON_S = 20.0
 #: Where speakers or alignment are asked for, imports alone take 15 to 20 s on two quiet cores.
 RESULT_S = 360.0
 TAIL_LINES = 25
@@ -72,7 +76,7 @@ class DaemonProcess:
         self.config_file = root / "config.yaml"
         self.log_file = root / "daemon.log"
         self._prefix = tuple(prefix)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._log_start = 0
         for folder in (self.shared, self.manual):
             folder.mkdir(parents=True, exist_ok=True)
@@ -116,18 +120,24 @@ class DaemonProcess:
         if self.is_alive:
             raise RuntimeError("the daemon runs already")
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
-        command = [*self._prefix, *self.command("run")]
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self._project,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._launch("run")
         self.wait_for_log(r"\[Daemon\] Watching ", START_S)
+
+    def _launch(self, *arguments: str) -> None:
+        """Start a command that goes on; what it says goes into the log."""
+        with self.log_file.open("ab") as log:
+            self._process = self._begun(self.command(*arguments), log.fileno())
+
+    def _begun(self, command: list[str], log: int) -> subprocess.Popen[bytes] | Forked:
+        return subprocess.Popen(
+            [*self._prefix, *command],
+            cwd=self._project,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     def stop(self) -> int:
         """Ask it to end, as Ctrl-C or ``docker stop`` do, and wait; returns the exit code."""
@@ -198,7 +208,7 @@ class DaemonProcess:
         """Resident memory of the daemon itself and of the processes under it, in MB of 10^6."""
         return resident_mb([psutil.Process(self.pid)]), resident_mb(self.children())
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> subprocess.Popen[bytes] | Forked:
         if self._process is None:
             raise RuntimeError("the daemon was not started")
         return self._process
@@ -289,6 +299,18 @@ class DaemonProcess:
         self.wait_for(moved, f"{name} came to manual/", timeout_s)
         content: dict[str, Any] = json.loads(state.read_bytes())
         return content
+
+    # --- the API ---
+
+    def _get(self, path: str) -> str:
+        """The body that the API answers with, whatever its status."""
+        port = self.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return str(answer.read(), "utf-8")
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return str(refusal.read(), "utf-8")
 
     # --- the shared folder ---
 

@@ -34,8 +34,8 @@ _WORKER = "tests.scripted_worker"
 _PATCHES = """
 from modules.executors.local import executor, live_offer
 executor._RESTART_GAP_S = executor._LIVE_RESTART_GAP_S = live_offer._GAP_S = 0.2
-from modules.live import room, sessions
-room._SPARE_BYTES, sessions._DISK_S, sessions._RETRY_S = 65536, 0.5, 0.5
+from modules.live import landings, room, sessions
+room._SPARE_BYTES, sessions._DISK_S, landings._RETRY_S = 65536, 0.5, 0.5
 from modules.api.live import client
 client._RECEIVED_S = 0.1
 """

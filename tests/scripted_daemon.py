@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +13,9 @@ import yaml
 from modules.clock import SystemClock
 from modules.service import folder_orders
 from tests.builders import a_model
-from tests.daemon_process import DaemonProcess
+from tests.daemon_process import PROJECT, SOON_S, DaemonProcess
 from tests.scripted_worker import recording
+from tests.warm_start import Forked, warm_process
 
 #: ``transcriber.py`` with another child process, less patience, and more of it with wrong keys.
 PROGRAM = """
@@ -34,7 +34,6 @@ executor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_
 import transcriber
 sys.exit(transcriber.main(sys.argv[1:]))
 """
-SOON_S = 20.0
 
 
 class ScriptedDaemon(DaemonProcess):
@@ -42,6 +41,8 @@ class ScriptedDaemon(DaemonProcess):
 
     #: How long trouble that is nobody's is left alone, in seconds.
     hold_s = 1.0
+    #: Whether a start may save the imports. Not where a start itself is measured.
+    warm = True
 
     def configure(self, config: Mapping[str, Mapping[str, object]]) -> None:
         models = self.root / "models"
@@ -66,6 +67,21 @@ class ScriptedDaemon(DaemonProcess):
     def command(self, *arguments: str) -> list[str]:
         program = PROGRAM.format(hold_s=self.hold_s)
         return [sys.executable, "-c", program, "--config", str(self.config_file), *arguments]
+
+    def _begun(self, command: list[str], log: int) -> subprocess.Popen[bytes] | Forked:
+        """Forked from a process that has imported the program, where that makes no difference."""
+        python, option, program, *arguments = command
+        ordinary = (python, option, self._prefix, self._project) == (
+            sys.executable,
+            "-c",
+            (),
+            PROJECT,
+        )
+        environment = self.environment()
+        warm = warm_process() if self.warm and ordinary and self._project == PROJECT else None
+        if warm is None or not warm.knows(environment):
+            return super()._begun(command, log)
+        return warm.start(program, arguments, environment, log)
 
     def drop(self, name: str, chunks: int = 3, seed: str = "speech") -> bytes:
         """Put a recording into the share in one step, as a move does; returns its bytes."""
@@ -102,12 +118,3 @@ class ScriptedDaemon(DaemonProcess):
         """The answer of ``/metrics``: values by series, as they are written there."""
         lines = (line for line in self._get("/metrics").splitlines() if line[:1] not in ("", "#"))
         return {series: float(value) for series, _, value in (x.rpartition(" ") for x in lines)}
-
-    def _get(self, path: str) -> str:
-        port = self.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1)
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                return str(answer.read(), "utf-8")
-        except urllib.error.HTTPError as refusal:
-            with refusal:
-                return str(refusal.read(), "utf-8")

@@ -8,7 +8,8 @@ nothing at all, ``fat`` has words of almost 200 letters.
 
 A chunk of a session's text is a second of its sound, and is certain once two more are there.
 ``textcrash3`` ends the process before chunk 3 of the text, if that began with the session;
-``textfail`` fails after two; ``textliar`` leaves one out.
+``textfail`` fails after two; ``textliar`` leaves one out; ``texthang`` stops in chunk 3 as if it
+hung, if the text began with the session, and ``texthangs`` in any child.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from modules.executors.live_protocol import (
     TextFailed,
     TextOrder,
     Worked,
+    Working,
 )
 from modules.transcript.model import Word
 from modules.worker.pipes import OpenFile, lines
@@ -120,6 +122,11 @@ class _Session:
         if "textfail" in self._tricks and index >= 2:
             if index == 2:
                 self.send(TextFailed(session=session, message="It did."))
+            return
+        hangs = "texthangs" in self._tricks or ("texthang" in self._tricks and not order.start_s)
+        if hangs and index >= 3:
+            self.send(Working(session=session, lane="text"))
+            self._order = None  # its thread hangs; the live words go on
             return
         self._texts += 1
         if "textliar" in self._tricks and index == 2:

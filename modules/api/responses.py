@@ -19,6 +19,7 @@ from modules.outputs.formats import OUTPUT_FORMATS, render
 from modules.outputs.notes import reader_language, text_note
 from modules.recordings.sidecars import stem_of
 from modules.service.answers import Accepted, JobError, Text, View
+from modules.service.worker_view import Workers
 from modules.transcript.model import Segment
 
 #: Error codes to HTTP statuses; what is not here is 500, or 503 where the folder is at fault.
@@ -70,6 +71,7 @@ STATUSES = {
     "timeout": 503,
     "not_on_replica": 503,
     "owner_away": 503,
+    "live_needs_local_worker": 503,
     "too_busy": 503,
     "too_many_sessions": 503,
     "no_room": 507,
@@ -86,6 +88,12 @@ def as_json(content: Mapping[str, Any], status: int = 200) -> Response:
     response = Response(data, status, content_type="application/json")
     response.vary.add("Accept-Language")
     return response
+
+
+def as_workers(workers: Workers | None) -> list[dict[str, Any]]:
+    """Each of them, in the language of the request; none on a replica, which has no workers."""
+    views = workers.views() if workers else ()
+    return [view.as_json() | {"problem": said(view.problem)} for view in views]
 
 
 def new_client() -> str:

@@ -26,8 +26,10 @@ from modules.service.worker_view import Workers
 
 @dataclass(frozen=True)
 class Services:
-    """What the blueprints call; ``report_health`` is the answer of ``/health``, and
-    ``report_detailed`` that of ``/health/detailed``."""
+    """What the blueprints call; ``report_health`` is the answer of ``/health``.
+
+    ``workers``: None on a replica, which has none.
+    """
 
     config: Config
     service: TranscriptionService
@@ -44,6 +46,5 @@ class Services:
     live: LiveSessions
     summaries: SummaryView
     report_health: Callable[[], dict[str, Any]]
-    report_detailed: Callable[[], dict[str, Any]]
     parts: PartStates
-    workers: Workers
+    workers: Workers | None

@@ -114,6 +114,9 @@ def _of_a_cluster(config: Config) -> list[Conflict]:
             "must be false with workers.kind: ray, as live sessions need a worker on this machine"
         )
         found.append((("live.enabled", "workers.kind"), line))
+    if config.live.wyoming_port is not None:
+        line = noted("must be left out with workers.kind: ray, as there are no live sessions then")
+        found.append((("live.wyoming_port", "workers.kind"), line))
     return found
 
 

@@ -42,7 +42,7 @@ class Daemon:
             config.shared_directory, config.processing.stale_hours, clock, self._core,
             self._clients.service.promote, self._clients.responder.tick,
             self._clients.resumable.expire, self._clients.retention.look_soon, first_run,
-            look=self._clients.parts.look, heartbeat_s=config.standby.heartbeat_seconds,
+            look=self._clients.look, heartbeat_s=config.standby.heartbeat_seconds,
         )  # fmt: skip
 
     def run(self) -> bool:

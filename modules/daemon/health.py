@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from modules.jobs.scheduler import Scheduler
 from modules.live.sessions import LiveSessions
 from modules.runner.runners import Runners
 from modules.service.metrics import Observation
+from modules.service.worker_view import Workers
 from modules.watching.watcher import Watcher
 
 #: What can be wrong: for every file, with the folder's events, with the worker.
@@ -71,10 +72,6 @@ class Health:
             "processing": running[0] if running else None,
             "processing_all": running,
         }
-
-    def detailed(self) -> dict[str, Any]:
-        """The same, and every worker: where it is and what it does."""
-        return self.report() | {"workers": [asdict(worker) for worker in self.runner.workers()]}
 
     def troubles(self) -> list[str]:
         """Which of ``KINDS`` there are; all of them end by themselves if they can."""
@@ -133,10 +130,10 @@ def statuses_of(pool: WorkerPool) -> list[ExecutorStatus]:
 
 
 def observe(
-    health: Health, pool: WorkerPool, waiting: int, listeners: int, live: LiveSessions
+    health: Health, workers: Workers, waiting: int, listeners: int, live: LiveSessions
 ) -> Observation:
     """What ``/metrics`` shows of this moment, besides what it has counted."""
-    report, worker = health.report(), combined(statuses_of(pool))
+    report, worker = health.report(), combined(statuses_of(health.pool))
     return Observation(
         queue_length=report["queue_length"],
         paused=report["paused"],
@@ -154,5 +151,5 @@ def observe(
         live_lag_s=live.lag_s,
         live_busy=live.load.busy,
         live=live.statistics.figures(),
-        workers={view.name: view.state == "busy" for view in health.runner.workers()},
+        workers=workers.views(),
     )

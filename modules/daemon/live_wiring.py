@@ -35,7 +35,9 @@ def build_live(
 ) -> tuple[LiveSessions, LiveGate]:
     """Nothing is started."""
 
-    def submit(name: str, wishes: Mapping[str, Any], client: str, begun: Begun) -> str | None:
+    def submit(
+        name: str, wishes: Mapping[str, Any], client: str, begun: Begun | None
+    ) -> str | None:
         # They were read from the share, where others may write.
         checked = forms.checked(SettingsFields, dict(wishes)).wishes()
         request = TranscriptionRequest(

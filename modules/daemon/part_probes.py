@@ -11,6 +11,7 @@ from modules.config.schema import Config
 from modules.daemon.health import HANG_S, LOW_DISK_MB, Health, Sender, statuses_of
 from modules.daemon.parts import Core
 from modules.executors.base import combined
+from modules.live.offered import why_not
 from modules.live.sessions import LiveSessions
 from modules.service.part_states import PartState, PartStates
 from modules.service.text_search import TextSearch
@@ -109,8 +110,8 @@ def _storage(core: Core, shared: Path) -> PartState:
 
 
 def _live(config: Config, live: LiveSessions) -> PartState:
-    if not config.live.enabled:
-        return _OFF
+    if problem := why_not(config):
+        return PartState("off", None if problem.code == "live_disabled" else problem.message)
     count = len(live.all())
     if not count:
         return PartState("idle")

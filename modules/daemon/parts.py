@@ -77,6 +77,11 @@ class Clients:
     parts: PartStates
     workers: Workers
 
+    def look(self) -> None:
+        """See how the parts and the workers are, so that it is known since when."""
+        self.parts.look()
+        self.workers.views()
+
     def start(self) -> None:
         """Start the threads of what works by itself. Raises StorageError."""
         self.deliveries.start()

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import psutil
 
@@ -29,8 +29,7 @@ from modules.errors import StorageError
 from modules.intake.request import TranscriptionRequest
 from modules.jobs.estimates import Estimates
 from modules.jobs.events import Events
-from modules.jobs.index import JobIndex
-from modules.jobs.scheduler import Scheduler
+from modules.jobs.queue_reader import JobLookup, QueueReader
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
 from modules.recordings.lock import has_owner
@@ -79,8 +78,13 @@ class _CopiesThatAreThere(Listening):
 class _Service(TranscriptionService):
     """Orders that come with an upload are passed on once it has landed."""
 
+    folder_queue: QueueReader
     ask: Ask
     defaults: TranscriptionSettings
+
+    @property
+    def paused(self) -> bool:
+        return self.folder_queue.paused
 
     def check(self, request: TranscriptionRequest) -> TranscriptionSettings:
         """Only the name: the owner checks the rest, and refuses what has landed then."""
@@ -183,16 +187,16 @@ class Replica:
 
     def _services(self) -> Services:
         config, store, clock = self._config, self._store, self._clock
-        # The parts that read ask these two for nothing else.
-        queue, index = cast(Scheduler, self._queue), cast(JobIndex, _NoIndex())
+        queue, index = self._queue, _NoIndex()
         estimates = Estimates(store.folder.state / "speed.json")
         status = StatusReader(queue, store, index, estimates)
         checks = _checks(config, store, index)
         submission = _Submission(
             config, queue, store, _ABSENT, checks, status, index, self._waiting
         )
-        service = _Service(queue, store, _ABSENT, checks, status, submission, index, clock)
-        service.ask, service.defaults = self._ask, config.default_settings()
+        service = _Service(_ABSENT, store, _ABSENT, checks, status, submission, _ABSENT, clock)
+        service.folder_queue, service.ask = queue, self._ask
+        service.defaults = config.default_settings()
         editing = Editing(
             store, clock, config.output.txt_timestamps, lambda name: None,
             language=config.messages.language,
@@ -201,7 +205,7 @@ class Replica:
             config, service, TaskList(config, store, queue, status, clock), editing, _ABSENT,
             self._events, self._waiting, Metrics(_nothing_observed), self._uploads, _ABSENT,
             _ABSENT, _CopiesThatAreThere(config, store, clock), _ABSENT, SummaryView(store, None),
-            self._health, self._health, _ABSENT, _ABSENT,
+            self._health, _ABSENT, _ABSENT,
         )  # fmt: skip
 
     def _health(self) -> dict[str, Any]:
@@ -229,7 +233,7 @@ class Replica:
         }
 
 
-def _checks(config: Config, store: RecordingStore, index: JobIndex) -> RequestChecks:
+def _checks(config: Config, store: RecordingStore, index: JobLookup) -> RequestChecks:
     return RequestChecks(config, _ABSENT, store.settings, index, lambda url: None, dict)
 
 

@@ -124,8 +124,9 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     estimates = Estimates(state / "speed.json")
     waiting = Waiting(clock, config.api.max_waiting)
     live: LiveSessions
+    workers: Workers
     metrics = Metrics(
-        lambda: observe(core.health, core.pool, waiting.taken, core.events.listeners, live)
+        lambda: observe(core.health, workers, waiting.taken, core.events.listeners, live)
     )
     deliveries = build_deliveries(config, clock, core.store, core.health, metrics)
     uploads = Uploads(
@@ -143,7 +144,6 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     tasks = TaskList(config, core.store, core.scheduler, status, clock)
     editing, text_writer = _editing(config, clock, core, search)
     summaries = SummaryView(core.store, deliveries.summaries)
-    responder = FolderResponder(config.shared_directory, service, core.scheduler, summaries, clock)
     streams = _streams(config, clock, core, submission, waiting)
     one_time = _one_time(config, core, service, streams)
     resumable = _resumable(config, clock, uploads, service)
@@ -152,20 +152,15 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     live, gate = build_live(config, clock, core.store, uploads, service)
     core.health.silent_s["live"] = lambda: live.silent_s
     parts = build_part_states(config, clock, core, search, live)
-    workers = _workers(config, clock, core, live)
+    workers = Workers(core.pool, core.runner.seats, lambda: len(live.all()), clock)
+    responder = FolderResponder(
+        config.shared_directory, service, core.scheduler, summaries, workers, clock
+    )
     return Clients(
         index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
         service, tasks, search, editing, text_writer, responder, summaries, listening, retention,
         live, gate, parts, workers,
     )  # fmt: skip
-
-
-def _workers(config: Config, clock: Clock, core: Core, live: LiveSessions) -> Workers:
-    def in_hand() -> dict[str, tuple[str, str | None]]:
-        found = core.runner.workers()
-        return {view.name: (view.filename, view.since) for view in found if view.filename}
-
-    return Workers(core.pool, in_hand, config.shared_directory, lambda: len(live.all()), clock)
 
 
 def _service(
@@ -252,7 +247,6 @@ def _services_of(config: Config, core: Core, clients: Clients) -> Services:
         clients.live,
         clients.summaries,
         core.health.report,
-        core.health.detailed,
         clients.parts,
         clients.workers,
     )

@@ -54,6 +54,7 @@ class Diarizer:
     """
 
     def __init__(self, directory: Path, device: str, threads: int = 1) -> None:
+        self._loading = threading.Lock()
         self._directory = directory
         self._device = device
         self._threads = threads
@@ -95,15 +96,17 @@ class Diarizer:
                 raise
             except Exception as error:  # noqa: BLE001 - the default replaces it
                 note = f"diarization: the model in {self._directory} failed ({error})"
-        voices = self._embedder()
+        voices = self.voices()
         found = diarize(blocks(), detect, voices, min_speakers, max_speakers, alive, self._threads)
         return Diarized(found, "campplus", note)
 
-    def _embedder(self) -> SpeakerEmbeddings:
-        if self._voices is None:
-            with allocator.loading():
-                self._voices = self._loaded()
-        return self._voices
+    def voices(self) -> SpeakerEmbeddings:
+        """The model of voices; from any thread. Raises ModelError."""
+        with self._loading:
+            if self._voices is None:
+                with allocator.loading():
+                    self._voices = self._loaded()
+            return self._voices
 
     def _loaded(self) -> SpeakerEmbeddings:
         from modules.diarization.embeddings import SpeakerEmbeddings, weights

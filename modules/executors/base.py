@@ -197,6 +197,10 @@ class LiveSessionsPort(Protocol):
     def complaint(self) -> str | None:
         """What the worker with the latest channel did wrong, so that it must be replaced."""
 
+    @property
+    def hangs(self) -> bool:
+        """Whether the complaint is that it shows no progress."""
+
     def attach(self, channel: socket.socket) -> None:
         """A worker has its model loaded and serves sessions at the other end of ``channel``."""
 

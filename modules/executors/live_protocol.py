@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from modules.config.settings import Frozen, TranscriptionSettings
 from modules.errors import CODE_CHARS, MESSAGE_CHARS
-from modules.transcript.model import Chunk, Word
+from modules.transcript.model import Chunk, Turn, Word
 from modules.weights.files import ModelSpec
 
 #: No event is longer, in bytes: a chunk of 30 s of fast speech has 40 kB.
@@ -24,6 +24,8 @@ _WORDS_MAX = 500
 
 Session = Annotated[int, Field(gt=0)]
 Words = Annotated[tuple[Word, ...], Field(max_length=_WORDS_MAX)]
+#: What voices are called, in the order in which they appear.
+Speaker = Annotated[str, Field(pattern=r"^SPEAKER_[0-9]{2}$")]
 
 
 class TextOrder(Frozen):
@@ -45,7 +47,7 @@ class OpenSession(Frozen):
     mono, ``rate`` samples a second, of which ``samples`` are there. What lies before ``from_s``
     was committed before. ``step_s``: seconds between two passes, None for finals only;
     ``silence_s``: so much silence ends an utterance. ``text``: None if no text is wanted but that
-    which is spoken.
+    which is spoken. ``speakers``: who spoke before, so that voices keep their names.
     """
 
     op: Literal["open"] = "open"
@@ -58,6 +60,7 @@ class OpenSession(Frozen):
     step_s: float | None = 1.0
     silence_s: float = 0.5
     text: TextOrder | None = None
+    speakers: tuple[Turn, ...] = ()
 
 
 class Sound(Frozen):
@@ -77,11 +80,13 @@ class Flush(Frozen):
 
 
 class Pace(Frozen):
-    """Change the step between two passes; None: finals only."""
+    """Change the step between two passes; None: finals only. ``hurries``: where more sound waits
+    than there is time for, finals are quick ones of several utterances, or it is skipped."""
 
     op: Literal["pace"] = "pace"
     session: Session
     step_s: float | None
+    hurries: bool = False
 
 
 class CloseSession(Frozen):
@@ -127,7 +132,8 @@ class Commit(Frozen):
 
 class Final(Frozen):
     """An utterance is over. ``words`` are all of its words: those that were committed, unchanged,
-    and those that were not yet, which are committed by this."""
+    and those that were not yet, which are committed by this. ``speaker``: whose voice it is, where
+    that was asked for and can be told."""
 
     kind: Literal["final"] = "final"
     session: Session
@@ -136,6 +142,16 @@ class Final(Frozen):
     text: str
     words: Words
     language: str | None = None
+    speaker: Speaker | None = None
+
+
+class Skipped(Frozen):
+    """There was no time to hear a part of a session."""
+
+    kind: Literal["skipped"] = "skipped"
+    session: Session
+    from_s: float
+    to_s: float
 
 
 class Worked(Frozen):
@@ -147,6 +163,16 @@ class Worked(Frozen):
     upto_s: float
     busy_s: float
     waited_s: float = 0.0
+
+
+class Working(Frozen):
+    """The model works for a session: said when it begins with something, about once a second where
+    it shows progress, and, with ``busy`` false, when it rests. The end of a pass is ``worked``."""
+
+    kind: Literal["working"] = "working"
+    session: Session
+    lane: Literal["pass", "text"]
+    busy: bool = True
 
 
 class Flushed(Frozen):
@@ -190,8 +216,9 @@ class TextFailed(Frozen):
 
 
 LiveEvent = (
-    Speech | Partial | Commit | Final | Worked | Flushed | Closed | LiveFailed | Text | TextFailed
-)
+    Speech | Partial | Commit | Final | Worked | Working | Flushed | Closed | LiveFailed | Text
+    | TextFailed | Skipped
+)  # fmt: skip
 _EVENTS: TypeAdapter[LiveEvent] = TypeAdapter(Annotated[LiveEvent, Field(discriminator="kind")])
 
 

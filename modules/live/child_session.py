@@ -15,6 +15,7 @@ from modules.executors.live_protocol import (
 from modules.live.link import LiveLink
 from modules.live.note import SessionNote
 from modules.live.sound_file import SoundFile
+from modules.live.utterances import Utterances
 
 
 class ChildSession:
@@ -31,6 +32,7 @@ class ChildSession:
         #: None while there is no child.
         self.link: LiveLink | None = None
         self.step_s: float | None = 1.0
+        self._hurries = False
         #: Flushes that were asked for and not answered: one at a time, and whether one more.
         self._flushing = self._flush_again = False
 
@@ -39,22 +41,24 @@ class ChildSession:
         return self.link is not None
 
     def open(
-        self, link: LiveLink, descriptor: int, step_s: float | None, from_s: float,
-        language: str | None, text: TextOrder | None,
+        self, link: LiveLink, descriptor: int, step_s: float | None, said: Utterances,
+        text: TextOrder | None,
     ) -> None:  # fmt: skip
-        """``descriptor``: of the sound, for reading; taken over."""
+        """``descriptor``: of the sound, for reading; taken over. ``said``: to go on from there."""
         self.link, self.step_s, self._announced = link, step_s, self._sound.samples
+        self._hurries = False
         unanswered, self._flushing, self._flush_again = self._flushing, False, False
         command = OpenSession(
             session=self.number,
             rate=self._note.rate,
             samples=self._announced,
-            from_s=from_s,
+            from_s=said.settled_s,
             settings=self._settings,
-            known_language=language,
+            known_language=said.language,
             step_s=step_s,
             silence_s=self._note.silence_s,
             text=text,
+            speakers=said.speakers,
         )
         link.send(command, descriptor)
         if unanswered:
@@ -84,10 +88,10 @@ class ChildSession:
         self.announce()
         self._send(CloseSession(session=self.number, discard=discard))
 
-    def set_pace(self, step_s: float | None) -> None:
-        if step_s != self.step_s:
-            self.step_s = step_s
-            self._send(Pace(session=self.number, step_s=step_s))
+    def set_pace(self, step_s: float | None, hurries: bool = False) -> None:
+        if (step_s, hurries) != (self.step_s, self._hurries):
+            self.step_s, self._hurries = step_s, hurries
+            self._send(Pace(session=self.number, step_s=step_s, hurries=hurries))
 
     def _send(self, command: LiveCommand) -> None:
         if self.link:

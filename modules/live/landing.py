@@ -27,10 +27,14 @@ from modules.storage.safe_open import open_regular
 log = get_logger("Live")
 
 _PIECE_BYTES = 2**20
+#: So much is copied before it is had written, as all of it at the end would take long in one piece.
+_SYNC_BYTES = 64 * 2**20
 
 #: Puts a recording of this name, with these wishes, of this client, of which so much is done, into
 #: the queue; the job's id.
-Submit = Callable[[str, Mapping[str, Any], str, Begun], str | None]
+Submit = Callable[[str, Mapping[str, Any], str, Begun | None], str | None]
+#: Called between two pieces of what is copied; what it raises ends the copy, as a death would.
+GoOn = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,14 @@ class Landing:
         self._submit = submit
         self._directory = directory
 
-    def finish(self, session_id: str) -> Stored:
+    def finish(self, session_id: str, go_on: GoOn = lambda: None) -> Stored:
         """Land the sound, as far as it has not landed. Raises StorageError, TranscriberError."""
         note = self._store.note(session_id)
         if note is None:
             return self._without_note(session_id)
+        if note.discarded:
+            self._store.remove(session_id)
+            return Stored()
         if note.finished:
             self._store.remove_sound(session_id)
             return Stored(note.landing, note.job_id)
@@ -76,9 +83,11 @@ class Landing:
             self._store.remove(session_id)
             return Stored()
         with content.file:
-            if not (note.landing and self._has_landed(note.landing, content)):
-                note = self._land(session_id, note, content)
-        return self._queue(session_id, note)
+            if not (note.landing and self._has_landed(note.landing, content, go_on)):
+                note = self._land(session_id, note, content, go_on)
+        # What was heard is not, sample by sample, what the decoder will find in a container.
+        begun = self._store.begun(session_id) if content.head else None
+        return self._queue(session_id, note, begun)
 
     def _container(self, session_id: str, note: SessionNote) -> Content | None:
         """The container as it came, if it is still there: it was not decoded to its end."""
@@ -113,7 +122,9 @@ class Landing:
             self._store.remove(session_id)
         return Stored()
 
-    def _land(self, session_id: str, note: SessionNote, content: Content) -> SessionNote:
+    def _land(
+        self, session_id: str, note: SessionNote, content: Content, go_on: GoOn
+    ) -> SessionNote:
         folder = self._shared / self._directory
         with storage_errors(folder):
             beneath.make_folders(folder)
@@ -124,9 +135,7 @@ class Landing:
 
         try:
             with storage_errors(folder):
-                file.write(content.head)
-                for piece in _pieces(content):
-                    file.write(piece)
+                _copy(content, file, go_on)
             wanted = recording_name(note, self._directory, content.ending)
             name = self._uploads.land(file, wanted, rename=True, before=before)
         except BaseException:
@@ -140,10 +149,10 @@ class Landing:
             log.info("%s: a live session, as it came", name)
         return note.model_copy(update={"landing": name})
 
-    def _queue(self, session_id: str, note: SessionNote) -> Stored:
+    def _queue(self, session_id: str, note: SessionNote, begun: Begun | None) -> Stored:
         name, job_id = note.landing or "", None
         try:
-            job_id = self._submit(name, note.wishes, note.client, self._store.begun(session_id))
+            job_id = self._submit(name, note.wishes, note.client, begun)
         except StorageError:
             raise
         except TranscriberError as error:
@@ -154,21 +163,34 @@ class Landing:
         self._store.remove_sound(session_id)
         return Stored(name, job_id)
 
-    def _has_landed(self, name: str, content: Content) -> bool:
+    def _has_landed(self, name: str, content: Content, go_on: GoOn) -> bool:
         """Whether an earlier attempt gave the sound this name."""
         with contextlib.suppress(OSError), open_regular(self._shared / name) as there:
             if os.fstat(there.fileno()).st_size != len(content.head) + content.size:
                 return False
             there.seek(len(content.head))
-            return all(piece == there.read(len(piece)) for piece in _pieces(content))
+            return all(piece == there.read(len(piece)) for piece in _pieces(content, go_on))
         return False
 
 
-def _pieces(content: Content) -> Iterator[bytes]:
+def _copy(content: Content, file: IO[bytes], go_on: GoOn) -> None:
+    file.write(content.head)
+    written = 0
+    for piece in _pieces(content, go_on):
+        file.write(piece)
+        written += len(piece)
+        if written >= _SYNC_BYTES:
+            written = 0
+            file.flush()
+            os.fdatasync(file.fileno())
+
+
+def _pieces(content: Content, go_on: GoOn) -> Iterator[bytes]:
     content.file.seek(0)
     left = content.size
     while left and (piece := content.file.read(min(left, _PIECE_BYTES))):
         left -= len(piece)
+        go_on()
         yield piece
     if left:
         raise StorageError("file_vanished", noted("The sound of a session became shorter."))

@@ -1,42 +1,127 @@
-"""Landing one session after the other; one that cannot land keeps no other from its turn."""
+"""The slow side of the disk for all sessions, in a thread of its own: chunks of text are saved, and
+sessions land, one after the other. One that cannot land keeps no other from its turn.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 from modules.clock import Clock
 from modules.errors import TranscriberError
+from modules.jobs.thread_loop import ThreadLoop
 from modules.live.events import SessionStored
 from modules.live.landing import Landing
+from modules.live.leftovers import Leftovers
+from modules.live.session import Session
+from modules.live.store import SessionStore
 from modules.logger import get_logger
 
 log = get_logger("Live")
 
 #: Where a landing failed for the folder's sake, it is tried again after so many seconds.
 _RETRY_S = 10.0
+_TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _TIDY_S = 0.5, 5.0, 1.0, 3600.0
+
+
+class _StoppedError(Exception):
+    """The thread is to end; the next start lands what this one did not."""
 
 
 class Landings:
-    """For one thread; ``finished`` is for any."""
+    """``sessions()``: all of this run; ``forget(session)``: it is stored, and no more one of them.
 
-    def __init__(self, landing: Landing, clock: Clock) -> None:
+    ``tick`` is for the thread alone, the rest is thread-safe.
+    """
+
+    def __init__(
+        self,
+        landing: Landing,
+        store: SessionStore,
+        clock: Clock,
+        sessions: Callable[[], Sequence[Session]],
+        forget: Callable[[Session], None],
+    ) -> None:
         self._landing = landing
         self._clock = clock
+        self._sessions = sessions
+        self._forget = forget
+        self.leftovers = Leftovers(store, self._land, clock)
         self._retry_at: dict[str, float] = {}
+        self._tidy_at = clock.monotonic()
         #: Sessions that were stored since the start.
         self.finished = 0
+        self._loop = ThreadLoop(
+            "live-landing", self.tick, failure_pause_s=_FAILURE_PAUSE_S, monotonic=clock.monotonic,
+            on_error=lambda: log.exception("Storing live sessions met an unexpected error"),
+        )  # fmt: skip
 
-    def is_due(self, session_id: str) -> bool:
-        return self._clock.monotonic() >= self._retry_at.get(session_id, -math.inf)
+    @property
+    def silent_s(self) -> float:
+        return self._loop.silent_s
 
-    def land(self, session_id: str) -> SessionStored | None:
-        """None if the folder is at fault: it is tried again."""
+    def start(self) -> None:
+        """Begin with what an earlier run left."""
+        self.leftovers.find()
+        self._loop.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End the thread, in the middle of a copy as well."""
+        self._loop.stop(timeout_s)
+
+    def wake(self) -> None:
+        """A session is to be stored."""
+        self._loop.wake()
+
+    def tick(self) -> float:
+        sessions = self._sessions()
+        for session in sessions:
+            self._loop.beat()
+            session.save_text()
+        more = self._finish_one(sessions)
+        more = self.leftovers.finish_one(self._is_due) or more
+        if not more and self._clock.monotonic() >= self._tidy_at:
+            self._tidy_at = self._clock.monotonic() + _TIDY_S
+            known = {session.session_id for session in self._sessions()}
+            self.leftovers.tidy(known.__contains__)
+        return 0.0 if more else _TICK_S if sessions else _IDLE_TICK_S
+
+    def _finish_one(self, sessions: Sequence[Session]) -> bool:
+        """Land one of those that are due; whether there may be more to do at once."""
+        due = [s for s in sessions if s.state == "finishing" and self._is_due(s.session_id)]
+        if not due:
+            return False
+        session = min(due, key=lambda each: self._due_at(each.session_id))
+        session.seal()
+        stored = self._land(session.session_id)
+        if stored:
+            session.end(stored)
+            self._forget(session)
+        return True
+
+    def _is_due(self, session_id: str) -> bool:
+        return self._clock.monotonic() >= self._due_at(session_id)
+
+    def _due_at(self, session_id: str) -> float:
+        """Who has failed is behind those that have not."""
+        return self._retry_at.get(session_id, -math.inf)
+
+    def _land(self, session_id: str) -> SessionStored | None:
+        """None if it is tried again: the folder is at fault, or the thread is to end."""
+        # Also after an unexpected error, which would keep all others from their turn.
+        self._retry_at[session_id] = self._clock.monotonic() + _RETRY_S
         try:
-            stored = self._landing.finish(session_id)
+            stored = self._landing.finish(session_id, self._go_on)
+        except _StoppedError:
+            return None
         except TranscriberError as error:
-            self._retry_at[session_id] = self._clock.monotonic() + _RETRY_S
             log.warning("A live session could not be stored, it is tried again: %s", error)
             return None
-        self._retry_at.pop(session_id, None)
-        self.finished += 1
+        del self._retry_at[session_id]
+        self.finished += stored.recording is not None
         return SessionStored(stored.recording, stored.job_id)
+
+    def _go_on(self) -> None:
+        self._loop.beat()
+        if self._loop.stopping:
+            raise _StoppedError

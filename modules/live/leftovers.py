@@ -47,14 +47,21 @@ class Leftovers:
 
         Raises TranscriberError ``session_not_found``, StorageError.
         """
+        note = self._store.note(session_id)
         with self._lock:
-            if session_id in self._left:
+            if session_id in self._left and not (note and note.discarded):
                 self._left[session_id] = outbox
                 return
-        note = self._store.note(session_id)
         if note is None or not note.finished:
+            note = self._store.note(session_id)  # it may have landed meanwhile
+        if note is None or note.discarded or not note.finished:
             raise not_found()
         outbox.put(SessionStored(note.landing, note.job_id))
+
+    def add(self, session_id: str) -> None:
+        """Something is left of a session of this run."""
+        with self._lock:
+            self._left[session_id] = None
 
     def finish_one(self, is_due: Callable[[str], bool] = lambda session_id: True) -> bool:
         """Land one of those that are due; whether there may be more to do at once.
@@ -66,6 +73,8 @@ class Leftovers:
             return False
         stored = self._land(session_id)
         if stored is None:
+            with self._lock:  # behind the others, which need not wait for this one
+                self._left[session_id] = self._left.pop(session_id)
             return True
         with self._lock:
             outbox = self._left.pop(session_id)

@@ -18,6 +18,7 @@ from modules.executors.live_protocol import (
     Sound,
     parse_live_event,
 )
+from modules.live.signs import Signs
 from modules.logger import get_logger
 
 log = get_logger("Live")
@@ -53,6 +54,8 @@ class LiveLink:
         self._is_open = True
         #: Why it was ended by this side; None while it was not.
         self.complaint: str | None = None
+        self.hangs = False
+        self.signs = Signs()
         self._allowed: float = _EVENTS_AT_ONCE
         self._allowed_at = monotonic()
         self._nonsense = 0
@@ -107,10 +110,10 @@ class LiveLink:
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))
         return self._socket.sendmsg([line], [rights], socket.MSG_DONTWAIT)
 
-    def end(self, complaint: str | None = None) -> None:
+    def end(self, complaint: str | None = None, *, hangs: bool = False) -> None:
         """Close it, and say why if the child is to blame. Safe from any thread."""
         if complaint and self._is_open:
-            self.complaint = complaint
+            self.complaint, self.hangs = complaint, hangs
             log.warning("The live channel of WhisperX is closed: %s", complaint)
         self._is_open = False
         with contextlib.suppress(OSError):
@@ -148,6 +151,7 @@ class LiveLink:
             self.end("more events, or less sense, than sound can be the reason for")
             return False
         if event is not None:
+            self.signs.note(event)
             self._on_event(self, event)
         return True
 

@@ -35,7 +35,7 @@ class SessionNote(BaseModel):
     ``wishes``: the settings that the client stated. ``silence_s``: so much of silence ends an
     utterance. ``created``: local time, as people read it. ``container``: what its sound came in.
     ``landing``: the name in the share that its sound has, or is about to get; ``finished``:
-    nothing is left to be done.
+    nothing is left to be done; ``discarded``: nothing of it is wanted.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
@@ -51,6 +51,7 @@ class SessionNote(BaseModel):
     landing: Annotated[str, AfterValidator(_is_recording)] | None = None
     job_id: str | None = Field(default=None, max_length=64)
     finished: bool = False
+    discarded: bool = False
 
 
 def created_at(moment: datetime) -> str:

@@ -15,6 +15,8 @@ from modules.live.wav import SAMPLE_BYTES
 _SPARE_BYTES = 256 * 2**20
 #: Another rate makes a sound longer by less than this, in seconds.
 _ROUNDING_S = 0.1
+#: So many sessions may be over and wait to be stored; each has open files.
+_UNSTORED_MAX = 32
 
 
 class Room:
@@ -43,6 +45,12 @@ class Room:
     def check_count(self, sessions: Sequence[Session]) -> int:
         """How many are open. Raises TranscriberError if there may be no more."""
         count = sum(session.state == "open" for session in sessions)
+        if len(sessions) - count >= _UNSTORED_MAX:
+            raise TranscriberError(
+                "too_busy",
+                noted("Live sessions that are over wait to be stored."),
+                remedy=noted("Try again later."),
+            )
         if count >= self._config.live.max_sessions:
             raise TranscriberError(
                 "too_many_sessions",

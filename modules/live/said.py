@@ -29,6 +29,7 @@ class _FinalLine(Frozen):
     start_s: float
     end_s: float
     text: str
+    speaker: str | None = None
     language: str | None = None
 
 
@@ -88,7 +89,7 @@ def line_of(event: SessionEvent) -> bytes:
     elif isinstance(event, Utterance):
         kept = _FinalLine(
             seq=event.seq, start_s=event.start_s, end_s=event.end_s, text=event.text,
-            language=event.language,
+            speaker=event.speaker, language=event.language,
         )  # fmt: skip
     else:
         return b""
@@ -103,4 +104,4 @@ def event_of(line: bytes) -> Committed | Utterance | None:
         return None
     if isinstance(kept, _CommitLine):
         return Committed(kept.seq, kept.words)
-    return Utterance(kept.seq, kept.start_s, kept.end_s, kept.text, language=kept.language)
+    return Utterance(kept.seq, kept.start_s, kept.end_s, kept.text, kept.speaker, kept.language)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Collection
 from typing import Literal
 
 from modules.clock import Clock
@@ -19,11 +20,12 @@ from modules.live.events import (
     SessionEvent,
     SessionStored,
     SpeechChanged,
-)
+)  # fmt: skip
 from modules.live.hearing import Hearing
 from modules.live.link import LiveLink
 from modules.live.note import SessionNote
 from modules.live.said import SaidFile, line_of
+from modules.live.signs import Deaths, Lane
 from modules.live.sound_file import SoundFile
 from modules.live.tally import Tally
 from modules.live.text import SessionText
@@ -37,25 +39,20 @@ log = get_logger("Live")
 CLOSE_S = 15.0
 #: A client that is further ahead of the clock sends a file, and gets finals only.
 _AHEAD_S = 10.0
+_HURRY_S = 10.0  # with so much unheard, words that come are worth more than better ones
+_DEADLY = noted("The WhisperX process ended several times at the same point.")
 
 State = Literal["open", "closing", "finishing", "over"]
 
 
 class Session:
-    """Thread-safe. ``take`` is for the reader of its link, ``tick`` for the thread of them all."""
+    """Thread-safe. ``take`` is for the reader of its link, ``tick`` for the thread of them all, and
+    ``save_text``, ``seal`` and ``end``, which wait for the disk, for the one that lands them."""
 
     def __init__(
-        self,
-        session_id: str,
-        number: int,
-        note: SessionNote,
-        settings: TranscriptionSettings,
-        sound: SoundFile,
-        said: SaidFile,
-        text: SessionText,
-        clock: Clock,
-        tally: Tally,
-    ) -> None:
+        self, session_id: str, number: int, note: SessionNote, settings: TranscriptionSettings,
+        sound: SoundFile, said: SaidFile, text: SessionText, clock: Clock, tally: Tally,
+    ) -> None:  # fmt: skip
         self.session_id = session_id
         self.note = note
         self.state: State = "open"
@@ -65,7 +62,7 @@ class Session:
         self._clock = clock
         self._tally = tally
         self._lock = threading.Lock()
-        self._utterances = Utterances()
+        self.utterances = Utterances()
         self._began = clock.monotonic()
         self._child = ChildSession(number, note, settings, sound)
         self._outbox: Outbox | None = None
@@ -76,6 +73,7 @@ class Session:
         self._closing_until = 0.0
         self._is_deaf = False
         self._hearing = Hearing()
+        self._pass_deaths, self._text_deaths = Deaths(), Deaths()
 
     # --- what it is ---
 
@@ -99,14 +97,6 @@ class Session:
     @property
     def received_s(self) -> float:
         return self._sound.samples / self.note.rate
-
-    @property
-    def language(self) -> str | None:
-        return self._utterances.language
-
-    @property
-    def words(self) -> int:
-        return self._utterances.words
 
     @property
     def is_connected(self) -> bool:
@@ -192,19 +182,27 @@ class Session:
             if is_late or self.state not in ("open", "closing"):
                 os.close(descriptor)
                 return
-            said = self._utterances
+            said = self.utterances
             said.reopen()
             self._hearing.begin()
             text = self._text.order() if self.state == "open" else None
-            self._child.open(link, descriptor, step_s, said.settled_s, said.language, text)
+            self._child.open(link, descriptor, step_s, said, text)
             if self.state == "closing":
                 self._child.close(discard=False)
 
-    def lose(self, link: LiveLink) -> None:
-        """The child is gone; the next one goes on."""
+    def lose(self, link: LiveLink, works: Collection[Lane] = ()) -> None:
+        """The child is gone, with this in hand; the next goes on, if that did not end several."""
         with self._lock:
-            if self._child.link is link:
-                self._child.link = None
+            if self._child.link is not link:
+                return
+            self._child.link = None
+            if "text" in works and self._text_deaths.are_too_many(self._text.position_s):
+                self._text.give_up(_DEADLY)
+            settled_s = self.utterances.settled_s
+            if "pass" not in works or not self._pass_deaths.are_too_many(settled_s):
+                return
+            problem = self._fail("live_failed", _DEADLY)
+        self.tell(problem)
 
     def take(self, link: LiveLink, event: child.LiveEvent) -> None:
         """An event of the child."""
@@ -226,13 +224,13 @@ class Session:
     def _understood(self, event: child.LiveEvent) -> list[SessionEvent]:
         """What the client is told of it. Raises WorkerError."""
         received_s = self.received_s
+        if isinstance(event, child.Speech | child.Worked):
+            self._hearing.note(event, received_s)
         if isinstance(event, child.Partial):
-            check_words(event.words, self._utterances.words, received_s)
+            check_words(event.words, self.utterances.words, received_s)
             return [PartialWords(event.words)]
-        if isinstance(event, child.Commit):
-            return list(self._utterances.commit(event, received_s))
-        if isinstance(event, child.Final):
-            return list(self._utterances.final(event, received_s))
+        if isinstance(event, child.Commit | child.Final | child.Skipped):
+            return list(self.utterances.take(event, received_s))
         if isinstance(event, child.Flushed):
             self._child.note_flushed()
             return [FlushDone()]
@@ -242,12 +240,10 @@ class Session:
             self._finish_closing()
         elif isinstance(event, child.Text | child.TextFailed):
             self._text.note(event, received_s)
-        else:
-            self._hearing.note(event, received_s)
-            if isinstance(event, child.Worked):
-                self._tally.worked(event.busy_s)
-            if isinstance(event, child.Speech):
-                return [SpeechChanged(event.speaking, min(event.at_s, received_s))]
+        elif isinstance(event, child.Worked):
+            self._tally.worked(event.busy_s)
+        elif isinstance(event, child.Speech):
+            return [SpeechChanged(event.speaking, min(event.at_s, received_s))]
         return []
 
     def _finish_closing(self) -> None:
@@ -273,10 +269,10 @@ class Session:
     # --- the clock ---
 
     def tick(self, step_s: float | None) -> None:
-        """What time brings: finished text, the pace, what was not announced, a word about lag."""
-        self._text.save()
+        """What time brings: the pace, what was not announced, a word about lag."""
         with self._lock:
-            self._child.set_pace(None if self.is_ahead else step_s)
+            hurries = self.lag_s > _HURRY_S and not self.is_ahead
+            self._child.set_pace(None if hurries or self.is_ahead else step_s, hurries)
             self._child.announce()
             hears = self._child.is_there or self._is_deaf
             lag = self._hearing.tick(self.received_s, hears, self.step_s)
@@ -284,6 +280,10 @@ class Session:
                 self._finish_closing()
         if lag:
             self.tell(lag)
+
+    def save_text(self) -> None:
+        """Write what is finished of its text."""
+        self._text.save()
 
     def seal(self) -> None:
         """What comes from now on is not kept: it is about to be stored."""

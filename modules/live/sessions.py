@@ -16,11 +16,12 @@ from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
 from modules.errors import StorageError, TranscriberError, noted
 from modules.executors.live_protocol import LiveEvent
+from modules.executors.local.run_monitor import slowness
 from modules.jobs.thread_loop import ThreadLoop
 from modules.live.events import Committed, Outbox, Problem, SessionStored, Utterance
 from modules.live.landing import Landing
 from modules.live.landings import Landings
-from modules.live.leftovers import Leftovers, not_found
+from modules.live.leftovers import not_found
 from modules.live.link import LiveLink
 from modules.live.load import Load
 from modules.live.note import SessionNote
@@ -37,8 +38,7 @@ from modules.weights.files import ModelSpec
 
 log = get_logger("Live")
 
-_TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _STOP_S = 0.25, 5.0, 1.0, 10.0
-_TIDY_S, _DISK_S = 3600.0, 5.0
+_TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _STOP_S, _DISK_S = 0.25, 5.0, 1.0, 10.0, 5.0
 
 
 class LiveSessions:
@@ -55,18 +55,20 @@ class LiveSessions:
     ) -> None:
         self._config = config
         self._store = store
-        self._landings = Landings(landing, clock)
+        self._landings = Landings(landing, store, clock, self.all, self._forget)
+        self._leftovers = self._landings.leftovers
         self._clock = clock
         self._model_for = model_for
         self.load = Load(clock.monotonic)
         self.statistics = LiveStatistics()
         self._room = Room(config, self.load)
-        self._leftovers = Leftovers(store, self._landings.land, clock)
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._numbers = itertools.count(1)
         self._link: LiveLink | None = None
-        self._tidy_at = self._disk_at = clock.monotonic()
+        self._disk_at = clock.monotonic()
+        factor = max(1.0, slowness(config.whisperx.model_size))
+        self._hang_s = factor * config.processing.worker_hang_seconds
         self._has_disk = True
         self._loop = ThreadLoop(
             "live", self._tick, failure_pause_s=_FAILURE_PAUSE_S, monotonic=clock.monotonic,
@@ -77,7 +79,7 @@ class LiveSessions:
 
     @property
     def silent_s(self) -> float:
-        return self._loop.silent_s
+        return max(self._loop.silent_s, self._landings.silent_s)
 
     @property
     def finished(self) -> int:
@@ -170,13 +172,23 @@ class LiveSessions:
         if discard:
             self._forget(session)
             session.end(SessionStored(None, None))
-            self._store.remove(session_id)
+            self._remove(session_id)
             log.info("A live session was discarded (%s)", session_id[:8])
-        self._loop.wake()
+        self.wake()
+
+    def _remove(self, session_id: str) -> None:
+        """Now, or what cannot be removed now later. Raises StorageError if only this run knows."""
+        is_gone = False
+        try:
+            is_gone = self._store.discard(session_id)
+        finally:
+            if not is_gone:
+                self._leftovers.add(session_id)
 
     def wake(self) -> None:
         """A session was stopped."""
         self._loop.wake()
+        self._landings.wake()
 
     def _forget(self, session: Session) -> None:
         with self._lock:
@@ -198,6 +210,11 @@ class LiveSessions:
     def complaint(self) -> str | None:
         """What the present child did wrong, so that it must be replaced."""
         return link.complaint if (link := self._link) else None
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it is that it does not come to an end with its work."""
+        return bool((link := self._link) and link.hangs)
 
     def attach(self, channel: socket.socket) -> None:
         """A child is ready to hear live sessions, at the other end of this socket."""
@@ -221,23 +238,24 @@ class LiveSessions:
         if session:
             session.take(link, event)
             if session.state == "finishing":
-                self._loop.wake()
+                self._landings.wake()
 
     def _on_end(self, link: LiveLink) -> None:
         for session in self.all():
-            session.lose(link)
+            session.lose(link, link.signs.works_at(session.number))
         self._loop.wake()
 
     # --- the thread ---
 
     def start(self) -> None:
         """Begin with what an earlier run left."""
-        self._leftovers.find()
+        self._landings.start()
         self._loop.start()
 
     def stop(self) -> None:
-        """End the thread. What is not landed is left to the next start."""
+        """End the threads. What is not landed is left to the next start."""
         self._loop.stop(_STOP_S)
+        self._landings.stop(_STOP_S)
         link, self._link = self._link, None
         if link:
             link.end()
@@ -247,33 +265,24 @@ class LiveSessions:
 
     def _tick(self) -> float:
         now = self._clock.monotonic()
-        more = self._leftovers.finish_one(self._landings.is_due)
-        if now >= self._tidy_at:
-            self._tidy_at = now + _TIDY_S
-            self._leftovers.tidy(lambda session_id: self.find(session_id) is not None)
         sessions = self.all()
         if sessions:
-            self.load.adapt(self.lag_s)
+            self.load.adapt(max(0.0 if s.is_ahead else s.lag_s for s in sessions))
         if now >= self._disk_at:
             self._has_disk, self._disk_at = self._room.has_disk(sessions), now + _DISK_S
+        if (link := self._link) and link.signs.hangs(self._hang_s, now):
+            link.end("it shows no progress in a live session", hangs=True)
         for session in sessions:
             self._loop.beat()
             self._look_after(session, now)
-        return 0.0 if more else _TICK_S if sessions else _IDLE_TICK_S
+        return _TICK_S if sessions else _IDLE_TICK_S
 
     def _look_after(self, session: Session, now: float) -> None:
         if session.state == "open":
             self._end_if_over(session, now)
         session.tick(self.load.step_s)
-        if session.state == "finishing" and self._landings.is_due(session.session_id):
-            session.seal()
-            stored = self._landings.land(session.session_id)
-            if stored:
-                session.end(stored)
-                self._forget(session)
-                return
-            with self._lock:  # behind the others, which need not wait for this one
-                self._sessions[session.session_id] = self._sessions.pop(session.session_id)
+        if session.state == "finishing":
+            self._landings.wake()
 
     def _end_if_over(self, session: Session, now: float) -> None:
         """If its client stays away, or there is no room for more."""

@@ -28,6 +28,8 @@ class SessionStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        #: Sessions that are not wanted, and of which something may be left.
+        self._unwanted: set[str] = set()
 
     def create(self, note: SessionNote) -> tuple[str, SoundFile, IO[bytes]]:
         """A new session with no sound yet: its id, its sound, and the file for lines of what is
@@ -51,7 +53,10 @@ class SessionStore:
         """None if there is no such session, or what lies there is no note of ours."""
         if not ID.fullmatch(session_id):
             return None
-        return read_model(SessionNote, self._note_path(session_id), _NOTE_BYTES)
+        note = read_model(SessionNote, self._note_path(session_id), _NOTE_BYTES)
+        if note and session_id in self._unwanted:
+            return note.model_copy(update={"discarded": True})
+        return note
 
     def has_note(self, session_id: str) -> bool:
         """Whether there is one, if only one that cannot be understood."""
@@ -118,6 +123,28 @@ class SessionStore:
         """Of a session that is not wanted; the note first, as nothing lands without it."""
         remove(self._note_path(session_id))
         self.remove_sound(session_id)
+        self._unwanted.discard(session_id)
+
+    def discard(self, session_id: str) -> bool:
+        """Remove a session that is not wanted; whatever is left of it never lands, as that is noted
+        first. False if something is left.
+
+        Raises StorageError if nothing could be noted or removed, so that only this run knows.
+        """
+        self._unwanted.add(session_id)
+        noted = None
+        try:
+            if note := self.note(session_id):
+                self.write_note(session_id, note)
+        except StorageError as error:  # a full disk, where there is room to remove it
+            noted = error
+        try:
+            self.remove(session_id)
+        except StorageError:
+            if noted and self.has_note(session_id):
+                raise
+            return False
+        return True
 
     def ids(self) -> set[str]:
         """Of all that lies there, finished or not; none where there is no folder."""

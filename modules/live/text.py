@@ -22,8 +22,9 @@ _TOLERANCE_S = 1.0
 
 
 class SessionText:
-    """``order`` and ``note`` do not touch the disk; ``save`` and ``close`` are for the thread of
-    the sessions. Thread-safe. Without a ``model`` nothing is done before the session has ended.
+    """``order`` and ``note`` do not touch the disk; ``save`` and ``close`` are for a thread
+    that may wait for it. Thread-safe. Without a ``model`` nothing is done before the session has
+    ended.
     """
 
     def __init__(
@@ -39,7 +40,8 @@ class SessionText:
         self._path = begun.path
         self._header = Header(settings=settings, source=begun.source)
         self._lock = threading.Lock()
-        self._position_s = 0.0
+        #: Up to here it is finished.
+        self.position_s = 0.0
         self._language: str | None = None
         #: Of the present child: how many chunks came, and what it may say.
         self._received = 0
@@ -59,7 +61,7 @@ class SessionText:
                 return None
             self._received, self._bounds = 0, OutputBounds(self._task(self._model))
             return TextOrder(
-                model=self._model, start_s=self._position_s, known_language=self._language
+                model=self._model, start_s=self.position_s, known_language=self._language
             )
 
     def _task(self, model: ModelSpec) -> Transcribe:
@@ -70,14 +72,14 @@ class SessionText:
             model=model,
             settings=self._settings,
             batch_size=1,
-            start_s=self._position_s,
+            start_s=self.position_s,
             max_duration_s=SECONDS_MAX,
         )
 
     def note(self, event: Text | TextFailed, received_s: float) -> None:
         """Keep a chunk. Raises WorkerError for what cannot be true."""
         if isinstance(event, TextFailed):
-            self._end(f"WhisperX: {event.message}")
+            self.give_up(f"WhisperX: {event.message}")
             return
         chunk = event.chunk
         with self._lock:
@@ -89,7 +91,7 @@ class SessionText:
             if chunk.position_s > received_s + _TOLERANCE_S:
                 raise implausible(f"a chunk up to {chunk.position_s:.0f} s of {received_s:.0f} s")
             self._bounds.check_chunk(chunk)
-            self._position_s = chunk.position_s
+            self.position_s = chunk.position_s
             self._language = self._language or chunk.language
             self._unsaved.append(chunk)
 
@@ -108,7 +110,7 @@ class SessionText:
                     self._writer.append(chunk)
             except StorageError as error:
                 self._is_lost = True
-                self._end(str(error))
+                self.give_up(str(error))
 
     def close(self) -> None:
         """Save the rest, and keep no more. May be called twice."""
@@ -121,7 +123,8 @@ class SessionText:
                 self._writer.close()
                 self._writer = None
 
-    def _end(self, why: str) -> None:
+    def give_up(self, why: str) -> None:
+        """Have no more of it made before the session has ended."""
         with self._lock:
             was_over, self._is_over = self._is_over, True
         if not was_over:

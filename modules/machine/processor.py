@@ -30,19 +30,23 @@ _INSTRUCTION_SETS: tuple[tuple[str, frozenset[str]], ...] = (
     ("SSE4.1", frozenset({"sse4_1"})),
     ("NEON", frozenset({"asimd"})),
 )
+#: Variables that hold CTranslate2 and OpenVINO to an older instruction set than the processor has.
+_HOLDING = ("CT2_FORCE_CPU_ISA", "ONEDNN_MAX_CPU_ISA")
 _TRUE = frozenset({"1", "true", "TRUE"})
 
 
 @dataclass(frozen=True)
 class Processor:
-    """``library``: what CTranslate2 multiplies matrices with on it."""
+    """``library``: what CTranslate2 multiplies matrices with on it. ``held_by``: the variables that
+    forbid what it could do, such as ``CT2_FORCE_CPU_ISA=AVX2``."""
 
     name: str
     instruction_set: str
     library: str
+    held_by: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.instruction_set}, {self.library}"
+        return ", ".join([self.name, self.instruction_set, self.library, *self.held_by])
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,15 @@ def processor(
 ) -> Processor:
     """This machine's; what is not known is "unknown"."""
     machine = machine or platform.machine()
+    environ = os.environ if environ is None else environ
     facts = _facts(cpuinfo)
     flags = frozenset((facts.get("flags") or facts.get("Features") or "").split())
     best = next((name for name, needed in _INSTRUCTION_SETS if needed <= flags), "unknown")
     return Processor(
         name=facts.get("model name") or platform.processor() or machine or "unknown",
         instruction_set=best,
-        library=_library(machine, facts, os.environ if environ is None else environ),
+        library=_library(machine, facts, environ),
+        held_by=tuple(f"{name}={environ[name]}" for name in _HOLDING if environ.get(name)),
     )
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from modules.config.languages import subtitle_code
@@ -21,6 +19,7 @@ from modules.runner.common import Common
 from modules.runner.failure_policy import FailurePolicy
 from modules.runner.job_run import JobRun
 from modules.runner.outage import HOLD_S, Outage
+from modules.runner.seat import InHand
 from modules.transcript.transcript import Transcript
 
 log = get_logger("Runner")
@@ -28,14 +27,6 @@ log = get_logger("Runner")
 _IDLE_TICK_S = 1.0
 #: A yielding file may finish the chunks in hand, however long they take: a new start costs more.
 _NO_PATIENCE = (StopReason.CANCELLED, StopReason.SHUTDOWN)
-
-
-@dataclass(frozen=True)
-class InHand:
-    """The name of a job that a runner has, and since when."""
-
-    name: str
-    since: datetime
 
 
 class Runner:
@@ -153,7 +144,7 @@ class Runner:
     def _process(self, job: Job) -> None:
         """Take a job as far as it goes. Every way that it can end begins here."""
         run: JobRun | None = None
-        self._in_hand = InHand(job.name, self._clock.utc_now())
+        self._in_hand = InHand(job.name, self._clock.utc_now(), job.job_id)
         try:
             current = self._ready(job)
             if current is None:

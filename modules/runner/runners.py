@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from modules.clock import iso
 from modules.executors.base import Worker, WorkerPool, WorkerState
 from modules.jobs.job import Status
 from modules.jobs.thread_loop import ThreadLoop
@@ -13,28 +11,12 @@ from modules.logger import get_logger
 from modules.runner.common import Common
 from modules.runner.outage import HOLD_S, Standstill
 from modules.runner.runner import Runner
+from modules.runner.seat import Seat
 
 log = get_logger("Runner")
 
 #: How often it is looked which workers there are, in seconds.
 _LOOK_EVERY_S = 1.0
-
-
-@dataclass(frozen=True)
-class WorkerView:
-    """A worker and what it does. ``state``: as the pool has it, or busy, or held by an outage.
-
-    ``filename``: what it transcribes, and ``since`` when; ``problem``: why it does nothing.
-    """
-
-    name: str
-    node: str
-    device: str
-    state: str
-    model: str | None = None
-    filename: str | None = None
-    since: str | None = None
-    problem: str | None = None
 
 
 class Runners:
@@ -94,28 +76,17 @@ class Runners:
     @property
     def troubled(self) -> list[str]:
         """What keeps some of the workers from working, while others do."""
-        views = self.workers()
-        found = [f"{view.name}: {view.problem}" for view in views if view.problem]
-        if self._pool.problem and views:
+        seats = self.seats()
+        found = [f"{seat.worker.name}: {seat.problem}" for seat in seats if seat.problem]
+        if self._pool.problem and seats:
             found.append(str(self._pool.problem))
         return [] if self.outage.reason else found
 
-    def workers(self) -> list[WorkerView]:
-        """Those that there are, and what they do."""
-        return [self._view(worker, runner) for worker, runner in self._runners]
-
-    def _view(self, worker: Worker, runner: Runner) -> WorkerView:
-        state, hand = str(worker.state), runner.in_hand
-        if hand:
-            state = "busy"
-        elif runner.outage.reason:
-            state = "held"
-        return WorkerView(
-            worker.name, worker.node, worker.device, state, worker.executor.status.model_loaded,
-            filename=hand.name if hand else None,
-            since=iso(hand.since) if hand else None,
-            problem=runner.outage.reason,
-        )  # fmt: skip
+    def seats(self) -> list[Seat]:
+        """The workers that there are, and what they do."""
+        return [
+            Seat(worker, runner.in_hand, runner.outage.reason) for worker, runner in self._runners
+        ]
 
     # --- life ---
 

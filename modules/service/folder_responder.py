@@ -18,6 +18,7 @@ from modules.service.folder_requests import ANSWER, EXPIRY_S, REQUEST, folder, r
 from modules.service.mailbox import Mailbox
 from modules.service.service import TranscriptionService
 from modules.service.summary_view import SummaryView
+from modules.service.worker_view import Workers
 
 log = get_logger("FolderRequests")
 
@@ -39,12 +40,14 @@ class FolderResponder:
         service: TranscriptionService,
         scheduler: Scheduler,
         summaries: SummaryView,
+        workers: Workers,
         clock: Clock,
     ) -> None:
         self._mailbox = Mailbox(folder(shared))
         self._service = service
         self._scheduler = scheduler
         self._summaries = summaries
+        self._workers = workers
         self._clock = clock
 
     def tick(self) -> None:
@@ -95,6 +98,8 @@ class FolderResponder:
         name = str(request.get("filename"))
         if action == "queue":
             return {"queue": [job.name for job in self._scheduler.jobs()]}
+        if action == "workers":
+            return {"workers": [view.to_message() for view in self._workers.views()]}
         if action == "delete":
             log.info("%s: to be deleted, as the command line asks", name)
             return removal(self._service.delete(name))

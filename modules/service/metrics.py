@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -23,6 +23,8 @@ from modules import __version__
 from modules.jobs.job import Stage
 from modules.live.statistics import LiveFigures
 from modules.service.live_metrics import live_families
+from modules.service.worker_metrics import worker_families
+from modules.service.worker_view import WorkerView
 
 #: Every way a job is counted to end; a deleted or superseded one is a cancelled one.
 ENDS = ("completed", "failed", "cancelled")
@@ -46,8 +48,7 @@ class Observation:
     ``memory_mb``: MiB by process, "daemon" and "worker"; ``restarts`` of the worker by reason;
     ``troubles``: by kind, whether it is there; ``outbox``: by kind, how much waits in it. Of live
     sessions: how many, how much sound the slowest has not heard, and the part of the time in which
-    they keep the model busy; and what they did since the start. ``workers``: by name, whether it
-    has a recording in hand.
+    they keep the model busy; and what they did since the start.
     """
 
     queue_length: int
@@ -63,7 +64,7 @@ class Observation:
     live_lag_s: float = 0.0
     live_busy: float = 0.0
     live: LiveFigures = field(default_factory=LiveFigures)
-    workers: dict[str, bool] = field(default_factory=dict)
+    workers: Sequence[WorkerView] = ()
 
 
 class Metrics:
@@ -190,9 +191,8 @@ class _Present(Collector):
         now = self._observe()
         yield _labelled("build_info", "1, with the version.", "version", {__version__: 1})
         yield _gauge("queue_length", "Jobs still to be done.", now.queue_length)
-        yield _gauge("jobs_running", "Jobs in hand.", sum(now.workers.values()))
-        busy = {name: int(has_one) for name, has_one in now.workers.items()}
-        yield _labelled("worker_busy", "1 while a worker has a recording.", "worker", busy)
+        yield _gauge("jobs_running", "Jobs in hand.", sum(bool(w.filename) for w in now.workers))
+        yield from worker_families(now.workers)
         yield _gauge("paused", "1 while the queue is paused.", now.paused)
         yield _gauge("healthy", "1 while recordings can be done.", now.healthy)
         yield _gauge("waiting_clients", "Requests waiting for a result.", now.waiting_clients)

@@ -12,8 +12,8 @@ from modules.config.shown import shown
 from modules.errors import ModelError, TranscriberError, joined, noted
 from modules.intake.request import CheckedRequest, TranscriptionRequest
 from modules.intake.requests import Requests
-from modules.jobs.index import JobIndex
 from modules.jobs.job import JOB_ID_PATTERN
+from modules.jobs.queue_reader import JobLookup
 from modules.recordings.names import is_recording
 from modules.recordings.settings_files import RecordingSettings
 from modules.weights.engines import locate_for
@@ -31,7 +31,7 @@ class RequestChecks:
         config: Config,
         requests: Requests,
         settings: RecordingSettings,
-        index: JobIndex,
+        index: JobLookup,
         check_address: Callable[[str], None],
         compute_types: Callable[[], Mapping[str, tuple[str, ...]]],
     ) -> None:

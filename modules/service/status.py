@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from modules.errors import TranscriberError, noted
 from modules.intake.new_job import no_recording
 from modules.jobs.estimates import Estimates
-from modules.jobs.index import JobIndex
 from modules.jobs.job import JOB_ID_PATTERN, ErrorInfo, Job, Priority, Status
-from modules.jobs.scheduler import Scheduler
+from modules.jobs.queue_reader import JobLookup, QueueReader
 from modules.recordings.manual import Failure
 from modules.recordings.names import is_recording
 from modules.recordings.store import RecordingStore
@@ -21,7 +20,7 @@ class StatusReader:
     """Answers by file name or job id. Thread-safe."""
 
     def __init__(
-        self, scheduler: Scheduler, files: RecordingStore, index: JobIndex, estimates: Estimates
+        self, scheduler: QueueReader, files: RecordingStore, index: JobLookup, estimates: Estimates
     ) -> None:
         self._scheduler = scheduler
         self._files = files

@@ -8,9 +8,8 @@ from modules.config.schema import Config
 from modules.errors import TranscriberError, noted
 from modules.intake.request import TranscriptionRequest
 from modules.intake.requests import Requests, Submitted
-from modules.jobs.index import JobIndex
 from modules.jobs.job import Job, Priority, Status
-from modules.jobs.scheduler import Scheduler
+from modules.jobs.queue_reader import JobLookup, QueueReader
 from modules.recordings.names import is_recording
 from modules.recordings.store import RecordingStore
 from modules.service.answers import Accepted, JobError, Text, code_of, code_of_fate
@@ -25,12 +24,12 @@ class Submission:
     def __init__(
         self,
         config: Config,
-        scheduler: Scheduler,
+        scheduler: QueueReader,
         files: RecordingStore,
         requests: Requests,
         checks: RequestChecks,
         status: StatusReader,
-        index: JobIndex,
+        index: JobLookup,
         waiting: Waiting,
     ) -> None:
         self._config = config

@@ -12,7 +12,7 @@ from typing import Any
 from modules.clock import Clock, iso
 from modules.config.schema import Config
 from modules.errors import StorageError, noted, reason_of
-from modules.jobs.scheduler import Scheduler
+from modules.jobs.queue_reader import QueueReader
 from modules.messages import translated
 from modules.outputs.notes import sentence
 from modules.recordings.names import is_recording
@@ -66,7 +66,7 @@ class TaskList:
         self,
         config: Config,
         files: RecordingStore,
-        scheduler: Scheduler,
+        scheduler: QueueReader,
         status: StatusReader,
         clock: Clock,
     ) -> None:

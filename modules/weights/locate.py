@@ -13,6 +13,7 @@ from modules.config.schema import WhisperxConfig
 from modules.config.types import MODEL_SIZES
 from modules.errors import ModelError, joined, noted
 from modules.machine.processor import memory_limit
+from modules.weights.ct2_file import UnknownFormatError, count_numbers
 from modules.weights.files import (
     PACKAGED,
     WEIGHTS,
@@ -22,7 +23,7 @@ from modules.weights.files import (
     missing_files,
     part_files,
 )
-from modules.weights.memory_needs import expected_mb, least_mb
+from modules.weights.memory_needs import encoder_mb, expected_mb, least_mb
 
 #: Sizes whose conversion Systran does not host under its usual name.
 _ELSEWHERE = {
@@ -80,6 +81,13 @@ class ModelSource:
             return round(sum(path.stat().st_size for path in files) / 2**20) if files else None
         except OSError:
             return None
+
+    def encoder_numbers(self) -> int:
+        """How many the encoder has; 0 where that cannot be read, or is not here."""
+        try:
+            return count_numbers(self.folder / self.weights, "encoder/") if self.folder else 0
+        except (OSError, UnknownFormatError):
+            return 0
 
 
 def _in_directory(size: str, models_directory: Path) -> Path | None:
@@ -167,7 +175,13 @@ def needed_mb(source: ModelSource, whisperx: WhisperxConfig) -> int | None:
     weights_mb = source.size_mb
     if on_card or weights_mb is None or source.weights != WEIGHTS:
         return None
-    return expected_mb(weights_mb, whisperx.compute_type, whisperx.cpu_threads, whisperx.diarize)
+    return expected_mb(
+        weights_mb,
+        whisperx.compute_type,
+        whisperx.cpu_threads,
+        whisperx.diarize,
+        own_encoder_mb=encoder_mb(whisperx.encoder, source.encoder_numbers()),
+    )
 
 
 def _found(model_size: str, models_directory: Path, allow_download: bool) -> ModelSource:

@@ -2,7 +2,7 @@
 
 Fitted to what was measured on two cores with MKL and with oneDNN: Whisper base in long recordings,
 and models of random weights in the shapes of tiny, small, medium, large-v3 and turbo
-(docs/decisions/0021). All figures are MiB.
+(docs/decisions/0021, 0028). All figures are MiB.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ _STREAM_MB, _STREAM_PER_WEIGHTS = 150, 0.27
 #: Files up to this size are of models whose weights are loaded twice if there are two streams, and
 #: that decode several chunks at a time, which takes so much more for each stream.
 _NARROW_MB, _TOGETHER_MB = 200, 120
+#: What the encoder by OpenVINO takes besides, as a multiple of its share of the file: the numbers
+#: as they are there, and those that it computes with.
+_ENCODER_FACTORS = {"bfloat16": 2.2, "float32": 4.5}
 #: torch and the network that tells voices apart.
 _DIARIZATION_MB = 550
 
@@ -28,12 +31,28 @@ def least_mb(weights_mb: int) -> int:
     return round(_PROGRAM_MB + _INT8 * weights_mb + _stream_mb(weights_mb))
 
 
-def expected_mb(weights_mb: int, compute_type: str, streams: int, diarize: bool = False) -> int:
-    """The most that a recording of any length takes on a CPU, all processes together."""
+def encoder_mb(encoder: str, numbers: int) -> float:
+    """What an encoder of so many numbers takes besides the model, by ``whisperx.encoder``."""
+    return _ENCODER_FACTORS.get(encoder, 0.0) * 2 * numbers / 2**20
+
+
+def expected_mb(
+    weights_mb: int,
+    compute_type: str,
+    streams: int,
+    diarize: bool = False,
+    own_encoder_mb: float = 0.0,
+) -> int:
+    """The most that a recording of any length takes on a CPU, all processes together.
+
+    ``own_encoder_mb``: see ``encoder_mb``. What ``auto`` makes of a narrow model takes as much with
+    either encoder.
+    """
     narrow = weights_mb <= _NARROW_MB
-    copies = 2 if narrow and streams > 1 else 1
+    copies = 2 if narrow and streams > 1 and not own_encoder_mb else 1
     weights = _FACTORS.get(compute_type, _FLOAT32) * copies * weights_mb
     work = streams * (_stream_mb(weights_mb) + (_TOGETHER_MB if narrow else 0))
+    weights += own_encoder_mb
     return round(_PROGRAM_MB + weights + work + (_DIARIZATION_MB if diarize else 0))
 
 

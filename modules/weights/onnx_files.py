@@ -113,7 +113,7 @@ def _is_first_gigaam(folder: Path) -> bool:
     try:
         with (folder / _CONFIG).open("rb") as file:
             found = json.loads(file.read(_CONFIG_BYTES_MAX))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(found, dict) and str(found.get("version", "")).startswith("v1")
 

@@ -54,16 +54,17 @@ def heard_by(
     chunk = what.chunk
     if not chunk.speech:
         return Heard(settled=False)
-    is_quick = what.kind == "partial"
+    is_partial = what.kind == "partial"
+    is_quick = is_partial or what.is_quick
     encoded = engine.encode([chunk], is_quick or settings.fast_mode)
     code, is_settled = language.of(what, engine, encoded)
     options = DecodingOptions(code, settings)
     if is_quick:
         text = engine.listen(chunk, options, encoded)
-        kept = [s for s in text.segments if not _DOUBTS.intersection(s.flags)]
     else:
         text = engine.transcribe([chunk], options, encoded=encoded)[0]
-        kept = [s for s in text.segments if not _NOT_SPEECH.intersection(s.flags)]
+    unwanted = _DOUBTS if is_partial else _NOT_SPEECH
+    kept = [s for s in text.segments if not unwanted.intersection(s.flags)]
     words = tuple(spaced(_timed(kept)))
     is_settled = is_settled or what.kind == "final"
     return Heard(words, code, is_settled, time.monotonic() - began)

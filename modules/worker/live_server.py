@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from modules.errors import TranscriberError, noted
 from modules.executors.live_protocol import (
@@ -30,12 +31,17 @@ from modules.executors.live_protocol import (
     OpenSession,
     Pace,
     Sound,
+    Working,
 )
 from modules.worker.live_passes import SpokenLanguage, heard_by
 from modules.worker.live_session import Session
 from modules.worker.live_text import GrowingText
+from modules.worker.live_voices import VoiceNames
 from modules.worker.pipes import OpenFile, lines
 from modules.worker.sharing import Sharing
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from modules.diarization.embeddings import SpeakerEmbeddings
 
 #: A daemon that reads no event for so long is given up, and so is a session that has to be ended
 #: and for which no model was loaded; in seconds.
@@ -54,23 +60,31 @@ class _Open:
     sound: OpenFile
     language: SpokenLanguage
     text: GrowingText | None
+    names: VoiceNames | None
 
-    def stop_text(self) -> None:
-        if self.text:
-            self.text.stop()
+    def stop(self) -> None:
+        for thread in (self.text, self.names):
+            if thread:
+                thread.stop()
 
 
 class LiveServer:
     """``serve`` returns at once; a further socket replaces the one before it."""
 
-    def __init__(self, sharing: Sharing, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        sharing: Sharing,
+        voices: Callable[[], SpeakerEmbeddings],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._sharing = sharing
+        self._voices = voices
         self._monotonic = monotonic
         self._serving: Connection | None = None
 
     def serve(self, connection: socket.socket) -> None:
         self.stop()
-        self._serving = Connection(connection, self._sharing, self._monotonic)
+        self._serving = Connection(connection, self._sharing, self._voices, self._monotonic)
 
     def stop(self) -> None:
         """End all sessions; returns when the threads have ended."""
@@ -83,17 +97,22 @@ class Connection:
     """The sessions of one socket. Ends when the daemon closes it, and with ``stop``."""
 
     def __init__(
-        self, connection: socket.socket, sharing: Sharing, monotonic: Callable[[], float]
+        self,
+        connection: socket.socket,
+        sharing: Sharing,
+        voices: Callable[[], SpeakerEmbeddings],
+        monotonic: Callable[[], float],
     ) -> None:
         self._socket = connection
         # Python's own time-outs need a call that the sandbox refuses.
         time_out = struct.pack("ll", _SEND_S, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time_out)
         self._sharing = sharing
+        self._voices = voices
         self._monotonic = monotonic
         self._sessions: dict[int, _Open] = {}
         #: Also those of sessions that are over, until their threads have ended.
-        self._texts: list[GrowingText] = []
+        self._beside: list[GrowingText | VoiceNames] = []
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._events: queue.SimpleQueue[LiveEvent | None] = queue.SimpleQueue()
@@ -120,7 +139,7 @@ class Connection:
         self._events.put(None)
         with self._changed:
             for opened in self._sessions.values():
-                opened.stop_text()
+                opened.stop()
             self._sessions.clear()
             self._sharing.live(0, 0)
             self._changed.notify_all()
@@ -137,8 +156,8 @@ class Connection:
         self._end()
         for thread in self._threads[1:]:
             thread.join()
-        for text in self._texts:
-            text.join()
+        for beside in self._beside:
+            beside.join()
         self._socket.close()
 
     def _obey(self, command: LiveCommand, files: deque[OpenFile]) -> None:
@@ -154,10 +173,10 @@ class Connection:
                 opened.text.hear(command.samples)
             session.hear(command.samples)
         elif isinstance(command, Pace):
-            session.pace(command.step_s)
+            session.pace(command.step_s, command.hurries)
         elif isinstance(command, Flush | CloseSession):
-            if isinstance(command, CloseSession):
-                opened.stop_text()
+            if isinstance(command, CloseSession) and opened.text:
+                opened.text.stop()
             session.end(command)
 
     def _open(self, command: OpenSession, sound: OpenFile) -> None:
@@ -166,18 +185,28 @@ class Connection:
                 "Sound of {rate} samples a second cannot be transcribed.", rate=command.rate
             )
             raise TranscriberError("live_rate_unsupported", message)
-        session = Session(command, sound.descriptor, self._events.put, self._monotonic)
+        names = self._names(command, sound) if command.settings.diarize else None
+        emit, final = (names.emit, names.final) if names else (self._events.put, None)
+        session = Session(command, sound.descriptor, emit, self._monotonic, final)
         language = SpokenLanguage(command.settings, command.known_language)
         text = self._text(command, sound) if command.text else None
         with self._changed:
-            self._sessions[command.session] = _Open(session, sound, language, text)
+            self._sessions[command.session] = _Open(session, sound, language, text, names)
         session.hear()
 
     def _text(self, command: OpenSession, sound: OpenFile) -> GrowingText:
         assert command.text is not None
         made = GrowingText(command, command.text, sound, self._sharing, self._events.put)
-        self._texts = [text for text in self._texts if text.is_alive] + [made]
+        self._keep(made)
         return made
+
+    def _names(self, command: OpenSession, sound: OpenFile) -> VoiceNames:
+        made = VoiceNames(command, sound, self._voices, self._events.put)
+        self._keep(made)
+        return made
+
+    def _keep(self, made: GrowingText | VoiceNames) -> None:
+        self._beside = [one for one in self._beside if one.is_alive] + [made]
 
     def _guarded(self, number: int, work: Callable[[], None]) -> None:
         """Whatever goes wrong with one session is reported, and harms no other."""
@@ -189,13 +218,13 @@ class Connection:
             with self._changed:
                 failed = self._sessions.pop(number, None)
                 if failed:
-                    failed.stop_text()
+                    failed.stop()
             self._events.put(LiveFailed(session=number, code=code, message=message))
 
     def _tell_sharing(self) -> None:
         with self._changed:
             for number in [n for n, it in self._sessions.items() if it.session.is_over]:
-                self._sessions.pop(number).stop_text()
+                self._sessions.pop(number).stop()
             speaking = sum(it.session.is_speaking for it in self._sessions.values())
             for it in self._sessions.values():
                 it.session.is_alone = speaking <= 1
@@ -239,6 +268,7 @@ class Connection:
                     opened.session.pace(None)
                 what = opened.session.take()
                 if what is not None:
+                    self._events.put(Working(session=number, lane="pass"))
                     heard = heard_by(engine, what, opened.language, opened.session.settings)
                     opened.session.found(what, heard)
                 return

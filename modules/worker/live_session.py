@@ -7,19 +7,21 @@ import threading
 from collections.abc import Callable
 
 from modules.audio.chunking import SAMPLE_RATE, AudioChunk
-from modules.audio.live_sound import GrowingSound, LiveSound
 from modules.executors.live_protocol import (
     Closed,
     CloseSession,
     Commit,
+    Final,
     Flush,
     Flushed,
     LiveEvent,
     OpenSession,
     Partial,
+    Skipped,
     Speech,
 )
 from modules.transcript.agreement import Agreement
+from modules.worker.live_backlog import SessionSound
 from modules.worker.live_utterance import Draft, Heard, Kind, Pass, Utterance, final_of, worked_of
 
 #: A pass while somebody speaks hears so much at most, in seconds.
@@ -34,11 +36,15 @@ _LONG_S, _LONGEST_S = 22.0, 28.0
 _PAUSE, _CUT_S = SAMPLE_RATE // 10, 5.0
 #: After this share of the silence that ends an utterance, its final is begun.
 _DRAFT_SHARE = 0.5
+#: In a hurry: with so much unheard an utterance does not end at silence, as one pass over several
+#: takes less than one each; a final is a quick one; and all but the newest is skipped; in seconds.
+_BATCH_S, _QUICK_S, _SKIP_S, _NEWEST_S = 1.0, 5.0, 60.0, 2.0
 
 
 class Session:
     """Thread-safe: commands come from one thread, passes from another. Events go to ``emit``,
-    which must not block. ``rate`` was checked. Positions are 16 kHz samples from ``from_s`` on."""
+    which must not block; each final to ``final``, if there is one, with its sound. ``rate`` was
+    checked. Positions are 16 kHz samples from ``from_s`` on."""
 
     def __init__(
         self,
@@ -46,17 +52,17 @@ class Session:
         descriptor: int,
         emit: Callable[[LiveEvent], None],
         monotonic: Callable[[], float],
+        final: Callable[[Final, AudioChunk], None] | None = None,
     ) -> None:
         self.number = command.session
         self.settings = command.settings
         self.known_language = command.known_language
         self._emit = emit
+        self._emit_final = final or (lambda event, heard: emit(event))
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._from_s = self._committed_s = command.from_s
-        start = round(command.from_s * command.rate)
-        self._sound = LiveSound(GrowingSound(descriptor, command.rate, start), command.settings)
-        self._told = command.samples
+        self._committed_s = command.from_s
+        self._sound = SessionSound(descriptor, command)
         self._step_s = command.step_s
         self._silence = int(command.silence_s * SAMPLE_RATE)
         self._utterance: Utterance | None = None
@@ -78,13 +84,13 @@ class Session:
         Raises StorageError and MediaError.
         """
         with self._lock:
-            self._told = max(self._told, samples)
+            self._sound.told = max(self._sound.told, samples)
             self._hear()
 
     def end(self, command: Flush | CloseSession) -> None:
         """End the utterance with the samples that are there. Raises as ``hear``."""
         with self._lock:
-            self._asked_for = self._told
+            self._asked_for = self._sound.told
             self._asked_at = min(self._asked_at, self._monotonic())
             if isinstance(command, Flush):
                 self._flushes += 1
@@ -94,9 +100,9 @@ class Session:
                     self._close()
             self._hear()
 
-    def pace(self, step_s: float | None) -> None:
+    def pace(self, step_s: float | None, hurries: bool = False) -> None:
         with self._lock:
-            self._step_s = step_s
+            self._step_s, self._sound.hurries = step_s, hurries
 
     @property
     def is_speaking(self) -> bool:
@@ -137,14 +143,13 @@ class Session:
     def found(self, what: Pass, heard: Heard) -> None:
         """What a pass heard. Raises as ``hear``."""
         with self._lock:
-            utterance = self._utterance
+            utterance, upto_s = self._utterance, self._sound.second(what.until)
             if utterance is not None and (heard.words or what.kind != "partial"):
                 if what.kind == "final":
                     self._conclude(utterance, heard)
                 else:
                     self._go_on(utterance, what, heard)
             waited_s = max(0.0, self._monotonic() - heard.busy_s - what.due_at)
-            upto_s = self._second(what.until)
             self._emit(worked_of(self.number, upto_s, heard.busy_s, waited_s))
             self._hear()
 
@@ -165,8 +170,8 @@ class Session:
 
     def _pass(self, utterance: Utterance, kind: Kind, due_at: float) -> Pass:
         until = self._sound.position if utterance.end is None else utterance.end
-        onsets = [self._second(begin - _PAD // 2) for begin, _ in self._sound.speech()]
-        begin = max(utterance.begin, self._sample(utterance.window_s(kind, onsets)))
+        onsets = [self._sound.second(begin - _PAD // 2) for begin, _ in self._sound.speech()]
+        begin = max(utterance.begin, self._sound.sample(utterance.window_s(kind, onsets)))
         if kind == "partial":
             begin = max(begin, until - int(_WINDOW_S * SAMPLE_RATE))
         utterance.heard = until
@@ -174,21 +179,16 @@ class Session:
         if kind == "draft":
             utterance.draft_end = self._speech_end()
         chunk = self._chunk(begin, until)
-        return Pass(kind, chunk, utterance.begin, until, self._speech_end(), due_at)
+        is_quick = kind == "final" and self._sound.is_behind(_QUICK_S)
+        return Pass(kind, chunk, utterance.begin, until, self._speech_end(), due_at, is_quick)
 
     def _chunk(self, begin: int, end: int) -> AudioChunk:
-        speech = tuple(
-            (self._second(max(a, begin)), self._second(min(b, end)))
-            for a, b in self._sound.speech()
-            if a < end and b > begin
-        )
-        samples = self._sound.samples(begin, end)
-        return AudioChunk(self._second(begin), self._second(end), samples, speech)
+        return self._sound.chunk(begin, end)
 
     def _go_on(self, utterance: Utterance, what: Pass, heard: Heard) -> None:
         if what.kind == "draft" and heard.settled:
             utterance.draft = Draft(what.speech_end, heard)
-        until_s = self._second(what.until)
+        until_s = self._sound.second(what.until)
         new = utterance.go_on(heard.words, until_s, heard.settled)
         if new:
             self._committed_s = utterance.agreement.committed_s
@@ -202,14 +202,25 @@ class Session:
         words = utterance.agreement.finished(heard.words)
         if words:
             self._committed_s = words[-1].end or self._committed_s
-            self._emit(final_of(self.number, words, heard.language))
+            sound = self._chunk(utterance.begin, utterance.end)
+            self._emit_final(final_of(self.number, words, heard.language), sound)
         elif utterance.shown:
             self._emit(Partial(session=self.number, words=()))
         self._floor = utterance.end
         self._utterance = None
         self._sound.forget(self._floor)
-        if utterance.is_cut:
+        if self._sound.is_behind(_SKIP_S) and not self.is_asked:
+            self._skip(was_told=utterance.is_cut)
+        elif utterance.is_cut:
             self._begin(self._floor).is_announced = True
+
+    def _skip(self, was_told: bool) -> None:
+        """Go on with the newest sound; ``was_told``: that somebody speaks."""
+        missed_s = self._sound.second(self._floor)
+        self._committed_s, self._floor = self._sound.skip(all_but_s=_NEWEST_S), 0
+        if was_told:
+            self._emit(Speech(session=self.number, speaking=False, at_s=missed_s))
+        self._emit(Skipped(session=self.number, from_s=missed_s, to_s=self._committed_s))
 
     def _answer(self) -> None:
         """Everything up to what was asked for is done."""
@@ -227,7 +238,7 @@ class Session:
 
     def _hear(self) -> None:
         """Hear what is there up to the end of the utterance, as more would be kept in memory."""
-        until = self._asked_for if self.is_asked else self._told
+        until = self._asked_for if self.is_asked else self._sound.told
         while not (self.is_over or self._is_ended) and self._sound.listen(until):
             self._notice()
         if self.is_asked and self._utterance and not self._is_ended:
@@ -247,10 +258,10 @@ class Session:
             utterance = self._begin(max(self._floor, speech[0][0] - _PAD))
         if not utterance.is_announced:
             utterance.is_announced = True
-            at_s = self._second(max(speech[0][0], utterance.begin))
+            at_s = self._sound.second(max(speech[0][0], utterance.begin))
             self._emit(Speech(session=self.number, speaking=True, at_s=at_s))
         silent = self._sound.silent_for()
-        if silent >= self._silence:
+        if silent >= self._silence and not self._sound.is_behind(_BATCH_S):
             self._end(utterance, min(self._sound.position, self._speech_end() + _PAD))
             return
         self._cut_if_long(utterance, silent)
@@ -259,14 +270,14 @@ class Session:
 
     def _begin(self, begin: int) -> Utterance:
         agreement = Agreement(self._committed_s)
-        self._utterance = Utterance(begin, self._second(begin), agreement, heard=begin)
+        self._utterance = Utterance(begin, self._sound.second(begin), agreement, heard=begin)
         return self._utterance
 
     def _end(self, utterance: Utterance, end: int, is_cut: bool = False) -> None:
         utterance.end, utterance.is_cut = end, is_cut
         utterance.ended_at = self._monotonic()
         if not is_cut:
-            at_s = self._second(self._speech_end())
+            at_s = self._sound.second(self._speech_end())
             self._emit(Speech(session=self.number, speaking=False, at_s=at_s))
 
     def _cut_if_long(self, utterance: Utterance, silent: int) -> None:
@@ -277,15 +288,9 @@ class Session:
             self._end(utterance, self._speech_end() + silent // 2, is_cut=True)
         elif length >= _LONGEST_S * SAMPLE_RATE:
             cut = self._sound.quietest(position - int(_CUT_S * SAMPLE_RATE), position)
-            committed = self._sample(utterance.agreement.committed_s)
+            committed = self._sound.sample(utterance.agreement.committed_s)
             self._end(utterance, min(position, max(cut, committed)), is_cut=True)
 
     def _speech_end(self) -> int:
         speech = self._sound.speech()
         return speech[-1][1] if speech else self._floor
-
-    def _second(self, sample: int) -> float:
-        return round(self._from_s + sample / SAMPLE_RATE, 3)
-
-    def _sample(self, second: float) -> int:
-        return max(0, int((second - self._from_s) * SAMPLE_RATE))

@@ -6,14 +6,14 @@ which goes on from these chunks. See decision 48.
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 
-from modules.audio.chunking import chunks
+from modules.audio.chunking import AudioChunk, chunks
 from modules.audio.growing import growing_blocks
 from modules.audio.vad import detector
-from modules.engines.base import Engine, no_progress
+from modules.engines.base import Engine
 from modules.engines.language_detection import LanguageDetector
 from modules.executors.live_protocol import (
     LiveEvent,
@@ -21,13 +21,14 @@ from modules.executors.live_protocol import (
     Text,
     TextFailed,
     TextOrder,
+    Working,
 )
 from modules.worker.pipes import OpenFile
 from modules.worker.sharing import Sharing
 from modules.worker.streams import ChunkTranscriber, cutting_of, event_of
 
-#: How often it is looked whether the engine is to be given back, in seconds.
-_TICK_S = 0.5
+#: How often it is looked whether the engine is to be given back; how often progress is reported.
+_TICK_S, _SIGN_S = 0.5, 1.0
 _MESSAGE_CHARS = 500
 
 
@@ -48,6 +49,7 @@ class GrowingText:
         sound: OpenFile,
         sharing: Sharing,
         emit: Callable[[LiveEvent], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._number = command.session
         self._rate = command.rate
@@ -55,6 +57,9 @@ class GrowingText:
         self._sound = sound
         self._sharing = sharing
         self._emit = emit
+        self._monotonic = monotonic
+        #: When it was last said that it works; None while it rests.
+        self._signed_at: float | None = None
         self._model = order.model
         self._position_s = order.start_s
         self._language = order.known_language
@@ -99,8 +104,12 @@ class GrowingText:
         """For as long as the engine is there. Nothing may keep it alive behind that."""
         with self._sharing.lease(self._model, lambda: self._is_over) as engine:
             if engine is not None:
-                with contextlib.suppress(_InterruptedError):
+                try:
                     self._transcribe(engine)
+                except _InterruptedError:
+                    pass
+                finally:
+                    self._rest()
 
     def _transcribe(self, engine: Engine) -> None:
         """From where it is, until the engine is withdrawn. Raises _InterruptedError."""
@@ -112,7 +121,7 @@ class GrowingText:
             return self._is_over or not self._sharing.is_offered(engine)
 
         transcriber = ChunkTranscriber(
-            engine, languages, settings, should_stop, no_progress, self._sharing, "growing"
+            engine, languages, settings, should_stop, self._progress, self._sharing, "growing"
         )
         blocks = growing_blocks(
             self._sound.descriptor,
@@ -122,7 +131,7 @@ class GrowingText:
         )
         find_speech = detector(settings, engine.device)
         planned = chunks(blocks, find_speech, self._position_s, cutting_of(settings, engine))
-        for group, encoded in languages.grouped([chunk] for chunk in planned):
+        for group, encoded in languages.grouped(self._begun(planned)):
             finished = transcriber.transcribe(group, encoded)
             if finished is None:
                 return
@@ -133,6 +142,24 @@ class GrowingText:
                 self._language = self._language or event.language
                 if not self._is_over:
                     self._emit(Text(session=self._number, chunk=event))
+            self._rest()
+
+    def _begun(self, planned: Iterable[AudioChunk]) -> Iterator[list[AudioChunk]]:
+        for chunk in planned:
+            self._progress()
+            yield [chunk]
+
+    def _progress(self) -> None:
+        """Say that it works, and is getting on."""
+        now = self._monotonic()
+        if self._signed_at is None or now - self._signed_at >= _SIGN_S:
+            self._signed_at = now
+            self._emit(Working(session=self._number, lane="text"))
+
+    def _rest(self) -> None:
+        if self._signed_at is not None:
+            self._signed_at = None
+            self._emit(Working(session=self._number, lane="text", busy=False))
 
     def _more_than(self, count: int, should_stop: Callable[[], bool]) -> int:
         """How many samples there are, once they are more. Raises _InterruptedError."""
@@ -142,4 +169,5 @@ class GrowingText:
                     raise _InterruptedError
                 if self._samples > count:
                     return self._samples
+                self._rest()
                 self._changed.wait(_TICK_S)

@@ -34,7 +34,7 @@ class Pass:
     """What to transcribe, of the utterance that begins at ``utterance``.
 
     ``until``: the last sample; ``speech_end``: where speech ended then; ``due_at``: since when it
-    waits, by the monotonic clock.
+    waits, by the monotonic clock; ``is_quick``: greedily, though it is a final.
     """
 
     kind: Kind
@@ -43,6 +43,7 @@ class Pass:
     until: int
     speech_end: int
     due_at: float
+    is_quick: bool = False
 
 
 @dataclass(frozen=True)

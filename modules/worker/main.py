@@ -31,10 +31,11 @@ from modules.weights.files import ModelSpec
 from modules.worker.pipes import Assignment, Inbox, Outbox
 from modules.worker.prefetch import Prefetcher
 from modules.worker.sandbox import confine
+from modules.worker.shared_diarizer import SharedDiarizer
 from modules.worker.sharing import Sharing
 
 if TYPE_CHECKING:
-    from modules.diarization.diarizer import Diarized, Diarizer
+    from modules.diarization.diarizer import Diarized
     from modules.engines.base import Engine
     from modules.worker.live_server import LiveServer
     from modules.worker.transcription import Transcription
@@ -57,6 +58,7 @@ class Worker:
         cpu_threads: int,
         models: Path,
         sharing: Sharing | None = None,
+        diarizer: SharedDiarizer | None = None,
     ) -> None:
         self._sharing = sharing or Sharing()
         self._engine_class = engine_class
@@ -65,7 +67,7 @@ class Worker:
         self._cpu_threads = cpu_threads
         self._models = models
         self._engine: Engine | None = None
-        self._diarizer: Diarizer | None = None
+        self._diarizer = diarizer or SharedDiarizer(models / "diarize", cpu_threads)
         self._prefetcher = Prefetcher()
         #: From this much resident memory on some is given back, in MiB; and what is kept of it.
         self._swollen_mb = self._kept_mb = math.inf
@@ -180,11 +182,7 @@ class Worker:
 
     def _diarize(self, engine: Engine, *what: Any) -> Diarized | None:
         """See ``Diarizer.turns``. Its models are loaded when they are first needed."""
-        if self._diarizer is None:
-            from modules.diarization.diarizer import Diarizer
-
-            self._diarizer = Diarizer(self._models / "diarize", engine.device, engine.streams)
-        return self._diarizer.turns(*what)
+        return self._diarizer.on(engine.device).turns(*what)
 
 
 _FAULTS: dict[type[TranscriberError], Literal["media", "model", "storage"]] = {
@@ -211,7 +209,7 @@ def _failure(task_id: int, error: Exception) -> Failed:
     return Failed(task_id=task_id, code="whisperx_failed", message=message, details=repr(error))
 
 
-def _live(sharing: Sharing) -> Callable[[socket.socket], None]:
+def _live(sharing: Sharing, diarizer: SharedDiarizer) -> Callable[[socket.socket], None]:
     """What serves live sessions; imported with the first of them."""
     serving: list[LiveServer] = []
 
@@ -219,7 +217,7 @@ def _live(sharing: Sharing) -> Callable[[socket.socket], None]:
         from modules.worker.live_server import LiveServer
 
         if not serving:
-            serving.append(LiveServer(sharing))
+            serving.append(LiveServer(sharing, diarizer.voices))
         serving[0].serve(connection)
 
     return serve
@@ -244,7 +242,8 @@ def main() -> None:
     # Libraries print to standard output; only events may go to the parent's pipe.
     outbox = Outbox(os.dup(1))
     os.dup2(2, 1)
-    inbox = Inbox(os.dup(0), _live(sharing := Sharing()))
+    diarizer = SharedDiarizer(options.models_directory / "diarize", options.cpu_threads)
+    inbox = Inbox(os.dup(0), _live(sharing := Sharing(), diarizer))
     os.close(0)
     os.open(os.devnull, os.O_RDONLY)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -263,7 +262,13 @@ def main() -> None:
         )
     )
     Worker(
-        inbox, outbox, engine_class, options.cpu_threads, options.models_directory, sharing
+        inbox,
+        outbox,
+        engine_class,
+        options.cpu_threads,
+        options.models_directory,
+        sharing,
+        diarizer,
     ).run()
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from modules.audio.chunking import AudioChunk
 from modules.engines.base import DecodingOptions
+from modules.weights.ct2_file import UnknownFormatError
 from modules.weights.files import ModelSpec
 from tests.acceptance.test_batches import chunk_of, sound_of
 from tests.builders import SETTINGS
@@ -128,7 +129,7 @@ def test_a_model_that_only_ctranslate2_understands_is_heard_with_it(
     from modules.engines.whisperx import tensors
 
     def refuse(path: Path, prefix: str) -> Any:
-        raise tensors.UnknownFormatError("numbers of kind 9")
+        raise UnknownFormatError("numbers of kind 9")
 
     monkeypatch.setattr(tensors, "read", refuse)
     engine = engine_of(spec, tmp_path, "float32")

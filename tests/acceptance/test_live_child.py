@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 import wave
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from modules.executors.local.connection import send_command
 from modules.executors.protocol import Live, Load, Loaded, Ready
 from modules.transcript.model import Chunk
 from tests.acceptance.test_invented import Sound, music, ring_back, silence, white_noise
+from tests.builders import until
 from tests.contract.test_worker_contract import SAMPLE, Worker, content, joined, real
 from tests.live_feeding import FedSession, LiveLine
 from tests.speech import Clip, asterisk_prompts, require_speech, word_error_rate
@@ -92,6 +95,39 @@ def test_the_language_is_detected_and_then_kept(line: LiveLine, clip: Clip) -> N
     fed.close(timeout_s=PATIENCE_S)
     assert {event.language for event in line.of(Final)} == {"ru"}
     assert {event.language for event in line.of(Commit)} == {"ru"}
+
+
+def test_voices_are_named_in_the_order_in_which_they_appear(line: LiveLine) -> None:
+    from benchmarks.diarization import clips
+
+    def said(voice: str, number: int) -> bytes:
+        return (clips(voice)[number] * 32767).astype("<i2").tobytes() + SECOND
+
+    first = FedSession(line, 1, step_s=None, changes={"diarize": True})
+
+    def is_named() -> bool:
+        first.give(said("ru", 0))
+        time.sleep(0.5)
+        return any(final.speaker for final in line.of(Final, 1))
+
+    until(is_named, "no voice was named: its model takes seconds to load", PATIENCE_S)
+    first.close(discard=True)
+    voices = ["ru-man", "ru"] * 5
+    fed = FedSession(line, 2, step_s=None, changes={"diarize": True})
+    for number, voice in enumerate(voices):
+        fed.give(said(voice, number + 1))
+        fed.flush()
+        fed.flushed(number + 1, timeout_s=PATIENCE_S)
+    fed.close(timeout_s=PATIENCE_S)
+    finals = line.of(Final, 2)
+    ends = [sum(len(said(v, n + 1)) for n, v in enumerate(voices[: i + 1])) / 32_000
+            for i in range(len(voices))]  # fmt: skip
+    true = [voices[bisect(ends, final.start_s)] for final in finals]
+    names = [{"ru-man": "SPEAKER_00", "ru": "SPEAKER_01"}[voice] for voice in true]
+    assert {final.speaker for final in finals} == set(names)
+    wrong = [(f.speaker, name, f.text) for f, name in zip(finals, names, strict=True)
+             if f.speaker != name]  # fmt: skip
+    assert len(wrong) <= len(finals) // 8, wrong
 
 
 @pytest.mark.parametrize("sound", [silence, white_noise, music, ring_back])

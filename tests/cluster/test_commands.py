@@ -46,8 +46,9 @@ def config_for(root: Path, port: int, token: Path, most: int = 1) -> Config:
 
 
 def found(config: Config) -> Finding:
-    [finding] = check_cluster(config)
-    return finding
+    """The worst, and of those the last."""
+    findings = list(check_cluster(config))
+    return max(reversed(findings), key=lambda each: list(Level).index(each.level))
 
 
 def test_nothing_is_said_where_there_is_no_cluster(tmp_path: Path) -> None:
@@ -118,10 +119,11 @@ def test_a_head_runs_until_it_is_ended_and_leaves_nothing(
     until(lambda: ready in log.read_bytes() or process.poll(), "the head is there", START_S)
     assert process.poll() is None, log.read_text()
     token = tmp_path / "token"
-    finding = found(config_for(tmp_path, port, token))
-    assert finding.level is Level.OK, finding
-    assert "1 processors" in finding.seen
-    assert found(config_for(tmp_path, port, token, most=2)).level is Level.WARNING
+    findings = list(check_cluster(config_for(tmp_path, port, token)))
+    assert {each.level for each in findings} == {Level.OK}, findings
+    assert "room for 1 workers, 1 are wanted" in str(findings)
+    fewer = found(config_for(tmp_path, port, token, most=2))
+    assert (fewer.level, fewer.remedy[:13]) == (Level.WARNING, "Add a machine")
     below = psutil.Process(process.pid).children(recursive=True)
     assert below
     assert not [each for each in below if "ray.util.client.server" in each.cmdline()]

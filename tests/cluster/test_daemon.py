@@ -21,7 +21,9 @@ CHUNKS = 40
 
 
 def workers_of(daemon: ClusterDaemon) -> list[dict[str, Any]]:
-    return list(json.loads(daemon._get("/health/detailed"))["workers"])
+    """Those that are there."""
+    found = json.loads(daemon._get("/health/detailed"))["workers"]
+    return [worker for worker in found if worker["state"] != "lost"]
 
 
 @pytest.fixture

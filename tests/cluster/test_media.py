@@ -13,7 +13,7 @@ import pytest
 from modules.config.schema import Config
 from modules.errors import MediaError, ModelError, StorageError
 from modules.executors.base import HandOut, Task
-from modules.executors.ray.media import Received
+from modules.executors.ray.media import Received, mapped
 from modules.executors.ray.wire import PIECE_BYTES
 from modules.executors.tasks import task_for
 from modules.recordings.shared_folder import identity_of
@@ -48,6 +48,19 @@ def test_a_node_may_mount_the_share_elsewhere(cluster: LocalCluster, tmp_path: P
     assert texts(cluster, tmp_path, recording(3), path_map=path_map) == full_text(recording(3))
 
 
+def test_a_machine_that_has_the_share_where_the_daemon_has_it_uses_that(tmp_path: Path) -> None:
+    """As that of the daemon itself, where others mount it elsewhere."""
+    share, mount = tmp_path / "shared", tmp_path / "mnt"
+    path_map = ((f"{share}/", str(mount)),)
+    name = os.fsencode(share / "talk.mp3")
+    assert mapped(name, path_map) == os.fsencode(mount / "talk.mp3")  # neither is here
+    share.mkdir()
+    assert mapped(name, path_map) == name
+    mount.mkdir()
+    assert mapped(name, path_map) == os.fsencode(mount / "talk.mp3")
+    assert mapped(os.fsencode(tmp_path / "shared2"), path_map) == os.fsencode(tmp_path / "shared2")
+
+
 def test_another_file_of_that_name_on_the_node_is_refused(
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
@@ -61,7 +74,8 @@ def test_another_file_of_that_name_on_the_node_is_refused(
 
 
 def test_a_node_without_the_share_says_so(cluster: LocalCluster, tmp_path: Path) -> None:
-    path_map = ((str(tmp_path / "shared"), str(tmp_path / "nowhere")),)
+    (tmp_path / "empty").mkdir()  # where the share would be mounted
+    path_map = ((str(tmp_path / "shared"), str(tmp_path / "empty")),)
     with pytest.raises(StorageError) as caught:
         texts(cluster, tmp_path, recording(3), path_map=path_map)
     assert caught.value.code == "node_lacks_file"

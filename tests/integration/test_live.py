@@ -362,7 +362,10 @@ def test_without_an_upgrade_there_is_nothing(daemon: ScriptedDaemon) -> None:
 def test_switched_off_it_is_refused(tmp_path: Path) -> None:
     with ScriptedDaemon(tmp_path, {"live": {"enabled": False}}) as daemon:
         assert refusal(daemon).status_code == 403
-        assert sessions(daemon) == {"enabled": False, "free": False, "sessions": []}
+        assert sessions(daemon) == {
+            "enabled": False, "free": False, "error_code": "live_disabled", "sessions": [],
+            "message": "Live sessions are switched off. Set live.enabled: true.",
+        }  # fmt: skip
 
 
 # --- what clients do wrong ----------------------------------------------------------------------

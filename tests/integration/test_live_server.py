@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from modules.errors import ModelError
 from modules.executors.live_protocol import (
     Closed,
     CloseSession,
@@ -27,7 +30,7 @@ from modules.executors.live_protocol import (
     TextOrder,
     Worked,
 )
-from modules.transcript.model import Word
+from modules.transcript.model import Turn, Word
 from modules.weights.files import ModelSpec
 from modules.worker.live_server import LiveServer
 from modules.worker.sharing import Sharing
@@ -38,6 +41,20 @@ from tests.live_feeding import FedSession, LiveLine
 
 SPEC = ModelSpec(name="fake", path="/nowhere", device="cpu", compute_type="int8")
 PAUSE = bytes(2 * 16_000)
+
+
+class LoudnessIsVoice:
+    """Stands for the model of voices: quiet speech is by one speaker, loud speech by another."""
+
+    def frames(self, samples: Any) -> float:
+        return float(np.sqrt(np.mean(np.square(samples))))
+
+    def embed(self, level: float, spans: Sequence[tuple[int, int]]) -> Any:
+        return np.eye(2, dtype=np.float32)[[int(level < 0.02)] * len(spans)]
+
+
+def no_voices() -> Any:
+    raise ModelError("no_voice_model", "there is none")
 
 
 @pytest.fixture
@@ -54,7 +71,7 @@ def sharing(engine: FakeEngine) -> Sharing:
 
 @pytest.fixture
 def server(sharing: Sharing) -> Iterator[LiveServer]:
-    made = LiveServer(sharing)
+    made = LiveServer(sharing, no_voices)
     yield made
     made.stop()
 
@@ -79,6 +96,10 @@ def speech(rate: int = 16_000) -> bytes:
     resampler = av.AudioResampler("s16", "mono", rate)
     parts = [*resampler.resample(frame), *resampler.resample(None)]
     return b"".join(part.to_ndarray().tobytes() for part in parts)
+
+
+def quiet(sound: bytes) -> bytes:
+    return (np.frombuffer(sound, dtype="<i2") // 16).astype("<i2").tobytes()
 
 
 def plain(words: list[Word] | tuple[Word, ...]) -> list[str]:
@@ -338,3 +359,64 @@ def test_a_text_with_another_model_waits(line: LiveLine) -> None:
     line.wait(Final, 1, count=3)
     assert line.of(Text) == []
     fed.close(timeout_s=60)
+
+
+@contextlib.contextmanager
+def voiced(sharing: Sharing, load: Callable[[], Any]) -> Iterator[LiveLine]:
+    server = LiveServer(sharing, load)
+    try:
+        with LiveLine() as line:
+            server.serve(line.its.dup())
+            line.its.close()
+            yield line
+    finally:
+        server.stop()
+
+
+def say(fed: FedSession, sounds: Sequence[bytes]) -> None:
+    for sound in sounds:
+        fed.give(sound + PAUSE)
+    fed.close()
+
+
+def test_voices_have_names_in_the_order_in_which_they_appear(sharing: Sharing) -> None:
+    is_loaded = threading.Event()
+
+    def load() -> LoudnessIsVoice:
+        is_loaded.set()
+        return LoudnessIsVoice()
+
+    with voiced(sharing, load) as line:
+        fed = FedSession(line, 1, step_s=None, changes={"diarize": True})
+        plain_session = FedSession(line, 2, step_s=None)
+        assert is_loaded.wait(30), "the model was not loaded"
+        say(fed, [quiet(speech()), speech(), quiet(speech()), speech()])
+        say(plain_session, [speech()])
+    names = [final.speaker for final in line.of(Final, 1)]
+    assert names == ["SPEAKER_00", "SPEAKER_01"] * 2
+    assert [final.speaker for final in line.of(Final, 2)] == [None]
+    mine = [one.event for one in line.arrived if one.event.session == 1]
+    assert isinstance(mine[-1], Closed), "something came behind the end"
+
+
+def test_another_child_knows_the_voices_again(sharing: Sharing) -> None:
+    with voiced(sharing, LoudnessIsVoice) as line:
+        before = [quiet(speech()) + PAUSE, speech() + PAUSE]
+        first_s = len(before[0]) / 2 / 16_000
+        at_s = len(b"".join(before)) / 2 / 16_000
+        speakers = (
+            Turn(start=0.2, end=6.9, speaker="SPEAKER_00"),
+            Turn(start=first_s + 0.2, end=first_s + 6.9, speaker="SPEAKER_01"),
+        )
+        fed = FedSession(line, 1, step_s=None, from_s=at_s, speakers=speakers,
+                         changes={"diarize": True})  # fmt: skip
+        fed.give(b"".join(before))
+        say(fed, [speech(), quiet(speech())])
+    assert [final.speaker for final in line.of(Final, 1)] == ["SPEAKER_01", "SPEAKER_00"]
+
+
+def test_without_a_model_of_voices_there_are_finals_without_speakers(sharing: Sharing) -> None:
+    with voiced(sharing, no_voices) as line:
+        fed = FedSession(line, 1, step_s=None, changes={"diarize": True})
+        say(fed, [speech()])
+    assert [final.speaker for final in line.of(Final, 1)] == [None]

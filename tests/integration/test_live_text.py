@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from modules.live.wav import header
 from tests.builders import until
 from tests.daemon_process import text_of
 from tests.integration.test_live import ask
+from tests.integration.test_live_containers import encoded, opened, told
 from tests.live_client import RATE, SOON_S, Live, sound
 from tests.scripted_daemon import ScriptedDaemon
 from tests.scripted_live import UNCERTAIN_S
@@ -137,6 +139,33 @@ def test_a_daemon_that_is_killed_goes_on_from_what_was_saved(tmp_path: Path) -> 
         until(lambda: daemon.left_of_live() == {".json"}, "nothing else is left", SOON_S)
 
 
+@pytest.mark.parametrize("trick", ["texthang", "texthangs"])
+def test_a_child_that_hangs_in_a_chunk_is_replaced_while_nothing_else_needs_it(
+    tmp_path: Path, trick: str
+) -> None:
+    """Live words go on; a chunk in which each child hangs is left to the end."""
+    content = sound(SECONDS)
+    patches = {"processing": {"worker_hang_seconds": 1.0}}
+    with Daemon(tmp_path, patches) as daemon, Live(daemon) as live:
+        daemon.wait_until_warm()
+        speak(live, content[: 10 * 2 * RATE], hotwords=trick)
+        daemon.wait_for_log(r"Replacing the WhisperX process \(hung\)", SOON_S)
+        live.send(content[10 * 2 * RATE :])
+        if trick == "texthang":
+            daemon.wait_for_saved(SECONDS - UNCERTAIN_S)
+        else:
+            daemon.wait_for_log("is made after its end: .*several times at the same", 2 * SOON_S)
+        live.wait_for_seq(SECONDS + SECONDS // 3)
+        live.say("stop")
+        name = live.wait_for("stored")["recording"]
+        result = daemon.wait_for_result(name, SOON_S)
+    assert text_of(result) == f"[{trick}] {expected_text(content)}"
+    first = 3 if trick == "texthangs" else SECONDS - UNCERTAIN_S
+    assert daemon.transcribed("file") == list(range(first, SECONDS))
+    words = [word["word"] for m in live.of("commit") for word in m["words"]]
+    assert "".join(words) == "".join(f" w{number}" for number in range(SECONDS))
+
+
 @pytest.mark.parametrize("trick", ["textfail", "textliar"])
 def test_a_text_that_fails_is_made_at_the_end(daemon: Daemon, trick: str) -> None:
     content = sound(SECONDS)
@@ -184,3 +213,50 @@ def test_a_session_that_is_discarded_leaves_nothing(daemon: Daemon) -> None:
     assert daemon.left_of_live() == set()
     assert not daemon.files("*.wav")
     assert daemon.transcribed("file") == []
+
+
+# --- sound in containers ------------------------------------------------------------------------
+
+
+def dropped(daemon: Daemon, name: str, content: bytes) -> dict[str, Any]:
+    """The result of this file, copied into the folder."""
+    (daemon.shared / name).write_bytes(content)
+    return daemon.wait_for_result(name, SOON_S)
+
+
+@pytest.mark.parametrize("kind", ["webm", "ogg"])
+def test_a_container_that_lands_has_no_text_of_the_sound_that_was_decoded_live(
+    daemon: Daemon, kind: str
+) -> None:
+    """The decoder of files finds other samples in it."""
+    content = encoded(kind)
+    with opened(daemon) as socket:
+        socket.send(content)
+        daemon.wait_for_saved(4)
+        [kept] = (daemon.shared / ".transcriber" / "live").glob("*.container")
+        until(lambda: kept.stat().st_size == len(content), "all is kept", SOON_S)
+        daemon.kill()
+    daemon.start()
+    name = until(lambda: next(iter(daemon.files(f"*.{kind}")), None), "it landed", SOON_S)
+    result = daemon.wait_for_result(name, SOON_S)
+    assert RESUMED not in daemon.log
+    assert (daemon.shared / name).read_bytes() == content
+    assert without_times(result) == without_times(dropped(daemon, f"again.{kind}", content))
+    until(lambda: daemon.left_of_live() == {".json"}, "nothing else is left", SOON_S)
+
+
+@pytest.mark.parametrize("kind", ["webm", "ogg", "mp4"])
+def test_a_container_that_was_decoded_lands_with_the_text_of_its_samples(
+    daemon: Daemon, kind: str
+) -> None:
+    with opened(daemon) as socket:
+        socket.send(encoded(kind))
+        daemon.wait_for_saved(4)
+        socket.send(json.dumps({"type": "CloseStream"}))
+        told(socket)
+    [name] = daemon.files("*.wav")
+    result = daemon.wait_for_result(name, SOON_S)
+    assert RESUMED in daemon.log
+    content = (daemon.shared / name).read_bytes()
+    assert text_of(result) == full_text(content)
+    assert without_times(result) == without_times(dropped(daemon, "again.wav", content))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -41,16 +40,7 @@ class ReplicaProcess(ScriptedDaemon):
         self._log_start = 0
 
     def start(self) -> None:
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command("serve", "--replica"),
-                cwd=self._project,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._launch("serve", "--replica")
         self.wait_for_log(r"\[Replica\] Answering beside", 60)
 
     def ask(

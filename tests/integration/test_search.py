@@ -128,8 +128,8 @@ def test_an_index_that_is_lost_is_made_again(
 def test_it_says_how_many_are_not_indexed_yet(tmp_path: Path) -> None:
     daemon = ScriptedDaemon(tmp_path)
     daemon.shared.mkdir(exist_ok=True)
-    long = [made.segment(f"Это слово номер {n} из длинной записи.", 3.0 * n) for n in range(4000)]
-    for number in range(8):
+    long = [made.segment(f"Это слово номер {n} из длинной записи.", 3.0 * n) for n in range(1000)]
+    for number in range(12):
         made.finish(daemon.shared, f"{number}.wav", long)
     with daemon:
         client = Client(daemon)

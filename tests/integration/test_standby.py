@@ -26,16 +26,7 @@ class StandbyDaemon(ScriptedDaemon):
     """``run --standby`` on the folder of another, with a log of its own."""
 
     def start(self) -> None:
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command("run", "--standby"),
-                cwd=self._project,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._launch("run", "--standby")
 
     def wait_until_owner(self) -> None:
         self.wait_for_log(r"\[Daemon\] Watching ", TAKEOVER_S)

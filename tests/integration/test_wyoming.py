@@ -184,6 +184,16 @@ def test_nothing_is_kept_where_that_is_not_wanted(tmp_path: Path) -> None:
         live = daemon.shared / ".transcriber" / "live"
         until(lambda: not list(live.iterdir()), "nothing is left", SOON_S)
         assert stored(daemon) == []
+        with Speaker(daemon) as cut_off:
+            cut_off.say("audio-start", SHAPE)
+            cut_off.say("audio-chunk", SHAPE, sound(1))
+            cut_off.say("ping")
+            assert cut_off.heard() is not None
+            assert list(live.glob("*.pcm"))
+            daemon.kill()
+        daemon.start()
+        until(lambda: not list(live.iterdir()), "nor after a kill", SOON_S)
+        assert stored(daemon) == []
 
 
 def test_a_port_that_is_taken_is_an_error_of_the_configuration(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tests.page import made
 from tests.page.test_page import HOLD_AUDIO, NEAR_S, choose, click_word, until
 from tests.recordings.writing import Track, written
 from tests.scripted_daemon import ScriptedDaemon
+from tests.soak import SOAKING
 
 #: Plays from here, and says where the player was when the tone was first heard.
 HEAR_TONE = """
@@ -95,7 +96,11 @@ def variable_mp3(sound: Any) -> bytes:
     return written("mp3", [Track(sound, "mp3", 44_100, options=options)])
 
 
-@pytest.mark.parametrize("kind", ["aiff", "wma", "variable.mp3"])
+#: A copy of AIFF is heard in its place, as exactly, by tests/integration/test_listening.py.
+KINDS = ["wma", "variable.mp3", *(["aiff"] if SOAKING else [])]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_is_heard_after_ten_minutes_is_what_was_said_there(
     daemon: ScriptedDaemon, open_page: Any, kind: str
 ) -> None:
@@ -112,10 +117,10 @@ def test_what_is_heard_after_ten_minutes_is_what_was_said_there(
     page = open_recording(open_page, daemon, "long")
     until(page, "window.heard.duration > 0", seconds=300)
     for place in places:
-        # A machine that is busy plays late once; a seek that leads astray always does.
-        tries = [page.evaluate(HEAR_TONE, [place - 0.5]) for _ in range(3)]
-        off_s = min(abs(heard - place) for heard in tries if heard is not None)
-        assert off_s < NEAR_S, place
+        # A machine that is busy plays late, or not at all; a seek that leads astray always does.
+        tries = (page.evaluate(HEAR_TONE, [place - 0.5]) for _ in range(10))
+        heard = (at is not None and abs(at - place) < NEAR_S for at in tries)
+        assert any(heard), place
 
 
 def test_an_original_that_does_not_play_after_all_is_replaced(

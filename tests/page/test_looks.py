@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ import numpy as np
 import pytest
 
 from tests.integration.test_listening import RATE, samples_of
+from tests.model_server import ModelServer, serving
 from tests.page import made
-from tests.page.browsing import NARROW, WIDE
+from tests.page.browsing import NARROW, WIDE, address_of
 from tests.page.test_page import until
+from tests.page.test_summary import NOTES
+from tests.pooled_daemon import PooledDaemon
 from tests.recordings.writing import Track, written
-from tests.scripted_daemon import ScriptedDaemon
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import recording
 from tests.soak import SOAKING
 
@@ -217,6 +221,71 @@ def see_speaking(page: Any, daemon: ScriptedDaemon) -> None:
     page.evaluate("() => sessionStorage.clear()")  # or the next page would go on with it
 
 
+def see_workers(page: Any, daemon: PooledDaemon) -> None:
+    """Two are busy, one is lost."""
+    daemon.lose("node1")
+    page.locator(".workers summary", has_text=re.compile("1 lost|потерян 1")).wait_for()
+    page.locator(".item .on").first.wait_for()
+
+
+def see_workers_open(page: Any, daemon: PooledDaemon) -> None:
+    see_workers(page, daemon)
+    page.locator(".workers summary").click()
+    page.locator(".workers li .bad-text").wait_for()
+
+
+def see_no_workers(page: Any, daemon: PooledDaemon) -> None:
+    daemon.lose("node0", "node1", "node2")
+    page.locator(".workers summary", has_text=re.compile("3 lost|потеряны 3")).wait_for()
+    page.locator(".workers summary").click()
+
+
+def see_at_work(page: Any, daemon: PooledDaemon) -> None:
+    daemon.lose()
+    _open(page, "Первая")
+    page.locator(".state p", has_text="node").wait_for()
+
+
+def see_no_live(page: Any, daemon: PooledDaemon) -> None:
+    page.evaluate("location.hash = 'live'")
+    page.locator(".state p").wait_for()
+
+
+def see_try_again(page: Any, daemon: ScriptedDaemon) -> None:
+    """The summary could not be made."""
+    _open(page, "failed")
+    page.get_by_role("button", name=re.compile("Try again|Попробовать")).wait_for()
+
+
+def see_no_summary(page: Any, daemon: ScriptedDaemon) -> None:
+    _open(page, "without")
+    page.get_by_role("button", name=re.compile("Make a summary|Составить")).wait_for()
+
+
+def see_summary(page: Any, daemon: ScriptedDaemon) -> None:
+    _open(page, "good")
+    page.locator("details.summary").wait_for()
+
+
+def see_old_summary(page: Any, daemon: ScriptedDaemon) -> None:
+    """The text was corrected after it was made."""
+    _open(page, "old")
+    page.locator("details.summary").wait_for()
+
+
+POOL_STATES: dict[str, Callable[[Any, PooledDaemon], None]] = {
+    "workers": see_workers,
+    "workers-open": see_workers_open,
+    "no-workers": see_no_workers,
+    "at-work": see_at_work,
+    "no-live": see_no_live,
+}
+SUMMARY_STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
+    "try-again": see_try_again,
+    "no-summary": see_no_summary,
+    "summary": see_summary,
+    "old-summary": see_old_summary,
+}
 STATES: dict[str, Callable[[Any, ScriptedDaemon], None]] = {
     "list": see_list,
     "text": see_text,
@@ -303,26 +372,70 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield daemon
 
 
-def check(page: Any, name: str) -> None:
-    """No violation, nothing beside the edge, and a picture if one is wanted."""
+@pytest.fixture
+def pooled(tmp_path: Path) -> Any:
+    """Three workers, and two recordings for them, which fail once three were lost under them."""
+    with PooledDaemon(tmp_path) as daemon:
+        daemon.drop("Первая запись о встрече в управлении.mp3")
+        daemon.drop("second.mp3")
+        yield daemon
+
+
+def summarise(daemon: ScriptedDaemon, name: str) -> None:
+    """Have a summary made, and wait until it is there or failed."""
+    request = urllib.request.Request(f"{address_of(daemon)}/api/summary/{name}", method="POST")
+    urllib.request.urlopen(request, timeout=SOON_S).close()
+    ended = rf"{name}: summarised|{name} could not be summarised"
+    daemon.wait_for_log(ended, SOON_S)
+
+
+@pytest.fixture(scope="module")
+def summarised(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A text in every state of its summary."""
+    with serving(ModelServer()) as server:
+        server.lists = NOTES
+        config = {"summary": {"base_url": server.url, "model": "Qwen3-4B"}}
+        daemon = ScriptedDaemon(tmp_path_factory.mktemp("summarised"), config)
+        for name in ("failed.wav", "without.wav", "good.wav", "old.wav"):
+            made.talk(daemon.shared, name)
+        with daemon:
+            for name in ("good.wav", "old.wav", "failed.wav"):
+                server.faults.cut = 10**6 if name == "failed.wav" else 0
+                summarise(daemon, name)
+            made.correct(daemon.shared, "old.wav")
+            yield daemon
+
+
+def check(page: Any, name: str, dark: bool) -> None:
+    """No violation in either theme, nothing beside the edge, and a picture if one is wanted."""
     from axe_playwright_python.sync_playwright import Axe
 
     page.wait_for_timeout(150)
     pictures = os.environ.get("TRANSCRIBER_SCREENSHOTS")
     if pictures:
         page.screenshot(path=Path(pictures) / f"{name}.png")
-    found = Axe().run(page).response["violations"]
-    assert not found, [(v["id"], [n["html"][:150] for n in v["nodes"]]) for v in found]
+    no_violations(Axe().run(page).response)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "too wide"
     said = page.evaluate("document.body.innerText")
     assert not re.search(r"\{\w+\}|undefined|NaN|\[object|null", said), said
+    # The other theme has other colours, and nothing else.
+    page.emulate_media(color_scheme="light" if dark else "dark")
+    page.wait_for_timeout(150)
+    no_violations(page.evaluate("axe.run({ runOnly: ['color-contrast'] })"))
+    page.emulate_media(color_scheme="dark" if dark else "light")
 
 
-#: Language, size and theme: each value with each of the others once; all eight in ``make soak``
+def no_violations(results: Any) -> None:
+    found = results["violations"]
+    assert not found, [(v["id"], [n["html"][:150] for n in v["nodes"]]) for v in found]
+
+
+#: Language, size and theme: the longer texts where there is less room. All eight in ``make soak``
 #: and for pictures.
-PAIRS = [("en", WIDE, False), ("en", NARROW, True), ("ru", WIDE, True), ("ru", NARROW, False)]
-REST = [("en", WIDE, True), ("en", NARROW, False), ("ru", WIDE, False), ("ru", NARROW, True)]
-WAYS = PAIRS + (REST if SOAKING or os.environ.get("TRANSCRIBER_SCREENSHOTS") else [])
+USUAL = [("en", WIDE, False), ("ru", NARROW, True)]
+REST = [(text, size, dark) for text in LOCALES for size in (WIDE, NARROW) for dark in (False, True)]
+ALL = SOAKING or os.environ.get("TRANSCRIBER_SCREENSHOTS")
+WAYS = USUAL + [way for way in REST if ALL and way not in USUAL]
 
 
 @pytest.mark.parametrize(("language", "size", "dark"), WAYS)
@@ -340,14 +453,50 @@ def test_every_state_can_be_read(
     watched = open_page(full, **how)
     watched.allowed += ["404", "ERR_FAILED"]  # what is missing, and a service that is away
     for state, see in STATES.items():
+        watched.page.goto("about:blank")  # an address that differs behind the # alone loads nothing
         watched.page.goto(watched.address)
-        watched.page.reload()  # an address that differs behind the # alone loads nothing
         see(watched.page, full)
-        check(watched.page, f"{state}-{suffix}")
+        check(watched.page, f"{state}-{suffix}", dark)
     watched = open_page(empty, **how)
     see_newcomer(watched.page, empty)
-    check(watched.page, f"newcomer-{suffix}")
+    check(watched.page, f"newcomer-{suffix}", dark)
     watched = open_page(locked, **how)
     watched.allowed.append("401")
     watched.page.locator("#key").wait_for()
-    check(watched.page, f"login-{suffix}")
+    check(watched.page, f"login-{suffix}", dark)
+
+
+@pytest.mark.parametrize(("language", "size", "dark"), WAYS)
+def test_workers_and_summaries_can_be_read(
+    pooled: PooledDaemon,
+    summarised: ScriptedDaemon,
+    open_page: Any,
+    language: str,
+    size: tuple[int, int],
+    dark: bool,
+) -> None:
+    how = {"locale": LOCALES[language], "size": size, "dark": dark}
+    suffix = f"{language}-{size[0]}-{'dark' if dark else 'light'}"
+    states: tuple[tuple[Any, Any], ...] = ((pooled, POOL_STATES), (summarised, SUMMARY_STATES))
+    for daemon, seen in states:
+        watched = open_page(daemon, **how)
+        for state, see in seen.items():
+            watched.page.goto(watched.address)
+            watched.page.reload()
+            see(watched.page, daemon)
+            check(watched.page, f"{state}-{suffix}", dark)
+
+
+@pytest.mark.parametrize(("language", "size", "dark"), WAYS)
+def test_where_texts_are_sent_can_be_read(
+    tmp_path: Path, open_page: Any, language: str, size: tuple[int, int], dark: bool
+) -> None:
+    config = {
+        "summary": {"base_url": "https://models.example.org/v1", "model": "m"},
+        "handover": {"url": "redis://queue.example.org/0"},
+    }
+    with ScriptedDaemon(tmp_path, config) as daemon:
+        watched = open_page(daemon, locale=LOCALES[language], size=size, dark=dark)
+        watched.page.get_by_text("models.example.org, queue.example.org").wait_for()
+        check(watched.page, f"sent-to-{language}-{size[0]}-{'dark' if dark else 'light'}", dark)
+        watched.page.close()

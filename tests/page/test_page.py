@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.builders import until as true_within
 from tests.page import made
 from tests.page.browsing import NARROW, PATIENCE_MS
-from tests.scripted_daemon import ScriptedDaemon
+from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text, recording
 
 #: A click on a word leads there, within this many seconds.
@@ -92,8 +93,11 @@ def test_a_newcomer_drops_a_recording_and_sees_it_move(
     page.get_by_role("progressbar").first.wait_for()
     page.locator("article.text span").first.wait_for()
     assert (daemon.shared / "slow talk.wav").read_bytes() == content
-    shown = " ".join(page.locator("article.text p").all_inner_texts())
-    assert shown.split() == full_text(content).split()
+
+    def shown() -> list[str]:
+        return " ".join(page.locator("article.text p").all_inner_texts()).split()
+
+    true_within(lambda: shown() == full_text(content).split(), "all of the text", SOON_S)
 
 
 def test_a_click_on_a_word_plays_it(daemon: ScriptedDaemon, open_page: Any) -> None:

@@ -55,7 +55,7 @@ def test_the_command_tells_it() -> None:
 
 
 def test_the_document_of_the_api_tells_it(tmp_path: Path) -> None:
-    services = Services(a_config(tmp_path), *(Mock() for _ in range(17)))
+    services = Services(a_config(tmp_path), *(Mock() for _ in range(16)))
     document = create_app(services).test_client().get("/openapi.json").get_json()
     assert document["info"]["version"] == __version__
 

@@ -39,11 +39,12 @@ def _add_parts(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: answers.DetailedHealthAnswer, 503: answers.DetailedHealthAnswer},
     )
     def detailed() -> Response:
-        report = services.report_detailed()
+        report = services.report_health()
         report["parts"] = [
             {"name": each.name, "state": each.state, "since": iso(each.since), "why": each.why}
             for each in services.parts.look()
         ]
+        report["workers"] = responses.as_workers(services.workers)
         return responses.as_json(report, 503 if report["status"] == "unhealthy" else 200)
 
 

@@ -10,10 +10,12 @@ from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from modules.api import responses
+from modules.api.languages import said
 from modules.api.schemas import answers, requests
 from modules.api.services import Services
 from modules.errors import TranscriberError
 from modules.live.leftovers import not_found
+from modules.live.offered import why_not
 from modules.live.session import Session
 
 _TAG = Tag(name="live", description="Text while people speak; the sessions begin at /live")
@@ -50,6 +52,8 @@ class SessionsAnswer(answers.Answer):
 
     enabled: bool
     free: bool
+    error_code: str | None = Field(description="why there are none here; null where there are")
+    message: str | None = Field(description="the same in words")
     sessions: list[SessionAnswer]
 
 
@@ -70,9 +74,12 @@ def add_live(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: SessionsAnswer},
     )
     def sessions() -> Response:
+        problem = why_not(services.config)
         content = {
-            "enabled": services.config.live.enabled,
-            "free": services.config.live.enabled and _is_free(services),
+            "enabled": problem is None,
+            "free": problem is None and _is_free(services),
+            "error_code": problem and problem.code,
+            "message": problem and said(problem.text),
             "sessions": [_view(session) for session in live.all()],
         }
         return responses.as_json(content)
@@ -123,11 +130,11 @@ def _view(session: Session) -> dict[str, Any]:
         "connected": session.is_connected,
         "created": session.note.created,
         "rate": session.note.rate,
-        "language": session.language,
+        "language": session.utterances.language,
         "received_samples": session.samples,
         "received_seconds": round(session.received_s, 2),
         "seq": session.seq,
-        "word_count": session.words,
+        "word_count": session.utterances.words,
         "lag_seconds": round(session.lag_s, 1),
         "step_seconds": session.step_s,
     }

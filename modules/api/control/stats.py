@@ -16,7 +16,6 @@ from modules.api.schemas import answers
 from modules.api.services import Services
 from modules.live.sessions import LiveSessions
 from modules.live.statistics import Distribution
-from modules.service.worker_view import WorkerView
 
 _TAG = Tag(name="statistics", description="Figures of this moment, and since the start")
 
@@ -34,26 +33,10 @@ class StatsAnswer(answers.Answer):
     live_step_seconds: float | None
 
 
-class WorkerAnswer(answers.Answer):
-    """A worker; what is not known yet is null. ``since``: when its state began."""
-
-    node: str
-    pid: int | None
-    state: Literal["off", "starting", "loading", "waiting", "transcribing", "live"]
-    since: str | None
-    filename: str | None
-    live_sessions: int
-    model: str | None
-    device: str | None
-    compute_type: str | None
-    encoder: str | None
-    memory_mb: int
-
-
 class WorkersAnswer(answers.Answer):
     """``restarts``: how often a worker was replaced, by reason."""
 
-    workers: list[WorkerAnswer]
+    workers: list[answers.WorkerAnswer]
     restarts: dict[str, int]
 
 
@@ -123,8 +106,9 @@ def _add_workers(blueprint: APIBlueprint, services: Services) -> None:
         responses={200: WorkersAnswer},
     )
     def workers() -> Response:
-        views = [_worker(view) for view in services.workers.views()]
-        return responses.as_json({"workers": views, "restarts": services.workers.restarts})
+        found = services.workers
+        restarts = found.restarts if found else {}
+        return responses.as_json({"workers": responses.as_workers(found), "restarts": restarts})
 
 
 def _add_aggregator(blueprint: APIBlueprint, services: Services) -> None:
@@ -136,23 +120,6 @@ def _add_aggregator(blueprint: APIBlueprint, services: Services) -> None:
     )
     def aggregator() -> Response:
         return responses.as_json(_aggregator(services.live))
-
-
-def _worker(view: WorkerView) -> Mapping[str, Any]:
-    worker = view.worker
-    return {
-        "node": worker.node,
-        "pid": worker.pid,
-        "state": view.state,
-        "since": view.since,
-        "filename": view.filename,
-        "live_sessions": view.live_sessions,
-        "model": worker.model,
-        "device": worker.device,
-        "compute_type": worker.compute_type,
-        "encoder": worker.encoder,
-        "memory_mb": worker.memory_mb,
-    }
 
 
 def _aggregator(live: LiveSessions) -> Mapping[str, Any]:

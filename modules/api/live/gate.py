@@ -22,6 +22,7 @@ from modules.api.server.refusals import Refusal, Upgraded, refusal, refusal_of
 from modules.config.schema import Config
 from modules.errors import TranscriberError, noted
 from modules.live.containers import Containers
+from modules.live.offered import why_not
 from modules.live.sessions import LiveSessions
 from modules.logger import get_logger
 
@@ -65,13 +66,8 @@ class LiveGate:
         """None for any other request; ``headers`` with names in lower case."""
         if path not in _PATHS or (path == protocols.VOSK and not begins_web_socket(headers)):
             return None
-        if not self._config.live.enabled:
-            return refusal(
-                403,
-                "live_disabled",
-                noted("Live sessions are switched off."),
-                noted("Set live.enabled: true."),
-            )
+        if problem := why_not(self._config):
+            return refusal_of(problem)
         response = _handshake(headers)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             return _no_handshake(response)

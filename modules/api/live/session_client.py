@@ -79,14 +79,16 @@ class SessionClient(ABC):
         name: str | None = None,
         silence_s: float = SILENCE_S,
         container: Container | None = None,
+        discarded: bool = False,
     ) -> Session:
-        """Raises TranscriberError, StorageError."""
+        """``discarded``: never stored, whatever happens. Raises TranscriberError, StorageError."""
         note = SessionNote(
             rate=rate,
             name=name,
             wishes=dict(wishes),
             silence_s=silence_s,
             container=container,
+            discarded=discarded,
             client=responses.new_client(),
             created=created_at(datetime.now()),
         )

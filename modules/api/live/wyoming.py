@@ -110,7 +110,8 @@ class WyomingClient(SessionClient):
     def _ready_for(self, data: Mapping[str, Any]) -> None:
         shape = forms.checked(Shape, dict(data))
         if self._session is None:
-            self._begin(shape.rate, self._asked.wishes())
+            is_kept = self._config.live.wyoming_keep
+            self._begin(shape.rate, self._asked.wishes(), discarded=not is_kept)
         elif self._session.note.rate != shape.rate:
             raise forms.invalid(noted("rate: must be the same for all sound"))
 

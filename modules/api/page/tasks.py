@@ -68,6 +68,9 @@ class TasksAnswer(BaseModel):
     paused: bool
     sent_to: list[str] = Field(description="other machines that finished texts are sent to")
     stays_here: bool = Field(description="nothing at all is sent to another machine")
+    workers: list[answers.WorkerAnswer] | None = Field(
+        description="as in /stats/workers; null where there is only the one of this machine"
+    )
 
 
 class TextAnswer(BaseModel):
@@ -103,6 +106,7 @@ class TaskWithText(RootModel[TextAnswer | NoTextAnswer]):
 
 def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
     tasks, editing = services.tasks, services.editing
+    several = services.workers if services.workers and services.workers.are_several else None
     leaving = {"sent_to": texts_go_to(services.config), "stays_here": stays_here(services.config)}
 
     @blueprint.get(
@@ -119,6 +123,7 @@ def add_tasks(blueprint: APIBlueprint, services: Services) -> None:
                 "total": page.total,
                 "counts": dict(page.counts),
                 "paused": services.service.paused,
+                "workers": several and responses.as_workers(several),
             }
             | leaving
         )

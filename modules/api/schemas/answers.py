@@ -126,17 +126,25 @@ class HealthAnswer(Answer):
     processing_all: list[str]
 
 
-class WorkerView(Answer):
-    """A worker: on which machine, and since when it transcribes ``filename``; or why not."""
+class WorkerAnswer(Answer):
+    """A worker; what is not known is null. ``since``: when its state began."""
 
     name: str
     node: str
-    device: str
-    state: Literal["starting", "ready", "away", "busy", "held"]
+    device: str | None
+    state: Literal[
+        "off", "starting", "loading", "waiting", "transcribing", "live", "held", "away", "lost"
+    ]
+    since: str
     model: str | None
-    filename: str | None
-    since: str | None
-    problem: str | None
+    compute_type: str | None
+    encoder: str | None
+    pid: int | None
+    memory_mb: int
+    filename: str | None = Field(description="what it transcribes")
+    job_id: str | None
+    live_sessions: int
+    problem: str | None = Field(description="why it does nothing, or is lost")
 
 
 class PartAnswer(Answer):
@@ -152,7 +160,7 @@ class DetailedHealthAnswer(HealthAnswer):
     """How the service is, each part and each worker of it."""
 
     parts: list[PartAnswer]
-    workers: list[WorkerView]
+    workers: list[WorkerAnswer]
 
 
 class LanguageAnswer(Answer):

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from gettext import gettext as _
 from gettext import ngettext
 
-from modules.cli.backend import Backend, open_backend, refusal
+from modules.cli.backend import Backend, open_backend
 from modules.cli.file_arguments import name_in_either
+from modules.cli.orders import each
 from modules.cli.session import complain, configured, require_share, say
 from modules.clock import SystemClock
 from modules.config.schema import Config
-from modules.errors import StorageError, TranscriberError, joined
 
 #: More names than this are counted, not listed.
 _LISTED = 20
@@ -40,19 +40,19 @@ def run(options: Namespace) -> int:
             say(_("Nothing was deleted."))
             return 1
     with open_backend(config, SystemClock(), "delete command") as backend:
-        failed += sum(not _deleted(name, backend) for name in names)
+        failed += each(names, lambda name: _deleted(name, backend))[1]
     return 1 if failed else 0
 
 
 def _names(texts: Sequence[str], config: Config) -> tuple[list[str], int]:
     """The recordings that are meant, each once, and how many texts mean none."""
-    names, failed = [], 0
-    for text in texts:
-        try:
-            names.append(name_in_either(text, config))
-        except TranscriberError as error:
-            complain(joined(": ", text, error.text))
-            failed += 1
+    names: list[str] = []
+
+    def find(text: str) -> bool:
+        names.append(name_in_either(text, config))
+        return True
+
+    failed = each(texts, find, lambda text, error: error.text)[1]
     return list(dict.fromkeys(names)), failed
 
 
@@ -84,14 +84,8 @@ def _where(name: str, config: Config) -> str:
 
 
 def _deleted(name: str, backend: Backend) -> bool:
-    """Delete one and say so. Raises StorageError."""
-    try:
-        removed = backend.delete(name)
-    except StorageError:
-        raise
-    except TranscriberError as error:
-        complain(joined(": ", name, refusal(error)))
-        return False
+    """Delete one and say so. Raises TranscriberError."""
+    removed = backend.delete(name)
     files = removed.get("deleted_files") or []
     message = ngettext("{name}: {n} file deleted", "{name}: {n} files deleted", len(files))
     parts = [message.format(name=name, n=len(files))]

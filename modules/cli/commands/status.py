@@ -13,6 +13,8 @@ from modules.cli.daemon_status import Owner, find_owner, standby_line
 from modules.cli.printable import printable_json
 from modules.cli.session import configured, length, local_time, require_share, say
 from modules.cli.terminal import tables, wording
+from modules.cli.workers import lines as workers_lines
+from modules.cli.workers import workers_of
 from modules.clock import SystemClock, iso
 from modules.delivery.job_notes import waiting_in
 from modules.messages import in_locale
@@ -41,12 +43,15 @@ def run(options: Namespace) -> int:
     owner, paused = find_owner(config, clock), files.pause_flag.exists()
     waiting = _waiting(files)
     seconds = standbys.waiting(config.shared_directory, clock)
+    is_cluster = config.workers.kind == "ray"
+    workers = workers_of(config, clock, owner) if is_cluster or options.json else None
     if options.json:
         more = {"waiting": waiting, "standbys": [dataclasses.asdict(each) for each in seconds]}
-        print(printable_json(as_json(found, owner, paused) | more))
+        shown = None if workers is None else [view.as_json() for view in workers]
+        print(printable_json(as_json(found, owner, paused) | more | {"workers": shown}))
         return 0
-    shown, left_out = _without_most_ignored(found.rows)
-    _show(shown)
+    rows, left_out = _without_most_ignored(found.rows)
+    _show(rows)
     if left_out:
         message = ngettext(
             "{n} more file is no recording.", "{n} more files are no recordings.", left_out
@@ -56,6 +61,8 @@ def run(options: Namespace) -> int:
     _say_waiting(waiting)
     if kept := wording.retention(config.retention):
         say(kept)
+    for line in workers_lines(workers or ()):
+        say(line)
     for each in seconds:
         say(standby_line(each))
     say(wording.summary(found, owner, paused))

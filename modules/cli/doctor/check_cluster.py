@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import platform
 import socket
-import time
+import tempfile
 from collections.abc import Iterator
 from gettext import gettext as _
 from pathlib import Path
 
+from modules import __version__
 from modules.cli.doctor.findings import Finding, ok, problem, warning
 from modules.config.schema import Config
-from modules.errors import TranscriberError, reason_of
-from modules.executors.ray.channel import LinkClosedError
-from modules.executors.ray.link_process import LinkProcess
+from modules.errors import ModelError, TranscriberError, reason_of
+from modules.executors.ray.executor import sums_for
+from modules.executors.ray.node_look import Look, LookFor
 from modules.executors.ray.nodes import token_at, usual_token_file
+from modules.executors.ray.slot import ClusterPlan
+from modules.executors.ray.survey import Node, Survey, survey
+from modules.executors.ray.wire import Failure, Warm
+from modules.executors.tasks import model_of
 from modules.messages import in_locale
+from modules.storage.atomic import TEMPORARY_PREFIX
+from modules.weights.engines import locate_for
+from modules.weights.locate import needed_mb
 
-#: How long the head may take to accept a connection, and Ray to become its client, in seconds.
-_REACH_S, _CONNECT_S = 5.0, 45.0
-_TICK_S = 0.1
+#: How long the head may take to accept a connection, in seconds.
+_REACH_S = 5.0
+#: Measured (docs/cluster.md), in MiB: the link beside the service, what a machine takes that joins,
+#: and what a worker takes there beside its model.
+_LINK_MB, _NODE_MB, _WORKER_MB = 60, 190, 50
 
 
 def check_cluster(config: Config) -> Iterator[Finding]:
-    """The packages, the token and the address; then whether the cluster lets us in."""
+    """The packages, the token and the address; then what the cluster and its machines say."""
     address = config.workers.address
     if config.workers.kind != "ray" or address is None:
         return
     subject = _("cluster")
+    yield ok(_("live text"), _("there is none while the workers are in a cluster"))
     if importlib.util.find_spec("ray") is None:
-        yield problem(subject, _("its packages are not installed"), _("Run `make cluster`."))
+        remedy = _("Run `make cluster`, or `pip install -r requirements-ray.lock`.")
+        yield problem(subject, _("its packages are not installed"), remedy)
         return
     token = config.workers.token_file or usual_token_file(os.environ)
     try:
@@ -38,6 +52,7 @@ def check_cluster(config: Config) -> Iterator[Finding]:
             seen = _("there is no token in {path}").format(path=token)
             yield problem(subject, seen, _("`transcriber.py cluster head` writes one."))
             return
+        yield ok(subject, _("the token is in {path}, for its owner alone").format(path=token))
         _reach(address)
     except TranscriberError as error:
         yield problem(subject, in_locale(error.message), in_locale(error.remedy or ""))
@@ -47,7 +62,7 @@ def check_cluster(config: Config) -> Iterator[Finding]:
         seen = seen.format(address=address, problem=in_locale(reason_of(error)))
         yield problem(subject, seen, _("Start it with `transcriber.py cluster head`."))
         return
-    yield _connected(address, token, config)
+    yield from _surveyed(address, token, config)
 
 
 def _reach(address: str) -> None:
@@ -56,28 +71,128 @@ def _reach(address: str) -> None:
     socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
 
 
-def _connected(address: str, token: Path, config: Config) -> Finding:
-    """What Ray says: it compares its version, and that of Python, and the token."""
-    subject, link = _("cluster"), LinkProcess(address, token)
-    deadline = time.monotonic() + _CONNECT_S
-    try:
-        while not link.connected():
-            if time.monotonic() > deadline:
-                raise LinkClosedError(_("no answer within {n} s").format(n=f"{_CONNECT_S:g}"))
-            time.sleep(_TICK_S)
-        cpus = int(link.resources.get("CPU", 0))
-    except LinkClosedError as error:
-        seen = _("{address} does not let this program in: {problem}")
+def _surveyed(address: str, token: Path, config: Config) -> Iterator[Finding]:
+    """What Ray says, and each machine. Ray compares its version, that of Python, and the token."""
+    with _marker(config) as marker:
+        setup = ClusterPlan.of(config.workers).setup(config)
+        seen = survey(address, token, LookFor(setup=setup, weights=_weights(config), marker=marker))
+    if seen.problem:
+        text = _("{address} does not let this program in: {problem}")
         remedy = _(
             "Ray, Python and the token must be the same there, and a head or a node be here."
         )
-        return problem(subject, seen.format(address=address, problem=error), remedy)
-    finally:
-        link.end()
-    seen = _("{address} has {cpus} processors; a worker takes {each}, {most} are wanted")
-    workers = config.workers
-    seen = seen.format(address=address, cpus=cpus, each=workers.cpus_per_worker, most=workers.max)
-    if cpus < workers.cpus_per_worker * workers.max:
+        yield problem(_("cluster"), text.format(address=address, problem=seen.problem), remedy)
+        return
+    text = _("{address} lets this program in, with Ray {ray} and Python {python}")
+    text = text.format(address=address, ray=seen.ray, python=seen.python)
+    yield ok(_("cluster"), text)
+    for node in seen.nodes:
+        yield from _of_node(node, config)
+    yield _demand(seen, config)
+    yield from _memory(seen, config)
+
+
+@contextlib.contextmanager
+def _marker(config: Config) -> Iterator[str | None]:
+    """A file in the shared folder, which every machine has to see; None if none can be made."""
+    with contextlib.ExitStack() as made:
+        try:
+            file = made.enter_context(
+                # The watcher passes by names that begin like this.
+                tempfile.NamedTemporaryFile(dir=config.shared_directory, prefix=TEMPORARY_PREFIX)
+            )
+        except OSError:
+            yield None  # another check says so
+            return
+        yield file.name if config.workers.media == "share" else None
+
+
+def _weights(config: Config) -> Warm | None:
+    """Those that the service has; another check says if it has none."""
+    try:
+        whisperx = config.whisperx
+        if locate_for(whisperx, config.models_directory, False).folder is None:
+            return None
+        spec = model_of(config.default_settings(), config)
+        return Warm(spec=spec, sums=sums_for(spec))
+    except ModelError:
+        return None
+
+
+def _of_node(node: Node, config: Config) -> Iterator[Finding]:
+    subject = _("node")
+    if node.look is None:
+        seen = _("{node} could not be looked at: {problem}")
+        remedy = _("The same version of this program must be there, and its packages.")
+        yield problem(subject, seen.format(node=node.name, problem=node.problem), remedy)
+        return
+    faults = list(_faults(node.look, config))
+    if not faults:
+        yield ok(subject, _described(node, node.look))
+    yield from faults
+
+
+def _described(node: Node, look: Look) -> str:
+    seen = _("{node} has {cpus:g} processors, {gpus:g} graphics cards, {free} MB of memory free")
+    facts = [seen.format(node=look.node, cpus=node.cpus, gpus=node.gpus, free=look.free_mb)]
+    facts += [_("the same weights")] if look.weights == "same" else []
+    if look.share == "same":
+        facts.append(_("the shared folder as {folder}").format(folder=look.folder))
+    return ", ".join(facts)
+
+
+def _faults(look: Look, config: Config) -> Iterator[Finding]:
+    subject, node = _("node"), look.node
+    if look.version != __version__:
+        seen = _("{node} has version {there} of this program, this machine {here}")
+        seen = seen.format(node=node, there=look.version, here=__version__)
+        yield problem(subject, seen, _("Bring the same version to both."))
+    if look.python != platform.python_version():
+        seen = _("{node} has Python {there}, this machine {here}")
+        seen = seen.format(node=node, there=look.python, here=platform.python_version())
+        yield problem(subject, seen, _("Bring the same version to both."))
+    if isinstance(look.weights, Failure):
+        yield problem(subject, in_locale(look.weights.message))  # with what to do
+    if look.share == "other":
+        seen = _("{node} does not have the shared folder as {folder}")
+        remedy = _(
+            "Mount it there, say in workers.path_map where it is, or set workers.media: stream."
+        )
+        yield problem(subject, seen.format(node=node, folder=look.folder), remedy)
+
+
+def _demand(seen: Survey, config: Config) -> Finding:
+    workers, room = config.workers, 0
+    for node in seen.nodes:
+        fits = int(node.cpus // workers.cpus_per_worker)
+        if workers.gpus_per_worker:
+            fits = min(fits, int(node.gpus // workers.gpus_per_worker))
+        room += fits
+    text = _("there is room for {room} workers, {most} are wanted; each takes {each} processors")
+    text = text.format(room=room, most=workers.max, each=workers.cpus_per_worker)
+    if room < workers.max:
         remedy = _("Add a machine, or lower workers.max or workers.cpus_per_worker.")
-        return warning(subject, seen, remedy)
-    return ok(subject, seen)
+        return warning(_("cluster"), text, remedy)
+    return ok(_("cluster"), text)
+
+
+def _memory(seen: Survey, config: Config) -> Iterator[Finding]:
+    """What all of it takes: the figures were measured, that of the model is an estimate."""
+    subject, model_mb = _("cluster"), _model_mb(config)
+    each_mb = _WORKER_MB + (model_mb or 0)
+    text = _("takes about {here} MB of memory here, {node} on each machine, {each} for each worker")
+    yield ok(subject, text.format(here=_LINK_MB, node=_NODE_MB, each=each_mb))
+    for node in seen.nodes:
+        fits = int(node.cpus // config.workers.cpus_per_worker)
+        if node.look and fits and model_mb and node.look.free_mb < each_mb:
+            text = _("{node} has {free} MB of memory free, and a worker takes {each}")
+            text = text.format(node=node.look.node, free=node.look.free_mb, each=each_mb)
+            yield warning(_("node"), text, _("Give it less to do, or use a smaller model."))
+
+
+def _model_mb(config: Config) -> int | None:
+    try:
+        source = locate_for(config.whisperx, config.models_directory, False)
+    except ModelError:
+        return None
+    return needed_mb(source, config.whisperx)

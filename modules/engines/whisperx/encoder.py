@@ -19,6 +19,7 @@ from openvino import opset13 as ops
 
 from modules.engines.whisperx import tensors
 from modules.engines.whisperx.tensors import Array
+from modules.weights.ct2_file import UnknownFormatError
 
 BFLOAT16, FLOAT32 = "bfloat16", "float32"
 
@@ -75,7 +76,7 @@ class Encoder:
             # Kernels are made in the first run: what fails there should fail now.
             bands = weights["conv1/weight"].shape[1]
             self._request.infer({0: np.zeros((1, bands, _FIRST_FRAMES), np.float32)})
-        except (tensors.UnknownFormatError, KeyError, RuntimeError) as error:
+        except (UnknownFormatError, KeyError, RuntimeError) as error:
             what = f"{error} is missing" if isinstance(error, KeyError) else str(error).strip()
             raise EncoderError(what.splitlines()[-1]) from error
 

@@ -1,23 +1,17 @@
-"""Weights from a CTranslate2 file, as float16 where they are stored so, else as float32.
-
-Source: CTranslate2's ``model_spec.py``, binary version 6, the only one since 2022. All numbers are
-little-endian.
-"""
+"""Weights from a CTranslate2 file, as float16 where they are stored so, else as float32."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from modules.weights.ct2_file import Entry, UnknownFormatError, read_entries
+
 Array = npt.NDArray[np.float32 | np.float16]
 
-_VERSION = 6
 _BFLOAT16 = 5
 _TYPES: dict[int, npt.DTypeLike] = {
     0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16, _BFLOAT16: np.uint16,
@@ -26,30 +20,13 @@ _TYPES: dict[int, npt.DTypeLike] = {
 _SCALE = "_scale"
 
 
-class UnknownFormatError(ValueError):
-    """The file holds something that is not understood here. CTranslate2 may understand it."""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """Where the numbers of a variable are, and what kind they are of."""
-
-    shape: tuple[int, ...]
-    kind: int
-    offset: int
-    size: int
-
-
 def read(path: Path, prefix: str) -> dict[str, Array]:
     """The variables whose name begins with ``prefix``, by the rest of the name.
 
     Raises UnknownFormatError and OSError.
     """
     with path.open("rb") as file:
-        try:
-            entries = dict(_entries(file))
-        except (struct.error, UnicodeDecodeError) as error:
-            raise UnknownFormatError(f"{path} ends early, or is no model: {error}") from error
+        entries = read_entries(file, path)
         wanted = {name: entry for name, entry in entries.items() if name.startswith(prefix)}
         scales = {name: _numbers(file, it) for name, it in wanted.items() if name.endswith(_SCALE)}
         return {
@@ -59,31 +36,7 @@ def read(path: Path, prefix: str) -> dict[str, Array]:
         }
 
 
-def _entries(file: BinaryIO) -> Iterator[tuple[str, _Entry]]:
-    def numbers(form: str) -> tuple[int, ...]:
-        return struct.unpack(f"<{form}", file.read(struct.calcsize(f"<{form}")))
-
-    (version,) = numbers("I")
-    if version != _VERSION:
-        raise UnknownFormatError(f"binary version {version}, where {_VERSION} is understood")
-    _name(file, numbers)  # of the kind of model
-    _, count = numbers("II")
-    for _ in range(count):
-        name = _name(file, numbers)
-        (rank,) = numbers("B")
-        shape = numbers(f"{rank}I")
-        kind, size = numbers("BI")
-        yield name, _Entry(shape, kind, file.tell(), size)
-        file.seek(size, 1)
-
-
-def _name(file: BinaryIO, numbers: Callable[[str], tuple[int, ...]]) -> str:
-    """A text with its length before it and a zero at its end."""
-    (length,) = numbers("H")
-    return file.read(length).rstrip(b"\0").decode()
-
-
-def _numbers(file: BinaryIO, entry: _Entry) -> Array:
+def _numbers(file: BinaryIO, entry: Entry) -> Array:
     if entry.kind not in _TYPES:
         raise UnknownFormatError(f"numbers of kind {entry.kind}")
     file.seek(entry.offset)

@@ -150,7 +150,7 @@ class LocalExecutor:
             return "died"
         if child.is_dead:
             return "died"
-        return "implausible_output" if self._live.is_broken(child) else None
+        return self._live.trouble(child)
 
     def _start_again(self) -> None:
         speaks = self._live.is_wanted

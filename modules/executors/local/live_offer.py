@@ -36,14 +36,14 @@ class LiveOffer:
             child.connection.send_live(its)
         self._port.attach(ours)
 
-    def is_broken(self, child: Child) -> bool:
-        """Whether the child must be replaced. One that only closed its channel gets another."""
+    def trouble(self, child: Child) -> str | None:
+        """Why the child must be replaced. One that only closed its channel gets another."""
         if self._port is None or not child.has_live:
-            return False
+            return None
         if self._port.complaint:
-            return True
+            return "hung" if self._port.hangs else "implausible_output"
         waited = self._clock.monotonic() - self._offered_at > _GAP_S
         if child.loaded and self._port.is_wanted and not self._port.has_channel and waited:
             child.has_live = False
             self.make(child)
-        return False
+        return None

@@ -23,11 +23,15 @@ _TICK_S = 0.25
 
 
 def mapped(path: bytes, path_map: tuple[tuple[str, str], ...]) -> bytes:
-    """The path of a file here that has this path on the daemon's machine."""
+    """The path of a file here that has this path on the daemon's machine.
+
+    Machines differ: one that lacks the folder that is named, and has the daemon's, uses that.
+    """
     for there, here in path_map:
         prefix = os.fsencode(there.rstrip("/"))
         if path == prefix or path.startswith(prefix + b"/"):
-            return os.fsencode(here.rstrip("/")) + path[len(prefix) :]
+            is_elsewhere = os.path.isdir(here) or not os.path.isdir(there)
+            return (os.fsencode(here.rstrip("/")) if is_elsewhere else prefix) + path[len(prefix) :]
     return path
 
 

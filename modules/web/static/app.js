@@ -2,7 +2,8 @@
 
 import { Component, html, render } from "/static/vendor/htm-3.1.1/standalone.module.js";
 import * as api from "/static/api.js";
-import { linkTo, Side, titleOf } from "/static/list.js";
+import { Side } from "/static/list.js";
+import { linkTo, titleOf } from "/static/names.js";
 import { send, unfinished } from "/static/upload.js";
 import { Live, unfinished as unfinishedLive } from "/static/live.js";
 import { Finished, Unfinished } from "/static/recording.js";
@@ -30,7 +31,7 @@ class App extends Component {
     this.state = {
       tasks: [], total: 0, paused: false, sent_to: [], stays_here: false, loaded: false, contains: "", found: null, searching: false, limit: PAGE, uploads: [], over: false, dark,
       ...placeOf(location.hash), content: null, missing: false, away: false, locked: false, wrong: null, loggedIn: Boolean(localStorage.getItem(LOGGED_IN)), said: null, asking: null, keys: false,
-      offersLive: false, live: null, liveLanguage: localStorage.getItem(LIVE_LANGUAGE) ?? "auto",
+      offersLive: false, noLive: null, workers: null, live: null, liveLanguage: localStorage.getItem(LIVE_LANGUAGE) ?? "auto",
     };
     this.actions = {
       find: (contains) => this.find(contains),
@@ -41,7 +42,7 @@ class App extends Component {
       first: (name) => this.act(() => api.first(name)),
       retry: (name) => this.act(async () => { const found = await api.retry(name); location.hash = linkTo(found.filename); }, "retried"),
       remove: (name) => this.setState({ asking: name }),
-      otherLanguage: () => { chooseLanguage(languageNow() === "en" ? "ru" : "en"); this.setState({ content: null }, () => this.refresh()); },
+      otherLanguage: () => { chooseLanguage(languageNow() === "en" ? "ru" : "en"); this.setState({ content: null }, () => { this.state.noLive && this.offerLive(); this.refresh(); }); },
       otherTheme: () => this.setState({ dark: !this.state.dark }, () => localStorage.setItem(THEME, this.state.dark ? "dark" : "light")),
       logout: () => this.answered(async () => {
         await api.logout();
@@ -68,8 +69,8 @@ class App extends Component {
   /** Whether there is live text; a session that a reload cut off goes on. */
   async offerLive() {
     await this.answered(async () => {
-      const { enabled } = await api.sessions();
-      this.setState({ offersLive: enabled }, () => enabled && unfinishedLive() && !this.state.live && this.speak());
+      const { enabled, message } = await api.sessions();
+      this.setState({ offersLive: enabled, noLive: message }, () => enabled && unfinishedLive() && !this.state.live && this.speak());
     });
   }
 
@@ -87,8 +88,9 @@ class App extends Component {
   }
 
   componentDidUpdate() {
-    const { current, locked, speaking } = this.state;
-    document.getElementById("app").className = `app${current || locked || speaking ? " one" : ""}${locked ? " locked" : ""}`;
+    const { current, locked, speaking, loaded, tasks, contains } = this.state;
+    const one = current || locked || speaking, empty = !one && loaded && !tasks.length && !contains;
+    document.getElementById("app").className = `app${one ? " one" : ""}${locked ? " locked" : ""}${empty ? " empty" : ""}`;
     document.documentElement.dataset.theme = this.state.dark ? "dark" : "light";
     document.title = this.state.current ? `${titleOf(this.state.current)} – ${say("title")}` : say("title");
   }
@@ -116,7 +118,7 @@ class App extends Component {
     await this.answered(async () => {
       // What stands above the list comes first, or it would move under the pointer.
       const [found] = await Promise.all([api.tasks(contains, limit), this.above]);
-      if (this.state.contains === contains) this.setState({ tasks: found.tasks, total: found.total, paused: found.paused, sent_to: found.sent_to, stays_here: found.stays_here, loaded: true });
+      if (this.state.contains === contains) this.setState({ tasks: found.tasks, total: found.total, paused: found.paused, sent_to: found.sent_to, stays_here: found.stays_here, workers: found.workers, loaded: true });
     });
   }
 
@@ -275,19 +277,20 @@ class App extends Component {
   }
 
   renderMain() {
-    const { current, start, content, missing, tasks, sent_to, stays_here, loaded, locked, wrong, contains, speaking, live, liveLanguage } = this.state;
+    const { current, start, content, missing, tasks, sent_to, stays_here, loaded, locked, wrong, contains, speaking, live, liveLanguage, noLive, workers } = this.state;
     if (locked)
       return html`<div class="state"><h1>${say("loginTitle")}</h1><p>${say("loginText")}</p><form onSubmit=${(event) => this.login(event)}>
         <label>${say("loginKey")}<input id="key" name="key" type="password" autocomplete="current-password" required autofocus /></label>
         <details><summary>${say("loginWithUser")}</summary><label>${say("loginUser")}<input id="user" name="user" autocomplete="username" /></label></details>
         ${wrong && html`<p class="bad-text" role="alert">${wrong}</p>`}<button class="btn primary">${say("loginGo")}</button></form></div>`;
+    if (speaking && noLive && !live) return html`<div class="state"><a class="back btn" href="#">‹ ${say("back")}</a><h1>${say("noLive")}</h1><p>${noLive}</p></div>`;
     if (speaking) return html`<${Speaking} live=${live} language=${liveLanguage} actions=${this.actions} />`;
     if (current && missing) return html`<div class="state"><a class="back btn" href="#">‹ ${say("back")}</a><h1>${say("goneTitle")}</h1><p>${say("goneText")}</p></div>`;
     if (current && content?.task.filename === current) {
       const key = `${current} ${content.task.state} ${languageNow()}`;
       return content.task.state === "completed"
         ? html`<${Finished} key=${key} name=${current} content=${content} start=${start} actions=${this.actions} />`
-        : html`<${Unfinished} name=${current} content=${content} actions=${this.actions} />`;
+        : html`<${Unfinished} name=${current} content=${content} actions=${this.actions} worker=${workers?.find((each) => each.filename === current)} />`;
     }
     if (!loaded || current) return null;
     if (tasks.length || contains) return html`<div class="state"><h1>${say("pickTitle")}</h1><p>${say("pickText")}</p></div>`;

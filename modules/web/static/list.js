@@ -1,15 +1,14 @@
 // The list at the left: every recording, with what happens to it in words.
 
 import { html } from "/static/vendor/htm-3.1.1/standalone.module.js";
+import { linkTo, titleOf } from "/static/names.js";
+import { byRecording, Workers } from "/static/workers.js";
 import { about, clock, dayOf, languageNow, say } from "/static/words.js";
 
 const OPEN = new Set(["processing", "queued", "pending"]);
 const FAILED = new Set(["manual", "error"]);
 // The service counts no further.
 const MANY = 500;
-
-export const linkTo = (name, seconds) => `#${new URLSearchParams({ name, ...(seconds ? { t: String(Number(seconds.toFixed(3))) } : {}) })}`;
-export const titleOf = (name) => name.slice(name.lastIndexOf("/") + 1).replace(/\.[^.]+$/, "");
 
 export function Bar({ percent, label }) {
   return html`<span class="bar" role="progressbar" aria-label=${label} aria-valuenow=${percent} aria-valuemin="0" aria-valuemax="100">
@@ -33,8 +32,8 @@ export function progressOf(task) {
   return parts.join(" · ");
 }
 
-function Facts({ task }) {
-  if (task.state === "processing") return html`<${Bar} percent=${task.percentage ?? 0} label=${task.filename} /><span>${progressOf(task)}</span>`;
+function Facts({ task, worker }) {
+  if (task.state === "processing") return html`<${Bar} percent=${task.percentage ?? 0} label=${task.filename} /><span>${progressOf(task)}</span>${worker && html`<span class="on">${say("onWorker", worker)}</span>`}`;
   if (OPEN.has(task.state)) return progressOf(task);
   if (FAILED.has(task.state)) return html`<span class="tag bad">${say("failedTag")}</span>${task.error && html`<span class="why">${task.error}</span>`}`;
   if (task.state === "ignored") return say("ignoredTag");
@@ -44,11 +43,11 @@ function Facts({ task }) {
   return html`${facts.join(" · ")}${task.flagged_seconds >= 1 && html` <span class="tag doubt">${say("doubtfulTag", { time: about(task.flagged_seconds) })}</span>`}`;
 }
 
-function Item({ task, current }) {
+function Item({ task, current, worker }) {
   const folder = task.filename.slice(0, task.filename.lastIndexOf("/") + 1);
   return html`<li><a class="item" href=${linkTo(task.filename)} aria-current=${current ? "page" : null}>
     <div class="n" title=${task.filename}>${task.filename.slice(folder.length)}</div>
-    <div class="m">${folder && html`<span>${folder.slice(0, -1)}</span>`}<${Facts} task=${task} /></div></a></li>`;
+    <div class="m">${folder && html`<span>${folder.slice(0, -1)}</span>`}<${Facts} task=${task} worker=${worker} /></div></a></li>`;
 }
 
 function groupOf(task) {
@@ -126,8 +125,8 @@ function Uploads({ uploads, onDismiss }) {
 }
 
 export function Side({ state, actions }) {
-  const { tasks, total, paused, current, contains, found, searching, uploads, over, dark, loaded, loggedIn, offersLive, live, speaking } = state;
-  const full = state.limit >= 500;
+  const { tasks, total, paused, current, contains, found, searching, uploads, over, dark, loaded, loggedIn, offersLive, live, speaking, workers } = state;
+  const full = state.limit >= 500, by = byRecording(workers ?? []);
   return html`<nav class="side" aria-label=${say("list")}>
     <div class="brand">
       <svg width="22" height="22" viewBox="0 0 22 22" aria-hidden="true"><g fill="var(--accent)"><rect x="1" y="8" width="3" height="6" rx="1.5" /><rect x="6" y="3" width="3" height="16" rx="1.5" /><rect x="11" y="6" width="3" height="10" rx="1.5" /><rect x="16" y="9" width="5" height="2" rx="1" /><rect x="16" y="12.5" width="4" height="2" rx="1" /></g></svg>
@@ -151,11 +150,12 @@ export function Side({ state, actions }) {
       ${grouped(tasks).map(
         ([group, members]) => html`<section key=${group}>
           <h2 class="group">${group}${group === say("now") && !paused && html`<button class="tool" onClick=${actions.pause}>${say("pause")}</button>`}</h2>
-          <ul>${members.map((task) => html`<${Item} key=${`${task.state === "manual"} ${task.filename}`} task=${task} current=${task.filename === current} />`)}</ul>
+          <ul>${members.map((task) => html`<${Item} key=${`${task.state === "manual"} ${task.filename}`} task=${task} current=${task.filename === current} worker=${task.state === "processing" ? by.get(task.filename) : null} />`)}</ul>
         </section>`,
       )}
       ${total > tasks.length && (full ? html`<p class="note">${say("tooMany", { n: total - tasks.length })}</p>` : html`<button class="btn" onClick=${actions.more}>${say("more")}</button>`)}
       ${found && html`<${Texts} found=${found} />`}
     </div>
+    ${workers && html`<${Workers} workers=${workers} />`}
   </nav>`;
 }

@@ -140,7 +140,11 @@ export class Live {
 
   /** A browser does not say why a socket was refused. */
   async askWhy() {
-    const { free } = await api.sessions().catch(() => ({ free: true }));
+    const { free, error_code: never, message } = await api.sessions().catch(() => ({ free: true }));
+    if (never) { // it was switched off meanwhile
+      this.problem = message;
+      return this.fail(null);
+    }
     this.isFull = !free && !this.session;
     this.on.changed();
   }

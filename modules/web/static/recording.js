@@ -4,7 +4,8 @@ import { Component, html } from "/static/vendor/htm-3.1.1/standalone.module.js";
 import * as api from "/static/api.js";
 import { Correcting } from "/static/correcting.js";
 import { Conflict, NotApplied, ReplaceDialog, SpeakerDialog } from "/static/dialogs.js";
-import { Bar, progressOf, titleOf } from "/static/list.js";
+import { Bar, progressOf } from "/static/list.js";
+import { titleOf } from "/static/names.js";
 import { drawMap, Player } from "/static/player.js";
 import { Summary } from "/static/summary.js";
 import { LEAD_S, Transcript, TranscriptView } from "/static/transcript.js";
@@ -301,11 +302,11 @@ export class Finished extends Component {
 }
 
 /** A recording that has no text: it waits, runs, failed, or is none. */
-export function Unfinished({ name, content, actions }) {
+export function Unfinished({ name, content, actions, worker }) {
   const { task } = content;
   const head = html`<${Head} name=${name} meta=${name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : ""} />`;
   if (task.state === "processing")
-    return html`${head}<div class="state"><h2>${say("runTitle")}</h2><${Bar} percent=${task.percentage ?? 0} label=${name} /><p class="first">${progressOf(task)}</p><p>${say("runText")}</p></div>`;
+    return html`${head}<div class="state"><h2>${say("runTitle")}</h2><${Bar} percent=${task.percentage ?? 0} label=${name} /><p class="first">${progressOf(task)}</p>${worker && html`<p>${say("runOn", { name: worker.name, time: timeOf(worker.since) })}</p>`}<p>${say("runText")}</p></div>`;
   if (task.state === "queued" || task.state === "pending")
     return html`${head}<div class="state"><h2>${say("waitTitle")}</h2><p class="first">${progressOf(task)}</p><p>${say("waitText")}</p>${task.error && html`<p>${task.error}</p>`}<button class="btn primary" onClick=${() => actions.first(name)}>${say("first")}</button></div>`;
   if (task.state === "skipped") return html`${head}<div class="state"><h2>${say("skippedTitle")}</h2><p>${say("skippedText", { file: task.error ?? "?" })}</p><button class="btn primary" onClick=${() => actions.first(name)}>${say("skippedAnyway")}</button></div>`;

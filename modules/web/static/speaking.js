@@ -2,6 +2,7 @@
 
 import { Component, html } from "/static/vendor/htm-3.1.1/standalone.module.js";
 import { canListen } from "/static/live.js";
+import { nameOf as speakerName } from "/static/recording.js";
 import { clock, languageName, say } from "/static/words.js";
 
 const LANGUAGES = ["auto", "ru", "en", "de", "fr", "es", "it", "pt", "uk", "pl", "tr", "kk", "zh", "ja"];
@@ -51,11 +52,12 @@ export class Speaking extends Component {
     const { paragraphs, committed, partial, state } = live;
     const status = { asking: "liveAsking", connecting: "liveConnecting", ending: "liveEnding", failed: "liveFailed" }[state] ?? "liveOn";
     const firm = joined(committed), pale = joined(partial);
+    const several = new Set(paragraphs.map(({ speaker }) => speaker).filter(Boolean)).size > 1;
     return html`<header class="head"><a class="back btn" href="#">‹ ${say("back")}</a><h1>${say(status)}</h1><span class="meta time">${clock(live.seconds)}</span>
         <span class="acts">${live.isOver ? html`<button class="btn primary" onClick=${actions.speakAgain}>${say("liveAgain")}</button>` : html`<${Level} peak=${live.peak} /><button class="btn primary" disabled=${state === "ending"} onClick=${() => live.stop()}>${say("liveStop")}</button>`}</span></header>
       ${this.renderStrip(live)}
       <div class="text live" tabindex="0" role="log" aria-label=${say("liveOn")} ref=${(text) => (this.text = text ?? this.text)} onScroll=${() => this.scrolled()}>
-        ${paragraphs.map(({ start, text, speaker }, n) => html`<div class="turn" key=${n}><div class="who">${speaker && html`<b>${speaker}</b> `}${clock(start)}</div><p>${text}</p></div>`)}
+        ${paragraphs.map(({ start, text, speaker }, n) => html`<div class="turn" key=${n}><div class="who">${several && speaker && html`<b>${speakerName(speaker)}</b> `}${clock(start)}</div><p>${text}</p></div>`)}
         ${(firm || pale) && html`<div class="turn" key="now"><div class="who"></div><p>${firm} <span class="pale">${pale}</span></p></div>`}
         ${!paragraphs.length && !firm && !pale && html`<p class="note">${say("liveNothing")}</p>`}
       </div>`;

@@ -61,19 +61,19 @@ export class Summary extends Component {
   }
 
   /** What is wrong with it, or that there is none, with the button that makes one. */
-  renderStrip(kind, text, button) {
+  renderStrip(text, button) {
     const { found, problem } = this.state;
-    return html`<div class="strip ${kind}"><span role="status">${text}</span>${found.can_be_made && html`<button class="btn" onClick=${() => this.make()}>${say(button)}</button>`}</div>
+    return html`<div class="strip"><span role="status">${text}</span>${found.can_be_made && html`<button class="btn" onClick=${() => this.make()}>${say(button)}</button>`}</div>
       ${problem && html`<div class="strip" role="alert">${problem}</div>`}`;
   }
 
   render({ }, { found }) {
     if (!found || (found.state === "none" && !found.can_be_made)) return null;
-    if (found.state === "none") return this.renderStrip("", say("summaryNone"), "summaryMake");
+    if (found.state === "none") return this.renderStrip(say("summaryNone"), "summaryMake");
     if (WAITS.includes(found.state)) return html`<div class="strip" role="status">${say(found.state === "making" ? "summaryMaking" : found.message ? "summaryHeld" : "summaryWaiting")}</div>`;
     const why = FAILURES.includes(found.error) ? ` ${say(found.error)}` : "";
-    if (found.state === "failed") return this.renderStrip("doubt", say("summaryFailed") + why, "retry");
-    return html`${found.outdated && this.renderStrip("doubt", say("summaryOld") + (found.error ? ` ${say("summaryNotRenewed")}${why}` : ""), "summaryRenew")}<details class="summary" open=${this.open} lang=${found.language}><summary lang="">${say("summary")}</summary>
+    if (found.state === "failed") return this.renderStrip(say("summaryFailed") + why, "retry");
+    return html`${found.outdated && this.renderStrip(say("summaryOld") + (found.error ? ` ${say("summaryNotRenewed")}${why}` : ""), "summaryRenew")}<details class="summary" open=${this.open} lang=${found.language}><summary lang="">${say("summary")}</summary>
       <p>${found.summary}</p>
       ${KINDS.map((kind) => found[kind].length > 0 && html`<h2 lang="">${say(kind)}</h2><ul>${found[kind].map((entry) => this.renderEntry(entry))}</ul>`)}
       <p class="by" lang="">${say("summaryBy", { model: found.model })}</p></details>`;

@@ -17,7 +17,6 @@ from modules.errors import ModelError, StorageError, TranscriberError, WorkerErr
 from modules.executors.local.pool import LocalPool
 from modules.jobs.scheduler import Scheduler
 from modules.runner.outage import Outage
-from modules.runner.runners import WorkerView
 from modules.watching.watcher import WatchHealth
 from tests.builders import a_config, a_job
 from tests.fakes import FakeClock, FakeExecutor
@@ -51,9 +50,6 @@ class Running:
 
     outage: Outage
     troubled: tuple[str, ...] = ()
-
-    def workers(self) -> list[WorkerView]:
-        return [WorkerView("local", "here", "cpu", "ready")]
 
 
 class Bench:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modules.engines.whisperx.tensors import UnknownFormatError, read
+from modules.engines.whisperx.tensors import read
+from modules.weights.ct2_file import UnknownFormatError, count_numbers
 
 FLOAT32, INT8, INT16, INT32, FLOAT16, BFLOAT16 = range(6)
 KINDS = {np.float32: FLOAT32, np.int8: INT8, np.int16: INT16, np.int32: INT32, np.float16: FLOAT16}
@@ -44,6 +45,19 @@ def test_what_has_the_prefix_is_read_in_its_shape(tmp_path: Path) -> None:
     assert found["bias"].dtype == np.float16
     assert np.array_equal(found["bias"], bias)
     assert found["num_heads"] == 8
+
+
+def test_numbers_are_counted_without_being_read(tmp_path: Path) -> None:
+    path = _file(
+        tmp_path / "model.bin",
+        _variable("decoder/bias", np.ones(3, np.float32)),
+        _variable("encoder/weight", np.ones((2, 3), np.float16)),
+        _variable("encoder/num_heads", np.array(8, np.int16), kind=9),  # nobody knows this kind
+    )
+    assert count_numbers(path, "encoder/") == 7
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(UnknownFormatError, match=r"model\.bin ends early"):
+        count_numbers(path, "encoder/")
 
 
 def test_quantised_weights_are_divided_by_their_scale(tmp_path: Path) -> None:

@@ -39,3 +39,13 @@ def test_what_a_child_claims_is_no_later_than_now_nor_before_the_beginning() -> 
     assert hearing.lag_s(10.0, has_child=True) == 10.0
     hearing.note(Worked(session=1, upto_s=1e6, busy_s=0.1), 10.0)
     assert hearing.lag_s(12.0, has_child=True) == 2.0
+
+
+def test_an_utterance_that_is_over_is_late_until_its_final_is_made() -> None:
+    hearing = Hearing()
+    hearing.note(speech(1.0), 2.0)
+    hearing.note(speech(6.0, speaking=False), 7.0)
+    assert hearing.tick(20.0, has_child=True, step_s=None) is not None
+    assert hearing.lag_s(20.0, has_child=True) == 19.0
+    hearing.note(Worked(session=1, upto_s=6.4, busy_s=9.0), 20.0)
+    assert hearing.lag_s(20.0, has_child=True) == 0.0

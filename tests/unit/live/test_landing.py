@@ -13,7 +13,7 @@ import pytest
 
 from modules.errors import StorageError, TranscriberError
 from modules.live.events import Outbox
-from modules.live.landing import Landing, Stored
+from modules.live.landing import GoOn, Landing, Stored
 from modules.live.note import SessionNote, recording_name
 from modules.live.sessions import LiveSessions
 from modules.live.store import SessionStore
@@ -78,7 +78,9 @@ class World:
             self.session
         )
 
-    def _submit(self, name: str, wishes: Mapping[str, Any], client: str, begun: Begun) -> str:
+    def _submit(
+        self, name: str, wishes: Mapping[str, Any], client: str, begun: Begun | None
+    ) -> str:
         self._count()
         assert wishes == NOTE.wishes
         self.submitted.append(name)
@@ -182,7 +184,7 @@ def test_a_job_that_cannot_be_made_leaves_the_recording(
 ) -> None:
     world = World(tmp_path, monkeypatch)
 
-    def refuse(name: str, wishes: Mapping[str, Any], client: str, begun: Begun) -> str:
+    def refuse(name: str, wishes: Mapping[str, Any], client: str, begun: Begun | None) -> str:
         raise TranscriberError("invalid_settings", "No such model any more.")
 
     landing = Landing(world.shared, world.store, world.uploads, refuse, "")
@@ -226,10 +228,10 @@ class Stubborn(Landing):
 
     refused = ""
 
-    def finish(self, session_id: str) -> Stored:
+    def finish(self, session_id: str, go_on: GoOn = lambda: None) -> Stored:
         if session_id == self.refused:
             raise StorageError("file_name_too_long", "Its name is too long.")
-        return super().finish(session_id)
+        return super().finish(session_id, go_on)
 
 
 def test_a_session_that_cannot_land_holds_up_no_other(
@@ -254,10 +256,12 @@ def test_a_session_that_cannot_land_holds_up_no_other(
     for _ in range(80):
         clock.advance(0.5)
         sessions._tick()
+        sessions._landings.tick()
     assert len(world.landed()) == 3
     assert sessions.all() == []
     landing.refused = ""
     clock.advance(10)
     sessions._tick()
+    sessions._landings.tick()
     assert len(world.landed()) == 4
     sessions.stop()

@@ -9,7 +9,7 @@ import pytest
 
 from modules.errors import StorageError
 from modules.live.events import Outbox
-from modules.live.landing import Landing, Stored
+from modules.live.landing import GoOn, Landing, Stored
 from modules.live.note import SessionNote
 from modules.live.sessions import LiveSessions
 from modules.live.store import SessionStore
@@ -26,7 +26,7 @@ class Stubborn(Landing):
         self.refused = ""
         self.landed: list[str] = []
 
-    def finish(self, session_id: str) -> Stored:
+    def finish(self, session_id: str, go_on: GoOn = lambda: None) -> Stored:
         if session_id == self.refused:
             raise StorageError("storage_error", "It cannot be read.")
         self.landed.append(session_id)
@@ -52,11 +52,13 @@ def test_a_session_that_cannot_be_landed_lets_the_others_by(
         session.state = "finishing"
     for _ in range(3):
         sessions._tick()
+        sessions._landings.tick()
         clock.advance(11)
     assert sorted(landing.landed) == sorted(session.session_id for session in begun[1:])
     assert [session.session_id for session in sessions.all()] == [landing.refused]
     landing.refused = ""
     sessions._tick()
+    sessions._landings.tick()
     sessions.stop()
     assert sessions.all() == []
 

@@ -19,10 +19,10 @@ from modules.clock import SystemClock
 from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 from modules.executors.live_protocol import Commit
-from modules.live import landings, sound_file
+from modules.live import landing, landings, room, sound_file
 from modules.live import session as live_session
 from modules.live.events import Committed, Outbox, SessionStored
-from modules.live.landing import Landing, Stored
+from modules.live.landing import GoOn, Landing, Stored
 from modules.live.link import LiveLink
 from modules.live.load import Load
 from modules.live.note import SessionNote
@@ -34,6 +34,7 @@ from modules.live.sound_file import SoundFile
 from modules.live.store import SessionStore
 from modules.live.wav import header
 from modules.recordings.uploads import Uploads
+from modules.storage import beneath
 from modules.transcript.model import Word
 from tests.builders import a_config, until
 
@@ -58,15 +59,19 @@ class World:
         uploads = Uploads(shared / ".transcriber" / "uploads", shared)
         uploads.prepare()
         self.broken: set[str] = set()
-        landing = Landing(shared, self.store, uploads, lambda *_: "job", "")
-        self._finish = landing.finish
-        landing.finish = self._land  # type: ignore[method-assign]
-        self.sessions = LiveSessions(self.config, self.store, landing, SystemClock())
+        self.copying, self.may_copy = threading.Event(), threading.Event()
+        self.may_copy.set()
+        made = Landing(shared, self.store, uploads, lambda *_: "job", "")
+        self._finish = made.finish
+        made.finish = self._land  # type: ignore[method-assign]
+        self.sessions = LiveSessions(self.config, self.store, made, SystemClock())
 
-    def _land(self, session_id: str) -> Stored:
+    def _land(self, session_id: str, go_on: GoOn = lambda: None) -> Stored:
         if session_id in self.broken:
             raise StorageError("permission_denied", "It may not be read.")
-        return self._finish(session_id)
+        self.copying.set()
+        assert self.may_copy.wait(30)
+        return self._finish(session_id, go_on)
 
     @contextmanager
     def running(self) -> Iterator[LiveSessions]:
@@ -194,6 +199,135 @@ def test_a_session_that_cannot_begin_leaves_nothing(
     assert world.store.ids() == set()
 
 
+def test_one_that_takes_long_to_be_stored_keeps_no_other_waiting(tmp_path: Path) -> None:
+    """The pace, the end of who stays away, and what is told go on meanwhile."""
+    world, outbox = World(tmp_path, resume_seconds=0.5), Outbox()
+    long, other = world.begin(outbox), world.begin()
+    long.sound(bytes(200), outbox)
+    world.may_copy.clear()
+    with world.running() as sessions:
+        sessions.end(long.session_id)
+        assert world.copying.wait(30)
+        other.leave(other._outbox or Outbox())
+        until(lambda: other.state == "finishing", "it ends, as its client stays away")
+        assert long.state == "finishing"
+        world.may_copy.set()
+        until(lambda: not sessions.all(), "both are stored")
+    assert stored_in(outbox)
+
+
+def test_the_end_of_the_program_ends_a_copy_and_the_next_start_makes_it_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, outbox = World(tmp_path), Outbox()
+    session = world.begin(outbox)
+    session.sound(bytes(9000), outbox)
+    monkeypatch.setattr(landing, "_PIECE_BYTES", 1000)
+    monkeypatch.setattr(landing, "_SYNC_BYTES", 3000)
+    go_on = world.sessions._landings._go_on
+    pieces: list[int] = []
+    is_there, may_go_on = threading.Event(), threading.Event()
+
+    def slowly() -> None:
+        pieces.append(1)
+        if len(pieces) == 5:
+            is_there.set()
+            assert may_go_on.wait(30)
+        go_on()
+
+    monkeypatch.setattr(world.sessions._landings, "_go_on", slowly)
+    world.sessions.start()
+    world.sessions.end(session.session_id)
+    assert is_there.wait(30)
+    world.sessions._landings._loop.ask_to_stop()
+    may_go_on.set()
+    world.sessions.stop()
+    shared = world.config.shared_directory
+    assert len(pieces) == 5
+    assert not list(shared.glob("*.wav"))
+    assert not list((shared / ".transcriber" / "uploads").iterdir())
+    world = World(tmp_path)
+    with world.running():
+        stored = until(lambda: next(iter(shared.glob("*.wav")), None), "it is stored")
+        assert stored.stat().st_size == 44 + 9000
+
+
+def test_so_many_that_wait_to_be_stored_let_no_other_begin(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for _ in range(room._UNSTORED_MAX):
+        world.sessions.end(world.begin().session_id)
+    with pytest.raises(TranscriberError, match="wait to be stored"):
+        world.begin()
+    world.sessions.stop()
+
+
+# --- discarded ---------------------------------------------------------------------------------
+
+
+class Refusal:
+    """Lets no file of these kinds be removed, or replaced."""
+
+    def __init__(
+        self, patched: pytest.MonkeyPatch, *kinds: str, also_writing: bool = False
+    ) -> None:
+        self._kinds = kinds
+        self._unlink, self._replace = beneath.unlink, os.replace
+        patched.setattr(beneath, "unlink", self._refusing(self._unlink))
+        if also_writing:
+            patched.setattr(os, "replace", self._refusing(self._replace))
+
+    def _refusing(self, call: Any) -> Any:
+        def wrapped(path: Any, *rest: Any) -> Any:
+            if str((path, *rest)[-1]).endswith(self._kinds):
+                raise OSError(errno.EIO, "no")
+            return call(path, *rest)
+
+        return wrapped
+
+    def lift(self) -> None:
+        self._kinds = (".nothing",)
+
+
+@pytest.mark.parametrize("kinds", [(".json",), (".pcm",), (".json", ".pcm", ".said")])
+def test_what_is_discarded_and_cannot_be_removed_is_never_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, ...]
+) -> None:
+    world, outbox = World(tmp_path), Outbox()
+    session = world.begin(outbox)
+    session.sound(bytes(200), outbox)
+    refusal = Refusal(monkeypatch, *kinds)
+    world.sessions.end(session.session_id, discard=True)
+    assert stored_in(outbox) == SessionStored(None, None)
+    assert world.store.ids() == {session.session_id}
+    world.sessions.stop()
+    refusal.lift()
+    later = World(tmp_path)
+    with later.running() as sessions:
+        until(lambda: not later.store.ids(), "it is removed")
+        with pytest.raises(TranscriberError, match="no such live session"):
+            sessions.resume(session.session_id, 0, Outbox())
+    assert not list(world.config.shared_directory.glob("*.wav"))
+    assert later.sessions.finished == 0
+
+
+def test_who_cannot_be_promised_that_it_is_discarded_is_told_and_it_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landings, "_RETRY_S", 0.1)
+    world, outbox = World(tmp_path), Outbox()
+    with world.running() as sessions:
+        session = world.begin(outbox)
+        session.sound(bytes(200), outbox)
+        refusal = Refusal(monkeypatch, ".json", also_writing=True)
+        with pytest.raises(StorageError):
+            sessions.end(session.session_id, discard=True)
+        with pytest.raises(TranscriberError, match="no such live session"):
+            sessions.resume(session.session_id, 0, Outbox())
+        refusal.lift()
+        until(lambda: not world.store.ids(), "it is removed")
+    assert not list(world.config.shared_directory.glob("*.wav"))
+
+
 # --- the child ---------------------------------------------------------------------------------
 
 
@@ -298,8 +432,7 @@ def test_a_session_is_never_longer_than_a_recording_may_be(tmp_path: Path) -> No
     config = a_config(tmp_path, processing={"max_duration_hours": 0.01})
     world = World(tmp_path)
     world.config = config
-    room = Room(config, world.sessions.load)
-    most = room.samples_max(8000)
+    most = Room(config, world.sessions.load).samples_max(8000)
     assert most / 8000 < 36
     sound = SoundFile(tmp_path / "sound.pcm", new=True)
     sound.samples_max = most

@@ -47,6 +47,14 @@ def test_ctranslate2_can_be_told_which_library_to_use(
     assert processor(path, {"CT2_USE_MKL": asked}, "x86_64").library == library
 
 
+def test_what_holds_it_to_less_is_told(tmp_path: Path) -> None:
+    path = cpuinfo(tmp_path, "AuthenticAMD", "avx2 avx512f avx512bw")
+    held = {"CT2_FORCE_CPU_ISA": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    told = "A Processor, AVX-512, oneDNN, CT2_FORCE_CPU_ISA=AVX2, ONEDNN_MAX_CPU_ISA=AVX2"
+    assert str(processor(path, held, "x86_64")) == told
+    assert processor(path, {"CT2_FORCE_CPU_ISA": ""}, "x86_64").held_by == ()
+
+
 def test_what_a_machine_does_not_tell_is_unknown(tmp_path: Path) -> None:
     found = processor(tmp_path / "none", {}, "riscv64")
     assert (found.instruction_set, found.library) == ("unknown", "unknown")

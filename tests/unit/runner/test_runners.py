@@ -118,12 +118,13 @@ def test_what_each_worker_does_is_told(alive: Bench) -> None:
     alive.submit("a.mp3")
     until(lambda: alive.scheduler.all_running() != [], "it runs")
     until(
-        lambda: sorted(view.state for view in alive.runners.workers()) == ["busy", "ready"],
+        lambda: sum(seat.hand is not None for seat in alive.runners.seats()) == 1,
         "one of two is busy",
     )
-    (busy,) = [view for view in alive.runners.workers() if view.state == "busy"]
-    assert (busy.filename, busy.problem, busy.device) == ("a.mp3", None, "cpu")
-    assert busy.since is not None
+    (busy,) = [seat for seat in alive.runners.seats() if seat.hand]
+    assert busy.hand is not None
+    assert (busy.hand.name, busy.problem) == ("a.mp3", None)
+    assert busy.hand.job_id == alive.scheduler.all_running()[0].job_id
     go_on.set()
     until(lambda: len(alive.ended) == 1, "it is done")
 
@@ -155,7 +156,7 @@ def test_a_file_goes_on_elsewhere_when_its_machine_is_lost(alive: Bench) -> None
 
     def vanish(made: int) -> None:
         if made == 2 and not lost:
-            names = [view.filename for view in alive.runners.workers()]
+            names = [seat.hand and seat.hand.name for seat in alive.runners.seats()]
             lost.append(names.index("a.mp3"))
             alive.pool.lose(lost[0])
 
@@ -168,7 +169,7 @@ def test_a_file_goes_on_elsewhere_when_its_machine_is_lost(alive: Bench) -> None
     assert alive.text("a.mp3") == "0 of a.mp3. 1 of a.mp3. 2 of a.mp3."
     # What was in the checkpoint was not done again.
     assert alive.far(1 - lost[0]).numbers("a.mp3") == [1, 2]
-    until(lambda: len(alive.runners.workers()) == 1, "the lost one is not shown any more")
+    until(lambda: len(alive.runners.seats()) == 1, "the lost one is not shown any more")
     until(lambda: alive.far(lost[0]).closed, "its executor was closed")
 
 
@@ -266,7 +267,7 @@ def test_one_that_is_away_keeps_its_place_and_gets_nothing(bench: Bench) -> None
     bench.runners.tick()
     assert bench.far(0).orders == []
     assert "a.mp3" in bench.ended
-    assert [view.state for view in bench.runners.workers()] == ["away", "ready"]
+    assert [seat.worker.state for seat in bench.runners.seats()] == ["away", "ready"]
     bench.pool.away.clear()
     bench.submit("b.mp3")
     bench.runners.tick()
@@ -312,7 +313,7 @@ def test_what_one_machine_lacks_does_not_hold_up_the_others(bench: Bench) -> Non
     first.tick()
     assert bench.runners.outage.reason is None
     assert bench.runners.troubled == ["node0: The model is not there."]
-    assert [view.state for view in bench.runners.workers()] == ["held", "ready"]
+    assert [bool(seat.problem) for seat in bench.runners.seats()] == [True, False]
     second.tick()
     assert "b.mp3" in bench.ended
     bench.clock.advance(11)

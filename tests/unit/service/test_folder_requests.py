@@ -55,6 +55,7 @@ class Office:
             self.service,
             self.service,
             self.service,
+            self.service,
             self.clock,  # type: ignore[arg-type]
         )
         self.on_sleep: Callable[[], None] = self.responder.tick

@@ -1,24 +1,133 @@
-"""Workers as clients are shown them: this machine's, which says much, and those elsewhere."""
+"""Workers as people are shown them: this machine's, those elsewhere, those that were lost."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import timedelta
 
-from modules.service.worker_view import Workers
+import pytest
+
+from modules.clock import iso
+from modules.errors import ClusterAwayError, noted
+from modules.executors.base import ExecutorStatus, Worker, WorkerStatus
+from modules.executors.local.pool import LocalPool
+from modules.messages import translated
+from modules.runner.seat import InHand, Seat
+from modules.service.worker_view import Workers, WorkerView
 from tests.fake_pool import FakePool, FarExecutor
 from tests.fakes import FakeClock
 
 
-def test_workers_elsewhere_are_shown_with_what_they_have_in_hand(tmp_path: Path) -> None:
+class NearExecutor(FarExecutor):
+    """Says itself what its worker does."""
+
+    near: tuple[WorkerStatus, ...] = ()
+
+    @property
+    def status(self) -> ExecutorStatus:
+        return ExecutorStatus(workers=self.near)
+
+
+class Bench:
+    """Three workers on other machines, of which some have something in hand."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.pool = FakePool([FarExecutor(self.clock) for _ in range(3)])
+        self.hands: dict[str, InHand] = {}
+        self.problems: dict[str, str] = {}
+        self.workers = Workers(self.pool, self._seats, lambda: 0, self.clock)
+
+    def _seats(self) -> list[Seat]:
+        return [self._seat(worker) for worker in self.pool.workers()]
+
+    def _seat(self, worker: Worker) -> Seat:
+        return Seat(worker, self.hands.get(worker.name), self.problems.get(worker.name))
+
+    def give(self, node: str, name: str) -> None:
+        self.hands[node] = InHand(name, self.clock.utc_now(), f"id of {name}")
+
+    def states(self) -> dict[str, str]:
+        return {view.name: view.state for view in self.workers.views()}
+
+    def of(self, name: str) -> WorkerView:
+        return next(view for view in self.workers.views() if view.name == name)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_what_each_does_and_since_when(bench: Bench) -> None:
+    bench.give("node1", "talk.mp3")
+    began = bench.clock.utc_now()
+    assert bench.states() == {"node0": "waiting", "node1": "transcribing", "node2": "waiting"}
+    bench.clock.advance(60)
+    busy = bench.of("node1")
+    assert (busy.filename, busy.job_id, busy.since) == ("talk.mp3", "id of talk.mp3", began)
+    assert bench.of("node0").since == began, "seen waiting since then"
+    bench.hands.clear()
+    assert bench.of("node1").since == bench.clock.utc_now()
+    bench.pool.away.add("node0")
+    bench.problems["node2"] = "The disk is full."
+    assert bench.states() == {"node0": "away", "node1": "waiting", "node2": "held"}
+    assert bench.of("node2").problem == "The disk is full."
+
+
+def test_a_lost_one_is_shown_with_its_reason_until_another_takes_its_place(bench: Bench) -> None:
+    bench.give("node1", "talk.mp3")
+    bench.workers.views()
+    bench.clock.advance(60)
+    bench.pool.lose(1)
+    lost_at = bench.clock.utc_now()
+    assert bench.states() == {"node0": "waiting", "node2": "waiting", "node1": "lost"}
+    bench.clock.advance(60)
+    lost = bench.of("node1")
+    assert (lost.node, lost.since, lost.filename) == ("node1", lost_at, None)
+    assert translated(lost.problem or "", "ru") == "Потеряна машина или связь с ней."
+    bench.hands.clear()
+    bench.pool.gone.clear()
+    assert bench.states() == {"node0": "waiting", "node1": "waiting", "node2": "waiting"}
+
+
+def test_no_more_are_lost_than_there_are_places(bench: Bench) -> None:
+    """Others took them, under other names."""
+    bench.workers.views()
+    bench.pool.problem = ClusterAwayError("cluster_away", noted("The cluster is away."))
+    bench.pool.gone = {"node0", "node1"}
+    assert [view.problem for view in bench.workers.views() if view.state == "lost"] == [
+        "The cluster is away.", "The cluster is away.",
+    ]  # fmt: skip
+    bench.pool.limit = 2
+    assert sum(state == "lost" for state in bench.states().values()) == 1
+    bench.clock.advance(timedelta(days=2).total_seconds())
+    assert bench.states() == {"node2": "waiting"}, "after a day it is no news any more"
+
+
+def test_the_worker_of_this_machine_says_itself_what_it_does() -> None:
     clock = FakeClock()
-    pool = FakePool([FarExecutor(clock), FarExecutor(clock)])
-    in_hand = {"node1": ("talk.mp3", "2026-11-30T02:00:00Z")}
-    workers = Workers(pool, lambda: in_hand, tmp_path, lambda: 0, clock)
-    idle, busy = workers.views()
-    assert (idle.worker.node, idle.state, idle.filename, idle.since) == (
-        "node0", "waiting", None, None,
+    executor, sessions = NearExecutor(clock), [0]
+    pool = LocalPool(executor, "cpu")
+    [worker] = pool.workers()
+    near = WorkerStatus(
+        "here", "waiting", clock.monotonic(), 7, "base", "cpu", "int8", "short", 300,
+        serves_live=True,
     )  # fmt: skip
-    assert (busy.worker.node, busy.state) == ("node1", "transcribing")
-    assert (busy.filename, busy.since) == in_hand["node1"]
-    pool.lose(1)
-    assert [view.worker.node for view in workers.views()] == ["node0"]
+    executor.near = (near,)
+    hands: list[InHand] = []
+    workers = Workers(
+        pool, lambda: [Seat(worker, hands[0] if hands else None)], lambda: sessions[0], clock
+    )
+    began = clock.utc_now()
+    clock.advance(30)
+    assert not workers.are_several
+    [view] = workers.views()
+    assert view.as_json() == {
+        "name": worker.name, "node": "here", "device": "cpu", "state": "waiting",
+        "since": iso(began), "model": "base", "compute_type": "int8", "encoder": "short", "pid": 7,
+        "memory_mb": 300, "filename": None, "job_id": None, "live_sessions": 0, "problem": None,
+    }  # fmt: skip
+    sessions[0] = 2
+    assert [(v.state, v.live_sessions) for v in workers.views()] == [("live", 2)]
+    hands.append(InHand("talk.mp3", clock.utc_now()))
+    assert [(v.state, v.filename) for v in workers.views()] == [("transcribing", "talk.mp3")]

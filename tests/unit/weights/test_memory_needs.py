@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from modules.weights.memory_needs import expected_mb, least_mb
+from benchmarks.sizes import SHAPES, variables
+from modules.weights.memory_needs import encoder_mb, expected_mb, least_mb
 
 #: The daemon's own, which the figures below do not hold.
 DAEMON_MB = 60
@@ -25,6 +28,36 @@ def test_it_is_near_to_what_was_measured(
 ) -> None:
     expected = expected_mb(weights_mb, compute_type, streams=2) - DAEMON_MB
     assert 0.9 * measured_mb < expected < 1.5 * measured_mb
+
+
+@pytest.mark.parametrize(
+    ("size", "encoder", "measured_mb"),
+    # What `python -m benchmarks.sizes` holds more than with CTranslate2's encoder: decision 28.
+    [
+        ("small", "bfloat16", 349), ("small", "bfloat16", 423), ("small", "float32", 737),
+        ("medium", "bfloat16", 1315), ("turbo", "bfloat16", 2454), ("large-v3", "bfloat16", 2597),
+    ],
+)  # fmt: skip
+def test_an_encoder_by_openvino_takes_as_much_more(
+    size: str, encoder: str, measured_mb: int
+) -> None:
+    numbers = sum(
+        math.prod(shape) for name, shape in variables(SHAPES[size]) if name.startswith("encoder/")
+    )
+    found_mb = encoder_mb(encoder, numbers)
+    assert 0.85 * measured_mb < found_mb < 1.2 * measured_mb
+    with_it = expected_mb(1000, "int8", streams=2, own_encoder_mb=found_mb)
+    assert with_it == pytest.approx(expected_mb(1000, "int8", streams=2) + found_mb, abs=1)
+
+
+def test_other_encoders_take_what_is_expected_anyway() -> None:
+    assert encoder_mb("auto", 88_000_000) == encoder_mb("ctranslate2", 88_000_000) == 0
+
+
+def test_base_takes_about_as_much_with_either_encoder() -> None:
+    own_mb = encoder_mb("bfloat16", 20_600_000)
+    with_it = expected_mb(139, "int8", streams=2, own_encoder_mb=own_mb)
+    assert with_it == pytest.approx(expected_mb(139, "int8", streams=2), rel=0.05)
 
 
 def test_more_streams_and_speakers_take_more() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -463,6 +464,23 @@ def test_weights_on_the_disk_are_weighed_before_they_are_loaded(
         ModelError, match=r"needs at least \d+ MB of memory, and 256 MB may be used"
     ):
         locate("tiny.en", directory, allow_download=False)
+
+
+def test_an_encoder_that_is_loaded_besides_is_weighed_too(tmp_path: Path) -> None:
+    """A hundred million numbers of 16 bits each."""
+    folder = fill(tmp_path / "own")
+    weights = folder / "model.bin"
+    name = struct.pack("<H", 15) + b"encoder/weight\0"
+    variable = name + struct.pack("<BIIBI", 2, 1000, 100_000, 4, 200_000_000)
+    weights.write_bytes(struct.pack("<IH2sII", 6, 2, b"W\0", 3, 1) + variable)
+    with weights.open("ab") as file:
+        file.truncate(461 * 2**20)  # no disk is used
+    source = ModelSource(str(folder), Origin.FOLDER, folder)
+    plain_mb = needed_mb(source, WhisperxConfig()) or 0
+    assert 380 < (needed_mb(source, WhisperxConfig(encoder="bfloat16")) or 0) - plain_mb < 460
+    with weights.open("r+b") as file:
+        file.write(b"no model")
+    assert needed_mb(source, WhisperxConfig(encoder="bfloat16")) == plain_mb, "at least that much"
 
 
 def test_what_is_needed_is_known_before_packages_are_joined(

@@ -24,6 +24,7 @@ from modules.executors.live_protocol import (
     LiveEvent,
     OpenSession,
     Partial,
+    Skipped,
     Speech,
 )
 from modules.transcript.chunk_text import ChunkText
@@ -242,3 +243,72 @@ def test_nothing_grows_with_the_length_of_a_session(file: Any) -> None:
     run.close()
     assert run.passes
     assert max(len(what.chunk.samples) for _, what in run.passes) <= 10 * RATE
+
+
+# --- a machine that is too slow -----------------------------------------------------------------
+
+
+class Starved(Run):
+    """A final takes so long, and a quick one half of it. The part of the daemon is played, too."""
+
+    def __init__(self, file: Any, final_s: float, may_hurry: bool = True) -> None:
+        sound = speech() + bytes(2 * RATE)
+        super().__init__(file, sound * (600 * 2 * RATE // len(sound)))
+        self._final_s, self._may_hurry = final_s, may_hurry
+        #: How much was unheard at each moment, in seconds.
+        self.unheard: list[float] = []
+
+    def tick(self) -> None:
+        unheard_s = self._told / RATE - self.session._sound.second(self.session._sound.position)
+        self.unheard.append(unheard_s)
+        self.session.pace(None, hurries=self._may_hurry and unheard_s > 10)
+        super().tick()
+        if self._under_way and self._under_way[1] is not self._timed:
+            self._timed = self._under_way[1]
+            took_s = self._final_s / 2 if self._timed.is_quick else self._final_s
+            self._under_way = (self.clock.monotonic() + took_s, self._timed)
+
+    _timed: Pass | None = None
+
+
+@pytest.mark.parametrize(("final_s", "is_quick"), [(12.0, False), (32.0, True)])
+def test_a_session_that_gets_too_little_time_is_late_by_a_bounded_amount(
+    file: Any, final_s: float, is_quick: bool
+) -> None:
+    """By finals of several utterances at once: all that was spoken is in one of them."""
+    run = Starved(file, final_s)
+    run.go_on()
+    half = len(run.unheard) // 2
+    assert max(run.unheard[half:]) <= 50.0
+    assert max(run.unheard[half:]) <= max(run.unheard[:half]) + 10.0, "it grows no more"
+    assert not run.of(Skipped)
+    heard = [(what.chunk.start_s, what.chunk.position_s) for _, what in run.passes]
+    gaps = [b - a for (_, a), (b, _) in itertools.pairwise(heard)]
+    assert max(gaps) < 3.0, "what lies between two finals is silence"
+    assert any(what.is_quick for _, what in run.passes) is is_quick
+
+
+def test_without_a_hurry_it_would_be_later_and_later(file: Any) -> None:
+    run = Starved(file, final_s=12.0, may_hurry=False)
+    run.go_on()
+    assert run.unheard[-1] > 150.0
+    assert not any(what.is_quick for _, what in run.passes)
+
+
+def test_what_there_is_no_time_for_at_all_is_skipped_and_told(file: Any) -> None:
+    run = Starved(file, final_s=90.0)
+    run.go_on()
+    assert max(run.unheard) <= 60.0 + 45.0
+    skipped = run.of(Skipped)
+    assert len(skipped) >= 3
+    assert all(each.from_s < each.to_s for each in skipped)
+    ends = [each for each in run.events if isinstance(each, Skipped | Final)]
+    times = [each.to_s if isinstance(each, Skipped) else each.start_s for each in ends]
+    assert times == sorted(times)
+    speaking = [each.speaking for each in run.of(Speech)]
+    assert all(a is not b for a, b in itertools.pairwise(speaking))
+    run.session.pace(None)
+    run._final_s = 0.2
+    for _ in range(2000):
+        run.tick()
+    run.close()

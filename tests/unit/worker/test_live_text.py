@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+import threading
 import wave
 import weakref
 from pathlib import Path
@@ -14,7 +15,14 @@ from unittest.mock import Mock
 import pytest
 
 from modules.config.settings import TranscriptionSettings
-from modules.executors.live_protocol import LiveEvent, OpenSession, Text, TextFailed, TextOrder
+from modules.executors.live_protocol import (
+    LiveEvent,
+    OpenSession,
+    Text,
+    TextFailed,
+    TextOrder,
+    Working,
+)
 from modules.executors.tasks import task_for
 from modules.live.wav import header
 from modules.transcript.model import Chunk
@@ -67,13 +75,17 @@ class Growing:
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by ``end``
         self._samples = 0
         self.events: list[LiveEvent] = []
+        self.signs: list[Working] = []
         order.setdefault("model", SPEC)
         command = OpenSession(
             session=1, rate=RATE, settings=settings, text=TextOrder.model_validate(order)
         )
         assert command.text is not None
         sound = OpenFile(os.dup(self._file.fileno()))
-        self.text = GrowingText(command, command.text, sound, sharing, self.events.append)
+        self.text = GrowingText(command, command.text, sound, sharing, self._take)
+
+    def _take(self, event: LiveEvent) -> None:
+        (self.signs if isinstance(event, Working) else self.events).append(event)  # type: ignore[arg-type]
 
     def give(self, sound: bytes) -> None:
         self._file.write(sound)
@@ -204,6 +216,34 @@ def test_what_goes_wrong_is_reported_once_and_ends_it(sharing: Sharing) -> None:
     finally:
         growing.end()
     assert growing.events == [TextFailed(session=1, message="it fails")]
+
+
+def test_it_says_that_it_works_and_that_it_rests(
+    sharing: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = engine()
+    is_in_it, may_go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any, real: Any = made.transcribe, **named: Any) -> Any:
+        is_in_it.set()
+        assert may_go_on.wait(SOON_S)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(made, "transcribe", slow)
+    sharing.offer(made)
+    growing = Growing(sharing, SETTINGS)
+    try:
+        growing.give(speech(100.0))
+        assert is_in_it.wait(SOON_S)
+        assert growing.signs[-1].busy
+        assert {sign.lane for sign in growing.signs} == {"text"}
+        may_go_on.set()
+        growing.wait_for(100.0 - UNCERTAIN_S - 30)
+        until(lambda: not growing.signs[-1].busy, "it rests", SOON_S)
+    finally:
+        may_go_on.set()
+        growing.end()
+    assert not growing.signs[-1].busy
 
 
 def test_sound_that_is_not_there_is_reported(sharing: Sharing) -> None:
