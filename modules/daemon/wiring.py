@@ -135,8 +135,7 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     job_events = JobEvents(
         config, index, estimates, deliveries.webhooks, deliveries.receivers, metrics, clock
     )
-    index_of_texts = SearchIndex(state / "search.sqlite")
-    search = TextSearch(config, index_of_texts, reader(core.store), core.store.folder.sidecars)
+    search = _search(config, core)
     # Waiting clients are woken after it was noted how the job ended.
     core.events.hooks += [job_events.on_event, waiting.on_event, search.on_event]
     status = StatusReader(core.scheduler, core.store, index, estimates)
@@ -146,7 +145,6 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
     summaries = SummaryView(core.store, deliveries.summaries)
     streams = _streams(config, clock, core, submission, waiting)
     one_time = _one_time(config, core, service, streams)
-    resumable = _resumable(config, clock, uploads, service)
     listening = _listening(config, clock, core)
     retention = Retention(config, core.store, requests, clock, metrics.retention)
     live, gate = build_live(config, clock, core.store, uploads, service)
@@ -157,10 +155,16 @@ def build_clients(config: Config, clock: Clock, core: Core) -> Clients:
         config.shared_directory, service, core.scheduler, summaries, workers, clock
     )
     return Clients(
-        index, waiting, metrics, deliveries, uploads, one_time, resumable, job_events,
-        service, tasks, search, editing, text_writer, responder, summaries, listening, retention,
-        live, gate, parts, workers,
+        index, waiting, metrics, deliveries, uploads, one_time,
+        _resumable(config, clock, uploads, service), job_events, service, tasks, search, editing,
+        text_writer, responder, summaries, listening, retention, live, gate, parts, workers,
     )  # fmt: skip
+
+
+def _search(config: Config, core: Core) -> TextSearch:
+    folder = core.store.folder
+    index = SearchIndex(folder.state / "search.sqlite")
+    return TextSearch(config, index, reader(core.store), folder.sidecars)
 
 
 def _service(

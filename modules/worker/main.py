@@ -223,8 +223,7 @@ def _live(sharing: Sharing, diarizer: SharedDiarizer) -> Callable[[socket.socket
     return serve
 
 
-def main() -> None:
-    """Import what each recording needs, report that, and run commands."""
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--cpu-threads", type=int, required=True)
@@ -232,7 +231,12 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, action="append", default=[])
     parser.add_argument("--scratch", type=Path, required=True)
     parser.add_argument("--private", type=Path, action="append", default=[])
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Import what each recording needs, report that, and run commands."""
+    options = _options()
     allocator.configure()
     weights = (options.models_directory, *options.weights)
     # Before the first thread: on Linux each has a niceness and rights of its own, its starter's.
