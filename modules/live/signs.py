@@ -12,7 +12,7 @@ Lane = Literal["pass", "text"]
 #: Of the time between two looks no more counts: while this process stood still, so did the child.
 _LONGEST_LOOK_S = 1.0
 #: A pass has no signs of life but its end, so it has more time.
-_FACTORS: dict[Lane, float] = {"pass": 3.0, "text": 1.0}  # nosec B105 - of the model
+_FACTORS: dict[Lane, float] = {"pass": 3.0, "text": 1.0}  # nosec B105 # a pass of the model
 #: A child that is not trusted says of no more that it works at them.
 _WORKS_MAX = 1000
 #: So many children may end at the same point of a session; it is not tried with another one.
