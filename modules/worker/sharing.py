@@ -1,8 +1,9 @@
 """How files and live sessions share the model of this process.
 
-Live passes run one at a time, on one of the model's streams. While somebody speaks, files leave
-that stream free and go one chunk at a time, so that no pass waits for more than a chunk. The texts
-of sessions that grow are made as those of files are, and the two take turns.
+Live passes run one at a time, on one of the model's streams. While one or two speak, files leave
+that stream free and go one chunk at a time, so that no pass waits for more than a chunk; with each
+further speaker they leave one more. The texts of sessions that grow are made as those of files are,
+and the two take turns.
 """
 
 from __future__ import annotations
@@ -161,5 +162,7 @@ class Sharing:
         """How many chunks may be in progress."""
         if not self._speaking:
             return streams if self._sessions else math.inf
-        # A single stream cannot be kept free: passes and chunks take turns at it.
-        return int(not self._in_pass) if streams == 1 else max(0, streams - self._speaking)
+        if streams == 1:  # it cannot be kept free: passes and chunks take turns at it
+            return int(not self._in_pass)
+        # Passes go one at a time, and those of two sessions take less than a core.
+        return max(0, streams - max(1, self._speaking - 1))

@@ -91,7 +91,7 @@ def test_without_speech_files_have_all_streams() -> None:
     files.join()
 
 
-@pytest.mark.parametrize(("speaking", "running"), [(1, 1), (2, 0), (5, 0)])
+@pytest.mark.parametrize(("speaking", "running"), [(1, 1), (2, 1), (3, 0), (5, 0)])
 def test_while_somebody_speaks_files_leave_streams_free(speaking: int, running: int) -> None:
     clock = FakeClock()
     sharing = Sharing(clock.monotonic)
