@@ -67,6 +67,11 @@ class VoiceNames:
             self._waiting.put(None)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether finals get speakers: the model and the voices from before are there."""
+        return self._is_ready
+
+    @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 

@@ -43,13 +43,14 @@ def test_all_is_well(cluster: LocalCluster, tmp_path: Path) -> None:
 
 
 def test_what_a_machine_lacks_is_said(cluster: LocalCluster, tmp_path: Path) -> None:
-    """The share is not where path_map says, and the service has other weights than the nodes."""
+    """The share is not mounted where path_map says, and the weights of the nodes are others."""
     (elsewhere := tmp_path / "models").mkdir()
     shutil.copytree(cluster.models, elsewhere, dirs_exist_ok=True)
     [vocabulary] = elsewhere.glob("*/vocabulary.txt")
     vocabulary.write_text("another\n")
+    (empty := tmp_path / "mount").mkdir()  # as where nothing is mounted
     here = str(tmp_path / "shared")
-    config = config_for(tmp_path, cluster, path_map={here: str(tmp_path / "nowhere")})
+    config = config_for(tmp_path, cluster, path_map={here: str(empty)})
     config = config.model_copy(update={"models_directory": elsewhere})
     found = problems(list(check_cluster(config)))
     assert sum("does not have the shared folder as" in seen for seen in found) == 3

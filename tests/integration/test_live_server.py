@@ -32,7 +32,9 @@ from modules.executors.live_protocol import (
 )
 from modules.transcript.model import Turn, Word
 from modules.weights.files import ModelSpec
+from modules.worker import live_server
 from modules.worker.live_server import LiveServer
+from modules.worker.live_voices import VoiceNames
 from modules.worker.sharing import Sharing
 from tests.builders import SETTINGS, until
 from tests.contract.test_worker_contract import SAMPLE
@@ -373,23 +375,37 @@ def voiced(sharing: Sharing, load: Callable[[], Any]) -> Iterator[LiveLine]:
         server.stop()
 
 
+@pytest.fixture
+def naming(monkeypatch: pytest.MonkeyPatch) -> list[VoiceNames]:
+    """What names the voices of each session, once a session has begun."""
+    made: list[VoiceNames] = []
+
+    def make(*given: Any) -> VoiceNames:
+        made.append(VoiceNames(*given))
+        return made[-1]
+
+    monkeypatch.setattr(live_server, "VoiceNames", make)
+    return made
+
+
+def is_ready(naming: list[VoiceNames]) -> None:
+    """Finals before it have no speakers."""
+    until(lambda: naming and naming[0].is_ready, "the voices can be told apart", 30)
+
+
 def say(fed: FedSession, sounds: Sequence[bytes]) -> None:
     for sound in sounds:
         fed.give(sound + PAUSE)
     fed.close()
 
 
-def test_voices_have_names_in_the_order_in_which_they_appear(sharing: Sharing) -> None:
-    is_loaded = threading.Event()
-
-    def load() -> LoudnessIsVoice:
-        is_loaded.set()
-        return LoudnessIsVoice()
-
-    with voiced(sharing, load) as line:
+def test_voices_have_names_in_the_order_in_which_they_appear(
+    sharing: Sharing, naming: list[VoiceNames]
+) -> None:
+    with voiced(sharing, LoudnessIsVoice) as line:
         fed = FedSession(line, 1, step_s=None, changes={"diarize": True})
         plain_session = FedSession(line, 2, step_s=None)
-        assert is_loaded.wait(30), "the model was not loaded"
+        is_ready(naming)
         say(fed, [quiet(speech()), speech(), quiet(speech()), speech()])
         say(plain_session, [speech()])
     names = [final.speaker for final in line.of(Final, 1)]
@@ -399,8 +415,14 @@ def test_voices_have_names_in_the_order_in_which_they_appear(sharing: Sharing) -
     assert isinstance(mine[-1], Closed), "something came behind the end"
 
 
-def test_another_child_knows_the_voices_again(sharing: Sharing) -> None:
-    with voiced(sharing, LoudnessIsVoice) as line:
+def test_another_child_knows_the_voices_again(sharing: Sharing, naming: list[VoiceNames]) -> None:
+    is_there = threading.Event()
+
+    def load() -> LoudnessIsVoice:
+        assert is_there.wait(30), "the sound from before is not there"
+        return LoudnessIsVoice()
+
+    with voiced(sharing, load) as line:
         before = [quiet(speech()) + PAUSE, speech() + PAUSE]
         first_s = len(before[0]) / 2 / 16_000
         at_s = len(b"".join(before)) / 2 / 16_000
@@ -411,6 +433,8 @@ def test_another_child_knows_the_voices_again(sharing: Sharing) -> None:
         fed = FedSession(line, 1, step_s=None, from_s=at_s, speakers=speakers,
                          changes={"diarize": True})  # fmt: skip
         fed.give(b"".join(before))
+        is_there.set()
+        is_ready(naming)
         say(fed, [speech(), quiet(speech())])
     assert [final.speaker for final in line.of(Final, 1)] == ["SPEAKER_01", "SPEAKER_00"]
 

@@ -100,11 +100,11 @@ def test_what_was_corrected_is_heard_where_it_was_said(
     until(page, "document.querySelector('article.text').textContent.includes('подождите')")
     click_word(page, "подождите")
     until(page, "window.sought.length")
-    assert page.evaluate("window.sought[0]") == pytest.approx(3.2, abs=0.05)
+    assert page.evaluate("window.sought[0]") == pytest.approx(3.2, abs=0.01)
     page.evaluate("window.sought.length = 0")
     click_word(page, "линии")
     until(page, "window.sought.length")
-    assert page.evaluate("window.sought[0]") == pytest.approx(4.0, abs=0.05)
+    assert page.evaluate("window.sought[0]") == pytest.approx(4.0, abs=0.01)
 
 
 def test_undo_and_redo(daemon: ScriptedDaemon, open_page: Any) -> None:

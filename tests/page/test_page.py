@@ -39,7 +39,9 @@ window.Audio = function () {
     window.sought = [];
     window.begun = [];
     window.played = 0;
-    made.addEventListener("seeked", () => window.sought.push(made.currentTime));
+    let to; // what was asked for: by the time that it is reached, the player may have moved on
+    made.addEventListener("seeking", () => (to = made.currentTime));
+    made.addEventListener("seeked", () => window.sought.push(to));
     made.addEventListener("play", () => window.played++);
     for (const kind of ["loadedmetadata", "canplay", "playing"])
         made.addEventListener(kind, () => window.begun.push(made.currentTime));
