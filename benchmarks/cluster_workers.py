@@ -10,10 +10,9 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
 from pathlib import Path
 
-from benchmarks.workers import a_daemon, submit
+from benchmarks.workers import a_daemon, seconds_until_done, submit
 from modules.clock import SystemClock
 from tests.cluster.local_cluster import LocalCluster, a_cluster
 from tests.cluster.workers import a_pool, config_in, ready
@@ -31,13 +30,7 @@ def seconds_with(cluster: LocalCluster, workers: int, files: int, chunks: int) -
             path = config.shared_directory / f"slow talk{number:03}.mp3"
             path.write_bytes(recording(chunks, seed=path.name))
             submit(path, config, scheduler)
-        began = time.monotonic()
-        runners.start()
-        while scheduler.jobs():
-            time.sleep(0.01)
-        took_s = time.monotonic() - began
-        runners.stop()
-        return took_s
+        return seconds_until_done(scheduler, runners)
 
 
 def main() -> None:

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -25,12 +23,11 @@ from pathlib import Path
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from benchmarks.live_hour import STAGGER_S, Looking, Spoken, figure, speak
+from benchmarks.live_hour import STAGGER_S, Speakers, Spoken, figure, serving
 from benchmarks.measure import computing, end_in_order, require_everything, table
 from tests.daemon_process import DaemonProcess
 from tests.speech import festvox_russian, joined
 
-_END_S = 120.0
 #: The sessions settle before anything is counted, in seconds.
 _SETTLE_S = 30.0
 _UNDISTURBED, _ASKED, _FILE = "undisturbed", "one more asks", "a file beside"
@@ -119,34 +116,20 @@ def _transcribed(daemon: DaemonProcess, wav: Path, name: str) -> float:
     return time.monotonic() - began
 
 
-def run(daemon: DaemonProcess, options: argparse.Namespace) -> None:
-    port = int(daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)").group(1))
+def run(daemon: DaemonProcess, port: int, options: argparse.Namespace) -> None:
     wav = joined(festvox_russian(), 3600.0, 0.6).path
     alone_s = _transcribed(daemon, wav, "alone.wav")
     times = Timetable(options.turns)
     seconds = times.file_from_s + 60.0 * options.file_minutes
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    speakers = [
-        context.Process(
-            target=speak, args=(port, wav, n * 420.0, seconds, n * STAGGER_S, results)
-        )
-        for n in range(options.sessions)
-    ]  # fmt: skip
+    speakers = Speakers(port, wav, options.sessions, seconds)
     began = time.monotonic()
     load = os.getloadavg()[0]
-    with (
-        Looking(daemon),
-        Stranger(port, lambda: times.at(time.monotonic() - began) == _ASKED) as stranger,
-    ):
-        for speaker in speakers:
-            speaker.start()
+    with Stranger(port, lambda: times.at(time.monotonic() - began) == _ASKED) as stranger:
+        speakers.start()
         time.sleep(max(0.0, began + times.file_from_s - time.monotonic()))
         beside_s = _transcribed(daemon, wav, "beside.wav")
         times.file_to_s = time.monotonic() - began
-        spoken: list[Spoken] = [results.get(timeout=seconds + _END_S) for _ in speakers]
-        for speaker in speakers:
-            speaker.join(_END_S)
+        spoken = speakers.join()
     print(json.dumps(computing()))
     report(spoken, times)
     print(f"one more: {dict(stranger.answers)}; load at the start {load:.1f}")
@@ -166,13 +149,8 @@ def main() -> None:
     options = parser.parse_args()
     end_in_order()
     require_everything()
-    config: dict[str, dict[str, object]] = {
-        "live": {"max_sessions": options.sessions},
-        "whisperx": {"language": "ru"},
-    }
-    with tempfile.TemporaryDirectory() as folder, DaemonProcess(Path(folder), config) as daemon:
-        daemon.wait_until_warm()
-        run(daemon, options)
+    with serving(options.sessions) as (daemon, port):
+        run(daemon, port, options)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ import tempfile
 import threading
 import time
 import wave
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -140,13 +141,51 @@ class Speaker:
                 self._seen.shown.append((now, now - word["end"]))
 
 
-def speak(port: int, wav: Path, skip_s: float, seconds: float, delay_s: float, to: Queue) -> None:  # type: ignore[type-arg]
-    """The main function of a client's process."""
+def speak(port: int, wav: Path, number: int, seconds: float, to: Queue) -> None:  # type: ignore[type-arg]
+    """The main function of a client's process, which begins after those before it."""
+    skip_s = number * 420.0
     with wave.open(str(wav)) as file:
         file.setpos(int(skip_s * RATE) % max(1, file.getnframes() - int(seconds * RATE) + 1))
         speaker = Speaker(file.readframes(int(seconds * RATE)))
-    time.sleep(delay_s)
-    to.put(speaker.run(port))
+    time.sleep(number * STAGGER_S)
+    to.put((number, speaker.run(port)))
+
+
+class Speakers:
+    """So many sessions of human speech at a port, of so many seconds each, begun one by one."""
+
+    def __init__(self, port: int, wav: Path, sessions: int, seconds: float) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._patience_s = seconds + _END_S
+        self._results = context.Queue()
+        self._processes = [
+            context.Process(target=speak, args=(port, wav, number, seconds, self._results))
+            for number in range(sessions)
+        ]
+
+    def start(self) -> None:
+        for process in self._processes:
+            process.start()
+
+    def join(self) -> list[Spoken]:
+        """What they saw, in the order in which they began."""
+        spoken = dict(self._results.get(timeout=self._patience_s) for _ in self._processes)
+        for process in self._processes:
+            process.join(_END_S)
+        return [spoken[number] for number in sorted(spoken)]
+
+
+@contextmanager
+def serving(max_sessions: int) -> Iterator[tuple[DaemonProcess, int]]:
+    """A daemon with its model loaded that hears Russian, and its port."""
+    config: dict[str, dict[str, object]] = {
+        "live": {"max_sessions": max_sessions},
+        "whisperx": {"language": "ru"},
+    }
+    with tempfile.TemporaryDirectory() as folder, DaemonProcess(Path(folder), config) as daemon:
+        daemon.wait_until_warm()
+        port = daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)").group(1)
+        yield daemon, int(port)
 
 
 @dataclass(frozen=True)
@@ -272,24 +311,13 @@ def stored_samples(daemon: DaemonProcess, name: str) -> int:
         return file.getnframes()
 
 
-def run(daemon: DaemonProcess, options: argparse.Namespace) -> None:
+def run(daemon: DaemonProcess, port: int, options: argparse.Namespace) -> None:
     seconds = 60.0 * options.minutes
     wav = joined(festvox_russian(), max(seconds, 3600.0), 0.6).path
-    port = int(daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)").group(1))
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    speakers = [
-        context.Process(
-            target=speak, args=(port, wav, n * 420.0, seconds, n * STAGGER_S, results)
-        )
-        for n in range(options.sessions)
-    ]  # fmt: skip
+    speakers = Speakers(port, wav, options.sessions, seconds)
     with Looking(daemon) as looking:
-        for speaker in speakers:
-            speaker.start()
-        spoken: list[Spoken] = [results.get(timeout=seconds + _END_S) for _ in speakers]
-        for speaker in speakers:
-            speaker.join(_END_S)
+        speakers.start()
+        spoken = speakers.join()
     report(spoken, looking, math.ceil(options.minutes))
     for one in spoken:
         if one.stored:
@@ -316,13 +344,8 @@ def main() -> None:
     options = parser.parse_args()
     end_in_order()
     require_everything()
-    config: dict[str, dict[str, object]] = {
-        "live": {"max_sessions": options.most},
-        "whisperx": {"language": "ru"},
-    }
-    with tempfile.TemporaryDirectory() as folder, DaemonProcess(Path(folder), config) as daemon:
-        daemon.wait_until_warm()
-        run(daemon, options)
+    with serving(options.most) as (daemon, port):
+        run(daemon, port, options)
 
 
 if __name__ == "__main__":

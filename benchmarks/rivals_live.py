@@ -42,6 +42,7 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 from websockets.sync.client import connect
 
+from benchmarks.live_hour import serving
 from benchmarks.measure import (
     PSS_SAMPLE_S,
     PeakMemory,
@@ -54,7 +55,7 @@ from benchmarks.measure import (
     tree,
 )
 from benchmarks.phones import moved, spoken_words
-from tests.daemon_process import MODELS, DaemonProcess
+from tests.daemon_process import MODELS
 from tests.speech import (
     Clip,
     festvox_phones,
@@ -272,10 +273,7 @@ def _pairs(
 @contextmanager
 def our_daemon() -> Iterator[tuple[int, int]]:
     """Its port and process."""
-    config: dict[str, dict[str, object]] = {"whisperx": {"language": "ru"}}
-    with tempfile.TemporaryDirectory() as folder, DaemonProcess(Path(folder), config) as daemon:
-        daemon.wait_until_warm()
-        port = int(daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)").group(1))
+    with serving(1) as (daemon, port):
         yield port, daemon.pid
 
 

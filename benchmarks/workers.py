@@ -44,13 +44,18 @@ def seconds_with(workers: int, files: int, chunk_s: float) -> float:
             path = config.shared_directory / f"talk{number:03}.mp3"
             path.write_bytes(b"\0sound of " + path.name.encode())
             submit(path, config, scheduler)
-        began = time.monotonic()
-        runners.start()
-        while scheduler.jobs():
-            time.sleep(0.01)
-        took_s = time.monotonic() - began
-        runners.stop()
-        return took_s
+        return seconds_until_done(scheduler, runners)
+
+
+def seconds_until_done(scheduler: Scheduler, runners: Runners) -> float:
+    """Start the runners, and wait until nothing is left to do."""
+    began = time.monotonic()
+    runners.start()
+    while scheduler.jobs():
+        time.sleep(0.01)
+    took_s = time.monotonic() - began
+    runners.stop()
+    return took_s
 
 
 def a_daemon(config: Config, pool: WorkerPool, clock: Clock) -> tuple[Scheduler, Runners]:

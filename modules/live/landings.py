@@ -108,8 +108,7 @@ class Landings:
 
     def _land(self, session_id: str) -> SessionStored | None:
         """None if it is tried again: the folder is at fault, or the thread is to end."""
-        # Also after an unexpected error, which would keep all others from their turn.
-        self._retry_at[session_id] = self._clock.monotonic() + _RETRY_S
+        stored = None
         try:
             stored = self._landing.finish(session_id, self._go_on)
         except _StoppedError:
@@ -117,7 +116,10 @@ class Landings:
         except TranscriberError as error:
             log.warning("A live session could not be stored, it is tried again: %s", error)
             return None
-        del self._retry_at[session_id]
+        finally:
+            if stored is None:  # also after an unexpected error, which would keep others waiting
+                self._retry_at[session_id] = self._clock.monotonic() + _RETRY_S
+        self._retry_at.pop(session_id, None)
         self.finished += stored.recording is not None
         return SessionStored(stored.recording, stored.job_id)
 

@@ -198,8 +198,7 @@ class Session:
             self._child.link = None
             if "text" in works and self._text_deaths.are_too_many(self._text.position_s):
                 self._text.give_up(_DEADLY)
-            settled_s = self.utterances.settled_s
-            if "pass" not in works or not self._pass_deaths.are_too_many(settled_s):
+            if "pass" not in works or not self._pass_deaths.are_too_many(self.utterances.settled_s):
                 return
             problem = self._fail("live_failed", _DEADLY)
         self.tell(problem)
@@ -253,6 +252,7 @@ class Session:
     def _fail(self, code: str, message: str) -> Problem:
         """No more is heard of it live; its sound is still taken, and transcribed at the end."""
         self._is_deaf = True
+        self._hearing.begin()  # nothing is owed any more
         self._child.close(discard=True)
         self._finish_closing()
         kept = noted("The sound is still kept, and transcribed at the end.")

@@ -132,16 +132,16 @@ class SessionStore:
         Raises StorageError if nothing could be noted or removed, so that only this run knows.
         """
         self._unwanted.add(session_id)
-        noted = None
+        unnoted = None
         try:
             if note := self.note(session_id):
                 self.write_note(session_id, note)
         except StorageError as error:  # a full disk, where there is room to remove it
-            noted = error
+            unnoted = error
         try:
             self.remove(session_id)
         except StorageError:
-            if noted and self.has_note(session_id):
+            if unnoted and self.has_note(session_id):
                 raise
             return False
         return True

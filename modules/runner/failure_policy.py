@@ -139,14 +139,14 @@ class FailurePolicy:
         self._scheduler.release(job.name, Status.QUEUED, why, **changes)
 
     def _after_lost_node(self, job: Job, error: NodeLostError, run: JobRun | None) -> None:
-        """Machines fail by themselves, but not three in a row under the same file."""
+        """Machines fail by themselves, but not three under the same file."""
         if run and run.began:
             # With the job's state, or a restart of the daemon would begin to count anew.
             job = self._scheduler.update(job.name, _one_lost_node_more) or job
-        if job.nodes_lost < LOST_NODES or not (run and run.began):
-            self.put_back(job, str(error), run)
-        else:
-            self._blame(job, error, run)
+            if job.nodes_lost >= LOST_NODES:
+                self._blame(job, error, run)
+                return
+        self.put_back(job, str(error), run)
 
     def _may_be_the_next_ones(self, name: str, error: TranscriberError) -> bool:
         """Whether the child had the next file in hand when it failed; once for each file."""

@@ -135,9 +135,9 @@ class Workers:
 
     def views(self) -> Sequence[WorkerView]:
         """Those that there are, then those that were lost and not replaced."""
-        now = self._clock.utc_now()
-        looked = [self._view(seat, now) for seat in self._seats()]
         with self._lock:
+            now = self._clock.utc_now()
+            looked = [self._view(seat, now) for seat in self._seats()]
             found = [view if is_dated else self._dated(view) for view, is_dated in looked]
             self._note_lost({view.name for view in found}, now)
             self._seen = {view.name: view for view in found}

@@ -54,13 +54,17 @@ _RATES = range(8_000, 192_001)
 
 @dataclass
 class _Open:
-    """A session with the file of its sound, which is closed with the last reference."""
+    """A session with the file of its sound, which is closed with the last reference.
+
+    ``emit``: for whatever is told of it, which keeps the order.
+    """
 
     session: Session
     sound: OpenFile
     language: SpokenLanguage
     text: GrowingText | None
     names: VoiceNames | None
+    emit: Callable[[LiveEvent], None]
 
     def stop(self) -> None:
         for thread in (self.text, self.names):
@@ -157,6 +161,7 @@ class Connection:
         for thread in self._threads[1:]:
             thread.join()
         for beside in self._beside:
+            beside.stop()  # also of a session that could not be opened
             beside.join()
         self._socket.close()
 
@@ -191,7 +196,7 @@ class Connection:
         language = SpokenLanguage(command.settings, command.known_language)
         text = self._text(command, sound) if command.text else None
         with self._changed:
-            self._sessions[command.session] = _Open(session, sound, language, text, names)
+            self._sessions[command.session] = _Open(session, sound, language, text, names, emit)
         session.hear()
 
     def _text(self, command: OpenSession, sound: OpenFile) -> GrowingText:
@@ -217,9 +222,10 @@ class Connection:
             message = str(error)[:500] or repr(error)[:500]
             with self._changed:
                 failed = self._sessions.pop(number, None)
-                if failed:
-                    failed.stop()
-            self._events.put(LiveFailed(session=number, code=code, message=message))
+            emit = failed.emit if failed else self._events.put
+            emit(LiveFailed(session=number, code=code, message=message))
+            if failed:
+                failed.stop()
 
     def _tell_sharing(self) -> None:
         with self._changed:
@@ -265,10 +271,10 @@ class Connection:
         with self._sharing.one_pass() as engine:
             if engine is not None:
                 if not engine.capabilities.streaming:
-                    opened.session.pace(None)
+                    opened.session.only_finals()
                 what = opened.session.take()
                 if what is not None:
-                    self._events.put(Working(session=number, lane="pass"))
+                    opened.emit(Working(session=number, lane="pass"))
                     heard = heard_by(engine, what, opened.language, opened.session.settings)
                     opened.session.found(what, heard)
                 return

@@ -104,6 +104,11 @@ class Session:
         with self._lock:
             self._step_s, self._sound.hurries = step_s, hurries
 
+    def only_finals(self) -> None:
+        """The engine has no words while somebody speaks."""
+        with self._lock:
+            self._step_s = None
+
     @property
     def is_speaking(self) -> bool:
         return self._utterance is not None
@@ -178,12 +183,9 @@ class Session:
         utterance.ready_at = utterance.draft_at = math.inf
         if kind == "draft":
             utterance.draft_end = self._speech_end()
-        chunk = self._chunk(begin, until)
+        chunk = self._sound.chunk(begin, until)
         is_quick = kind == "final" and self._sound.is_behind(_QUICK_S)
         return Pass(kind, chunk, utterance.begin, until, self._speech_end(), due_at, is_quick)
-
-    def _chunk(self, begin: int, end: int) -> AudioChunk:
-        return self._sound.chunk(begin, end)
 
     def _go_on(self, utterance: Utterance, what: Pass, heard: Heard) -> None:
         if what.kind == "draft" and heard.settled:
@@ -202,7 +204,7 @@ class Session:
         words = utterance.agreement.finished(heard.words)
         if words:
             self._committed_s = words[-1].end or self._committed_s
-            sound = self._chunk(utterance.begin, utterance.end)
+            sound = self._sound.chunk(utterance.begin, utterance.end)
             self._emit_final(final_of(self.number, words, heard.language), sound)
         elif utterance.shown:
             self._emit(Partial(session=self.number, words=()))

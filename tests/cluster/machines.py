@@ -107,7 +107,12 @@ class Machine:
 
     def processes(self) -> list[psutil.Process]:
         """All that run there."""
-        own = os.stat(f"/proc/{self.pid}/ns/net").st_ino
+        try:
+            own = os.stat(f"/proc/{self.pid}/ns/net").st_ino
+        except OSError:
+            return []  # it has ended
+        if own == os.stat("/proc/self/ns/net").st_ino:
+            return []  # it has none of its own yet: these would be everybody's
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(OSError):
@@ -125,6 +130,7 @@ class Machine:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        self._holder.kill()
         for started in (self._holder, *self._rays):
             started.wait(_END_S)
         psutil.wait_procs(left, timeout=_END_S)

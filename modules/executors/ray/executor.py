@@ -197,7 +197,10 @@ class RayExecutor:
     def _exchange(
         self, question: dict[str, object], payload: bytes, tick: Callable[[], None]
     ) -> dict[str, object]:
-        """Send a question to the link, and wait for its answer. Raises ClusterAwayError."""
+        """Send a question to the link, and wait for its answer. Raises ClusterAwayError, or what
+        the worker was lost of."""
+        if self.lost:
+            raise self.lost
         clock = AwakeClock(self._clock)
         deadline = clock.monotonic() + LINK_SILENT_S
         try:

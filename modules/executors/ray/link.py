@@ -145,7 +145,7 @@ def connect(address: str) -> Content:
             configure_logging=False,
             logging_level="ERROR",
         )
-        return {"connected": True, "resources": ray.cluster_resources()}
+        return {"connected": True}
     except Exception as error:  # noqa: BLE001 # Ray raises what it likes; nobody is reached
         return {"connected": False, "details": f"{type(error).__name__}: {error}"}
 
@@ -169,12 +169,13 @@ class Lease(threading.Thread):
     def run(self) -> None:
         import ray
 
-        with contextlib.suppress(Exception):
-            own = ray.get_runtime_context().get_node_id()
-            while any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
+        own = ray.get_runtime_context().get_node_id()
+        while not self._is_void:
+            with contextlib.suppress(Exception):  # a head that is silent is given some time
+                alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+                self._is_void = own not in alive
                 self._looked_at = time.monotonic()
-                time.sleep(_ALIVE_EVERY_S)
-        self._is_void = True
+            time.sleep(_ALIVE_EVERY_S)
 
 
 def serve(control: socket.socket) -> None:

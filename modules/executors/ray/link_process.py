@@ -34,7 +34,6 @@ class LinkProcess:
         self._control, its = socket.socketpair()
         self._report = b""
         #: What the whole cluster has, such as ``CPU``, as it was when it was connected.
-        self.resources: dict[str, float] = {}
         with its:
             self._process = subprocess.Popen(  # nosec B603 # our own words, no shell
                 [sys.executable, "-m", f"{PACKAGE}.executors.ray.link", "--address", address],
@@ -69,7 +68,6 @@ class LinkProcess:
         result = json.loads(self._report)
         if not result["connected"]:
             raise LinkClosedError(str(result.get("details"))[:_COMPLAINT_CHARS])
-        self.resources = dict(result.get("resources") or {})
         return True
 
     def channel(self) -> Channel:

@@ -11,6 +11,7 @@ import { Summary } from "/static/summary.js";
 import { LEAD_S, Transcript, TranscriptView } from "/static/transcript.js";
 import { findSound, peaksOf } from "/static/waveform.js";
 import { about, clock, dayOf, languageName, languageNow, say, timeOf } from "/static/words.js";
+import { momentOf } from "/static/workers.js";
 
 const FORMATS = ["txt", "docx", "md", "srt", "vtt", "tsv", "json"];
 
@@ -306,7 +307,7 @@ export function Unfinished({ name, content, actions, worker }) {
   const { task } = content;
   const head = html`<${Head} name=${name} meta=${name.includes("/") ? name.slice(0, name.lastIndexOf("/")) : ""} />`;
   if (task.state === "processing")
-    return html`${head}<div class="state"><h2>${say("runTitle")}</h2><${Bar} percent=${task.percentage ?? 0} label=${name} /><p class="first">${progressOf(task)}</p>${worker && html`<p>${say("runOn", { name: worker.name, time: timeOf(worker.since) })}</p>`}<p>${say("runText")}</p></div>`;
+    return html`${head}<div class="state"><h2>${say("runTitle")}</h2><${Bar} percent=${task.percentage ?? 0} label=${name} /><p class="first">${progressOf(task)}</p>${worker && html`<p>${say("runOn", { name: worker.name, time: momentOf(worker.since) })}</p>`}<p>${say("runText")}</p></div>`;
   if (task.state === "queued" || task.state === "pending")
     return html`${head}<div class="state"><h2>${say("waitTitle")}</h2><p class="first">${progressOf(task)}</p><p>${say("waitText")}</p>${task.error && html`<p>${task.error}</p>`}<button class="btn primary" onClick=${() => actions.first(name)}>${say("first")}</button></div>`;
   if (task.state === "skipped") return html`${head}<div class="state"><h2>${say("skippedTitle")}</h2><p>${say("skippedText", { file: task.error ?? "?" })}</p><button class="btn primary" onClick=${() => actions.first(name)}>${say("skippedAnyway")}</button></div>`;

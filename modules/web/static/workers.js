@@ -10,7 +10,7 @@ const STATES = { off: "workerOff", starting: "workerStarting", loading: "workerL
 const WRONG = new Set(["held", "away", "lost"]);
 
 /** "14:03", or with its day. */
-function momentOf(iso) {
+export function momentOf(iso) {
   const day = dayOf(iso, true);
   return day === dayOf(new Date().toISOString(), true) ? timeOf(iso) : `${day} ${timeOf(iso)}`;
 }
