@@ -49,7 +49,8 @@ class Leftovers:
         """
         note = self._store.note(session_id)
         with self._lock:
-            if session_id in self._left and not (note and note.discarded):
+            # Without a note nothing of it will land: it is being removed.
+            if session_id in self._left and note and not note.discarded:
                 self._left[session_id] = outbox
                 return
         if note is None or not note.finished:

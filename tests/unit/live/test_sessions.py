@@ -310,6 +310,19 @@ def test_what_is_discarded_and_cannot_be_removed_is_never_stored(
     assert later.sessions.finished == 0
 
 
+def test_who_comes_back_while_it_is_being_removed_finds_no_session(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    session = world.begin()
+    session.sound(bytes(200), Outbox())
+    world.sessions.stop()
+    later = World(tmp_path)
+    later.sessions._leftovers.find()
+    later.store.remove(session.session_id)
+    with pytest.raises(TranscriberError, match="no such live session"):
+        later.sessions.resume(session.session_id, 0, Outbox())
+    later.sessions.stop()
+
+
 def test_who_cannot_be_promised_that_it_is_discarded_is_told_and_it_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
