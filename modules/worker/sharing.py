@@ -136,19 +136,28 @@ class Sharing:
     def _begin_turn(
         self, kind: Kind, streams: int, progress: Progress, should_stop: Callable[[], bool]
     ) -> bool:
-        while True:
+        with self._queued(kind):  # also while it reports: it would lose its turn to the other kind
+            while True:
+                with self._changed:
+                    if self._changed.wait_for(lambda: self._has_room(kind, streams), _TICK_S):
+                        self._running[kind] += 1
+                        self._latest, self._began[kind] = kind, self._monotonic()
+                        return True
+                if should_stop():
+                    return False
+                progress()
+
+    @contextmanager
+    def _queued(self, kind: Kind) -> Iterator[None]:
+        """Count among those that wait."""
+        with self._changed:
+            self._waiting[kind] += 1
+        try:
+            yield
+        finally:
             with self._changed:
-                self._waiting[kind] += 1
-                has_room = self._changed.wait_for(lambda: self._has_room(kind, streams), _TICK_S)
                 self._waiting[kind] -= 1
-                if has_room:
-                    self._running[kind] += 1
-                    self._latest, self._began[kind] = kind, self._monotonic()
-                    self._changed.notify_all()  # the other kind may be next
-                    return True
-            if should_stop():
-                return False
-            progress()
+                self._changed.notify_all()  # the other kind may be next
 
     def _has_room(self, kind: Kind, streams: int) -> bool:
         other: Kind = "growing" if kind == "file" else "file"

@@ -65,7 +65,7 @@ class Files:
         for _ in self._threads:
             self._go.release()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(30)
             assert not thread.is_alive()
 
 
@@ -143,6 +143,34 @@ def test_files_and_sessions_that_grow_take_turns() -> None:
     texts.end_one()
     until(lambda: files.running == 1, "after a text a file is next")
     assert texts.begun == 1
+    files.join()
+    texts.join()
+
+
+def test_who_just_reports_that_it_waits_does_not_lose_its_turn() -> None:
+    sharing = Sharing(FakeClock().monotonic)
+    sharing.live(1, 1)  # which leaves one stream
+    for kind in ("growing", "file"):  # from here on neither is overdue
+        with sharing.turn(kind, STREAMS, lambda: None, lambda: False) as goes_on:
+            assert goes_on
+    files, texts = Files(sharing), Files(sharing, kind="growing")
+    reports, may_go_on = threading.Event(), threading.Event()
+
+    def report() -> None:
+        reports.set()
+        assert may_go_on.wait(30)
+
+    texts._waits = report  # type: ignore[method-assign]
+    with sharing.turn("file", STREAMS, lambda: None, lambda: False):
+        texts.want()
+        assert reports.wait(30)
+        files.want()
+        until(lambda: files.waited, "it does not wait")
+    looks = files.waited
+    until(lambda: files.begun or files.waited > looks, "it does not look again")
+    assert files.begun == 0, "a text is next"
+    may_go_on.set()
+    until(lambda: texts.running == 1, "the text gets no turn")
     files.join()
     texts.join()
 
