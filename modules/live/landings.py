@@ -1,5 +1,6 @@
-"""The slow side of the disk for all sessions, in a thread of its own: chunks of text are saved, and
-sessions land, one after the other. One that cannot land keeps no other from its turn.
+"""The slow side of the disk for all sessions, in a thread of its own: what was said and chunks of
+text are saved, and sessions land, one after the other. One that cannot land keeps no other from its
+turn.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Landings:
         sessions = self._sessions()
         for session in sessions:
             self._loop.beat()
-            session.save_text()
+            session.save()
         more = self._finish_one(sessions)
         more = self.leftovers.finish_one(self._is_due) or more
         if not more and self._clock.monotonic() >= self._tidy_at:
