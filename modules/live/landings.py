@@ -6,10 +6,11 @@ turn.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from modules.clock import Clock
-from modules.errors import TranscriberError
+from modules.errors import StorageError, TranscriberError
 from modules.jobs.thread_loop import ThreadLoop
 from modules.live.events import SessionStored
 from modules.live.landing import Landing
@@ -20,9 +21,18 @@ from modules.logger import get_logger
 
 log = get_logger("Live")
 
-#: Where a landing failed for the folder's sake, it is tried again after so many seconds.
+#: What failed for the folder's sake is tried again after so many seconds.
 _RETRY_S = 10.0
 _TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _TIDY_S = 0.5, 5.0, 1.0, 3600.0
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Whatever the folder is to blame for is tried again."""
+    try:
+        yield
+    except StorageError as error:
+        log.warning("Earlier live sessions could not be looked through: %s", error)
 
 
 class _StoppedError(Exception):
@@ -48,6 +58,7 @@ class Landings:
         self._sessions = sessions
         self._forget = forget
         self.leftovers = Leftovers(store, self._land, clock)
+        self._find_at = clock.monotonic()
         self._retry_at: dict[str, float] = {}
         self._tidy_at = clock.monotonic()
         #: Sessions that were stored since the start.
@@ -63,7 +74,7 @@ class Landings:
 
     def start(self) -> None:
         """Begin with what an earlier run left."""
-        self.leftovers.find()
+        self._find_leftovers()
         self._loop.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -74,7 +85,16 @@ class Landings:
         """A session is to be stored."""
         self._loop.wake()
 
+    def _find_leftovers(self) -> None:
+        """Until it has worked: the share may be away when the program starts."""
+        if self.leftovers.are_found or self._clock.monotonic() < self._find_at:
+            return
+        self._find_at = self._clock.monotonic() + _RETRY_S
+        with _reported():
+            self.leftovers.find()
+
     def tick(self) -> float:
+        self._find_leftovers()
         sessions = self._sessions()
         for session in sessions:
             self._loop.beat()
@@ -84,7 +104,8 @@ class Landings:
         if not more and self._clock.monotonic() >= self._tidy_at:
             self._tidy_at = self._clock.monotonic() + _TIDY_S
             known = {session.session_id for session in self._sessions()}
-            self.leftovers.tidy(known.__contains__)
+            with _reported():
+                self.leftovers.tidy(known.__contains__)
         return 0.0 if more else _TICK_S if sessions else _IDLE_TICK_S
 
     def _finish_one(self, sessions: Sequence[Session]) -> bool:

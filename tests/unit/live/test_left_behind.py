@@ -1,18 +1,22 @@
-"""One session that cannot be stored keeps no other from being stored; and what is begun in vain
-leaves nothing."""
+"""One session that cannot be stored keeps no other from being stored, nor does a share that was
+away at the start; and what is begun in vain leaves nothing."""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from modules.errors import StorageError
-from modules.live.events import Outbox
+from modules.errors import StorageError, TranscriberError
+from modules.live.events import Outbox, SessionStored
 from modules.live.landing import GoOn, Landing, Stored
 from modules.live.note import SessionNote
 from modules.live.sessions import LiveSessions
 from modules.live.store import SessionStore
+from modules.storage import beneath
 from tests.builders import SETTINGS, a_config
 from tests.fakes import FakeClock
 
@@ -76,3 +80,96 @@ def test_a_session_that_cannot_begin_leaves_no_file(
         sessions.begin(NOTE, SETTINGS, Outbox())
     assert list(store.folder.iterdir()) == []
     assert sessions.all() == []
+
+
+# --- sessions of an earlier run -----------------------------------------------------------------
+
+
+class Away:
+    """A share of which this call fails, for names that end so, until it is back."""
+
+    def __init__(self, patched: pytest.MonkeyPatch, call: str, ending: str = "") -> None:
+        self.is_away = True
+        self._real, self._ending = getattr(beneath, call), ending
+        patched.setattr(beneath, call, self._call)
+
+    def _call(self, path: Path, *rest: Any) -> Any:
+        if self.is_away and os.fspath(path).endswith(self._ending):
+            raise OSError(errno.EIO, "no answer", os.fspath(path))
+        return self._real(path, *rest)
+
+
+def left_by_an_earlier_run(folder: Path) -> str:
+    session_id, sound, said = SessionStore(folder).create(NOTE)
+    said.close()
+    sound.append(bytes(200))
+    sound.close()
+    return session_id
+
+
+def test_what_an_earlier_run_left_is_found_once_the_share_is_back_and_nothing_else_is(
+    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, landing, outbox = FakeClock(), Stubborn(), Outbox()
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    left = left_by_an_earlier_run(store.folder)
+    share = Away(monkeypatch, "names_in")
+    sessions = LiveSessions(a_config(tmp_path), store, landing, clock)
+    sessions._landings._find_leftovers()
+    current, discarded = (sessions.begin(NOTE, SETTINGS, Outbox()) for _ in range(2))
+    sessions.end(discarded.session_id, discard=True)
+    with pytest.raises(StorageError):
+        sessions.resume(left, 0, outbox)
+    clock.advance(11)
+    sessions._landings.tick()
+    assert landing.landed == []
+    share.is_away = False
+    sessions.resume(left, 0, outbox)
+    clock.advance(11)
+    for _ in range(3):
+        sessions._landings.tick()
+    assert landing.landed == [left]
+    assert outbox.take() == [SessionStored("talk.wav", "job")]
+    assert (sessions.all(), current.state) == ([current], "open")
+    with pytest.raises(TranscriberError, match="no such live session"):
+        sessions.resume("0" * 32, 0, Outbox())
+    sessions.stop()
+
+
+def test_it_is_looked_for_again_without_being_asked_for(
+    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, landing = FakeClock(), Stubborn()
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    left = left_by_an_earlier_run(store.folder)
+    share = Away(monkeypatch, "names_in")
+    sessions = LiveSessions(a_config(tmp_path), store, landing, clock)
+    sessions._landings._find_leftovers()
+    share.is_away = False
+    sessions._landings.tick()
+    assert landing.landed == [], "not at once"
+    clock.advance(11)
+    sessions._landings.tick()
+    assert landing.landed == [left]
+    sessions.stop()
+
+
+def test_a_note_that_cannot_be_read_keeps_no_other_session_from_being_found(
+    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, landing = FakeClock(), Stubborn()
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    first, second = sorted(left_by_an_earlier_run(store.folder) for _ in range(2))
+    share = Away(monkeypatch, "descriptor", f"{first}.json")
+    sessions = LiveSessions(a_config(tmp_path), store, landing, clock)
+    sessions._landings.tick()
+    assert landing.landed == [second]
+    finished = {"finished": True, "landing": "talk.wav"}
+    store.write_note(second, NOTE.model_copy(update=finished))  # as landing it does
+    with pytest.raises(StorageError):
+        sessions.resume(first, 0, Outbox())
+    share.is_away = False
+    clock.advance(11)
+    sessions._landings.tick()
+    assert landing.landed == [second, first]
+    sessions.stop()

@@ -161,7 +161,7 @@ def test_a_leftover_that_cannot_be_stored_keeps_no_other_from_it(
     world, outbox = World(tmp_path), Outbox()
     ids = []
     for _ in range(2):
-        session_id, sound, said = world.store.create(NOTE)
+        session_id, sound, said = SessionStore(world.store.folder).create(NOTE)
         said.close()
         sound.append(bytes(200))
         sound.close()
