@@ -6,7 +6,7 @@ turn.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from modules.clock import Clock
@@ -100,7 +100,7 @@ class Landings:
             self._loop.beat()
             session.save()
         more = self._finish_one(sessions)
-        more = self.leftovers.finish_one(self._is_due) or more
+        more = self.leftovers.finish_one(self._whose_turn) or more
         if not more and self._clock.monotonic() >= self._tidy_at:
             self._tidy_at = self._clock.monotonic() + _TIDY_S
             known = {session.session_id for session in self._sessions()}
@@ -109,24 +109,25 @@ class Landings:
         return 0.0 if more else _TICK_S if sessions else _IDLE_TICK_S
 
     def _finish_one(self, sessions: Sequence[Session]) -> bool:
-        """Land one of those that are due; whether there may be more to do at once."""
-        due = [s for s in sessions if s.state == "finishing" and self._is_due(s.session_id)]
-        if not due:
+        """Land the one whose turn it is; whether there may be more to do at once."""
+        finishing = {each.session_id: each for each in sessions if each.state == "finishing"}
+        session_id = self._whose_turn(finishing)
+        if session_id is None:
             return False
-        session = min(due, key=lambda each: self._due_at(each.session_id))
+        session = finishing[session_id]
         session.seal()
-        stored = self._land(session.session_id)
+        stored = self._land(session_id)
         if stored:
             session.end(stored)
             self._forget(session)
         return True
 
-    def _is_due(self, session_id: str) -> bool:
-        return self._clock.monotonic() >= self._due_at(session_id)
-
-    def _due_at(self, session_id: str) -> float:
-        """Who has failed is behind those that have not."""
-        return self._retry_at.get(session_id, -math.inf)
+    def _whose_turn(self, ids: Iterable[str]) -> str | None:
+        """Of these that are to land: one that has failed waits a while, behind those that have
+        not."""
+        due_at = {each: self._retry_at.get(each, -math.inf) for each in ids}
+        first = min(due_at, key=due_at.__getitem__, default=None)
+        return first if first and due_at[first] <= self._clock.monotonic() else None
 
     def _land(self, session_id: str) -> SessionStored | None:
         """None if it is tried again: the folder is at fault, or the thread is to end."""

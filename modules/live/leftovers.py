@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from modules.clock import Clock
 from modules.errors import StorageError, TranscriberError, noted
@@ -84,18 +84,16 @@ class Leftovers:
         with self._lock:
             self._left[session_id] = None
 
-    def finish_one(self, is_due: Callable[[str], bool] = lambda session_id: True) -> bool:
-        """Land one of those that are due; whether there may be more to do at once.
-
-        What cannot be landed must not be due again at once.
-        """
-        session_id = next(filter(is_due, list(self._left)), None)
+    def finish_one(self, whose_turn: Callable[[Iterable[str]], str | None]) -> bool:
+        """Land the one whose turn it is, if it is anybody's: whether there may be more to do at
+        once."""
+        with self._lock:
+            left = list(self._left)
+        session_id = whose_turn(left)
         if session_id is None:
             return False
         stored = self._land(session_id)
         if stored is None:
-            with self._lock:  # behind the others, which need not wait for this one
-                self._left[session_id] = self._left.pop(session_id)
             return True
         with self._lock:
             outbox = self._left.pop(session_id)

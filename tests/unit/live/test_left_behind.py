@@ -67,6 +67,54 @@ def test_a_session_that_cannot_be_landed_lets_the_others_by(
     assert sessions.all() == []
 
 
+def test_who_has_failed_to_land_is_behind_the_others_of_this_run_or_an_earlier_one(
+    store: SessionStore, tmp_path: Path
+) -> None:
+    """And comes back in the order in which they failed."""
+    clock, landing = FakeClock(), Stubborn()
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    earlier = sorted(left_by_an_earlier_run(store.folder) for _ in range(2))
+    sessions = LiveSessions(a_config(tmp_path), store, landing, clock)
+    turns = sessions._landings
+    current = [sessions.begin(NOTE, SETTINGS, Outbox()).session_id for _ in range(2)]
+    for ids in (earlier, current):
+        landing.refused = ids[0]
+        assert turns._whose_turn(ids) == ids[0]
+        assert turns._land(ids[0]) is None
+        assert turns._whose_turn(ids) == ids[1]
+        clock.advance(5)
+        landing.refused = ids[1]
+        assert turns._land(ids[1]) is None
+        assert turns._whose_turn(ids) is None
+        clock.advance(6)
+        assert turns._whose_turn(reversed(ids)) == ids[0]
+        clock.advance(6)
+        assert turns._whose_turn(reversed(ids)) == ids[0]
+    sessions.stop()
+
+
+def test_a_session_that_cannot_be_landed_is_not_looked_at_more_often_for_it(
+    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, landing = FakeClock(), Stubborn()
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    sessions = LiveSessions(a_config(tmp_path), store, landing, clock)
+    session = sessions.begin(NOTE, SETTINGS, Outbox())
+    landing.refused = session.session_id
+    session.leave(Outbox())
+    session.stop()
+    session.state = "finishing"
+    woken: list[int] = []
+    monkeypatch.setattr(sessions._landings, "wake", lambda: woken.append(1))
+    for _ in range(8):
+        sessions._tick()
+        clock.advance(0.25)
+    assert woken == []
+    sessions._landings.tick()
+    assert sessions.all() == [session]
+    sessions.stop()
+
+
 def test_a_session_that_cannot_begin_leaves_no_file(
     store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
