@@ -1,14 +1,16 @@
-"""The slow side of the disk for all sessions, in a thread of its own: chunks of text are saved, and
-sessions land, one after the other. One that cannot land keeps no other from its turn.
+"""The slow side of the disk for all sessions, in a thread of its own: what was said and chunks of
+text are saved, and sessions land, one after the other. One that cannot land keeps no other from its
+turn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from modules.clock import Clock
-from modules.errors import TranscriberError
+from modules.errors import StorageError, TranscriberError
 from modules.jobs.thread_loop import ThreadLoop
 from modules.live.events import SessionStored
 from modules.live.landing import Landing
@@ -19,9 +21,18 @@ from modules.logger import get_logger
 
 log = get_logger("Live")
 
-#: Where a landing failed for the folder's sake, it is tried again after so many seconds.
+#: What failed for the folder's sake is tried again after so many seconds.
 _RETRY_S = 10.0
 _TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _TIDY_S = 0.5, 5.0, 1.0, 3600.0
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Whatever the folder is to blame for is tried again."""
+    try:
+        yield
+    except StorageError as error:
+        log.warning("Earlier live sessions could not be looked through: %s", error)
 
 
 class _StoppedError(Exception):
@@ -47,6 +58,7 @@ class Landings:
         self._sessions = sessions
         self._forget = forget
         self.leftovers = Leftovers(store, self._land, clock)
+        self._find_at = clock.monotonic()
         self._retry_at: dict[str, float] = {}
         self._tidy_at = clock.monotonic()
         #: Sessions that were stored since the start.
@@ -62,7 +74,7 @@ class Landings:
 
     def start(self) -> None:
         """Begin with what an earlier run left."""
-        self.leftovers.find()
+        self._find_leftovers()
         self._loop.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -73,38 +85,49 @@ class Landings:
         """A session is to be stored."""
         self._loop.wake()
 
+    def _find_leftovers(self) -> None:
+        """Until it has worked: the share may be away when the program starts."""
+        if self.leftovers.are_found or self._clock.monotonic() < self._find_at:
+            return
+        self._find_at = self._clock.monotonic() + _RETRY_S
+        with _reported():
+            self.leftovers.find()
+
     def tick(self) -> float:
+        self._find_leftovers()
         sessions = self._sessions()
         for session in sessions:
             self._loop.beat()
-            session.save_text()
+            session.save()
         more = self._finish_one(sessions)
-        more = self.leftovers.finish_one(self._is_due) or more
+        more = self.leftovers.finish_one(self._whose_turn) or more
         if not more and self._clock.monotonic() >= self._tidy_at:
             self._tidy_at = self._clock.monotonic() + _TIDY_S
             known = {session.session_id for session in self._sessions()}
-            self.leftovers.tidy(known.__contains__)
+            with _reported():
+                self.leftovers.tidy(known.__contains__)
         return 0.0 if more else _TICK_S if sessions else _IDLE_TICK_S
 
     def _finish_one(self, sessions: Sequence[Session]) -> bool:
-        """Land one of those that are due; whether there may be more to do at once."""
-        due = [s for s in sessions if s.state == "finishing" and self._is_due(s.session_id)]
-        if not due:
+        """Land the one whose turn it is; whether there may be more to do at once."""
+        finishing = {each.session_id: each for each in sessions if each.state == "finishing"}
+        session_id = self._whose_turn(finishing)
+        if session_id is None:
             return False
-        session = min(due, key=lambda each: self._due_at(each.session_id))
+        session = finishing[session_id]
         session.seal()
-        stored = self._land(session.session_id)
+        stored = self._land(session_id)
         if stored:
             session.end(stored)
             self._forget(session)
         return True
 
-    def _is_due(self, session_id: str) -> bool:
-        return self._clock.monotonic() >= self._due_at(session_id)
-
-    def _due_at(self, session_id: str) -> float:
-        """Who has failed is behind those that have not."""
-        return self._retry_at.get(session_id, -math.inf)
+    def _whose_turn(self, ids: Iterable[str]) -> str | None:
+        """Of these that are to land: one that has failed waits a while, behind those that have
+        not."""
+        due_at = {each: self._retry_at.get(each, -math.inf) for each in ids}
+        first = min(due_at, key=due_at.__getitem__, default=None)
+        return first if first and due_at[first] <= self._clock.monotonic() else None
 
     def _land(self, session_id: str) -> SessionStored | None:
         """None if it is tried again: the folder is at fault, or the thread is to end."""

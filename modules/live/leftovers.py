@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from modules.clock import Clock
 from modules.errors import StorageError, TranscriberError, noted
@@ -29,24 +29,44 @@ class Leftovers:
         self._lock = threading.Lock()
         #: Not landed yet: who waits to be told where it is stored, if anybody does.
         self._left: dict[str, Outbox | None] = {}
+        #: Whether all that an earlier run left is among them.
+        self.are_found = False
 
     def find(self) -> None:
-        """Look for them; before there are sessions of this run."""
-        try:
-            for session_id in sorted(self._store.ids()):
-                note = self._store.note(session_id)
-                if note is None or not note.finished:
-                    self._left[session_id] = None
-                else:
-                    self._store.remove_sound(session_id)
-        except StorageError as error:
-            log.warning("Earlier live sessions could not be looked through: %s", error)
+        """Look for them, until it has worked once.
+
+        Raises StorageError if not all could be looked at: to be tried again.
+        """
+        if self.are_found:
+            return
+        failure: StorageError | None = None
+        for session_id in sorted(self._store.earlier_ids()):
+            try:
+                self._look_at(session_id)
+            except StorageError as error:  # the others may be readable
+                failure = error
+        if failure:
+            raise failure
+        self.are_found = True
+
+    def _look_at(self, session_id: str) -> None:
+        note = self._store.note(session_id)
+        if note and note.finished:
+            self._store.remove_sound(session_id)
+            return
+        with self._lock:
+            self._left.setdefault(session_id, None)
 
     def ask(self, session_id: str, outbox: Outbox) -> None:
         """Tell this client where a session that is over is stored, as soon as it is.
 
         Raises TranscriberError ``session_not_found``, StorageError.
         """
+        failure: StorageError | None = None
+        try:
+            self.find()
+        except StorageError as error:
+            failure = error
         note = self._store.note(session_id)
         with self._lock:
             # Without a note nothing of it will land: it is being removed.
@@ -56,7 +76,7 @@ class Leftovers:
         if note is None or not note.finished:
             note = self._store.note(session_id)  # it may have landed meanwhile
         if note is None or note.discarded or not note.finished:
-            raise not_found()
+            raise failure or not_found()
         outbox.put(SessionStored(note.landing, note.job_id))
 
     def add(self, session_id: str) -> None:
@@ -64,18 +84,16 @@ class Leftovers:
         with self._lock:
             self._left[session_id] = None
 
-    def finish_one(self, is_due: Callable[[str], bool] = lambda session_id: True) -> bool:
-        """Land one of those that are due; whether there may be more to do at once.
-
-        What cannot be landed must not be due again at once.
-        """
-        session_id = next(filter(is_due, list(self._left)), None)
+    def finish_one(self, whose_turn: Callable[[Iterable[str]], str | None]) -> bool:
+        """Land the one whose turn it is, if it is anybody's: whether there may be more to do at
+        once."""
+        with self._lock:
+            left = list(self._left)
+        session_id = whose_turn(left)
         if session_id is None:
             return False
         stored = self._land(session_id)
         if stored is None:
-            with self._lock:  # behind the others, which need not wait for this one
-                self._left[session_id] = self._left.pop(session_id)
             return True
         with self._lock:
             outbox = self._left.pop(session_id)

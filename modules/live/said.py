@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import threading
+from collections import deque
 from typing import IO, Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -39,45 +39,72 @@ _LINES: TypeAdapter[_CommitLine | _FinalLine] = TypeAdapter(
 
 
 class SaidFile:
-    """The lines of one session: in a file, and in memory what the disk has no room for.
+    """The lines of one session: in memory until they are written, then in a file.
 
-    Thread-safe. A line that was not written whole is taken away again, or the next one would be
-    lost with it.
+    Thread-safe. ``add`` and ``waiting`` never wait for the disk; ``save`` and ``close`` do. A line
+    is in one of the two places at any moment, so who asks ``waiting`` before reading the file
+    misses none, and may find some twice.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._bytes = 0
-        self._waiting = bytearray()
+        self._is_torn = False
+        #: Held while the file is written.
+        self._disk = threading.Lock()
         self._lock = threading.Lock()
+        self._unwritten: deque[bytes] = deque()
+        self._unwritten_bytes = 0
+        self._being_written: list[bytes] = []
 
     def add(self, line: bytes) -> None:
+        """Keep it; where the disk takes nothing for very long, in the place of the oldest."""
+        if not line:
+            return
         with self._lock:
-            self._waiting += line
-            if self._file.closed:
-                return
-            try:
-                self._write(bytes(self._waiting))
-            except OSError:
-                with contextlib.suppress(OSError):
-                    self._file.truncate(self._bytes)
-                if len(self._waiting) > _WAITING_BYTES:
-                    self._waiting.clear()
-            else:
-                self._waiting.clear()
+            self._unwritten.append(line)
+            self._unwritten_bytes += len(line)
+            while self._unwritten_bytes > _WAITING_BYTES:
+                self._unwritten_bytes -= len(self._unwritten.popleft())
 
-    def _write(self, lines: bytes) -> None:
-        if self._file.write(lines) != len(lines):
-            raise OSError(errno.ENOSPC, "not all of it was written")
-        self._bytes += len(lines)
+    def save(self) -> None:
+        """Write what waits; what cannot be written waits on."""
+        with self._disk:
+            with self._lock:
+                if self._file.closed or not self._unwritten:
+                    return
+                lines = self._being_written = list(self._unwritten)
+                self._unwritten.clear()
+                self._unwritten_bytes = 0
+            is_written = False
+            try:
+                is_written = self._write(b"".join(lines))
+            finally:
+                with self._lock:
+                    self._being_written = []
+                    if not is_written:
+                        self._unwritten.extendleft(reversed(lines))
+                        self._unwritten_bytes += sum(map(len, lines))
+
+    def _write(self, lines: bytes) -> bool:
+        """Whether all of it is in the file; what is not whole is taken away before the next."""
+        try:
+            if self._is_torn:
+                self._file.truncate(self._bytes)
+            self._is_torn = True
+            self._is_torn = self._file.write(lines) != len(lines)
+        except OSError:
+            return False
+        self._bytes += 0 if self._is_torn else len(lines)
+        return not self._is_torn
 
     def waiting(self) -> list[bytes]:
-        """The lines that are not in the file."""
+        """The lines that may not be in the file."""
         with self._lock:
-            return bytes(self._waiting).splitlines(keepends=True)
+            return [*self._being_written, *self._unwritten]
 
     def close(self) -> None:
-        with self._lock, contextlib.suppress(OSError):
+        with self._disk, contextlib.suppress(OSError):
             self._file.close()
 
 

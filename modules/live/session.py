@@ -47,7 +47,7 @@ State = Literal["open", "closing", "finishing", "over"]
 
 class Session:
     """Thread-safe. ``take`` is for the reader of its link, ``tick`` for the thread of them all, and
-    ``save_text``, ``seal`` and ``end``, which wait for the disk, for the one that lands them."""
+    ``save``, ``seal`` and ``end``, which wait for the disk, for the one that lands them."""
 
     def __init__(
         self, session_id: str, number: int, note: SessionNote, settings: TranscriptionSettings,
@@ -70,8 +70,7 @@ class Session:
         self._seq = 0
         self.left_at: float | None = self._began
         self.container_bytes = 0  # of what its sound comes in
-        self._closing_until = 0.0
-        self._is_deaf = False
+        self._closing_until, self._is_deaf = 0.0, False
         self._hearing = Hearing()
         self._pass_deaths, self._text_deaths = Deaths(), Deaths()
 
@@ -281,8 +280,9 @@ class Session:
         if lag:
             self.tell(lag)
 
-    def save_text(self) -> None:
-        """Write what is finished of its text."""
+    def save(self) -> None:
+        """Write what was said, and what is finished of its text."""
+        self.said.save()
         self._text.save()
 
     def seal(self) -> None:

@@ -281,8 +281,6 @@ class LiveSessions:
         if session.state == "open":
             self._end_if_over(session, now)
         session.tick(self.load.step_s)
-        if session.state == "finishing":
-            self._landings.wake()
 
     def _end_if_over(self, session: Session, now: float) -> None:
         """If its client stays away, or there is no room for more."""

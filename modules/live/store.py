@@ -30,11 +30,14 @@ class SessionStore:
         self.folder = folder
         #: Sessions that are not wanted, and of which something may be left.
         self._unwanted: set[str] = set()
+        #: Sessions of this run, of which something may be there.
+        self._created: set[str] = set()
 
     def create(self, note: SessionNote) -> tuple[str, SoundFile, IO[bytes]]:
         """A new session with no sound yet: its id, its sound, and the file for lines of what is
         said. If it cannot be made whole, nothing is left of it."""
         session_id = secrets.token_hex(16)
+        self._created.add(session_id)
         with storage_errors(self.folder):
             own_folder(self.folder)
         sound = SoundFile(self.sound_path(session_id), new=True)
@@ -124,6 +127,7 @@ class SessionStore:
         remove(self._note_path(session_id))
         self.remove_sound(session_id)
         self._unwanted.discard(session_id)
+        self._created.discard(session_id)
 
     def discard(self, session_id: str) -> bool:
         """Remove a session that is not wanted; whatever is left of it never lands, as that is noted
@@ -155,6 +159,10 @@ class SessionStore:
                 return set()
         stems = (os.path.splitext(name)[0] for name in names)
         return {stem for stem in stems if ID.fullmatch(stem)}
+
+    def earlier_ids(self) -> set[str]:
+        """Of those that this run did not begin."""
+        return self.ids() - self._created
 
     def age_s(self, session_id: str, now: float) -> float:
         """Seconds since its note was written."""

@@ -21,8 +21,8 @@ from modules.executors.live_protocol import (
     Speech,
 )
 from modules.transcript.agreement import Agreement
-from modules.worker.live_backlog import SessionSound
 from modules.worker.live_utterance import Draft, Heard, Kind, Pass, Utterance, final_of, worked_of
+from modules.worker.session_sound import SessionSound
 
 #: A pass while somebody speaks hears so much at most, in seconds.
 _WINDOW_S = 14.0

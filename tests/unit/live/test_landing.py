@@ -247,7 +247,8 @@ def test_a_session_that_cannot_land_holds_up_no_other(
         ids.append(session_id)
     landing = Stubborn(world.shared, world.store, world.uploads, world._submit, "live")
     landing.refused = min(ids)  # the first that is tried
-    sessions = LiveSessions(a_config(tmp_path), world.store, landing, clock)
+    later = SessionStore(world.store.folder)
+    sessions = LiveSessions(a_config(tmp_path), later, landing, clock)
     sessions._leftovers.find()
     outbox = Outbox()
     current = sessions.begin(NOTE, SETTINGS, outbox)

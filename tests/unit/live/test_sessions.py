@@ -20,6 +20,7 @@ from modules.config.schema import Config
 from modules.errors import StorageError, TranscriberError
 from modules.executors.live_protocol import Commit
 from modules.live import landing, landings, room, sound_file
+from modules.live import said as live_said
 from modules.live import session as live_session
 from modules.live.events import Committed, Outbox, SessionStored
 from modules.live.landing import GoOn, Landing, Stored
@@ -160,7 +161,7 @@ def test_a_leftover_that_cannot_be_stored_keeps_no_other_from_it(
     world, outbox = World(tmp_path), Outbox()
     ids = []
     for _ in range(2):
-        session_id, sound, said = world.store.create(NOTE)
+        session_id, sound, said = SessionStore(world.store.folder).create(NOTE)
         said.close()
         sound.append(bytes(200))
         sound.close()
@@ -399,16 +400,89 @@ def test_words_that_the_disk_had_no_room_for_are_kept_and_spoil_no_others(tmp_pa
         file.room = len(lines[0]) + 10
         for line in lines[:3]:
             said.add(line)
-        assert (tmp_path / "said").read_bytes() == lines[0]
+            said.save()
+        assert (tmp_path / "said").read_bytes()[: len(lines[0])] == lines[0]
         assert said.waiting() == lines[1:3]
         file.room = 10_000
         said.add(lines[3])
+        said.save()
         assert said.waiting() == []
         kept = (tmp_path / "said").read_bytes().splitlines(keepends=True)
         assert kept == lines
         assert all(map(event_of, kept))
         said.close()
         said.add(lines[0])
+        said.save()
+
+
+def test_no_more_words_wait_in_memory_than_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [line_of(Committed(seq, (WORD,))) for seq in range(1, 10)]
+    monkeypatch.setattr(live_said, "_WAITING_BYTES", sum(map(len, lines[-3:])))
+    with SmallFile(tmp_path / "said", "ab") as file:
+        said = SaidFile(file)
+        for line in lines:
+            said.add(line)
+            said.save()
+        assert said.waiting() == lines[-3:]
+
+
+class SlowFile(io.FileIO):
+    """Writes when it may."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "ab")
+        self.writing, self.may_write = threading.Event(), threading.Event()
+
+    def write(self, data: Any) -> int:
+        self.writing.set()
+        assert self.may_write.wait(300)
+        return super().write(data)
+
+
+def test_a_slow_disk_keeps_no_words_from_a_client_nor_from_one_that_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: LiveLink
+) -> None:
+    files: list[SlowFile] = []
+
+    def open_slowly(path: Path) -> SlowFile:
+        files.append(SlowFile(path))
+        return files[0]
+
+    monkeypatch.setattr("modules.live.store.append_regular", open_slowly)
+    monkeypatch.setattr(landings, "_TICK_S", 0.01)
+    world, outbox = World(tmp_path), Outbox()
+    with world.running() as sessions:
+        session = world.begin(outbox)
+        session.open_in(link, 1.0)
+        session.sound(bytes(32_000), outbox)
+
+        def say(number: int) -> None:
+            word = Word(word=f" w{number}", start=number / 10, end=number / 10 + 0.05)
+            session.take(link, Commit(session=1, words=(word,)))
+
+        def missed() -> list[int]:
+            resumed = sessions.resume(session.session_id, 0, Outbox())
+            return [event.seq for event in resumed.missed]
+
+        say(1)
+        sessions._landings.wake()
+        assert files[0].writing.wait(30)
+        say(2)
+        assert [event.seq for event in outbox.take() if isinstance(event, Committed)] == [1, 2]
+        assert missed() == [1, 2]
+        half_read = sessions.resume(session.session_id, 0, Outbox()).missed
+        assert next(half_read).seq == 1
+        say(3)
+        assert missed() == [1, 2, 3]
+        files[0].may_write.set()
+        until(lambda: session.said.waiting() == [], "all is written")
+        say(4)
+        assert missed() == [1, 2, 3, 4]
+        assert [event.seq for event in half_read] == [2], "3 comes by its outbox"
+        until(lambda: session.said.waiting() == [], "all is written")
+        assert missed() == [1, 2, 3, 4]
 
 
 def test_samples_that_were_only_written_in_part_are_taken_away_before_the_next(
