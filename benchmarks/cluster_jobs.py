@@ -39,11 +39,12 @@ def held(processes: Iterable[psutil.Process]) -> str:
 
 
 def look(daemon: ClusterDaemon, cluster: LocalCluster, done: int, seconds: float) -> None:
-    own = psutil.Process(daemon.pid)
-    link = [child for child in own.children() if "ray.link" in " ".join(child.cmdline())]
-    actors = [psutil.Process(pid) for pid in cluster.actors()]
-    head = cluster.head_processes()
-    print(f"{done:6} {seconds:6.0f} s", *(held(g) for g in ([own], link, head, actors)), flush=True)
+    own, link, actors = (
+        [psutil.Process(pid) for pid in pids]
+        for pids in ([daemon.pid], daemon.links(), cluster.actors())
+    )
+    groups = (own, link, cluster.head_processes(), actors)
+    print(f"{done:6} {seconds:6.0f} s", *map(held, groups), flush=True)
 
 
 def main() -> None:
@@ -53,7 +54,6 @@ def main() -> None:
         a_cluster(nodes=2) as cluster,
         ClusterDaemon(Path(tempfile.mkdtemp(prefix="jobs-")), cluster) as daemon,
     ):
-        assert isinstance(daemon, ClusterDaemon)
         until(lambda: len(cluster.actors()) == 2, "two workers are there", START_S)
         print("  jobs  after   daemon        link          head          actors")
         look(daemon, cluster, 0, 0.0)

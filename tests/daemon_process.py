@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psutil
 import yaml
@@ -82,7 +82,7 @@ class DaemonProcess:
             folder.mkdir(parents=True, exist_ok=True)
         self.configure(config or {})
 
-    def __enter__(self) -> DaemonProcess:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -342,6 +342,11 @@ class DaemonProcess:
     def in_progress(self, name: str) -> dict[str, Any] | None:
         """The ``.in_progress`` of a recording, or None where there is none just now."""
         return _json_or_none(self.sidecar(name))
+
+    def position_s(self, name: str) -> float:
+        """How much of a recording is done, as its ``.in_progress`` says; 0 where there is none."""
+        state = self.in_progress(name) or {}
+        return float(state.get("intermediate", {}).get("position_seconds") or 0.0)
 
     def result(self, name: str) -> dict[str, Any] | None:
         """The ``.result`` of a recording, or None where there is none yet."""

@@ -59,7 +59,7 @@ class Killer:
         while True:
             if busy:
                 self._daemon.wait_for(
-                    lambda: self._is_busy() or self._is_all_done(),
+                    lambda: is_busy(self._daemon) or self._is_all_done(),
                     "a worker got a file",
                     WORKER_WITHIN_S,
                     0.01,
@@ -91,12 +91,6 @@ class Killer:
             self._rng.shuffle(both)
             return both
         return [daemon if target == "daemon" else worker]
-
-    def _is_busy(self) -> bool:
-        names = (path.name for path in self._daemon.shared.glob("*.in_progress"))
-        states = (self._daemon.in_progress(name.removesuffix(".in_progress")) for name in names)
-        opened = (state["attempts"][-1:] for state in states if state)
-        return any(attempt[0]["status"] == "processing" for attempt in opened if attempt)
 
     def _is_all_done(self) -> bool:
         names = set(os.listdir(self._daemon.shared))
@@ -131,6 +125,14 @@ class Killer:
             time.sleep(0.01)
 
 
+def is_busy(daemon: DaemonProcess) -> bool:
+    """Whether a file is in a worker's hands."""
+    names = (path.name for path in daemon.shared.glob("*.in_progress"))
+    states = (daemon.in_progress(name.removesuffix(".in_progress")) for name in names)
+    opened = (state["attempts"][-1:] for state in states if state)
+    return any(attempt[0]["status"] == "processing" for attempt in opened if attempt)
+
+
 def is_alive(pid: int) -> bool:
     """A zombie is not: who reaps it after its parent's death is up to the machine."""
     try:
@@ -153,18 +155,19 @@ def group_of(worker: int) -> list[int]:
 
 def workers_of(daemon: int, module: str) -> list[int]:
     """The workers that a daemon started, dead or alive: each is told the daemon's pid."""
-    return [pid for pid in psutil.pids() if _is_worker(_command_of(pid), daemon, module)]
+    return [pid for pid in psutil.pids() if _is_worker(command_of(pid), daemon, module)]
 
 
 def described(pid: int) -> str:
-    return f"{pid} {' '.join(_command_of(pid))[:200]}"
+    return f"{pid} {' '.join(command_of(pid))[:200]}"
 
 
 def _is_worker(command: Sequence[str], daemon: int, module: str) -> bool:
     return module in command and f"--parent {daemon} " in f"{' '.join(command)} "
 
 
-def _command_of(pid: int) -> list[str]:
+def command_of(pid: int) -> list[str]:
+    """The words that a process was started with; none where it has ended."""
     try:
         return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
     except OSError:

@@ -95,11 +95,8 @@ class ScriptedDaemon(DaemonProcess):
         folder_orders.place(self.shared, name, SystemClock())
 
     def wait_for_position(self, name: str, seconds: float) -> None:
-        def there() -> bool:
-            state = self.in_progress(name)
-            return bool(state) and state["intermediate"]["position_seconds"] >= seconds
-
-        self.wait_for(there, f"{name} came to {seconds:g} s", SOON_S)
+        what = f"{name} came to {seconds:g} s"
+        self.wait_for(lambda: self.position_s(name) >= seconds, what, SOON_S)
 
     def wait_for_attempt(self, name: str, number: int) -> None:
         def begun() -> bool:

@@ -131,8 +131,8 @@ Activity = Literal["off", "starting", "loading", "waiting", "transcribing"]
 class WorkerStatus:
     """One worker: where it runs, what it has loaded, what it does.
 
-    ``since``: when the state began, by the monotonic clock. ``recording``: the path of what it
-    transcribes. ``off``: there is no process, because none is needed or it could not be started.
+    ``since``: when the state began, by the monotonic clock. ``off``: there is no process, because
+    none is needed or it could not be started.
     """
 
     node: str
@@ -144,7 +144,6 @@ class WorkerStatus:
     compute_type: str | None = None
     encoder: str | None = None
     memory_mb: int = 0
-    recording: bytes | None = None
     serves_live: bool = False
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from modules.clock import Clock, iso
 from modules.errors import noted
@@ -44,7 +44,7 @@ class WorkerView:
     node: str
     device: str | None
     state: State
-    since: datetime
+    since: AwareDatetime
     model: str | None = None
     compute_type: str | None = None
     encoder: str | None = None
@@ -69,35 +69,15 @@ class WorkerView:
         if not isinstance(content, Mapping):
             return None
         try:
-            return _Message.model_validate(content).view()
+            view = _VIEW.validate_python(content)
         except ValidationError:
             return None
+        if view.problem is None:
+            return view
+        return replace(view, problem=restored(view.problem, content.get("problem_template")))
 
 
-class _Message(BaseModel):
-    """A view as it is written."""
-
-    name: str
-    node: str
-    device: str | None
-    state: State
-    since: AwareDatetime
-    model: str | None
-    compute_type: str | None
-    encoder: str | None
-    pid: int | None
-    memory_mb: int
-    filename: str | None
-    job_id: str | None
-    live_sessions: int
-    problem: str | None
-    problem_template: object = None
-
-    def view(self) -> WorkerView:
-        facts = {key: value for key, value in self if key != "problem_template"}
-        if self.problem is not None:
-            facts["problem"] = restored(self.problem, self.problem_template)
-        return WorkerView(**facts)
+_VIEW = TypeAdapter(WorkerView)
 
 
 class Workers:

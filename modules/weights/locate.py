@@ -180,7 +180,7 @@ def needed_mb(source: ModelSource, whisperx: WhisperxConfig) -> int | None:
         whisperx.compute_type,
         whisperx.cpu_threads,
         whisperx.diarize,
-        own_encoder_mb=encoder_mb(whisperx.encoder, source.encoder_numbers()),
+        own_encoder_mb=encoder_mb(whisperx.encoder, source.encoder_numbers),
     )
 
 

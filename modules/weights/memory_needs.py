@@ -7,6 +7,8 @@ and models of random weights in the shapes of tiny, small, medium, large-v3 and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 #: The daemon, and the libraries that its child always loads.
 _PROGRAM_MB = 60 + 190
 #: What weights take in memory, as a multiple of their file, which holds 16 bits a number.
@@ -31,9 +33,13 @@ def least_mb(weights_mb: int) -> int:
     return round(_PROGRAM_MB + _INT8 * weights_mb + _stream_mb(weights_mb))
 
 
-def encoder_mb(encoder: str, numbers: int) -> float:
-    """What an encoder of so many numbers takes besides the model, by ``whisperx.encoder``."""
-    return _ENCODER_FACTORS.get(encoder, 0.0) * 2 * numbers / 2**20
+def encoder_mb(encoder: str, count: Callable[[], int]) -> float:
+    """What an encoder takes besides the model, by ``whisperx.encoder``.
+
+    ``count``: how many numbers it has; asked only where that matters.
+    """
+    factor = _ENCODER_FACTORS.get(encoder)
+    return factor * 2 * count() / 2**20 if factor else 0.0
 
 
 def expected_mb(

@@ -109,12 +109,6 @@ def busy(daemon: DaemonProcess) -> list[str]:
     return [worker["filename"] for worker in workers if worker["filename"]]
 
 
-def position_s(daemon: DaemonProcess, name: str) -> float:
-    """How much of a file is done, as its ``.in_progress`` says."""
-    state = daemon.in_progress(name) or {}
-    return float(state.get("intermediate", {}).get("position_seconds") or 0.0)
-
-
 @pytest.mark.timeout(2 * LONG_LIMIT_S)
 def test_a_file_goes_on_elsewhere_from_the_checkpoint_when_its_node_is_killed(
     cluster: LocalCluster, recording: Path, tmp_path: Path
@@ -129,7 +123,7 @@ def test_a_file_goes_on_elsewhere_from_the_checkpoint_when_its_node_is_killed(
         name = put(daemon, recording, "talk.wav")
         goal_s = LOST_AT * duration_s if SOAKING else 0.0
         daemon.wait_for(
-            lambda: position_s(daemon, name) > goal_s, "it is in the middle", LONG_LIMIT_S
+            lambda: daemon.position_s(name) > goal_s, "it is in the middle", LONG_LIMIT_S
         )
         [actor] = cluster.actors()
         lost = cluster.node_of(actor)

@@ -62,10 +62,7 @@ def test_an_urgent_recording_goes_before_a_long_scanned_one(
     russian: DaemonProcess, long_clip: Clip, undisturbed: LongRun
 ) -> None:
     name = russian.put(long_clip.path, "long.wav")
-    russian.wait_for(
-        lambda: (russian.in_progress(name) or {}).get("intermediate", {}).get("position_seconds"),
-        "the first chunk of the long one",
-    )
+    russian.wait_for(lambda: russian.position_s(name) > 0, "the first chunk of the long one")
     russian.submit(russian.put(SAMPLES / "please-hold-ru.wav", "urgent.wav"))
     urgent = russian.wait_for_result("urgent.wav")
     assert russian.result(name) is None, "the long one was done first"

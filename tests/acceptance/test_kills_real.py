@@ -106,12 +106,7 @@ def test_a_worker_that_stands_still_is_killed_within_a_minute_and_its_file_goes_
     assert hang_s <= 60
     with DaemonProcess(tmp_path) as daemon:
         name = daemon.put(clip)
-        daemon.wait_for(
-            lambda: (
-                (daemon.in_progress(name) or {}).get("intermediate", {}).get("position_seconds")
-            ),
-            "the first chunk was done",
-        )
+        daemon.wait_for(lambda: daemon.position_s(name) > 0, "the first chunk was done")
         worker = daemon.worker_pid()
         assert worker is not None
         group = group_of(worker)

@@ -12,6 +12,7 @@ import yaml
 from tests.cluster.local_cluster import LocalCluster
 from tests.cluster.machines import Machines
 from tests.daemon_process import DaemonProcess
+from tests.kills import command_of
 from tests.scripted_daemon import PROGRAM, ScriptedDaemon
 
 #: The actor's child is told by the daemon; what is patched there changes nothing elsewhere.
@@ -56,6 +57,11 @@ class ClusterDaemon(ScriptedDaemon):
         tree = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
         tree["models_directory"] = str(self._models)
         self.config_file.write_text(yaml.safe_dump(tree), encoding="utf-8")
+
+    def links(self) -> list[int]:
+        """The process in which Ray runs on this side, if there is one."""
+        pids = [child.pid for child in self.children()]
+        return [pid for pid in pids if "ray.link" in " ".join(command_of(pid))]
 
     def command(self, *arguments: str) -> list[str]:
         program = PROGRAM.format(hold_s=self.hold_s).replace("import transcriber\n", _SCRIPTED)

@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Literal
 
-import psutil
-
 from tests.cluster.cluster_daemon import ClusterDaemon
 from tests.cluster.local_cluster import START_S, LocalCluster
-from tests.kills import Kill, is_alive, workers_of
+from tests.kills import Kill, is_alive, is_busy, workers_of
 
 Loss = Literal[
     "child", "actor", "raylet", "head", "link", "daemon", "frozen child", "frozen actor",
@@ -76,13 +74,7 @@ class ClusterKiller:
         self.mend()
         kind = loss.removeprefix("frozen ")
         self._actors.update(self._cluster.actors())
-        return (not busy or self._is_busy()) and bool(self._victims(kind))
-
-    def _is_busy(self) -> bool:
-        states = (self._daemon.in_progress(p.name.removesuffix(".in_progress"))
-                  for p in self._daemon.shared.glob("*.in_progress"))  # fmt: skip
-        last = (state["attempts"][-1:] for state in states if state)
-        return any(attempt and attempt[0]["status"] == "processing" for attempt in last)
+        return (not busy or is_busy(self._daemon)) and bool(self._victims(kind))
 
     def _victims(self, kind: str) -> list[int]:
         if kind == "child":
@@ -92,7 +84,7 @@ class ClusterKiller:
         if kind == "raylet":
             return [self._cluster.raylet(node) for node in self._cluster.nodes]
         if kind == "link":
-            return [c.pid for c in self._daemon.children() if "ray.link" in " ".join(_words(c))]
+            return self._daemon.links()
         return [self._daemon.pid]
 
     def _lose(self, loss: Loss) -> None:
@@ -126,10 +118,3 @@ def _send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

@@ -22,8 +22,9 @@ import psutil
 
 from modules.executors.ray.link_process import ray_environment
 from modules.executors.ray.node_worker import MODELS_VARIABLE
-from tests.builders import a_model
+from tests.builders import a_model, until
 from tests.daemon_process import PROJECT
+from tests.kills import command_of
 
 STORE_BYTES = 100 * 2**20
 #: How long a head, or a node, may take to start on a busy machine, in seconds.
@@ -94,6 +95,18 @@ class LocalCluster:
         self.nodes = [node for node in self.nodes if node not in ended]
         return ended
 
+    def replace_machines(self) -> None:
+        """Wait until all nodes end, as a head that began anew does not know them; add others."""
+        count = len(self.nodes)
+
+        def machines_end() -> bool:
+            self.take_ended()
+            return not self.nodes
+
+        until(machines_end, "the machines notice that the head does not know them", START_S)
+        for _ in range(count):
+            self.add()
+
     def processes(self) -> list[psutil.Process]:
         """All that runs on this machine and has the token of this cluster."""
         return [p for p in psutil.process_iter() if _environment(p).get(_TOKEN) == str(self.token)]
@@ -110,7 +123,7 @@ class LocalCluster:
     def actors(self) -> list[int]:
         """The processes of all workers on all nodes."""
         below = [child for node in self.nodes for child in _children(self.raylet(node))]
-        return [child.pid for child in below if "NodeWorker" in " ".join(_words(child))]
+        return [child.pid for child in below if "NodeWorker" in " ".join(command_of(child.pid))]
 
     def head_processes(self) -> list[psutil.Process]:
         """Those of the head, without what runs on the nodes."""
@@ -166,13 +179,6 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         return dict(process.environ())
     except psutil.Error:
         return {}  # gone since it was listed, or somebody else's
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []  # gone since it was listed
 
 
 class _Nodes:

@@ -22,6 +22,7 @@ from modules.config.schema import Config
 from modules.errors import TranscriberError
 from modules.executors.ray import nodes
 from tests.builders import a_config, until
+from tests.cluster.cluster_daemon import sections
 from tests.cluster.local_cluster import START_S
 from tests.daemon_process import PROJECT
 
@@ -35,14 +36,7 @@ def free_port() -> int:
 
 
 def config_for(root: Path, port: int, token: Path, most: int = 1) -> Config:
-    workers = {
-        "kind": "ray",
-        "address": f"127.0.0.1:{port}",
-        "token_file": str(token),
-        "cpus_per_worker": 1,
-        "max": most,
-    }
-    return a_config(root, workers=workers, live={"enabled": False})
+    return a_config(root, **sections(f"127.0.0.1:{port}", token, max=most))
 
 
 def found(config: Config) -> Finding:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.builders import until
@@ -29,7 +30,6 @@ def workers_of(daemon: ClusterDaemon) -> list[dict[str, Any]]:
 @pytest.fixture
 def daemon(tmp_path: Path, cluster: LocalCluster) -> Iterator[ClusterDaemon]:
     with ClusterDaemon(tmp_path, cluster) as started:
-        assert isinstance(started, ClusterDaemon)
         until(lambda: len(workers_of(started)) == 2, "two workers are there", START_S)
         yield started
 
@@ -66,10 +66,8 @@ def test_two_files_at_once_and_one_goes_on_elsewhere_when_its_machine_is_lost(
 def test_without_the_link_all_waits_and_goes_on_by_itself(daemon: ClusterDaemon) -> None:
     content = daemon.drop("slow talk.mp3", CHUNKS)
     daemon.wait_for_position("slow talk.mp3", 2 * CHUNK_S)
-    [link] = [
-        p for p in psutil.Process(daemon.pid).children() if "ray.link" in " ".join(p.cmdline())
-    ]
-    link.kill()
+    [link] = daemon.links()
+    os.kill(link, signal.SIGKILL)
     until(lambda: "worker" in daemon.health()["troubles"], "it is reported", START_S)
     assert text_of(daemon, "slow talk.mp3") == full_text(content)
     assert daemon.health()["status"] == "healthy"
@@ -98,13 +96,7 @@ def test_a_head_that_is_lost_and_begins_anew_costs_no_recording_anything(
     cluster.kill_head()
     until(lambda: "worker" in daemon.health()["troubles"], "it is reported", START_S)
     cluster.start_head()
-
-    def machines_end() -> bool:
-        cluster.take_ended()
-        return not cluster.nodes
-
-    until(machines_end, "the machines notice that the head does not know them", START_S)
-    cluster.add(), cluster.add()
+    cluster.replace_machines()
     for name, content in contents.items():
         assert text_of(daemon, name) == full_text(content)
         result = daemon.wait_for_result(name, timeout_s=START_S)

@@ -10,6 +10,7 @@ import pytest
 from modules.cli.doctor.check_cluster import check_cluster
 from modules.cli.doctor.findings import Finding, Level
 from modules.config.schema import Config
+from tests.cluster.cluster_daemon import sections
 from tests.cluster.local_cluster import LocalCluster
 from tests.cluster.workers import config_in
 
@@ -17,11 +18,8 @@ pytest.importorskip("ray", reason="the optional packages for a cluster are not i
 
 
 def config_for(root: Path, cluster: LocalCluster, **more: object) -> Config:
-    workers = {
-        "kind": "ray", "address": cluster.address, "token_file": str(cluster.token),
-        "cpus_per_worker": 1, "max": 2,
-    }  # fmt: skip
-    return config_in(root, cluster, workers=workers | more, live={"enabled": False})
+    workers = {"max": 2, **more}
+    return config_in(root, cluster, **sections(cluster.address, cluster.token, **workers))
 
 
 def problems(findings: list[Finding]) -> list[str]:

@@ -262,13 +262,7 @@ def test_a_head_that_began_anew_is_found_out_by_the_link(
     link = pool.link_pid
     cluster.kill_gcs()
     cluster.start_head()
-
-    def machines_end() -> bool:
-        cluster.take_ended()
-        return not cluster.nodes
-
-    until(machines_end, "the machines notice that the head does not know them", START_S)
-    cluster.add(), cluster.add()
+    cluster.replace_machines()
     executor.close()
     undisturbed(ready(pool, other_than=executor)[0], config)
     assert pool.link_pid != link

@@ -45,7 +45,6 @@ def a_daemon(there: Machines, name: str, **workers: Any) -> Iterator[ClusterDaem
     root = there.share / name
     root.mkdir()
     with ClusterDaemon(root, there, 2, prefix=there.first.prefix, **workers) as daemon:
-        assert isinstance(daemon, ClusterDaemon)
         for machine in ("first", "second"):
             daemon.wait_for_log(rf"The worker {machine}-\d is there, on {machine}", START_S)
         yield daemon

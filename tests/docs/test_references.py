@@ -62,6 +62,15 @@ def test_files_that_are_named_are_there(name: str) -> None:
     assert not wrong, "not in the project:\n" + "\n".join(wrong)
 
 
+def test_every_benchmark_that_is_run_alone_is_named_for_contributors() -> None:
+    files = (pages.PROJECT / "benchmarks").glob("*.py")
+    alone = [file.stem for file in files if '__name__ == "__main__"' in file.read_text("utf-8")]
+    text = (pages.PROJECT / "CONTRIBUTING.md").read_text("utf-8")
+    table = text.partition("| benchmark |")[2].partition("\n\n")[0]
+    names = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)[^`]*`", " ".join(names))) == sorted(alone)
+
+
 def _is_there(path: str) -> bool:
     return (pages.PROJECT / path.partition("::")[0]).exists()
 

@@ -9,8 +9,10 @@ import platform
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from gettext import gettext as _
 from pathlib import Path
+from typing import IO
 
 from modules import __version__
 from modules.cli.doctor.findings import Finding, ok, problem, warning
@@ -75,7 +77,8 @@ def _surveyed(address: str, token: Path, config: Config) -> Iterator[Finding]:
     """What Ray says, and each machine. Ray compares its version, that of Python, and the token."""
     with _marker(config) as marker:
         setup = ClusterPlan.of(config.workers).setup(config)
-        seen = survey(address, token, LookFor(setup=setup, weights=_weights(config), marker=marker))
+        path = marker.name if marker else None
+        seen = survey(address, token, LookFor(setup=setup, weights=_weights(config), marker=path))
     if seen.problem:
         text = _("{address} does not let this program in: {problem}")
         remedy = _(
@@ -92,19 +95,16 @@ def _surveyed(address: str, token: Path, config: Config) -> Iterator[Finding]:
     yield from _memory(seen, config)
 
 
-@contextlib.contextmanager
-def _marker(config: Config) -> Iterator[str | None]:
-    """A file in the shared folder, which every machine has to see; None if none can be made."""
-    with contextlib.ExitStack() as made:
-        try:
-            file = made.enter_context(
-                # The watcher passes by names that begin like this.
-                tempfile.NamedTemporaryFile(dir=config.shared_directory, prefix=TEMPORARY_PREFIX)
-            )
-        except OSError:
-            yield None  # another check says so
-            return
-        yield file.name if config.workers.media == "share" else None
+def _marker(config: Config) -> AbstractContextManager[IO[bytes] | None]:
+    """A file in the shared folder, which shows whether a machine has the same folder there.
+
+    None where machines need not have it, or nothing can be written in it.
+    """
+    if config.workers.media == "share":
+        with contextlib.suppress(OSError):  # another check says so
+            # The watcher passes by names that begin like this.
+            return tempfile.NamedTemporaryFile(dir=config.shared_directory, prefix=TEMPORARY_PREFIX)
+    return contextlib.nullcontext()
 
 
 def _weights(config: Config) -> Warm | None:

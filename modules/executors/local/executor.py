@@ -219,7 +219,7 @@ class LocalExecutor:
             allowance_mb=child.allowance_mb(self._config), on_event=lambda e: self._note(child, e),
         )  # fmt: skip
         child.connection.send_recording(command)
-        child.begin(command.path, self._clock.monotonic())
+        child.busy_since = self._clock.monotonic()
         self.failed_ahead = False
         try:
             done = monitor.until_ended()
@@ -238,7 +238,7 @@ class LocalExecutor:
             raise
         finally:
             self._prepared = None
-            child.task = None
+            child.busy_since = None
             child.idle_since = self._clock.monotonic()
         return outcome_of(child, done, monitor.ran_s)
 

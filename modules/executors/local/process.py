@@ -44,14 +44,6 @@ _LAST_WORDS_S = 0.5
 _TICK_S = 0.25
 
 
-@dataclass(frozen=True)
-class ChildTask:
-    """The recording that a child has, and since when by the monotonic clock."""
-
-    path: bytes
-    since: float
-
-
 @dataclass
 class Child:
     """A running WhisperX process and what is known of it."""
@@ -68,7 +60,8 @@ class Child:
     spec: ModelSpec | None = None
     #: Whether it was given a channel for live sessions.
     has_live: bool = False
-    task: ChildTask | None = None
+    #: Since when it has a recording, or has none, by the monotonic clock.
+    busy_since: float | None = None
     idle_since: float = 0.0
     #: Resident memory just after its model was loaded.
     rest_mb: int = 0
@@ -76,11 +69,7 @@ class Child:
 
     @property
     def busy(self) -> bool:
-        return self.task is not None
-
-    def begin(self, path: bytes, now: float) -> None:
-        """It was given a recording."""
-        self.task = ChildTask(path, now)
+        return self.busy_since is not None
 
     @property
     def is_dead(self) -> bool:

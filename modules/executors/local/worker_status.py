@@ -13,21 +13,20 @@ def status_of(child: Child | None, ended_at: float) -> WorkerStatus:
     node = socket.gethostname()
     if child is None or child.is_dead:
         return WorkerStatus(node, "off", ended_at)
-    pid, memory_mb, task = child.process.pid, child.memory_mb, child.task
-    loaded = child.loaded
+    pid, memory_mb, loaded = child.process.pid, child.memory_mb, child.loaded
+    busy_since = child.busy_since  # read once: another thread ends the task
     if loaded is None:
         state: Activity = "loading" if child.ready else "starting"
         return WorkerStatus(node, state, child.started_at, pid, memory_mb=memory_mb)
     return WorkerStatus(
         node,
-        "transcribing" if task else "waiting",
-        task.since if task else child.idle_since,
+        "waiting" if busy_since is None else "transcribing",
+        child.idle_since if busy_since is None else busy_since,
         pid,
         loaded.name,
         loaded.device,
         loaded.compute_type,
         loaded.encoder,
         memory_mb,
-        task.path if task else None,
-        child.has_live,
+        serves_live=child.has_live,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import struct
 import time
 
 from modules.executors.ray import frames
@@ -28,8 +27,7 @@ class Channel:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-            line.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", STUCK_S, 0))
+        line.settimeout(STUCK_S)
         self._poll = select.poll()
         self._poll.register(line, select.POLLIN)
         self._is_closed = False
@@ -43,7 +41,7 @@ class Channel:
         self._number += 1
         try:
             frames.send(self._line, content | {"number": self._number}, payload)
-        except BlockingIOError as error:
+        except TimeoutError as error:
             raise LinkSilentError(str(error)) from error
         except OSError as error:
             raise LinkClosedError(str(error)) from error
@@ -62,7 +60,7 @@ class Channel:
     def _received(self) -> frames.Content:
         try:
             message = frames.receive(self._line)
-        except BlockingIOError as error:
+        except TimeoutError as error:
             raise LinkSilentError(str(error)) from error
         except (OSError, frames.FrameError) as error:
             raise LinkClosedError(str(error)) from error

@@ -88,6 +88,13 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 @pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """The same with one worker."""
+    monkeypatch.setattr(runner, "_IDLE_TICK_S", 0)
+    return Bench(tmp_path, FakeClock(), workers=1)
+
+
+@pytest.fixture
 def alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     """With threads."""
     monkeypatch.setattr(runners, "_LOOK_EVERY_S", 0.05)
@@ -186,20 +193,16 @@ def lose_node_under(bench: Bench, name: str) -> None:
     bench.pool.executors[0] = FarExecutor(bench.clock)
 
 
-def test_a_file_under_which_machines_are_lost_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "_IDLE_TICK_S", 0)
-    bench = Bench(tmp_path, FakeClock(), workers=1)
-    bench.submit("killer.mp3")
+def test_a_file_under_which_machines_are_lost_is_given_up(alone: Bench) -> None:
+    alone.submit("killer.mp3")
     for number in range(1, LOST_NODES + 3):
-        assert "killer.mp3" not in bench.ended, f"before loss {number}"
-        lose_node_under(bench, "killer.mp3")
+        assert "killer.mp3" not in alone.ended, f"before loss {number}"
+        lose_node_under(alone, "killer.mp3")
         counted = max(0, number - LOST_NODES + 1)
-        job = bench.scheduler.get("killer.mp3") or bench.ended["killer.mp3"]
+        job = alone.scheduler.get("killer.mp3") or alone.ended["killer.mp3"]
         assert [a.status for a in job.attempts].count("failed") == counted
-    assert bench.ended["killer.mp3"].status is Status.FAILED
-    assert bench.store.manual.has("killer.mp3")
+    assert alone.ended["killer.mp3"].status is Status.FAILED
+    assert alone.store.manual.has("killer.mp3")
 
 
 def restart(bench: Bench, name: str) -> None:
@@ -210,38 +213,30 @@ def restart(bench: Bench, name: str) -> None:
     bench.scheduler.submit(found.job.at_start(Status.QUEUED))
 
 
-def test_lost_machines_are_counted_across_restarts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lost_machines_are_counted_across_restarts(alone: Bench) -> None:
     """Or a file that takes machines down would do so for ever where the daemon is restarted."""
-    monkeypatch.setattr(runner, "_IDLE_TICK_S", 0)
-    bench = Bench(tmp_path, FakeClock(), workers=1)
-    bench.submit("killer.mp3")
+    alone.submit("killer.mp3")
     for _ in range(LOST_NODES - 1):
-        lose_node_under(bench, "killer.mp3")
-        restart(bench, "killer.mp3")
-        job = bench.scheduler.get("killer.mp3")
+        lose_node_under(alone, "killer.mp3")
+        restart(alone, "killer.mp3")
+        job = alone.scheduler.get("killer.mp3")
         assert job is not None
         assert "failed" not in [a.status for a in job.attempts]
-    lose_node_under(bench, "killer.mp3")
-    job = bench.scheduler.get("killer.mp3")
+    lose_node_under(alone, "killer.mp3")
+    job = alone.scheduler.get("killer.mp3")
     assert job is not None
     assert [a.status for a in job.attempts] == ["failed"]
 
 
-def test_a_file_that_was_replaced_took_no_machine_down(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "_IDLE_TICK_S", 0)
-    bench = Bench(tmp_path, FakeClock(), workers=1)
-    bench.submit("a.mp3")
-    lose_node_under(bench, "a.mp3")
-    lost = bench.scheduler.get("a.mp3")
+def test_a_file_that_was_replaced_took_no_machine_down(alone: Bench) -> None:
+    alone.submit("a.mp3")
+    lose_node_under(alone, "a.mp3")
+    lost = alone.scheduler.get("a.mp3")
     assert lost is not None
     assert lost.nodes_lost == 1
-    (bench.store.folder.path / "a.mp3").write_bytes(b"\0another sound")
-    bench.runners.tick()
-    anew = bench.scheduler.get("a.mp3")
+    (alone.store.folder.path / "a.mp3").write_bytes(b"\0another sound")
+    alone.runners.tick()
+    anew = alone.scheduler.get("a.mp3")
     assert anew is not None
     assert (anew.status, anew.nodes_lost) == (Status.ARRIVING, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -131,3 +132,22 @@ def test_the_worker_of_this_machine_says_itself_what_it_does() -> None:
     assert [(v.state, v.live_sessions) for v in workers.views()] == [("live", 2)]
     hands.append(InHand("talk.mp3", clock.utc_now()))
     assert [(v.state, v.filename) for v in workers.views()] == [("transcribing", "talk.mp3")]
+
+
+def test_another_process_reads_what_this_one_writes(bench: Bench) -> None:
+    """And says the problem in its own language; of what else may lie there it takes nothing."""
+    bench.give("node1", "talk.mp3")
+    bench.pool.lose(2)
+    bench.workers.views()
+    bench.pool.lose(0)
+    views = bench.workers.views()
+    written = [json.loads(json.dumps(view.to_message())) for view in views]
+    read = [WorkerView.from_message(message) for message in written]
+    assert read == list(views)
+    assert [translated(view.problem, "ru") for view in read if view and view.problem] == [
+        "Потеряна машина или связь с ней."
+    ]
+    for wrong in ({"state": "asleep"}, {"since": "2026-11-30T09:00:00"}, {"pid": "seven"}):
+        assert WorkerView.from_message(written[0] | wrong) is None
+    assert WorkerView.from_message(views[0]) is None
+    assert WorkerView.from_message({}) is None

@@ -12,8 +12,9 @@ from modules.errors import MediaError, ModelError, TranscriberError, noted
 from modules.executors.base import Outcome
 from modules.executors.local.process import worker_environment
 from modules.executors.protocol import Started
+from modules.executors.ray import channel as channel_module
 from modules.executors.ray import frames
-from modules.executors.ray.channel import Channel, LinkClosedError
+from modules.executors.ray.channel import Channel, LinkClosedError, LinkSilentError
 from modules.executors.ray.link_process import is_loopback, ray_environment
 from modules.executors.ray.media import mapped
 from modules.executors.ray.node_run import NodeRun, ended_with
@@ -192,3 +193,20 @@ def test_an_answer_to_an_earlier_question_is_not_taken_for_the_next() -> None:
     channel.close()
     with pytest.raises(LinkClosedError):
         channel.answer(0)
+
+
+def test_a_link_that_stops_in_the_middle_of_a_message_is_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In either direction; one that begins no answer may only be busy."""
+    monkeypatch.setattr(channel_module, "STUCK_S", 0.1)
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours)
+    with theirs:
+        assert channel.answer(0) is None
+        with pytest.raises(LinkSilentError):
+            channel.ask({"op": "call"}, bytes(8 * 2**20))
+        theirs.sendall(b"\0\0")
+        with pytest.raises(LinkSilentError):
+            channel.answer(5)
+    channel.close()
