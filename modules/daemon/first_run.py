@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modules.errors import noted
 from modules.logger import get_logger
+from modules.messages import in_locale
 from modules.recordings.names import STATE_FOLDER
 from modules.recordings.store import RecordingStore
 from modules.storage.atomic import write_whole
@@ -36,17 +38,21 @@ class FirstRun:
         log.info("The first transcript takes a little longer, as the model must be loaded")
 
     def tick(self, files: RecordingStore) -> None:
-        """Print the transcript as soon as it is there, once."""
+        """Print the transcript as soon as it is there, once, in the language of the terminal."""
         result = files.results.read(self._sample.name) if self.is_waiting else None
         if result:
             self.is_waiting = False
             print(self._announcement(result, files.folder.path), flush=True)
 
     def _announcement(self, result: Mapping[str, Any], shared: Path) -> str:
-        outputs = ", ".join([f"{self._sample.name}.result", *result["outputs"]])
+        name = self._sample.name
+        outputs = ", ".join([f"{name}.result", *result["outputs"]])
+        heading = noted("{name} says:", name=name)
+        where = noted("The files are in {folder}: {files}", folder=shared, files=outputs)
+        further = noted("Now copy recordings of your own there. Ctrl-C ends the program.")
         return (
-            f"\n    {self._sample.name} says:\n\n"
+            f"\n    {in_locale(heading)}\n\n"
             f"    {result['transcription']['text']}\n\n"
-            f"    The files are in {shared}: {outputs}\n"
-            f"    Now copy recordings of your own there. Ctrl-C ends the program.\n"
+            f"    {in_locale(where)}\n"
+            f"    {in_locale(further)}\n"
         )

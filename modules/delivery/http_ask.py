@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -12,7 +11,8 @@ import urllib3.exceptions
 
 from modules.clock import Clock
 from modules.delivery.addresses import Receiver, resolve
-from modules.delivery.http_post import connected, cut_after, why_no_answer
+from modules.delivery.connections import Interrupter, connected
+from modules.delivery.http_post import cut_after, why_no_answer
 from modules.errors import TranscriberError, noted
 
 #: Holds for as long as a question is in flight; it gets what breaks it off.
@@ -35,21 +35,20 @@ def ask(
     """
     deadline = clock.monotonic() + timeout_s
     try:
-        addresses = resolve(receiver.host, receiver.port)
-        connection = connected(receiver, addresses, deadline, clock)
-        held = connection.sock
-
-        def cut() -> None:
-            with contextlib.suppress(OSError):
-                held.shutdown(socket.SHUT_RDWR)
-
-        rest_s = deadline - clock.monotonic()
-        with contextlib.closing(connection), cut_after(connection, rest_s), in_flight(cut):
-            connection.request(
-                "POST", receiver.target, body, headers, preload_content=False, decode_content=False
-            )
-            answer = connection.getresponse()
-            content = answer.read(limit_bytes + 1)
+        with (
+            Interrupter() as interrupter,
+            in_flight(interrupter.cut),
+            cut_after(interrupter, timeout_s),
+        ):
+            addresses = resolve(receiver.host, receiver.port)
+            connection = connected(receiver, addresses, deadline, clock, interrupter)
+            with contextlib.closing(connection):
+                connection.request(
+                    "POST", receiver.target, body, headers,
+                    preload_content=False, decode_content=False,
+                )  # fmt: skip
+                answer = connection.getresponse()
+                content = answer.read(limit_bytes + 1)
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         is_late = clock.monotonic() >= deadline
         raise _no_answer(error, timeout_s if is_late else None) from error

@@ -14,10 +14,11 @@ import threading
 from collections.abc import Iterator
 
 import urllib3.exceptions
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 
 from modules.clock import Clock
 from modules.delivery.addresses import Receiver, is_public, refused_private, resolve
+from modules.delivery.connections import Interrupter, connected
 from modules.errors import TranscriberError, noted, reason_of
 
 _ANSWER_BYTES = 64 * 1024
@@ -39,10 +40,11 @@ def post(
     deadline = clock.monotonic() + timeout_s
     try:
         addresses = _addresses(url, receiver, allow_private)
-        connection = connected(receiver, addresses, deadline, clock)
         rest_s = deadline - clock.monotonic()
-        with contextlib.closing(connection), cut_after(connection, rest_s):
-            return _exchange(connection, receiver, body, headers)
+        with Interrupter() as interrupter, cut_after(interrupter, rest_s):
+            connection = connected(receiver, addresses, deadline, clock, interrupter)
+            with contextlib.closing(connection):
+                return _exchange(connection, receiver, body, headers)
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
         message = noted("The receiver does not answer: {reason}", reason=why_no_answer(error))
         raise TranscriberError("callback_failed", message) from error
@@ -70,47 +72,10 @@ def _addresses(url: str, receiver: Receiver, allow_private: bool) -> list[str]:
     return addresses
 
 
-def connected(
-    receiver: Receiver, addresses: list[str], deadline: float, clock: Clock
-) -> HTTPConnection:
-    """An open connection to the first address that takes one. Raises as ``connect`` does."""
-    problem: Exception = OSError("the host has no address")
-    for address in addresses:
-        rest_s = deadline - clock.monotonic()
-        if rest_s <= 0:
-            break
-        connection = _connection_to(receiver, address, rest_s)
-        try:
-            connection.connect()
-        except (OSError, urllib3.exceptions.HTTPError) as error:
-            connection.close()
-            problem = error
-        else:
-            return connection
-    raise problem
-
-
-def _connection_to(receiver: Receiver, address: str, timeout_s: float) -> HTTPConnection:
-    """A connection to exactly this address, whatever the name may resolve to by now.
-
-    urllib3's pools would add retries, redirects and reuse, none of which is wanted here.
-    """
-    if receiver.scheme == "http":
-        return HTTPConnection(address, receiver.port, timeout=timeout_s)
-    # The certificate is checked against the name, not against the address.
-    return HTTPSConnection(address, receiver.port, timeout=timeout_s, server_hostname=receiver.host)
-
-
 @contextlib.contextmanager
-def cut_after(connection: HTTPConnection, seconds: float) -> Iterator[None]:
+def cut_after(interrupter: Interrupter, seconds: float) -> Iterator[None]:
     """End an exchange that lasts too long: a socket's timeout starts anew with every byte."""
-    held = connection.sock
-
-    def cut() -> None:
-        with contextlib.suppress(OSError):
-            held.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(max(0.0, seconds), cut)
+    timer = threading.Timer(max(0.0, seconds), interrupter.cut)
     timer.daemon = True
     timer.start()
     try:

@@ -66,6 +66,8 @@ class Engine(ABC):
     #: What computes the encoder, where an engine has a choice; and what a result should say of it.
     encoder: str | None = None
     note: str | None = None
+    #: What the engine itself looks for speech with in each chunk, where it does so once more.
+    own_vad: str | None = None
     #: How many threads may transcribe at once.
     streams = 1
     #: How many chunks a thread should pass to ``transcribe`` at once.

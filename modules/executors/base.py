@@ -60,6 +60,7 @@ class Outcome:
             device=self.loaded.device,
             compute_type=self.loaded.compute_type,
             encoder=self.loaded.encoder,
+            own_vad=self.loaded.own_vad,
             engine_version=self.loaded.engine_version,
             turns=self.done.turns,
             diarization=self.done.diarization,

@@ -102,6 +102,7 @@ class Loaded(Frozen):
     device: str | None = None
     compute_type: str | None = None
     encoder: str | None = None
+    own_vad: str | None = None
     engine_version: str | None = None
 
 

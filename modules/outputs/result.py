@@ -116,6 +116,7 @@ def _settings_used(job: Job, tally: Tally, facts: RunFacts) -> dict[str, Any]:
         "device": facts.device,
         "compute_type": facts.compute_type,
         "encoder": facts.encoder,
+        "vad_method_in_pieces": facts.own_vad,
         "languages": tally.languages or None,
         "temperatures": sorted(tally.temperatures) or None,
     }

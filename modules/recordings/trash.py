@@ -1,21 +1,25 @@
 """``.transcriber/trash``: what retention removed, by the day, until it is deleted for good.
 
-A file lies there under the name that it had in the share, so moving it back restores it.
+A file lies there under the name that it had in the share, so moving it back restores it. Where a
+name is taken on a day, all that is moved together goes to a folder ``DAY (2)`` and so on.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from modules.recordings.shared_folder import SharedFolder
+from modules.recordings.trash_readings import Readings
 from modules.storage import beneath
 from modules.storage.atomic import own_folder, storage_errors
-from modules.storage.transfer import are_equal, free_name, is_folder, is_regular, transfer
+from modules.storage.transfer import is_folder, is_regular, is_taken
 from modules.storage.tree import remove_tree
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?: \((\d{1,9})\))?")
 
 
 class Trash:
@@ -25,35 +29,80 @@ class Trash:
         self._share = folder
         self.path = folder.state / "trash"
 
-    def put(self, source: Path, name: str, day: date) -> bool:
-        """Move a file into the trash of a day, under a name; False if it is not there.
+    def put(self, files: Sequence[tuple[Path, str]], day: date, readings: Readings) -> set[str]:
+        """Move files into the trash of a day, in their order; the names of those that were there.
 
-        Where the name is taken in that trash, it gets a number.
+        Each is a file and the name that it gets. Nothing is moved before all is read that is known
+        to need it. Raises NotReadError; tried again after that, it goes on.
         """
-        with storage_errors(source):
-            if not is_regular(source):
-                return False
-        folder = self._folder_of(day, name)
+        there = []
+        for source, name in files:
+            with storage_errors(source):
+                if is_regular(source):
+                    there.append((source, name))
+        if not there:
+            return set()
+        folder = self._folder_for(there, day, readings)
         with storage_errors(folder):
-            target = folder / name.rpartition("/")[2]
-            # A crash may have come between a copy to another volume and the end of that move.
-            if not are_equal(source, target):
-                target = folder / free_name(folder, target.name)
-        transfer(source, target)
-        return True
+            for source, name in there:
+                readings.require_copy(source, self._parent(folder, name))
+        for source, name in there:
+            with storage_errors(source):
+                self._move(source, self._parent(folder, name) / name.rpartition("/")[2], readings)
+        return {name for _, name in there}
 
-    def _folder_of(self, day: date, name: str) -> Path:
-        """The folder for a name, which is made."""
+    @staticmethod
+    def _move(source: Path, target: Path, readings: Readings) -> None:
+        """A crash may have come between a copy to another volume and the end of that move."""
+        if is_taken(target) and readings.is_same(source, target):
+            beneath.unlink(source)
+        else:
+            readings.move(source, target)
+
+    def _folder_for(self, files: Sequence[tuple[Path, str]], day: date, readings: Readings) -> Path:
+        """The first folder of a day in which no name is taken by another file."""
         self._share.require()
         with storage_errors(self.path):
             own_folder(self.path)
-            own_folder(self.path / day.isoformat())
-            folder = (self.path / day.isoformat() / name).parent
-            beneath.make_folders(folder, 0o700)
+            for number in itertools.count(1):
+                folder = self.path / _folder_name(day, number)
+                own_folder(folder)
+                if all(
+                    not is_taken(folder / name) or readings.is_same(source, folder / name)
+                    for source, name in files
+                ):
+                    break
         return folder
+
+    @staticmethod
+    def _parent(folder: Path, name: str) -> Path:
+        """The folder of a name, which is made."""
+        parent = (folder / name).parent
+        beneath.make_folders(parent, 0o700)
+        return parent
 
     def days(self) -> list[date]:
         """The days on which something came here, the first one first."""
+        return sorted({day for day, _ in self._folders()})
+
+    def folders(self) -> list[Path]:
+        """Those of the days; each has the names of the share. A link in their place is none."""
+        found = [self.path / _folder_name(*each) for each in self._folders()]
+        with storage_errors(self.path):
+            return [folder for folder in found if is_folder(folder)]
+
+    def delete(self, day: date) -> int:
+        """Delete what came on a day, for good; how many files that were."""
+        deleted = 0
+        for each in self._folders():
+            if each[0] == day:
+                path = self.path / _folder_name(*each)
+                with storage_errors(path):
+                    deleted += remove_tree(path)
+        return deleted
+
+    def _folders(self) -> list[tuple[date, int]]:
+        """The day and the number of each folder."""
         self._share.require()
         with storage_errors(self.path):
             try:
@@ -62,21 +111,17 @@ class Trash:
                 return []
         return sorted(filter(None, map(_day_of, names)))
 
-    def folders(self) -> list[Path]:
-        """Those of the days; each has the names of the share. A link in their place is none."""
-        found = [self.path / day.isoformat() for day in self.days()]
-        with storage_errors(self.path):
-            return [folder for folder in found if is_folder(folder)]
 
-    def delete(self, day: date) -> int:
-        """Delete what came on a day, for good; how many files that were."""
-        path = self.path / day.isoformat()
-        with storage_errors(path):
-            return remove_tree(path)
+def _folder_name(day: date, number: int) -> str:
+    return day.isoformat() if number == 1 else f"{day.isoformat()} ({number})"
 
 
-def _day_of(name: str) -> date | None:
+def _day_of(name: str) -> tuple[date, int] | None:
+    found = _DAY.fullmatch(name)
+    if found is None:
+        return None
     try:
-        return date.fromisoformat(name) if _DAY.fullmatch(name) else None
+        day, number = date.fromisoformat(found[1]), int(found[2] or 1)
     except ValueError:
         return None
+    return (day, number) if _folder_name(day, number) == name else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from modules.recordings.seen_days import SeenDays
 from modules.recordings.settings_files import own_files
 from modules.recordings.sidecars import RESULT, RecordingPaths, recording_of
 from modules.recordings.store import RecordingStore
+from modules.recordings.trash_readings import NotReadError, Readings
 from modules.storage.transfer import facts_of
 from modules.storage.tree import files_below
 
@@ -191,7 +192,17 @@ class Retention:
             move = functools.partial(self._move_recording, text, result, age, now)
         else:
             return
-        self._requests.if_idle(text.name, move)
+        self._when_idle(text.name, move)
+
+    def _when_idle(self, name: str, move: Callable[[Readings], None]) -> None:
+        """Move files while no request is taken, and read them while some may be."""
+        with Readings() as readings:
+            while not self._loop.stopping:
+                try:
+                    self._requests.if_idle(name, lambda: move(readings))
+                    return
+                except NotReadError as missing:
+                    readings.read(missing)
 
     def _age(self, name: str, result: Mapping[str, Any], now: datetime) -> int:
         """Full days since the text was made, or a person changed it, by the wall clock.
@@ -215,40 +226,49 @@ class Retention:
         return not folder.is_there(name) or self._store.results.is_result_of(name, result)
 
     def _move_recording(
-        self, text: _Text, result: Mapping[str, Any], age: int, now: datetime
+        self, text: _Text, result: Mapping[str, Any], age: int, now: datetime, readings: Readings
     ) -> None:
-        if self._is_settled(text, result) and self._put_recording(text.name, now):
-            log.info("%s: moved to the trash; its text is %d days old", text.name, age)
+        name = text.name
+        if self._is_settled(text, result):
+            self._forget_listening(name)
+            if self._put([(self._store.folder.at(name), name)], name, now, readings):
+                log.info("%s: moved to the trash; its text is %d days old", name, age)
 
-    def _move_all(self, text: _Text, result: Mapping[str, Any], age: int, now: datetime) -> None:
+    def _move_all(
+        self, text: _Text, result: Mapping[str, Any], age: int, now: datetime, readings: Readings
+    ) -> None:
         """The recording first, or it would be transcribed again; the result last, or what it
         lists would not be found by who goes on after a crash."""
         if not self._is_settled(text, result):
             return
         name, folder = text.name, self._store.folder
-        self._put_recording(name, now)
+        self._forget_listening(name)
         paths, (texts, listed) = RecordingPaths(name), self._store.results.texts(name)
-        rest = [(texts / each, each) for each in listed]
-        rest.append((folder.text_at(paths.summary_text), paths.summary_text))
-        rest += [(folder.at(each), each) for each in own_files(folder.path, name)]
+        files = [(folder.at(name), name), *((texts / each, each) for each in listed)]
+        files.append((folder.text_at(paths.summary_text), paths.summary_text))
+        files += [(folder.at(each), each) for each in own_files(folder.path, name)]
         sidecars = (paths.summary, paths.edits, paths.result)
-        rest += [(folder.sidecar_at(each), each) for each in sidecars]
-        for source, each in rest:
-            self._trash.put(source, each, now.date())
+        files += [(folder.sidecar_at(each), each) for each in sidecars]
+        self._put(files, name, now, readings)
         folder.prune(name)
         self._seen.forget(name)
         log.info("%s: its text, %d days old, was moved to the trash with all else", name, age)
         self._on_done("text", 1)
 
-    def _put_recording(self, name: str, now: datetime) -> bool:
-        """Move it, and delete the copies that were made of it for listening."""
-        if not self._store.folder.is_there(name):
+    def _forget_listening(self, name: str) -> None:
+        """Delete the copies that were made of a recording for listening."""
+        if self._store.folder.is_there(name):
+            self._store.listening.forget(self._store.folder.identity(name).fingerprint)
+
+    def _put(
+        self, files: Sequence[tuple[Path, str]], name: str, now: datetime, readings: Readings
+    ) -> bool:
+        """Whether the recording was among them."""
+        if name not in self._trash.put(files, now.date(), readings):
             return False
-        self._store.listening.forget(self._store.folder.identity(name).fingerprint)
-        moved = self._trash.put(self._store.folder.at(name), name, now.date())
         self._seen.forget(f"/{name}")
-        self._on_done("recording", int(moved))
-        return moved
+        self._on_done("recording", 1)
+        return True
 
 
 def _changed(path: Path) -> int:

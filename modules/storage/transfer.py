@@ -106,7 +106,20 @@ def transfer(source: Path, target: Path) -> None:
 
 def _copy_over(source: Path, target: Path) -> None:
     """The copy gets its name once it is whole, so that a crash leaves no half of a recording."""
-    copy = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
+    copy = whole_copy(source, target.parent)
+    try:
+        give_name(copy, target)
+        sync_folder(target.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beneath.unlink(copy)
+        raise
+    beneath.unlink(source)
+
+
+def whole_copy(source: Path, folder: Path) -> Path:
+    """A synced and verified copy, under a temporary name. Raises StorageError, OSError."""
+    copy = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
     try:
         _copy(source, copy)
         if not are_equal(source, copy):
@@ -115,16 +128,14 @@ def _copy_over(source: Path, target: Path) -> None:
                 noted(
                     "The copy of {source} in {parent} is not the same.",
                     source=source,
-                    parent=target.parent,
+                    parent=folder,
                 ),
             )
-        _give_name(copy, target)
-        sync_folder(target.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             beneath.unlink(copy)
         raise
-    beneath.unlink(source)
+    return copy
 
 
 def _copy(source: Path, copy: Path) -> None:
@@ -139,8 +150,8 @@ def _copy(source: Path, copy: Path) -> None:
         os.fsync(right.fileno())
 
 
-def _give_name(copy: Path, target: Path) -> None:
-    """Raises FileExistsError if the name was taken while the copy was made."""
+def give_name(copy: Path, target: Path) -> None:
+    """Raises OSError, FileExistsError if the name was taken while the copy was made."""
     try:
         beneath.link(copy, target)
     except FileExistsError:

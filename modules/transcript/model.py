@@ -132,6 +132,7 @@ class RunFacts:
     device: str | None = None
     compute_type: str | None = None
     encoder: str | None = None
+    own_vad: str | None = None
     engine_version: str | None = None
     left_out: tuple[LeftOut, ...] = ()
     turns: tuple[Turn, ...] = ()

@@ -169,6 +169,7 @@ class Worker:
                     device=self._engine.device,
                     compute_type=self._engine.compute_type,
                     encoder=self._engine.encoder,
+                    own_vad=self._engine.own_vad,
                     engine_version=self._engine.version(),
                 )
             )

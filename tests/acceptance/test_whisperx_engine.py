@@ -195,6 +195,11 @@ def test_a_translation_has_no_words_of_its_own(engine: Engine) -> None:
     assert "operators" in " ".join(segment.text for segment in found.segments).lower()
 
 
+def test_it_looks_for_speech_with_what_it_says(engine: Engine) -> None:
+    found = type(engine._pipeline.vad_model).__name__  # type: ignore[attr-defined]
+    assert found.lower() == engine.own_vad
+
+
 def test_silence_has_no_text(engine: Engine) -> None:
     quiet = np.zeros(2 * SAMPLE_RATE, dtype=np.float32)
     [found] = engine.transcribe([chunk(quiet)], DecodingOptions("ru", SETTINGS))
@@ -207,6 +212,8 @@ def test_the_daemon_runs_it_in_its_sandbox(weights: None, tmp_path: Path) -> Non
         result = daemon.wait_for_result(daemon.put(SAMPLES / "please-hold-ru.wav"))
         found = result["metadata"]
         assert found["settings_used"]["engine"] == "whisperx"
+        assert found["settings_used"]["vad_method"] == "silero"
+        assert found["settings_used"]["vad_method_in_pieces"] == "pyannote"
         assert found["engine_version"] == found["whisperx_version"]
         assert word_error_rate(said("ru"), result["transcription"]["text"]) == 0
         assert "alignment: no model for ru, words have no times" in found["notes"]
@@ -214,4 +221,5 @@ def test_the_daemon_runs_it_in_its_sandbox(weights: None, tmp_path: Path) -> Non
         beside.write_text("engine: whisper\n", encoding="utf-8")
         other = daemon.wait_for_result(daemon.put(SAMPLES / "queue-ru.mp4"))
         assert other["metadata"]["settings_used"]["engine"] == "whisper"
+        assert "vad_method_in_pieces" not in other["metadata"]["settings_used"]
         assert other["metadata"]["alignment"] == "attention"

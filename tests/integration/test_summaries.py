@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
 import re
+import select
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -301,6 +305,43 @@ def test_a_stop_breaks_off_what_is_being_made(desk: Desk) -> None:
     desk.server.faults.hold.set()
     assert desk.there() == set()
     desk.restart().tick()
+    assert desk.state("talk.mp3") == "done"
+
+
+@contextlib.contextmanager
+def black_hole(scheme: str, *, takes_connections: bool) -> Iterator[str]:
+    """A port on this machine that never answers: no packet, or nothing that is said to it."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(5 if takes_connections else 0)
+        where = listening.getsockname()
+        is_full = takes_connections
+        while not is_full:
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(where)
+            is_full = not select.select([], [client], [], 0.5)[1]
+        yield f"{scheme}://127.0.0.1:{where[1]}"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "takes_connections"), [("http", False), ("http", True), ("https", True)]
+)
+def test_a_stop_waits_for_no_host_that_is_silent(
+    desk: Desk, scheme: str, takes_connections: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with black_hole(scheme, takes_connections=takes_connections) as url:
+        desk.restart(base_url=url)
+        desk.finish("talk.mp3", talk(10))
+        desk.summaries.start()
+        until(lambda: desk.state("talk.mp3") == "making", "it began")
+        time.sleep(0.2)  # whether it comes to wait for an answer or not, it must end
+        desk.summaries.stop()
+        assert "hangs" not in caplog.text
+        desk.summaries.start()  # its thread is no longer busy
+        desk.summaries.stop()
+    desk.restart(base_url=desk.server.url).tick()
     assert desk.state("talk.mp3") == "done"
 
 

@@ -31,6 +31,8 @@ from modules.weights.files import WEIGHTS, ModelSpec
 class PipelineEngine(Engine):
     """Whisper by whisperx's ``FasterWhisperPipeline``."""
 
+    own_vad = "pyannote"
+
     def __init__(self, spec: ModelSpec, cpu_threads: int, models_directory: Path) -> None:
         super().__init__(spec, cpu_threads, models_directory)
         from whisperx.asr import load_model  # with torch and pyannote: takes seconds
@@ -41,6 +43,7 @@ class PipelineEngine(Engine):
             self._pipeline = load_model(
                 spec.path,
                 self.device,
+                vad_method=self.own_vad,
                 compute_type=spec.compute_type,
                 local_files_only=True,
                 threads=cpu_threads,

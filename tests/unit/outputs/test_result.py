@@ -187,6 +187,13 @@ def test_the_settings_that_were_really_used_are_told() -> None:
     }  # fmt: skip
 
 
+def test_an_engine_that_looks_for_speech_once_more_is_told() -> None:
+    facts = replace(FACTS, own_vad="pyannote")
+    used = result_json(finished(), Transcript((spoken(),)), facts, (), NOON)["metadata"]
+    assert used["settings_used"]["vad_method"] == "silero"
+    assert used["settings_used"]["vad_method_in_pieces"] == "pyannote"
+
+
 def test_speakers_are_told_where_they_are_known() -> None:
     turns = (Turn(start=0, end=0.55, speaker="SPEAKER_00"), Turn(start=0.55, end=2, speaker="B"))
     facts = replace(FACTS, turns=turns, diarization="embedded")

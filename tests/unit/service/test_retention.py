@@ -17,9 +17,12 @@ from modules.daemon.wiring import build_core
 from modules.errors import StorageError
 from modules.executors.local.pool import LocalPool
 from modules.jobs.job import Status
+from modules.recordings.trash_readings import NotReadError, Readings
 from modules.service import retention
 from modules.service.retention import Retention
+from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import a_config, a_job
+from tests.disk import Call, Disk
 from tests.fakes import FakeClock, FakeExecutor
 
 DAY_S = 86_400.0
@@ -77,6 +80,10 @@ class House:
     def finish(self, name: str = TALK) -> None:
         """A recording with its result and a text."""
         self.put(name)
+        self.finish_text(name)
+
+    def finish_text(self, name: str = TALK) -> None:
+        """As a run does it for a recording that is there."""
         text, folder = f"{name.rpartition('.')[0]}.txt", self.core.store.folder
         self.put(text, place=folder.texts)
         result = {
@@ -328,6 +335,45 @@ def test_another_recording_that_had_the_name_once_stays_in_the_trash(tmp_path: P
     assert house.trash() == {f"2024-01-04/{name}" for name in WHOLE}
 
 
+def twice_on_a_day(house: House) -> set[str]:
+    """A recorder's name, used again, and a clock that is set back: one day has both of them."""
+    house.finish()
+    house.retention.look()
+    house.pass_days(1)
+    house.clock.slipped = timedelta(days=-1)
+    house.put(TALK, b"another one")
+    house.finish_text()
+    house.retention.look()
+    house.pass_days(1)
+    assert house.names() == set()
+    return {f"2024-01-02{number}/{name}" for number in ("", " (2)") for name in WHOLE}
+
+
+def test_what_lies_in_the_trash_twice_keeps_its_names_and_is_deleted(tmp_path: Path) -> None:
+    house = House(tmp_path, results_days=1, trash_days=30)
+    twice = twice_on_a_day(house)
+    assert house.trash() == twice
+    removed = house.core.intake.requests.remove(TALK)
+    assert set(removed.deleted) == {f".transcriber/trash/{name}" for name in twice}
+    assert house.trash() == set()
+
+
+def test_of_two_in_the_trash_only_the_one_that_is_meant_is_deleted(tmp_path: Path) -> None:
+    house = House(tmp_path, results_days=1, trash_days=30)
+    twice = twice_on_a_day(house)
+    house.put(TALK, b"another one")
+    house.core.intake.requests.remove(TALK)
+    assert house.trash() == {name for name in twice if "(2)" not in name}
+
+
+def test_a_numbered_folder_of_the_trash_is_emptied_with_its_day(tmp_path: Path) -> None:
+    house = House(tmp_path, results_days=1, trash_days=3)
+    twice_on_a_day(house)
+    house.pass_days(4)
+    assert house.trash() == set()
+    assert house.done["deleted"] == 6
+
+
 def test_a_deletion_looks_into_no_link_in_the_trash(tmp_path: Path) -> None:
     house = House(tmp_path, recordings_days=3, trash_days=30)
     house.put(TALK)
@@ -345,9 +391,66 @@ def test_a_crash_behind_a_copy_to_another_disk_makes_no_second_one(tmp_path: Pat
     copy = house.shared / ".transcriber" / "trash" / day.isoformat() / TALK
     copy.parent.mkdir(parents=True)
     copy.write_bytes(source.read_bytes())
-    assert house.core.store.trash.put(source, TALK, day)
+    files, trash = [(source, TALK)], house.core.store.trash
+    with Readings() as readings:
+        with pytest.raises(NotReadError) as missing:
+            trash.put(files, day, readings)
+        readings.read(missing.value)
+        assert trash.put(files, day, readings) == {TALK}
     assert not source.exists()
     assert house.trash() == {f"{day.isoformat()}/{TALK}"}
+
+
+@pytest.mark.parametrize("left", [b"", b"sound", b"noise"])
+def test_nothing_is_copied_or_compared_while_requests_wait(tmp_path: Path, left: bytes) -> None:
+    """From another disk, also where an earlier move came as far as the copy."""
+    texts = tmp_path / "texts"
+    house = House(tmp_path, {"result": "hidden", "directory": str(texts)}, results_days=3)
+    house.finish()
+    house.put(f"{TALK}.edit.json", b"{}", house.core.store.folder.sidecars)
+    house.retention.look()
+    house.pass_days(2)
+    trash = house.shared / ".transcriber" / "trash" / "2024-01-04"
+    if left:
+        house.put("talk.txt", left, trash)
+    lock = house.core.intake.requests._one_at_a_time
+    calls: list[tuple[str, bool]] = []
+
+    def note(call: Call) -> None:
+        is_text = call.path.endswith(".txt") or TEMPORARY_PREFIX in call.path
+        if is_text and call.function in ("read", "write", "sendfile"):
+            calls.append((call.path, lock.locked()))
+
+    with Disk(house.shared, texts, volumes=True) as disk:
+        disk.plan = note
+        house.pass_days(1)
+    assert any(str(texts / "talk.txt") == path for path, _ in calls), "it was read"
+    assert [path for path, is_locked in calls if is_locked] == []
+    moved = {"talk.mp3", "talk.mp3.result", "talk.mp3.edit.json", "talk.txt"}
+    assert house.names() == set()
+    assert not (texts / "talk.txt").exists()
+    assert {name.partition("/")[2] for name in house.trash()} == moved
+    assert len(house.trash()) == len(moved) + (left == b"noise")
+
+
+def test_a_recording_that_changes_while_it_is_copied_stays(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    house = House(tmp_path, {"result": "hidden", "directory": str(texts)}, results_days=3)
+    house.finish()
+    house.retention.look()
+    house.pass_days(2)
+    number = iter(range(1000))
+
+    def change(call: Call) -> None:
+        if call.function == "write" and TEMPORARY_PREFIX in call.path:
+            house.put("talk.txt", b"%d" % next(number), texts)
+
+    with Disk(house.shared, texts, volumes=True) as disk:
+        disk.plan = change
+        house.pass_days(1, looks_a_day=1)
+    assert next(number) > 0, "it was changed"
+    assert (texts / "talk.txt").exists()
+    assert not [name for name in house.trash() if "talk.txt" in name or "transcriber" in name]
 
 
 def test_a_link_in_the_trash_leads_nowhere(tmp_path: Path) -> None:
