@@ -14,14 +14,21 @@ from modules.config.schema import Config
 from modules.errors import ClusterAwayError, NodeLostError, WorkerError
 from modules.executors.base import HandOut, RunCallbacks, Task
 from modules.executors.ray import executor as executor_module
-from modules.executors.ray import slot as slot_module
+from modules.executors.ray import link_process
 from modules.executors.ray.executor import RayExecutor
 from modules.executors.ray.pool import RayPool
 from modules.executors.tasks import task_for
 from modules.transcript.model import Chunk
 from tests.builders import SETTINGS, until
 from tests.cluster.local_cluster import START_S, LocalCluster
-from tests.cluster.workers import a_pool, closing, config_in, ready, spec_in
+from tests.cluster.workers import (
+    a_pool,
+    closing,
+    config_in,
+    maintained,
+    ready,
+    spec_in,
+)
 from tests.scripted_worker import CHUNK_S, full_text, recording
 
 
@@ -205,38 +212,50 @@ def test_without_its_link_the_cluster_is_away_and_comes_back_by_itself(
     assert pool.problem is None
 
 
-def test_a_link_that_stands_still_is_replaced(
-    pool: RayPool, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also while the worker has nothing to do, or a service that is to end would never do so."""
-    monkeypatch.setattr(executor_module, "LINK_SILENT_S", 10.0)
-    executor = ready(pool)[0]
-    assert pool.link_pid is not None
-    link = psutil.Process(pool.link_pid)
-    link.suspend()
-    executor.prefetch(a_task(config, "next.mp3").command)
-    assert isinstance(executor.lost, ClusterAwayError)
-    with pytest.raises(ClusterAwayError):
-        executor.run(a_task(config, "talk.mp3"), Heard().callbacks())
-    executor.close()
-    pool.maintain()
+def replaced(pool: RayPool, link: psutil.Process) -> None:
+    """The pool notices that the link stands still, and ends it."""
+
+    def noticed() -> bool:
+        pool.maintain()
+        return pool.link_pid != link.pid
+
+    until(noticed, "it is noticed", START_S)
+    assert pool.problem is not None
+    assert "no sign of life" in str(pool.problem.details)
+    assert pool.workers() == ()
     assert not link.is_running()
-    undisturbed(ready(pool)[0], config)
 
 
-def test_a_link_that_stands_still_under_a_recording_is_replaced(
+def test_a_link_that_stands_still_is_replaced_also_under_a_recording(
     pool: RayPool, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (executor_module, slot_module):
-        monkeypatch.setattr(module, "LINK_SILENT_S", 15.0)
     executor = ready(pool)[0]
-    assert pool.link_pid is not None
+    monkeypatch.setattr(link_process, "SILENT_S", 5.0)
     link = psutil.Process(pool.link_pid)
     heard = Heard(2, link.suspend)
-    with pytest.raises(ClusterAwayError):
+    with maintained(pool), pytest.raises(ClusterAwayError):
         executor.run(a_task(config, "slow talk.mp3", 50), heard.callbacks())
-    undisturbed(ready(pool, other_than=executor)[0], config)
     assert not link.is_running()
+    undisturbed(ready(pool, other_than=executor)[0], config)
+
+
+def test_a_link_that_stands_still_is_replaced_while_its_workers_do_nothing_or_wait_for_room(
+    cluster: LocalCluster, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else would notice: one worker has no file, and there is no room for the others."""
+    with closing(a_pool(cluster, config, workers=4)) as pool:
+        executors = ready(pool, 2)
+        monkeypatch.setattr(link_process, "SILENT_S", 5.0)
+        link = psutil.Process(pool.link_pid)
+        link.suspend()
+        replaced(pool, link)
+        with pytest.raises(ClusterAwayError):
+            executors[0].run(a_task(config, "talk.mp3"), Heard().callbacks())
+        for executor in executors:
+            executor.close()
+        monkeypatch.undo()
+        ready(pool, 2)
+    assert pool.link_pid is None
 
 
 def test_a_wrong_token_is_refused(cluster: LocalCluster, config: Config, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from modules.errors import MediaError, ModelError, StorageError
 from modules.executors.base import HandOut, RunCallbacks, Task
 from modules.executors.ray import remote_run
 from modules.executors.ray.media import Received, mapped
+from modules.executors.ray.node_run import NodeRun
 from modules.executors.ray.remote_run import RemoteRun
-from modules.executors.ray.wire import PIECE_BYTES, Answer, State
+from modules.executors.ray.wire import PIECE_BYTES, Answer, Begin, Poll, State
 from modules.executors.tasks import task_for
 from modules.recordings.shared_folder import identity_of
 from modules.weights.files import ModelSpec
@@ -173,13 +175,47 @@ def test_a_piece_that_was_lost_is_sent_again(
         lambda method, argument, payload: sent.append(payload),
     )  # fmt: skip
     answer = Answer(wants=(0,), state=State())
+    assert under_way(run) == ()
     run.take(answer)
     run.take(answer)
     assert sent == [recording(3)], "it is under way"
+    assert under_way(run) == (0,)
     monkeypatch.setattr(remote_run, "RESEND_S", 0.0)
+    assert under_way(run) == ()
     run.take(answer)
     assert sent == [recording(3)] * 2
     run.close()
+
+
+def under_way(run: RemoteRun) -> tuple[int, ...]:
+    """What the next poll says of the pieces."""
+    return Poll.model_validate_json(run.poll(False, 0.0)).under_way
+
+
+def test_a_poll_waits_while_all_pieces_that_are_wanted_are_on_their_way(tmp_path: Path) -> None:
+    """It would be answered at once otherwise, thousands of times for a film."""
+    source = tmp_path / "source.mp3"
+    source.write_bytes(bytes(3 * PIECE_BYTES))
+    config = a_config(tmp_path)
+    spec = ModelSpec(name="m", path="/nowhere", device="cpu", compute_type="int8")
+    command = task_for(source, SETTINGS, spec, config).command
+    begin = Begin(order=1, command=command, spent_s=0, identity=identity_of(source), sums={})
+    received = Received(tmp_path / "copy", b"talk.mp3", begin.identity)
+    run = NodeRun(begin, received)
+    assert received.whole(lambda: False) is None
+    poll = Poll(order=1, after=0, stop=False, hurry=False, wait_s=START_S, under_way=(0,))
+    assert run.take(poll) == ()  # at once: another one may be sent
+    waits = threading.Thread(
+        target=run.take, args=(poll.model_copy(update={"under_way": (0, 1)}),), name="poll"
+    )
+    waits.start()
+    waits.join(0.5)
+    assert waits.is_alive(), "it was answered, and there was nothing to say"
+    run.put(0, bytes(PIECE_BYTES))
+    waits.join(START_S / 2)
+    assert not waits.is_alive()
+    assert received.wants == (1, 2)
+    received.close()
 
 
 def test_a_node_with_other_weights_gets_no_work(cluster: LocalCluster, tmp_path: Path) -> None:

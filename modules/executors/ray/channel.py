@@ -14,10 +14,6 @@ class LinkClosedError(Exception):
     """The process in which Ray runs is gone, or has closed this line."""
 
 
-class LinkSilentError(LinkClosedError):
-    """The process in which Ray runs is there, and does nothing."""
-
-
 #: So long a message that has begun may stand still, in seconds.
 STUCK_S = 30
 
@@ -41,8 +37,6 @@ class Channel:
         self._number += 1
         try:
             frames.send(self._line, content | {"number": self._number}, payload)
-        except TimeoutError as error:
-            raise LinkSilentError(str(error)) from error
         except OSError as error:
             raise LinkClosedError(str(error)) from error
 
@@ -60,8 +54,6 @@ class Channel:
     def _received(self) -> frames.Content:
         try:
             message = frames.receive(self._line)
-        except TimeoutError as error:
-            raise LinkSilentError(str(error)) from error
         except (OSError, frames.FrameError) as error:
             raise LinkClosedError(str(error)) from error
         if message is None:

@@ -19,7 +19,7 @@ from modules.errors import (
 )
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.protocol import Transcribe
-from modules.executors.ray.channel import Channel, LinkClosedError, LinkSilentError
+from modules.executors.ray.channel import Channel, LinkClosedError
 from modules.executors.ray.remote_run import RemoteRun, answer_in, lost
 from modules.executors.ray.wire import Abandon, Begin, Hello, Poll, State, Sums, Warm
 from modules.logger import get_logger
@@ -38,8 +38,9 @@ SILENT_S = 25.0
 UNAVAILABLE_S = 0.5
 _AGAIN_S = 0.2
 #: The link answers in this time, whatever the worker does, in seconds: it sends two pieces of a
-#: recording and waits a minute for the one before them. One that does not stands still.
-LINK_SILENT_S = 90.0
+#: recording and waits a minute for the one before them. One that stands still is noticed before by
+#: the pool, which ends it.
+ANSWER_S = 90.0
 #: How long a stop may take beyond the grace time, as a slow answer is no slow child.
 _STOP_SLACK_S = 5.0
 #: How often an idle worker is asked what it is like, in seconds.
@@ -58,8 +59,6 @@ class RayExecutor:
         self._looked_at = clock.monotonic()
         self.hello = hello
         self.failed_ahead = False
-        #: Whether the process in which Ray runs stands still.
-        self.is_link_silent = False
         #: Why it is of no use any more; None while it is.
         self.lost: TranscriberError | None = None
 
@@ -202,16 +201,15 @@ class RayExecutor:
         if self.lost:
             raise self.lost
         clock = AwakeClock(self._clock)
-        deadline = clock.monotonic() + LINK_SILENT_S
+        deadline = clock.monotonic() + ANSWER_S
         try:
             self._channel.ask(question, payload)
             while (answer := self._channel.answer(POLL_S)) is None:
                 if clock.monotonic() > deadline:
-                    raise LinkSilentError(f"no answer within {LINK_SILENT_S:g} s")
+                    raise LinkClosedError(f"no answer within {ANSWER_S:g} s")
                 tick()
             return answer
         except LinkClosedError as error:
-            self.is_link_silent = isinstance(error, LinkSilentError)
             raise self._give_up(away(str(error))) from error
 
     def _give_up(self, error: TranscriberError) -> TranscriberError:

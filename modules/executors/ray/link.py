@@ -3,7 +3,8 @@
 It is a process of its own because Ray ends the one that uses it when the cluster is away for long,
 and because what nodes send is unpickled by it. Run as ``python -m modules.executors.ray.link
 --address HOST:PORT`` with a Unix socket as standard input. The daemon sends descriptors there, one
-for each worker, and closes it at the end.
+for each worker, and closes it at the end. It is sent lines: an empty one each second as a sign of
+life, and once, in JSON, whether the cluster was reached.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from modules.executors.ray.node_worker import NodeWorker
 
 #: How often one who waits for Ray looks whether the daemon still waits, in seconds.
 _LOOK_S = 0.5
+#: How often the daemon is sent a sign of life, in seconds.
+BEAT_S = 1.0
 #: So many calls whose answer nobody reads are under way at most.
 _POSTED_MAX = 2
 #: How often it is looked whether this is a client of the cluster still, in seconds.
@@ -178,6 +181,21 @@ class Lease(threading.Thread):
             time.sleep(_ALIVE_EVERY_S)
 
 
+class Heartbeat(threading.Thread):
+    """Sends the daemon a sign of life, from the beginning on and whatever the other threads do."""
+
+    def __init__(self, control: socket.socket) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._control = control
+
+    def run(self) -> None:
+        while True:
+            # A daemon that stands still reads nothing; it needs no more of them than there is room.
+            with contextlib.suppress(OSError):
+                self._control.send(b"\n", socket.MSG_DONTWAIT)
+            time.sleep(BEAT_S)
+
+
 def serve(control: socket.socket) -> None:
     """Start a slot for each socket that comes, until the daemon closes its end; then exit.
 
@@ -205,6 +223,7 @@ def main() -> None:
     # From the beginning, as connecting may take until long after the daemon has ended.
     server = threading.Thread(target=serve, args=(control,), name="serve", daemon=True)
     server.start()
+    Heartbeat(control).start()
     result = connect(chosen.address)
     control.sendall(json.dumps(result).encode() + b"\n")
     if result["connected"]:

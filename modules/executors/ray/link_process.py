@@ -6,7 +6,6 @@ import contextlib
 import ipaddress
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modules import PACKAGE, PROJECT_ROOT
+from modules.clock import AwakeClock, Clock
 from modules.executors.ray.channel import Channel, LinkClosedError
 from modules.logger import get_logger
 
@@ -23,17 +23,23 @@ log = get_logger("Cluster")
 _END_S = 3.0
 _CHANGED = ("localhost", "127.0.0.1", "::1")
 _COMPLAINT_CHARS = 500
-#: What it writes before it is connected is a line, which is short.
-_REPORT_BYTES = 2**16
+#: What it writes are lines, which are short.
+_LINES_BYTES = 2**16
+#: It sends a sign of life each second, busy or not; without one for so long it stands still.
+SILENT_S = 20.0
 
 
 class LinkProcess:
     """One life of that process. For one thread at a time."""
 
-    def __init__(self, address: str, token_file: Path | None) -> None:
+    def __init__(self, address: str, token_file: Path | None, clock: Clock) -> None:
         self._control, its = socket.socketpair()
-        self._report = b""
-        #: What the whole cluster has, such as ``CPU``, as it was when it was connected.
+        self._unread = b""
+        self._is_connected = False
+        # Only looks count: who stood still himself has not missed anything.
+        self._clock = AwakeClock(clock)
+        #: The last sign of life; before the first one it may take its time to start.
+        self.heard_at: float | None = None
         with its:
             self._process = subprocess.Popen(  # nosec B603 # our own words, no shell
                 [sys.executable, "-m", f"{PACKAGE}.executors.ray.link", "--address", address],
@@ -53,22 +59,40 @@ class LinkProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def connected(self) -> bool:
-        """Whether it is; False while it tries. Raises LinkClosedError with the reason if not."""
-        if not select.select([self._control], [], [], 0)[0]:
-            if self.is_dead:
-                raise LinkClosedError(f"it ended with {self._process.returncode}")
-            return False
-        part = self._control.recv(_REPORT_BYTES)
-        self._report += part
+    def look(self) -> bool:
+        """Whether it is connected; False while it tries. Look more than once a second.
+
+        Raises LinkClosedError with the reason if it is of no use: it ended, it did not reach the
+        cluster, or it stands still.
+        """
+        now = self._clock.monotonic()
+        while part := self._received():
+            self.heard_at = now
+            *lines, self._unread = (self._unread + part).split(b"\n")
+            for line in filter(None, lines):
+                self._take(line)
+        if self.is_dead:
+            raise LinkClosedError(f"it ended with {self._process.returncode}")
+        if self.heard_at is not None and now > self.heard_at + SILENT_S:
+            raise LinkClosedError(f"no sign of life from it for {SILENT_S:g} s")
+        return self._is_connected
+
+    def _received(self) -> bytes:
+        try:
+            part = self._control.recv(_LINES_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise LinkClosedError(str(error)) from error
         if not part:
-            raise LinkClosedError("it ended before it was connected")
-        if not self._report.endswith(b"\n"):
-            return False
-        result = json.loads(self._report)
+            raise LinkClosedError("it ended")
+        return part
+
+    def _take(self, line: bytes) -> None:
+        result = json.loads(line)
         if not result["connected"]:
             raise LinkClosedError(str(result.get("details"))[:_COMPLAINT_CHARS])
-        return True
+        self._is_connected = True
 
     def channel(self) -> Channel:
         """A line to a worker that does not exist yet. Raises LinkClosedError."""

@@ -50,7 +50,9 @@ class NodeRun:
             while self._events and self._events[0].number <= poll.after:
                 self._events.popleft()
             self._changed.notify_all()
-            self._changed.wait_for(lambda: bool(self._events) or self._is_hungry, poll.wait_s)
+            self._changed.wait_for(
+                lambda: bool(self._events) or self._lacks(poll.under_way), poll.wait_s
+            )
             return self._portion()
 
     def _portion(self) -> tuple[Numbered, ...]:
@@ -62,9 +64,16 @@ class NodeRun:
                 break
         return tuple(chosen)
 
-    @property
-    def _is_hungry(self) -> bool:
-        return self.media is not None and bool(self.media.wants)
+    def _lacks(self, under_way: tuple[int, ...]) -> bool:
+        """Whether a piece of the recording is wanted that is not on its way."""
+        return self.media is not None and not set(self.media.wants) <= set(under_way)
+
+    def put(self, index: int, content: bytes) -> None:
+        """Take a piece of the recording; a poll that waits may ask for another one."""
+        if self.media is not None:
+            self.media.put(index, content)
+            with self._changed:
+                self._changed.notify_all()
 
     def abandon(self, order: int) -> None:
         """The daemon wants nothing more of the run with this number, which may be an earlier one:

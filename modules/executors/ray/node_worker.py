@@ -147,8 +147,8 @@ class NodeWorker:
 
     def _piece(self, argument: str, payload: bytes) -> str:
         piece, run = Piece.model_validate_json(argument), self._run
-        if run and run.media and run.begin.order == piece.order:
-            run.media.put(piece.index, payload)
+        if run and run.begin.order == piece.order:
+            run.put(piece.index, payload)
         return "{}"
 
     def _state(self) -> State:

@@ -87,14 +87,11 @@ class RayPool:
             if now >= self._since + _AGAIN_S:
                 self._start_link(now)
             return False
-        if not self._is_connected:
-            if now > self._since + _CONNECT_S:
-                raise LinkClosedError(f"not connected within {_CONNECT_S:g} s")
-            self._is_connected = self._link.connected()
-            if self._is_connected:
-                log.info("Connected with the cluster at %s", self._plan.address)
-        elif self._link.is_dead:
-            raise LinkClosedError("the process that was connected with it ended")
+        if not self._is_connected and now > self._since + _CONNECT_S:
+            raise LinkClosedError(f"not connected within {_CONNECT_S:g} s")
+        was_connected, self._is_connected = self._is_connected, self._link.look()
+        if self._is_connected and not was_connected:
+            log.info("Connected with the cluster at %s", self._plan.address)
         return self._is_connected
 
     def _start_link(self, now: float) -> None:
@@ -102,7 +99,7 @@ class RayPool:
         if importlib.util.find_spec("ray") is None:
             self._problem = missing_ray()
             return
-        self._link = LinkProcess(self._plan.address, self._plan.token_file)
+        self._link = LinkProcess(self._plan.address, self._plan.token_file, self._clock)
 
     def _lose_link(self, problem: TranscriberError) -> None:
         if self._is_connected or self._problem is None:
@@ -117,12 +114,8 @@ class RayPool:
 
     def _look_at_slots(self) -> None:
         assert self._link is not None
-        if any(slot.executor and slot.executor.is_link_silent for slot in self._slots):
-            raise LinkClosedError("the process that was connected with it does nothing")
         for slot in self._slots:
             slot.look(self._link)
-            if slot.waits_for_link:
-                raise LinkClosedError("the process that was connected with it does not answer")
         self._workers = tuple(worker for slot in self._slots if (worker := self._worker(slot)))
         self._problem = self._why_fewer()
 

@@ -51,6 +51,7 @@ class RemoteRun:
         self._received = self._chunks = 0
         #: The pieces of the recording that were sent, and when.
         self._sent: dict[int, float] = {}
+        self._wanted: tuple[int, ...] = ()
         self._recording: int | None = None
         #: Whether the worker has loaded its model, and so the attempt is open.
         self.is_accepted = False
@@ -64,6 +65,7 @@ class RemoteRun:
             stop=stop,
             hurry=self._callbacks.must_hurry(),
             wait_s=wait_s,
+            under_way=tuple(filter(self._is_under_way, self._wanted)),
             next_up=None if stop else self._callbacks.next_up(),
         ).model_dump_json()
 
@@ -76,6 +78,7 @@ class RemoteRun:
                 raise lost(f"event {numbered.number} follows {self._received}")
             self._received = numbered.number
             self._handle(numbered.event, answer)
+        self._wanted = answer.wants
         for index in answer.wants:
             self._send(index)
 
@@ -109,9 +112,12 @@ class RemoteRun:
         else:
             raise _nonsense("a line that is none of its own")
 
+    def _is_under_way(self, index: int) -> bool:
+        return time.monotonic() < self._sent.get(index, float("-inf")) + RESEND_S
+
     def _send(self, index: int) -> None:
         """Send a piece of the recording, again if it got lost. Raises MediaError, StorageError."""
-        if time.monotonic() < self._sent.get(index, float("-inf")) + RESEND_S:
+        if self._is_under_way(index):
             return
         try:
             if self._recording is None:

@@ -16,7 +16,7 @@ from modules.config.schema import Config
 from modules.config.workers import WorkersConfig
 from modules.errors import TranscriberError, WorkerError, noted
 from modules.executors.ray.channel import Channel, LinkClosedError
-from modules.executors.ray.executor import LINK_SILENT_S, RayExecutor, away, sums_for
+from modules.executors.ray.executor import RayExecutor, away, sums_for
 from modules.executors.ray.link_process import LinkProcess
 from modules.executors.ray.remote_run import lost
 from modules.executors.ray.wire import Checked, Hello, Media, Setup, Warm, error_of
@@ -76,7 +76,6 @@ class WorkerSlot:
         self._clock = clock
         self._channel: Channel | None = None
         self._asked = ""
-        self._asked_at = 0.0
         self._hello: Hello | None = None
         self._again_at = float("-inf")
         self.since = clock.monotonic()
@@ -84,12 +83,6 @@ class WorkerSlot:
         self.executor: RayExecutor | None = None
         #: Why there is none, if that is known.
         self.problem: TranscriberError | None = None
-
-    @property
-    def waits_for_link(self) -> bool:
-        """Whether the link has not begun a worker for longer than that can take."""
-        waits = self._channel is not None and self.executor is None and self._asked == "start"
-        return waits and self._clock.monotonic() > self._asked_at + LINK_SILENT_S
 
     def look(self, link: LinkProcess) -> None:
         """Do what is due. Raises nothing."""
@@ -119,7 +112,7 @@ class WorkerSlot:
 
     def _start(self, link: LinkProcess) -> None:
         self._channel = link.channel()
-        self._asked, self._asked_at = "start", self._clock.monotonic()
+        self._asked = "start"
         self._channel.ask(
             {
                 "op": "start",

@@ -88,13 +88,17 @@ class Abandon(Frozen):
 
 
 class Poll(Frozen):
-    """Ask for the events after number ``after``, and say what is wanted of the run."""
+    """Ask for the events after number ``after``, and say what is wanted of the run.
+
+    ``under_way``: pieces of the recording that were sent, and may not have arrived yet.
+    """
 
     order: int
     after: int
     stop: bool
     hurry: bool
     wait_s: float
+    under_way: tuple[int, ...] = ()
     next_up: Transcribe | None = None
 
 
