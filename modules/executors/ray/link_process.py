@@ -148,6 +148,13 @@ def ray_environment(
         # How often a node looks whether the head knows it. One that began anew does not, and has no
         # machines until they have ended and been started again; Ray looks once a minute.
         "RAY_raylet_liveness_self_check_interval_ms": "5000",
+        # The head would keep a record of each of the latest 100,000 calls, for a dashboard that is
+        # switched off: an hour of one worker is 14,400 of them.
+        "RAY_task_events_report_interval_ms": "0",
+        # Each process of Ray writes its statistics once a minute: 40 MB a day for the head. Without
+        # these, it keeps some GB of that for each.
+        "RAY_ROTATION_MAX_BYTES": str(8 * 2**20),
+        "RAY_ROTATION_BACKUP_COUNT": "1",
         # Nodes find the program where they were started, and it uses no other place.
         "PYTHONPATH": str(PROJECT_ROOT),
     }

@@ -14,7 +14,7 @@ from modules.executors.local.process import worker_environment
 from modules.executors.protocol import Started
 from modules.executors.ray import channel as channel_module
 from modules.executors.ray import frames
-from modules.executors.ray.channel import Channel, LinkClosedError, LinkSilentError
+from modules.executors.ray.channel import Channel, LinkClosedError
 from modules.executors.ray.link_process import is_loopback, ray_environment
 from modules.executors.ray.media import mapped
 from modules.executors.ray.node_run import NodeRun, ended_with
@@ -195,7 +195,7 @@ def test_an_answer_to_an_earlier_question_is_not_taken_for_the_next() -> None:
         channel.answer(0)
 
 
-def test_a_link_that_stops_in_the_middle_of_a_message_is_silent(
+def test_a_link_that_stops_in_the_middle_of_a_message_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """In either direction; one that begins no answer may only be busy."""
@@ -204,9 +204,9 @@ def test_a_link_that_stops_in_the_middle_of_a_message_is_silent(
     channel = Channel(ours)
     with theirs:
         assert channel.answer(0) is None
-        with pytest.raises(LinkSilentError):
+        with pytest.raises(LinkClosedError):
             channel.ask({"op": "call"}, bytes(8 * 2**20))
         theirs.sendall(b"\0\0")
-        with pytest.raises(LinkSilentError):
+        with pytest.raises(LinkClosedError):
             channel.answer(5)
     channel.close()
