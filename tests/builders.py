@@ -26,7 +26,7 @@ SOURCE = FileIdentity(size=100, mtime_ns=1_700_000_000_000_000_000, fingerprint=
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 
-def until(condition: Callable[[], T], sentence: str, timeout_s: float = 10.0) -> T:
+def until(condition: Callable[[], T], sentence: str, timeout_s: float = 30.0) -> T:
     """What ``condition`` returns once it is true; ``sentence`` says what did not happen."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):

@@ -30,7 +30,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["LC_ALL"] = "C.UTF-8"
 
 #: What a test started and ended may need this long to be gone, in seconds.
-GONE_WITHIN_S = 5.0
+GONE_WITHIN_S = 30.0
 #: Threads of the loop that drives the browser, which serves all tests of the page.
 _OF_THE_SESSION = "asyncio_"
 

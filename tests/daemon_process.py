@@ -32,9 +32,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 MODELS = Path(os.environ.get("TRANSCRIBER_TEST_MODELS") or PROJECT / "models")
 WORKER = "modules.worker.main"
 POLL_S = 0.05
-START_S = 60.0
-STOP_S = 30.0
-SOON_S = 20.0
+START_S = 120.0
+STOP_S = 60.0
+SOON_S = 60.0
 #: Where speakers or alignment are asked for, imports alone take 15 to 20 s on two quiet cores.
 RESULT_S = 360.0
 TAIL_LINES = 25
@@ -83,7 +83,12 @@ class DaemonProcess:
         self.configure(config or {})
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # nobody leaves a block that was not entered
+            if self.is_alive:
+                self.kill()
+            raise
         return self
 
     def __exit__(
@@ -306,7 +311,7 @@ class DaemonProcess:
         """The body that the API answers with, whatever its status."""
         port = self.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=SOON_S) as answer:
                 return str(answer.read(), "utf-8")
         except urllib.error.HTTPError as refusal:
             with refusal:

@@ -23,7 +23,7 @@ from tests.daemon_process import DaemonProcess
 Target = Literal["daemon", "worker", "group"]
 #: What was killed, and all that it started, is gone within this time, in seconds: at once on a
 #: quiet machine. What is not killed at all lives for ever.
-GONE_WITHIN_S = 10.0
+GONE_WITHIN_S = 30.0
 #: How long a worker is waited for that is to be killed: a busy machine starts one slowly.
 WORKER_WITHIN_S = 60.0
 READ_EVERY_S = 0.005

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.builders import until
+from tests.ports import free_port
 
 START_S = 30.0
 PROJECT = Path(__file__).resolve().parent.parent
@@ -43,9 +44,7 @@ class RedisServer:
         self.folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
 
     @property
     def url(self) -> str:

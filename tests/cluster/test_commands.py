@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,14 +24,9 @@ from tests.builders import a_config, until
 from tests.cluster.cluster_daemon import sections
 from tests.cluster.local_cluster import START_S
 from tests.daemon_process import PROJECT
+from tests.ports import free_port
 
 pytest.importorskip("ray", reason="the optional packages for a cluster are not installed")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def config_for(root: Path, port: int, token: Path, most: int = 1) -> Config:

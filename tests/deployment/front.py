@@ -19,9 +19,10 @@ from pathlib import Path
 from tests.builders import until
 from tests.deployment.tools import DEPLOY, environment, run, tool
 from tests.http_reply import Reply
+from tests.ports import free_port
 from tests.scripted_daemon import ScriptedDaemon
 
-SOON_S = 20.0
+SOON_S = 60.0
 #: What Debian's nginx.conf has around a site, for one that nobody but us is to see.
 _AROUND = """
 daemon off;
@@ -43,11 +44,6 @@ http {{
 
 def port_of(daemon: ScriptedDaemon) -> int:
     return int(daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def exchanged(text: str, changes: Mapping[str, str]) -> str:

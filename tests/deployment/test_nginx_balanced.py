@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.builders import until
-from tests.deployment.front import SOON_S, Front, free_port, port_of
+from tests.deployment.front import SOON_S, Front, port_of
 from tests.integration.test_replica import ReplicaProcess
 from tests.integration.test_standby import StandbyDaemon, standby
+from tests.ports import free_port
 from tests.scripted_daemon import ScriptedDaemon
 from tests.scripted_worker import full_text, recording
 

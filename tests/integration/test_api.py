@@ -28,6 +28,8 @@ from tests.scripted_worker import full_text, recording
 
 RUSSIAN = "запись встречи.mp3"
 SEARCH = {"search_attempts": 5, "search_interval_seconds": 0.2}
+#: What a run that is to stop is given; who deletes its file waits for none of it.
+GRACE_S = 5.0
 STATUS_KEYS = set(
     "filename job_id status current_attempt start_time stage percentage queue_position "
     "eta_seconds priority settings error".split()
@@ -90,7 +92,7 @@ class Client:
         jobs = self.get("/queue").json["jobs"]
         return [(job["filename"], job["queue_position"]) for job in jobs]
 
-    def run_slowly(self, name: str, chunks: int = 30, **fields: Any) -> dict[str, Any]:
+    def run_slowly(self, name: str, chunks: int = 300, **fields: Any) -> dict[str, Any]:
         """Drop and order a file, and wait until it is being done."""
         self.daemon.drop(name, chunks, seed=name.partition(" ")[0])
         accepted = self.order(name, wait=False, **fields)
@@ -145,7 +147,10 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedDaemon]:
-    config = {"api": {"port": 0, **SEARCH}}
+    config = {
+        "api": {"port": 0, **SEARCH},
+        "processing": {"stop_grace_seconds": GRACE_S},
+    }
     with ScriptedDaemon(tmp_path_factory.mktemp("serving"), config) as running:
         yield running
 
@@ -233,12 +238,12 @@ def test_who_does_not_want_to_wait_joins_all_the_same(api: Client) -> None:
 
 
 def test_other_settings_take_the_place_of_a_run(api: Client, others: ThreadPoolExecutor) -> None:
-    api.daemon.drop("slow.mp3", 15)
+    api.daemon.drop("slow.mp3", 30)
     waiting = others.submit(api.order, "slow.mp3", wait=True, language="ru")
     api.daemon.wait_for_position("slow.mp3", 30)
     second = api.order("slow.mp3", language="en")
     assert (second.status, second.json["settings"]["language"]) == (202, "en")
-    first = waiting.result(5)
+    first = waiting.result(SOON_S)
     assert (first.status, first.error_code) == (409, "superseded")
     result = api.daemon.wait_for_result("slow.mp3", SOON_S)
     assert (result["settings"]["language"], result["job_id"]) == ("en", second.json["job_id"])
@@ -265,7 +270,7 @@ def test_wrong_settings_are_refused_and_interrupt_nothing(
 
 
 def test_force_does_it_again_and_the_old_text_stays_till_then(api: Client) -> None:
-    api.daemon.drop("slow.mp3", 8)
+    api.daemon.drop("slow.mp3", 20)
     old = api.order("slow.mp3", wait=True).json
     forced = api.order("slow.mp3", force=True, language="en")
     assert forced.status == 202
@@ -288,13 +293,15 @@ def test_asking_for_the_text_of_a_waiting_file_promotes_it(api: Client) -> None:
 
 
 def test_a_file_that_appears_during_the_search_is_accepted(
-    api: Client, others: ThreadPoolExecutor
+    tmp_path: Path, others: ThreadPoolExecutor
 ) -> None:
-    reply = others.submit(api.order, "late.mp3")
-    time.sleep(0.3)  # the search must have begun
-    api.daemon.drop("late.mp3")
-    assert reply.result(SOON_S).status == 202
-    api.daemon.wait_for_result("late.mp3", SOON_S)
+    search = {"search_attempts": 10, "search_interval_seconds": 2.0}  # over long after the drop
+    with ScriptedDaemon(tmp_path, {"api": {"port": 0, **search}}) as daemon:
+        reply = others.submit(Client(daemon).order, "slow late.mp3", wait=False)
+        time.sleep(0.3)  # the search must have begun
+        daemon.drop("slow late.mp3", 300)  # it is not done when it is found
+        assert reply.result(SOON_S).status == 202
+        daemon.wait_for_position("slow late.mp3", 10)
 
 
 def test_a_missing_file_is_not_found(api: Client) -> None:
@@ -342,13 +349,13 @@ def test_deleting_a_running_file_is_instant_and_the_next_begins(
     api.order("next.mp3")
     began = time.monotonic()
     reply = api.delete(name)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < GRACE_S, "it waited until the run had ended"
     assert (reply.status, reply.json["status"]) == (200, "deleted")
     assert name in reply.json["deleted_files"]
     assert (reply.json["processing_interrupted"], reply.json["removed_from_queue"]) == (True, False)
-    left = waiting.result(5)
+    left = waiting.result(SOON_S)
     assert (left.status, left.error_code) == (410, "deleted")
-    until(lambda: api.daemon.result("next.mp3"), "the next job was done", 6)
+    until(lambda: api.daemon.result("next.mp3"), "the next job was done", SOON_S)
     assert api.daemon.files(f"*{name}*") == set()
     assert api.result(name).status == 410
 

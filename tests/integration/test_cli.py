@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import yaml
 
 from modules import __version__
 from tests.page import made
+from tests.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 60.0
@@ -47,8 +47,7 @@ class Place:
         self.configure()
 
     def configure(self, **changes: Any) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         tree = {"models_directory": str(self.root / "models"), "api": {"port": port}, **changes}
         self.config.write_text(yaml.safe_dump(tree), encoding="utf-8")
 

@@ -26,7 +26,7 @@ from tests.builders import until
 from tests.http_reply import Reply
 
 MIB = 1024 * 1024
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 @dataclass
@@ -358,7 +358,8 @@ def test_a_refused_head_has_no_body(running: Running) -> None:
 
 
 def test_idle_connections_hold_up_nobody_and_are_closed(start: Callable[..., Running]) -> None:
-    running = start(threads=2, idle_timeout_s=6.0)  # a busy machine opens 200 slowly
+    idle_s = 12.0  # a busy machine opens 200 slowly
+    running = start(threads=2, idle_timeout_s=idle_s)
     beginnings = [
         b"",
         b"GET /hea",
@@ -370,7 +371,7 @@ def test_idle_connections_hold_up_nobody_and_are_closed(start: Callable[..., Run
             connection.sendall(beginnings[number % 3])
         began = time.monotonic()
         check_healthy(running)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < idle_s - 2, "it waited until they were closed"
         for connection in idle:
             assert connection.recv(1) == b""
     check_healthy(running)
@@ -498,7 +499,7 @@ def test_a_waiting_handler_sees_that_its_client_left(running: Running, abrupt: b
         assert not running.handlers.gone.wait(0.3)
         if abrupt:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    assert running.handlers.gone.wait(1.0)
+    assert running.handlers.gone.wait(SOON_S)
 
 
 def test_a_client_that_takes_no_answer_is_let_go(start: Callable[..., Running]) -> None:
@@ -508,19 +509,20 @@ def test_a_client_that_takes_no_answer_is_let_go(start: Callable[..., Running]) 
         assert running.handlers.gone.wait(SOON_S)
 
 
-def test_stop_lets_a_waiting_request_end_and_be_answered(running: Running) -> None:
+def test_stop_lets_a_waiting_request_end_and_be_answered(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "STOP_S", 3 * SOON_S)
     with connected(running) as connection, connected(running) as idle:
         connection.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         assert running.handlers.waiting.acquire(timeout=SOON_S)
         stopping = threading.Thread(target=running.server.stop)
-        began = time.monotonic()
         stopping.start()
         until(lambda: not accepts(running), "the port was closed")
         running.handlers.go_on.set()
         assert answer_from(connection).json == {"went_on": True}
         stopping.join(SOON_S)
-        assert not stopping.is_alive()
-        assert time.monotonic() - began < SOON_S / 2
+        assert not stopping.is_alive(), "it waited longer than for the answer"
         assert idle.recv(1) == b""
 
 
@@ -537,11 +539,12 @@ def test_stop_does_not_wait_for_ever(running: Running, monkeypatch: pytest.Monke
     with connected(running) as connection:
         connection.sendall(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
         assert running.handlers.waiting.acquire(timeout=SOON_S)
-        began = time.monotonic()
-        running.server.stop()
-        assert time.monotonic() - began < 4  # the 5 s that it waits as it is shipped are not over
+        stopping = threading.Thread(target=running.server.stop)
+        stopping.start()
+        stopping.join(SOON_S)
+        assert not stopping.is_alive(), "it waits for the handler, which waits for ever"
         # Those that still wait learn that there is nobody to answer to.
-        assert running.handlers.gone.wait(1.0)
+        assert running.handlers.gone.wait(SOON_S)
 
 
 def test_stop_before_the_start_frees_the_port(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_the_api_knows_the_name(daemon: ScriptedDaemon) -> None:
     daemon.wait_for_result(name, SOON_S)
     port = daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)", SOON_S).group(1)
     address = f"http://127.0.0.1:{port}/result/{urllib.parse.quote(name)}"
-    with urllib.request.urlopen(address, timeout=5) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         assert answer.status == 200
 
 

@@ -65,7 +65,7 @@ def _while_held(path: Path, how: str) -> bool | None:
         assert child.stdout.readline() == b"holding\n", "the holding process did not start"
         answer = has_writer(path)
         child.stdin.close()
-        child.wait(timeout=10)
+        child.wait(timeout=30)
     return answer
 
 

@@ -16,6 +16,7 @@ from tests.builders import until
 from tests.clients import environment
 from tests.daemon_process import text_of
 from tests.integration.test_api import Client
+from tests.ports import free_port
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
 from tests.scripted_worker import full_text, recording
 from tests.scripted_worker import text_of as said_in
@@ -74,8 +75,7 @@ def test_livekit(daemon: ScriptedDaemon) -> None:
 @contextmanager
 def bridge(python: Path, url: str) -> Iterator[int]:
     """The bridge from Wyoming, between the daemon and Home Assistant; its port."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         str(python), "-m", "wyoming_openai", "--uri", f"tcp://127.0.0.1:{port}",
         "--stt-openai-url", url, "--stt-models", "whisper-1", "--stt-streaming-models", "base",

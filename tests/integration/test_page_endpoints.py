@@ -266,7 +266,7 @@ def test_paused_players_hold_nobody_up(daemon: ScriptedDaemon, client: Client) -
     paused = []
     try:
         for _ in range(40):
-            player = socket.create_connection(("127.0.0.1", client.port), timeout=10)
+            player = socket.create_connection(("127.0.0.1", client.port), timeout=60)
             player.sendall(b"GET /audio/big.wav HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert player.recv(15) == b"HTTP/1.1 200 OK"
             paused.append(player)

@@ -341,7 +341,7 @@ def test_what_came_whole_lands_though_the_client_left_at_once(
             f"Upload-Offset: 0\r\nContent-Type: application/offset+octet-stream\r\n"
             f"Content-Length: {len(content)}\r\n\r\n"
         )
-        with socket.create_connection(("127.0.0.1", Client(serving).port), timeout=10) as sender:
+        with socket.create_connection(("127.0.0.1", Client(serving).port), timeout=60) as sender:
             sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             sender.sendall(head.encode() + content)
             time.sleep(0.02)

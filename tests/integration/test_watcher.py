@@ -31,7 +31,10 @@ from tests.fakes import FakeClock
 
 SETTLE_S = 0.2
 STABLE_S = 0.5
-DEADLINE_S = 10.0
+#: On a machine three times slower than a quiet one.
+DEADLINE_S = 30.0
+#: A file that nobody is known to have closed is taken long after every deadline.
+NEVER_S = 600.0
 
 #: A process that does with one file what its standard input says, a line at a time.
 WRITER = """
@@ -206,32 +209,32 @@ def needs_leases(share: Path) -> None:
 # --- arrival ---
 
 
-def test_a_file_that_is_closed_is_taken_within_a_second(
+def test_a_file_that_is_closed_need_not_lie_still_as_long_as_others(
     share: Path, witness: Witness, writer: Writer, start: Start
 ) -> None:
-    start(settle_s=0.5, stable_s=30.0)
+    start(stable_s=NEVER_S, rescan_s=NEVER_S)
     writer.do(f"open {share}/talk.mp3", "write 5000", "close")
-    until(lambda: witness.names() == ["talk.mp3"], "the closed file was not taken", 1.0)
+    until(lambda: witness.names() == ["talk.mp3"], "the closed file was not taken")
     assert witness.wholes[0][1].size == 5000
 
 
-def test_a_file_that_is_moved_in_is_taken_within_a_second(
+def test_a_file_that_is_moved_in_need_not_lie_still_as_long_as_others(
     share: Path, tmp_path: Path, witness: Witness, start: Start
 ) -> None:
     (tmp_path / "talk.mp3").write_bytes(b"x" * 10)
-    start(settle_s=0.5, stable_s=30.0)
+    start(stable_s=NEVER_S, rescan_s=NEVER_S)
     (tmp_path / "talk.mp3").rename(share / "talk.mp3")
-    until(lambda: witness.names() == ["talk.mp3"], "the moved-in file was not taken", 1.0)
+    until(lambda: witness.names() == ["talk.mp3"], "the moved-in file was not taken")
 
 
 def test_a_download_is_taken_under_its_final_name(
     share: Path, witness: Witness, writer: Writer, start: Start
 ) -> None:
-    start(settle_s=0.5, stable_s=30.0)
+    start(stable_s=NEVER_S, rescan_s=NEVER_S)
     writer.do(f"open {share}/talk.mp3.part", "write 5000", "close")
     stays(lambda: not witness.wholes, "a temporary name was taken", 0.7)
     (share / "talk.mp3.part").rename(share / "talk.mp3")
-    until(lambda: witness.names() == ["talk.mp3"], "the final name was not taken", 1.2)
+    until(lambda: witness.names() == ["talk.mp3"], "the final name was not taken")
     assert witness.gones == []
 
 
@@ -267,22 +270,26 @@ def test_a_slow_writer_is_waited_for_though_it_pauses(
     writer.do("write 1000")
     stays(lambda: not witness.wholes, "taken in the writer's second pause", 3 * STABLE_S)
     writer.do("close")
-    until(lambda: bool(witness.wholes), "the finished file was not taken", 1.0)
+    until(lambda: bool(witness.wholes), "the finished file was not taken")
     stays(lambda: len(witness.wholes) == 1, "the file was taken twice", 2 * STABLE_S)
     assert witness.wholes[0][1].size == 2000
 
 
 def test_a_preallocated_file_is_waited_for(
-    share: Path, witness: Witness, writer: Writer, start: Start
+    share: Path, witness: Witness, writer: Writer, build: Start
 ) -> None:
-    start(ask_writer=lambda path: None)
+    """The clock is a fake one: the pauses between its writes are as long as is said here."""
+    clock = FakeClock()
+    watcher = build(clock=clock, events=False, ask_writer=lambda path: None)
     writer.do(f"open {share}/talk.mp4", f"allocate {2**20}")
+    watcher.poke()
     for _ in range(15):
         writer.do("write 4096")
-        stays(lambda: not witness.wholes, "the size alone was trusted", STABLE_S / 5)
+        drive(watcher, clock, STABLE_S / 2)
+        assert not witness.wholes, "the size alone was trusted"
     writer.do("close")
-    until(lambda: bool(witness.wholes), "the finished file was not taken", 1.0)
-    assert witness.wholes[0][1].size == 2**20
+    drive(watcher, clock, 3 * STABLE_S)
+    assert [sample.size for _, sample in witness.wholes] == [2**20]
 
 
 def test_a_preallocated_file_at_rest_is_not_taken_while_it_is_open(
@@ -295,7 +302,7 @@ def test_a_preallocated_file_at_rest_is_not_taken_while_it_is_open(
     writer.do("map", "poke 100")
     stays(lambda: not witness.wholes, "taken while a writer had it mapped", 3 * STABLE_S)
     writer.do("close")
-    until(lambda: bool(witness.wholes), "the finished file was not taken", 3.0)
+    until(lambda: bool(witness.wholes), "the finished file was not taken")
 
 
 def test_a_file_that_is_renamed_while_it_is_written_waits(
@@ -307,7 +314,7 @@ def test_a_file_that_is_renamed_while_it_is_written_waits(
     (share / "talk.part").rename(share / "talk.mp3")
     stays(lambda: not witness.wholes, "taken while it was written", 3 * STABLE_S)
     writer.do("write 1000", "close")
-    until(lambda: bool(witness.wholes), "the finished file was not taken", 2.0)
+    until(lambda: bool(witness.wholes), "the finished file was not taken")
     assert witness.wholes[0][1].size == 2000
 
 
@@ -359,7 +366,7 @@ def test_five_hundred_files_at_once_are_taken_once_each(
     names = [f"talk {number:03}.mp3" for number in range(500)]
     for name in names:
         (share / name).write_bytes(b"x" * 100)
-    until(lambda: len(witness.wholes) >= 500, "not all files were taken", 20)
+    until(lambda: len(witness.wholes) >= 500, "not all files were taken", 2 * DEADLINE_S)
     stays(lambda: len(witness.wholes) == 500, "a file was taken twice", 1.0)
     assert Counter(witness.names()) == Counter(names)
     assert watcher.health().known_files == 500
@@ -520,9 +527,9 @@ def test_an_emitter_that_died_is_replaced(
     watcher = start(rescan_s=0.5)
     emitter = next(t for t in threading.enumerate() if isinstance(t, EventEmitter))
     emitter.stop()
-    until(lambda: not watcher.events_alive, "the dead emitter was not noticed")
+    until(lambda: "rebuilt" in caplog.text, "the dead emitter was not noticed")
     until(lambda: watcher.events_alive, "the observer was not rebuilt")
-    assert "rebuilt" in caplog.text
+    assert not emitter.is_alive()
     (share / "talk.mp3").write_bytes(b"x")
     until(lambda: witness.names() == ["talk.mp3"], "no events from the new observer")
 
@@ -807,7 +814,7 @@ def test_what_an_overflow_lost_is_found_by_the_next_rescan(
             (share / f"{number}.txt").unlink()
         (share / "talk.mp3").write_bytes(b"x")
     until(lambda: "overflow" in caplog.text, "the queue did not overflow")
-    until(lambda: witness.names() == ["talk.mp3"], "the rescan did not find the file", 4.0)
+    until(lambda: witness.names() == ["talk.mp3"], "the rescan did not find the file")
     assert watcher.events_alive
 
 

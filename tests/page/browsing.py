@@ -18,7 +18,7 @@ from tests.scripted_daemon import SOON_S
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = (1280, 820), (375, 700)
 #: Long enough for a busy machine; what is waited for is there at once on a quiet one.
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 
 
 def program() -> str:

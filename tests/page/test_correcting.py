@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from tests.builders import until as true_within
 from tests.integration.test_api import Client
 from tests.page import made
 from tests.page.test_page import HOLD_AUDIO, choose, click_word, until
+from tests.ports import free_port
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
 
 TITLE = "Совещание 14 ноября"
@@ -252,10 +252,7 @@ def test_two_people_at_one_passage(daemon: ScriptedDaemon, open_page: Any) -> No
 def test_what_is_typed_while_the_service_is_away_is_not_lost(
     tmp_path: Path, open_page: Any
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with ScriptedDaemon(tmp_path, {"api": {"port": port}}) as daemon:
+    with ScriptedDaemon(tmp_path, {"api": {"port": free_port()}}) as daemon:
         watched = talk(daemon, open_page)
         page = watched.page
         watched.allowed += ["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE"]

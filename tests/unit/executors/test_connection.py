@@ -14,7 +14,7 @@ from modules.executors.local.connection import Connection
 from modules.executors.local.event_queue import ImplausibleError
 from modules.executors.protocol import OversizedError, Stop, parse_event
 
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 
 from modules.executors.local.event_queue import ClosedError, EventQueue
 from modules.executors.protocol import Alive, Event, Stopped
+from tests.builders import until
 
-SOON_S = 5.0
+SOON_S = 30.0
 
 
 def started(target: Callable[[], object]) -> threading.Thread:
@@ -54,7 +55,8 @@ def test_who_puts_waits_while_it_is_full(size: int, room: int) -> None:
             put.append(number)
 
     thread = started(flood)
-    thread.join(0.2)
+    until(lambda: len(put) >= room, "it filled the queue")
+    thread.join(0.2)  # time to put one too many
     assert len(put) == room
     taken = [events.get(SOON_S) for _ in range(room + 3)]
     assert taken == [Stopped(task_id=number) for number in range(room + 3)]
@@ -76,8 +78,14 @@ def test_after_the_last_event_comes_the_end() -> None:
 def test_closing_frees_who_waits() -> None:
     events = EventQueue()
     answers: list[bool] = []
-    thread = started(lambda: answers.extend(events.put(Stopped(task_id=n), 10) for n in range(65)))
-    thread.join(0.1)
+
+    def flood() -> None:
+        for number in range(65):
+            answers.append(events.put(Stopped(task_id=number), 10))
+
+    thread = started(flood)
+    until(lambda: len(answers) == 64, "it filled the queue")
+    thread.join(0.1)  # time to begin to wait
     events.close()
     thread.join(SOON_S)
     assert answers == [True] * 64 + [False]

@@ -745,7 +745,7 @@ def test_an_order_that_comes_as_the_file_is_found_keeps_its_state(
 
     monkeypatch.setattr(bench.files.results, "is_done", found_just_now)
     bench.whole()
-    order.join(5)
+    order.join(30)
     state = json.loads((bench.files.folder.path / "talk.mp3.in_progress").read_bytes())
     assert (state["settings"]["language"], state["api_clients"]) == ("en", ["me"])
 

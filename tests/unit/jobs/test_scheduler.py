@@ -249,7 +249,7 @@ def test_transitions_are_told_once_each_and_without_the_lock(clock: FakeClock) -
         told.append((job.name, job.status))
         other = threading.Thread(target=scheduler.jobs)  # would wait for ever under the lock
         other.start()
-        other.join(5)
+        other.join(30)
         assert not other.is_alive(), "the lock was held while others were told"
 
     scheduler = Scheduler(clock, on_change)
@@ -272,11 +272,11 @@ def test_a_submission_wakes_the_one_who_waits() -> None:
 
     scheduler = Scheduler(SystemClock())
     got: list[Job | None] = []
-    waiting = threading.Thread(target=lambda: got.append(scheduler.take(20)))
+    waiting = threading.Thread(target=lambda: got.append(scheduler.take(600)))
     waiting.start()
     scheduler.submit(a_job("a"))
-    until(lambda: got, "take did not notice the new job", 5)
-    waiting.join(5)
+    until(lambda: got, "take did not notice the new job")
+    waiting.join(30)
     assert got[0] is not None
 
 

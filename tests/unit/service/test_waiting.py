@@ -11,7 +11,9 @@ from modules.jobs.events import BACKLOG, KEPT, Event, Events
 from modules.jobs.job import Cause, Job, Status
 from modules.service.answers import code_of
 from modules.service.waiting import Waiting
-from tests.builders import a_job, until
+from tests.builders import a_job
+
+SOON_S = 30.0
 
 
 def never() -> bool:
@@ -44,16 +46,20 @@ def test_who_waits_is_woken_at_once_and_at_the_end_of_the_program(waiting: Waiti
     job = a_job("a", job_id="mine")
     results: list[Job | None] = []
 
+    watches = threading.Event()
+
     def wait() -> None:
         with waiting.place(), waiting.watch("mine") as watch:
-            results.append(watch.until_ended(60, never))
+            watches.set()
+            results.append(watch.until_ended(600, never))
 
     for end in (lambda: told(waiting, job.to(Status.CANCELLED, cause=Cause.GONE)), waiting.close):
+        watches.clear()
         thread = threading.Thread(target=wait)
         thread.start()
-        until(lambda: waiting.taken, "the client waits")
+        assert watches.wait(SOON_S), "the client waits"
         end()
-        thread.join(5)
+        thread.join(SOON_S)
         assert not thread.is_alive()
     assert [bool(result) for result in results] == [True, False]
 

@@ -349,7 +349,7 @@ def test_good_folder_of_a_faster_process_stays(directory: Path) -> None:
 def test_several_at_once_leave_one_good_folder(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=60)
     publish = assembling.publish
 
     def publish_together(temporary: Path, target: Path, size: str) -> None:
