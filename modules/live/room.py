@@ -1,4 +1,4 @@
-"""Whether one more session may begin, and those that run may go on."""
+"""Whether one more session may begin, and one that runs may go on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from modules.config.schema import Config
 from modules.errors import TranscriberError, noted
+from modules.live.events import Problem
 from modules.live.load import Load
 from modules.live.session import Session
 from modules.live.wav import SAMPLE_BYTES
@@ -74,6 +75,16 @@ class Room:
         seconds = self._config.processing.max_duration_hours * 3600 - _ROUNDING_S
         return max(1, int(seconds * rate))
 
-    def is_full(self, session: Session) -> bool:
-        """Whether a session is as long as a recording may be."""
-        return session.samples >= self.samples_max(session.note.rate)
+    def problem(self, session: Session, now: float, has_disk: bool) -> Problem | None:
+        """Why a session must end."""
+        if session.samples >= self.samples_max(session.note.rate):
+            return Problem("too_long", noted("The session is as long as a recording may be."))
+        if not has_disk:
+            return Problem("no_room", noted("The disk is full, so the session ends."))
+        quiet_s = session.presence.quiet_s(now, self._config.live.resume_seconds)
+        if quiet_s is None:
+            return None
+        return Problem(
+            "no_sound_came",
+            noted("No sound came for {seconds:.0f} s, so the session ends.", seconds=quiet_s),
+        )

@@ -24,6 +24,7 @@ from modules.live.events import (
 from modules.live.hearing import Hearing
 from modules.live.link import LiveLink
 from modules.live.note import SessionNote
+from modules.live.presence import Presence
 from modules.live.said import SaidFile, line_of
 from modules.live.signs import Deaths, Lane
 from modules.live.sound_file import SoundFile
@@ -65,10 +66,9 @@ class Session:
         self.utterances = Utterances()
         self._began = clock.monotonic()
         self._child = ChildSession(number, note, settings, sound)
-        self._outbox: Outbox | None = None
         #: Of what the client was told; what is being told has the next number.
-        self._seq = 0
-        self.left_at: float | None = self._began
+        self.seq = 0
+        self.presence = Presence(self._began)
         self.container_bytes = 0  # of what its sound comes in
         self._closing_until, self._is_deaf = 0.0, False
         self._hearing = Hearing()
@@ -86,20 +86,17 @@ class Session:
         return self._child.step_s
 
     @property
-    def seq(self) -> int:
-        return self._seq
-
-    @property
     def samples(self) -> int:
         return self._sound.samples
 
     @property
-    def received_s(self) -> float:
-        return self._sound.samples / self.note.rate
+    def _came(self) -> int:
+        """How much has come of it, of either kind."""
+        return self.samples + self.container_bytes
 
     @property
-    def is_connected(self) -> bool:
-        return self._outbox is not None
+    def received_s(self) -> float:
+        return self._sound.samples / self.note.rate
 
     @property
     def lag_s(self) -> float:
@@ -121,23 +118,20 @@ class Session:
         with self._sound.between_appends() as samples, self._lock:
             if self.state == "over":
                 return None
-            earlier, self._outbox, self.left_at = self._outbox, outbox, None
-            if earlier is not None:
-                earlier.replace()
-            return samples, self._seq
+            self.presence.come(outbox)
+            return samples, self.seq
 
     def leave(self, outbox: Outbox) -> None:
         """The client's connection is gone."""
         with self._lock:
-            if self._outbox is outbox:
-                self._outbox, self.left_at = None, self._clock.monotonic()
+            self.presence.leave(outbox, self._came, self._clock.monotonic())
 
     def sound(self, data: bytes, outbox: Outbox | None) -> None:
         """Keep whole samples, and have them heard. Raises StorageError: none of them are kept.
         Without an ``outbox``: they were decoded, and the client may have left."""
 
         def is_wanted() -> bool:
-            return self.state == "open" and outbox in (None, self._outbox)
+            return self.state == "open" and (outbox is None or self.presence.is_of(outbox))
 
         self._tally.received(self._sound.append(data, is_wanted) / self.note.rate)
         with self._lock:
@@ -162,7 +156,7 @@ class Session:
             if self.state == "closing" and not discard:
                 return True
             # Also for a child that is on its way, if anybody wants to know what it hears.
-            waits = self._outbox is not None and not (discard or self._is_deaf)
+            waits = self.presence.is_there and not (discard or self._is_deaf)
             self._closing_until = self._clock.monotonic() + CLOSE_S
             self.state = "over" if discard else "closing" if waits else "finishing"
             self._child.close(discard)  # its answer may come at once
@@ -261,9 +255,8 @@ class Session:
 
     def tell(self, event: SessionEvent) -> None:
         with self._lock:
-            self._seq = getattr(event, "seq", self._seq)
-            if self._outbox:
-                self._outbox.put(event)
+            self.seq = getattr(event, "seq", self.seq)
+            self.presence.tell(event)
 
     # --- the clock ---
 
@@ -275,7 +268,9 @@ class Session:
             self._child.announce()
             hears = self._child.is_there or self._is_deaf
             lag = self._hearing.tick(self.received_s, hears, self.step_s)
-            if self._clock.monotonic() > self._closing_until:
+            now = self._clock.monotonic()
+            self.presence.hear(self._came, now)
+            if now > self._closing_until:
                 self._finish_closing()
         if lag:
             self.tell(lag)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.config.settings import TranscriptionSettings
-from modules.errors import StorageError, TranscriberError, noted
+from modules.errors import StorageError, TranscriberError
 from modules.executors.live_protocol import LiveEvent
 from modules.executors.local.run_monitor import slowness
 from modules.jobs.thread_loop import ThreadLoop
@@ -283,16 +283,10 @@ class LiveSessions:
         session.tick(self.load.step_s)
 
     def _end_if_over(self, session: Session, now: float) -> None:
-        """If its client stays away, or there is no room for more."""
-        left_at = session.left_at
-        if left_at is not None and now - left_at > self._config.live.resume_seconds:
+        if session.presence.is_away(now, self._config.live.resume_seconds):
             log.info("The client of a live session stayed away (%s)", session.session_id[:8])
-        elif self._room.is_full(session):
-            session.tell(
-                Problem("too_long", noted("The session is as long as a recording may be."))
-            )
-        elif not self._has_disk:
-            session.tell(Problem("no_room", noted("The disk is full, so the session ends.")))
+        elif problem := self._room.problem(session, now, self._has_disk):
+            session.tell(problem)
         else:
             return
         session.stop()

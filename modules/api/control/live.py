@@ -127,7 +127,7 @@ def _view(session: Session) -> dict[str, Any]:
         "session": session.session_id,
         "name": session.note.name,
         "state": session.state,
-        "connected": session.is_connected,
+        "connected": session.presence.is_there,
         "created": session.note.created,
         "rate": session.note.rate,
         "language": session.utterances.language,

@@ -54,7 +54,6 @@ class LiveClient(MessageClient):
             resumed = self._around.sessions.resume(asked.session, asked.seq, self._outbox)
             self._session, self._missed = resumed.session, resumed.missed
             self._begun, samples, seq = True, resumed.samples, resumed.seq
-            self._note_sound()
         else:
             self._begin(asked.rate, asked.wishes(), asked.name)
             samples, seq = 0, 0

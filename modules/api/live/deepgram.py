@@ -128,7 +128,6 @@ class DeepgramClient(MessageClient):
             return
         try:
             if self._container:
-                self._note_sound()
                 self._container.add(data)
                 return
             if self._session is None:

@@ -86,7 +86,8 @@ class LiveGate:
         if self._closing:
             raise TranscriberError("too_many_sessions", noted("The program is being stopped."))
         awaited = says_that_it_returns or any(
-            session.state == "open" and not session.is_connected for session in self._sessions.all()
+            session.state == "open" and not session.presence.is_there
+            for session in self._sessions.all()
         )
         most = self._config.live.max_sessions + (_RETURNING_MAX if awaited else 0)
         if self.connections >= most:

@@ -19,15 +19,13 @@ from modules.intake.request import TranscriptionRequest
 from modules.live.containers import Containers
 from modules.live.events import Outbox, Problem, SessionEvent, SessionStored
 from modules.live.note import SILENCE_S, Container, SessionNote, created_at, recording_name
+from modules.live.presence import QUIET_S
 from modules.live.session import Session
 from modules.live.sessions import LiveSessions
 from modules.live.wav import SAMPLE_BYTES
 
 #: A connection without a session is closed after so long.
 START_S = 10.0
-#: One that brings no sound for so long is over: it would hold a place that others can use. The same
-#: for one that says that it is there, but never begins.
-QUIET_S = 300.0
 #: These are worth another try later.
 _LATER = frozenset({"too_many_sessions", "too_busy", "no_room"})
 
@@ -56,9 +54,8 @@ class SessionClient(ABC):
         self._session: Session | None = None
         self._half_sample = b""
         self._begun = False
-        self._opened_at = self._sound_at = around.monotonic()
+        self._opened_at = around.monotonic()
         self._start_by = self._opened_at + START_S
-        self._is_told_quiet = False
 
     # --- what a protocol adds ---
 
@@ -97,14 +94,12 @@ class SessionClient(ABC):
         settings = self._around.check(request)
         self._session = self._around.sessions.begin(note, settings, self._outbox)
         self._begun = True
-        self._note_sound()
         return self._session
 
     def _keep(self, data: bytes) -> None:
         """Add sound to the session; half a sample waits for its other half."""
         if self._session is None:
             return
-        self._note_sound()
         data = self._half_sample + data
         whole = len(data) - len(data) % SAMPLE_BYTES
         self._half_sample = data[whole:]
@@ -112,9 +107,6 @@ class SessionClient(ABC):
             self._session.sound(data[:whole], self._outbox)
         except StorageError as error:
             self._refuse(error)
-
-    def _note_sound(self) -> None:
-        self._sound_at = self._around.monotonic()
 
     def _wait_longer(self) -> None:
         """The client has said that it means to begin, if not yet."""
@@ -144,19 +136,7 @@ class SessionClient(ABC):
         elif not self._begun and self._around.monotonic() > self._start_by:
             self._refuse(forms.invalid(noted("nothing came that begins a session")))
         elif self._connection.has_room:
-            self._end_if_quiet()
             self._tell()
-
-    def _end_if_quiet(self) -> None:
-        if self._is_told_quiet or not self._session or self._session.state != "open":
-            return
-        if self._around.monotonic() - self._sound_at > QUIET_S:
-            self._is_told_quiet = True
-            quiet = noted(
-                "No sound came for {seconds:.0f} s, so the session ends.", seconds=QUIET_S
-            )
-            self.say_error(TranscriberError("no_sound_came", quiet))
-            self._stop()
 
     def _tell(self) -> None:
         for event in self._outbox.take():

@@ -16,7 +16,7 @@ from websockets.frames import Frame, Opcode
 
 from modules.api.live.deepgram import DeepgramClient, query_of
 from modules.api.live.realtime import RealtimeClient
-from modules.api.live.session_client import QUIET_S, START_S, Surroundings
+from modules.api.live.session_client import START_S, Surroundings
 from modules.api.live.session_object import Session as Asked
 from modules.api.live.vosk import VoskClient
 from modules.api.live.web_socket import MESSAGE_BYTES, WebSocket
@@ -24,6 +24,7 @@ from modules.api.live.wyoming import Transcribe
 from modules.api.schemas.requests import SettingsFields
 from modules.api.server.refusals import Upgraded
 from modules.live.events import Committed, Problem, SessionStored
+from modules.live.presence import QUIET_S
 from modules.transcript.model import Word
 
 WORDS = (Word(word=" добрый", start=0.1, end=0.5), Word(word=" день", start=0.6, end=0.9))
@@ -45,16 +46,6 @@ class FakeConnection:
 
     def close(self, code: int, reason: str = "") -> None:
         self.closed = self.closed or (code, reason)
-
-
-class FakeSession:
-    state = "open"
-
-    def __init__(self) -> None:
-        self.stops = 0
-
-    def stop(self) -> None:
-        self.stops += 1
 
 
 class FakeSessions:
@@ -170,24 +161,6 @@ def test_who_only_says_that_it_is_there_is_closed_in_the_end(around: Around) -> 
     client.on_room()
     assert around.connection.closed == (1008, "invalid_request")
     assert around.connection.said[-1]["type"] == "Error"
-
-
-def test_a_session_without_sound_ends_as_by_a_stop(around: Around) -> None:
-    query = query_of({"encoding": ["linear16"]})
-    client = DeepgramClient(around.connection, around.surroundings, query)
-    session: Any = FakeSession()
-    client._session, client._begun = session, True
-    client._note_sound()
-    around.now += QUIET_S - 1
-    client.on_text('{"type": "KeepAlive"}')
-    client.on_room()
-    assert session.stops == 0
-    around.now += 2
-    client.on_room()
-    client.on_room()
-    assert session.stops == 1
-    [error] = around.connection.said
-    assert (error["type"], error["variant"]) == ("Error", "no_sound_came")
 
 
 # --- bounds of a connection ---

@@ -203,13 +203,14 @@ def test_a_session_that_cannot_begin_leaves_nothing(
 def test_one_that_takes_long_to_be_stored_keeps_no_other_waiting(tmp_path: Path) -> None:
     """The pace, the end of who stays away, and what is told go on meanwhile."""
     world, outbox = World(tmp_path, resume_seconds=0.5), Outbox()
-    long, other = world.begin(outbox), world.begin()
+    others = Outbox()
+    long, other = world.begin(outbox), world.begin(others)
     long.sound(bytes(200), outbox)
     world.may_copy.clear()
     with world.running() as sessions:
         sessions.end(long.session_id)
         assert world.copying.wait(30)
-        other.leave(other._outbox or Outbox())
+        other.leave(others)
         until(lambda: other.state == "finishing", "it ends, as its client stays away")
         assert long.state == "finishing"
         world.may_copy.set()
