@@ -78,6 +78,9 @@ STATUSES = {
 }
 
 
+#: After so many seconds a folder that could not be used may be tried again.
+STORAGE_RETRY_S = 10
+
 _BEGUN = {"started": noted("Transcription started"), "queued": noted("Transcription queued")}
 
 
@@ -171,7 +174,10 @@ def error(
     }
     if isinstance(problem, JobError) and (debug or problem.debug):
         content |= _debug(problem.content, config)
-    return as_json(content, status)
+    answer = as_json(content, status)
+    if isinstance(problem, StorageError):
+        answer.headers["Retry-After"] = str(STORAGE_RETRY_S)
+    return answer
 
 
 def _debug(state: Mapping[str, Any], config: Config) -> dict[str, Any]:

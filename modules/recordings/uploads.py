@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from modules.errors import TranscriberError, noted
+from modules.recordings.new_names import NewNames
 from modules.storage import beneath
 from modules.storage.atomic import TEMPORARY_PREFIX, own_folder, remove, storage_errors, sync_folder
 from modules.storage.transfer import is_taken, names_like
@@ -31,12 +31,14 @@ class Uploads:
         self.folder = folder
         self._shared = shared
         self._on_landed = on_landed
+        self._names = NewNames(folder, shared)
 
     def prepare(self) -> None:
         """Make the folder, and remove what a crash left in it. Raises StorageError."""
         with storage_errors(self.folder):
             own_folder(self.folder)
             left = [self.folder / name for name in beneath.names_in(self.folder)]
+        self._names.clean_up()
         for path in left:
             if path.name.startswith(TEMPORARY_PREFIX):
                 remove(path)
@@ -70,7 +72,7 @@ class Uploads:
             for candidate in names_like(name):
                 if not is_taken(self._shared / candidate):
                     before(candidate)
-                    if _placed(path, self._shared / candidate):
+                    if self._names.give(path, candidate):
                         self._note_landed(candidate, facts)
                         return candidate
                 if not rename:
@@ -95,32 +97,3 @@ def name_taken(name: str) -> TranscriberError:
         noted("The shared folder has a file {name!r} already.", name=name),
         remedy=noted("Choose another name, or send if_exists=rename."),
     )
-
-
-def _placed(path: Path, target: Path) -> bool:
-    """Give a file its name; False if that is taken. Raises OSError."""
-    try:
-        beneath.link(path, target)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV):
-            raise
-        return _placed_without_links(path, target)
-    beneath.unlink(path)
-    return True
-
-
-def _placed_without_links(path: Path, target: Path) -> bool:
-    """For file systems that know no links: an empty file holds the name for an instant."""
-    try:
-        os.close(beneath.descriptor(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return False
-    try:
-        beneath.rename(path, target)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beneath.unlink(target)  # or each try would leave an empty recording
-        raise
-    return True

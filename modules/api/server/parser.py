@@ -21,6 +21,7 @@ from modules.api.server.refusals import (
     RefusedError,
     RequestPolicy,
     Upgraded,
+    body_not_kept,
     refusal,
     refusal_of,
 )
@@ -120,8 +121,7 @@ class RequestParser(HTTPRequestParser):
             return len(data)
         except OSError as error:
             log.error("A request's body could not be kept in %s: %s", self._policy.spool, error)
-            why = noted("The body of the request cannot be kept at the moment.")
-            self._refuse(refusal(507, "storage_error", why, noted("Try again later.")))
+            self._refuse(body_not_kept(error))
             return len(data)
         finally:
             if self.error:

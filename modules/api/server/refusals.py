@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from collections.abc import Callable, Mapping
@@ -20,6 +21,9 @@ from modules.messages import LANGUAGES
 from modules.storage.atomic import to_json
 
 log = get_logger("Api")
+
+#: A file may also be larger than its file system, or a limit, lets any file be.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,16 @@ def refusal_of(problem: TranscriberError, headers: tuple[tuple[str, str], ...] =
     """The same for one of our errors."""
     answer = refusal(responses.error_status(problem), problem.code, problem.message, problem.remedy)
     return replace(answer, headers=headers)
+
+
+def body_not_kept(error: OSError) -> Refusal:
+    """507 if there is no room for it: what is sent again would fail again. All else may pass."""
+    if error.errno in _NO_ROOM:
+        why = noted("The disk has no room for the body of the request.")
+        return refusal(507, "no_room", why, noted("Make room, or send less."))
+    why = noted("The body of the request cannot be kept at the moment.")
+    answer = refusal(503, "storage_error", why, noted("Try again later."))
+    return replace(answer, headers=(("Retry-After", str(responses.STORAGE_RETRY_S)),))
 
 
 class RefusedError(Error):

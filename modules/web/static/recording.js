@@ -292,7 +292,7 @@ export class Finished extends Component {
       ${content.not_applied.length > 0 && html`<${NotApplied} ops=${content.not_applied} />`}
       ${this.renderChecks(passages, rest)}
       ${content.segments.length === 0 && html`<div class="state"><p>${say("noText")}</p></div>`}
-      ${content.segments.length > 0 && html`<${Summary} name=${name} version=${this.correcting?.edits.version} onTime=${(time) => this.goTo(time)} />`}
+      ${content.segments.length > 0 && html`<${Summary} name=${name} version=${this.correcting?.edits.version} text=${() => this.text} onTime=${(time) => this.goTo(time)} />`}
       <article class="text" tabindex="0" lang=${task.language} aria-label=${titleOf(name)} ref=${(text) => (this.text = text ?? this.text)}></article>
       ${broken && html`<div class="strip sound" role="status">${say(broken)}</div>`}
       ${preparing !== null && html`<div class="strip sound" role="status">${say("preparing", { percent: preparing })}</div>`}

@@ -18,8 +18,13 @@ export class Summary extends Component {
 
   componentDidMount() { this.look(); }
 
-  /** A correction may make the summary old. */
-  componentDidUpdate(before) {
+  /** What comes or goes above the text must not move what somebody reads. */
+  getSnapshotBeforeUpdate() { return this.props.text().getBoundingClientRect().top; }
+
+  componentDidUpdate(before, _, top) {
+    const text = this.props.text();
+    if (this.keepsPlace) text.scrollTop += text.getBoundingClientRect().top - top;
+    // A correction may make the summary old.
     if (before.version !== this.props.version && this.state.found?.state === "done") this.lookLater();
   }
 
@@ -37,8 +42,17 @@ export class Summary extends Component {
       failed = error.status !== 404; // the page itself says that the service is away
     }
     if (this.left) return;
-    this.setState({ found });
+    this.show(found);
     if (failed || WAITS.includes(found?.state)) this.lookLater();
+  }
+
+  /** One that comes late, and was not asked for here, is a closed line: nothing else has its height. */
+  show(found) {
+    const before = this.state.found, isRead = this.props.text().scrollTop > 0;
+    const comes = found?.state === "done" && before?.state !== "done";
+    if (comes && (isRead || (before && !this.asked))) this.open = false;
+    this.keepsPlace = isRead || Boolean(before && !(comes && this.open));
+    this.setState({ found });
   }
 
   lookLater() {
@@ -48,7 +62,10 @@ export class Summary extends Component {
 
   async make() {
     try {
-      this.setState({ found: await api.makeSummary(this.props.name), problem: null });
+      const found = await api.makeSummary(this.props.name);
+      this.asked = true;
+      this.show(found);
+      this.setState({ problem: null });
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
       this.setState({ problem: say("problem", { why: error.message || say("away") }) });

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import errno
+import itertools
+import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from modules.errors import TranscriberError
 from modules.recordings.uploads import Uploads
+from modules.storage import no_replace
+from tests.disk import Call, Died, Disk, Fault
 
 
 @pytest.fixture
@@ -68,6 +73,74 @@ def test_a_file_system_without_links_will_do(
     assert landed(uploads, b"one", "talk.mp3") == "talk.mp3"
     assert landed(uploads, b"two", "talk.mp3", rename=True) == "talk (2).mp3"
     assert (tmp_path / "talk.mp3").read_bytes() == b"one"
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch, *, renames_new: bool) -> None:
+    def unknown(*arguments: object) -> None:
+        raise OSError(errno.EINVAL, "not known here")
+
+    def no_links(*arguments: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    if not renames_new:
+        monkeypatch.setattr(no_replace, "rename_unless_taken", unknown)
+
+
+@pytest.mark.parametrize("renames_new", [True, False])
+def test_a_kill_leaves_no_empty_recording_where_there_are_no_links(
+    uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames_new: bool
+) -> None:
+    """At any call; where a rename replaces nothing, there is no empty file at any instant."""
+    without_links(monkeypatch, renames_new=renames_new)
+    talk = tmp_path / "talk.mp3"
+    ends = Counter[bytes | None]()
+    for number in itertools.count(1):
+        file = uploads.open()
+        file.write(b"one")
+        died = False
+        with Disk(tmp_path) as disk:
+            at = number
+
+            def plan(call: Call, at: int = at) -> Fault | None:
+                is_empty = talk.exists() and not talk.read_bytes()
+                assert not (renames_new and is_empty)
+                return Fault(dies="before") if call.number == at else None
+
+            disk.plan = plan
+            try:
+                uploads.land(file, "talk.mp3", rename=False)
+            except Died:
+                died = True
+        file.close()
+        Uploads(uploads.folder, tmp_path).prepare()
+        there = talk.read_bytes() if talk.exists() else None
+        assert there in (b"one", None)
+        assert list(uploads.folder.iterdir()) == []
+        ends[there] += 1
+        talk.unlink(missing_ok=True)
+        if not died:
+            break
+    assert ends[None] > 2, "it died before"
+    assert ends[b"one"] > 1, "it died behind"
+
+
+def test_only_an_empty_file_of_ours_is_removed_at_start(
+    uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("theirs.mp3", "filled.mp3", "notes.txt")
+    for name in names:
+        (tmp_path / name).write_bytes(b"text" if name == "filled.mp3" else b"")
+    os.utime(tmp_path / "theirs.mp3", (1e9, 1e9))
+    later = [*names, "../outside.mp3", "calls/other.mp3"]
+    for number, name in enumerate(later):
+        (uploads.folder / f"holding-{number}.json").write_text(json.dumps({"name": name}))
+    (uploads.folder / "holding-x.json").write_text("[")
+    for name in ("filled.mp3", "notes.txt"):
+        os.utime(tmp_path / name)
+    uploads.prepare()
+    assert all((tmp_path / name).exists() for name in names)
+    assert list(uploads.folder.iterdir()) == []
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(uploads: Uploads) -> None:
