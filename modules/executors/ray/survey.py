@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from modules import PACKAGE, PROJECT_ROOT
 from modules.config.settings import Frozen
 from modules.executors.ray.link import connect
-from modules.executors.ray.link_process import ray_environment
+from modules.executors.ray.link_process import client_environment
 from modules.executors.ray.node_look import Look, LookFor, look
 
 #: How long Ray may take to become a client, and all machines to answer, in seconds.
@@ -56,7 +56,8 @@ def survey(address: str, token: Path, order: LookFor) -> Survey:
     process = subprocess.Popen(  # nosec B603 # our own words, no shell
         [sys.executable, "-m", f"{PACKAGE}.executors.ray.survey", "--address", address],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        start_new_session=True, env=ray_environment(os.environ, token, address), cwd=PROJECT_ROOT,
+        env=client_environment(os.environ, token, address), cwd=PROJECT_ROOT,
+        start_new_session=True,
     )  # fmt: skip
     try:
         answer, _ = process.communicate(order.model_dump_json().encode(), CONNECT_S + LOOK_S)
