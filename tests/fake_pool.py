@@ -9,6 +9,7 @@ from modules.clock import Clock
 from modules.errors import NodeLostError, TranscriberError
 from modules.executors.base import (
     Capabilities,
+    ExecutorStatus,
     HandOut,
     Outcome,
     RunCallbacks,
@@ -23,7 +24,8 @@ from tests.fakes import FakeExecutor
 class FarExecutor(FakeExecutor):
     """Sends its chunks with the name of their hand-out and a number, as one elsewhere does.
 
-    ``lost``: its machine is gone, which a run finds out at the next border between chunks.
+    ``lost``: its machine is gone, which a run finds out at the next border between chunks;
+    ``why_lost``: what it is lost of, if that is known.
     ``between``: called before each chunk is sent.
     """
 
@@ -31,8 +33,13 @@ class FarExecutor(FakeExecutor):
         super().__init__(clock)
         self.between = between
         self.lost = False
+        self.why_lost: str | None = None
         #: What was sent: the callbacks, the hand-out and the chunk.
         self.sent: list[tuple[RunCallbacks, HandOut, Chunk]] = []
+
+    @property
+    def status(self) -> ExecutorStatus:
+        return replace(super().status, lost=self.why_lost)
 
     def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         handout = request.handout or HandOut("none", "none", 0)

@@ -154,7 +154,8 @@ class ExecutorStatus:
 
     ``is_running``: it has a worker. ``is_idle``: it has none because none is needed.
     ``model_loaded``: the name of the model in memory. ``memory_mb``: of the work on this machine.
-    ``restarts``: how often a worker was replaced, by reason. ``workers``: each of them.
+    ``restarts``: how often a worker was replaced, by reason. ``workers``: each of them. ``lost``:
+    why it is of no use any more, if it is known; None while it is.
     """
 
     is_running: bool = True
@@ -163,6 +164,7 @@ class ExecutorStatus:
     memory_mb: int = 0
     restarts: Mapping[str, int] = field(default_factory=dict)
     workers: tuple[WorkerStatus, ...] = ()
+    lost: str | None = None
 
 
 def combined(statuses: Sequence[ExecutorStatus]) -> ExecutorStatus:

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from modules.clock import Clock, iso
 from modules.errors import noted
 from modules.executors.base import (
+    Executor,
     ExecutorStatus,
     WorkerPool,
     WorkerState,
@@ -120,6 +121,7 @@ class Workers:
         self._clock = clock
         self._lock = threading.Lock()
         self._seen: dict[str, WorkerView] = {}
+        self._executors: dict[str, Executor] = {}
         self._lost: dict[str, WorkerView] = {}
 
     @property
@@ -137,10 +139,12 @@ class Workers:
         """Those that there are, then those that were lost and not replaced."""
         with self._lock:
             now = self._clock.utc_now()
-            looked = [self._view(seat, now) for seat in self._seats()]
+            seats = list(self._seats())
+            looked = [self._view(seat, now) for seat in seats]
             found = [view if is_dated else self._dated(view) for view, is_dated in looked]
             self._note_lost({view.name for view in found}, now)
             self._seen = {view.name: view for view in found}
+            self._executors = {seat.worker.name: seat.worker.executor for seat in seats}
             return [*found, *self._lost.values()]
 
     def _dated(self, view: WorkerView) -> WorkerView:
@@ -152,12 +156,11 @@ class Workers:
 
     def _note_lost(self, there: set[str], now: datetime) -> None:
         gone = [view for name, view in self._seen.items() if name not in there]
-        problem = self._pool.problem
-        why = str(problem) if problem else _LOST
         for view in gone:
             self._lost[view.name] = WorkerView(
-                view.name, view.node, view.device, "lost", now, view.model, problem=why
-            )
+                view.name, view.node, view.device, "lost", now, view.model,
+                problem=self._why_lost(view.name),
+            )  # fmt: skip
         places = max(0, self._pool.limit - len(there))
         kept = [
             view
@@ -166,6 +169,10 @@ class Workers:
         ]
         kept.sort(key=lambda view: view.since, reverse=True)
         self._lost = {view.name: view for view in kept[:places]}
+
+    def _why_lost(self, name: str) -> str:
+        """Its own reason; what keeps others from coming is not why this one is gone."""
+        return self._executors[name].status.lost or _LOST
 
     def _view(self, seat: Seat, now: datetime) -> tuple[WorkerView, bool]:
         """And whether its beginning is known, or has only been seen now."""
