@@ -15,7 +15,6 @@ from modules.executors.base import (
     RunCallbacks,
     Task,
     Worker,
-    WorkerState,
 )
 from modules.transcript.model import Chunk
 from tests.fakes import FakeExecutor
@@ -65,7 +64,7 @@ class FarExecutor(FakeExecutor):
 
 @dataclass
 class FakePool:
-    """As many workers as there are executors; ``gone`` and ``away`` hold names of some of them."""
+    """As many workers as there are executors; ``gone`` holds names of some of them."""
 
     executors: list[FakeExecutor]
 
@@ -75,7 +74,6 @@ class FakePool:
         self.limit = len(self.executors)
         self.problem: TranscriberError | None = None
         self.gone: set[str] = set()
-        self.away: set[str] = set()
         self.maintained = 0
         self.closed = False
 
@@ -86,13 +84,8 @@ class FakePool:
     def workers(self) -> tuple[Worker, ...]:
         there = ((f"node{i}", executor) for i, executor in enumerate(self.executors))
         return tuple(
-            Worker(name, name, "cpu", executor, self._state_of(name))
-            for name, executor in there
-            if name not in self.gone
+            Worker(name, name, "cpu", executor) for name, executor in there if name not in self.gone
         )
-
-    def _state_of(self, name: str) -> WorkerState:
-        return WorkerState.AWAY if name in self.away else WorkerState.READY
 
     def lose(self, number: int) -> None:
         """The machine of a worker is gone."""

@@ -6,7 +6,6 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Literal, Protocol
 
 from modules.errors import TranscriberError
@@ -243,14 +242,6 @@ class Executor(Protocol):
         """End all that was started; it has ended on return. May be called twice."""
 
 
-class WorkerState(StrEnum):
-    """Whether a worker can be given a file."""
-
-    STARTING = "starting"  #: not yet; it has never been ready
-    READY = "ready"  #: yes, or it has one
-    AWAY = "away"  #: not reached at the moment, and may come back
-
-
 @dataclass(frozen=True)
 class Worker:
     """One that does one file at a time. ``name`` is shown and is unique among those there are.
@@ -263,7 +254,6 @@ class Worker:
     node: str
     device: str
     executor: Executor
-    state: WorkerState = WorkerState.READY
 
 
 class WorkerPool(Protocol):

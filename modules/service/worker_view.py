@@ -16,19 +16,15 @@ from modules.executors.base import (
     Executor,
     ExecutorStatus,
     WorkerPool,
-    WorkerState,
     WorkerStatus,
     combined,
 )
 from modules.messages import restored, template_of
 from modules.runner.seat import Seat
 
-#: ``held``: something keeps it from every recording. ``away``: not reached, and may come back.
-#: ``lost``: it is gone, and nothing has taken its place. ``off``: there is no process, as none is
-#: needed or none could be started.
-State = Literal[
-    "off", "starting", "loading", "waiting", "transcribing", "live", "held", "away", "lost"
-]
+#: ``held``: something keeps it from every recording. ``lost``: it is gone, and nothing has taken
+#: its place. ``off``: there is no process, as none is needed or none could be started.
+State = Literal["off", "starting", "loading", "waiting", "transcribing", "live", "held", "lost"]
 #: A lost one is remembered for so long.
 _LOST_KEPT = timedelta(days=1)
 _LOST = noted("Its machine, or the network to it, was lost.")
@@ -215,6 +211,4 @@ def _far(seat: Seat, status: ExecutorStatus) -> tuple[State, datetime | None]:
         return "transcribing", seat.hand.since
     if seat.problem:
         return "held", None
-    if seat.worker.state is WorkerState.READY:
-        return ("waiting" if status.is_running or status.is_idle else "off"), None
-    return ("away" if seat.worker.state is WorkerState.AWAY else "starting"), None
+    return ("waiting" if status.is_running or status.is_idle else "off"), None

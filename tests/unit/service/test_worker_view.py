@@ -68,9 +68,8 @@ def test_what_each_does_and_since_when(bench: Bench) -> None:
     assert bench.of("node0").since == began, "seen waiting since then"
     bench.hands.clear()
     assert bench.of("node1").since == bench.clock.utc_now()
-    bench.pool.away.add("node0")
     bench.problems["node2"] = "The disk is full."
-    assert bench.states() == {"node0": "away", "node1": "waiting", "node2": "held"}
+    assert bench.states() == {"node0": "waiting", "node1": "waiting", "node2": "held"}
     assert bench.of("node2").problem == "The disk is full."
 
 
