@@ -9,12 +9,12 @@ from modules.clock import Clock
 from modules.errors import NodeLostError, TranscriberError
 from modules.executors.base import (
     Capabilities,
+    ExecutorStatus,
     HandOut,
     Outcome,
     RunCallbacks,
     Task,
     Worker,
-    WorkerState,
 )
 from modules.transcript.model import Chunk
 from tests.fakes import FakeExecutor
@@ -23,7 +23,8 @@ from tests.fakes import FakeExecutor
 class FarExecutor(FakeExecutor):
     """Sends its chunks with the name of their hand-out and a number, as one elsewhere does.
 
-    ``lost``: its machine is gone, which a run finds out at the next border between chunks.
+    ``lost``: its machine is gone, which a run finds out at the next border between chunks;
+    ``why_lost``: what it is lost of, if that is known.
     ``between``: called before each chunk is sent.
     """
 
@@ -31,8 +32,13 @@ class FarExecutor(FakeExecutor):
         super().__init__(clock)
         self.between = between
         self.lost = False
+        self.why_lost: str | None = None
         #: What was sent: the callbacks, the hand-out and the chunk.
         self.sent: list[tuple[RunCallbacks, HandOut, Chunk]] = []
+
+    @property
+    def status(self) -> ExecutorStatus:
+        return replace(super().status, lost=self.why_lost)
 
     def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         handout = request.handout or HandOut("none", "none", 0)
@@ -58,7 +64,7 @@ class FarExecutor(FakeExecutor):
 
 @dataclass
 class FakePool:
-    """As many workers as there are executors; ``gone`` and ``away`` hold names of some of them."""
+    """As many workers as there are executors; ``gone`` holds names of some of them."""
 
     executors: list[FakeExecutor]
 
@@ -68,7 +74,6 @@ class FakePool:
         self.limit = len(self.executors)
         self.problem: TranscriberError | None = None
         self.gone: set[str] = set()
-        self.away: set[str] = set()
         self.maintained = 0
         self.closed = False
 
@@ -79,13 +84,8 @@ class FakePool:
     def workers(self) -> tuple[Worker, ...]:
         there = ((f"node{i}", executor) for i, executor in enumerate(self.executors))
         return tuple(
-            Worker(name, name, "cpu", executor, self._state_of(name))
-            for name, executor in there
-            if name not in self.gone
+            Worker(name, name, "cpu", executor) for name, executor in there if name not in self.gone
         )
-
-    def _state_of(self, name: str) -> WorkerState:
-        return WorkerState.AWAY if name in self.away else WorkerState.READY
 
     def lose(self, number: int) -> None:
         """The machine of a worker is gone."""

@@ -24,7 +24,6 @@ _STATES = {
     "waiting": noted("has nothing to do"),
     "live": noted("serves live sessions"),
     "held": noted("waits"),
-    "away": noted("cannot be reached"),
     "lost": noted("is lost"),
 }
 

@@ -6,7 +6,6 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Literal, Protocol
 
 from modules.errors import TranscriberError
@@ -154,7 +153,8 @@ class ExecutorStatus:
 
     ``is_running``: it has a worker. ``is_idle``: it has none because none is needed.
     ``model_loaded``: the name of the model in memory. ``memory_mb``: of the work on this machine.
-    ``restarts``: how often a worker was replaced, by reason. ``workers``: each of them.
+    ``restarts``: how often a worker was replaced, by reason. ``workers``: each of them. ``lost``:
+    why it is of no use any more, if it is known; None while it is.
     """
 
     is_running: bool = True
@@ -163,6 +163,7 @@ class ExecutorStatus:
     memory_mb: int = 0
     restarts: Mapping[str, int] = field(default_factory=dict)
     workers: tuple[WorkerStatus, ...] = ()
+    lost: str | None = None
 
 
 def combined(statuses: Sequence[ExecutorStatus]) -> ExecutorStatus:
@@ -241,14 +242,6 @@ class Executor(Protocol):
         """End all that was started; it has ended on return. May be called twice."""
 
 
-class WorkerState(StrEnum):
-    """Whether a worker can be given a file."""
-
-    STARTING = "starting"  #: not yet; it has never been ready
-    READY = "ready"  #: yes, or it has one
-    AWAY = "away"  #: not reached at the moment, and may come back
-
-
 @dataclass(frozen=True)
 class Worker:
     """One that does one file at a time. ``name`` is shown and is unique among those there are.
@@ -261,7 +254,6 @@ class Worker:
     node: str
     device: str
     executor: Executor
-    state: WorkerState = WorkerState.READY
 
 
 class WorkerPool(Protocol):

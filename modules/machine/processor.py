@@ -103,6 +103,28 @@ def memory_limit(cgroup: Path = _CGROUP, root: Path = _CGROUP_ROOT) -> MemoryLim
     return MemoryLimit(machine_mb, "This machine")
 
 
+def memory_free_mb(cgroup: Path = _CGROUP, root: Path = _CGROUP_ROOT) -> int:
+    """What is still free of the machine, and of what each control group around us allows."""
+    free = [psutil.virtual_memory().available]
+    for path in _limits(cgroup, root):
+        if limit := number_in(path):
+            free.append(max(0, limit - _used(path)))
+    return min(free) // 2**20
+
+
+def _used(limit: Path) -> int:
+    """What the group with this limit holds in bytes, without files that are only kept for speed."""
+    is_new = limit.name == "memory.max"
+    used = number_in(limit.with_name("memory.current" if is_new else "memory.usage_in_bytes"))
+    name = "inactive_file" if is_new else "total_inactive_file"
+    try:
+        lines = limit.with_name("memory.stat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    facts = dict(line.split(" ", 1) for line in lines if " " in line)
+    return max(0, (used or 0) - int(facts.get(name, 0)))
+
+
 def _limits(cgroup: Path, root: Path) -> Iterator[Path]:
     """The files that may hold a limit, of both versions of control groups.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from modules.executors.base import Worker, WorkerPool, WorkerState
+from modules.executors.base import Worker, WorkerPool
 from modules.jobs.job import Status
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
@@ -143,7 +143,6 @@ class Runners:
                 runner.ask_to_stop()
                 self._leaving.append(runner)
             else:
-                runner.is_ready = now.state is WorkerState.READY
                 kept.append((now, runner))
         self._runners = kept + [(worker, self._begin(worker)) for worker in there.values()]
         self._join_the_gone()
@@ -153,7 +152,6 @@ class Runners:
     def _begin(self, worker: Worker) -> Runner:
         log.info("The worker %s is there, on %s (%s)", worker.name, worker.node, worker.device)
         runner = Runner(self._common, worker.executor, f"runner-{worker.name}")
-        runner.is_ready = worker.state is WorkerState.READY
         if self._is_started:
             runner.start()
         return runner

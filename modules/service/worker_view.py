@@ -13,21 +13,18 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from modules.clock import Clock, iso
 from modules.errors import noted
 from modules.executors.base import (
+    Executor,
     ExecutorStatus,
     WorkerPool,
-    WorkerState,
     WorkerStatus,
     combined,
 )
 from modules.messages import restored, template_of
 from modules.runner.seat import Seat
 
-#: ``held``: something keeps it from every recording. ``away``: not reached, and may come back.
-#: ``lost``: it is gone, and nothing has taken its place. ``off``: there is no process, as none is
-#: needed or none could be started.
-State = Literal[
-    "off", "starting", "loading", "waiting", "transcribing", "live", "held", "away", "lost"
-]
+#: ``held``: something keeps it from every recording. ``lost``: it is gone, and nothing has taken
+#: its place. ``off``: there is no process, as none is needed or none could be started.
+State = Literal["off", "starting", "loading", "waiting", "transcribing", "live", "held", "lost"]
 #: A lost one is remembered for so long.
 _LOST_KEPT = timedelta(days=1)
 _LOST = noted("Its machine, or the network to it, was lost.")
@@ -100,6 +97,7 @@ class Workers:
         self._clock = clock
         self._lock = threading.Lock()
         self._seen: dict[str, WorkerView] = {}
+        self._executors: dict[str, Executor] = {}
         self._lost: dict[str, WorkerView] = {}
 
     @property
@@ -117,10 +115,12 @@ class Workers:
         """Those that there are, then those that were lost and not replaced."""
         with self._lock:
             now = self._clock.utc_now()
-            looked = [self._view(seat, now) for seat in self._seats()]
+            seats = list(self._seats())
+            looked = [self._view(seat, now) for seat in seats]
             found = [view if is_dated else self._dated(view) for view, is_dated in looked]
             self._note_lost({view.name for view in found}, now)
             self._seen = {view.name: view for view in found}
+            self._executors = {seat.worker.name: seat.worker.executor for seat in seats}
             return [*found, *self._lost.values()]
 
     def _dated(self, view: WorkerView) -> WorkerView:
@@ -132,12 +132,11 @@ class Workers:
 
     def _note_lost(self, there: set[str], now: datetime) -> None:
         gone = [view for name, view in self._seen.items() if name not in there]
-        problem = self._pool.problem
-        why = str(problem) if problem else _LOST
         for view in gone:
             self._lost[view.name] = WorkerView(
-                view.name, view.node, view.device, "lost", now, view.model, problem=why
-            )
+                view.name, view.node, view.device, "lost", now, view.model,
+                problem=self._why_lost(view.name),
+            )  # fmt: skip
         places = max(0, self._pool.limit - len(there))
         kept = [
             view
@@ -146,6 +145,10 @@ class Workers:
         ]
         kept.sort(key=lambda view: view.since, reverse=True)
         self._lost = {view.name: view for view in kept[:places]}
+
+    def _why_lost(self, name: str) -> str:
+        """Its own reason; what keeps others from coming is not why this one is gone."""
+        return self._executors[name].status.lost or _LOST
 
     def _view(self, seat: Seat, now: datetime) -> tuple[WorkerView, bool]:
         """And whether its beginning is known, or has only been seen now."""
@@ -188,6 +191,4 @@ def _far(seat: Seat, status: ExecutorStatus) -> tuple[State, datetime | None]:
         return "transcribing", seat.hand.since
     if seat.problem:
         return "held", None
-    if seat.worker.state is WorkerState.READY:
-        return ("waiting" if status.is_running or status.is_idle else "off"), None
-    return ("away" if seat.worker.state is WorkerState.AWAY else "starting"), None
+    return ("waiting" if status.is_running or status.is_idle else "off"), None

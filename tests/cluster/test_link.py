@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from tests.fakes import FakeClock
 
 pytest.importorskip("ray", reason="the optional packages for a cluster are not installed")
 
+#: The API key is one of the service's settings, the others are not for the link either.
+SECRETS = ("API_KEY", "CALLBACK_SECRET", "HF_TOKEN", "HTTPS_PROXY", "AWS_SECRET_ACCESS_KEY")
+
 
 @pytest.fixture
 def clock() -> FakeClock:
@@ -25,8 +29,12 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def link(tmp_path: Path, clock: FakeClock) -> Iterator[LinkProcess]:
+def link(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LinkProcess]:
     """One that connects for ever: who listens there says nothing."""
+    for name in SECRETS:
+        monkeypatch.setenv(name, "very secret")
     (token := tmp_path / "token").touch(mode=0o600)
     token.write_text("0" * 64)
     with socket.create_server(("127.0.0.1", 0)) as nobody:
@@ -75,3 +83,14 @@ def test_who_stood_still_himself_blames_no_other(link: LinkProcess, clock: FakeC
     for _ in range(5):
         clock.advance(3600.0)
         link.look()
+
+
+def test_it_gets_none_of_the_secrets_in_the_environment_of_the_service(
+    link: LinkProcess, tmp_path: Path
+) -> None:
+    until(lambda: not link.look() and link.heard_at is not None, "it has begun", START_S)
+    seen = psutil.Process(link.pid).environ()
+    assert not {*SECRETS, "CONFIG_PATH"} & set(seen)
+    assert "very secret" not in str(seen)
+    assert seen["PATH"] == os.environ["PATH"]
+    assert seen["RAY_AUTH_TOKEN_PATH"] == str(tmp_path / "token")

@@ -169,7 +169,7 @@ def test_a_stop_that_is_not_obeyed_gives_the_worker_up(
         finally:
             os.kill(pid, signal.SIGCONT)
         assert outcome.done is None
-        assert executor.lost is not None
+        assert executor.status.lost == "It did not stop, and was given up."
 
 
 def test_a_lost_node_is_told_and_another_goes_on_where_it_was(
@@ -183,6 +183,7 @@ def test_a_lost_node_is_told_and_another_goes_on_where_it_was(
     with pytest.raises(NodeLostError):
         executor.run(a_task(config, "slow talk.mp3", 50), heard.callbacks())
     executor.close()
+    assert executor.status.lost is None, "its machine, which says nothing more"
     other = ready(pool, other_than=executor)[0]
     assert cluster.node_of(other.hello.pid) != node
     rest = Heard()
@@ -249,6 +250,7 @@ def test_a_link_that_stands_still_is_replaced_while_its_workers_do_nothing_or_wa
         link = psutil.Process(pool.link_pid)
         link.suspend()
         replaced(pool, link)
+        assert all("cannot be reached" in str(each.status.lost) for each in executors)
         with pytest.raises(ClusterAwayError):
             executors[0].run(a_task(config, "talk.mp3"), Heard().callbacks())
         for executor in executors:

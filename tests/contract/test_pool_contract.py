@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from modules.clock import SystemClock
-from modules.executors.base import WorkerPool, WorkerState, combined
+from modules.executors.base import WorkerPool, combined
 from modules.executors.local.pool import LocalPool
 from tests.fake_pool import FakePool, FarExecutor
 from tests.fakes import FakeExecutor
@@ -36,7 +36,6 @@ def test_no_more_than_the_limit_and_each_with_a_name_and_an_executor_of_its_own(
     assert len({worker.name for worker in workers}) == len(workers)
     assert len({id(worker.executor) for worker in workers}) == len(workers)
     assert all(worker.node and worker.device for worker in workers)
-    assert {worker.state for worker in workers} == {WorkerState.READY}
 
 
 def test_the_workers_stay_the_same_while_nothing_happens(pool: WorkerPool) -> None:

@@ -132,9 +132,7 @@ class WorkerAnswer(Answer):
     name: str
     node: str
     device: str | None
-    state: Literal[
-        "off", "starting", "loading", "waiting", "transcribing", "live", "held", "away", "lost"
-    ]
+    state: Literal["off", "starting", "loading", "waiting", "transcribing", "live", "held", "lost"]
     since: str
     model: str | None
     compute_type: str | None

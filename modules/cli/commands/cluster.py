@@ -9,9 +9,11 @@ from gettext import gettext as _
 from pathlib import Path
 
 from modules.cli.session import say
+from modules.daemon.signals import stop_signals
 from modules.errors import TranscriberError, noted
 from modules.executors.ray import nodes
 from modules.executors.ray.link_process import is_loopback
+from modules.executors.ray.membership import Membership
 from modules.executors.ray.pool import missing_ray
 
 
@@ -37,7 +39,10 @@ def head(options: Namespace) -> int:
 
 
 def join(options: Namespace) -> int:
-    """Give this machine to a cluster; does not return. Raises TranscriberError."""
+    """Give this machine to a cluster, again whenever it was lost, until a signal.
+
+    Raises TranscriberError.
+    """
     _require_ray()
     token = _token_file(options)
     if not nodes.token_at(token):
@@ -48,7 +53,14 @@ def join(options: Namespace) -> int:
         )
     say(_("Joining the cluster at {address}. Ctrl-C ends it.").format(address=options.head))
     command = nodes.join_command(options.head, options.host, options.cpus, options.gpus)
-    return _become(command, options, token, options.head)
+    member = Membership(command, _environment(options, token, options.head), _say_lost)
+    with stop_signals(member.ask_to_stop):
+        return member.run()
+
+
+def _say_lost(pause_s: float) -> None:
+    text = _("The cluster has lost this machine; it joins again in {seconds:g} s.")
+    say(text.format(seconds=pause_s))
 
 
 def _require_ray() -> None:
@@ -62,6 +74,10 @@ def _token_file(options: Namespace) -> Path:
 
 
 def _become(command: list[str], options: Namespace, token: Path, address: str) -> int:
-    models: Path | None = options.models.absolute() if options.models else None
-    environment = nodes.node_environment(os.environ, token, address, models)
+    environment = _environment(options, token, address)
     os.execve(command[0], command, environment)  # nosec B606 # our own words, no shell
+
+
+def _environment(options: Namespace, token: Path, address: str) -> dict[str, str]:
+    models: Path | None = options.models.absolute() if options.models else None
+    return nodes.node_environment(os.environ, token, address, models)

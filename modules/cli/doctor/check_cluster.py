@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from gettext import gettext as _
+from gettext import ngettext
 from pathlib import Path
 from typing import IO
 
 from modules import __version__
 from modules.cli.doctor.findings import Finding, ok, problem, warning
 from modules.config.schema import Config
+from modules.config.workers import WorkersConfig
 from modules.errors import ModelError, TranscriberError, reason_of
 from modules.executors.ray.executor import sums_for
 from modules.executors.ray.node_look import Look, LookFor
@@ -161,13 +163,15 @@ def _faults(look: Look, config: Config) -> Iterator[Finding]:
         yield problem(subject, seen.format(node=node, folder=look.folder), remedy)
 
 
+def _fitting(cpus: float, gpus: float, workers: WorkersConfig) -> int:
+    """How many workers there is room for."""
+    fits = int(cpus // workers.cpus_per_worker)
+    return min(fits, int(gpus // workers.gpus_per_worker)) if workers.gpus_per_worker else fits
+
+
 def _demand(seen: Survey, config: Config) -> Finding:
-    workers, room = config.workers, 0
-    for node in seen.nodes:
-        fits = int(node.cpus // workers.cpus_per_worker)
-        if workers.gpus_per_worker:
-            fits = min(fits, int(node.gpus // workers.gpus_per_worker))
-        room += fits
+    workers = config.workers
+    room = sum(_fitting(node.cpus, node.gpus, workers) for node in seen.nodes)
     text = _("there is room for {room} workers, {most} are wanted; each takes {each} processors")
     text = text.format(room=room, most=workers.max, each=workers.cpus_per_worker)
     if room < workers.max:
@@ -182,12 +186,26 @@ def _memory(seen: Survey, config: Config) -> Iterator[Finding]:
     each_mb = _WORKER_MB + (model_mb or 0)
     text = _("takes about {here} MB of memory here, {node} on each machine, {each} for each worker")
     yield ok(subject, text.format(here=_LINK_MB, node=_NODE_MB, each=each_mb))
-    for node in seen.nodes:
-        fits = int(node.cpus // config.workers.cpus_per_worker)
-        if node.look and fits and model_mb and node.look.free_mb < each_mb:
-            text = _("{node} has {free} MB of memory free, and a worker takes {each}")
-            text = text.format(node=node.look.node, free=node.look.free_mb, each=each_mb)
-            yield warning(_("node"), text, _("Give it less to do, or use a smaller model."))
+    for node in seen.nodes if model_mb else ():
+        more = _coming(node, seen, config.workers)
+        if node.look and more and node.look.free_mb < more * each_mb:
+            text = ngettext(
+                "{node} has {free} MB of memory free, and {n} more worker takes {all}",
+                "{node} has {free} MB of memory free, and {n} more workers take {all}",
+                more,
+            )
+            facts = {"free": node.look.free_mb, "n": more, "all": more * each_mb}
+            remedy = _("Give it less to do, or use a smaller model.")
+            yield warning(_("node"), text.format(node=node.look.node, **facts), remedy)
+
+
+def _coming(node: Node, seen: Survey, workers: WorkersConfig) -> int:
+    """How many more workers may begin on a machine, beside those whose memory is taken already."""
+    there = sum(
+        _fitting(each.cpus, each.gpus, workers) - _fitting(each.free_cpus, each.free_gpus, workers)
+        for each in seen.nodes
+    )
+    return max(0, min(_fitting(node.free_cpus, node.free_gpus, workers), workers.max - there))
 
 
 def _model_mb(config: Config) -> int | None:

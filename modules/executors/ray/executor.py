@@ -13,6 +13,7 @@ from modules.config.schema import Config
 from modules.errors import (
     ClusterAwayError,
     ModelError,
+    NodeLostError,
     TranscriberError,
     WorkerError,
     noted,
@@ -20,7 +21,7 @@ from modules.errors import (
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.protocol import Transcribe
 from modules.executors.ray.channel import Channel, LinkClosedError
-from modules.executors.ray.remote_run import RemoteRun, answer_in, lost
+from modules.executors.ray.remote_run import GONE, RemoteRun, answer_in, lost
 from modules.executors.ray.wire import Abandon, Begin, Hello, Poll, State, Sums, Warm
 from modules.logger import get_logger
 from modules.recordings.shared_folder import identity_of
@@ -59,7 +60,7 @@ class RayExecutor:
         self._looked_at = clock.monotonic()
         self.hello = hello
         self.failed_ahead = False
-        #: Why it is of no use any more; None while it is.
+        #: Why it is of no use any more; None while it is. The pool may know it first.
         self.lost: TranscriberError | None = None
 
     @property
@@ -80,6 +81,7 @@ class RayExecutor:
             model_loaded=state.model_loaded,
             memory_mb=state.memory_mb,
             restarts=state.restarts,
+            lost=self._lost_of,
         )
 
     # --- between tasks ---
@@ -109,6 +111,11 @@ class RayExecutor:
             return self._call(method, argument, _nothing)
         return None
 
+    @property
+    def _lost_of(self) -> str | None:
+        """The reason, if it is another one than that its machine is gone."""
+        return str(self.lost) if self.lost and self.lost.message != GONE else None
+
     def close(self) -> None:
         self._give_up(lost("closed"))
 
@@ -129,7 +136,7 @@ class RayExecutor:
             return self._until_ended(run, watch)
         except _StopOverdueError:
             log.warning("%s: the worker does not stop and is given up", self.hello.node)
-            self._give_up(lost("it did not stop"))
+            self._give_up(NodeLostError("node_lost", noted("It did not stop, and was given up.")))
             return Outcome(None, watch.ran_s, None, "", 0, task.handout)
         except BaseException:
             self._abandon()

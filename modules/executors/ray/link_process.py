@@ -23,6 +23,12 @@ log = get_logger("Cluster")
 _END_S = 3.0
 _CHANGED = ("localhost", "127.0.0.1", "::1")
 _COMPLAINT_CHARS = 500
+#: What a client of the cluster gets of the service's environment: where programs, libraries and
+#: temporary files are, who runs it, and in which language.
+_KEPT = frozenset(
+    ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LANG")
+)
+_KEPT_PREFIXES = ("LC_", "RAY_")
 #: What it writes are lines, which are short.
 _LINES_BYTES = 2**16
 #: It sends a sign of life each second, busy or not; without one for so long it stands still.
@@ -47,7 +53,7 @@ class LinkProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                env=ray_environment(os.environ, token_file, address),
+                env=client_environment(os.environ, token_file, address),
                 cwd=PROJECT_ROOT,
             )
 
@@ -126,6 +132,18 @@ def is_loopback(address: str) -> bool:
 
 def _host(address: str) -> str:
     return address.rsplit(":", 1)[0].strip("[]") if not address.endswith("::1") else address
+
+
+def client_environment(
+    environ: Mapping[str, str], token_file: Path | None, address: str
+) -> dict[str, str]:
+    """The environment of a process that becomes a client of the cluster: none of our secrets.
+
+    What nodes send is unpickled there, and no setting of ours is read. Proxies are left out: Ray
+    uses none, and their addresses may contain passwords.
+    """
+    kept = {k: v for k, v in environ.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
+    return ray_environment(kept, token_file, address)
 
 
 def ray_environment(

@@ -11,7 +11,6 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
-import psutil
 from pydantic import Field
 
 from modules import __version__
@@ -21,6 +20,7 @@ from modules.executors.ray.media import mapped
 from modules.executors.ray.node_weights import on_this_node
 from modules.executors.ray.node_worker import node_config
 from modules.executors.ray.wire import Failure, Setup, Warm, failure_of
+from modules.machine.processor import memory_free_mb
 from modules.storage import beneath
 
 _CHARS = 500
@@ -57,7 +57,7 @@ def look(order: str) -> str:
         node=socket.gethostname(),
         version=__version__,
         python=platform.python_version(),
-        free_mb=psutil.virtual_memory().available // 2**20,
+        free_mb=memory_free_mb(),
         weights=_weights(asked.weights, config.models_directory),
         share=_share(asked, folder),
         folder=str(folder),

@@ -108,7 +108,7 @@ class RayPool:
         self._since = self._clock.monotonic()
         self._workers, self._problem = (), problem
         for slot in self._slots:
-            slot.drop()
+            slot.drop(problem)
         if link:
             link.end()
 

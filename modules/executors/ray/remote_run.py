@@ -29,6 +29,7 @@ from modules.executors.ray.wire import (
 from modules.storage.recording_file import open_recording_file, raise_storage_error
 from modules.transcript.model import Chunk
 
+GONE = noted("The machine that worked on the file is gone.")
 #: A piece that is still wanted so long after it was sent did not arrive, in seconds.
 RESEND_S = 60.0
 
@@ -154,9 +155,7 @@ class RemoteRun:
 
 def lost(details: str | None) -> NodeLostError:
     """The worker is gone, and with it what it had not sent yet."""
-    return NodeLostError(
-        "node_lost", noted("The machine that worked on the file is gone."), details=details
-    )
+    return NodeLostError("node_lost", GONE, details=details)
 
 
 def _nonsense(details: str) -> WorkerError:

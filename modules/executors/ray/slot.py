@@ -161,9 +161,11 @@ class WorkerSlot:
         self.since = self._clock.monotonic()
         self._again_at = self.since + wait_s
 
-    def drop(self) -> None:
+    def drop(self, problem: TranscriberError | None = None) -> None:
         """The link is gone, and with it the worker; its executor notices by itself."""
-        if self.executor is None and self._channel:
+        if self.executor:
+            self.executor.lost = self.executor.lost or problem
+        elif self._channel:
             self._channel.close()
         self._channel = self.executor = self._hello = None
         self.since = self._clock.monotonic()

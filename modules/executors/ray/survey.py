@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from modules import PACKAGE, PROJECT_ROOT
 from modules.config.settings import Frozen
 from modules.executors.ray.link import connect
-from modules.executors.ray.link_process import ray_environment
+from modules.executors.ray.link_process import client_environment
 from modules.executors.ray.node_look import Look, LookFor, look
 
 #: How long Ray may take to become a client, and all machines to answer, in seconds.
@@ -33,11 +33,16 @@ _NODES_MAX = 100
 
 
 class Node(Frozen):
-    """A machine. ``problem``: why it was not looked at."""
+    """A machine. ``free_cpus``, ``free_gpus``: without those that workers have.
+
+    ``problem``: why it was not looked at.
+    """
 
     name: Annotated[str, Field(max_length=_CHARS)]
     cpus: float
     gpus: float
+    free_cpus: float
+    free_gpus: float
     look: Look | None = None
     problem: Annotated[str, Field(max_length=_CHARS)] | None = None
 
@@ -56,7 +61,8 @@ def survey(address: str, token: Path, order: LookFor) -> Survey:
     process = subprocess.Popen(  # nosec B603 # our own words, no shell
         [sys.executable, "-m", f"{PACKAGE}.executors.ray.survey", "--address", address],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        start_new_session=True, env=ray_environment(os.environ, token, address), cwd=PROJECT_ROOT,
+        env=client_environment(os.environ, token, address), cwd=PROJECT_ROOT,
+        start_new_session=True,
     )  # fmt: skip
     try:
         answer, _ = process.communicate(order.model_dump_json().encode(), CONNECT_S + LOOK_S)
@@ -74,19 +80,25 @@ def survey(address: str, token: Path, order: LookFor) -> Survey:
 def _looked(order: str) -> tuple[Node, ...]:
     """Every machine that lives. A look takes no processor, so that busy ones answer too."""
     import ray
+    from ray._private.state import available_resources_per_node
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     alive = [node for node in ray.nodes() if node["Alive"]][:_NODES_MAX]
+    free = available_resources_per_node()
     asked = {}
     for node in alive:
         place = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
         task = ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=place)(look)
         asked[node["NodeID"]] = task.remote(order)
     done, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=LOOK_S)
-    return tuple(_node(node, asked[node["NodeID"]], done) for node in alive)
+    return tuple(
+        _node(node, free.get(node["NodeID"], {}), asked[node["NodeID"]], done) for node in alive
+    )
 
 
-def _node(facts: Mapping[str, Any], answer: Any, done: list[Any]) -> Node:
+def _node(
+    facts: Mapping[str, Any], free: Mapping[str, float], answer: Any, done: list[Any]
+) -> Node:
     import ray
     import ray.exceptions
 
@@ -95,6 +107,8 @@ def _node(facts: Mapping[str, Any], answer: Any, done: list[Any]) -> Node:
         name=str(facts.get("NodeManagerHostname") or facts.get("NodeManagerAddress"))[:_CHARS],
         cpus=float(has.get("CPU", 0)),
         gpus=float(has.get("GPU", 0)),
+        free_cpus=float(free.get("CPU", 0)),
+        free_gpus=float(free.get("GPU", 0)),
     )
     if answer not in done:
         return node.model_copy(update={"problem": f"no answer within {LOOK_S:g} s"})

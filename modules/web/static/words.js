@@ -71,8 +71,8 @@ const EN = {
   micRefused: "The browser does not let this page use the microphone. Allow it beside the address, then speak again.", micMissing: "There is no microphone on this computer.", micBroken: "The microphone cannot be used at the moment. Perhaps another program has it.",
   liveRow: "You are speaking", liveFull: "As many people speak as this machine can follow. Try again in a moment.",
   workers: { one: "{n} worker", other: "{n} workers" }, workersNone: "No worker is there at the moment", workersWhich: "{name}, since\u00a0{time}", since: "since\u00a0{time}",
-  workersBusy: "{n} busy", workersStarting: "{n} starting", workersHeld: "{n} held up", workersAway: "{n} not reached", workersLost: "{n} lost",
-  workerOff: "not started", workerStarting: "starting", workerLoading: "loading its model", workerWaiting: "free", workerTranscribing: "busy", workerLive: "with live sessions", workerHeld: "held up", workerAway: "not reached", workerLost: "lost",
+  workersBusy: "{n} busy", workersStarting: "{n} starting", workersHeld: "{n} held up", workersLost: "{n} lost",
+  workerOff: "not started", workerStarting: "starting", workerLoading: "loading its model", workerWaiting: "free", workerTranscribing: "busy", workerLive: "with live sessions", workerHeld: "held up", workerLost: "lost",
   onWorker: "on {name}", runOn: "On {name}, since {time}.",
   close: "Close", s: "{n} s", min: "{n} min", h: "{n} h", hMin: "{h} h {m} min",
 };
@@ -149,7 +149,7 @@ const RU = {
   liveRow: "Вы говорите", liveFull: "Одновременно говорит столько людей, за сколькими эта машина может успеть. Попробуйте чуть позже.",
   workers: { one: "{n} обработчик", few: "{n} обработчика", many: "{n} обработчиков", other: "{n} обработчика" }, workersNone: "Сейчас нет ни одного обработчика", workersWhich: "{name}, с\u00a0{time}", since: "с\u00a0{time}",
   workersBusy: { one: "занят {n}", other: "заняты {n}" }, workersStarting: { one: "запускается {n}", other: "запускаются {n}" }, workersHeld: { one: "не работает {n}", other: "не работают {n}" }, workersAway: { one: "недоступен {n}", other: "недоступны {n}" }, workersLost: { one: "потерян {n}", other: "потеряны {n}" },
-  workerOff: "не запущен", workerStarting: "запускается", workerLoading: "загружает модель", workerWaiting: "свободен", workerTranscribing: "занят", workerLive: "обслуживает живые сеансы", workerHeld: "не работает", workerAway: "недоступен", workerLost: "потерян",
+  workerOff: "не запущен", workerStarting: "запускается", workerLoading: "загружает модель", workerWaiting: "свободен", workerTranscribing: "занят", workerLive: "обслуживает живые сеансы", workerHeld: "не работает", workerLost: "потерян",
   onWorker: "на {name}", runOn: "Расшифровывается на {name} с\u00a0{time}.",
   close: "Закрыть", s: "{n} с", min: "{n} мин", h: "{n} ч", hMin: "{h} ч {m} мин",
 };

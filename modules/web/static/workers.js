@@ -5,9 +5,9 @@ import { linkTo, titleOf } from "/static/names.js";
 import { dayOf, say, timeOf } from "/static/words.js";
 
 // What is counted in the line, in this order; whoever does nothing needs no word.
-const COUNTED = { transcribing: "workersBusy", starting: "workersStarting", loading: "workersStarting", held: "workersHeld", away: "workersAway", lost: "workersLost" };
-const STATES = { off: "workerOff", starting: "workerStarting", loading: "workerLoading", waiting: "workerWaiting", transcribing: "workerTranscribing", live: "workerLive", held: "workerHeld", away: "workerAway", lost: "workerLost" };
-const WRONG = new Set(["held", "away", "lost"]);
+const COUNTED = { transcribing: "workersBusy", starting: "workersStarting", loading: "workersStarting", held: "workersHeld", lost: "workersLost" };
+const STATES = { off: "workerOff", starting: "workerStarting", loading: "workerLoading", waiting: "workerWaiting", transcribing: "workerTranscribing", live: "workerLive", held: "workerHeld", lost: "workerLost" };
+const WRONG = new Set(["held", "lost"]);
 
 /** "14:03", or with its day. */
 export function momentOf(iso) {

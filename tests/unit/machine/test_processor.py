@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from modules.machine.processor import MemoryLimit, memory_limit, processor
+from modules.machine.processor import MemoryLimit, memory_free_mb, memory_limit, processor
 
 TOTAL_MB = psutil.virtual_memory().total // 2**20
+FREE_MB = 1000
 
 
 def cpuinfo(folder: Path, vendor: str, flags: str) -> Path:
@@ -101,3 +103,27 @@ def test_the_least_limit_of_all_groups_counts(
 
 def test_a_machine_without_control_groups_has_its_memory(tmp_path: Path) -> None:
     assert memory_limit(tmp_path / "none", tmp_path) == MemoryLimit(TOTAL_MB, "This machine")
+
+
+@pytest.mark.parametrize(
+    ("of_process", "files", "expected_mb"),
+    [
+        ("0::/a", {"a/memory.max": "209715200", "a/memory.current": "157286400",
+                   "a/memory.stat": "anon 1\ninactive_file 52428800"}, 100),
+        ("0::/a/b", {"a/b/memory.max": "max", "a/memory.max": "104857600",
+                     "a/memory.current": "94371840"}, 10),
+        ("4:memory:/a", {"memory/a/memory.limit_in_bytes": "209715200",
+                         "memory/a/memory.usage_in_bytes": "104857600",
+                         "memory/a/memory.stat": "inactive_file 1\ntotal_inactive_file 0"}, 100),
+        ("0::/a", {"a/memory.max": "104857600", "a/memory.current": "115343360"}, 0),
+        ("0::/a", {"a/memory.max": "max", "a/memory.current": "115343360"}, FREE_MB),
+    ],
+)  # fmt: skip
+def test_what_is_free_is_what_the_groups_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_process: str, files: dict[str, str],
+    expected_mb: int,
+) -> None:  # fmt: skip
+    free = SimpleNamespace(available=FREE_MB * 2**20, total=2 * FREE_MB * 2**20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    groups(tmp_path, of_process, files)
+    assert memory_free_mb(tmp_path / "cgroup", tmp_path / "sys") == expected_mb

@@ -241,7 +241,7 @@ def test_a_file_that_was_replaced_took_no_machine_down(alone: Bench) -> None:
     assert (anew.status, anew.nodes_lost) == (Status.ARRIVING, 0)
 
 
-def test_a_worker_whose_machine_was_lost_gets_nothing_until_it_is_looked_at(bench: Bench) -> None:
+def test_a_worker_whose_machine_was_lost_gets_nothing_more(bench: Bench) -> None:
     look(bench)
     (_, first), (_, second) = bench.runners._runners
     bench.far(0).between = lambda made: bench.pool.lose(0)
@@ -253,20 +253,6 @@ def test_a_worker_whose_machine_was_lost_gets_nothing_until_it_is_looked_at(benc
     second.tick()
     second.tick()
     assert set(bench.ended) == {"a.mp3", "b.mp3"}
-
-
-def test_one_that_is_away_keeps_its_place_and_gets_nothing(bench: Bench) -> None:
-    bench.pool.away.add("node0")
-    look(bench)
-    bench.submit("a.mp3")
-    bench.runners.tick()
-    assert bench.far(0).orders == []
-    assert "a.mp3" in bench.ended
-    assert [seat.worker.state for seat in bench.runners.seats()] == ["away", "ready"]
-    bench.pool.away.clear()
-    bench.submit("b.mp3")
-    bench.runners.tick()
-    assert len(bench.far(0).orders) == 1
 
 
 def test_without_workers_everything_waits_and_says_why(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from modules.clock import iso
-from modules.errors import ClusterAwayError, noted
+from modules.errors import ClusterAwayError, ModelError, noted
 from modules.executors.base import ExecutorStatus, Worker, WorkerStatus
 from modules.executors.local.pool import LocalPool
 from modules.messages import translated
@@ -69,9 +69,8 @@ def test_what_each_does_and_since_when(bench: Bench) -> None:
     assert bench.of("node0").since == began, "seen waiting since then"
     bench.hands.clear()
     assert bench.of("node1").since == bench.clock.utc_now()
-    bench.pool.away.add("node0")
     bench.problems["node2"] = "The disk is full."
-    assert bench.states() == {"node0": "away", "node1": "waiting", "node2": "held"}
+    assert bench.states() == {"node0": "waiting", "node1": "waiting", "node2": "held"}
     assert bench.of("node2").problem == "The disk is full."
 
 
@@ -91,14 +90,34 @@ def test_a_lost_one_is_shown_with_its_reason_until_another_takes_its_place(bench
     assert bench.states() == {"node0": "waiting", "node1": "waiting", "node2": "waiting"}
 
 
+def test_each_is_shown_with_its_own_reason(bench: Bench) -> None:
+    """Not with what is told of the whole cluster at that moment, which is about another place."""
+    for number, why in enumerate(["It did not stop.", None]):
+        executor = bench.pool.executors[number]
+        assert isinstance(executor, FarExecutor)
+        executor.why_lost = why
+    bench.workers.views()
+    bench.pool.problem = ModelError("node_weights_differ", noted("A machine has other weights."))
+    bench.pool.lose(0), bench.pool.lose(1)
+    bench.workers.views()
+    bench.pool.problem = ClusterAwayError("cluster_away", noted("The cluster is away."))
+    [third] = bench.pool.executors[2:]
+    assert isinstance(third, FarExecutor)
+    third.why_lost = str(bench.pool.problem)
+    bench.pool.lose(2)
+    found = {view.name: view.problem for view in bench.workers.views() if view.state == "lost"}
+    assert found == {
+        "node0": "It did not stop.",
+        "node1": "Its machine, or the network to it, was lost.",
+        "node2": "The cluster is away.",
+    }
+
+
 def test_no_more_are_lost_than_there_are_places(bench: Bench) -> None:
     """Others took them, under other names."""
     bench.workers.views()
-    bench.pool.problem = ClusterAwayError("cluster_away", noted("The cluster is away."))
     bench.pool.gone = {"node0", "node1"}
-    assert [view.problem for view in bench.workers.views() if view.state == "lost"] == [
-        "The cluster is away.", "The cluster is away.",
-    ]  # fmt: skip
+    assert sum(state == "lost" for state in bench.states().values()) == 2
     bench.pool.limit = 2
     assert sum(state == "lost" for state in bench.states().values()) == 1
     bench.clock.advance(timedelta(days=2).total_seconds())

@@ -36,6 +36,11 @@ def a_look(**changes: Any) -> Look:
     return Look.model_validate(facts | changes)
 
 
+def a_node(name: str, cpus: float, **changes: Any) -> Node:
+    facts = {"name": name, "cpus": cpus, "gpus": 0, "free_cpus": cpus, "free_gpus": 0}
+    return Node.model_validate(facts | changes)
+
+
 def findings(
     root: Path, address: str, monkeypatch: pytest.MonkeyPatch, seen: Survey
 ) -> list[Finding]:
@@ -89,7 +94,7 @@ def test_what_is_wrong_on_a_machine_is_a_line(
     seen: str,
     remedy: str,
 ) -> None:
-    node = Node(name="node-b", cpus=4, gpus=0, look=a_look(**changes))
+    node = a_node("node-b", cpus=4, look=a_look(**changes))
     found = findings(tmp_path, address, monkeypatch, Survey(ray="2.60.0", nodes=(node,)))
     [wrong] = [each for each in found if each.level is Level.PROBLEM]
     assert seen in wrong.seen
@@ -100,12 +105,34 @@ def test_one_that_does_not_answer_and_one_with_too_little_memory(
     tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = (
-        Node(name="node-a", cpus=4, gpus=1, problem="no answer within 60 s"),
-        Node(name="node-b", cpus=4, gpus=1, look=a_look(free_mb=100)),
+        a_node("node-a", cpus=4, problem="no answer within 60 s"),
+        a_node("node-b", cpus=4, look=a_look(free_mb=100)),
     )
     found = findings(tmp_path, address, monkeypatch, Survey(ray="2.60.0", nodes=nodes))
     levels = {each.seen: each.level for each in found}
     assert levels["node-a could not be looked at: no answer within 60 s"] is Level.PROBLEM
-    [scarce] = [seen for seen in levels if "100 MB of memory free, and a worker takes" in seen]
+    [scarce] = [seen for seen in levels if "100 MB of memory free, and 2 more workers take" in seen]
     assert levels[scarce] is Level.WARNING
     assert levels["there is room for 4 workers, 2 are wanted; each takes 2 processors"] is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("free_cpus", "elsewhere", "count"),
+    [(8, 0, 2), (6, 0, 1), (4, 0, 0), (8, 2, 1), (6, 2, 0)],
+)
+def test_as_many_workers_as_may_still_come_must_find_memory_there(
+    tmp_path: Path,
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+    free_cpus: float,
+    elsewhere: float,
+    count: int,
+) -> None:
+    """Two are wanted of two processors each, some of which are on this machine or on another."""
+    nodes = (
+        a_node("node-a", cpus=8, look=a_look(node="node-a", free_mb=1), free_cpus=free_cpus),
+        a_node("node-b", cpus=elsewhere, look=a_look(), free_cpus=0),
+    )
+    found = findings(tmp_path, address, monkeypatch, Survey(ray="2.60.0", nodes=nodes))
+    scarce = [each.seen for each in found if "has 1 MB of memory free, and" in each.seen]
+    assert [f"and {count} more worker" in seen for seen in scarce] == [True] * bool(count)
