@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from modules.errors import NodeLostError, WorkerError, noted
 from modules.executors.base import Outcome, RunCallbacks, Task
 from modules.executors.local.output_bounds import OutputBounds
-from modules.executors.protocol import OversizedError, Started, parse_event
+from modules.executors.protocol import OversizedError, Started, Transcribe, parse_event
 from modules.executors.ray.wire import (
     PIECE_BYTES,
     Accepted,
@@ -32,6 +32,9 @@ from modules.transcript.model import Chunk
 GONE = noted("The machine that worked on the file is gone.")
 #: A piece that is still wanted so long after it was sent did not arrive, in seconds.
 RESEND_S = 60.0
+#: How often it is asked what comes next, in seconds. Each time its settings and weights are looked
+#: up in files, which costs the daemon more than all of the poll.
+NEXT_UP_S = 1.0
 
 
 class RemoteRun:
@@ -54,6 +57,8 @@ class RemoteRun:
         self._sent: dict[int, float] = {}
         self._wanted: tuple[int, ...] = ()
         self._recording: int | None = None
+        self._next_up: Transcribe | None = None
+        self._next_up_at = float("-inf")
         #: Whether the worker has loaded its model, and so the attempt is open.
         self.is_accepted = False
         self.ended: Ended | None = None
@@ -67,8 +72,15 @@ class RemoteRun:
             hurry=self._callbacks.must_hurry(),
             wait_s=wait_s,
             under_way=tuple(filter(self._is_under_way, self._wanted)),
-            next_up=None if stop else self._callbacks.next_up(),
+            next_up=None if stop else self._following(),
         ).model_dump_json()
+
+    def _following(self) -> Transcribe | None:
+        """What comes next, as it was within the last second."""
+        now = time.monotonic()
+        if now >= self._next_up_at + NEXT_UP_S:
+            self._next_up, self._next_up_at = self._callbacks.next_up(), now
+        return self._next_up
 
     def take(self, answer: Answer) -> None:
         """Pass on what is new in an answer; raises what the callbacks do, and WorkerError."""
