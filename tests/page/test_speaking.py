@@ -11,7 +11,46 @@ import pytest
 
 from tests.page import browsing, made
 from tests.page.browsing import Watched, address_of, program
+from tests.page.test_page import until
 from tests.scripted_daemon import ScriptedDaemon
+
+#: Sound that begins when the test says so, as on a machine whose sound device is slow to open.
+SLOW_TO_START = """
+const Real = AudioContext;
+window.AudioContext = class extends Real {
+  constructor(options) {
+    super(options);
+    this.suspend();
+    window.context = this;
+  }
+  resume() {
+    return new Promise((go) => { window.begin = () => go(super.resume()); });
+  }
+};
+"""
+#: Firefox before 148: no microphone in a context of another rate than that of the sound device.
+DOES_NOT_CONVERT = """
+const Real = AudioContext, rate = RATE;
+window.contexts = [];
+window.AudioContext = class extends Real {
+  constructor(options) {
+    super({ sampleRate: rate, ...options });
+    contexts.push(this);
+  }
+  createMediaStreamSource(stream) {
+    if (this.sampleRate !== rate) throw new DOMException("another rate", "NotSupportedError");
+    return super.createMediaStreamSource(stream);
+  }
+};
+"""
+
+#: A person who takes their time to answer whether the page may use the microphone.
+ASKS_LONG = """
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = (wanted) => new Promise((go) => {
+  window.allow = async () => go((window.given = await real(wanted)));
+});
+"""
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +112,64 @@ def test_a_session_goes_on_after_a_reload(daemon: ScriptedDaemon, speaking: Watc
     page.get_by_role("heading", name="You are heard").wait_for()
     page.locator(".text.live p", has_text="w0").first.wait_for()
     page.locator(".text.live p", has_text="w4").first.wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.locator("article.text:not(.live)").wait_for()
+    assert len(list(daemon.shared.glob("*.wav"))) == 1
+
+
+def test_sound_that_begins_late_or_is_interrupted(speaking: Watched) -> None:
+    page = speaking.page
+    page.add_init_script(SLOW_TO_START)
+    page.reload()
+    start(speaking)
+    go_on = page.get_by_role("button", name="Go on")
+    go_on.wait_for()
+    page.evaluate("begin()")
+    go_on.wait_for(state="hidden")
+    page.locator(".text.live p", has_text="w1").first.wait_for()
+    page.evaluate("context.suspend()")
+    go_on.click()
+    page.evaluate("begin()")
+    go_on.wait_for(state="hidden")
+    page.locator(".text.live p", has_text="w4").first.wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.locator("article.text:not(.live)").wait_for()
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_browser_that_does_not_convert(
+    daemon: ScriptedDaemon, speaking: Watched, rate: int
+) -> None:
+    page = speaking.page
+    page.add_init_script(DOES_NOT_CONVERT.replace("RATE", str(rate)))
+    page.reload()
+    start(speaking)
+    page.locator(".text.live p", has_text="w2").first.wait_for()
+    states = page.evaluate("contexts.map(({ sampleRate, state }) => [sampleRate, state])")
+    assert states == [[16_000, "closed"], [rate, "running"]]
+    page.get_by_role("button", name="Stop").click()
+    page.locator("article.text:not(.live)").wait_for()
+    [stored] = daemon.shared.glob("*.wav")
+    assert sound_of(stored)
+
+
+def test_who_stops_before_the_microphone_is_given_is_not_heard(
+    daemon: ScriptedDaemon, speaking: Watched
+) -> None:
+    page = speaking.page
+    page.add_init_script(ASKS_LONG)
+    page.reload()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("heading", name="May the page use the microphone?").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("heading", name="Not recorded any more").wait_for()
+    page.evaluate("allow()")
+    until(page, "given.getTracks().every(({ readyState }) => readyState === 'ended')")
+    page.get_by_role("button", name="Speak again").click()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("heading", name="May the page use the microphone?").wait_for()
+    page.evaluate("allow()")
+    page.locator(".text.live p", has_text="w1").first.wait_for()
     page.get_by_role("button", name="Stop").click()
     page.locator("article.text:not(.live)").wait_for()
     assert len(list(daemon.shared.glob("*.wav"))) == 1

@@ -82,23 +82,27 @@ export class Live {
   async start() {
     try {
       this.stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true } });
-      await this.listen();
+      if (!this.isOver) await this.listen();
     } catch (error) {
+      if (this.isOver) return;
       return this.fail(error.name === "NotAllowedError" ? "micRefused" : error.name === "NotFoundError" ? "micMissing" : "micBroken");
     }
-    this.connect();
+    if (this.isOver) this.release(); // it was stopped before the person or the sound device answered
+    else this.connect();
   }
 
   async listen() {
     try {
       this.context = new AudioContext({ sampleRate: this.rate });
       this.source = this.context.createMediaStreamSource(this.stream);
-    } catch { // some browsers do not convert: the service does
+    } catch { // some browsers do not convert (Firefox before 148): the service does
+      this.context?.close();
       this.context = new AudioContext();
       this.source = this.context.createMediaStreamSource(this.stream);
       if (this.context.sampleRate !== this.rate) this.session = null; // the other one is stored by itself
       this.rate = this.context.sampleRate;
     }
+    this.context.onstatechange = () => this.turned();
     this.kept = new Kept(this.rate);
     await this.context.audioWorklet.addModule("/static/capture.js");
     this.capture = new AudioWorkletNode(this.context, "capture", { numberOfOutputs: 0 });
@@ -106,6 +110,13 @@ export class Live {
     this.source.connect(this.capture);
     this.stream.getAudioTracks()[0].onended = () => this.stop(); // unplugged: what was said is kept
     if (this.context.state !== "running") await Promise.race([this.context.resume(), new Promise((go) => setTimeout(go, 300))]);
+  }
+
+  /** Sound may begin long after it was asked for, and a browser may interrupt it, as for a call on a telephone. */
+  turned() {
+    const isRunning = this.context.state === "running";
+    if (isRunning && this.state === "suspended") this.show("on");
+    else if (!isRunning && this.state === "on") this.show("suspended");
   }
 
   heard({ samples, peak }) {
@@ -221,13 +232,13 @@ export class Live {
   // --- its end ---
 
   /** After a click: browsers do not start sound by themselves after a reload. */
-  async wake() {
-    await this.context.resume();
-    this.show("on");
+  wake() {
+    return this.context.resume();
   }
 
   stop() {
     if (this.isOver || this.state === "ending") return;
+    if (this.state === "asking") return this.fail(null);
     this.release();
     if (this.isReady) this.socket.send(JSON.stringify({ type: "stop" }));
     this.show("ending");
@@ -253,7 +264,7 @@ export class Live {
   release() {
     this.peak = 0;
     this.stream?.getTracks().forEach((track) => track.stop());
-    if (this.context && this.context.state !== "closed") this.context.close();
+    this.closing ??= this.context?.close();
   }
 
   show(state) {

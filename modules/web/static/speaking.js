@@ -39,6 +39,7 @@ export class Speaking extends Component {
   }
 
   renderStrip({ state, behind, why, problem, isFull }) {
+    if (state === "failed" && !why && !problem) return null; // stopped before it began
     if (state === "failed") return html`<div class="strip bad" role="alert">${why ? say(why) : say("problem", { why: problem })}</div>`;
     if (state === "suspended") return html`<div class="strip" role="status">${say("liveSuspended")}<button class="btn" onClick=${() => this.props.live.wake()}>${say("resume")}</button></div>`;
     if (isFull) return html`<div class="strip doubt" role="status">${say("liveFull")}</div>`;
