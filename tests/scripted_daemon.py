@@ -13,7 +13,7 @@ import yaml
 from modules.clock import SystemClock
 from modules.service import folder_orders
 from tests.builders import a_model
-from tests.daemon_process import PROJECT, SOON_S, DaemonProcess
+from tests.daemon_process import PROJECT, RESULT_S, SOON_S, DaemonProcess
 from tests.scripted_worker import recording
 from tests.warm_start import Forked, warm_process
 
@@ -105,6 +105,22 @@ class ScriptedDaemon(DaemonProcess):
             return (last.get("attempt_number"), last.get("status")) == (number, "processing")
 
         self.wait_for(begun, f"attempt {number} of {name} began", SOON_S)
+
+    def wait_until_in_manual(self, name: str, timeout_s: float = RESULT_S) -> dict[str, Any]:
+        """Also until its job is over, a moment after its files came there."""
+        state = super().wait_until_in_manual(name, timeout_s)
+        self.wait_for(lambda: not self._has_job(state["job_id"]), f"{name} left the queue", SOON_S)
+        return state
+
+    def _has_job(self, job_id: str) -> bool:
+        """Whether the queue shows it; False too where there is no queue to be seen."""
+        if "] Listening on http" not in self.log:
+            return False
+        try:
+            jobs = json.loads(self._get("/queue")).get("jobs", ())
+        except OSError:  # it listens where this machine is not, or ends just now
+            return False
+        return any(job["job_id"] == job_id for job in jobs)
 
     def health(self) -> dict[str, Any]:
         """The answer of ``/health``, also where it is 503."""

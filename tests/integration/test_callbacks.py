@@ -30,6 +30,7 @@ from modules.delivery import http_post, outbox, webhooks
 from modules.delivery.addresses import is_public
 from modules.delivery.webhooks import Webhooks
 from modules.errors import StorageError, TranscriberError
+from modules.jobs.backoff import Backoff
 from tests.builders import until
 from tests.fakes import FakeClock
 
@@ -118,7 +119,11 @@ def a_sender(folder: Path, clock: FakeClock, **changes: Any) -> Webhooks:
 
 
 def waiting(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        with contextlib.suppress(FileNotFoundError):  # sent since it was listed
+            found.append(json.loads(path.read_bytes()))
+    return found
 
 
 def failed(folder: Path) -> list[dict[str, Any]]:
@@ -383,7 +388,7 @@ def test_receiver_that_dribbles_is_cut_off(folder: Path, clock: FakeClock) -> No
             connection, _ = slow.accept()
             with connection, contextlib.suppress(OSError):
                 connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-                for _ in range(200):
+                for _ in range(2000):  # far longer than may be waited
                     if not done.wait(0.05):
                         connection.sendall(b"x")
 
@@ -394,7 +399,7 @@ def test_receiver_that_dribbles_is_cut_off(folder: Path, clock: FakeClock) -> No
         took_s = time.monotonic() - started
         done.set()  # the rest of the loop runs through at once
         dribbler.join()
-    assert took_s < 5, "every byte won the receiver a new timeout"
+    assert took_s < 50, "every byte won the receiver a new timeout"
 
 
 def test_long_answer_is_not_read_to_its_end(
@@ -426,7 +431,10 @@ def test_thread_delivers_what_lay_there_and_what_comes(
         sender.stop()
 
 
-def test_stop_does_not_wait_for_a_retry(receiver: Receiver, folder: Path) -> None:
+def test_stop_does_not_wait_for_a_retry(
+    receiver: Receiver, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_PAUSES", Backoff(first_s=600.0, longest_s=3600.0))
     receiver.statuses = [500]
     sender = Webhooks(folder, CallbacksConfig(allow_private=True), SystemClock())
     sender.start()
@@ -434,7 +442,7 @@ def test_stop_does_not_wait_for_a_retry(receiver: Receiver, folder: Path) -> Non
     until(lambda: [m["attempts"] for m in waiting(folder)] == [1], "no attempt was counted")
     started = time.monotonic()
     sender.stop()
-    assert time.monotonic() - started < 2, "the stop waited"
+    assert time.monotonic() - started < 60, "the stop waited"
     assert "callbacks" not in [thread.name for thread in threading.enumerate()]
     assert len(receiver.came) == 1
 

@@ -94,13 +94,14 @@ def test_a_kill_before_the_first_chunk_counts_and_three_are_enough(
 
 
 def test_an_order_goes_before_a_running_scanned_file(shared_daemon: ScriptedDaemon) -> None:
-    content = shared_daemon.drop("slow.mp3", 16)
+    content = shared_daemon.drop("slow.mp3", 25)
     shared_daemon.wait_for_position("slow.mp3", 10)
     urgent = shared_daemon.drop("urgent.mp3", seed="urgent")
     shared_daemon.order("urgent.mp3")
     check_done(shared_daemon, "urgent.mp3", urgent)
-    assert shared_daemon.result("slow.mp3") is None, "the long file did not yield"
     check_done(shared_daemon, "slow.mp3", content)
+    ends = [shared_daemon.wait_for_result(f"{name}.mp3") for name in ("urgent", "slow")]
+    assert ends[0]["processing_end"] < ends[1]["processing_end"], "the long file did not yield"
     assert "slow.mp3: queued (an urgent job waits)" in shared_daemon.log
     assert "going on from the checkpoint" in shared_daemon.log, "work was done again"
 
@@ -125,10 +126,9 @@ def test_an_order_survives_a_kill(daemon: ScriptedDaemon) -> None:
     daemon.wait_for_position("slow second.mp3", 10)
     daemon.kill()
     daemon.start()
-    daemon.wait_for_result("slow second.mp3", SOON_S)
-    assert daemon.result("third.mp3") is None
-    for name in ("slow first.mp3", "third.mp3"):
-        daemon.wait_for_result(name, SOON_S)
+    names = ("slow first.mp3", "slow second.mp3", "third.mp3")
+    ends = {name: daemon.wait_for_result(name, SOON_S)["processing_end"] for name in names}
+    assert min(names, key=lambda name: ends[name]) == "slow second.mp3"
 
 
 def test_a_pause_outlives_a_restart(daemon: ScriptedDaemon) -> None:

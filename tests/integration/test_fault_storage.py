@@ -236,7 +236,10 @@ def test_names_of_every_kind_are_done_or_moved(daemon: ScriptedDaemon) -> None:
         moved = daemon.manual / f"notmedia {name}"
         daemon.wait_for(moved.exists, f"{moved.name!a} came to manual/", SOON_S)
         assert (daemon.manual / f"notmedia {name}.error.txt").exists()
-    assert not [entry for entry in os.listdir(daemon.shared) if entry.startswith("notmedia")]
+    daemon.wait_for(
+        lambda: not [name for name in os.listdir(daemon.shared) if name.startswith("notmedia")],
+        "nothing of them stayed in the share", SOON_S,
+    )  # fmt: skip
 
 
 # --- manual/ ---

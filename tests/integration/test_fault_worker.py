@@ -162,7 +162,7 @@ def test_a_worker_that_dies_while_idle_is_seen_in_health_and_replaced(tmp_path: 
         result = daemon.wait_for_result("talk.mp3", SOON_S)
         assert text_of(result) == full_text(content)
         assert result["processing_stats"]["total_attempts"] == 1, "the file was blamed for it"
-        assert daemon.health()["status"] == "healthy"
+        daemon.wait_for(lambda: daemon.health()["status"] == "healthy", "all is well", SOON_S)
 
 
 CRASHES_AT_THE_END = """
@@ -224,7 +224,7 @@ def test_a_worker_that_can_run_no_line_of_its_own_is_ended_all_the_same(tmp_path
         os.kill(bench.processor.pid, signal.SIGSTOP)
 
     stopped: list[float] = []
-    with bench_in(tmp_path) as bench:
+    with bench_in(tmp_path, worker_hang_seconds=HANG_S) as bench:
         bench.process()
         pid = bench.processor.pid
         assert pid is not None

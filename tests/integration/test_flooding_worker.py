@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -131,8 +132,11 @@ class Watched:
 
 
 def folder_mb(*folders: Path) -> float:
-    sizes = [p.lstat().st_size for folder in folders for p in folder.rglob("*") if p.is_file()]
-    return sum(sizes) / 1e6
+    size = 0
+    for path in (path for folder in folders for path in folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # done with since it was listed
+            size += path.lstat().st_size if path.is_file() else 0
+    return size / 1e6
 
 
 def a_daemon(root: Path) -> ScriptedDaemon:

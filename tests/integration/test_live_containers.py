@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,14 +181,19 @@ def test_a_container_full_of_nothing_is_refused(daemon: ScriptedDaemon) -> None:
     assert list(daemon.shared.glob("2*")) == []
 
 
+def kept_of(daemon: ScriptedDaemon) -> list[int]:
+    """The sizes of the containers that are kept."""
+    containers = (daemon.shared / ".transcriber" / "live").glob("*.container")
+    return [path.stat().st_size for path in containers]
+
+
 def test_a_service_that_is_killed_keeps_the_container_as_it_came(daemon: ScriptedDaemon) -> None:
     data = encoded("webm")
     with opened(daemon) as socket:
         socket.send(data)
         while not text_of([json.loads(socket.recv(timeout=SOON_S))]):
             pass
-        [kept] = (daemon.shared / ".transcriber" / "live").glob("*.container")
-        until(lambda: kept.stat().st_size == len(data), "all is kept", SOON_S)
+        until(lambda: kept_of(daemon) == [len(data)], "all is kept", SOON_S)
         daemon.kill()
     daemon.start()
     until(lambda: list(daemon.shared.glob("*.webm")) != [], "the container landed", SOON_S)
@@ -198,9 +202,10 @@ def test_a_service_that_is_killed_keeps_the_container_as_it_came(daemon: Scripte
 
 
 def test_a_client_that_leaves_has_its_sound_stored(daemon: ScriptedDaemon) -> None:
+    data = encoded("webm")
     with opened(daemon) as socket:
-        socket.send(encoded("webm"))
-        time.sleep(0.1)
+        socket.send(data)
+        until(lambda: kept_of(daemon) == [len(data)], "all of it came", SOON_S)
         socket.socket.shutdown(2)
     until(lambda: list(daemon.shared.glob("*.wav")) != [], "it was stored", SOON_S)
     [path] = daemon.shared.glob("*.wav")

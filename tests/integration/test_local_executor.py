@@ -31,7 +31,8 @@ from tests.scripted_worker import CHUNK_S, recording, text_of
 COMMAND = [sys.executable, "-m", "tests.scripted_worker"]
 SPEC = ModelSpec(name="faster-whisper-base", path="/nowhere", device="cpu", compute_type="int8")
 #: Short enough for a test, long enough for a busy machine.
-HANG_S = 1.0
+#: Of a child that is to hang; one that only waits for a processor must not seem to.
+HANG_S, PATIENCE_S = 2.0, 60.0
 
 
 class Bench:
@@ -39,7 +40,7 @@ class Bench:
 
     def __init__(self, root: Path, **processing: Any) -> None:
         self.root = root
-        limits = {"worker_hang_seconds": HANG_S, "stop_grace_seconds": 0.5} | processing
+        limits = {"worker_hang_seconds": PATIENCE_S, "stop_grace_seconds": 0.5} | processing
         self.processor = LocalExecutor(
             a_config(root, processing=limits), SystemClock(), command=COMMAND
         )
@@ -102,6 +103,13 @@ def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with bench_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[Bench]:
+    """Takes a child soon for one that hangs."""
+    with bench_in(tmp_path, worker_hang_seconds=HANG_S) as made:
         yield made
 
 
@@ -218,18 +226,18 @@ def test_a_kill_by_the_machine_is_told_as_one(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("name", ["hang.mp3", "hang2.mp3", "spin.mp3"])
-def test_a_hang_is_ended_with_and_without_cpu(bench: Bench, name: str) -> None:
+def test_a_hang_is_ended_with_and_without_cpu(impatient: Bench, name: str) -> None:
     began = time.monotonic()
-    error = bench.fails(name, WorkerError)
+    error = impatient.fails(name, WorkerError)
     assert error.code == "worker_hung"
-    assert HANG_S <= time.monotonic() - began < HANG_S + 8
-    assert bench.processor.status.restarts["hung"] == 1
-    assert bench.process().done is not None
+    assert HANG_S <= time.monotonic() - began < HANG_S + PATIENCE_S
+    assert impatient.processor.status.restarts["hung"] == 1
+    assert impatient.process().done is not None
 
 
-def test_slow_is_not_hung(bench: Bench) -> None:
+def test_slow_is_not_hung(impatient: Bench) -> None:
     """Each chunk is a sign of life, however long the whole takes."""
-    assert bench.process("slow.mp3", chunks=8).done is not None
+    assert impatient.process("slow.mp3", chunks=12).done is not None
 
 
 def test_signs_of_life_end_with_the_budget(tmp_path: Path) -> None:
@@ -268,7 +276,7 @@ def test_a_child_that_goes_back_is_not_believed(bench: Bench) -> None:
 def test_a_child_that_closes_its_output_is_ended(bench: Bench) -> None:
     began = time.monotonic()
     error = bench.fails("mute.mp3", WorkerError)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < PATIENCE_S, "it was waited for until it seemed to hang"
     assert "closed its output" in error.message
     assert bench.processor.pid is None
 
@@ -308,11 +316,11 @@ def test_what_the_caller_raises_ends_the_child(bench: Bench) -> None:
 # --- killing ---
 
 
-def test_a_child_that_ignores_term_is_killed(bench: Bench) -> None:
+def test_a_child_that_ignores_term_is_killed(impatient: Bench) -> None:
     pids: list[int | None] = []
-    bench.process("first.mp3")
-    pids.append(bench.processor.pid)
-    bench.fails("ignoreterm.mp3", WorkerError)
+    impatient.process("first.mp3")
+    pids.append(impatient.processor.pid)
+    impatient.fails("ignoreterm.mp3", WorkerError)
     (pid,) = pids
     assert pid is not None
     assert is_gone(pid)
@@ -331,7 +339,7 @@ def test_a_grandchild_that_left_the_group_holds_up_nothing(
     """It holds the pipes open; a parent that closes them would wait for it."""
     began = time.monotonic()
     bench.fails("escapee.mp3", WorkerError)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < PATIENCE_S
     assert "outlived" in caplog.text
     assert bench.process().done is not None
     os.kill(grandchildren(), signal.SIGKILL)
@@ -375,7 +383,7 @@ def test_a_stop_that_is_not_obeyed_is_enforced_after_the_grace(bench: Bench) -> 
     began = time.monotonic()
     outcome = bench.process("sluggish obstinate.mp3", 30, on_chunk=stop_after(bench, 1))
     assert outcome.done is None, "an enforced stop is no failure"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < PATIENCE_S, "it was waited for until it seemed to hang"
     assert bench.processor.pid is None
     assert bench.processor.status.restarts == {"slow to stop": 1}
 
@@ -400,7 +408,7 @@ def test_who_no_longer_wants_it_does_not_wait_for_the_model(
     bench.stop = True
     began = time.monotonic()
     assert bench.process().done is None
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < PATIENCE_S, "it was waited for until it seemed to hang"
     assert bench.started == []
 
 
@@ -515,16 +523,16 @@ def test_every_replacement_is_logged(bench: Bench, caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.parametrize("how", ["latecrash", "latehang", "latekillself"])
-def test_what_fails_over_the_speakers_never_costs_the_text(bench: Bench, how: str) -> None:
+def test_what_fails_over_the_speakers_never_costs_the_text(impatient: Bench, how: str) -> None:
     settings = SETTINGS.model_copy(update={"diarize": True})
-    outcome = bench.process(f"{how}.mp3", settings=settings)
-    assert bench.numbers() == [0, 1, 2]
+    outcome = impatient.process(f"{how}.mp3", settings=settings)
+    assert impatient.numbers() == [0, 1, 2]
     assert outcome.done is not None
     assert (outcome.done.duration_s, outcome.done.turns) == (30.0, ())
     (note,) = outcome.done.notes
     assert note.startswith("diarization: failed, speakers are not told apart")
     assert outcome.facts.model_name == SPEC.name
-    bench.process("next.mp3")
+    impatient.process("next.mp3")
 
 
 def test_speakers_come_with_the_end(bench: Bench) -> None:
@@ -586,7 +594,7 @@ def test_a_child_that_takes_no_command_is_not_waited_for(
     finally:
         with contextlib.suppress(psutil.NoSuchProcess):
             child.resume()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < PATIENCE_S
 
 
 def test_weights_elsewhere_need_another_child(bench: Bench) -> None:

@@ -126,7 +126,8 @@ def test_looking_at_what_waits_makes_nothing_go_first(
 def test_what_failed_says_why(daemon: ScriptedDaemon, client: Client) -> None:
     daemon.drop("notmedia.mp3")
     daemon.wait_until_in_manual("notmedia.mp3")
-    assert "What happened:" in client.get("/api/tasks/notmedia.mp3").json["explanation"]
+    found = client.get("/api/tasks/notmedia.mp3").json
+    assert "What happened:" in found["explanation"]
     missing = client.get("/api/tasks/missing.mp3")
     assert (missing.status, missing.error_code) == (404, "file_not_found")
 

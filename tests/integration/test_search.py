@@ -125,8 +125,20 @@ def test_an_index_that_is_lost_is_made_again(
     wait_for(daemon, Client(daemon), "оператором", is_found)
 
 
+class RestingDaemon(ScriptedDaemon):
+    """Rests for longer after each recording, so that it can be asked before all are indexed."""
+
+    def command(self, *arguments: str) -> list[str]:
+        python, option, program, *rest = super().command(*arguments)
+        patched = program.replace(
+            "import transcriber\n", "text_search._REST_SHARE = 4.0\nimport transcriber\n"
+        )
+        assert patched != program
+        return [python, option, patched, *rest]
+
+
 def test_it_says_how_many_are_not_indexed_yet(tmp_path: Path) -> None:
-    daemon = ScriptedDaemon(tmp_path)
+    daemon = RestingDaemon(tmp_path)
     daemon.shared.mkdir(exist_ok=True)
     long = [made.segment(f"Это слово номер {n} из длинной записи.", 3.0 * n) for n in range(1000)]
     for number in range(12):
