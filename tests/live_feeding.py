@@ -24,6 +24,7 @@ from modules.executors.live_protocol import (
     LiveCommand,
     LiveEvent,
     OpenSession,
+    Reading,
     Sound,
     parse_live_event,
 )
@@ -48,7 +49,9 @@ class LiveLine:
 
     def __init__(self) -> None:
         self._socket, self.its = socket.socketpair()
+        #: All events but the signs that commands are read, which come by the clock.
         self.arrived: list[Arrived] = []
+        self.readings = 0
         self.torn: list[bytes] = []
         self.is_over = threading.Event()
         self.files = contextlib.ExitStack()
@@ -62,8 +65,14 @@ class LiveLine:
                 if event is None:
                     self.torn.append(line)
                 else:
-                    self.arrived.append(Arrived(time.monotonic(), event))
+                    self._take(event)
         self.is_over.set()
+
+    def _take(self, event: LiveEvent) -> None:
+        if isinstance(event, Reading):
+            self.readings += 1
+        else:
+            self.arrived.append(Arrived(time.monotonic(), event))
 
     def send(self, command: LiveCommand, descriptor: int | None = None) -> None:
         line = command.model_dump_json().encode() + b"\n"

@@ -18,6 +18,7 @@ import os
 import re
 import socket
 import threading
+import time
 from collections import deque
 
 from modules.executors.live_protocol import (
@@ -32,6 +33,7 @@ from modules.executors.live_protocol import (
     LiveFailed,
     OpenSession,
     Partial,
+    Reading,
     Sound,
     Speech,
     Text,
@@ -47,6 +49,7 @@ from tests.scripted_text import SECOND, chunk_of, noted_chunk, said_in
 SAMPLE_BYTES = 2
 UNCERTAIN_S = 2
 UTTERANCE_WORDS = 3
+SIGN_S = 1.0
 
 
 def serve(connection: socket.socket) -> None:
@@ -57,6 +60,7 @@ class _Server:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._sessions: dict[int, _Session] = {}
+        self._signed_at = float("-inf")
 
     def run(self) -> None:
         files: deque[OpenFile] = deque()
@@ -78,6 +82,13 @@ class _Server:
                             session.flush()
                         session.send(Closed(session=command.session))
                         del self._sessions[command.session]
+                self._sign(command.session)
+
+    def _sign(self, number: int) -> None:
+        if time.monotonic() - self._signed_at >= SIGN_S:
+            self._signed_at = time.monotonic()
+            sign = Reading(session=number).model_dump_json().encode() + b"\n"
+            self._connection.sendall(sign)
 
 
 class _Session:

@@ -175,6 +175,13 @@ class Working(Frozen):
     busy: bool = True
 
 
+class Reading(Frozen):
+    """Commands are read: said about once a second while any come, of whichever session."""
+
+    kind: Literal["reading"] = "reading"
+    session: Session
+
+
 class Flushed(Frozen):
     """The utterance was ended as asked; what it said came before."""
 
@@ -216,8 +223,8 @@ class TextFailed(Frozen):
 
 
 LiveEvent = (
-    Speech | Partial | Commit | Final | Worked | Working | Flushed | Closed | LiveFailed | Text
-    | TextFailed | Skipped
+    Speech | Partial | Commit | Final | Worked | Working | Reading | Flushed | Closed | LiveFailed
+    | Text | TextFailed | Skipped
 )  # fmt: skip
 _EVENTS: TypeAdapter[LiveEvent] = TypeAdapter(Annotated[LiveEvent, Field(discriminator="kind")])
 

@@ -72,6 +72,7 @@ class LiveLink:
         While much waits to be sent, a ``Sound`` is left out, and the answer is False.
         """
         line = command.model_dump_json().encode() + b"\n"
+        self.signs.note_sent()
         with self._lock:
             self._flush()
             is_late = len(self._unsent) > _UNSENT_FEW and isinstance(command, Sound)

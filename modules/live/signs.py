@@ -5,7 +5,14 @@ from __future__ import annotations
 import threading
 from typing import Literal
 
-from modules.executors.live_protocol import LiveEvent, LiveFailed, TextFailed, Worked, Working
+from modules.executors.live_protocol import (
+    LiveEvent,
+    LiveFailed,
+    Reading,
+    TextFailed,
+    Worked,
+    Working,
+)
 
 Lane = Literal["pass", "text"]
 
@@ -26,11 +33,19 @@ class Signs:
         self._lock = threading.Lock()
         #: How long it has worked at something without a sign, by the number of the session.
         self._silent_s: dict[tuple[int, Lane], float] = {}
+        #: How long commands have been sent and none read; and whether one was since the last look.
+        self._unread_s, self._is_sent = 0.0, False
         self._looked_at: float | None = None
+
+    def note_sent(self) -> None:
+        """A command was sent, or would have been if there were room."""
+        self._is_sent = True
 
     def note(self, event: LiveEvent) -> None:
         with self._lock:
-            if isinstance(event, Working) and event.busy:
+            if isinstance(event, Reading):
+                self._unread_s = 0.0
+            elif isinstance(event, Working) and event.busy:
                 if len(self._silent_s) < _WORKS_MAX:
                     self._silent_s[event.session, event.lane] = 0.0
             elif isinstance(event, Working):
@@ -41,13 +56,23 @@ class Signs:
                 self._silent_s.pop((event.session, "text"), None)
 
     def hangs(self, limit_s: float, now: float) -> bool:
-        """Whether it is silent for too long; to be asked several times a second."""
+        """Whether it is silent for too long; to be asked several times a second.
+
+        Between two passes it has nothing in hand, but reads what is sent: of a child that stands
+        still nothing else can be seen.
+        """
         with self._lock:
             since_s = 0.0 if self._looked_at is None else now - self._looked_at
-            self._looked_at = now
+            since_s, self._looked_at = min(max(0.0, since_s), _LONGEST_LOOK_S), now
             for work in self._silent_s:
-                self._silent_s[work] += min(max(0.0, since_s), _LONGEST_LOOK_S)
-            return any(s > _FACTORS[lane] * limit_s for (_, lane), s in self._silent_s.items())
+                self._silent_s[work] += since_s
+            if self._is_sent:  # who is sent nothing has nothing to answer
+                self._unread_s, self._is_sent = self._unread_s + since_s, False
+            is_deaf = self._unread_s > limit_s
+            return is_deaf or any(
+                silent_s > _FACTORS[lane] * limit_s
+                for (_, lane), silent_s in self._silent_s.items()
+            )
 
     def works_at(self, session: int) -> frozenset[Lane]:
         """What it had in hand of a session when it was last heard of."""

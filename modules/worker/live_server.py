@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import queue
 import socket
-import struct
 import threading
 import time
 from collections import deque
@@ -33,6 +31,7 @@ from modules.executors.live_protocol import (
     Sound,
     Working,
 )
+from modules.worker.live_events import LiveEvents
 from modules.worker.live_passes import SpokenLanguage, heard_by
 from modules.worker.live_session import Session
 from modules.worker.live_text import GrowingText
@@ -43,9 +42,8 @@ from modules.worker.sharing import Sharing
 if TYPE_CHECKING:  # torch takes seconds to import
     from modules.diarization.embeddings import SpeakerEmbeddings
 
-#: A daemon that reads no event for so long is given up, and so is a session that has to be ended
-#: and for which no model was loaded; in seconds.
-_SEND_S, _MODEL_S = 10, 120.0
+#: A session that has to be ended is given up if no model was loaded for so long, in seconds.
+_MODEL_S = 120.0
 #: How long the passes wait without a sign, in seconds.
 _TICK_S = 1.0
 #: Samples a second that can be.
@@ -108,9 +106,7 @@ class Connection:
         monotonic: Callable[[], float],
     ) -> None:
         self._socket = connection
-        # Python's own time-outs need a call that the sandbox refuses.
-        time_out = struct.pack("ll", _SEND_S, 0)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, time_out)
+        self._events = LiveEvents(connection, monotonic)
         self._sharing = sharing
         self._voices = voices
         self._monotonic = monotonic
@@ -119,7 +115,6 @@ class Connection:
         self._beside: list[GrowingText | VoiceNames] = []
         self._changed = threading.Condition()
         self._stopped = threading.Event()
-        self._events: queue.SimpleQueue[LiveEvent | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
             for target, name in (
@@ -136,11 +131,11 @@ class Connection:
         self._threads[0].join()
 
     def _end(self) -> None:
-        """Have all threads end: the reader by its socket, the writer by a mark."""
+        """Have all threads end: the reader by its socket."""
         self._stopped.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._events.put(None)
+        self._events.end()
         with self._changed:
             for opened in self._sessions.values():
                 opened.stop()
@@ -156,6 +151,7 @@ class Connection:
             for line in lines(self._socket, files):
                 command = LIVE_COMMANDS.validate_json(line)
                 self._guarded(command.session, partial(self._obey, command, files))
+                self._events.note_read(command.session)
                 self._tell_sharing()
         self._end()
         for thread in self._threads[1:]:
@@ -289,11 +285,5 @@ class Connection:
     # --- events ---
 
     def _write(self) -> None:
-        """Until the mark, or until the daemon reads no more."""
-        while (event := self._events.get()) is not None:
-            line = event.model_dump_json(exclude_none=True).encode() + b"\n"
-            try:
-                self._socket.sendall(line)
-            except OSError:
-                break
+        self._events.write()
         self._end()

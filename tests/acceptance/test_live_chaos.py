@@ -1,4 +1,5 @@
-"""A live session with the real model, while its child, its daemon or its connection is killed."""
+"""A live session with the real model, while its child, its daemon or its connection is killed, or
+its child stands still."""
 
 from __future__ import annotations
 
@@ -35,6 +36,8 @@ WORDS_MIN = 3 * 17 * 2 // 3
 _SAME_S = 0.05
 #: A new child has its model after this time, on a machine three times slower than a quiet one.
 CHILD_S = 120.0
+#: So long a child may show no progress; a chunk takes seconds where the machine is busy.
+HANG_S = 10.0
 
 
 class Talk:
@@ -112,11 +115,24 @@ class Talk:
             self._connect()
 
     def _kill_child(self) -> None:
-        """Wait for the next one, or there is nothing to hear in time."""
         loaded = self._daemon.log.count("WhisperX has loaded")
         for child in self._daemon.children():
             if child.pid == self._daemon.worker_pid():
                 child.kill()
+        self._await_child(loaded)
+
+    def stop_child(self) -> None:
+        """It stands still, whatever it does just then, as if it hung."""
+        loaded = self._daemon.log.count("WhisperX has loaded")
+        pid = self._daemon.worker_pid()
+        for child in self._daemon.children():
+            if child.pid == pid:
+                child.suspend()
+        self._await_child(loaded)
+        assert self._daemon.worker_pid() != pid
+
+    def _await_child(self, loaded: int) -> None:
+        """Until there is another one, or there is nothing to hear in time."""
         deadline = time.monotonic() + CHILD_S
         while self._daemon.log.count("WhisperX has loaded") == loaded:
             assert time.monotonic() < deadline, "no other child came"
@@ -165,18 +181,47 @@ def test_a_session_survives_what_is_killed_around_it(speaking: DaemonProcess, se
         talk.end()
     finally:
         talk.wire.close()
+    was_there = trouble != "daemon"
+    check(speaking, talk, f"seed{seed}", is_whole=was_there, has_text=was_there)
+
+
+@pytest.mark.parametrize("seed", range(soak(1, 6)))
+def test_a_child_that_stands_still_is_replaced_and_the_session_goes_on(
+    weights: None, tmp_path: Path, seed: int
+) -> None:
+    """In the middle of a pass, or between two of them, where only its silence tells."""
+    patience = {"processing": {"worker_hang_seconds": HANG_S}}
+    with DaemonProcess(tmp_path, patience) as daemon:
+        daemon.wait_until_warm()
+        talk = Talk(daemon, f"still{seed}")
+        try:
+            talk.speak_until(Random(seed).uniform(2.0, 9.0))
+            talk.stop_child()
+            daemon.wait_for_log(r"Replacing the WhisperX process \(hung\)", SOON_S)
+            talk.speak_until(1e6)
+            talk.end()
+        finally:
+            talk.wire.close()
+        # The file has no more time for a chunk than the session, and no other child to try.
+        check(daemon, talk, f"still{seed}", is_whole=True, has_text=False)
+
+
+def check(daemon: DaemonProcess, talk: Talk, name: str, *, is_whole: bool, has_text: bool) -> None:
+    """``is_whole``: nothing that was said is missing, as the daemon was there all the time.
+    ``has_text``: its recording gets its text as well."""
     assert talk.stored
-    name = talk.stored["recording"]
-    assert speaking.files(f"*seed{seed}.wav") == {name}
-    kept = sound_in(speaking.shared / name)
+    recording = talk.stored["recording"]
+    assert daemon.files(f"*{name}.wav") == {recording}
+    kept = sound_in(daemon.shared / recording)
     assert len(kept) // 2 >= talk.acked > 0
     assert talk.sound.startswith(kept)
     check_words(talk)
     said = " ".join([RUSSIAN.with_suffix(".txt").read_text(encoding="utf-8")] * 3)
-    if trouble != "daemon":
+    if is_whole:
         assert kept == talk.sound
         assert word_error_rate(said, "".join(word["word"] for word in talk.words)) <= NEARLY_RIGHT
-        text = text_of(speaking.wait_for_result(name))
+    if has_text:
+        text = text_of(daemon.wait_for_result(recording))
         assert word_error_rate(said, text) <= NEARLY_RIGHT
 
 

@@ -180,6 +180,36 @@ def test_a_child_that_is_killed_from_outside_is_replaced(daemon: ScriptedDaemon)
         live.wait_for_seq(4)
 
 
+def test_a_child_that_stands_still_with_nothing_in_hand_is_replaced(tmp_path: Path) -> None:
+    content = sound(8.0)
+    with ScriptedDaemon(tmp_path, {"processing": {"worker_hang_seconds": 2.0}}) as daemon:
+        daemon.wait_until_warm()
+        with Live(daemon) as live:
+            live.begin()
+            live.send(content[: len(content) // 2])
+            live.wait_for_seq(5)
+            for child in daemon.children():
+                if "tests.scripted_worker" in child.cmdline():
+                    child.suspend()
+            pieces = iter(range(len(content) // 2, len(content) - 160, 160))
+
+            def is_replaced() -> bool:
+                at = next(pieces)
+                live.send(content[at : at + 160])
+                time.sleep(0.05)
+                return "Replacing the WhisperX process (hung)" in daemon.log
+
+            until(is_replaced, "it was noticed", SOON_S)
+            at = next(pieces)
+            live.send(content[at:])
+            live.wait_for_seq(10)
+            live.say("stop")
+            stored = live.wait_for("stored")
+        words = [word["word"] for m in live.of("commit") for word in m["words"]]
+        assert "".join(words) == " w0 w1 w2 w3 w4 w5 w6 w7"
+        assert samples_of(daemon.shared / stored["recording"]) == content
+
+
 @pytest.mark.parametrize("trick", ["liar", "fail"])
 def test_a_session_that_fails_in_the_child_is_still_stored(
     daemon: ScriptedDaemon, trick: str

@@ -139,6 +139,7 @@ def test_nothing_comes_of_silence(line: LiveLine, engine: FakeEngine) -> None:
     fed.close()
     assert [type(arrived.event) for arrived in line.arrived] == [Flushed, Closed]
     assert engine.heard == []
+    assert 0 < line.readings < 60, "that commands are read is said, but not for each of them"
 
 
 def test_a_flush_ends_the_utterance_before_its_silence(line: LiveLine) -> None:

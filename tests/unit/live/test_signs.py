@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from modules.executors.live_protocol import LiveEvent, LiveFailed, TextFailed, Worked, Working
+from modules.executors.live_protocol import (
+    LiveEvent,
+    LiveFailed,
+    Reading,
+    TextFailed,
+    Worked,
+    Working,
+)
 from modules.live.signs import Deaths, Signs
 
 TEXT = Working(session=1, lane="text")
@@ -69,3 +76,30 @@ def test_the_third_death_at_the_same_point_is_one_too_many() -> None:
     assert [deaths.are_too_many(at) for at in (0.0, 0.0, 30.0, 30.0, 30.0)] == [
         False, False, False, False, True,
     ]  # fmt: skip
+
+
+def hangs_while_spoken_to(signs: Signs, seconds: float, limit_s: float = 10.0) -> bool:
+    """With a command and a look four times a second."""
+    found = False
+    signs.hangs(limit_s, 100.0)
+    for look in range(1, int(4 * seconds) + 1):
+        signs.note_sent()
+        found = signs.hangs(limit_s, 100.0 + look / 4)
+    return found
+
+
+def test_a_child_that_reads_nothing_of_what_it_is_sent_is_noticed() -> None:
+    signs = Signs()
+    assert not hangs_while_spoken_to(signs, 9.5)
+    assert hangs_while_spoken_to(signs, 1.0)
+    signs.note(Reading(session=1))
+    assert not hangs_while_spoken_to(signs, 9.5), "it has read"
+    signs.note(TEXT)
+    assert hangs_while_spoken_to(signs, 1.0), "that another thread works does not count"
+
+
+def test_who_is_sent_nothing_has_nothing_to_read() -> None:
+    signs = Signs()
+    signs.note_sent()
+    assert not hangs_after(signs, 1000.0)
+    assert not hangs_while_spoken_to(signs, 9.0)
