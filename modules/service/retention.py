@@ -16,6 +16,7 @@ from modules.errors import StorageError, TranscriberError
 from modules.intake.requests import Requests
 from modules.jobs.thread_loop import ThreadLoop
 from modules.logger import get_logger
+from modules.recordings.edits import fingerprint_of
 from modules.recordings.names import is_recording, is_visible_folder
 from modules.recordings.seen_days import SeenDays
 from modules.recordings.settings_files import own_files
@@ -230,7 +231,7 @@ class Retention:
     ) -> None:
         name = text.name
         if self._is_settled(text, result):
-            self._forget_listening(name)
+            self._forget_listening(name, result)
             if self._put([(self._store.folder.at(name), name)], name, now, readings):
                 log.info("%s: moved to the trash; its text is %d days old", name, age)
 
@@ -242,7 +243,7 @@ class Retention:
         if not self._is_settled(text, result):
             return
         name, folder = text.name, self._store.folder
-        self._forget_listening(name)
+        self._forget_listening(name, result)
         paths, (texts, listed) = RecordingPaths(name), self._store.results.texts(name)
         files = [(folder.at(name), name), *((texts / each, each) for each in listed)]
         files.append((folder.text_at(paths.summary_text), paths.summary_text))
@@ -255,10 +256,11 @@ class Retention:
         log.info("%s: its text, %d days old, was moved to the trash with all else", name, age)
         self._on_done("text", 1)
 
-    def _forget_listening(self, name: str) -> None:
-        """Delete the copies that were made of a recording for listening."""
-        if self._store.folder.is_there(name):
-            self._store.listening.forget(self._store.folder.identity(name).fingerprint)
+    def _forget_listening(self, name: str, result: Mapping[str, Any]) -> None:
+        """Delete the copies that were made for listening of the recording that a result is of."""
+        fingerprint = fingerprint_of(result)
+        if fingerprint and self._store.folder.is_there(name):
+            self._store.listening.forget(fingerprint)
 
     def _put(
         self, files: Sequence[tuple[Path, str]], name: str, now: datetime, readings: Readings

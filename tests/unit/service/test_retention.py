@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 from collections import Counter
@@ -22,7 +23,7 @@ from modules.service import retention
 from modules.service.retention import Retention
 from modules.storage.atomic import TEMPORARY_PREFIX
 from tests.builders import a_config, a_job
-from tests.disk import Call, Disk
+from tests.disk import Call, Died, Disk, Fault
 from tests.fakes import FakeClock, FakeExecutor
 
 DAY_S = 86_400.0
@@ -417,8 +418,8 @@ def test_nothing_is_copied_or_compared_while_requests_wait(tmp_path: Path, left:
     calls: list[tuple[str, bool]] = []
 
     def note(call: Call) -> None:
-        is_text = call.path.endswith(".txt") or TEMPORARY_PREFIX in call.path
-        if is_text and call.function in ("read", "write", "sendfile"):
+        is_large = call.path.endswith((".txt", ".mp3")) or TEMPORARY_PREFIX in call.path
+        if is_large and call.function in ("read", "write", "sendfile"):
             calls.append((call.path, lock.locked()))
 
     with Disk(house.shared, texts, volumes=True) as disk:
@@ -431,6 +432,42 @@ def test_nothing_is_copied_or_compared_while_requests_wait(tmp_path: Path, left:
     assert not (texts / "talk.txt").exists()
     assert {name.partition("/")[2] for name in house.trash()} == moved
     assert len(house.trash()) == len(moved) + (left == b"noise")
+
+
+@pytest.mark.parametrize("first", range(1, 8))
+def test_a_kill_while_it_is_copied_from_another_disk_loses_nothing(
+    tmp_path: Path, first: int
+) -> None:
+    """At every seventh call; the next process goes on, and each file is there once."""
+    moved = {TALK, f"{TALK}.result", "talk.txt"}
+    for number in itertools.count(first, 7):
+        root = tmp_path / str(number)
+        texts = root / "texts"
+        house = House(root, {"result": "hidden", "directory": str(texts)}, results_days=1)
+        house.finish()
+        house.retention.look()
+        house.clock.advance(DAY_S)
+        with Disk(house.shared, texts, volumes=True) as disk:
+            disk.plan = lambda call, at=number: Fault(dies="before") if call.number == at else None
+            died = False
+            try:
+                house.retention.look()
+            except Died:
+                died = True
+            disk.plan = None
+            disk.revive()
+            house.start()
+            for _ in range(2):  # days that were not written down are counted anew
+                house.retention.look()
+                house.clock.advance(DAY_S)
+            house.retention.look()
+        assert house.names() == set(), number
+        assert not (texts / "talk.txt").exists()
+        there = [n for n in house.trash() if TEMPORARY_PREFIX not in n]
+        assert sorted(n.rpartition("/")[2] for n in there) == sorted(moved), number
+        if not died:
+            break
+    assert number > 100, "there was much to do"
 
 
 def test_a_recording_that_changes_while_it_is_copied_stays(tmp_path: Path) -> None:
