@@ -262,6 +262,7 @@ def test_a_link_that_stands_still_is_replaced_while_its_workers_do_nothing_or_wa
 
 def test_a_wrong_token_is_refused(cluster: LocalCluster, config: Config, tmp_path: Path) -> None:
     wrong = tmp_path / "token"
+    wrong.touch(mode=0o600)
     wrong.write_text("0" * 64)
     with closing(a_pool(cluster, config, token_file=wrong)) as pool:
 
@@ -273,6 +274,23 @@ def test_a_wrong_token_is_refused(cluster: LocalCluster, config: Config, tmp_pat
         until(refused, "the cluster refuses the token", START_S)
         assert pool.workers() == ()
         assert isinstance(pool.problem, ClusterAwayError)
+
+
+def test_a_token_that_others_may_read_is_used_by_nobody(
+    cluster: LocalCluster, config: Config, tmp_path: Path
+) -> None:
+    """The service goes on by itself once it was made safe."""
+    (token := tmp_path / "token").touch(mode=0o600)
+    token.write_text(cluster.token.read_text())
+    token.chmod(0o640)
+    with closing(a_pool(cluster, config, token_file=token)) as pool:
+        pool.maintain()
+        assert pool.problem is not None
+        assert pool.problem.code == "token_is_open"
+        assert pool.link_pid is None
+        token.chmod(0o600)
+        ready(pool)
+        assert pool.problem is None
 
 
 def test_a_head_that_began_anew_is_found_out_by_the_link(
