@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -147,6 +148,26 @@ def test_an_answer_that_is_late_is_nobodys(
     executor.close()
     undisturbed(ready(pool, other_than=executor)[0], config)
     assert len(heard.chunks) == count
+
+
+def test_nobody_waits_for_an_idle_worker_that_stands_still(pool: RayPool, config: Config) -> None:
+    """A service that is to stop would not do so, and for a while nothing is lost of it."""
+    executor = ready(pool)[0]
+    executor.warm(spec_in(config))
+    os.kill(executor.hello.pid, signal.SIGSTOP)
+    try:
+
+        def is_silent() -> bool:
+            began = time.monotonic()
+            executor.maintain()
+            assert time.monotonic() - began < executor_module.SILENT_S / 2
+            return executor.status.is_silent
+
+        until(is_silent, "it is asked, and does not answer", START_S)
+    finally:
+        os.kill(executor.hello.pid, signal.SIGCONT)
+    until(lambda: not is_silent(), "it answers again", START_S)
+    undisturbed(executor, config)
 
 
 def test_a_stop_that_is_not_obeyed_gives_the_worker_up(
