@@ -24,7 +24,7 @@ class FarExecutor(FakeExecutor):
     """Sends its chunks with the name of their hand-out and a number, as one elsewhere does.
 
     ``lost``: its machine is gone, which a run finds out at the next border between chunks;
-    ``why_lost``: what it is lost of, if that is known.
+    ``why_lost``: what it is lost of, if that is known. ``is_silent``: it does not answer.
     ``between``: called before each chunk is sent.
     """
 
@@ -33,12 +33,13 @@ class FarExecutor(FakeExecutor):
         self.between = between
         self.lost = False
         self.why_lost: str | None = None
+        self.is_silent = False
         #: What was sent: the callbacks, the hand-out and the chunk.
         self.sent: list[tuple[RunCallbacks, HandOut, Chunk]] = []
 
     @property
     def status(self) -> ExecutorStatus:
-        return replace(super().status, lost=self.why_lost)
+        return replace(super().status, lost=self.why_lost, is_silent=self.is_silent)
 
     def run(self, request: Task, handlers: RunCallbacks) -> Outcome:
         handout = request.handout or HandOut("none", "none", 0)

@@ -154,7 +154,8 @@ class ExecutorStatus:
     ``is_running``: it has a worker. ``is_idle``: it has none because none is needed.
     ``model_loaded``: the name of the model in memory. ``memory_mb``: of the work on this machine.
     ``restarts``: how often a worker was replaced, by reason. ``workers``: each of them. ``lost``:
-    why it is of no use any more, if it is known; None while it is.
+    why it is of no use any more, if it is known; None while it is. ``is_silent``: it was asked
+    something between tasks and has not answered yet, so it is to be given none.
     """
 
     is_running: bool = True
@@ -164,6 +165,7 @@ class ExecutorStatus:
     restarts: Mapping[str, int] = field(default_factory=dict)
     workers: tuple[WorkerStatus, ...] = ()
     lost: str | None = None
+    is_silent: bool = False
 
 
 def combined(statuses: Sequence[ExecutorStatus]) -> ExecutorStatus:

@@ -76,7 +76,11 @@ class Runner:
     @property
     def is_able(self) -> bool:
         """Whether its worker has a job, or could be given one."""
-        return self._in_hand is not None or (self.is_ready and not self.outage.holds)
+        return self._in_hand is not None or (self._is_there and not self.outage.holds)
+
+    @property
+    def _is_there(self) -> bool:
+        return self.is_ready and not self._executor.status.is_silent
 
     def start(self) -> None:
         self._loop.start()
@@ -108,7 +112,7 @@ class Runner:
     def tick(self) -> None:
         """Do the next job, if one is there within a second and there is no outage."""
         self._executor.maintain()
-        if not self.is_ready or self.outage.blocks():
+        if not self._is_there or self.outage.blocks():
             self._loop.wait(_IDLE_TICK_S)
             return
         self._poll()

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from modules.executors.ray import nodes
+from modules.executors.ray.token_file import make_token
 from tests.builders import a_model, until
 from tests.cluster.local_cluster import START_S
 from tests.daemon_process import PROJECT
@@ -175,7 +175,7 @@ class Machines:
     def _prepare(self) -> None:
         for folder in (self.share, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
-        nodes.make_token(self.token)
+        make_token(self.token)
         a_model(self.models)
         for number, name in enumerate(("first", "second"), 1):
             self._machines.append(Machine(name, number, self.folder))

@@ -23,7 +23,7 @@ from modules.cli.doctor.check_cluster import check_cluster
 from modules.cli.doctor.findings import Finding, Level
 from modules.config.schema import Config
 from modules.errors import TranscriberError
-from modules.executors.ray import nodes
+from modules.executors.ray.token_file import make_token, token_at
 from tests.builders import a_config, until
 from tests.cluster.cluster_daemon import sections
 from tests.cluster.local_cluster import START_S
@@ -62,7 +62,7 @@ def test_a_missing_token_and_one_that_others_may_read_are_found(tmp_path: Path) 
     config = config_for(tmp_path, free_port(), token)
     assert found(config).level is Level.PROBLEM
     assert "no token" in found(config).seen
-    nodes.make_token(token)
+    make_token(token)
     assert token.stat().st_mode & 0o777 == 0o600
     token.chmod(0o644)
     assert "chmod 600" in found(config).remedy
@@ -70,7 +70,7 @@ def test_a_missing_token_and_one_that_others_may_read_are_found(tmp_path: Path) 
 
 def test_an_address_where_nobody_listens_is_found(tmp_path: Path) -> None:
     token = tmp_path / "token"
-    nodes.make_token(token)
+    make_token(token)
     finding = found(config_for(tmp_path, free_port(), token))
     assert finding.level is Level.PROBLEM
     assert "does not answer" in finding.seen
@@ -78,12 +78,27 @@ def test_an_address_where_nobody_listens_is_found(tmp_path: Path) -> None:
 
 def test_a_token_is_made_once(tmp_path: Path) -> None:
     token = tmp_path / "a" / "token"
-    assert not nodes.token_at(token)
-    nodes.make_token(token)
+    assert not token_at(token)
+    make_token(token)
     first = token.read_text()
-    nodes.make_token(token)
+    make_token(token)
     assert token.read_text() == first
-    assert nodes.token_at(token)
+    assert token_at(token)
+
+
+def test_a_token_of_somebody_else_may_be_read_by_a_group_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes mounts a secret as a file of root, for the group of the container."""
+    make_token(token := tmp_path / "token")
+    token.chmod(0o440)
+    with pytest.raises(TranscriberError, match="Others may read"):
+        token_at(token)
+    monkeypatch.setattr(os, "geteuid", lambda: token.stat().st_uid + 1)
+    assert token_at(token)
+    token.chmod(0o444)
+    with pytest.raises(TranscriberError, match="Others may read"):
+        token_at(token)
 
 
 def test_nobody_joins_without_the_token(tmp_path: Path) -> None:
@@ -179,7 +194,7 @@ def test_a_machine_joins_a_head_that_began_anew_by_itself_and_ends_when_it_is_as
 ) -> None:
     """The second head is another one at the same place; it knows nothing of the machine."""
     port, token = free_port(), tmp_path / "token"
-    nodes.make_token(token)
+    make_token(token)
     config = config_for(tmp_path, port, token, host=OWN)
     words = ["head", "--host", OWN, "--port", str(port), "--cpus", "0"]
     words += ["--token-file", str(token)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -149,6 +150,26 @@ def test_an_answer_that_is_late_is_nobodys(
     assert len(heard.chunks) == count
 
 
+def test_nobody_waits_for_an_idle_worker_that_stands_still(pool: RayPool, config: Config) -> None:
+    """A service that is to stop would not do so, and for a while nothing is lost of it."""
+    executor = ready(pool)[0]
+    executor.warm(spec_in(config))
+    os.kill(executor.hello.pid, signal.SIGSTOP)
+    try:
+
+        def is_silent() -> bool:
+            began = time.monotonic()
+            executor.maintain()
+            assert time.monotonic() - began < executor_module.SILENT_S / 2
+            return executor.status.is_silent
+
+        until(is_silent, "it is asked, and does not answer", START_S)
+    finally:
+        os.kill(executor.hello.pid, signal.SIGCONT)
+    until(lambda: not is_silent(), "it answers again", START_S)
+    undisturbed(executor, config)
+
+
 def test_a_stop_that_is_not_obeyed_gives_the_worker_up(
     cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +283,7 @@ def test_a_link_that_stands_still_is_replaced_while_its_workers_do_nothing_or_wa
 
 def test_a_wrong_token_is_refused(cluster: LocalCluster, config: Config, tmp_path: Path) -> None:
     wrong = tmp_path / "token"
+    wrong.touch(mode=0o600)
     wrong.write_text("0" * 64)
     with closing(a_pool(cluster, config, token_file=wrong)) as pool:
 
@@ -273,6 +295,23 @@ def test_a_wrong_token_is_refused(cluster: LocalCluster, config: Config, tmp_pat
         until(refused, "the cluster refuses the token", START_S)
         assert pool.workers() == ()
         assert isinstance(pool.problem, ClusterAwayError)
+
+
+def test_a_token_that_others_may_read_is_used_by_nobody(
+    cluster: LocalCluster, config: Config, tmp_path: Path
+) -> None:
+    """The service goes on by itself once it was made safe."""
+    (token := tmp_path / "token").touch(mode=0o600)
+    token.write_text(cluster.token.read_text())
+    token.chmod(0o640)
+    with closing(a_pool(cluster, config, token_file=token)) as pool:
+        pool.maintain()
+        assert pool.problem is not None
+        assert pool.problem.code == "token_is_open"
+        assert pool.link_pid is None
+        token.chmod(0o600)
+        ready(pool)
+        assert pool.problem is None
 
 
 def test_a_head_that_began_anew_is_found_out_by_the_link(

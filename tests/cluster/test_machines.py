@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from modules.executors.ray import nodes
+from modules.executors.ray.token_file import make_token
 from tests.builders import until
 from tests.cluster.cluster_daemon import ClusterDaemon
 from tests.cluster.local_cluster import START_S
@@ -99,7 +99,7 @@ def test_a_machine_without_the_share_is_sent_the_recordings(there: Machines) -> 
 
 def test_other_machines_get_in_with_the_token_alone(there: Machines, tmp_path: Path) -> None:
     wrong = tmp_path / "token"
-    nodes.make_token(wrong)
+    make_token(wrong)
     refused = there.second.cluster(
         "join", there.address, "--token-file", str(wrong), temporary=there.temporary
     )

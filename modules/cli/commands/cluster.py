@@ -10,19 +10,24 @@ from pathlib import Path
 
 from modules.cli.session import say
 from modules.daemon.signals import stop_signals
-from modules.errors import TranscriberError, noted
 from modules.executors.ray import nodes
 from modules.executors.ray.link_process import is_loopback
 from modules.executors.ray.membership import Membership
 from modules.executors.ray.pool import missing_ray
+from modules.executors.ray.token_file import (
+    make_token,
+    require_token,
+    token_at,
+    usual_token_file,
+)
 
 
 def head(options: Namespace) -> int:
     """Become the head of a cluster; does not return. Raises TranscriberError."""
     _require_ray()
     token = _token_file(options)
-    if not nodes.token_at(token):
-        nodes.make_token(token)
+    if not token_at(token):
+        make_token(token)
         say(_("A new token is in {path}.").format(path=token))
     address = f"{options.host}:{options.port}"
     say(_("The cluster is at {address}. Ctrl-C ends it.").format(address=address))
@@ -45,12 +50,7 @@ def join(options: Namespace) -> int:
     """
     _require_ray()
     token = _token_file(options)
-    if not nodes.token_at(token):
-        raise TranscriberError(
-            "token_missing",
-            noted("The token of the cluster is not here: there is no {path}.", path=token),
-            remedy=noted("Copy it from the head, so that only you can read it."),
-        )
+    require_token(token)
     say(_("Joining the cluster at {address}. Ctrl-C ends it.").format(address=options.head))
     command = nodes.join_command(options.head, options.host, options.cpus, options.gpus)
     member = Membership(command, _environment(options, token, options.head), _say_lost)
@@ -70,7 +70,7 @@ def _require_ray() -> None:
 
 def _token_file(options: Namespace) -> Path:
     named: Path | None = options.token_file
-    return named.absolute() if named else nodes.usual_token_file(os.environ)
+    return named.absolute() if named else usual_token_file(os.environ)
 
 
 def _become(command: list[str], options: Namespace, token: Path, address: str) -> int:

@@ -1,6 +1,7 @@
 """``status --watch``: the folder as it changes. A table on a terminal, a line per change elsewhere.
 
-It reads the folder alone, and rests so long between two looks that no folder costs much.
+It reads the folder, asks the service for the workers of a cluster where there is one, and rests so
+long between two looks that no folder costs much.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rich.console import Console
 from modules.cli.session import say
 from modules.cli.snapshot import Snapshot, SnapshotReader
 from modules.cli.terminal import wording
+from modules.cli.workers import lines
 from modules.clock import Clock
 from modules.config.schema import Config
 from modules.messages import in_locale
@@ -100,6 +102,7 @@ class Lines:
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
+        self._told_workers: dict[str, str] = {}
         self._last: str | None = None
 
     def show(self, snapshot: Snapshot) -> None:
@@ -113,7 +116,13 @@ class Lines:
             for name, line in rows.items():
                 if self._told.get(name) != line:
                     _tell(line)
-        self._told = rows
+        workers = dict(
+            zip((w.name for w in snapshot.workers), lines(snapshot.workers), strict=True)
+        )
+        for name, line in workers.items():
+            if self._told_workers.get(name) != line:
+                _tell(line)
+        self._told, self._told_workers = rows, workers
         self._say_once(wording.summary(snapshot.report, snapshot.owner, snapshot.paused))
 
     def _say_once(self, text: str) -> None:

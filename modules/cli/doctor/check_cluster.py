@@ -22,9 +22,9 @@ from modules.config.workers import WorkersConfig
 from modules.errors import ModelError, TranscriberError, reason_of
 from modules.executors.ray.executor import sums_for
 from modules.executors.ray.node_look import Look, LookFor
-from modules.executors.ray.nodes import token_at, usual_token_file
 from modules.executors.ray.slot import ClusterPlan
 from modules.executors.ray.survey import Node, Survey, survey
+from modules.executors.ray.token_file import token_at, usual_token_file
 from modules.executors.ray.wire import Failure, Warm
 from modules.executors.tasks import model_of
 from modules.messages import in_locale

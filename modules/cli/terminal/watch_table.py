@@ -17,9 +17,11 @@ from modules.cli.printable import printable
 from modules.cli.session import local_time
 from modules.cli.terminal import wording
 from modules.cli.terminal.tables import GAP, remark_fits
+from modules.cli.workers import lines
 from modules.messages import in_locale
 from modules.service.folder_view.forecast import Waiting
 from modules.service.folder_view.rows import Row, State
+from modules.service.worker_view import WorkerView
 
 if TYPE_CHECKING:
     from modules.cli.snapshot import Snapshot
@@ -37,17 +39,31 @@ def draw(snapshot: Snapshot, width: int, height: int) -> RenderableType:
         return Text(printable(message.format(problem=in_locale(snapshot.problem))), style="red")
     ended = [row for row in snapshot.report.rows if row.state in _ENDED]
     ended.sort(key=lambda row: row.when.timestamp() if row.when else 0.0, reverse=True)
+    workers = _workers(snapshot.workers, height // 3)
     # The sums, two heads, a blank line, and two lines about what has no room.
-    room = max(0, height - 1 - 2 * 2 - 2)
+    room = max(0, height - len(workers) - 1 - 2 * 2 - 2)
     upper = min(len(snapshot.waiting), max(room - len(ended), room * 2 // 3))
     message = wording.summary(snapshot.report, snapshot.owner, snapshot.paused)
     parts: list[RenderableType] = [
         _in_one_line(Text(printable(message), style="bold")),
+        *workers,
         *_open(snapshot.waiting, upper, width),
         Text(),
         *_done(ended, room - upper, width),
     ]
     return Group(*parts[: max(1, height)])
+
+
+def _workers(views: Sequence[WorkerView], room: int) -> list[RenderableType]:
+    """Those that do nothing because of some problem first, if there is no room for all."""
+    first = sorted(views, key=lambda view: view.problem is None)
+    shown = first if len(first) <= room else first[: max(0, room - 1)]
+    found = [
+        _in_one_line(Text(printable(line), style="red" if view.problem else ""))
+        for view, line in zip(shown, lines(shown), strict=True)
+    ]
+    left = len(first) - len(shown)
+    return [*found, *([_more(left)] if left and room else [])]
 
 
 def _in_one_line(text: Text) -> Text:

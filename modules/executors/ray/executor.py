@@ -20,7 +20,9 @@ from modules.errors import (
 )
 from modules.executors.base import Capabilities, ExecutorStatus, Outcome, RunCallbacks, Task
 from modules.executors.protocol import Transcribe
+from modules.executors.ray.between import BetweenTasks
 from modules.executors.ray.channel import Channel, LinkClosedError
+from modules.executors.ray.frames import Content
 from modules.executors.ray.remote_run import GONE, RemoteRun, answer_in, lost
 from modules.executors.ray.wire import Abandon, Begin, Hello, Poll, State, Sums, Warm
 from modules.logger import get_logger
@@ -58,6 +60,7 @@ class RayExecutor:
         self._orders = 0
         self._state = State(is_running=True)
         self._looked_at = clock.monotonic()
+        self._between = BetweenTasks(channel, clock, SILENT_S, self._answered, self._lose)
         self.hello = hello
         self.failed_ahead = False
         #: Why it is of no use any more; None while it is. The pool may know it first.
@@ -82,6 +85,7 @@ class RayExecutor:
             memory_mb=state.memory_mb,
             restarts=state.restarts,
             lost=self._lost_of,
+            is_silent=self._between.is_waiting,
         )
 
     # --- between tasks ---
@@ -89,27 +93,31 @@ class RayExecutor:
     def warm(self, spec: ModelSpec) -> None:
         """Raises ModelError if the weights cannot be read here."""
         order = Warm(spec=spec, sums=sums_for(spec))
-        self._between("warm", order.model_dump_json())
+        self._ask("warm", order.model_dump_json())
 
     def prefetch(self, command: Transcribe) -> None:
-        self._between("prefetch", command.model_dump_json())
+        self._ask("prefetch", command.model_dump_json())
 
     def maintain(self) -> None:
         """Ask what the worker is like; the node looks after the child by itself."""
-        if self._clock.monotonic() - self._looked_at < _LOOK_S:
-            return
-        self._looked_at = self._clock.monotonic()
-        poll = Poll(order=0, after=0, stop=False, hurry=False, wait_s=0.0)
-        text = self._between("poll", poll.model_dump_json())
-        if text is not None:
+        self._between.look()
+        if self._clock.monotonic() - self._looked_at >= _LOOK_S:
+            self._looked_at = self._clock.monotonic()
+            poll = Poll(order=0, after=0, stop=False, hurry=False, wait_s=0.0)
+            self._ask("poll", poll.model_dump_json())
+
+    def _ask(self, method: str, argument: str) -> None:
+        """Nobody waits for the answer; of a worker that is lost, the next run reports it."""
+        if self.lost is None:
+            self._between.ask(method, argument)
+
+    def _answered(self, method: str, text: str) -> None:
+        if method == "poll":
             with contextlib.suppress(WorkerError):
                 self._state = answer_in(text).state
 
-    def _between(self, method: str, argument: str) -> str | None:
-        """The answer to a call; None if the worker is lost, which the next run reports."""
-        with contextlib.suppress(TranscriberError):
-            return self._call(method, argument, _nothing)
-        return None
+    def _lose(self, error: str, answer: Content) -> None:
+        self._give_up(self._error(error, answer))
 
     @property
     def _lost_of(self) -> str | None:
@@ -128,6 +136,7 @@ class RayExecutor:
         if callbacks.should_stop():
             return Outcome(None, 0.0, None, "", 0, task.handout)
         self.failed_ahead = False
+        self._between.forget()
         self._orders += 1
         run = RemoteRun(self._orders, task, callbacks, self._post)
         watch = _Watch(self._clock, callbacks, self._config.processing.stop_grace_seconds)
@@ -196,13 +205,11 @@ class RayExecutor:
                 continue
             raise self._give_up(self._error(str(error), answer))
 
-    def _error(self, error: str, answer: dict[str, object]) -> TranscriberError:
+    def _error(self, error: str, answer: Content) -> TranscriberError:
         details = str(answer.get("details") or error)
         return away(details) if error == "away" else lost(details)
 
-    def _exchange(
-        self, question: dict[str, object], payload: bytes, tick: Callable[[], None]
-    ) -> dict[str, object]:
+    def _exchange(self, question: Content, payload: bytes, tick: Callable[[], None]) -> Content:
         """Send a question to the link, and wait for its answer. Raises ClusterAwayError, or what
         the worker was lost of."""
         if self.lost:

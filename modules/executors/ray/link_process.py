@@ -151,9 +151,10 @@ def ray_environment(
 ) -> dict[str, str]:
     """The environment of whatever belongs to Ray: a token is asked for, nothing is reported.
 
-    A node is given up after 20 s without an answer; with tighter checks busy ones are ended
-    (ray-project/ray#44680). One where nothing listens any more refuses each check at once, and is
-    given up after as many periods. Without ``token_file`` the token is in Ray's usual place.
+    A node that does not answer is given up after 24 s at most: four checks of 5 s, and the periods
+    between. With tighter ones busy nodes are ended (ray-project/ray#44680). One where nothing
+    listens any more refuses each check at once, and is given up after as many periods. Without
+    ``token_file`` the token is in Ray's usual place.
     """
     chosen = {
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 
 from modules.clock import Clock
 from modules.config.schema import Config
@@ -12,6 +13,7 @@ from modules.executors.ray.channel import LinkClosedError
 from modules.executors.ray.executor import away
 from modules.executors.ray.link_process import LinkProcess
 from modules.executors.ray.slot import ClusterPlan, WorkerSlot
+from modules.executors.ray.token_file import require_token, usual_token_file
 from modules.logger import get_logger
 
 log = get_logger("Cluster")
@@ -96,8 +98,14 @@ class RayPool:
 
     def _start_link(self, now: float) -> None:
         self._since = now
-        if importlib.util.find_spec("ray") is None:
-            self._problem = missing_ray()
+        try:
+            if importlib.util.find_spec("ray") is None:
+                raise missing_ray()
+            require_token(self._plan.token_file or usual_token_file(os.environ))
+        except TranscriberError as error:
+            if str(error) != str(self._problem):
+                log.error("%s", error)
+            self._problem = error
             return
         self._link = LinkProcess(self._plan.address, self._plan.token_file, self._clock)
 

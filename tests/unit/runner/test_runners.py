@@ -255,6 +255,19 @@ def test_a_worker_whose_machine_was_lost_gets_nothing_more(bench: Bench) -> None
     assert set(bench.ended) == {"a.mp3", "b.mp3"}
 
 
+def test_one_that_does_not_answer_gets_nothing_until_it_does(bench: Bench) -> None:
+    look(bench)
+    (_, first), (_, second) = bench.runners._runners
+    bench.far(0).is_silent = True
+    assert (first.is_able, second.is_able) == (False, True)
+    bench.submit("a.mp3")
+    first.tick()
+    assert bench.far(0).orders == []
+    bench.far(0).is_silent = False
+    first.tick()
+    assert "a.mp3" in bench.ended
+
+
 def test_without_workers_everything_waits_and_says_why(bench: Bench) -> None:
     bench.pool.gone = {"node0", "node1"}
     bench.pool.problem = ClusterAwayError("cluster_away", "The cluster cannot be reached.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from modules.outputs.notes import warning
 from modules.service.folder_view.forecast import Waiting
 from modules.service.folder_view.report import Report
 from modules.service.folder_view.rows import Row, State
+from modules.service.worker_view import WorkerView
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -109,6 +111,34 @@ def test_a_share_that_is_away_is_said() -> None:
     assert line == "The shared folder cannot be read at the moment: Stale file handle"
 
 
+def some_workers(count: int) -> list[WorkerView]:
+    """The first of them is lost."""
+    lost = WorkerView("node-0", "node-0", "cpu", "lost", NOON, problem="Its machine was lost.")
+    there = [
+        WorkerView(f"node-{n}", f"node-{n}", "cpu", "transcribing", NOON, filename=f"talk {n}.mp3")
+        for n in range(1, count)
+    ]
+    return [*there, lost]
+
+
+def test_the_workers_of_a_cluster_are_shown() -> None:
+    snapshot = replace(a_sight(waiting=2), workers=some_workers(3))
+    found = [line for line in drawn(snapshot) if line.startswith("Worker ")]
+    assert ["lost" in line for line in found] == [True, False, False]
+    assert found[0].endswith(": Its machine was lost.")
+    assert "Worker node-2 (cpu): transcribes talk 2.mp3, since " in found[2]
+
+
+@pytest.mark.parametrize("height", [2, 6, 10, 24])
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_workers_leave_room_for_the_recordings(count: int, height: int) -> None:
+    lines = drawn(replace(a_sight(10, 10), workers=some_workers(count)), 60, height)
+    assert len(lines) <= height
+    shown = [line for line in lines if line.startswith("Worker ")]
+    assert len(shown) <= height // 3
+    assert bool(shown) == (height > 2 and (count == 1 or height >= 6))
+
+
 # --- lines --------------------------------------------------------------------------------------
 
 
@@ -156,6 +186,23 @@ def test_trouble_is_said_once_and_its_end_too(capsys: pytest.CaptureFixture[str]
         "The shared folder cannot be read at the moment: gone",
         "No daemon runs. 1 completed.",
     ]
+
+
+def test_a_worker_of_a_cluster_is_told_whenever_it_does_something_else(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines, snapshot = Lines(), replace(a_sight(), workers=some_workers(2))
+    lines.show(snapshot)
+    lines.show(snapshot)
+    found = told(capsys)
+    assert [line.split(",")[0] for line in found] == [
+        "Worker node-1 (cpu): transcribes talk 1.mp3", "Worker node-0 (cpu): is lost",
+        "No daemon runs. There are no recordings.",
+    ]  # fmt: skip
+    free = WorkerView("node-1", "node-1", "cpu", "waiting", NOON)
+    lines.show(replace(snapshot, workers=[free, *snapshot.workers[1:]]))
+    [line] = told(capsys)
+    assert line.startswith("Worker node-1 (cpu): has nothing to do, since ")
 
 
 def test_a_name_cannot_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:

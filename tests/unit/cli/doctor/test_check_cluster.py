@@ -17,8 +17,8 @@ from modules.cli.doctor import check_cluster
 from modules.cli.doctor.findings import Finding, Level
 from modules.config.schema import Config
 from modules.executors.ray.node_look import Look, LookFor
-from modules.executors.ray.nodes import make_token
 from modules.executors.ray.survey import Node, Survey
+from modules.executors.ray.token_file import make_token
 from tests.builders import a_config, a_model
 
 
