@@ -16,7 +16,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,7 +147,9 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
 def report(looks: Sequence[Look]) -> None:
     """Beginning, end, and how fast each grew over the last half; processor time of all of it."""
     last = [seen for seen in looks if seen.second >= looks[-1].second / 2]
-    rows = [("process", "MiB first", "middle", "end", "/1000 jobs", "/hour", "fds", "ms a job")]
+    rows: list[tuple[str, ...]] = [
+        ("process", "MiB first", "middle", "end", "/1000 jobs", "/hour", "fds", "ms a job")
+    ]
     for name, end in looks[-1].held.items():
         first, half = looks[0].held[name], last[0].held[name]
         sizes = (f"{held.memory:.1f}" for held in (first, half, end))
@@ -159,10 +161,19 @@ def report(looks: Sequence[Look]) -> None:
     print(f"\nOver the last half, {last[0].jobs} to {last[-1].jobs} jobs:\n{table(rows)}")
 
 
+class JobsDaemon(ClusterDaemon):
+    """Reads its folder as seldom as one does that is no test: thousands of results lie there."""
+
+    hold_s = 30.0
+
+    def configure(self, config: Mapping[str, Mapping[str, object]]) -> None:
+        super().configure({"watch": {"rescan_seconds": 30.0}} | dict(config))
+
+
 class DaemonLoad(Load):
     """A daemon that has always some recordings in its folder."""
 
-    def __init__(self, daemon: ClusterDaemon) -> None:
+    def __init__(self, daemon: JobsDaemon) -> None:
         self._daemon = daemon
         self._dropped = 0
         self.pid = daemon.pid
@@ -229,8 +240,8 @@ def run(options: argparse.Namespace, cluster: LocalCluster, load: Load) -> list[
 
 
 def over_a_daemon(options: argparse.Namespace, cluster: LocalCluster, root: Path) -> list[Look]:
-    with ClusterDaemon(root, cluster, WORKERS) as daemon:
-        assert isinstance(daemon, ClusterDaemon)
+    with JobsDaemon(root, cluster, WORKERS) as daemon:
+        assert isinstance(daemon, JobsDaemon)
         until(lambda: len(cluster.actors()) == WORKERS, "the workers are there", START_S)
         time.sleep(QUIET_S)
         return run(options, cluster, Load() if options.idle else DaemonLoad(daemon))

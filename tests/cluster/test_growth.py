@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,4 +24,8 @@ def test_no_call_is_recorded_by_the_head(cluster: LocalCluster, tmp_path: Path) 
         logs = cluster.folder / "r" / "session_latest" / "logs"
         for pid in (pool.link_pid, executor.hello.pid):
             [log] = logs.glob(f"python-core-*_{pid}.log")
-            until(lambda log=log: _KEPT_NOWHERE in log.read_text(), "it says so", START_S)
+            until(partial(_says, log), "it says that it keeps nothing", START_S)
+
+
+def _says(log: Path) -> bool:
+    return _KEPT_NOWHERE in log.read_text(encoding="utf-8")
