@@ -121,11 +121,13 @@ def test_sound_that_begins_late_or_is_interrupted(speaking: Watched) -> None:
     page = speaking.page
     page.add_init_script(SLOW_TO_START)
     page.reload()
-    start(speaking)
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("heading", name="You are not heard").wait_for()
     go_on = page.get_by_role("button", name="Go on")
     go_on.wait_for()
     page.evaluate("begin()")
     go_on.wait_for(state="hidden")
+    page.get_by_role("heading", name="You are heard").wait_for()
     page.locator(".text.live p", has_text="w1").first.wait_for()
     page.evaluate("context.suspend()")
     go_on.click()
@@ -134,6 +136,19 @@ def test_sound_that_begins_late_or_is_interrupted(speaking: Watched) -> None:
     page.locator(".text.live p", has_text="w4").first.wait_for()
     page.get_by_role("button", name="Stop").click()
     page.locator("article.text:not(.live)").wait_for()
+
+
+def test_where_no_sound_came_the_page_says_so(daemon: ScriptedDaemon, speaking: Watched) -> None:
+    page = speaking.page
+    page.add_init_script(SLOW_TO_START)
+    page.reload()
+    page.get_by_role("button", name="Start").click()
+    page.get_by_role("heading", name="You are not heard").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("alert").get_by_text("No sound came from the microphone").wait_for()
+    page.get_by_role("button", name="Speak again").click()
+    page.get_by_role("button", name="Start").wait_for()
+    assert not list(daemon.shared.glob("*.wav"))
 
 
 @pytest.mark.parametrize("rate", [44_100, 48_000])

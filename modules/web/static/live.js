@@ -245,6 +245,7 @@ export class Live {
   }
 
   stored(recording) {
+    if (!recording) return this.fail(this.seconds ? null : "liveNoSound");
     this.release();
     sessionStorage.removeItem(KEPT);
     this.show("stored");

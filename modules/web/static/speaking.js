@@ -39,7 +39,7 @@ export class Speaking extends Component {
   }
 
   renderStrip({ state, behind, why, problem, isFull }) {
-    if (state === "failed" && !why && !problem) return null; // stopped before it began
+    if (state === "failed" && !why && !problem) return null; // stopped before it began, or discarded elsewhere
     if (state === "failed") return html`<div class="strip bad" role="alert">${why ? say(why) : say("problem", { why: problem })}</div>`;
     if (state === "suspended") return html`<div class="strip" role="status">${say("liveSuspended")}<button class="btn" onClick=${() => this.props.live.wake()}>${say("resume")}</button></div>`;
     if (isFull) return html`<div class="strip doubt" role="status">${say("liveFull")}</div>`;
@@ -51,7 +51,7 @@ export class Speaking extends Component {
   render({ live, language, actions }) {
     if (!live) return html`<${Start} language=${language} onLanguage=${actions.liveLanguage} onStart=${actions.speak} />`;
     const { paragraphs, committed, partial, state } = live;
-    const status = { asking: "liveAsking", connecting: "liveConnecting", ending: "liveEnding", failed: "liveFailed" }[state] ?? "liveOn";
+    const status = { asking: "liveAsking", connecting: "liveConnecting", suspended: "liveUnheard", ending: "liveEnding", failed: "liveFailed" }[state] ?? "liveOn";
     const firm = joined(committed), pale = joined(partial);
     const several = new Set(paragraphs.map(({ speaker }) => speaker).filter(Boolean)).size > 1;
     return html`<header class="head"><a class="back btn" href="#">‹ ${say("back")}</a><h1>${say(status)}</h1><span class="meta time">${clock(live.seconds)}</span>
