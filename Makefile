@@ -34,8 +34,8 @@ run: $(VENV)/.installed $(BASE) ## install what is missing, then watch shared/ (
 	@exec $(PY) transcriber.py run --first-run-sample $(SAMPLE)
 
 test: $(VENV)/.installed-dev $(BASE) lint ## everything that must hold: lint, types, tests
-	$(PY) -m pytest -n 4 $(BY_FILE) --ignore tests/acceptance
-	$(PY) -m pytest -n 2 $(BY_FILE) tests/acceptance
+	$(PY) -m pytest -n 5 $(BY_FILE) --ignore tests/acceptance
+	$(PY) -m pytest -n 3 $(BY_FILE) tests/acceptance
 	@$(PY) -m tests.audit || test $$? -eq $(NOT_ASKED)
 
 lint: $(VENV)/.installed-dev ## style, types, the direction of imports, dangerous calls
@@ -119,6 +119,10 @@ clean: ## remove what can be made again; never shared/ or manual/
 		.pytest_cache .hypothesis .schemathesis *.egg-info
 	find . \( -path ./shared -o -path ./manual -o -path ./.git \) -prune \
 		-o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Where this is set, as in images of Python, each process of the tests would compile all of them, and
+# each daemon all of the program.
+test: export PYTHONDONTWRITEBYTECODE :=
 
 # Most tests wait, so more processes than cores keep the cores busy; fewer where the model works.
 # Files start in the order of their names: by the number of their tests, the longest would be last.

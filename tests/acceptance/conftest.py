@@ -14,8 +14,26 @@ from tests.daemon_process import DaemonProcess, missing_weights
 from tests.speech import Clip, asterisk_prompts, joined, require_speech
 
 LONG_S = 190
+#: These begin first: what takes longest, so that no process is left with one of them alone, and
+#: with it what is spoken at its own pace, so that others compute meanwhile.
+FIRST = (
+    "test_long_recording", "test_live_chaos", "test_prompts", "test_live_child",
+    "test_cluster_losses", "test_live_text", "test_odd_recordings", "test_memory",
+    "test_whisperx_engine",
+)  # fmt: skip
 #: Looking at the memory takes longer than looking at the state, and must not slow the daemon.
 MEMORY_EVERY = 50
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.stem
+        return FIRST.index(name) if item.path.parent == here and name in FIRST else len(FIRST)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ WARM_UP = 50
 DAEMON_GROWTH_MB = 8.0
 WORKER_GROWTH_MB = 100.0
 
-#: In ``make test``, test_interruptions.py kills the daemon and the worker once each.
+#: In ``make test``, test_long_recording.py kills the daemon and the worker once each.
 only_in_soak = pytest.mark.skipif(not SOAKING, reason="takes many minutes: make soak")
 
 
