@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from tests.builders import until
 from tests.cluster.cluster_daemon import ClusterDaemon
 from tests.cluster.local_cluster import START_S, LocalCluster
+from tests.daemon_process import PROJECT
 from tests.daemon_process import text_of as written
 from tests.scripted_worker import CHUNK_S, full_text
 
@@ -63,7 +66,26 @@ def test_two_files_at_once_and_one_goes_on_elsewhere_when_its_machine_is_lost(
     until(lambda: len(workers_of(daemon)) == 2, "another worker comes", START_S)
 
 
-def test_without_the_link_all_waits_and_goes_on_by_itself(daemon: ClusterDaemon) -> None:
+@contextlib.contextmanager
+def watching(daemon: ClusterDaemon, output: Path) -> Iterator[Path]:
+    """What ``status --watch`` writes."""
+    with output.open("wb") as file:
+        watch = subprocess.Popen(
+            daemon.command("status", "--watch"), cwd=PROJECT, env=daemon.environment(),
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+        )  # fmt: skip
+    try:
+        yield output
+    finally:
+        watch.terminate()
+        watch.wait(START_S)
+
+
+def test_without_the_link_all_waits_and_goes_on_by_itself(
+    daemon: ClusterDaemon, tmp_path: Path
+) -> None:
+    with watching(daemon, tmp_path / "watch") as watched:
+        until(lambda: watched.read_text().count("Worker ") >= 2, "the workers are told", START_S)
     content = daemon.drop("slow talk.mp3", CHUNKS)
     daemon.wait_for_position("slow talk.mp3", 2 * CHUNK_S)
     [link] = daemon.links()

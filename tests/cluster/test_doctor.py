@@ -10,9 +10,13 @@ import pytest
 from modules.cli.doctor.check_cluster import check_cluster
 from modules.cli.doctor.findings import Finding, Level
 from modules.config.schema import Config
+from modules.executors.ray.node_look import LookFor
+from modules.executors.ray.slot import ClusterPlan
+from modules.executors.ray.survey import survey
+from tests.builders import until
 from tests.cluster.cluster_daemon import sections
-from tests.cluster.local_cluster import LocalCluster
-from tests.cluster.workers import config_in
+from tests.cluster.local_cluster import START_S, LocalCluster
+from tests.cluster.workers import a_pool, closing, config_in, ready
 
 pytest.importorskip("ray", reason="the optional packages for a cluster are not installed")
 
@@ -54,6 +58,24 @@ def test_what_a_machine_lacks_is_said(cluster: LocalCluster, tmp_path: Path) -> 
     assert sum("does not have the shared folder as" in seen for seen in found) == 3
     assert sum("workers.path_map" in seen for seen in found) == 3
     assert sum("has other weights for" in seen for seen in found) == 3
+
+
+def test_free_processors_are_those_that_no_worker_has(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    config = config_for(tmp_path, cluster)
+    plan = ClusterPlan.of(config.workers)
+    order = LookFor(setup=plan.setup(config), weights=None, marker=None)
+
+    def free() -> list[float]:
+        return sorted(
+            node.free_cpus for node in survey(cluster.address, cluster.token, order).nodes
+        )
+
+    assert free() == [0, 1, 1]
+    with closing(a_pool(cluster, config)) as pool:
+        ready(pool)
+        until(lambda: free() == [0, 0, 1], "one is taken", START_S)
 
 
 def test_a_wrong_token_is_found(cluster: LocalCluster, tmp_path: Path) -> None:

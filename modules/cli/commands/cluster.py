@@ -9,10 +9,8 @@ from gettext import gettext as _
 from pathlib import Path
 
 from modules.cli.session import say
-from modules.daemon.signals import stop_signals
 from modules.executors.ray import nodes
 from modules.executors.ray.link_process import is_loopback
-from modules.executors.ray.membership import Membership
 from modules.executors.ray.pool import missing_ray
 from modules.executors.ray.token_file import (
     make_token,
@@ -44,7 +42,7 @@ def head(options: Namespace) -> int:
 
 
 def join(options: Namespace) -> int:
-    """Give this machine to a cluster, again whenever it was lost, until a signal.
+    """Give this machine to a cluster, again whenever it was lost; does not return.
 
     Raises TranscriberError.
     """
@@ -53,14 +51,8 @@ def join(options: Namespace) -> int:
     require_token(token)
     say(_("Joining the cluster at {address}. Ctrl-C ends it.").format(address=options.head))
     command = nodes.join_command(options.head, options.host, options.cpus, options.gpus)
-    member = Membership(command, _environment(options, token, options.head), _say_lost)
-    with stop_signals(member.ask_to_stop):
-        return member.run()
-
-
-def _say_lost(pause_s: float) -> None:
-    text = _("The cluster has lost this machine; it joins again in {seconds:g} s.")
-    say(text.format(seconds=pause_s))
+    lost = _("The cluster has lost this machine; it joins again in {seconds:g} s.")
+    return _become(nodes.lasting(command, lost), options, token, options.head)
 
 
 def _require_ray() -> None:
@@ -74,10 +66,6 @@ def _token_file(options: Namespace) -> Path:
 
 
 def _become(command: list[str], options: Namespace, token: Path, address: str) -> int:
-    environment = _environment(options, token, address)
-    os.execve(command[0], command, environment)  # nosec B606 # our own words, no shell
-
-
-def _environment(options: Namespace, token: Path, address: str) -> dict[str, str]:
     models: Path | None = options.models.absolute() if options.models else None
-    return nodes.node_environment(os.environ, token, address, models)
+    environment = nodes.node_environment(os.environ, token, address, models)
+    os.execve(command[0], command, environment)  # nosec B606 # our own words, no shell

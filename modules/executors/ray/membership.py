@@ -1,17 +1,19 @@
 """A machine of a cluster that joins again whenever the cluster has lost it.
 
 A head that began anew does not know its machines: their Ray ends, and would have to be started by
-somebody.
+somebody. Run as ``python -m modules.executors.ray.membership TEXT COMMAND…``, so that what stays is
+a small process. TEXT is what is said of a loss, with ``{seconds:g}`` in it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import select
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 #: Ray writes this once the machine belongs to the cluster.
 _JOINED = b"block forever"
@@ -30,14 +32,8 @@ class Membership:
     ``on_lost``: called with the seconds until it joins again.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        on_lost: Callable[[float], None],
-    ) -> None:
+    def __init__(self, command: Sequence[str], on_lost: Callable[[float], None]) -> None:
         self._command = command
-        self._environment = environment
         self._on_lost = on_lost
         self._is_stopping = False
         self._has_joined = False
@@ -70,13 +66,17 @@ class Membership:
         """Run Ray until it ends by itself, or because of a stop; its exit code."""
         self._has_joined, self._tail = False, b""
         with subprocess.Popen(  # nosec B603 # our own words, no shell
-            self._command, env=dict(self._environment), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        ) as ray:  # fmt: skip
-            while ray.poll() is None and not self._is_stopping:
-                self._pass_on(ray, _LOOK_S)
-            if ray.poll() is None:
-                self._end(ray)
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as ray:
+            try:
+                while ray.poll() is None and not self._is_stopping:
+                    self._pass_on(ray, _LOOK_S)
+            finally:
+                if ray.poll() is None:  # also if nobody reads what we write any more
+                    self._end(ray)
             self._pass_on(ray, 0.0)
             return ray.returncode
 
@@ -102,3 +102,16 @@ class Membership:
             with contextlib.suppress(ProcessLookupError):
                 ray.kill()
             ray.wait()
+
+
+def main() -> None:
+    """Do what the arguments of this process say, until it is ended by a signal."""
+    text, *command = sys.argv[1:]
+    member = Membership(command, lambda pause_s: print(text.format(seconds=pause_s), flush=True))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: member.ask_to_stop())
+    sys.exit(member.run())
+
+
+if __name__ == "__main__":
+    main()

@@ -148,7 +148,7 @@ const RU = {
   micRefused: "Браузер не даёт этой странице микрофон. Разрешите его рядом с адресом и начните ещё раз.", micMissing: "На этом компьютере нет микрофона.", micBroken: "Сейчас микрофоном воспользоваться нельзя. Возможно, он занят другой программой.",
   liveRow: "Вы говорите", liveFull: "Одновременно говорит столько людей, за сколькими эта машина может успеть. Попробуйте чуть позже.",
   workers: { one: "{n} обработчик", few: "{n} обработчика", many: "{n} обработчиков", other: "{n} обработчика" }, workersNone: "Сейчас нет ни одного обработчика", workersWhich: "{name}, с\u00a0{time}", since: "с\u00a0{time}",
-  workersBusy: { one: "занят {n}", other: "заняты {n}" }, workersStarting: { one: "запускается {n}", other: "запускаются {n}" }, workersHeld: { one: "не работает {n}", other: "не работают {n}" }, workersAway: { one: "недоступен {n}", other: "недоступны {n}" }, workersLost: { one: "потерян {n}", other: "потеряны {n}" },
+  workersBusy: { one: "занят {n}", other: "заняты {n}" }, workersStarting: { one: "запускается {n}", other: "запускаются {n}" }, workersHeld: { one: "не работает {n}", other: "не работают {n}" }, workersLost: { one: "потерян {n}", other: "потеряны {n}" },
   workerOff: "не запущен", workerStarting: "запускается", workerLoading: "загружает модель", workerWaiting: "свободен", workerTranscribing: "занят", workerLive: "обслуживает живые сеансы", workerHeld: "не работает", workerLost: "потерян",
   onWorker: "на {name}", runOn: "Расшифровывается на {name} с\u00a0{time}.",
   close: "Закрыть", s: "{n} с", min: "{n} мин", h: "{n} ч", hMin: "{h} ч {m} мин",

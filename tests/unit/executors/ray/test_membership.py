@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 import threading
 from pathlib import Path
@@ -41,7 +41,7 @@ class Lost:
 def a_member(root: Path, doings: str, lost: Lost) -> Membership:
     """``doings``: j joins and ends, f fails, e joins and stays."""
     words = (sys.executable, "-c", _RAY, str(root / "runs"), doings)
-    return Membership(words, os.environ, lost)
+    return Membership(words, lost)
 
 
 def test_one_that_never_got_in_ends_with_the_code_of_ray(tmp_path: Path) -> None:
@@ -67,6 +67,18 @@ def test_it_joins_again_with_a_growing_pause_and_ends_when_it_is_asked_to(
         thread.join(60.0)
     assert codes == [0]
     assert lost.pauses == [0.01, 0.02, 0.03, 0.03, 0.03, 0.01]
+
+
+def test_ray_ends_also_if_nobody_reads_what_it_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed:
+        buffer = io.BytesIO()
+
+    Closed.buffer.close()
+    monkeypatch.setattr(sys, "stdout", Closed)
+    with pytest.raises(ValueError, match="closed"):  # of a pipe it would be BrokenPipeError
+        a_member(tmp_path, "e", Lost()).run()
 
 
 def test_a_stop_ends_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
