@@ -176,7 +176,8 @@ class Working(Frozen):
 
 
 class Reading(Frozen):
-    """Commands are read: said about once a second while any come, of whichever session."""
+    """Commands are read, or what they bring is heard: said about once a second meanwhile, of
+    whichever session."""
 
     kind: Literal["reading"] = "reading"
     session: Session

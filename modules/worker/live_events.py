@@ -16,8 +16,7 @@ _SIGN_S = 1.0
 
 
 class LiveEvents:
-    """``put`` never waits and may come from any thread; ``note_read`` is for the one that reads
-    commands."""
+    """For any thread; only ``write`` waits."""
 
     def __init__(self, connection: socket.socket, monotonic: Callable[[], float]) -> None:
         # Python's own time-outs need a call that the sandbox refuses.
@@ -32,7 +31,7 @@ class LiveEvents:
         self._events.put(event)
 
     def note_read(self, session: int) -> None:
-        """A command about this session was read, and obeyed."""
+        """Commands about this session are read, or what they bring is heard."""
         now = self._monotonic()
         if self._signed_at is None or now - self._signed_at >= _SIGN_S:
             self._signed_at = now

@@ -188,7 +188,8 @@ class Connection:
             raise TranscriberError("live_rate_unsupported", message)
         names = self._names(command, sound) if command.settings.diarize else None
         emit, final = (names.emit, names.final) if names else (self._events.put, None)
-        session = Session(command, sound.descriptor, emit, self._monotonic, final)
+        progress = partial(self._events.note_read, command.session)
+        session = Session(command, sound.descriptor, emit, self._monotonic, final, progress)
         language = SpokenLanguage(command.settings, command.known_language)
         text = self._text(command, sound) if command.text else None
         with self._changed:

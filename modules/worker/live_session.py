@@ -43,8 +43,8 @@ _BATCH_S, _QUICK_S, _SKIP_S, _NEWEST_S = 1.0, 5.0, 60.0, 2.0
 
 class Session:
     """Thread-safe: commands come from one thread, passes from another. Events go to ``emit``,
-    which must not block; each final to ``final``, if there is one, with its sound. ``rate`` was
-    checked. Positions are 16 kHz samples from ``from_s`` on."""
+    which must not block; each final to ``final``, if there is one, with its sound. ``progress`` is
+    called while it hears. ``rate`` was checked. Positions are 16 kHz samples from ``from_s`` on."""
 
     def __init__(
         self,
@@ -53,11 +53,12 @@ class Session:
         emit: Callable[[LiveEvent], None],
         monotonic: Callable[[], float],
         final: Callable[[Final, AudioChunk], None] | None = None,
+        progress: Callable[[], None] = lambda: None,
     ) -> None:
         self.number = command.session
         self.settings = command.settings
-        self.known_language = command.known_language
         self._emit = emit
+        self._progress = progress
         self._emit_final = final or (lambda event, heard: emit(event))
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -242,6 +243,7 @@ class Session:
         """Hear what is there up to the end of the utterance, as more would be kept in memory."""
         until = self._asked_for if self.is_asked else self._sound.told
         while not (self.is_over or self._is_ended) and self._sound.listen(until):
+            self._progress()
             self._notice()
         if self.is_asked and self._utterance and not self._is_ended:
             self._end(self._utterance, self._sound.position)

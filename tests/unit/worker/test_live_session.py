@@ -248,6 +248,16 @@ def test_nothing_grows_with_the_length_of_a_session(file: Any) -> None:
 # --- a machine that is too slow -----------------------------------------------------------------
 
 
+def test_who_hears_much_at_once_shows_that_it_goes_on(file: Any) -> None:
+    """A child that goes on with a session may have an hour of silence to hear first."""
+    run = Run(file, bytes(2 * RATE * 60))
+    shown: list[int] = []
+    run.session._progress = lambda: shown.append(run.session._sound.position)
+    run.session.hear(RATE * 60)
+    assert len(shown) >= 60
+    assert shown == sorted(set(shown))
+
+
 class Starved(Run):
     """A final takes so long, and a quick one half of it. The part of the daemon is played, too."""
 
