@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import wave
-from pathlib import Path
 
 import pysubs2
 import pytest
@@ -22,31 +21,29 @@ NEARLY_RIGHT = 0.12
 ANSWER_S = 180.0
 
 
-def test_raw_sound_gives_subtitles_and_its_language(weights: None, tmp_path: Path) -> None:
+def test_raw_sound_gives_subtitles_and_its_language(russian: DaemonProcess) -> None:
     with wave.open(str(RUSSIAN)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
         samples = file.readframes(file.getnframes())
-    with DaemonProcess(tmp_path, {}) as daemon:
-        daemon.wait_until_warm()
-        port = daemon.wait_for_log(r"Listening on http://[^:]+:(\d+)").group(1)
+    port = russian.wait_for_log(r"Listening on http://[^:]+:(\d+)").group(1)
 
-        def ask(path: str, **params: str) -> str:
-            answer = requests.post(
-                f"http://127.0.0.1:{port}{path}",
-                params={"encode": "false", **params},
-                files={"audio_file": samples},
-                timeout=ANSWER_S,
-            )
-            assert answer.status_code == 200, answer.text
-            return answer.text
+    def ask(path: str, **params: str) -> str:
+        answer = requests.post(
+            f"http://127.0.0.1:{port}{path}",
+            params={"encode": "false", **params},
+            files={"audio_file": samples},
+            timeout=ANSWER_S,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.text
 
-        found = json.loads(ask("/detect-language"))
-        assert (found["detected_language"], found["language_code"]) == ("russian", "ru")
-        assert 0.5 < found["confidence"] <= 1
-        subtitles = pysubs2.SSAFile.from_string(ask("/asr", output="srt", language="ru"))
-        said = RUSSIAN.with_suffix(".txt").read_text(encoding="utf-8")
-        heard = " ".join(line.plaintext for line in subtitles)
-        assert word_error_rate(said, heard) <= NEARLY_RIGHT, heard
-        words = json.loads(ask("/asr", output="json", word_timestamps="true"))["segments"]
-        assert all(0 <= w["start"] <= w["end"] for segment in words for w in segment["words"])
-        assert daemon.files() == set()
+    found = json.loads(ask("/detect-language"))
+    assert (found["detected_language"], found["language_code"]) == ("russian", "ru")
+    assert 0.5 < found["confidence"] <= 1
+    subtitles = pysubs2.SSAFile.from_string(ask("/asr", output="srt", language="ru"))
+    said = RUSSIAN.with_suffix(".txt").read_text(encoding="utf-8")
+    heard = " ".join(line.plaintext for line in subtitles)
+    assert word_error_rate(said, heard) <= NEARLY_RIGHT, heard
+    words = json.loads(ask("/asr", output="json", word_timestamps="true"))["segments"]
+    assert all(0 <= w["start"] <= w["end"] for segment in words for w in segment["words"])
+    assert russian.files() == set()
