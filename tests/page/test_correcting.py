@@ -163,6 +163,22 @@ def test_voices_get_names_and_become_one(daemon: ScriptedDaemon, open_page: Any)
     assert "Speaker" not in text
 
 
+def test_a_name_that_is_being_typed_stays_when_the_list_is_read_anew(
+    daemon: ScriptedDaemon, open_page: Any
+) -> None:
+    page = talk(daemon, open_page).page
+    page.get_by_role("button", name="Voice 1").first.click()
+    name = page.get_by_label("Name", exact=True)
+    assert name.input_value() == "Voice 1"
+    name.fill("Мария")
+    for _ in range(2):  # by the second answer the first one is shown
+        with page.expect_response("**/api/tasks?**"):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert name.input_value() == "Мария"
+    page.get_by_role("button", name="Everywhere").click()
+    page.get_by_role("button", name="Мария").first.wait_for()
+
+
 def test_one_passage_gets_another_voice(daemon: ScriptedDaemon, open_page: Any) -> None:
     page = talk(daemon, open_page).page
     page.get_by_role("button", name="Voice 1").last.click()

@@ -15,7 +15,7 @@ export function SpeakerDialog({ asked, names, onName, onClose }) {
     event.target.closest("dialog").close();
   };
   return html`<dialog ref=${opened} aria-labelledby="who" onClose=${onClose}><form onSubmit=${submit}><h2 id="who">${say("speakerAsk", { name: asked.name })}</h2>
-    <label class="field">${say("speakerName")}<input id="speaker" name="speaker" value=${asked.name} list="speakers" maxlength="80" required autofocus onFocus=${(event) => event.target.select()} /></label>
+    <label class="field">${say("speakerName")}<input id="speaker" name="speaker" defaultValue=${asked.name} list="speakers" maxlength="80" required autofocus onFocus=${(event) => event.target.select()} /></label>
     <datalist id="speakers">${names.filter((name) => name !== asked.name).map((name) => html`<option value=${name}></option>`)}</datalist>
     <p class="hint">${say("speakerHint")}</p>
     <div class="row"><button type="button" class="btn" onClick=${closed}>${say("cancel")}</button><button class="btn" value="here">${say("speakerHere")}</button><button class="btn primary" value="all">${say("speakerAll")}</button></div></form></dialog>`;
