@@ -30,8 +30,7 @@ class HandOut:
 class Outcome:
     """How a run ended without an error. ``done`` is None if it was stopped after a chunk.
 
-    ``handout``: which one this is the end of, as the worker says; None from a worker that lives in
-    this process and cannot be late.
+    ``handout``: the one that this ends, as the worker says; None from a worker in this process.
     """
 
     done: Done | None

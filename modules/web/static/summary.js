@@ -19,11 +19,12 @@ export class Summary extends Component {
   componentDidMount() { this.look(); }
 
   /** What comes or goes above the text must not move what somebody reads. */
-  getSnapshotBeforeUpdate() { return this.props.text().getBoundingClientRect().top; }
+  getSnapshotBeforeUpdate() { return this.keepsPlace ? this.props.text().getBoundingClientRect().top : null; }
 
   componentDidUpdate(before, _, top) {
     const text = this.props.text();
-    if (this.keepsPlace) text.scrollTop += text.getBoundingClientRect().top - top;
+    if (top !== null) text.scrollTop += text.getBoundingClientRect().top - top;
+    this.keepsPlace = false;
     // A correction may make the summary old.
     if (before.version !== this.props.version && this.state.found?.state === "done") this.lookLater();
   }
