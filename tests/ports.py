@@ -6,7 +6,8 @@ import random
 import socket
 from pathlib import Path
 
-_LOWEST = 10_240
+#: Above what Ray gives its workers: 10002 to 19999.
+_LOWEST = 20_000
 #: What Linux begins with, unless it says something else; elsewhere it begins later.
 _USUAL_EPHEMERAL = 32_768
 # Not the seeded one: the processes of one run would choose the same.

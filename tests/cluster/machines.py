@@ -101,6 +101,15 @@ class Machine:
         until(lambda: b"block forever" in self.log or ray.poll() is not None, "Ray runs", START_S)
         assert ray.poll() is None, self.log.decode(errors="replace")
 
+    def end_cluster(self) -> int:
+        """Ask the Ray that was started last to end; its exit code once nothing of it is left."""
+        ray = self._rays.pop()
+        below = psutil.Process(ray.pid).children(recursive=True)
+        ray.terminate()
+        code = ray.wait(_END_S)
+        assert psutil.wait_procs(below, timeout=_END_S)[1] == []
+        return code
+
     @property
     def log(self) -> bytes:
         return self._log.read_bytes()
@@ -195,12 +204,20 @@ class Machines:
             machine.join_network()
 
     def _start(self, cpus: int) -> None:
-        own = ("--token-file", str(self.token), "--models", str(self.models))
-        words = ("head", "--host", self.first.ip, "--port", str(PORT), "--cpus", str(cpus), *own)
-        self.first.cluster(*words, temporary=self.temporary)
-        self.first.wait_until_joined()
-        self.join(*own)
+        self.start_head(cpus, self.temporary)
+        self.join(*self._own)
         self.second.wait_until_joined()
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return "--token-file", str(self.token), "--models", str(self.models)
+
+    def start_head(self, cpus: int, temporary: Path) -> None:
+        """On the first. Ray starts no second one in the same folder for what is temporary, while a
+        machine belongs to the first one."""
+        words = ("head", "--host", self.first.ip, "--port", str(PORT), "--cpus", str(cpus))
+        self.first.cluster(*words, *self._own, temporary=temporary)
+        self.first.wait_until_joined()
 
     def join(self, *words: str) -> subprocess.Popen[bytes]:
         """The second machine joins the cluster with these options."""

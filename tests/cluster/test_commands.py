@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -32,19 +28,9 @@ from tests.ports import free_port
 
 pytest.importorskip("ray", reason="the optional packages for a cluster are not installed")
 
-#: Of this machine alone; Ray lets nobody join where 127.0.0.1 is an address.
-OWN = "127.0.0.2"
 
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((OWN, port)) == 0
-
-
-def config_for(
-    root: Path, port: int, token: Path, most: int = 1, host: str = "127.0.0.1"
-) -> Config:
-    return a_config(root, **sections(f"{host}:{port}", token, max=most))
+def config_for(root: Path, port: int, token: Path, most: int = 1) -> Config:
+    return a_config(root, **sections(f"127.0.0.1:{port}", token, max=most))
 
 
 def found(config: Config) -> Finding:
@@ -108,44 +94,6 @@ def test_nobody_joins_without_the_token(tmp_path: Path) -> None:
     assert caught.value.code == "token_missing"
 
 
-@contextlib.contextmanager
-def running(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """The command ``cluster``; nothing of it is left afterwards.
-
-    Each has a folder of its own for Ray, which starts no second head where it finds a trace of the
-    first and a machine that belongs to it.
-    """
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: sockets of Unix lie below it
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "transcriber.py", "cluster", *words],
-            cwd=PROJECT, stdout=output, stderr=output, start_new_session=True,
-            env=os.environ | {"RAY_TMPDIR": folder},
-        )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            below = psutil.Process(process.pid).children(recursive=True)
-            for each in [process, *below]:
-                with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-                    each.kill()
-            process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def wait_until_in(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until Ray says that it runs."""
-    ready = b"block forever"
-    until(lambda: ready in log.read_bytes() or process.poll() is not None, "Ray runs", START_S)
-    assert process.poll() is None, log.read_text()
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait(START_S)
-
-
 @pytest.fixture
 def head(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The command ``cluster head``, and its port."""
@@ -187,32 +135,3 @@ def test_a_head_runs_until_it_is_ended_and_leaves_nothing(
     deadline = time.monotonic() + START_S
     _, alive = psutil.wait_procs(below, timeout=deadline - time.monotonic())
     assert alive == []
-
-
-def test_a_machine_joins_a_head_that_began_anew_by_itself_and_ends_when_it_is_asked_to(
-    tmp_path: Path,
-) -> None:
-    """The second head is another one at the same place; it knows nothing of the machine."""
-    port, token = free_port(), tmp_path / "token"
-    make_token(token)
-    config = config_for(tmp_path, port, token, host=OWN)
-    words = ["head", "--host", OWN, "--port", str(port), "--cpus", "0"]
-    words += ["--token-file", str(token)]
-    with running(tmp_path / "head.log", *words) as first:
-        wait_until_in(first, tmp_path / "head.log")
-        more = [f"{OWN}:{port}", "--host", OWN, "--cpus", "1", "--token-file"]
-        with running(tmp_path / "join.log", "join", *more, str(token)) as join:
-            wait_until_in(join, tmp_path / "join.log")
-            end(first)
-            until(lambda: not is_open(port), "nothing is left of the first", START_S)
-            with running(tmp_path / "again.log", *words) as second:
-                log = tmp_path / "join.log"
-                joined = b"block forever"
-                until(lambda: log.read_bytes().count(joined) == 2, "it joins again", 2 * START_S)
-                assert "it joins again in 1 s" in log.read_text()
-                assert "room for 1 workers, 1 are wanted" in str(list(check_cluster(config)))
-                below = psutil.Process(join.pid).children(recursive=True)
-                end(join)
-                assert join.returncode == 0
-                assert psutil.wait_procs(below, timeout=START_S)[1] == []
-                end(second)

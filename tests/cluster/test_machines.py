@@ -134,3 +134,19 @@ def test_a_machine_that_vanishes_is_missed_and_changes_nothing_when_it_is_back(
         check(daemon, contents)
         assert daemon.wait_for_log(rf"{name}: going on from the checkpoint at (\d+)", 1.0)
         until(lambda: late not in there.second.processes(), "it ends by itself", START_S)
+
+
+def test_a_machine_joins_a_head_that_began_anew_and_ends_when_it_is_asked_to(
+    tmp_path: Path,
+) -> None:
+    """The second head is another one at the same place; it knows nothing of the machine."""
+    with machines(tmp_path / "here", cpus=0) as made:
+        made.first.end_cluster()
+        (again := made.folder / "u").mkdir()
+        made.start_head(0, again)
+        until(lambda: made.second.log.count(b"block forever") == 2, "it joins again", 2 * START_S)
+        assert b"it joins again in 1 s" in made.second.log
+        (made.share / "after").mkdir()
+        with ClusterDaemon(made.share / "after", made, 1, made.first.prefix) as daemon:
+            daemon.wait_for_log(r"The worker second-\d is there, on second", START_S)
+        assert made.second.end_cluster() == 0
