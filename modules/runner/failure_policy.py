@@ -104,13 +104,15 @@ class FailurePolicy:
 
         Raises StorageError; then it is tried again.
         """
-        assert job.error is not None
+        # Not the job's own error: what else it waited for meanwhile may have replaced it, or ended.
+        reason = job.attempts[-1].error
+        assert reason is not None
         with self._writer.quiet():
             if not self._scheduler.still_runs(job.name):
                 return
-            failed = job.to(Status.FAILED)
+            failed = job.to(Status.FAILED).evolve(error=reason)
             leaves = self._config.processing.failed == "leave"
-            text = explain(failed, job.error, self._language_of(failed), left=leaves)
+            text = explain(failed, reason, self._language_of(failed), left=leaves)
             if leaves:
                 self._store.left.note(failed, text)
                 self._scheduler.release(job.name, Status.FAILED, "left where it is")

@@ -685,6 +685,28 @@ def test_a_move_that_failed_is_made_later_without_another_attempt(
     assert len(bench.processor.orders) == 1, "it was tried again"
 
 
+def test_a_move_that_waited_for_something_else_too_is_explained_by_what_failed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the simulation, seed 700263 with three workers."""
+
+    def unwritable(*arguments: Any) -> Path:
+        raise StorageError("read_only", "manual/ is read-only.")
+
+    bench.plan(Plan(error=NOT_MEDIA))
+    bench.submit()
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files.manual, "take", unwritable)
+        bench.tick()
+    # As for one that could not be read meanwhile, or whose settings were corrected.
+    bench.scheduler.wake("talk.mp3", "the file may be read now", error=None)
+    bench.clock.advance(HOLD_S)
+    bench.tick()
+    state = json.loads((bench.manual / "talk.mp3.in_progress").read_text(encoding="utf-8"))
+    assert state["error"]["code"] == "not_media"
+    assert len(bench.processor.orders) == 1, "it was tried again"
+
+
 def test_a_new_file_under_the_name_of_a_given_up_one_is_not_moved(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
