@@ -17,12 +17,14 @@ from tests.daemon_process import PROJECT, RESULT_S, SOON_S, DaemonProcess
 from tests.scripted_worker import recording
 from tests.warm_start import Forked, warm_process
 
-#: ``transcriber.py`` with another child process, less patience, and more of it with wrong keys.
+#: ``transcriber.py`` with another child process, less patience, and more of it with wrong keys. It
+#: starts while somebody else on this machine runs ``whisperx``, too.
 PROGRAM = """
 import sys
 from modules.api.server import wrong_keys
 from modules.daemon import housekeeping
 from modules.executors.local import executor
+from modules.recordings import lock
 from modules.runner import held_settings, outage, runner
 from modules.service import text_search
 housekeeping.HEARTBEAT_S = outage.HOLD_S = runner.HOLD_S = held_settings.HOLD_S = {hold_s}
@@ -30,6 +32,7 @@ housekeeping._EXPIRY_S = housekeeping._RETENTION_S = {hold_s}
 runner._IDLE_TICK_S = min(runner._IDLE_TICK_S, {hold_s})
 text_search._EVERY_S = {hold_s}
 wrong_keys.MOST = 1_000_000
+lock._refuse_foreign_whisperx = lambda: None
 executor.worker_command = lambda config: [sys.executable, "-m", "tests.scripted_worker"]
 import transcriber
 sys.exit(transcriber.main(sys.argv[1:]))

@@ -202,11 +202,33 @@ def running(*words: str, executable: str = "/bin/sleep") -> Iterator[int]:
             process.kill()
 
 
+#: What a process is called here in place of ``whisperx``: while one bears that name, no daemon on
+#: this machine can start, those of other tests included.
+ALIAS = "whisperx-of-a-test"
+
+
+def see_only(patched: pytest.MonkeyPatch, pid: int) -> None:
+    """Of all processes this one alone, under the name that it stands for."""
+    real = psutil.process_iter
+
+    def renamed(attrs: list[str]) -> Iterator[psutil.Process]:
+        for process in real(attrs):
+            if process.pid == pid:
+                info = process.info
+                info["cmdline"] = [word.replace(ALIAS, "whisperx") for word in info["cmdline"]]
+                info["exe"] = info["exe"].replace(ALIAS, "whisperx")
+                yield process
+
+    patched.setattr(psutil, "process_iter", renamed)
+
+
 def test_a_foreign_whisperx_refuses_the_start(
-    config: Config, clock: FakeClock, tmp_path: Path
+    config: Config, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = shutil.copy("/bin/sleep", tmp_path / "whisperx")
-    with running("/usr/local/bin/whisperx", "60", executable=program) as pid:
+    program = shutil.copy("/bin/sleep", tmp_path / ALIAS)
+    with running(f"/usr/local/bin/{ALIAS}", "600", executable=program) as pid:
+        assert pid not in foreign_whisperx(), "daemons of other tests would not start"
+        see_only(monkeypatch, pid)
         assert foreign_whisperx() == [pid]
         with (
             pytest.raises(LockHeldError, match=rf"WhisperX is already running \(PID {pid}\)"),
@@ -216,8 +238,11 @@ def test_a_foreign_whisperx_refuses_the_start(
     assert foreign_whisperx() == []
 
 
-def test_a_program_that_only_bears_the_name_refuses_nothing() -> None:
-    with running("/usr/local/bin/whisperx", "60"):
+def test_a_program_that_only_bears_the_name_refuses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with running("/usr/local/bin/whisperx", "600") as pid:
+        see_only(monkeypatch, pid)
         assert foreign_whisperx() == []
 
 
