@@ -34,8 +34,8 @@ run: $(VENV)/.installed $(BASE) ## install what is missing, then watch shared/ (
 	@exec $(PY) transcriber.py run --first-run-sample $(SAMPLE)
 
 test: $(VENV)/.installed-dev $(BASE) lint ## everything that must hold: lint, types, tests
-	$(PY) -m pytest -n 5 $(BY_FILE) --ignore tests/acceptance
-	$(PY) -m pytest -n 3 $(BY_FILE) tests/acceptance
+	$(PY) -m pytest -n 4 $(BY_FILE) --ignore tests/acceptance
+	$(PY) -m pytest -n 2 $(BY_FILE) tests/acceptance
 	@$(PY) -m tests.audit || test $$? -eq $(NOT_ASKED)
 
 lint: $(VENV)/.installed-dev ## style, types, the direction of imports, dangerous calls
