@@ -33,7 +33,7 @@ MODELS = Path(os.environ.get("TRANSCRIBER_TEST_MODELS") or PROJECT / "models")
 WORKER = "modules.worker.main"
 POLL_S = 0.05
 START_S = 120.0
-STOP_S = 60.0
+STOP_S = 45.0
 SOON_S = 60.0
 #: Where speakers or alignment are asked for, imports alone take 15 to 20 s on two quiet cores.
 RESULT_S = 360.0

@@ -664,7 +664,7 @@ def test_name_is_asked_for_once_and_kept_in_the_header(
 def test_next_address_is_tried(
     receiver: Receiver, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    points_to(monkeypatch, "127.0.0.2", "127.0.0.1")  # nobody listens on the first
+    points_to(monkeypatch, "::1", "127.0.0.1")  # nobody listens on the first
     sender = a_sender(folder, clock)
     sender.notify(receiver.url(host="hooks.example"), PAYLOAD)
     sender.tick()

@@ -131,7 +131,7 @@ class RestingDaemon(ScriptedDaemon):
     def command(self, *arguments: str) -> list[str]:
         python, option, program, *rest = super().command(*arguments)
         patched = program.replace(
-            "import transcriber\n", "text_search._REST_SHARE = 4.0\nimport transcriber\n"
+            "import transcriber\n", "text_search._REST_SHARE = 20.0\nimport transcriber\n"
         )
         assert patched != program
         return [python, option, patched, *rest]
