@@ -241,7 +241,6 @@ def run(options: argparse.Namespace, cluster: LocalCluster, load: Load) -> list[
 
 def over_a_daemon(options: argparse.Namespace, cluster: LocalCluster, root: Path) -> list[Look]:
     with JobsDaemon(root, cluster, WORKERS) as daemon:
-        assert isinstance(daemon, JobsDaemon)
         until(lambda: len(cluster.actors()) == WORKERS, "the workers are there", START_S)
         time.sleep(QUIET_S)
         return run(options, cluster, Load() if options.idle else DaemonLoad(daemon))

@@ -59,7 +59,7 @@ class Killer:
         while True:
             if busy:
                 self._daemon.wait_for(
-                    lambda: is_busy(self._daemon) or self._is_all_done(),
+                    lambda: is_busy(self._daemon) or are_all_done(self._daemon),
                     "a worker got a file",
                     WORKER_WITHIN_S,
                     0.01,
@@ -91,10 +91,6 @@ class Killer:
             self._rng.shuffle(both)
             return both
         return [daemon if target == "daemon" else worker]
-
-    def _is_all_done(self) -> bool:
-        names = set(os.listdir(self._daemon.shared))
-        return not any(is_recording(n) and f"{n}.result" not in names for n in names)
 
     def _child(self) -> psutil.Process | None:
         pid = self._child_pid()
@@ -131,6 +127,12 @@ def is_busy(daemon: DaemonProcess) -> bool:
     states = (daemon.in_progress(name.removesuffix(".in_progress")) for name in names)
     opened = (state["attempts"][-1:] for state in states if state)
     return any(attempt[0]["status"] == "processing" for attempt in opened if attempt)
+
+
+def are_all_done(daemon: DaemonProcess) -> bool:
+    """Whether there is no file that a worker could get."""
+    names = set(os.listdir(daemon.shared))
+    return not any(is_recording(n) and f"{n}.result" not in names for n in names)
 
 
 def is_alive(pid: int) -> bool:

@@ -25,6 +25,8 @@ from modules.transcript.transcript import Transcript
 log = get_logger("Runner")
 
 _IDLE_TICK_S = 1.0
+#: A worker that does not answer is given up by looks, of which one counts a second at most.
+_SILENT_TICK_S = 0.25
 #: A yielding file may finish the chunks in hand, however long they take: a new start costs more.
 _NO_PATIENCE = (StopReason.CANCELLED, StopReason.SHUTDOWN)
 
@@ -113,7 +115,7 @@ class Runner:
         """Do the next job, if one is there within a second and there is no outage."""
         self._executor.maintain()
         if not self._is_there or self.outage.blocks():
-            self._loop.wait(_IDLE_TICK_S)
+            self._loop.wait(_SILENT_TICK_S if self._executor.status.is_silent else _IDLE_TICK_S)
             return
         self._poll()
         job = self._scheduler.take(_IDLE_TICK_S)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from tests.cluster.cluster_daemon import ClusterDaemon
 from tests.cluster.local_cluster import START_S, LocalCluster
-from tests.kills import Kill, is_alive, is_busy, workers_of
+from tests.kills import Kill, are_all_done, is_alive, is_busy, workers_of
 
 Loss = Literal[
     "child", "actor", "raylet", "head", "link", "daemon", "frozen child", "frozen actor",
@@ -47,7 +47,8 @@ class ClusterKiller:
     def strike(self, loss: Loss, busy: bool) -> None:
         """Let a random time pass, lose something, and bring back what others would.
 
-        ``busy``: wait before that until a worker has a file.
+        ``busy``: wait before that until a worker has a file; where all of them were done meanwhile
+        none has.
         """
         self._daemon.wait_for(lambda: self._there(loss, busy), f"a {loss} is there", START_S, 0.1)
         time.sleep(self._rng.uniform(0, 1.0))  # the moment is what is tried out
@@ -74,7 +75,8 @@ class ClusterKiller:
         self.mend()
         kind = loss.removeprefix("frozen ")
         self._actors.update(self._cluster.actors())
-        return (not busy or is_busy(self._daemon)) and bool(self._victims(kind))
+        is_time = not busy or is_busy(self._daemon) or are_all_done(self._daemon)
+        return is_time and bool(self._victims(kind))
 
     def _victims(self, kind: str) -> list[int]:
         if kind == "child":

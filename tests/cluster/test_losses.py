@@ -258,6 +258,7 @@ def test_a_link_that_stands_still_is_replaced_also_under_a_recording(
     with maintained(pool), pytest.raises(ClusterAwayError):
         executor.run(a_task(config, "slow talk.mp3", 50), heard.callbacks())
     assert not link.is_running()
+    monkeypatch.undo()
     undisturbed(ready(pool, other_than=executor)[0], config)
 
 

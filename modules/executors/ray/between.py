@@ -46,11 +46,8 @@ class BetweenTasks:
         self._on_answer = on_answer
         self._on_loss = on_loss
         self._question: _Question | None = None
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the worker has not answered yet."""
-        return self._question is not None
+        #: Whether a moment was not enough for an answer. Other threads may look.
+        self.is_waiting = False
 
     def ask(self, method: str, argument: str) -> None:
         """Ask, and wait a moment; while an answer is missing, nothing more is asked."""
@@ -74,10 +71,11 @@ class BetweenTasks:
             self._take(question, answer)
         elif self._clock.monotonic() > question.deadline:
             self._lose("silent", {})
+        self.is_waiting = self._question is not None
 
     def forget(self) -> None:
         """A task begins: what was asked before is no longer wanted."""
-        self._question = None
+        self._question, self.is_waiting = None, False
 
     def _send(self, question: _Question) -> None:
         content = {"op": "call", "method": question.method, "argument": question.argument}
@@ -98,5 +96,5 @@ class BetweenTasks:
             self._on_answer(question.method, str(answer["answer"]))
 
     def _lose(self, error: str, answer: Content) -> None:
-        self._question = None
+        self._question, self.is_waiting = None, False
         self._on_loss(error, answer)

@@ -63,6 +63,24 @@ def test_an_answer_that_takes_longer_than_a_moment_comes_with_a_later_look(asked
     assert asked.losses == []
 
 
+def test_one_that_answers_within_a_moment_never_seems_to_be_silent(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other threads look meanwhile, and would take a worker for missing."""
+    seen: list[bool] = []
+
+    def answer_after_a_look(timeout_s: float) -> frames.Content | None:
+        seen.append(asked.between.is_waiting)
+        asked.answer(answer="it")
+        return answer(timeout_s)
+
+    answer = asked.channel.answer
+    monkeypatch.setattr(asked.channel, "answer", answer_after_a_look)
+    asked.between.ask("poll", "{}")
+    assert asked.answers == [("poll", "it")]
+    assert (seen, asked.between.is_waiting) == ([False], False)
+
+
 def test_one_that_never_answers_is_lost_and_who_stood_still_himself_waits_longer(
     asked: Asked,
 ) -> None:
