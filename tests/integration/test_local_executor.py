@@ -30,8 +30,8 @@ from tests.scripted_worker import CHUNK_S, recording, text_of
 
 COMMAND = [sys.executable, "-m", "tests.scripted_worker"]
 SPEC = ModelSpec(name="faster-whisper-base", path="/nowhere", device="cpu", compute_type="int8")
-#: For a child that is to hang, and for all others, which must not seem to hang while they wait for a
-#: processor.
+#: For a child that is to hang, and for all others, which must not seem to hang while they wait for
+#: a processor.
 HANG_S, PATIENCE_S = 2.0, 60.0
 
 
