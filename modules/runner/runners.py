@@ -143,6 +143,8 @@ class Runners:
                 runner.ask_to_stop()
                 self._leaving.append(runner)
             else:
+                # It is still one of the pool's, so the loss that its last job ended in was not its.
+                runner.is_ready = True
                 kept.append((now, runner))
         self._runners = kept + [(worker, self._begin(worker)) for worker in there.values()]
         self._join_the_gone()

@@ -255,6 +255,23 @@ def test_a_worker_whose_machine_was_lost_gets_nothing_more(bench: Bench) -> None
     assert set(bench.ended) == {"a.mp3", "b.mp3"}
 
 
+def test_a_worker_that_the_pool_keeps_gets_more_after_a_job_that_ended_in_a_loss(
+    bench: Bench,
+) -> None:
+    look(bench)
+    (_, first), _ = bench.runners._runners
+    far = bench.far(0)
+    far.between = lambda made: setattr(far, "lost", True)
+    bench.submit("a.mp3")
+    first.tick()
+    assert not first.is_ready
+    far.lost, far.between = False, lambda made: None
+    look(bench)
+    assert (first.is_ready, first.is_able) == (True, True)
+    first.tick()
+    assert "a.mp3" in bench.ended
+
+
 def test_one_that_does_not_answer_gets_nothing_until_it_does(bench: Bench) -> None:
     look(bench)
     (_, first), (_, second) = bench.runners._runners
