@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Protocol
 
 from modules.service import folder_orders
 from modules.storage.atomic import TEMPORARY_PREFIX
+from tests.builders import until
 from tests.daemon_process import text_of
 from tests.kills import Kill, within
 from tests.scripted_daemon import SOON_S, ScriptedDaemon
@@ -113,8 +115,13 @@ def check_files(daemon: ScriptedDaemon, traffic: Traffic) -> None:
     visible = {path.name for path in daemon.manual.iterdir() if not path.name.startswith(".")}
     endings = ("", ".error.txt", ".in_progress")
     assert visible == {f"{name}{ending}" for name in traffic.bad for ending in endings}
-    assert not list(daemon.root.rglob(f"{TEMPORARY_PREFIX}*"))
+    # The last index may just be being written.
+    until(lambda: not _half_written(daemon), "nothing half-written is left", SOON_S)
     assert os.listdir(folder_orders.folder(daemon.shared)) == []
+
+
+def _half_written(daemon: ScriptedDaemon) -> list[Path]:
+    return list(daemon.root.rglob(f"{TEMPORARY_PREFIX}*"))
 
 
 def check_log(
