@@ -133,6 +133,7 @@ class ContainerFeed:
 
     def _run(self) -> None:
         try:
+            self._session.draining.decoding(self.finish)
             self._decode()
         except TranscriberError as error:
             self._fail(error)
@@ -140,6 +141,7 @@ class ContainerFeed:
             log.exception("Decoding live sound met an unexpected error")
             self._fail(WorkerError("live_failed", noted("An unexpected error occurred.")))
         finally:
+            self._session.draining.over()
             self._file.close()
             for each in (self._waking, self._woken):
                 each.close()

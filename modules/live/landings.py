@@ -26,13 +26,23 @@ _RETRY_S = 10.0
 _TICK_S, _IDLE_TICK_S, _FAILURE_PAUSE_S, _TIDY_S = 0.5, 5.0, 1.0, 3600.0
 
 
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Whatever the folder is to blame for is tried again."""
-    try:
-        yield
-    except StorageError as error:
-        log.warning("Earlier live sessions could not be looked through: %s", error)
+class _Reports:
+    """Logs a problem with the folder once, until it changes; what met it is tried again."""
+
+    def __init__(self) -> None:
+        #: What each task met the last time it was tried.
+        self._last: dict[str, str | None] = {}
+
+    @contextmanager
+    def caught(self, task: str) -> Iterator[None]:
+        problem = None
+        try:
+            yield
+        except StorageError as error:
+            problem = str(error)
+        if problem and problem not in self._last.values():
+            log.warning("Earlier live sessions could not be looked through: %s", problem)
+        self._last[task] = problem
 
 
 class _StoppedError(Exception):
@@ -59,6 +69,7 @@ class Landings:
         self._forget = forget
         self.leftovers = Leftovers(store, self._land, clock)
         self._find_at = clock.monotonic()
+        self._reports = _Reports()
         self._retry_at: dict[str, float] = {}
         self._tidy_at = clock.monotonic()
         #: Sessions that were stored since the start.
@@ -90,7 +101,7 @@ class Landings:
         if self.leftovers.are_found or self._clock.monotonic() < self._find_at:
             return
         self._find_at = self._clock.monotonic() + _RETRY_S
-        with _reported():
+        with self._reports.caught("find"):
             self.leftovers.find()
 
     def tick(self) -> float:
@@ -104,7 +115,7 @@ class Landings:
         if not more and self._clock.monotonic() >= self._tidy_at:
             self._tidy_at = self._clock.monotonic() + _TIDY_S
             known = {session.session_id for session in self._sessions()}
-            with _reported():
+            with self._reports.caught("tidy"):
                 self.leftovers.tidy(known.__contains__)
         return 0.0 if more else _TICK_S if sessions else _IDLE_TICK_S
 

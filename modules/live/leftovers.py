@@ -29,6 +29,8 @@ class Leftovers:
         self._lock = threading.Lock()
         #: Not landed yet: who waits to be told where it is stored, if anybody does.
         self._left: dict[str, Outbox | None] = {}
+        #: Sessions of an earlier run that were read; each is landed or removed once.
+        self._looked: set[str] = set()
         #: Whether all that an earlier run left is among them.
         self.are_found = False
 
@@ -40,7 +42,7 @@ class Leftovers:
         if self.are_found:
             return
         failure: StorageError | None = None
-        for session_id in sorted(self._store.earlier_ids()):
+        for session_id in sorted(self._store.earlier_ids() - self._looked):
             try:
                 self._look_at(session_id)
             except StorageError as error:  # the others may be readable
@@ -51,11 +53,14 @@ class Leftovers:
 
     def _look_at(self, session_id: str) -> None:
         note = self._store.note(session_id)
-        if note and note.finished:
+        is_finished = note is not None and note.finished
+        if is_finished:
             self._store.remove_sound(session_id)
-            return
         with self._lock:
-            self._left.setdefault(session_id, None)
+            # Another thread that read the note at the same time may have had it landed since.
+            if session_id not in self._looked and not is_finished:
+                self._left.setdefault(session_id, None)
+            self._looked.add(session_id)
 
     def ask(self, session_id: str, outbox: Outbox) -> None:
         """Tell this client where a session that is over is stored, as soon as it is.

@@ -75,14 +75,18 @@ class Room:
         seconds = self._config.processing.max_duration_hours * 3600 - _ROUNDING_S
         return max(1, int(seconds * rate))
 
-    def problem(self, session: Session, now: float, has_disk: bool) -> Problem | None:
-        """Why a session must end."""
+    def problem(self, session: Session, has_disk: bool) -> Problem | None:
+        """Why a session must end at once."""
         if session.samples >= self.samples_max(session.note.rate):
             return Problem("too_long", noted("The session is as long as a recording may be."))
         if not has_disk:
             return Problem("no_room", noted("The disk is full, so the session ends."))
+        return None
+
+    def quiet(self, session: Session, now: float) -> Problem | None:
+        """Why a session must end with what came so far, unless it is about to."""
         quiet_s = session.presence.quiet_s(now, self._config.live.resume_seconds)
-        if quiet_s is None:
+        if quiet_s is None or session.draining.is_going_on:
             return None
         return Problem(
             "no_sound_came",

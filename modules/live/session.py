@@ -12,6 +12,7 @@ from modules.config.settings import TranscriptionSettings
 from modules.errors import WorkerError, joined, noted
 from modules.executors import live_protocol as child
 from modules.live.child_session import ChildSession
+from modules.live.draining import Draining
 from modules.live.events import (
     FlushDone,
     Outbox,
@@ -68,7 +69,7 @@ class Session:
         self._child = ChildSession(number, note, settings, sound)
         #: Of what the client was told; what is being told has the next number.
         self.seq = 0
-        self.presence = Presence(self._began)
+        self.presence, self.draining = Presence(self._began), Draining()
         self.container_bytes = 0  # of what its sound comes in
         self._closing_until, self._is_deaf = 0.0, False
         self._hearing = Hearing()

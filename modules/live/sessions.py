@@ -285,8 +285,12 @@ class LiveSessions:
     def _end_if_over(self, session: Session, now: float) -> None:
         if session.presence.is_away(now, self._config.live.resume_seconds):
             log.info("The client of a live session stayed away (%s)", session.session_id[:8])
-        elif problem := self._room.problem(session, now, self._has_disk):
+        elif problem := self._room.problem(session, self._has_disk):
             session.tell(problem)
+        elif problem := self._room.quiet(session, now):
+            session.tell(problem)
+            if session.draining.begin():
+                return
         else:
             return
         session.stop()

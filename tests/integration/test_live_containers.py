@@ -16,7 +16,16 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.builders import until
+from modules.live.containers import RATE, Containers
+from modules.live.events import Outbox, Problem
+from modules.live.landing import Landing
+from modules.live.note import SessionNote
+from modules.live.presence import QUIET_S
+from modules.live.sessions import LiveSessions
+from modules.live.store import SessionStore
+from modules.recordings.uploads import Uploads
+from tests.builders import a_config, until
+from tests.fakes import FakeClock
 from tests.live_client import SOON_S, port_of
 from tests.page import made
 from tests.scripted_daemon import ScriptedDaemon
@@ -210,3 +219,39 @@ def test_a_client_that_leaves_has_its_sound_stored(daemon: ScriptedDaemon) -> No
     until(lambda: list(daemon.shared.glob("*.wav")) != [], "it was stored", SOON_S)
     [path] = daemon.shared.glob("*.wav")
     assert len(samples_of(path)) / 16_000 == pytest.approx(SECONDS, abs=0.2)
+
+
+def test_a_session_to_which_no_more_comes_is_decoded_to_its_end(tmp_path: Path) -> None:
+    """By a clock of its own; the process that decodes is the real one."""
+    config, clock, outbox = a_config(tmp_path), FakeClock(), Outbox()
+    shared = config.shared_directory
+    shared.mkdir(exist_ok=True)
+    store = SessionStore(shared / ".transcriber" / "live")
+    uploads = Uploads(shared / ".transcriber" / "uploads", shared)
+    uploads.prepare()
+    begun = []
+    landing = Landing(shared, store, uploads, lambda *given: begun.append(given[3]), "")
+    sessions = LiveSessions(config, store, landing, clock)
+    containers = Containers(config, store, sessions)
+    note = SessionNote(rate=RATE, created="2026-11-28 14-03", container="webm")
+    session = sessions.begin(note, config.default_settings(), outbox)
+    feed = containers.begin(session, "webm")
+    feed.add(encoded("webm"))
+    until(lambda: session.samples > 0, "it is being decoded", SOON_S)
+    sessions._tick()
+    clock.advance(QUIET_S + 1)
+    sessions._tick()
+    until(lambda: session.state != "open", "the session ends", SOON_S)
+    feed.join(SOON_S)
+    clock.advance(60)
+    sessions._tick()
+    sessions._landings.tick()
+    containers.stop()
+    sessions.stop()
+    problems = [event.code for event in outbox.take() if isinstance(event, Problem)]
+    assert problems == ["no_sound_came"]
+    [path] = shared.glob("2026*")
+    assert path.suffix == ".wav"
+    assert len(samples_of(path)) / RATE == pytest.approx(SECONDS, abs=0.2)
+    [chunks] = begun
+    assert chunks, "its chunks of text are kept"

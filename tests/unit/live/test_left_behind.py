@@ -221,3 +221,78 @@ def test_a_note_that_cannot_be_read_keeps_no_other_session_from_being_found(
     sessions._landings.tick()
     assert landing.landed == [second, first]
     sessions.stop()
+
+
+def test_while_one_note_cannot_be_read_the_others_are_looked_at_once_and_one_warning_is_written(
+    store: SessionStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Also those whose note stays as it was, as one that is damaged does."""
+    clock, landing = FakeClock(), Stubborn()
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    unreadable, left, done = sorted(left_by_an_earlier_run(store.folder) for _ in range(3))
+    store.write_note(done, NOTE.model_copy(update={"finished": True, "landing": "talk.wav"}))
+    share = Away(monkeypatch, "descriptor", f"{unreadable}.json")
+    removed: list[str] = []
+    monkeypatch.setattr(store, "remove_sound", removed.append)
+    sessions = LiveSessions(a_config(tmp_path), store, landing, clock)
+    for _ in range(5):
+        sessions._landings.tick()
+        with pytest.raises(StorageError):
+            sessions.resume("0" * 32, 0, Outbox())
+        clock.advance(11)
+    assert (landing.landed, removed) == ([left], [done])
+    assert caplog.text.count("could not be looked through") == 1
+    share.is_away = False
+    sessions._landings.tick()
+    sessions.stop()
+    assert landing.landed == [left, unreadable]
+
+
+def test_a_problem_that_comes_back_is_logged_again(
+    store: SessionStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = FakeClock()
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    sessions = LiveSessions(a_config(tmp_path), store, Stubborn(), clock)
+    sessions._landings.start()
+    sessions._landings.stop(10)
+    share = Away(monkeypatch, "names_in")
+    logged = []
+    for share.is_away in (True, True, False, True):
+        clock.advance(3601)  # they are looked through every hour
+        sessions._landings.tick()
+        logged.append(caplog.text.count("could not be looked through"))
+    assert logged == [1, 1, 1, 2]
+    sessions.stop()
+
+
+def test_one_that_lands_while_a_client_asks_for_it_is_not_landed_twice(
+    store: SessionStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, landing, outbox = FakeClock(), Stubborn(), Outbox()
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    left = left_by_an_earlier_run(store.folder)
+    sessions = LiveSessions(a_config(tmp_path), store, landing, clock)
+    read, reads = store.note, []
+
+    def read_and_land(session_id: str) -> SessionNote | None:
+        note = read(session_id)
+        reads.append(session_id)
+        if len(reads) == 1:  # the client's thread has read it, and is overtaken
+            sessions._landings.tick()
+            finished = {"finished": True, "landing": "talk.wav", "job_id": "job"}
+            store.write_note(left, NOTE.model_copy(update=finished))  # as landing it does
+        return note
+
+    monkeypatch.setattr(store, "note", read_and_land)
+    sessions.resume(left, 0, outbox)
+    sessions._landings.tick()
+    assert landing.landed == [left]
+    assert outbox.take() == [SessionStored("talk.wav", "job")]
+    sessions.stop()

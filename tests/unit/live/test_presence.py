@@ -85,6 +85,29 @@ def test_a_session_without_sound_ends_as_by_a_stop(place: Place) -> None:
     assert place.told() == ["no_sound_came"]
 
 
+def test_who_decodes_its_container_is_asked_once_to_end_it_and_is_awaited(place: Place) -> None:
+    asked: list[float] = []
+    place.session.draining.decoding(lambda: asked.append(place.age_s))
+    place.wait(QUIET_S - 1)
+    assert asked == []
+    place.wait(20)
+    assert (len(asked), place.is_open) == (1, True)
+    assert place.told() == ["no_sound_came"]
+    place.session.draining.over()  # without having ended it
+    place.wait(1)
+    assert place.session.state == "closing"
+
+
+def test_who_stays_away_has_ended_it_though_its_container_is_being_decoded(place: Place) -> None:
+    place.session.draining.decoding(lambda: None)
+    place.wait(QUIET_S + 1)
+    place.session.leave(place.outbox)
+    place.wait(RESUME_S - 1)
+    assert place.is_open
+    place.wait(2)
+    assert not place.is_open
+
+
 def test_who_comes_back_for_ever_without_any_sound_does_not_keep_its_place(place: Place) -> None:
     while place.is_open:
         assert place.age_s < QUIET_S + 2 * RESUME_S
