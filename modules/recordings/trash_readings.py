@@ -118,7 +118,8 @@ class Readings:
                 raise
             self._far.add(source.parent)
             self._put_copy(source, target)
-        sync_folder(target.parent)
+        else:
+            sync_folder(target.parent)
         sync_folder(source.parent)
 
     def _put_copy(self, source: Path, target: Path) -> None:
