@@ -80,7 +80,7 @@ class NewNames:
         for each in notes:
             path = self._folder / each
             note = read_model(_Note, path, _NOTE_BYTES)
-            if note and "/" not in note.name and is_recording(note.name):
+            if note and is_recording(note.name):
                 self._remove_held(self._shared / note.name, path)
             remove(path)
 

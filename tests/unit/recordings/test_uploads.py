@@ -13,7 +13,7 @@ import pytest
 
 from modules.errors import TranscriberError
 from modules.recordings.uploads import Uploads
-from modules.storage import no_replace
+from modules.storage import beneath, no_replace
 from tests.disk import Call, Died, Disk, Fault
 
 
@@ -171,6 +171,22 @@ def test_only_an_empty_file_of_ours_is_removed_at_start(
         os.utime(tmp_path / name)
     uploads.prepare()
     assert all((tmp_path / name).exists() for name in names)
+    assert list(uploads.folder.iterdir()) == []
+
+
+def test_an_empty_file_in_a_subfolder_is_removed_at_start(uploads: Uploads, tmp_path: Path) -> None:
+    """Live sessions land in subfolders; a link in the place of one leads nowhere."""
+    beneath.guard(tmp_path)
+    names = ("calls/talk.mp3", ".hidden/talk.mp3", "outside/talk.mp3")
+    others = (str(tmp_path / names[2]), "linked/talk.mp3", "missing/talk.mp3")
+    for number, name in enumerate((*names[:2], *others)):
+        (uploads.folder / f"holding-{number}.json").write_text(json.dumps({"name": name}))
+    (tmp_path / "linked").symlink_to("outside")
+    for name in names:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    uploads.prepare()
+    assert [(tmp_path / name).exists() for name in names] == [False, True, True]
     assert list(uploads.folder.iterdir()) == []
 
 
