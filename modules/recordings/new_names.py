@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from modules.errors import StorageError
 from modules.recordings.names import is_recording
 from modules.storage import beneath
 from modules.storage.atomic import remove, storage_errors, to_json, write_whole
@@ -42,16 +43,14 @@ class NewNames:
 
     def give(self, path: Path, name: str) -> bool:
         """Move a file to a name in the share; False if that is taken. Raises OSError, too."""
-        target = self._shared / name
         try:
-            beneath.link(path, target)
+            beneath.rename_by_link(path, self._shared / name)
         except FileExistsError:
             return False
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
             return self._give_without_links(path, name)
-        beneath.unlink(path)
         return True
 
     def _give_without_links(self, path: Path, name: str) -> bool:
@@ -71,7 +70,8 @@ class NewNames:
         try:
             return _held_and_replaced(path, self._shared / name)
         finally:
-            remove(note)
+            with contextlib.suppress(StorageError):  # the next start removes it
+                remove(note)
 
     def clean_up(self) -> None:
         """At start: remove the empty files that a killed process left, and the notes of them."""
@@ -80,7 +80,7 @@ class NewNames:
         for each in notes:
             path = self._folder / each
             note = read_model(_Note, path, _NOTE_BYTES)
-            if note and "/" not in note.name and is_recording(note.name):
+            if note and is_recording(note.name):
                 self._remove_held(self._shared / note.name, path)
             remove(path)
 

@@ -30,10 +30,10 @@ class Trash:
         self.path = folder.state / "trash"
 
     def put(self, files: Sequence[tuple[Path, str]], day: date, readings: Readings) -> set[str]:
-        """Move files into the trash of a day, in their order; the names of those that were there.
+        """Move files into the trash of a day, in their order; the names of all that were moved.
 
         Each is a file and the name that it gets. Nothing is moved before all is read that is known
-        to need it. Raises NotReadError; tried again after that, it goes on.
+        to need it. Raises NotReadError; tried again with the same readings, it goes on.
         """
         there = []
         for source, name in files:
@@ -41,7 +41,7 @@ class Trash:
                 if is_regular(source):
                     there.append((source, name))
         if not there:
-            return set()
+            return readings.moved
         folder = self._folder_for(there, day, readings)
         with storage_errors(folder):
             for source, name in there:
@@ -49,7 +49,9 @@ class Trash:
         for source, name in there:
             with storage_errors(source):
                 self._move(source, self._parent(folder, name) / name.rpartition("/")[2], readings)
-        return {name for _, name in there}
+            readings.folder = folder
+            readings.moved.add(name)
+        return readings.moved
 
     @staticmethod
     def _move(source: Path, target: Path, readings: Readings) -> None:
@@ -60,12 +62,16 @@ class Trash:
             readings.move(source, target)
 
     def _folder_for(self, files: Sequence[tuple[Path, str]], day: date, readings: Readings) -> Path:
-        """The first folder of a day in which no name is taken by another file."""
+        """The first folder of a day in which no name is taken by another file.
+
+        What was moved is missing from a later try, so the folder chosen for it comes first then.
+        """
         self._share.require()
+        chosen = [readings.folder] if readings.folder else []
+        numbered = (self.path / _folder_name(day, number) for number in itertools.count(1))
         with storage_errors(self.path):
             own_folder(self.path)
-            for number in itertools.count(1):
-                folder = self.path / _folder_name(day, number)
+            for folder in itertools.chain(chosen, numbered):
                 own_folder(folder)
                 if all(
                     not is_taken(folder / name) or readings.is_same(source, folder / name)

@@ -54,6 +54,9 @@ class Readings:
         self._equal: dict[tuple[Path, Path], tuple[_State, _State, bool]] = {}
         #: Folders whose files cannot be renamed into the trash.
         self._far: set[Path] = set()
+        #: What has come to the trash, and the folder there: the rest goes to the same one.
+        self.moved: set[str] = set()
+        self.folder: Path | None = None
         self._tries: Counter[tuple[Path, Path | None]] = Counter()
 
     def __enter__(self) -> Readings:
@@ -96,9 +99,15 @@ class Readings:
         return known[2]
 
     def require_copy(self, source: Path, folder: Path) -> None:
-        """Raises NotReadError if the file is known to need a copy, and has none."""
-        if source.parent in self._far and self._copy_of(source) is None:
+        """Raises NotReadError if the file is known to need a copy, and has none. OSError, too."""
+        if self._is_far(source.parent, folder) and self._copy_of(source) is None:
             raise NotReadError(source, folder)
+
+    def _is_far(self, folder: Path, target: Path) -> bool:
+        """Two mounts of one volume have one number; of those only a rename tells."""
+        if folder not in self._far and beneath.device_of(folder) != beneath.device_of(target):
+            self._far.add(folder)
+        return folder in self._far
 
     def move(self, source: Path, target: Path) -> None:
         """To a free name, without reading. Raises NotReadError, OSError."""
@@ -109,7 +118,8 @@ class Readings:
                 raise
             self._far.add(source.parent)
             self._put_copy(source, target)
-        sync_folder(target.parent)
+        else:
+            sync_folder(target.parent)
         sync_folder(source.parent)
 
     def _put_copy(self, source: Path, target: Path) -> None:

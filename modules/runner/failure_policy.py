@@ -249,7 +249,7 @@ class FailurePolicy:
         current = self._interrupted(job, run)
         if current:
             now = iso(self._clock.utc_now())
-            # Why it waits; one that is given up keeps the reason for that, to be explained.
+            # Why it waits; of one that is given up what it failed of is shown until it is moved.
             info = None
             if not current.given_up:
                 info = error_info(error, current.attempt_number, now, HOLD_S)

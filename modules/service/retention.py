@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -198,12 +198,17 @@ class Retention:
     def _when_idle(self, name: str, move: Callable[[Readings], None]) -> None:
         """Move files while no request is taken, and read them while some may be."""
         with Readings() as readings:
-            while not self._loop.stopping:
-                try:
-                    self._requests.if_idle(name, lambda: move(readings))
-                    return
-                except NotReadError as missing:
-                    readings.read(missing)
+            try:
+                while not self._loop.stopping:
+                    try:
+                        self._requests.if_idle(name, lambda: move(readings))
+                        return
+                    except NotReadError as missing:
+                        readings.read(missing)
+            finally:  # it may be moved although its texts could not be
+                if name in readings.moved:
+                    self._seen.forget(f"/{name}")
+                    self._on_done("recording", 1)
 
     def _age(self, name: str, result: Mapping[str, Any], now: datetime) -> int:
         """Full days since the text was made, or a person changed it, by the wall clock.
@@ -232,7 +237,8 @@ class Retention:
         name = text.name
         if self._is_settled(text, result):
             self._forget_listening(name, result)
-            if self._put([(self._store.folder.at(name), name)], name, now, readings):
+            files = [(self._store.folder.at(name), name)]
+            if self._trash.put(files, now.date(), readings):
                 log.info("%s: moved to the trash; its text is %d days old", name, age)
 
     def _move_all(
@@ -250,7 +256,7 @@ class Retention:
         files += [(folder.at(each), each) for each in own_files(folder.path, name)]
         sidecars = (paths.summary, paths.edits, paths.result)
         files += [(folder.sidecar_at(each), each) for each in sidecars]
-        self._put(files, name, now, readings)
+        self._trash.put(files, now.date(), readings)
         folder.prune(name)
         self._seen.forget(name)
         log.info("%s: its text, %d days old, was moved to the trash with all else", name, age)
@@ -261,16 +267,6 @@ class Retention:
         fingerprint = fingerprint_of(result)
         if fingerprint and self._store.folder.is_there(name):
             self._store.listening.forget(fingerprint)
-
-    def _put(
-        self, files: Sequence[tuple[Path, str]], name: str, now: datetime, readings: Readings
-    ) -> bool:
-        """Whether the recording was among them."""
-        if name not in self._trash.put(files, now.date(), readings):
-            return False
-        self._seen.forget(f"/{name}")
-        self._on_done("recording", 1)
-        return True
 
 
 def _changed(path: Path) -> int:

@@ -114,6 +114,15 @@ def folder_changed_ns(folder: Path) -> int:
         return os.stat(f"{real}/.").st_mtime_ns
 
 
+def device_of(folder: Path) -> int:
+    """The number of the file system that new files in a folder belong to.
+
+    A folder's and never a file's: an overlay may give files the number of the layer below it.
+    """
+    with pinned_folder(folder) as real:
+        return os.stat(f"{real}/.").st_dev
+
+
 def rename(source: Path, target: Path) -> None:
     """Replaces what has the name, except a folder."""
     with pinned(source) as old, pinned(target) as new:
@@ -131,6 +140,12 @@ def link(source: Path, target: Path) -> None:
     """Raises FileExistsError if the name is taken."""
     with pinned(source) as old, pinned(target) as new:
         os.link(old, new)
+
+
+def rename_by_link(source: Path, target: Path) -> None:
+    """``link``, and the old name goes if it can. Raises FileExistsError if the name is taken."""
+    with pinned(source) as old, pinned(target) as new:
+        no_replace.rename_by_link(old, new)
 
 
 def unlink(path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from modules.errors import TranscriberError
 from modules.recordings.uploads import Uploads
-from modules.storage import no_replace
+from modules.storage import beneath, no_replace
 from tests.disk import Call, Died, Disk, Fault
 
 
@@ -72,6 +72,37 @@ def test_a_file_system_without_links_will_do(
     monkeypatch.setattr(os, "link", no_links)
     assert landed(uploads, b"one", "talk.mp3") == "talk.mp3"
     assert landed(uploads, b"two", "talk.mp3", rename=True) == "talk (2).mp3"
+    assert (tmp_path / "talk.mp3").read_bytes() == b"one"
+
+
+def test_a_link_whose_answer_was_lost_is_an_upload_that_has_landed(
+    uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.link
+
+    def link(source: str, target: str) -> None:
+        real(source, target)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(os, "link", link)
+    assert landed(uploads, b"one", "talk.mp3", rename=True) == "talk.mp3"
+    assert (tmp_path / "talk.mp3").read_bytes() == b"one"
+    assert not (tmp_path / "talk (2).mp3").exists()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_an_upload_has_landed_though_what_is_left_of_it_cannot_be_removed(
+    uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Its first name, or the note; the next start does it."""
+    if not links:
+        without_links(monkeypatch, renames_new=False)
+    with Disk(tmp_path) as disk:
+        disk.plan = lambda call: Fault(errno.EIO) if call.function == "unlink" else None
+        assert landed(uploads, b"one", "talk.mp3") == "talk.mp3"
+    assert len(list(uploads.folder.iterdir())) == 1
+    uploads.prepare()
+    assert list(uploads.folder.iterdir()) == []
     assert (tmp_path / "talk.mp3").read_bytes() == b"one"
 
 
@@ -140,6 +171,22 @@ def test_only_an_empty_file_of_ours_is_removed_at_start(
         os.utime(tmp_path / name)
     uploads.prepare()
     assert all((tmp_path / name).exists() for name in names)
+    assert list(uploads.folder.iterdir()) == []
+
+
+def test_an_empty_file_in_a_subfolder_is_removed_at_start(uploads: Uploads, tmp_path: Path) -> None:
+    """Live sessions land in subfolders; a link in the place of one leads nowhere."""
+    beneath.guard(tmp_path)
+    names = ("calls/talk.mp3", ".hidden/talk.mp3", "outside/talk.mp3")
+    others = (str(tmp_path / names[2]), "linked/talk.mp3", "missing/talk.mp3")
+    for number, name in enumerate((*names[:2], *others)):
+        (uploads.folder / f"holding-{number}.json").write_text(json.dumps({"name": name}))
+    (tmp_path / "linked").symlink_to("outside")
+    for name in names:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"")
+    uploads.prepare()
+    assert [(tmp_path / name).exists() for name in names] == [False, True, True]
     assert list(uploads.folder.iterdir()) == []
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import json
 import os
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -486,8 +489,59 @@ def test_a_recording_that_changes_while_it_is_copied_stays(tmp_path: Path) -> No
         disk.plan = change
         house.pass_days(1, looks_a_day=1)
     assert next(number) > 0, "it was changed"
+    assert house.done == {"recording": 1}, "what was moved is counted"
     assert (texts / "talk.txt").exists()
     assert not [name for name in house.trash() if "talk.txt" in name or "transcriber" in name]
+
+
+@pytest.fixture
+def other_volume(tmp_path: Path) -> Iterator[Path]:
+    with contextlib.ExitStack() as stack:
+        try:
+            made = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        except OSError:
+            pytest.skip("no second volume: /dev/shm cannot be written to")
+        if made.stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("no second volume: temporary files lie in /dev/shm")
+        yield made
+
+
+def test_nothing_is_moved_before_the_copies_from_another_volume_exist(
+    tmp_path: Path, other_volume: Path
+) -> None:
+    output = {"result": "hidden", "directory": str(other_volume)}
+    house = House(tmp_path, output, results_days=3)
+    house.finish()
+    house.retention.look()
+    house.pass_days(2)
+    there: list[bool] = []
+
+    def note(call: Call) -> None:
+        if call.function == "read" and call.path.endswith("talk.txt"):
+            there.append((house.shared / TALK).exists())
+
+    with Disk(house.shared, other_volume) as disk:
+        disk.plan = note
+        house.pass_days(1)
+    assert there, "it was copied"
+    assert all(there), "the recording was still there"
+    assert house.trash() == {f"2024-01-04/{name}" for name in WHOLE}
+    assert house.done == {"recording": 1, "text": 1}
+
+
+def test_texts_of_another_mount_of_one_volume_follow_their_recording(tmp_path: Path) -> None:
+    """Nothing tells such a mount but the first rename, when the recording has been moved."""
+    texts = tmp_path / "texts"
+    house = House(tmp_path, {"result": "hidden", "directory": str(texts)}, results_days=3)
+    house.finish()
+    house.retention.look()
+    house.pass_days(2)
+    trash = house.shared / ".transcriber" / "trash" / "2024-01-04"
+    house.put(TALK, b"another of that name", trash)
+    with Disk(house.shared, texts, volumes=True):
+        house.pass_days(1)
+    assert house.trash() == {f"2024-01-04/{TALK}", *(f"2024-01-04 (2)/{name}" for name in WHOLE)}
+    assert house.done == {"recording": 1, "text": 1}
 
 
 def test_a_link_in_the_trash_leads_nowhere(tmp_path: Path) -> None:
