@@ -58,7 +58,7 @@ class Recovery:
         self._folder = folder
         self._manual = manual
         #: Folders in the share that could not be read at start.
-        self._skipped: set[str] = set()
+        self.skipped: set[str] = set()
 
     def find_jobs(self, recursive: bool) -> list[Found]:
         """Every readable ``.in_progress``, as a job. Corrupt ones are set aside.
@@ -106,7 +106,7 @@ class Recovery:
 
     def overlooked(self, name: str) -> list[Found]:
         """The state of a recording whose folder could not be read at start."""
-        if self._skipped.isdisjoint(folder.as_posix() for folder in Path(name).parents):
+        if self.skipped.isdisjoint(folder.as_posix() for folder in Path(name).parents):
             return []
         return self._recover_one(RecordingPaths(name).state)
 
@@ -127,7 +127,7 @@ class Recovery:
             with storage_errors(path):
                 raise error
         log.warning("%s may not be read and is passed by", path)
-        self._skipped.add(path.relative_to(self._folder.path).as_posix())
+        self.skipped.add(path.relative_to(self._folder.path).as_posix())
 
     def _may_be_read(self, folder: str) -> bool:
         """By trying: ``os.access`` takes a disk that does not answer for a no, too."""
