@@ -15,7 +15,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from modules.errors import StorageError
 from modules.recordings.names import is_recording
 from modules.storage import beneath
 from modules.storage.atomic import remove, storage_errors, to_json, write_whole
@@ -43,14 +42,16 @@ class NewNames:
 
     def give(self, path: Path, name: str) -> bool:
         """Move a file to a name in the share; False if that is taken. Raises OSError, too."""
+        target = self._shared / name
         try:
-            beneath.rename_by_link(path, self._shared / name)
+            beneath.link(path, target)
         except FileExistsError:
             return False
         except OSError as error:
             if error.errno not in NO_LINKS:
                 raise
             return self._give_without_links(path, name)
+        beneath.unlink(path)
         return True
 
     def _give_without_links(self, path: Path, name: str) -> bool:
@@ -70,8 +71,7 @@ class NewNames:
         try:
             return _held_and_replaced(path, self._shared / name)
         finally:
-            with contextlib.suppress(StorageError):  # the next start removes it
-                remove(note)
+            remove(note)
 
     def clean_up(self) -> None:
         """At start: remove the empty files that a killed process left, and the notes of them."""

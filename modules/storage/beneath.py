@@ -142,12 +142,6 @@ def link(source: Path, target: Path) -> None:
         os.link(old, new)
 
 
-def rename_by_link(source: Path, target: Path) -> None:
-    """``link``, and the old name goes if it can. Raises FileExistsError if the name is taken."""
-    with pinned(source) as old, pinned(target) as new:
-        no_replace.rename_by_link(old, new)
-
-
 def unlink(path: Path) -> None:
     with pinned(path) as real:
         os.unlink(real)

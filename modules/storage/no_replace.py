@@ -29,7 +29,7 @@ def rename_new(source: str, target: str) -> None:
     except OSError as error:
         if error.errno not in UNKNOWN:
             raise
-        _link_or_look(source, target)
+        _link(source, target)
 
 
 def rename_unless_taken(source: str, target: str) -> None:
@@ -44,26 +44,16 @@ def rename_unless_taken(source: str, target: str) -> None:
         raise OSError(number, os.strerror(number), source, None, target)
 
 
-def _link_or_look(source: str, target: str) -> None:
-    try:
-        rename_by_link(source, target)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        _look_and_rename(source, target)
-
-
-def rename_by_link(source: str, target: str) -> None:
-    """Raises OSError, one of NO_LINKS where links are not known; FileExistsError for a taken name.
-
-    The old name may stay, where it cannot be removed.
-    """
+def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
-    except FileExistsError:
+    except OSError as error:
         # A server may have done it, and its answer was lost: asked again it says that it is taken.
-        if not _is_one_file(source, target):
-            raise
+        if not (error.errno == errno.EEXIST and _is_one_file(source, target)):
+            if error.errno not in NO_LINKS:
+                raise
+            _look_and_rename(source, target)
+            return
     with contextlib.suppress(OSError):  # the next start removes what is left of a name
         os.unlink(source)
 

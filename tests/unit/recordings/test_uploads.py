@@ -75,37 +75,6 @@ def test_a_file_system_without_links_will_do(
     assert (tmp_path / "talk.mp3").read_bytes() == b"one"
 
 
-def test_a_link_whose_answer_was_lost_is_an_upload_that_has_landed(
-    uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = os.link
-
-    def link(source: str, target: str) -> None:
-        real(source, target)
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-
-    monkeypatch.setattr(os, "link", link)
-    assert landed(uploads, b"one", "talk.mp3", rename=True) == "talk.mp3"
-    assert (tmp_path / "talk.mp3").read_bytes() == b"one"
-    assert not (tmp_path / "talk (2).mp3").exists()
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_an_upload_has_landed_though_what_is_left_of_it_cannot_be_removed(
-    uploads: Uploads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
-) -> None:
-    """Its first name, or the note; the next start does it."""
-    if not links:
-        without_links(monkeypatch, renames_new=False)
-    with Disk(tmp_path) as disk:
-        disk.plan = lambda call: Fault(errno.EIO) if call.function == "unlink" else None
-        assert landed(uploads, b"one", "talk.mp3") == "talk.mp3"
-    assert len(list(uploads.folder.iterdir())) == 1
-    uploads.prepare()
-    assert list(uploads.folder.iterdir()) == []
-    assert (tmp_path / "talk.mp3").read_bytes() == b"one"
-
-
 def without_links(monkeypatch: pytest.MonkeyPatch, *, renames_new: bool) -> None:
     def unknown(*arguments: object) -> None:
         raise OSError(errno.EINVAL, "not known here")

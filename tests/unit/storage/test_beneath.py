@@ -32,10 +32,6 @@ ACTS: dict[str, Callable[[Path], object]] = {
     "rename": lambda path: beneath.rename(path, path.with_name("new")),
     "rename in": lambda path: beneath.rename(path.parents[1] / "mine", path),
     "link": lambda path: beneath.link(path.parents[1] / "mine", path.with_name("new")),
-    "rename by a link": lambda path: beneath.rename_by_link(
-        path.parents[1] / "mine", path.with_name("new")
-    ),
-    "ask for the device": lambda path: beneath.device_of(path.parent),
     "transfer": lambda path: transfer(path.parents[1] / "mine", path.with_name("new")),
     "transfer out": lambda path: transfer(path, path.parents[1] / "new"),
     "make a folder": lambda path: beneath.make_folders(path.parent / "new"),
