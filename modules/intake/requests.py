@@ -237,7 +237,7 @@ class Requests:
         with self._writer.quiet():
             # First, because it can fail; then nothing is interrupted. A failed move to manual/ may
             # have left a copy there, which nobody would know for one under the fresh job's id.
-            self._files.manual.end_copy(fresh.name)
+            self._files.manual.end_return(fresh.name)
             self._files.states.drop(fresh.name)
             self._scheduler.cancel(fresh.name, cause)
             return self._put_in(fresh)

@@ -131,11 +131,6 @@ class ManualFolder:
             for left in (paths.checkpoint, paths.error_text, paths.state):
                 remove(self.path / left)
 
-    def end_copy(self, name: str) -> None:
-        """Remove from here the copy that a failed move left, and what lies beside it."""
-        if manual_return.is_returned(self.path, self._folder.path, name):
-            self.end_return(name)
-
     def set_aside(self, name: str) -> None:
         """Move a ``.in_progress`` without a recording, and its checkpoint, here."""
         paths = RecordingPaths(name)
