@@ -235,9 +235,7 @@ class Requests:
     def _take_over(self, fresh: Job, cause: Cause) -> Job:
         """A job in the place of another; what was made with other settings is dropped."""
         with self._writer.quiet():
-            # First, because it can fail; then nothing is interrupted. A failed move to manual/ may
-            # have left a copy there, which nobody would know for one under the fresh job's id.
-            self._files.manual.end_return(fresh.name)
+            # First, because it can fail; then nothing is interrupted.
             self._files.states.drop(fresh.name)
             self._scheduler.cancel(fresh.name, cause)
             return self._put_in(fresh)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -25,7 +24,7 @@ from modules.jobs.scheduler import Scheduler
 from modules.recordings.state import job_to_json
 from modules.recordings.state_writer import StateWriter
 from modules.recordings.store import RecordingStore
-from modules.storage.atomic import TEMPORARY_PREFIX, to_json
+from modules.storage.atomic import to_json
 from modules.watching.scan import look
 from modules.watching.stability import FileSample
 from tests.builders import NOON, a_chunk, a_config, a_job
@@ -611,45 +610,6 @@ def test_equal_wishes_join_and_other_ones_supersede(bench: Bench) -> None:
     assert other.job.job_id != first.job.job_id
     assert (other.job.settings.language, other.job.settings.temperature) == ("ru", 0.5)
     assert (other.job.clients, other.job.attempts) == (("three",), ())
-
-
-def test_a_superseding_order_takes_back_the_copy_of_a_move_that_failed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next move would not know it by the new job's id, and put a second one beside it."""
-    shared, manual = bench.files.folder.path, bench.files.manual.path
-    error = ErrorInfo(code="x", message="It broke.", timestamp="t", attempt=1)
-    real_unlink = os.unlink
-
-    def rename(source: str, target: str) -> None:
-        raise OSError(errno.EXDEV, "another volume")
-
-    def unlink(path: str) -> None:
-        if TEMPORARY_PREFIX in path:
-            raise OSError(errno.EIO, "the disk fails once the copy has its name")
-        real_unlink(path)
-
-    def fail(name: str) -> Job:
-        job = bench.job(name).to(Status.RUNNING).open_attempt(NOON)
-        return job.close_attempt("failed", NOON, 1.0, error).to(Status.FAILED)
-
-    bench.put()
-    bench.complete_names.add("talk.mp3")
-    bench.submit("talk.mp3", {"language": "en"})
-    with monkeypatch.context() as trouble:
-        trouble.setattr(os, "rename", rename)
-        trouble.setattr(os, "unlink", unlink)
-        with pytest.raises(StorageError):
-            bench.files.manual.take(fail("talk.mp3"), "It broke.")
-    assert (shared / "talk.mp3").exists()
-    assert (manual / "talk.mp3").exists(), "the copy has its name"
-    other = bench.submit("talk.mp3", {"temperature": 0.5})
-    assert other
-    assert other.outcome == "superseded"
-    assert list(manual.glob("talk*")) == []
-    bench.files.manual.take(fail("talk.mp3"), "It broke again.")
-    assert [path.name for path in manual.glob("talk*.mp3")] == ["talk.mp3"]
-    assert not (shared / "talk.mp3").exists()
 
 
 @pytest.mark.parametrize("wishes", [{}, {"language": "en"}], ids=["new", "superseding"])
