@@ -105,10 +105,11 @@ class Worker(FakeExecutor):
         settings, print_ = request.command.settings, fingerprint(content)
         self._text, self._content = text_of(content, settings), content
         first = self._first = round(request.command.start_s / 10)
-        self._ledger.begins(id(self), name, print_, settings, first)
-        plan = self._plan(name, content, len(self._text) - first)
+        # One that was replaced by a shorter one has nothing left.
+        plan = self._plan(name, content, max(0, len(self._text) - first))
         self.plans = [plan]
         self._run = Answer(handlers, request.handout)
+        self._ledger.begins(id(self), name, print_, settings, first)
 
         def taken(chunk: Chunk) -> None:
             self._deliver(chunk, round(chunk.start_s / 10) - first)
