@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -663,16 +664,24 @@ def test_a_result_that_is_too_large_to_be_read_again_goes_to_manual_at_once(
     assert "Разделите запись" in (bench.manual / "talk.mp3.error.txt").read_text("utf-8")
 
 
+@contextmanager
+def read_only_manual(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A recording that failed cannot be moved meanwhile."""
+
+    def refuse(*arguments: Any) -> Path:
+        raise StorageError("read_only", "manual/ is read-only.")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(bench.files.manual, "take", refuse)
+        yield
+
+
 def test_a_move_that_failed_is_made_later_without_another_attempt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unwritable(*arguments: Any) -> Path:
-        raise StorageError("read_only", "manual/ is read-only.")
-
     bench.plan(Plan(error=NOT_MEDIA))
     bench.submit()
-    with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files.manual, "take", unwritable)
+    with read_only_manual(bench, monkeypatch):
         bench.tick()
         assert bench.job().given_up
         assert bench.state()["error"]["code"] == "not_media"
@@ -689,14 +698,9 @@ def test_a_move_that_waited_for_something_else_too_is_explained_by_what_failed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found by the simulation, seed 700263 with three workers."""
-
-    def unwritable(*arguments: Any) -> Path:
-        raise StorageError("read_only", "manual/ is read-only.")
-
     bench.plan(Plan(error=NOT_MEDIA))
     bench.submit()
-    with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files.manual, "take", unwritable)
+    with read_only_manual(bench, monkeypatch):
         bench.tick()
     # As for one that could not be read meanwhile, or whose settings were corrected.
     bench.scheduler.wake("talk.mp3", "the file may be read now", error=None)
@@ -710,13 +714,9 @@ def test_a_move_that_waited_for_something_else_too_is_explained_by_what_failed(
 def test_a_new_file_under_the_name_of_a_given_up_one_is_not_moved(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unwritable(*arguments: Any) -> Path:
-        raise StorageError("read_only", "manual/ is read-only.")
-
     bench.plan(Plan(error=NOT_MEDIA))
     bench.submit()
-    with monkeypatch.context() as trouble:
-        trouble.setattr(bench.files.manual, "take", unwritable)
+    with read_only_manual(bench, monkeypatch):
         bench.tick()
     replace(bench)
     bench.clock.advance(HOLD_S)
