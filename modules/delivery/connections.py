@@ -12,7 +12,6 @@ import os
 import select
 import socket
 import threading
-from types import TracebackType
 
 import urllib3.exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -29,15 +28,8 @@ class Interrupter:
         self._held: socket.socket | None = None
         self._is_cut = False
 
-    def __enter__(self) -> Interrupter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """The connection is no longer needed."""
         with self._lock:
             self._let_go()
 

@@ -36,7 +36,7 @@ def ask(
     deadline = clock.monotonic() + timeout_s
     try:
         with (
-            Interrupter() as interrupter,
+            contextlib.closing(Interrupter()) as interrupter,
             in_flight(interrupter.cut),
             cut_after(interrupter, timeout_s),
         ):

@@ -41,7 +41,10 @@ def post(
     try:
         addresses = _addresses(url, receiver, allow_private)
         rest_s = deadline - clock.monotonic()
-        with Interrupter() as interrupter, cut_after(interrupter, rest_s):
+        with (
+            contextlib.closing(Interrupter()) as interrupter,
+            cut_after(interrupter, rest_s),
+        ):
             connection = connected(receiver, addresses, deadline, clock, interrupter)
             with contextlib.closing(connection):
                 return _exchange(connection, receiver, body, headers)

@@ -8,7 +8,7 @@ from modules.live.events import Outbox, SessionEvent
 QUIET_S = 300.0
 
 
-class Presence:
+class ClientPresence:
     """Of one session; for callers that hold its lock. ``sound`` is how much has come, in whatever
     unit, and never shrinks; ``now`` is monotonic."""
 
@@ -16,34 +16,34 @@ class Presence:
         self._outbox: Outbox | None = None
         self._left_at = self._sound_at = now
         self._sound = 0
-        #: Whether a client has left since the last sound.
+        #: Whether a client has disconnected since the last sound.
         self._was_broken = False
 
     @property
-    def is_there(self) -> bool:
+    def is_connected(self) -> bool:
         return self._outbox is not None
 
-    def is_of(self, outbox: Outbox) -> bool:
+    def is_client(self, outbox: Outbox) -> bool:
         return self._outbox is outbox
 
-    def come(self, outbox: Outbox) -> None:
-        """This client goes on with the session, in the place of any other."""
+    def connect(self, outbox: Outbox) -> None:
+        """This client continues the session, and replaces any other."""
         earlier, self._outbox = self._outbox, outbox
         if earlier is not None:
             earlier.replace()
 
-    def leave(self, outbox: Outbox, sound: int, now: float) -> None:
-        """The connection of this client is gone."""
+    def disconnect(self, outbox: Outbox, sound: int, now: float) -> None:
+        """This client has lost its connection."""
         if self._outbox is outbox:
-            self.hear(sound, now)
+            self.note_sound(sound, now)
             self._outbox, self._left_at, self._was_broken = None, now, True
 
-    def tell(self, event: SessionEvent) -> None:
+    def send(self, event: SessionEvent) -> None:
         if self._outbox:
             self._outbox.put(event)
 
-    def hear(self, sound: int, now: float) -> None:
-        """To be called several times a second."""
+    def note_sound(self, sound: int, now: float) -> None:
+        """Call several times a second."""
         if sound > self._sound:
             self._sound, self._sound_at, self._was_broken = sound, now, False
 

@@ -25,7 +25,7 @@ from modules.live.events import (
 from modules.live.hearing import Hearing
 from modules.live.link import LiveLink
 from modules.live.note import SessionNote
-from modules.live.presence import Presence
+from modules.live.presence import ClientPresence
 from modules.live.said import SaidFile, line_of
 from modules.live.signs import Deaths, Lane
 from modules.live.sound_file import SoundFile
@@ -69,7 +69,7 @@ class Session:
         self._child = ChildSession(number, note, settings, sound)
         #: Of what the client was told; what is being told has the next number.
         self.seq = 0
-        self.presence, self.draining = Presence(self._began), Draining()
+        self.presence, self.draining = ClientPresence(self._began), Draining()
         self.container_bytes = 0  # of what its sound comes in
         self._closing_until, self._is_deaf = 0.0, False
         self._hearing = Hearing()
@@ -119,20 +119,20 @@ class Session:
         with self._sound.between_appends() as samples, self._lock:
             if self.state == "over":
                 return None
-            self.presence.come(outbox)
+            self.presence.connect(outbox)
             return samples, self.seq
 
     def leave(self, outbox: Outbox) -> None:
         """The client's connection is gone."""
         with self._lock:
-            self.presence.leave(outbox, self._came, self._clock.monotonic())
+            self.presence.disconnect(outbox, self._came, self._clock.monotonic())
 
     def sound(self, data: bytes, outbox: Outbox | None) -> None:
         """Keep whole samples, and have them heard. Raises StorageError: none of them are kept.
         Without an ``outbox``: they were decoded, and the client may have left."""
 
         def is_wanted() -> bool:
-            return self.state == "open" and (outbox is None or self.presence.is_of(outbox))
+            return self.state == "open" and (outbox is None or self.presence.is_client(outbox))
 
         self._tally.received(self._sound.append(data, is_wanted) / self.note.rate)
         with self._lock:
@@ -157,7 +157,7 @@ class Session:
             if self.state == "closing" and not discard:
                 return True
             # Also for a child that is on its way, if anybody wants to know what it hears.
-            waits = self.presence.is_there and not (discard or self._is_deaf)
+            waits = self.presence.is_connected and not (discard or self._is_deaf)
             self._closing_until = self._clock.monotonic() + CLOSE_S
             self.state = "over" if discard else "closing" if waits else "finishing"
             self._child.close(discard)  # its answer may come at once
@@ -257,7 +257,7 @@ class Session:
     def tell(self, event: SessionEvent) -> None:
         with self._lock:
             self.seq = getattr(event, "seq", self.seq)
-            self.presence.tell(event)
+            self.presence.send(event)
 
     # --- the clock ---
 
@@ -270,7 +270,7 @@ class Session:
             hears = self._child.is_there or self._is_deaf
             lag = self._hearing.tick(self.received_s, hears, self.step_s)
             now = self._clock.monotonic()
-            self.presence.hear(self._came, now)
+            self.presence.note_sound(self._came, now)
             if now > self._closing_until:
                 self._finish_closing()
         if lag:

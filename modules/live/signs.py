@@ -68,8 +68,8 @@ class Signs:
                 self._silent_s[work] += since_s
             if self._is_sent:  # who is sent nothing has nothing to answer
                 self._unread_s, self._is_sent = self._unread_s + since_s, False
-            is_deaf = self._unread_s > limit_s
-            return is_deaf or any(
+            is_unresponsive = self._unread_s > limit_s
+            return is_unresponsive or any(
                 silent_s > _FACTORS[lane] * limit_s
                 for (_, lane), silent_s in self._silent_s.items()
             )

@@ -13,7 +13,6 @@ import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TypeAlias
 
 from modules.errors import StorageError, TranscriberError, noted
@@ -44,7 +43,7 @@ class _Copy:
 
 
 class Readings:
-    """Those for the move of one recording. What was copied and not used is deleted in the end.
+    """Those for the move of one recording; to be closed after it.
 
     Belongs to one thread. Each method raises StorageError.
     """
@@ -59,15 +58,8 @@ class Readings:
         self.folder: Path | None = None
         self._tries: Counter[tuple[Path, Path | None]] = Counter()
 
-    def __enter__(self) -> Readings:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Delete the copies that were not used."""
         for source in list(self._copies):
             self._discard(source)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -197,7 +198,7 @@ class Retention:
 
     def _when_idle(self, name: str, move: Callable[[Readings], None]) -> None:
         """Move files while no request is taken, and read them while some may be."""
-        with Readings() as readings:
+        with contextlib.closing(Readings()) as readings:
             try:
                 while not self._loop.stopping:
                     try:

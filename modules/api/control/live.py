@@ -127,7 +127,7 @@ def _view(session: Session) -> dict[str, Any]:
         "session": session.session_id,
         "name": session.note.name,
         "state": session.state,
-        "connected": session.presence.is_there,
+        "connected": session.presence.is_connected,
         "created": session.note.created,
         "rate": session.note.rate,
         "language": session.utterances.language,

@@ -86,7 +86,7 @@ class LiveGate:
         if self._closing:
             raise TranscriberError("too_many_sessions", noted("The program is being stopped."))
         awaited = says_that_it_returns or any(
-            session.state == "open" and not session.presence.is_there
+            session.state == "open" and not session.presence.is_connected
             for session in self._sessions.all()
         )
         most = self._config.live.max_sessions + (_RETURNING_MAX if awaited else 0)

@@ -52,7 +52,7 @@ def join(options: Namespace) -> int:
     say(_("Joining the cluster at {address}. Ctrl-C ends it.").format(address=options.head))
     command = nodes.join_command(options.head, options.host, options.cpus, options.gpus)
     lost = _("The cluster has lost this machine; it joins again in {seconds:g} s.")
-    return _become(nodes.lasting(command, lost), options, token, options.head)
+    return _become(nodes.rejoining(command, lost), options, token, options.head)
 
 
 def _require_ray() -> None:

@@ -29,7 +29,7 @@ def join_command(head: str, host: str | None, cpus: int | None, gpus: int | None
     return [*_start(), "--address", head, *own, *_resources(cpus, gpus)]
 
 
-def lasting(command: Sequence[str], lost: str) -> list[str]:
+def rejoining(command: Sequence[str], lost: str) -> list[str]:
     """The same command, started again whenever the cluster has lost this machine.
 
     ``lost``: what is said then, with ``{seconds:g}`` in it.

@@ -396,7 +396,7 @@ def test_a_crash_behind_a_copy_to_another_disk_makes_no_second_one(tmp_path: Pat
     copy.parent.mkdir(parents=True)
     copy.write_bytes(source.read_bytes())
     files, trash = [(source, TALK)], house.core.store.trash
-    with Readings() as readings:
+    with contextlib.closing(Readings()) as readings:
         with pytest.raises(NotReadError) as missing:
             trash.put(files, day, readings)
         readings.read(missing.value)
